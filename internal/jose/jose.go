@@ -1,0 +1,51 @@
+// Package jose signs JWTs (RFC 7519) with keys that never leave their holder.
+// golang-jwt's own RS256 wants an *rsa.PrivateKey; the key of a TPM is only a
+// [crypto.Signer].
+package jose
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// RS256 is RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3) by any
+// crypto.Signer with an RSA key.
+type RS256 struct{}
+
+// Alg returns "RS256".
+func (RS256) Alg() string { return jwt.SigningMethodRS256.Alg() }
+
+// Verify checks a signature with an *rsa.PublicKey.
+func (RS256) Verify(text string, sig []byte, key any) error {
+	return jwt.SigningMethodRS256.Verify(text, sig, key)
+}
+
+// Sign signs text with a crypto.Signer.
+func (RS256) Sign(text string, key any) ([]byte, error) {
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("%w: %T is no crypto.Signer", jwt.ErrInvalidKeyType, key)
+	}
+	if _, ok := signer.Public().(*rsa.PublicKey); !ok {
+		return nil, fmt.Errorf("%w: RS256 wants an RSA key, not %T", jwt.ErrInvalidKeyType, signer.Public())
+	}
+	digest := sha256.Sum256([]byte(text))
+	return signer.Sign(rand.Reader, digest[:], crypto.SHA256)
+}
+
+// Sign returns a compact JWT with the given claims, signed RS256 by key. If
+// cert is not nil it is put into the header as x5c (RFC 7515, section 4.1.6).
+func Sign(key crypto.Signer, cert *x509.Certificate, claims jwt.Claims) (string, error) {
+	token := jwt.NewWithClaims(RS256{}, claims)
+	if cert != nil {
+		token.Header["x5c"] = []string{base64.StdEncoding.EncodeToString(cert.Raw)}
+	}
+	return token.SignedString(key)
+}

@@ -1,0 +1,78 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+)
+
+// RetryableStatus reports whether the same request may be answered otherwise
+// later, by its HTTP status.
+func RetryableStatus(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// Retryable reports whether err is a network failure that may pass: not a
+// refused certificate, not a redirect to http, not the end of a context.
+func Retryable(err error) bool {
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, ErrInsecure), errors.Is(err, ErrTooLarge), isTLS(err):
+		return false
+	}
+	var ne net.Error
+	return errors.As(err, &ne) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
+		errors.Is(err, syscall.ECONNRESET)
+}
+
+// HRESULT returns the code WinHTTP has for a network failure, or 0 if err is
+// none.
+func HRESULT(err error) uint32 {
+	var (
+		dns *net.DNSError
+		op  *net.OpError
+		ne  net.Error
+	)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, ErrInsecure):
+		return hresult.HTTPSToHTTP
+	case isTLS(err):
+		return hresult.SecureFailure
+	case errors.As(err, &dns):
+		return hresult.NameNotResolved
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
+		return hresult.InternetTimeout
+	case errors.As(err, &op) && op.Op == "dial":
+		return hresult.CannotConnect
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return hresult.ConnectionReset
+	}
+	return 0
+}
+
+func isTLS(err error) bool {
+	var (
+		verify *tls.CertificateVerificationError
+		record tls.RecordHeaderError
+		alert  tls.AlertError
+		host   x509.HostnameError
+		root   x509.UnknownAuthorityError
+	)
+	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) ||
+		errors.As(err, &host) || errors.As(err, &root)
+}

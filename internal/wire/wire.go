@@ -1,0 +1,100 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// MaxRedirects is how many redirects Do follows.
+const MaxRedirects = 5
+
+// Errors that Do may wrap.
+var (
+	ErrTooLarge = errors.New("answer is too large")
+	ErrInsecure = errors.New("redirect from https to http")
+)
+
+// An Answer is an HTTP answer, read to its end.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Do sends req with c (nil: [http.DefaultClient]) and reads an answer of at
+// most limit bytes. A redirect that leaves https is refused with ErrInsecure,
+// a longer answer with ErrTooLarge. An answer with any status is no error.
+func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
+	res, err := secure(c).Do(req)
+	if err != nil {
+		return nil, withoutQuery(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the answer: %w", err)
+	}
+	if int64(len(body)) > limit {
+		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, limit)
+	}
+	return &Answer{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+}
+
+// secure returns a copy of c that refuses to leave https.
+func secure(c *http.Client) *http.Client {
+	if c == nil {
+		c = http.DefaultClient
+	}
+	own := *c
+	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
+			return ErrInsecure
+		}
+		if len(via) > MaxRedirects {
+			return fmt.Errorf("stopped after %d redirects", MaxRedirects)
+		}
+		if c.CheckRedirect != nil {
+			return c.CheckRedirect(req, via)
+		}
+		return nil
+	}
+	return &own
+}
+
+// withoutQuery takes query values, which may be secret, out of a [url.Error].
+func withoutQuery(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return &url.Error{Op: ue.Op, URL: Redact(ue.URL), Err: ue.Err}
+	}
+	return err
+}
+
+// Redact returns a URL without its query, fragment and user, for errors and
+// logs. It returns "" for what is no URL.
+func Redact(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	u.RawQuery, u.Fragment, u.User, u.ForceQuery = "", "", nil, false
+	return u.String()
+}
+
+// RetryAfter returns the pause a server asks for in seconds or as a date
+// (RFC 9110, section 10.2.3), or 0.
+func RetryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(t.Sub(now), 0)
+	}
+	return 0
+}
