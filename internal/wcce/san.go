@@ -1,0 +1,132 @@
+package wcce
+
+import (
+	"bytes"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"fmt"
+	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// A Device names a TPM in the subject alternative name of a certificate or
+// request, as the TCG's EK credential profile has it.
+type Device struct {
+	Manufacturer string // TCG vendor ID in hexadecimal, "id:494E5443"
+	Model        string // "NPCT75x"
+	Version      string // firmware, "id:00070002"
+}
+
+// directoryName is the tag of GeneralName's directoryName.
+var directoryName = der.Tag(4).ContextSpecific().Constructed()
+
+// AltName returns the extension that names the TPM: one directoryName with one
+// relative name of three attributes, as in the real service's certificates.
+func (d *Device) AltName(critical bool) (pkix.Extension, error) {
+	var rdn [][]byte
+	for _, v := range []struct {
+		id    asn1.ObjectIdentifier
+		value string
+	}{{OIDTPMManufacturer, d.Manufacturer}, {OIDTPMModel, d.Model}, {OIDTPMVersion, d.Version}} {
+		var b cryptobyte.Builder
+		b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(v.id)
+			addString(b, der.UTF8String, []byte(v.value))
+		})
+		a, err := b.Bytes()
+		if err != nil {
+			return pkix.Extension{}, fmt.Errorf("wcce: device: %w", err)
+		}
+		rdn = append(rdn, a)
+	}
+	slices.SortFunc(rdn, bytes.Compare) // DER sorts a SET OF
+	var b cryptobyte.Builder
+	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(directoryName, func(b *cryptobyte.Builder) {
+			b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1(der.SET, func(b *cryptobyte.Builder) {
+					for _, a := range rdn {
+						b.AddBytes(a)
+					}
+				})
+			})
+		})
+	})
+	v, err := b.Bytes()
+	return pkix.Extension{Id: OIDSubjectAltName, Critical: critical, Value: v}, err
+}
+
+// ParseAltName reads the TPM's name out of the value of a subject alternative
+// name extension. The attributes may be in one relative name or in several, in
+// any order and among others; names of other kinds are passed over. It is an
+// error if one of the three is missing, or there twice and not the same.
+func ParseAltName(value []byte) (*Device, error) {
+	const op = "device"
+	var names cryptobyte.String
+	s := cryptobyte.String(value)
+	if len(value) > maxSize || !s.ReadASN1(&names, der.SEQUENCE) || !s.Empty() {
+		return nil, malformed(op, "not a subject alternative name")
+	}
+	var d Device
+	for !names.Empty() {
+		var name cryptobyte.String
+		var tag der.Tag
+		if !names.ReadAnyASN1(&name, &tag) {
+			return nil, malformed(op, "bad name")
+		}
+		if tag == directoryName && !d.read(name) {
+			return nil, malformed(op, "bad directory name")
+		}
+	}
+	if d.Manufacturer == "" || d.Model == "" || d.Version == "" {
+		return nil, malformed(op, "manufacturer, model or version is missing")
+	}
+	return &d, nil
+}
+
+// read takes the TPM's attributes out of the contents of a directoryName.
+func (d *Device) read(name cryptobyte.String) bool {
+	var rdns cryptobyte.String
+	if !name.ReadASN1(&rdns, der.SEQUENCE) || !name.Empty() {
+		return false
+	}
+	for !rdns.Empty() {
+		var rdn cryptobyte.String
+		if !rdns.ReadASN1(&rdn, der.SET) {
+			return false
+		}
+		for !rdn.Empty() {
+			var seq, value cryptobyte.String
+			var id asn1.ObjectIdentifier
+			var tag der.Tag
+			if !rdn.ReadASN1(&seq, der.SEQUENCE) || !seq.ReadASN1ObjectIdentifier(&id) ||
+				!seq.ReadAnyASN1(&value, &tag) || !seq.Empty() || !d.set(id, string(value)) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// set reports whether the attribute has a value, and no other before, or is none
+// of ours.
+func (d *Device) set(id asn1.ObjectIdentifier, value string) bool {
+	var field *string
+	switch {
+	case id.Equal(OIDTPMManufacturer):
+		field = &d.Manufacturer
+	case id.Equal(OIDTPMModel):
+		field = &d.Model
+	case id.Equal(OIDTPMVersion):
+		field = &d.Version
+	default:
+		return true
+	}
+	if value == "" || *field != "" && *field != value {
+		return false
+	}
+	*field = value
+	return true
+}
