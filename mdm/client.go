@@ -1,0 +1,171 @@
+package mdm
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
+
+// Operations, as errors and logs name them.
+const (
+	opNonce    = "Nonce"
+	opExchange = "Exchange"
+	opDiscover = "Discover"
+	opPolicy   = "Policy"
+	opEnroll   = "Enroll"
+)
+
+// A Client talks to a management server for one device. Its zero value is
+// ready for [Client.Discover] and [Client.Policy]; [Client.Enroll] needs
+// Device.ID.
+type Client struct {
+	// Device describes the device to the server.
+	Device Device
+
+	// RequestVersion is the version of the protocol that is asked for, "1.0"
+	// to "9.0". If empty, "5.0", the lowest at which servers ask for
+	// attestation.
+	RequestVersion string
+
+	// Roots, if set, must have a root of the management certificate. Without
+	// it the certificate need only lead to a root that the server sends along.
+	Roots *x509.CertPool
+
+	HTTPClient *http.Client     // if nil, http.DefaultClient
+	Now        func() time.Time // if nil, time.Now
+	Logger     *slog.Logger     // if nil, nothing is logged
+}
+
+// call posts a message to target and returns the element in the answer's body,
+// which must be of the given name.
+func (c *Client) call(ctx context.Context, op, target string, m *message, want string) (*element, error) {
+	got, err := c.post(ctx, op, target, m)
+	if err != nil {
+		return nil, err
+	}
+	failed := c.failure(op, target, got)
+	r, err := parseReply(got.Body)
+	switch {
+	case err == nil && r.fault != nil:
+		failed.Fault, failed.Message, failed.TraceID = r.fault, r.fault.Reason, r.fault.TraceID
+		return nil, failed
+	case got.Status != http.StatusOK:
+		return nil, failed // whatever the body is, it is no fault
+	case len(bytes.TrimSpace(got.Body)) == 0:
+		failed.Err = errors.New("the answer is empty")
+		return nil, failed
+	case err != nil:
+		failed.Err = err
+		return nil, failed
+	case !r.body.is(want):
+		failed.Err = fmt.Errorf("the answer is a <%.40s>, not a <%s>", r.body.name, want)
+		return nil, failed
+	}
+	return r.body, nil
+}
+
+// failure is the error for an answer, of which the caller knows the reason.
+func (c *Client) failure(op, target string, got *wire.Answer) *Error {
+	return &Error{
+		Op: op, URL: wire.Redact(target), HTTPStatus: got.Status,
+		RetryAfter: wire.RetryAfter(got.Header, now(c.Now)),
+		location:   location(got),
+	}
+}
+
+// location returns where a redirect leads, or "".
+func location(got *wire.Answer) string {
+	switch got.Status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return got.Header.Get("Location")
+	}
+	return ""
+}
+
+// post sends a message and returns the answer, whatever it is. Redirects are
+// not followed: the message names its address, and may carry a token.
+func (c *Client) post(ctx context.Context, op, target string, m *message) (*wire.Answer, error) {
+	if err := checkURL(target); err != nil {
+		return nil, &Error{Op: op, URL: wire.Redact(target), Err: err}
+	}
+	id := messageID()
+	body := m.envelope(id, wire.Redact(target))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, &Error{Op: op, Err: err}
+	}
+	req.Header.Set("Content-Type", contentType)
+	got, err := wire.Do(stay(c.HTTPClient), req, maxAnswer)
+	if err != nil {
+		return nil, &Error{Op: op, URL: wire.Redact(target), Err: err}
+	}
+	debug(ctx, c.Logger, op, target, got.Status, "message", id)
+	return got, nil
+}
+
+// stay returns a copy of h that follows no redirect.
+func stay(h *http.Client) *http.Client {
+	if h == nil {
+		h = http.DefaultClient
+	}
+	own := *h
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+// checkURL checks that what is sent to raw cannot be read on the way: https,
+// or http to the own machine.
+func checkURL(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("%.100q is no absolute URL", wire.Redact(raw))
+	}
+	switch u.Scheme {
+	case "https":
+		return nil
+	case "http":
+		host := u.Hostname()
+		if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+			return nil
+		}
+	}
+	return withCode(codeInsecureRedirect, "%w: %s is not https", wire.ErrInsecure, wire.Redact(raw))
+}
+
+// debug logs an answered call.
+func debug(ctx context.Context, logger *slog.Logger, op, target string, status int, more ...any) {
+	if logger != nil {
+		logger.DebugContext(ctx, "mdm call", append([]any{"op", op, "url", wire.Redact(target), "status", status}, more...)...)
+	}
+}
+
+func now(f func() time.Time) time.Time {
+	if f == nil {
+		return time.Now()
+	}
+	return f()
+}
+
+// samePublicKey reports whether a and b are one key.
+func samePublicKey(a, b crypto.PublicKey) bool {
+	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Equal(b)
+}
+
+// or returns s, or other if s is empty.
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}

@@ -1,0 +1,85 @@
+package mdm
+
+import "strings"
+
+// MENROLL_E_ codes of the Windows SDK's winerror.h that this package uses.
+const (
+	codeMessageFormat      uint32 = 0x80180001
+	codeAuthentication     uint32 = 0x80180002
+	codeAuthorization      uint32 = 0x80180003
+	codeCertificateRequest uint32 = 0x80180004
+	codeEnrollmentServer   uint32 = 0x80180005
+	codeInternalService    uint32 = 0x80180006
+	codeInvalidSecurity    uint32 = 0x80180007
+	codeUnknown            uint32 = 0x80180008
+	codeDeviceCapReached   uint32 = 0x80180013
+	codeDeviceNotSupported uint32 = 0x80180014
+	codeNotSupported       uint32 = 0x80180015
+	codeNotEligible        uint32 = 0x80180016
+	codeInMaintenance      uint32 = 0x80180017
+	codeUserLicense        uint32 = 0x80180018
+	codeEnrollmentData     uint32 = 0x80180019
+	codeInsecureRedirect   uint32 = 0x8018001A
+	codeProvCertStore      uint32 = 0x8018001E
+	codeProvW7             uint32 = 0x8018001F
+	codeProvUnknown        uint32 = 0x80180023
+	codeProvCertNotFound   uint32 = 0x80180024
+	codeKeyCreation        uint32 = 0x80180027
+	codeNotConfigured      uint32 = 0x80180031
+	codeCustomServer       uint32 = 0x80180032
+	codeServer429          uint32 = 0x80180033
+)
+
+// Subcodes and error types ([MS-MDE2] section 2.2.10) in lower case: servers
+// differ in case, and so does the specification from its examples.
+var (
+	subcodes = map[string]uint32{
+		"messageformat":        codeMessageFormat,
+		"authentication":       codeAuthentication,
+		"authorization":        codeAuthorization,
+		"certificaterequest":   codeCertificateRequest,
+		"enrollmentserver":     codeEnrollmentServer,
+		"internalservicefault": codeInternalService,
+		"invalidsecurity":      codeInvalidSecurity,
+	}
+	errorTypes = map[string]uint32{
+		"devicecapreached":      codeDeviceCapReached,
+		"devicenotsupported":    codeDeviceNotSupported,
+		"notsupported":          codeNotSupported,
+		"noteligibletorenew":    codeNotEligible,
+		"inmaintenance":         codeInMaintenance,
+		"userlicense":           codeUserLicense,
+		"invalidenrollmentdata": codeEnrollmentData,
+		"customservererror":     codeCustomServer,
+	}
+)
+
+// hresult returns the code of the error type, else of the subcode, else of the
+// detail, else that of an unknown error.
+func (f *Fault) hresult() uint32 {
+	if code, ok := errorTypes[strings.ToLower(f.Type)]; ok {
+		return code
+	}
+	prefix, name, ok := strings.Cut(f.Subcode, ":")
+	if !ok {
+		prefix, name = "", f.Subcode
+	}
+	if code, ok := subcodes[strings.ToLower(name)]; ok {
+		return code
+	}
+	switch {
+	case f.Number != 0:
+		return f.Number
+	case strings.EqualFold(prefix, "a"): // of the server's SOAP stack
+		return codeInternalService
+	}
+	return codeUnknown
+}
+
+func (f *Fault) retryable() bool {
+	switch f.hresult() {
+	case codeEnrollmentServer, codeInternalService, codeInMaintenance:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,49 @@
+package mdm
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"strings"
+)
+
+// oidsOfRSA is the start of the OIDs of RSA keys and of signatures with them.
+const oidsOfRSA = "1.2.840.113549.1.1."
+
+// certificateRequest makes a PKCS #10 request (RFC 2986) without attributes,
+// which some servers refuse, with the device's identifier as its subject.
+func certificateRequest(key crypto.Signer, p *Policy, deviceID string) ([]byte, error) {
+	pub, ok := key.Public().(*rsa.PublicKey)
+	if !ok {
+		return nil, withCode(codeKeyCreation, "the key is a %T, not an RSA key", key.Public())
+	}
+	if p.KeyAlgorithm != "" && !strings.HasPrefix(p.KeyAlgorithm, oidsOfRSA) {
+		return nil, withCode(codeKeyCreation, "the policy wants a key of algorithm %.60q, not RSA", p.KeyAlgorithm)
+	}
+	if least := max(p.MinimalKeyLength, defaultKeyLength); pub.N.BitLen() < least {
+		return nil, withCode(codeKeyCreation, "the key has %d bits, the policy wants %d", pub.N.BitLen(), least)
+	}
+	template := &x509.CertificateRequest{
+		Subject:            pkix.Name{CommonName: deviceID},
+		SignatureAlgorithm: signatureOf(p.Hash),
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)
+	if err != nil {
+		return nil, fmt.Errorf("making the certificate request: %w", err)
+	}
+	return der, nil
+}
+
+// signatureOf returns RSA with a hash of a policy.
+func signatureOf(h crypto.Hash) x509.SignatureAlgorithm {
+	switch h {
+	case crypto.SHA384:
+		return x509.SHA384WithRSA
+	case crypto.SHA512:
+		return x509.SHA512WithRSA
+	}
+	return x509.SHA256WithRSA
+}

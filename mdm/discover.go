@@ -1,0 +1,182 @@
+package mdm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
+
+// probeTime bounds the request that only asks whether a server lives.
+const probeTime = 10 * time.Second
+
+// A Discovery names a management server's services. One whose EnrollURL is
+// known already need not be discovered; EnrollVersion then says which context
+// items are sent.
+type Discovery struct {
+	AuthPolicy    string // "Federated", "OnPremise" or "Certificate"; it decides nothing
+	AuthURL       string // sign-in page for users; may be empty
+	PolicyURL     string // if empty, the server has no certificate policy
+	EnrollURL     string
+	EnrollVersion string // such as "5.0"; "" is "3.0"
+}
+
+// Discover asks the server at discoveryURL for its services. User is an e-mail
+// address in the tenant's domain; if empty, a placeholder is sent, which is
+// enough where the address of the server is known. The first request is a GET
+// that may fail, as many servers answer none ([MS-MDE2] section 3.1).
+func (c *Client) Discover(ctx context.Context, discoveryURL, user string) (*Discovery, error) {
+	user = or(user, defaultUser)
+	body, err := c.discoverBody(user)
+	if err != nil {
+		return nil, &Error{Op: opDiscover, Err: err}
+	}
+	if err := checkURL(discoveryURL); err != nil {
+		return nil, &Error{Op: opDiscover, URL: wire.Redact(discoveryURL), Err: err}
+	}
+	c.probe(ctx, discoveryURL)
+	m := &message{action: actionDiscover, body: body}
+	at, err := c.settle(ctx, discoveryURL, m)
+	if err != nil {
+		return nil, err
+	}
+	d, err := readDiscovery(at.body)
+	if err != nil {
+		return nil, &Error{Op: opDiscover, URL: wire.Redact(at.url), HTTPStatus: http.StatusOK, Err: err}
+	}
+	return d, nil
+}
+
+// A settled call is an answer and the URL that gave it.
+type settled struct {
+	url  string
+	body *element
+}
+
+// settle posts m to target and to where it is redirected. Discovery carries no
+// secret, so it may be; a redirect to http is an error.
+func (c *Client) settle(ctx context.Context, target string, m *message) (*settled, error) {
+	for range wire.MaxRedirects {
+		body, err := c.call(ctx, opDiscover, target, m, "DiscoverResponse")
+		var moved *Error
+		if err == nil || !errors.As(err, &moved) || moved.location == "" {
+			return &settled{target, body}, err
+		}
+		next, err := resolve(target, moved.location)
+		if err != nil {
+			return nil, &Error{Op: opDiscover, URL: wire.Redact(target), HTTPStatus: moved.HTTPStatus, Err: err}
+		}
+		target = next
+	}
+	return nil, &Error{Op: opDiscover, URL: wire.Redact(target), Err: fmt.Errorf("stopped after %d redirects", wire.MaxRedirects)}
+}
+
+// resolve returns where location leads from target.
+func resolve(target, location string) (string, error) {
+	base, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	next, err := base.Parse(location)
+	if err != nil {
+		return "", fmt.Errorf("redirect: %w", err)
+	}
+	if base.Scheme == "https" && next.Scheme != "https" {
+		return "", wire.ErrInsecure
+	}
+	return next.String(), nil
+}
+
+// probe sends a GET and ignores what becomes of it.
+func (c *Client) probe(ctx context.Context, target string) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	if err != nil {
+		return
+	}
+	req.Header.Set("Pragma", "no-cache")
+	req.Header.Set("Cache-Control", "no-cache")
+	got, err := wire.Do(stay(c.HTTPClient), req, maxAnswer)
+	switch {
+	case err == nil:
+		debug(ctx, c.Logger, "Probe", target, got.Status)
+	case c.Logger != nil:
+		c.Logger.DebugContext(ctx, "mdm probe failed", "url", wire.Redact(target), "err", err)
+	}
+}
+
+// discoverBody writes the request in the order Windows has it. Both ways to
+// authenticate are offered: servers ask for either name and take the token.
+func (c *Client) discoverBody(user string) (string, error) {
+	name, domain, ok := strings.Cut(user, "@")
+	if !ok || name == "" || !strings.Contains(domain, ".") || strings.Contains(domain, "@") || !writable(user) {
+		return "", fmt.Errorf("%.100q is no e-mail address", user)
+	}
+	version := or(c.RequestVersion, defaultSchema)
+	if _, err := major(version); err != nil {
+		return "", fmt.Errorf("request version: %w", err)
+	}
+	d := c.Device.withDefaults()
+	if err := d.check(); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString(`<Discover xmlns="` + nsDiscovery + `"><request xmlns:i="` + nsInstance + `">`)
+	for _, e := range []Item{
+		{"EmailAddress", user},
+		{"RequestVersion", version},
+		{"DeviceType", d.Type},
+		{"ApplicationVersion", d.ApplicationVersion},
+		{"OSEdition", strconv.Itoa(d.OSEdition)},
+	} {
+		b.WriteString("<" + e.Name + ">" + escape(e.Value) + "</" + e.Name + ">")
+	}
+	b.WriteString(`<AuthPolicies><AuthPolicy>OnPremise</AuthPolicy><AuthPolicy>Federated</AuthPolicy></AuthPolicies>`)
+	b.WriteString(`</request></Discover>`)
+	return b.String(), nil
+}
+
+// readDiscovery reads a DiscoverResponse. Only the enrollment service must be
+// there, and where a token will be sent must be reachable in secret.
+func readDiscovery(e *element) (*Discovery, error) {
+	result := e.at("DiscoverResult")
+	d := &Discovery{
+		AuthPolicy:    result.value("AuthPolicy"),
+		AuthURL:       or(result.value("AuthenticationServiceUrl"), result.value("AuthUrl")),
+		PolicyURL:     result.value("EnrollmentPolicyServiceUrl"),
+		EnrollURL:     result.value("EnrollmentServiceUrl"),
+		EnrollVersion: or(result.value("EnrollmentVersion"), "3.0"),
+	}
+	if d.EnrollURL == "" {
+		return nil, withCode(codeNotConfigured, "the answer names no enrollment service")
+	}
+	for _, u := range []string{d.EnrollURL, d.PolicyURL} {
+		if u == "" {
+			continue
+		}
+		if err := checkURL(u); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := major(d.EnrollVersion); err != nil {
+		d.EnrollVersion = "3.0"
+	}
+	return d, nil
+}
+
+// major returns the first number of a version such as "5.0".
+func major(version string) (int, error) {
+	first, second, ok := strings.Cut(version, ".")
+	n, err := strconv.ParseUint(first, 10, 8)
+	if _, err2 := strconv.ParseUint(second, 10, 8); err != nil || err2 != nil || !ok {
+		return 0, fmt.Errorf("%.20q is no version like 5.0", version)
+	}
+	return int(n), nil
+}

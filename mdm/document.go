@@ -1,0 +1,132 @@
+package mdm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A Document is a provisioning document, wap-provisioningdoc ([MS-MDE2]
+// section 2.2.9): a tree of characteristics, all of which are kept. It holds
+// the secrets of the management account.
+type Document struct {
+	Characteristics []*Characteristic
+}
+
+// A Characteristic is a node of a provisioning document.
+type Characteristic struct {
+	Type            string // name of the node, such as "CertificateStore"
+	Parms           []Parm
+	Characteristics []*Characteristic
+}
+
+// A Parm is a value at a node. Printed, a secret one has no value.
+type Parm struct {
+	Name     string
+	Value    string
+	DataType string // "", "string", "integer", "boolean" and others
+}
+
+// String returns the parameter as name=value, and without the value if that is
+// a secret.
+func (p Parm) String() string {
+	if strings.EqualFold(p.Name, "AAUTHSECRET") {
+		return p.Name + "=[secret]"
+	}
+	return p.Name + "=" + p.Value
+}
+
+// GoString is String.
+func (p Parm) GoString() string { return p.String() }
+
+// ParseDocument reads a provisioning document: at most 1 MiB, 20000 elements
+// and 32 levels, without a document type.
+func ParseDocument(data []byte) (*Document, error) {
+	d, err := parseDocument(data)
+	if err != nil {
+		return nil, fmt.Errorf("mdm: %w", err)
+	}
+	return d, nil
+}
+
+func parseDocument(data []byte) (*Document, error) {
+	if len(data) > maxAnswer {
+		return nil, fmt.Errorf("provisioning document: over %d bytes", maxAnswer)
+	}
+	root, err := parseXML(data)
+	if err != nil {
+		return nil, fmt.Errorf("provisioning document: %w", err)
+	}
+	if !root.is("wap-provisioningdoc") {
+		return nil, fmt.Errorf("provisioning document: it is a <%.40s>", root.name)
+	}
+	top, err := readCharacteristic(root)
+	if err != nil {
+		return nil, fmt.Errorf("provisioning document: %w", err)
+	}
+	if len(top.Parms) > 0 {
+		return nil, errors.New("provisioning document: a parm is in no characteristic")
+	}
+	return &Document{Characteristics: top.Characteristics}, nil
+}
+
+func readCharacteristic(e *element) (*Characteristic, error) {
+	c := &Characteristic{Type: e.attr("type")}
+	for _, child := range e.children {
+		switch {
+		case child.is("characteristic"):
+			sub, err := readCharacteristic(child)
+			if err != nil {
+				return nil, err
+			}
+			if sub.Type == "" {
+				return nil, errors.New("a characteristic has no type")
+			}
+			c.Characteristics = append(c.Characteristics, sub)
+		case child.is("parm"):
+			p := Parm{Name: child.attr("name"), Value: child.attr("value"), DataType: child.attr("datatype")}
+			if p.Name == "" {
+				return nil, fmt.Errorf("a parm in %.60q has no name", c.Type)
+			}
+			c.Parms = append(c.Parms, p)
+		default:
+			return nil, fmt.Errorf("unknown element <%.40s>", child.name)
+		}
+	}
+	return c, nil
+}
+
+// Find returns the characteristics at a path of types, in any case, in all
+// blocks of the document: Find("CertificateStore", "My", "System").
+func (d *Document) Find(path ...string) []*Characteristic {
+	found := []*Characteristic{{Characteristics: d.Characteristics}}
+	for _, name := range path {
+		var next []*Characteristic
+		for _, c := range found {
+			for _, sub := range c.Characteristics {
+				if strings.EqualFold(sub.Type, name) {
+					next = append(next, sub)
+				}
+			}
+		}
+		found = next
+	}
+	return found
+}
+
+// Parm returns the value of a parameter, by name in any case, and whether
+// there is one.
+func (c *Characteristic) Parm(name string) (string, bool) {
+	for _, p := range c.Parms {
+		if strings.EqualFold(p.Name, name) {
+			return p.Value, true
+		}
+	}
+	return "", false
+}
+
+// text returns the value of a parameter, or "".
+func (c *Characteristic) text(name string) string {
+	v, _ := c.Parm(name)
+	return strings.TrimSpace(v)
+}

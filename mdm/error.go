@@ -1,0 +1,138 @@
+package mdm
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
+
+// maxWords bounds what an error keeps of a server's own words.
+const maxWords = 1000
+
+// An Error is a call that failed.
+type Error struct {
+	Op         string        // "Nonce", "Exchange", "Discover", "Policy" or "Enroll"
+	URL        string        // without query; empty if nothing was sent
+	HTTPStatus int           // 0 if there was no answer
+	OAuth      string        // error of a token answer, such as "invalid_grant"
+	Fault      *Fault        // of a SOAP answer; nil if there was none
+	Message    string        // the server's own words, shortened
+	TraceID    string        // to quote to the server's operator
+	RetryAfter time.Duration // 0 if the server named none
+	Err        error         // what failed; may be nil beside a Fault or OAuth
+
+	location string // of a redirect
+}
+
+// A Fault is a SOAP fault, 1.1 or 1.2 ([MS-MDE2] section 2.2.10).
+type Fault struct {
+	Code    string // as sent, such as "s:Receiver"
+	Subcode string // as sent, such as "s:Authorization"
+	Reason  string // the server's words, shortened
+	Type    string // ErrorType in the detail, such as "DeviceCapReached"
+	Number  uint32 // ErrorCode in the detail of [MS-WSTEP]; 0 if there is none
+	TraceID string // TraceId in the detail
+}
+
+// A coded error is one that Windows has a code for.
+type coded struct {
+	code uint32
+	err  error
+}
+
+func (c *coded) Error() string { return c.err.Error() }
+func (c *coded) Unwrap() error { return c.err }
+
+// withCode returns an error formatted as by fmt.Errorf that has a code.
+func withCode(code uint32, format string, args ...any) error {
+	return &coded{code, fmt.Errorf(format, args...)}
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("mdm: " + e.Op)
+	if e.URL != "" {
+		b.WriteString(" " + e.URL)
+	}
+	b.WriteString(": " + e.what())
+	if e.Message != "" {
+		fmt.Fprintf(&b, ": %q", e.Message)
+	}
+	if code := e.HRESULT(); code != 0 {
+		fmt.Fprintf(&b, " (%#x)", code)
+	}
+	return b.String()
+}
+
+func (e *Error) what() string {
+	switch {
+	case e.Fault != nil:
+		parts := []string{"fault"}
+		for _, s := range []string{e.Fault.Code, e.Fault.Subcode, e.Fault.Type} {
+			if s != "" {
+				parts = append(parts, s)
+			}
+		}
+		return strings.Join(parts, " ")
+	case e.OAuth != "":
+		return e.OAuth
+	case e.Err != nil:
+		return e.Err.Error()
+	default:
+		return fmt.Sprintf("HTTP status %d", e.HTTPStatus)
+	}
+}
+
+// Unwrap returns e.Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// HRESULT returns the code Windows has for e: of the MENROLL_E_ family
+// (0x8018…) for faults and refused documents, 0x80190000 plus the HTTP status
+// for other answers (0x801900C8 for a 200 that is no SOAP envelope), a WinHTTP
+// code for network failures, and 0 if there is none.
+func (e *Error) HRESULT() uint32 {
+	var c *coded
+	switch {
+	case e.Fault != nil:
+		return e.Fault.hresult()
+	case errors.As(e.Err, &c):
+		return c.code
+	case errors.Is(e.Err, wire.ErrInsecure):
+		return codeInsecureRedirect
+	case e.HTTPStatus == 429 && e.soap():
+		return codeServer429
+	case e.HTTPStatus != 0:
+		return hresult.HTTP(e.HTTPStatus)
+	}
+	return wire.HRESULT(e.Err)
+}
+
+// soap reports whether e is of a call to the management server.
+func (e *Error) soap() bool { return e.Op != opNonce && e.Op != opExchange }
+
+// Retryable reports whether the same call may succeed later.
+func (e *Error) Retryable() bool {
+	switch {
+	case e.Fault != nil:
+		return e.Fault.retryable()
+	case e.OAuth == "temporarily_unavailable", e.OAuth == "server_error":
+		return true
+	case e.HTTPStatus != 0:
+		return wire.RetryableStatus(e.HTTPStatus)
+	}
+	return wire.Retryable(e.Err)
+}
+
+// shorten trims a server's words.
+func shorten(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) > maxWords {
+		s = strings.ToValidUTF8(s[:maxWords], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,108 @@
+package mdmtest
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"math/big"
+	"time"
+)
+
+// Lives of certificates. The policy names that of a device's.
+const (
+	caLife     = 10 * 365 * 24 * time.Hour
+	deviceLife = 365 * 24 * time.Hour
+	backdated  = 5 * time.Minute // for clocks that differ
+)
+
+// An authority is the certificate authority of a server: a root, and an
+// issuer below it.
+type authority struct {
+	root, issuer *x509.Certificate
+	key          *rsa.PrivateKey // of issuer
+}
+
+// setup makes the server's keys, once.
+func (s *Server) setup() error {
+	s.once.Do(func() {
+		s.devices = make(map[string]*device)
+		s.keys = make(map[string]string)
+		s.ca, s.setupErr = newAuthority(s.now())
+	})
+	return s.setupErr
+}
+
+func newAuthority(now time.Time) (*authority, error) {
+	rootKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	template := func(name string) *x509.Certificate {
+		return &x509.Certificate{
+			SerialNumber: serial(), Subject: pkix.Name{CommonName: name},
+			NotBefore: now.Add(-backdated), NotAfter: now.Add(caLife),
+			IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		}
+	}
+	rootTemplate := template("Test MDM Root CA")
+	root, err := sign(rootTemplate, rootTemplate, &rootKey.PublicKey, rootKey)
+	if err != nil {
+		return nil, err
+	}
+	issuer, err := sign(template("Test MDM Device CA"), root, &key.PublicKey, rootKey)
+	if err != nil {
+		return nil, err
+	}
+	return &authority{root: root, issuer: issuer, key: key}, nil
+}
+
+// issue issues the management certificate of a device.
+func (a *authority) issue(key *rsa.PublicKey, id string, now time.Time) (*x509.Certificate, error) {
+	template := &x509.Certificate{
+		SerialNumber: serial(), Subject: pkix.Name{CommonName: id},
+		NotBefore: now.Add(-backdated), NotAfter: now.Add(deviceLife),
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	return sign(template, a.issuer, key, a.key)
+}
+
+func sign(template, parent *x509.Certificate, pub crypto.PublicKey, key *rsa.PrivateKey) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, pub, key)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(der)
+}
+
+// serial returns a random serial number.
+func serial() *big.Int {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it does not fail: it ends the program first
+	b[0] = b[0]&0x7f | 0x40
+	return new(big.Int).SetBytes(b[:])
+}
+
+// Certificates returns the certificates of the server's authority: the issuer,
+// then the root.
+func (s *Server) Certificates() []*x509.Certificate {
+	if s.setup() != nil {
+		return nil
+	}
+	return []*x509.Certificate{s.ca.issuer, s.ca.root}
+}
+
+// Roots returns a pool with the root of management certificates.
+func (s *Server) Roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	if s.setup() == nil {
+		pool.AddCert(s.ca.root)
+	}
+	return pool
+}

@@ -1,0 +1,90 @@
+package mdmtest
+
+import (
+	"crypto/rand"
+	"crypto/sha1"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// providerID names the server among those that manage a device.
+const providerID = "TestMDM"
+
+// A writer writes a provisioning document.
+type writer struct{ strings.Builder }
+
+// node writes a characteristic and what it contains.
+func (w *writer) node(name string, content func()) {
+	w.WriteString(`<characteristic type="` + escape(name) + `">`)
+	content()
+	w.WriteString(`</characteristic>`)
+}
+
+// parm writes a parameter of a data type; "" leaves the type out.
+func (w *writer) parm(name, value, datatype string) {
+	w.WriteString(`<parm name="` + name + `" value="` + escape(value) + `"`)
+	if datatype != "" {
+		w.WriteString(` datatype="` + datatype + `"`)
+	}
+	w.WriteString(`/>`)
+}
+
+// certificate writes a certificate below its thumbprint.
+func (w *writer) certificate(c *x509.Certificate) {
+	w.node(fmt.Sprintf("%X", sha1.Sum(c.Raw)), func() {
+		w.parm("EncodedCertificate", base64.StdEncoding.EncodeToString(c.Raw), "")
+	})
+}
+
+// document writes the provisioning document of a device.
+func (s *Server) document(base, id, name string, cert *x509.Certificate) string {
+	w := new(writer)
+	w.WriteString(`<wap-provisioningdoc version="1.1">`)
+	w.node("CertificateStore", func() {
+		w.node("Root", func() { w.node("System", func() { w.certificate(s.ca.root) }) })
+		w.node("CA", func() { w.node("System", func() { w.certificate(s.ca.issuer) }) })
+		w.node("My", func() { w.node("System", func() { w.certificate(cert) }) })
+	})
+	w.node("APPLICATION", func() { w.account(base, id) })
+	w.node("DMClient", func() {
+		w.node("Provider", func() {
+			w.node(providerID, func() {
+				w.parm("EntDMID", id, "string")
+				w.parm("EntDeviceName", name, "string")
+			})
+		})
+	})
+	w.WriteString(`</wap-provisioningdoc>`)
+	return w.String()
+}
+
+// account writes the w7 account: sessions are authenticated by the client
+// certificate; the digests have secrets of their own all the same, as clients
+// want the blocks.
+func (w *writer) account(base, id string) {
+	w.parm("APPID", "w7", "")
+	w.parm("PROVIDER-ID", providerID, "")
+	w.parm("NAME", "Test management", "")
+	w.parm("ADDR", base+sessionPath, "")
+	w.parm("ROLE", "4294967295", "")
+	w.parm("CONNRETRYFREQ", "3", "")
+	w.parm("INITIALBACKOFFTIME", "16000", "")
+	w.parm("MAXBACKOFFTIME", "86400000", "")
+	w.parm("DEFAULTENCODING", "application/vnd.syncml.dm+xml", "")
+	w.parm("SSLCLIENTCERTSEARCHCRITERIA", "Subject=CN%3D"+id+"&Stores=My%5CSystem", "")
+	w.node("APPAUTH", func() {
+		w.parm("AAUTHLEVEL", "CLIENT", "")
+		w.parm("AAUTHTYPE", "DIGEST", "")
+		w.parm("AAUTHSECRET", rand.Text(), "")
+		w.parm("AAUTHDATA", base64.StdEncoding.EncodeToString([]byte(rand.Text())), "")
+	})
+	w.node("APPAUTH", func() {
+		w.parm("AAUTHLEVEL", "APPSRV", "")
+		w.parm("AAUTHTYPE", "DIGEST", "")
+		w.parm("AAUTHNAME", id, "")
+		w.parm("AAUTHSECRET", rand.Text(), "")
+		w.parm("AAUTHDATA", base64.StdEncoding.EncodeToString([]byte(rand.Text())), "")
+	})
+}

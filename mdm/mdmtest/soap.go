@@ -1,0 +1,231 @@
+package mdmtest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Namespaces ([MS-MDE2] section 2.2.1) and actions.
+const (
+	nsSOAP       = "http://www.w3.org/2003/05/soap-envelope"
+	nsAddressing = "http://www.w3.org/2005/08/addressing"
+	nsSecurity   = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+	nsUtility    = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
+	nsTrust      = "http://docs.oasis-open.org/ws-sx/ws-trust/200512"
+	nsDiscovery  = "http://schemas.microsoft.com/windows/management/2012/01/enrollment"
+	nsPolicy     = "http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy"
+	nsEnrollment = "http://schemas.microsoft.com/windows/pki/2009/01/enrollment"
+	nsDispatcher = "http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher"
+
+	actionFault = nsAddressing + "/soap/fault"
+	anonymous   = nsAddressing + "/anonymous"
+	typeBase64  = nsSecurity + "#base64binary"
+)
+
+// Limits of requests.
+const (
+	maxRequest  = 128 << 10
+	maxDepth    = 24
+	maxElements = 1000
+)
+
+// An operation is a SOAP operation of the server.
+type operation struct {
+	name, path       string
+	action, response string
+	serve            func(*Server, *http.Request, *envelope) (string, error)
+}
+
+// operations are by path in lower case.
+var operations = map[string]*operation{
+	strings.ToLower(DiscoveryPath): {
+		name: "Discover", path: DiscoveryPath, serve: (*Server).serveDiscover,
+		action: nsDiscovery + "/IDiscoveryService/Discover", response: nsDiscovery + "/IDiscoveryService/DiscoverResponse",
+	},
+	strings.ToLower(policyPath): {
+		name: "Policy", path: policyPath, serve: (*Server).servePolicy,
+		action: nsPolicy + "/IPolicy/GetPolicies", response: nsPolicy + "/IPolicy/GetPoliciesResponse",
+	},
+	strings.ToLower(enrollmentPath): {
+		name: "Enroll", path: enrollmentPath, serve: (*Server).serveEnroll,
+		action: nsEnrollment + "/RST/wstep", response: nsEnrollment + "/RSTRC/wstep",
+	},
+}
+
+// An understood is a header with its mustUnderstand attribute.
+type understood struct {
+	MustUnderstand string `xml:"http://www.w3.org/2003/05/soap-envelope mustUnderstand,attr"`
+	Text           string `xml:",chardata"`
+}
+
+// A binaryToken is a BinarySecurityToken.
+type binaryToken struct {
+	ValueType    string `xml:"ValueType,attr"`
+	EncodingType string `xml:"EncodingType,attr"`
+	Text         string `xml:",chardata"`
+}
+
+// An envelope is a request. What may be there once is a slice, so that what is
+// there twice is seen.
+type envelope struct {
+	XMLName xml.Name `xml:"http://www.w3.org/2003/05/soap-envelope Envelope"`
+	Header  []struct {
+		Action    []understood `xml:"http://www.w3.org/2005/08/addressing Action"`
+		MessageID []string     `xml:"http://www.w3.org/2005/08/addressing MessageID"`
+		ReplyTo   []struct {
+			Address string `xml:"http://www.w3.org/2005/08/addressing Address"`
+		} `xml:"http://www.w3.org/2005/08/addressing ReplyTo"`
+		To       []understood `xml:"http://www.w3.org/2005/08/addressing To"`
+		Security []struct {
+			MustUnderstand string        `xml:"http://www.w3.org/2003/05/soap-envelope mustUnderstand,attr"`
+			Token          []binaryToken `xml:"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd BinarySecurityToken"`
+		} `xml:"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd Security"`
+	} `xml:"http://www.w3.org/2003/05/soap-envelope Header"`
+	Body []struct {
+		Discover    []discoverRequest `xml:"http://schemas.microsoft.com/windows/management/2012/01/enrollment Discover"`
+		GetPolicies []policyRequest   `xml:"http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy GetPolicies"`
+		Token       []enrollRequest   `xml:"http://docs.oasis-open.org/ws-sx/ws-trust/200512 RequestSecurityToken"`
+		Other       []struct {
+			XMLName xml.Name
+		} `xml:",any"`
+	} `xml:"http://www.w3.org/2003/05/soap-envelope Body"`
+}
+
+// messageID returns the request's, or "" if there was none.
+func (e *envelope) messageID() string {
+	if e == nil || len(e.Header) != 1 || len(e.Header[0].MessageID) != 1 {
+		return ""
+	}
+	return e.Header[0].MessageID[0]
+}
+
+var uuidURN = regexp.MustCompile(`^urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
+
+// readEnvelope reads a request and checks what all have in common. The
+// envelope may be returned with an error.
+func readEnvelope(data []byte, op *operation, to string) (*envelope, error) {
+	if err := walk(data); err != nil {
+		return nil, malformed("%w", err)
+	}
+	e := new(envelope)
+	if err := xml.Unmarshal(data, e); err != nil {
+		return nil, malformed("envelope: %w", err)
+	}
+	if len(e.Header) != 1 || len(e.Body) != 1 {
+		return e, malformed("%d headers and %d bodies", len(e.Header), len(e.Body))
+	}
+	h, b := e.Header[0], e.Body[0]
+	switch {
+	case len(h.Action) != 1 || h.Action[0].MustUnderstand != "1":
+		return e, malformed("no one a:Action that must be understood")
+	case h.Action[0].Text != op.action:
+		return e, &fault{subcode: "a:ActionMismatch", reason: fmt.Errorf("action %.200q", h.Action[0].Text)}
+	case len(h.To) != 1 || h.To[0].MustUnderstand != "1":
+		return e, malformed("no one a:To that must be understood")
+	case !sameURL(h.To[0].Text, to):
+		return e, &fault{subcode: "a:EndpointUnavailable", reason: fmt.Errorf("a:To is %.200q, not %q", h.To[0].Text, to)}
+	case !uuidURN.MatchString(e.messageID()):
+		return e, malformed("a:MessageID %.100q is no urn:uuid", e.messageID())
+	case len(h.ReplyTo) != 1 || h.ReplyTo[0].Address != anonymous:
+		return e, malformed("a:ReplyTo is not anonymous")
+	case len(b.Discover)+len(b.GetPolicies)+len(b.Token) != 1 || len(b.Other) != 0:
+		return e, malformed("the body is not one known element")
+	}
+	return e, nil
+}
+
+// sameURL compares URLs without their queries; the case of a path is free, as
+// the server's own paths are.
+func sameURL(a, b string) bool {
+	a, _, _ = strings.Cut(a, "?")
+	return strings.EqualFold(a, b)
+}
+
+// walk checks that data is one XML element within the limits, without a
+// document type and with nothing around it.
+func walk(data []byte) error {
+	d := xml.NewDecoder(bytes.NewReader(data))
+	depth, count := 0, 0
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		switch t := token.(type) {
+		case xml.Directive:
+			return errors.New("document type declaration")
+		case xml.StartElement:
+			if depth == 0 && count > 0 {
+				return errors.New("second root element")
+			}
+			depth++
+			count++
+		case xml.EndElement:
+			depth--
+		case xml.CharData:
+			if depth == 0 && len(bytes.TrimSpace(t)) > 0 {
+				return errors.New("text outside of the root element")
+			}
+		}
+		if depth > maxDepth || count > maxElements {
+			return errors.New("too many or too deep elements")
+		}
+	}
+	if count == 0 {
+		return errors.New("no element")
+	}
+	return nil
+}
+
+// envelope writes an answer.
+func (s *Server) envelope(action, relatesTo, content string) string {
+	now := s.now().UTC()
+	stamp := func(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }
+	var b strings.Builder
+	b.WriteString(`<s:Envelope xmlns:s="` + nsSOAP + `" xmlns:a="` + nsAddressing + `" xmlns:u="` + nsUtility + `"><s:Header>`)
+	b.WriteString(`<a:Action s:mustUnderstand="1">` + action + `</a:Action>`)
+	if relatesTo != "" {
+		b.WriteString(`<a:RelatesTo>` + escape(relatesTo) + `</a:RelatesTo>`)
+	}
+	b.WriteString(`<o:Security s:mustUnderstand="1" xmlns:o="` + nsSecurity + `"><u:Timestamp u:Id="_0"><u:Created>` + stamp(now) +
+		`</u:Created><u:Expires>` + stamp(now.Add(5*time.Minute)) + `</u:Expires></u:Timestamp></o:Security>`)
+	b.WriteString(`</s:Header><s:Body>` + content + `</s:Body></s:Envelope>`)
+	return b.String()
+}
+
+// reply sends an envelope. Its length is named: clients of this protocol may
+// not know chunks.
+func reply(w http.ResponseWriter, status int, envelope string) {
+	w.Header().Set("Content-Type", "application/soap+xml; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(envelope)))
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	// The peer may be gone: nobody is left to be told.
+	_, _ = io.WriteString(w, envelope)
+}
+
+func escape(s string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(s)) // a Builder takes everything
+	return b.String()
+}
+
+// newGUID returns a random GUID.
+func newGUID() string {
+	var u [16]byte
+	_, _ = rand.Read(u[:]) // it does not fail: it ends the program first
+	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
+}
