@@ -1,0 +1,279 @@
+package ekcert_test
+
+import (
+	"context"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
+	"github.com/whiteglove/whiteglove/scep"
+)
+
+func TestEnroll(t *testing.T) {
+	d := theDevice(t)
+	ca := new(ekcerttest.Server)
+	server := serve(t, ca)
+	c := &ekcert.Client{SCEPURL: server.URL + "/ek", Roots: ekcert.Roots{attesttest.Vendor: ca.Roots()}}
+	for _, ek := range d.eks {
+		cert, err := c.Enroll(t.Context(), d.enrollment(ek))
+		if err != nil {
+			t.Fatalf("%T: %v, the CA: %q", ek.Public, err, ca.Refusals())
+		}
+		if cert.Vendor() != attesttest.Vendor || cert.Model != "emulator" || cert.Version != "id:00010002" ||
+			cert.Origin != server.URL+"/ek" || len(cert.Issuers) != 2 {
+			t.Errorf("%T: %+v", ek.Public, cert)
+		}
+		report, err := c.Verify(t.Context(), cert, ek.Public)
+		if err != nil || len(report.Findings) != 0 || !report.Chain[2].Equal(ca.Certificates()[1]) {
+			t.Errorf("%T: %+v, %v", ek.Public, report, err)
+		}
+		if report, err := x509.ParseCertificate(cert.Raw); err != nil || len(report.Subject.Names) != 0 {
+			t.Errorf("%T: subject is not empty, or %v", ek.Public, err)
+		}
+	}
+	if r := ca.Refusals(); len(r) != 0 {
+		t.Errorf("refusals: %q", r)
+	}
+}
+
+// TestEnrollWithRSAKey has the attestation key that Windows makes.
+func TestEnrollWithRSAKey(t *testing.T) {
+	d, err := newDevice(attesttest.Config{NoCertificate: true}, attest.RSA2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := new(ekcerttest.Server)
+	c := &ekcert.Client{SCEPURL: serve(t, ca).URL, Roots: ekcert.Roots{"": ca.Roots()}}
+	if _, err := c.Enroll(t.Context(), d.enrollment(d.eks[0])); err != nil {
+		t.Errorf("%v, the CA: %q", err, ca.Refusals())
+	}
+}
+
+func TestEnrollRefusals(t *testing.T) {
+	d := theDevice(t)
+	spki, err := x509.MarshalPKIXPublicKey(d.eks[0].Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := sha256.Sum256(spki)
+	odd := newECKey(t, elliptic.P224()).Public()
+
+	for name, tt := range map[string]struct {
+		ca   *ekcerttest.Server
+		edit func(*ekcert.Enrollment)
+		want error
+		code uint32
+		says string
+	}{
+		"at risk": {
+			ca: &ekcerttest.Server{AtRisk: func(tpm ekcerttest.TPM) string {
+				if tpm.Vendor == "SIM0" && tpm.Version == "id:00010002" && tpm.Model == "emulator" {
+					return "SIM-SA-0001"
+				}
+				return ""
+			}},
+			want: ekcert.ErrAtRisk, code: 0x81039024, says: "tpm-at-risk: SIM-SA-0001",
+		},
+		"revoked": {
+			ca:   &ekcerttest.Server{Revoked: func(sum [32]byte) bool { return sum == bad }},
+			want: ekcert.ErrRevoked, code: 0x800B010C, says: "tpm-revoked",
+		},
+		"maker unknown": {
+			ca:   &ekcerttest.Server{Vendors: []string{"INTC", "AMD"}},
+			want: ekcert.ErrUnknownManufacturer, code: 0x80070032, says: "manufacturer-unknown",
+		},
+		"key of an odd kind": {
+			ca: new(ekcerttest.Server), edit: func(e *ekcert.Enrollment) { e.EK = odd },
+			want: ekcert.ErrUnsupportedEK, code: 0x80070032, says: "ek-unsupported",
+		},
+	} {
+		server := serve(t, tt.ca)
+		c := &ekcert.Client{SCEPURL: server.URL, Roots: ekcert.Roots{"": tt.ca.Roots()}}
+		e := d.enrollment(d.eks[0])
+		if tt.edit != nil {
+			tt.edit(e)
+		}
+		_, err := c.Enroll(t.Context(), e)
+		var ee *ekcert.Error
+		if !errors.Is(err, tt.want) || !errors.As(err, &ee) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if ee.Retryable() || ee.HRESULT() != tt.code || ee.Remedy() == "" || ee.Message != tt.says ||
+			ee.Vendor != "SIM0" || ee.Origin != server.URL || ee.Op != "enroll" {
+			t.Errorf("%s: %+v, %#x", name, ee, ee.HRESULT())
+		}
+		var se *scep.Error
+		if !errors.As(err, &se) || se.FailInfo != scep.BadRequest {
+			t.Errorf("%s: no SCEP error in %v", name, err)
+		}
+		if r := tt.ca.Refusals(); len(r) != 1 || !strings.Contains(r[0], tt.says) {
+			t.Errorf("%s: refusals %q", name, r)
+		}
+	}
+}
+
+// TestEnrollTellsNothing checks that a CA that will not do learns nothing of
+// the TPM.
+func TestEnrollTellsNothing(t *testing.T) {
+	d := theDevice(t)
+	without := func(names ...string) scep.Caps {
+		caps := scep.Caps{"POSTPKIOperation", "SHA-256", "AES128", "EndorsementKeyEnrollment"}
+		return slices.DeleteFunc(caps, func(s string) bool { return slices.Contains(names, s) })
+	}
+	other := new(ekcerttest.Server)
+	otherRoots := ekcert.Roots{"SIM0": other.Roots()}
+	gone := func(op string, w http.ResponseWriter) bool {
+		w.WriteHeader(http.StatusNotFound)
+		return true
+	}
+	busy := func(op string, w http.ResponseWriter) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	}
+	for name, tt := range map[string]struct {
+		ca        *ekcerttest.Server
+		roots     ekcert.Roots // nil: the CA's
+		want      error
+		code      uint32
+		retryable bool
+	}{
+		"plain SCEP CA":        {ca: &ekcerttest.Server{Caps: without("EndorsementKeyEnrollment")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
+		"another challenge":    {ca: &ekcerttest.Server{Caps: append(without("EndorsementKeyEnrollment"), "IdentityKeyAttestation")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
+		"no POST":              {ca: &ekcerttest.Server{Caps: without("POSTPKIOperation")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
+		"no SHA-256":           {ca: &ekcerttest.Server{Caps: without("SHA-256")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
+		"no AES":               {ca: &ekcerttest.Server{Caps: without("AES128")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
+		"not there":            {ca: &ekcerttest.Server{Fail: gone}, want: ekcert.ErrNoEnrollment, code: 0x80190194},
+		"busy":                 {ca: &ekcerttest.Server{Fail: busy}, code: 0x801901F7, retryable: true},
+		"foreign root":         {ca: new(ekcerttest.Server), roots: otherRoots, want: ekcert.ErrUntrustedCA, code: 0x800B0109},
+		"root of another":      {ca: other, roots: ekcert.Roots{"INTC": other.Roots()}, want: ekcert.ErrUntrustedCA, code: 0x800B0109},
+		"no roots":             {ca: other, roots: ekcert.Roots{}, want: ekcert.ErrUntrustedCA, code: 0x800B0109},
+		"foreign for any, too": {ca: new(ekcerttest.Server), roots: ekcert.Roots{"SIM0": other.Roots(), "": other.Roots()}, want: ekcert.ErrUntrustedCA, code: 0x800B0109},
+	} {
+		server := serve(t, tt.ca)
+		c := &ekcert.Client{SCEPURL: server.URL, Roots: tt.roots}
+		if tt.roots == nil {
+			c.Roots = ekcert.Roots{"SIM0": tt.ca.Roots()}
+		}
+		_, err := c.Enroll(t.Context(), d.enrollment(d.eks[0]))
+		var e *ekcert.Error
+		if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !errors.As(err, &e) {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if e.HRESULT() != tt.code || e.Retryable() != tt.retryable {
+			t.Errorf("%s: %v, %#x, retryable %v", name, err, e.HRESULT(), e.Retryable())
+		}
+		if n := server.posts(); n != 0 {
+			t.Errorf("%s: %d messages were sent", name, n)
+		}
+	}
+}
+
+func TestEnrollSecondPool(t *testing.T) {
+	d := theDevice(t)
+	ca, other := new(ekcerttest.Server), new(ekcerttest.Server)
+	c := &ekcert.Client{SCEPURL: serve(t, ca).URL, Roots: ekcert.Roots{"SIM0": other.Roots(), "": ca.Roots()}}
+	if _, err := c.Enroll(t.Context(), d.enrollment(d.eks[0])); err != nil {
+		t.Errorf("%v, the CA: %q", err, ca.Refusals())
+	}
+}
+
+// TestEnrollProof checks that only the TPM with both keys gets a certificate.
+func TestEnrollProof(t *testing.T) {
+	d := theDevice(t)
+	thief, err := newDevice(attesttest.Config{Seed: "thief", NoCertificate: true}, attest.P256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := new(ekcerttest.Server)
+	c := &ekcert.Client{SCEPURL: serve(t, ca).URL, Roots: ekcert.Roots{"SIM0": ca.Roots()}}
+	flip := func(b []byte) []byte {
+		b = slices.Clone(b)
+		b[len(b)-1] ^= 1
+		return b
+	}
+	clear := func(area []byte, at int, bit byte) []byte { // a bit of the attributes, bytes 4 to 7
+		area = slices.Clone(area)
+		area[at] &^= bit
+		return area
+	}
+	wrong := func(secret []byte) func(context.Context, []byte, []byte) ([]byte, error) {
+		return func(context.Context, []byte, []byte) ([]byte, error) { return secret, nil }
+	}
+	for name, tt := range map[string]struct {
+		edit    func(*ekcert.Enrollment)
+		refused string // by the CA; "": by the TPM
+	}{
+		"wrong secret":           {func(e *ekcert.Enrollment) { e.Activate = wrong(make([]byte, 32)) }, "secret is wrong"},
+		"short secret":           {func(e *ekcert.Enrollment) { e.Activate = wrong([]byte{0}) }, "secret is wrong"},
+		"EK of another TPM":      {func(e *ekcert.Enrollment) { e.EK = thief.eks[0].Public }, ""},
+		"AIK of another TPM":     {func(e *ekcert.Enrollment) { e.AIK = ekcert.Statement(*thief.ak.Creation()) }, ""},
+		"area of another AIK":    {func(e *ekcert.Enrollment) { e.AIK.Area = thief.ak.Area() }, "proof does not hold"},
+		"creation changed":       {func(e *ekcert.Enrollment) { e.AIK.Creation = flip(e.AIK.Creation) }, "proof does not hold"},
+		"signature changed":      {func(e *ekcert.Enrollment) { e.AIK.Signature = flip(e.AIK.Signature) }, "proof does not hold"},
+		"unrestricted key":       {func(e *ekcert.Enrollment) { e.AIK.Area = clear(e.AIK.Area, 5, 1) }, "attributes"},
+		"key that may leave":     {func(e *ekcert.Enrollment) { e.AIK.Area = clear(e.AIK.Area, 7, 1<<1) }, "attributes"},
+		"EK as attestation key":  {func(e *ekcert.Enrollment) { e.AIK.Area = d.eks[0].Area }, "attributes"},
+		"statement of a nothing": {func(e *ekcert.Enrollment) { e.AIK.Attest = []byte{1} }, "proof does not hold"},
+	} {
+		before := len(ca.Refusals())
+		e := d.enrollment(d.eks[0])
+		tt.edit(e)
+		_, err := c.Enroll(t.Context(), e)
+		if err == nil {
+			t.Errorf("%s: got a certificate", name)
+			continue
+		}
+		refused := strings.Join(ca.Refusals()[before:], "\n")
+		if tt.refused == "" {
+			var ae *attest.Error
+			if !errors.As(err, &ae) || refused != "" {
+				t.Errorf("%s: %v, refusals %q", name, err, refused)
+			}
+			continue
+		}
+		var se *scep.Error
+		if !errors.As(err, &se) || se.FailInfo != scep.BadRequest || !strings.Contains(refused, tt.refused) {
+			t.Errorf("%s: %v, refusals %q", name, err, refused)
+		}
+		var ee *ekcert.Error
+		if errors.As(err, &ee); ee.Retryable() {
+			t.Errorf("%s: can be repeated", name)
+		}
+	}
+}
+
+func TestEnrollIncomplete(t *testing.T) {
+	d := theDevice(t)
+	server := serve(t, http.NotFoundHandler())
+	for name, edit := range map[string]func(*ekcert.Enrollment){
+		"no maker":     func(e *ekcert.Enrollment) { e.Vendor = "" },
+		"odd maker":    func(e *ekcert.Enrollment) { e.Vendor = "id:Intel" },
+		"no model":     func(e *ekcert.Enrollment) { e.Model = "" },
+		"no version":   func(e *ekcert.Enrollment) { e.Version = "" },
+		"odd version":  func(e *ekcert.Enrollment) { e.Version = "1.2.3" },
+		"huge version": func(e *ekcert.Enrollment) { e.Version = "1.2.3.65536" },
+		"no EK":        func(e *ekcert.Enrollment) { e.EK = nil },
+		"no statement": func(e *ekcert.Enrollment) { e.AIK.Creation = nil },
+		"no function":  func(e *ekcert.Enrollment) { e.Activate = nil },
+	} {
+		e := d.enrollment(d.eks[0])
+		edit(e)
+		c := &ekcert.Client{SCEPURL: server.URL, Roots: ekcert.Roots{"": x509.NewCertPool()}}
+		_, err := c.Enroll(t.Context(), e)
+		var ee *ekcert.Error
+		if !errors.As(err, &ee) || errors.Is(err, ekcert.ErrNoEnrollment) || server.all != 0 {
+			t.Errorf("%s: %v after %d requests", name, err, server.all)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package ekcert
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/wcce"
+)
+
+// An Enrollment is what a TPM shows of itself to have its endorsement key
+// certified. All fields are required.
+type Enrollment struct {
+	Vendor  string // TCG vendor ID or short name of the maker, "INTC"
+	Model   string // part number or name, as the TPM's vendor string
+	Version string // of the firmware: "id:00070055", or four numbers such as "7.85.4555.0"
+
+	// EK is the endorsement key, an *[rsa.PublicKey] or *[ecdsa.PublicKey].
+	EK crypto.PublicKey
+
+	// AIK is the creation statement of an attestation key of the same TPM,
+	// made without a nonce and signed by that key itself.
+	AIK Statement
+
+	// Activate opens the CA's challenge: it does TPM2_ActivateCredential
+	// with the endorsement key and the attestation key. blob is the
+	// TPM2B_ID_OBJECT and secret the TPM2B_ENCRYPTED_SECRET, both without
+	// their size.
+	Activate func(ctx context.Context, blob, secret []byte) ([]byte, error)
+}
+
+// A Statement is a TPM's signed word on how it made a key. The fields carry no
+// size prefixes. It is attest.Statement, to which it can be converted.
+type Statement struct {
+	Area      []byte // TPMT_PUBLIC of the key
+	Attest    []byte // TPMS_ATTEST
+	Signature []byte // TPMT_SIGNATURE
+	Creation  []byte // TPMS_CREATION_DATA
+}
+
+// device returns what is told of the TPM, in the TCG's encoding.
+func (e *Enrollment) device() (*wcce.Device, error) {
+	id, err := vendorID(VendorName(e.Vendor))
+	if err != nil {
+		return nil, fmt.Errorf("maker: %w", err)
+	}
+	version, err := versionID(e.Version)
+	if err != nil {
+		return nil, err
+	}
+	if e.Model == "" {
+		return nil, errors.New("no model is given")
+	}
+	return &wcce.Device{Manufacturer: id, Model: e.Model, Version: version}, nil
+}
+
+func (e *Enrollment) check() error {
+	switch {
+	case e.EK == nil:
+		return errors.New("no endorsement key is given")
+	case len(e.AIK.Area) == 0 || len(e.AIK.Attest) == 0 || len(e.AIK.Signature) == 0 || len(e.AIK.Creation) == 0:
+		return errors.New("no creation statement of an attestation key is given")
+	case e.Activate == nil:
+		return errors.New("no function to open the challenge is given")
+	}
+	_, err := e.device()
+	return err
+}
+
+// versionID returns a firmware version as certificates have it: "id:" and the
+// first two of its four 16-bit numbers, which are TPM_PT_FIRMWARE_VERSION_1,
+// in hexadecimal.
+func versionID(version string) (string, error) {
+	if isID(version) {
+		return version, nil
+	}
+	parts := strings.Split(version, ".")
+	var raw []byte
+	for _, p := range parts {
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || len(parts) != 4 {
+			return "", fmt.Errorf("version %q is neither an ID nor four numbers", version)
+		}
+		raw = binary.BigEndian.AppendUint16(raw, uint16(n))
+	}
+	return fmt.Sprintf("id:%X", raw[:4]), nil
+}
+
+// csr returns the null-signed PKCS #10 request: the key, the names of the TPM,
+// EK_INFO for recipient, and the KAST.
+func (e *Enrollment) csr(recipient *x509.Certificate) ([]byte, error) {
+	spki, err := x509.MarshalPKIXPublicKey(e.EK)
+	if err != nil {
+		return nil, err
+	}
+	device, err := e.device()
+	if err != nil {
+		return nil, err
+	}
+	name, err := device.AltName(true)
+	if err != nil {
+		return nil, err
+	}
+	names, err := wcce.ExtensionsAttribute([]pkix.Extension{name})
+	if err != nil {
+		return nil, err
+	}
+	info, err := (&wcce.EKInfo{PublicKey: spki}).Marshal()
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := cms.Encrypt(info, recipient, cms.AES128CBC)
+	if err != nil {
+		return nil, err
+	}
+	binding, err := (&wcce.IDBinding{
+		Public: e.AIK.Area, Creation: e.AIK.Creation, Attest: e.AIK.Attest, Signature: e.AIK.Signature,
+	}).Marshal()
+	if err != nil {
+		return nil, err
+	}
+	kast := (&wcce.KAST{IDBinding: binding}).Marshal()
+	return wcce.MarshalCSR(spki, []wcce.Attribute{
+		names, wcce.EKInfoAttribute(sealed), wcce.OctetAttribute(wcce.OIDAttestation, kast),
+	})
+}
+
+// answer opens the challenge in a reply's content, and returns the content of
+// the message that shows it.
+func (e *Enrollment) answer(ctx context.Context, content []byte, recipient *x509.Certificate) ([]byte, error) {
+	challenge, err := wcce.ParseChallenge(content)
+	if err != nil {
+		return nil, err
+	}
+	tach, err := wcce.ParseTACH(challenge.TACH)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := e.Activate(ctx, tach.Blob, tach.Secret)
+	if err != nil {
+		return nil, fmt.Errorf("opening the challenge: %w", err)
+	}
+	sealed, err := cms.Encrypt(secret, recipient, cms.AES128CBC)
+	if err != nil {
+		return nil, err
+	}
+	return (&wcce.Answer{Secret: sealed, Context: challenge.Context}).Marshal()
+}

@@ -1,0 +1,141 @@
+package ekcert
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
+
+// Errors that an [Error] may wrap.
+var (
+	ErrNotFound       = errors.New("no endorsement key certificate")
+	ErrMismatch       = errors.New("certificate is of another key")
+	ErrMalformed      = errors.New("certificate cannot be read")
+	ErrNegativeSerial = errors.New("serial number is negative") // with ErrMalformed
+	ErrUntrusted      = errors.New("certificate leads to no trusted root of its maker")
+	ErrExpired        = errors.New("certificate is not valid at this time")
+)
+
+// Errors of an enrollment that an [Error] may wrap. None of them goes away by
+// trying again.
+var (
+	ErrNoEnrollment        = errors.New("CA does not enroll endorsement keys")
+	ErrUntrustedCA         = errors.New("CA does not lead to a root of the TPM's maker")
+	ErrAtRisk              = errors.New("TPM is known to be at risk")
+	ErrRevoked             = errors.New("endorsement key is revoked")
+	ErrUnknownManufacturer = errors.New("CA does not know the TPM's maker")
+	ErrUnsupportedEK       = errors.New("CA does not certify this kind of endorsement key")
+)
+
+// An Error is a certificate that could not be had or does not hold.
+type Error struct {
+	Op         string // "find", "parse", "verify", "enroll"
+	Origin     string // NV index or URL without query, or ""
+	Vendor     string // short name of the maker, if known
+	HTTPStatus int    // 0 if no server answered
+	Message    string // the server's own words, if any
+	Err        error  // never nil
+}
+
+// Error returns "ekcert: op: origin: what happened".
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("ekcert: " + e.Op + ": ")
+	if e.Origin != "" {
+		b.WriteString(e.Origin + ": ")
+	}
+	b.WriteString(e.Err.Error())
+	if e.Message != "" && !strings.Contains(e.Err.Error(), e.Message) {
+		b.WriteString(": " + e.Message)
+	}
+	return b.String()
+}
+
+// Unwrap returns e.Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Codes that only this package uses.
+const (
+	certExpired    uint32 = 0x800B0101 // CERT_E_EXPIRED
+	notSupported   uint32 = 0x80070032 // ERROR_NOT_SUPPORTED
+	vulnerableTPM  uint32 = 0x81039024 // as setup screens show it
+	tpmHandle      uint32 = 0x8028008B // TPM_20_E_HANDLE
+	tpmNVUnwritten uint32 = 0x8028014A // TPM_20_E_NV_UNINITIALIZED
+)
+
+// sentinels says what is known of each, the more telling ones first.
+var sentinels = []struct {
+	err     error
+	hresult uint32 // 0: that of the HTTP status, else ERROR_NOT_SUPPORTED
+	remedy  string
+}{
+	{ErrAtRisk, vulnerableTPM, "Install the machine maker's TPM firmware update, clear the TPM, then run again."},
+	{ErrRevoked, hresult.CertRevoked, "The maker has revoked this TPM's endorsement key: have the mainboard or the TPM replaced."},
+	{ErrUnknownManufacturer, notSupported, "Use the certification service of this TPM's own maker."},
+	{ErrUnsupportedEK, notSupported, "Enroll another endorsement key of this TPM: RSA 2048 is the most widely accepted."},
+	{ErrNoEnrollment, 0, "The service at this URL does not certify endorsement keys: check the URL."},
+	{ErrUntrustedCA, hresult.CertUntrusted, "Check that the URL is the maker's service and that its root is configured for this maker. " +
+		"Nothing about the TPM was sent."},
+	{ErrMismatch, hresult.InvalidData, "The certificate is of another key: ask the maker for the right one."},
+	{ErrNegativeSerial, hresult.InvalidData, "Ask the maker for a certificate with a valid serial number."},
+	{ErrMalformed, hresult.InvalidData, "The stored certificate is damaged: ask the maker for a new one."},
+	{ErrExpired, certExpired, "Check the machine's clock. If it is right, ask the maker for a new certificate."},
+	{ErrUntrusted, hresult.CertUntrusted, "Add the root of this TPM's maker, or the issuers that are missing between."},
+	{ErrNotFound, hresult.CertNotFound, "This TPM holds no certificate: update its firmware, or enroll it with its maker's CA."},
+}
+
+// HRESULT returns the code Windows has for e, or 0.
+func (e *Error) HRESULT() uint32 {
+	for _, s := range sentinels {
+		if !errors.Is(e.Err, s.err) {
+			continue
+		}
+		if s.hresult != 0 {
+			return s.hresult
+		}
+		if e.HTTPStatus != 0 {
+			return hresult.HTTP(e.HTTPStatus)
+		}
+		return notSupported
+	}
+	var coded interface{ HRESULT() uint32 }
+	if errors.As(e.Err, &coded) {
+		return coded.HRESULT()
+	}
+	return wire.HRESULT(e.Err)
+}
+
+// Retryable reports whether the same call may succeed later. Nothing that was
+// decided about a certificate or a TPM is; failures of the network, of a server
+// or of the TPM may be.
+func (e *Error) Retryable() bool {
+	for _, s := range sentinels {
+		if errors.Is(e.Err, s.err) {
+			return false
+		}
+	}
+	var r interface{ Retryable() bool }
+	if errors.As(e.Err, &r) {
+		return r.Retryable()
+	}
+	return wire.Retryable(e.Err)
+}
+
+// Remedy returns what a technician can do, or "".
+func (e *Error) Remedy() string {
+	if errors.Is(e.Err, ErrNotFound) && (e.Vendor == "INTC" || e.Vendor == "AMD") {
+		return "The certificate is on the maker's server: allow this machine to reach it, or update the firmware."
+	}
+	for _, s := range sentinels {
+		if errors.Is(e.Err, s.err) {
+			return s.remedy
+		}
+	}
+	var r interface{ Remedy() string }
+	if errors.As(e.Err, &r) {
+		return r.Remedy()
+	}
+	return ""
+}

@@ -1,0 +1,90 @@
+package ekcert_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http/httptest"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
+)
+
+// Find the certificate of a TPM's endorsement key in its NV memory, and check
+// it against the roots of the TPM's maker.
+func Example() {
+	ctx := context.Background()
+	emulator, err := attesttest.New(attesttest.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer emulator.Close()
+	tpm := &attest.TPM{Transport: emulator}
+
+	client := &ekcert.Client{Roots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()}}
+	for ek, err := range tpm.EKs(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		cert, err := client.Find(ctx, tpm, attesttest.Vendor, ek.Public)
+		if err != nil {
+			log.Fatal(err)
+		}
+		report, err := client.Verify(ctx, cert, ek.Public)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(cert.Origin, cert.Vendor(), cert.PublicKeyAlgorithm, "findings:", len(report.Findings))
+		break // the first is enough
+	}
+	// Output:
+	// nv:0x01c00002 SIM0 RSA findings: 0
+}
+
+// Have the maker's CA certify the endorsement key of a TPM that holds no
+// certificate.
+func ExampleClient_Enroll() {
+	ctx := context.Background()
+	ca := new(ekcerttest.Server)
+	server := httptest.NewServer(ca)
+	defer server.Close()
+	emulator, err := attesttest.New(attesttest.Config{NoCertificate: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer emulator.Close()
+	tpm := &attest.TPM{Transport: emulator}
+
+	var ek *attest.EK
+	for ek, err = range tpm.EKs(ctx) {
+		break // the first will do
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	ak, err := tpm.CreateKey(ctx, attest.Template{Usage: attest.Attest, Algorithm: attest.P256})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	client := &ekcert.Client{
+		SCEPURL: server.URL,
+		Roots:   ekcert.Roots{attesttest.Vendor: ca.Roots()},
+	}
+	cert, err := client.Enroll(ctx, &ekcert.Enrollment{
+		Vendor: attesttest.Vendor, Model: "emulator", Version: "1.2.3.4",
+		EK:  ek.Public,
+		AIK: ekcert.Statement(*ak.Creation()),
+		Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
+			return tpm.ActivateCredential(ctx, ek, ak, &attest.Credential{Blob: blob, Secret: secret})
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(cert.Manufacturer, cert.Model, cert.Version, "issuers:", len(cert.Issuers))
+	// Output:
+	// id:53494D30 emulator id:00010002 issuers: 2
+}

@@ -1,0 +1,166 @@
+package ekcert
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// An NVReader reads NV memory; *attest.TPM is one.
+type NVReader interface {
+	// ReadNV returns the whole of an NV index. The error for one that is
+	// not defined or was never written wraps [fs.ErrNotExist], or has the
+	// HRESULT of the TPM's own answer: TPM_20_E_HANDLE or
+	// TPM_20_E_NV_UNINITIALIZED.
+	ReadNV(ctx context.Context, index uint32) ([]byte, error)
+}
+
+// NV indices of certificate chains, the certificates below the root one behind
+// the other (EK Credential Profile 2.5, 2.2.1.5.2).
+const (
+	firstChainIndex uint32 = 0x01C00100
+	lastChainIndex  uint32 = 0x01C001FF
+)
+
+// indices returns the NV indices that the TCG assigns to certificates of keys
+// like ek: that of the low range first, then that of the high range (EK
+// Credential Profile 2.4, 2.2.1.4 and 2.2.1.5).
+func indices(ek crypto.PublicKey) []uint32 {
+	switch k := ek.(type) {
+	case *rsa.PublicKey:
+		switch k.N.BitLen() {
+		case 2048:
+			return []uint32{0x01C00002, 0x01C00012}
+		case 3072:
+			return []uint32{0x01C0001C}
+		case 4096:
+			return []uint32{0x01C0001E}
+		}
+	case *ecdsa.PublicKey:
+		switch k.Curve.Params().BitSize {
+		case 256:
+			return []uint32{0x01C0000A, 0x01C00014}
+		case 384:
+			return []uint32{0x01C00016}
+		case 521:
+			return []uint32{0x01C00018}
+		}
+	}
+	return nil
+}
+
+// Find returns the certificate of the endorsement key ek, an *[rsa.PublicKey]
+// or *[ecdsa.PublicKey], from the NV memory of the TPM that nv reads: from the
+// indices that the TCG assigns to the kind of key. Unless Roots and
+// Intermediates already lead from it to a root, the chain in NV memory is read
+// too and becomes its Issuers. Nothing else is checked: that is for Verify.
+//
+// vendor is the maker the TPM names, a TCG vendor ID or short name; it may be
+// empty and serves to say what can be done where there is no certificate.
+//
+// Errors are of type [*Error]. They wrap ErrNotFound if there is none,
+// ErrMismatch if there is one of another key only, ErrMalformed if there is one
+// that cannot be read only, or the error of nv.
+func (c *Client) Find(ctx context.Context, nv NVReader, vendor string, ek crypto.PublicKey) (*Certificate, error) {
+	fail := &Error{Op: "find", Vendor: VendorName(vendor), Err: ErrNotFound}
+	for _, index := range indices(ek) {
+		cert, err := readCertificate(ctx, nv, index, ek)
+		switch {
+		case err == nil:
+			if err := c.addChain(ctx, nv, cert); err != nil {
+				fail.Err = err
+				return nil, fail
+			}
+			return cert, nil
+		case notThere(err):
+			continue
+		}
+		fail.Origin, fail.Err = origin(index), err
+		if !errors.Is(err, ErrMismatch) && !errors.Is(err, ErrMalformed) {
+			return nil, fail
+		}
+	}
+	return nil, fail
+}
+
+func origin(index uint32) string { return fmt.Sprintf("nv:0x%08x", index) }
+
+// readCertificate reads a certificate of the key ek.
+func readCertificate(ctx context.Context, nv NVReader, index uint32, ek crypto.PublicKey) (*Certificate, error) {
+	b, err := nv.ReadNV(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := parse(b)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkKey(cert.Certificate, ek); err != nil {
+		return nil, err
+	}
+	cert.Origin = origin(index)
+	return cert, nil
+}
+
+// notThere reports whether err says that an NV index is not defined or was
+// never written.
+func notThere(err error) bool {
+	var coded interface{ HRESULT() uint32 }
+	if errors.As(err, &coded) {
+		code := coded.HRESULT()
+		return code == tpmHandle || code == tpmNVUnwritten
+	}
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// addChain adds the chain in NV memory to cert, if its issuers are not known.
+func (c *Client) addChain(ctx context.Context, nv NVReader, cert *Certificate) error {
+	if _, err := c.chain(cert, c.Roots.of(cert.Vendor())); err == nil {
+		return nil
+	}
+	var joined []byte
+	for index := firstChainIndex; index <= lastChainIndex && len(joined) < maxSize; index++ {
+		b, err := nv.ReadNV(ctx, index)
+		if notThere(err) {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", origin(index), err)
+		}
+		joined = append(joined, b...)
+	}
+	issuers := splitChain(joined)
+	c.debug("chain in NV memory", "bytes", len(joined), "certificates", len(issuers))
+	cert.Issuers = append(cert.Issuers, issuers...)
+	return nil
+}
+
+// splitChain returns the certificates in b, which may have fill between them.
+// It ends where something else begins, as some makers keep other things there,
+// and leaves out what is no certificate that Go reads.
+func splitChain(b []byte) []*x509.Certificate {
+	var certs []*x509.Certificate
+	rest := cryptobyte.String(b)
+	for len(rest) > 0 && len(certs) < maxCertificates {
+		if rest[0] == 0x00 || rest[0] == 0xFF {
+			rest = rest[1:]
+			continue
+		}
+		var der cryptobyte.String
+		if !rest.ReadASN1Element(&der, cbasn1.SEQUENCE) {
+			break
+		}
+		if cert, err := x509.ParseCertificate(der); err == nil {
+			certs = append(certs, cert)
+		}
+	}
+	return certs
+}

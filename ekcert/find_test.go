@@ -1,0 +1,152 @@
+package ekcert_test
+
+import (
+	"crypto/elliptic"
+	"crypto/x509"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/ekcert"
+)
+
+func TestFind(t *testing.T) {
+	m := newMaker(t, "Intel")
+	ek := ekKey(t).Public()
+	mine := m.issue(t, ek, intel).Raw
+	foreign := m.issue(t, newECKey(t, elliptic.P256()).Public(), intel).Raw
+	p256, p384 := newECKey(t, elliptic.P256()).Public(), newECKey(t, elliptic.P384()).Public()
+	broken := errors.New("bus is down")
+
+	for name, tt := range map[string]struct {
+		nv     map[uint32][]byte
+		fail   map[uint32]error
+		ek     any
+		origin string
+		want   error
+		reads  int
+	}{
+		"low range":  {nv: map[uint32][]byte{0x01C00002: mine}, origin: "nv:0x01c00002", reads: 1},
+		"high range": {nv: map[uint32][]byte{0x01C00012: mine}, origin: "nv:0x01c00012", reads: 2},
+		"low range's foreign": {
+			nv:     map[uint32][]byte{0x01C00002: foreign, 0x01C00012: mine},
+			origin: "nv:0x01c00012", reads: 2,
+		},
+		"padded":       {nv: map[uint32][]byte{0x01C00002: join(mine, make([]byte, 300))}, origin: "nv:0x01c00002", reads: 1},
+		"with header":  {nv: map[uint32][]byte{0x01C00002: join(header(len(mine)), mine)}, origin: "nv:0x01c00002", reads: 1},
+		"P-256":        {ek: p256, nv: map[uint32][]byte{0x01C0000A: m.issue(t, p256, intel).Raw}, origin: "nv:0x01c0000a", reads: 1},
+		"P-384":        {ek: p384, nv: map[uint32][]byte{0x01C00016: m.issue(t, p384, intel).Raw}, origin: "nv:0x01c00016", reads: 1},
+		"none":         {want: ekcert.ErrNotFound, reads: 2},
+		"no such kind": {ek: newECKey(t, elliptic.P224()).Public(), want: ekcert.ErrNotFound},
+		"of another":   {nv: map[uint32][]byte{0x01C00002: foreign}, want: ekcert.ErrMismatch, reads: 2},
+		"damaged":      {nv: map[uint32][]byte{0x01C00002: mine[:99]}, want: ekcert.ErrMalformed, reads: 2},
+		"TPM fails":    {fail: map[uint32]error{0x01C00002: broken}, want: broken, reads: 1},
+	} {
+		key := tt.ek
+		if key == nil {
+			key = ek
+		}
+		nv := &nvMemory{content: tt.nv, fail: tt.fail}
+		c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca)}
+		cert, err := c.Find(t.Context(), nv, "INTC", key)
+		if !errors.Is(err, tt.want) || len(nv.reads) != tt.reads {
+			t.Errorf("%s: %v after reading %#x", name, err, nv.reads)
+			continue
+		}
+		if err == nil && (cert.Origin != tt.origin || len(cert.Issuers) != 0) {
+			t.Errorf("%s: from %s with %d issuers", name, cert.Origin, len(cert.Issuers))
+		}
+	}
+}
+
+// coded is an error as package attest has it.
+type coded uint32
+
+func (e coded) Error() string   { return "TPM error" }
+func (e coded) HRESULT() uint32 { return uint32(e) }
+
+func TestFindTakesTPMCodes(t *testing.T) {
+	for code, want := range map[coded]bool{0x8028008B: true, 0x8028014A: true, 0x80280101: false} {
+		nv := &nvMemory{fail: map[uint32]error{0x01C00002: code, 0x01C00012: code}}
+		_, err := new(ekcert.Client).Find(t.Context(), nv, "id:414D4400", ekKey(t).Public())
+		if errors.Is(err, ekcert.ErrNotFound) != want || errors.Is(err, code) == want {
+			t.Errorf("%#x: %v", uint32(code), err)
+		}
+	}
+}
+
+func TestFindChain(t *testing.T) {
+	m := newMaker(t, "Intel")
+	ek := ekKey(t).Public()
+	leaf := m.issue(t, ek, intel)
+	chain := join(m.ca.Raw, []byte{0, 0, 0}, m.root.Raw)
+	odd := []byte{0x30, 0x03, 0x02, 0x01, 0x05} // DER, but no certificate
+	const first = 0x01C00100
+	for name, tt := range map[string]struct {
+		nv   map[uint32][]byte
+		want int
+	}{
+		"in one index":       {map[uint32][]byte{first: chain}, 2},
+		"across three":       {map[uint32][]byte{first: chain[:200], first + 1: chain[200:700], first + 2: chain[700:]}, 2},
+		"filled":             {map[uint32][]byte{first: join(m.ca.Raw, []byte{0xFF, 0xFF}), first + 1: m.root.Raw}, 2},
+		"behind a hole":      {map[uint32][]byte{first: m.ca.Raw, first + 2: m.root.Raw}, 1},
+		"with what is none":  {map[uint32][]byte{first: join(odd, chain)}, 2},
+		"then another thing": {map[uint32][]byte{first: join(m.ca.Raw, []byte{0x02, 0x01, 0x00}, m.root.Raw)}, 1},
+		"DICE, not X.509":    {map[uint32][]byte{first: {0x44, 0x43, 0x01, 0x30}}, 0},
+		"cut":                {map[uint32][]byte{first: chain[:len(chain)-9]}, 1},
+		"none":               {nil, 0},
+	} {
+		nv := &nvMemory{content: map[uint32][]byte{0x01C00002: leaf.Raw}}
+		for k, v := range tt.nv {
+			nv.content[k] = v
+		}
+		c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}}
+		cert, err := c.Find(t.Context(), nv, "INTC", ek)
+		if err != nil || len(cert.Issuers) != tt.want {
+			t.Errorf("%s: %v, %v", name, cert, err)
+			continue
+		}
+		if tt.want == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(cert.Issuers, m.ca.Equal) {
+			t.Errorf("%s: the CA is not among the issuers", name)
+		}
+		if report, err := c.Verify(t.Context(), cert, ek); err != nil || len(report.Chain) != 3 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestFindChainFails(t *testing.T) {
+	m := newMaker(t, "Intel")
+	broken := errors.New("bus is down")
+	nv := &nvMemory{
+		content: map[uint32][]byte{0x01C00002: m.issue(t, ekKey(t).Public(), intel).Raw},
+		fail:    map[uint32]error{0x01C00100: broken},
+	}
+	if _, err := new(ekcert.Client).Find(t.Context(), nv, "", ekKey(t).Public()); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestFindWithOAEPKey has the key of TPM 1.2's time, for which Go has no
+// public key.
+func TestFindWithOAEPKey(t *testing.T) {
+	cert := newMaker(t, "STM").issue(t, ekKey(t).Public(), "id:53544D20")
+	rsaEncryption := []byte{0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01}
+	der := slices.Clone(cert.Raw)
+	for i := range len(der) - len(rsaEncryption) {
+		if slices.Equal(der[i:i+len(rsaEncryption)], rsaEncryption) {
+			der[i+len(rsaEncryption)-1] = 0x07
+		}
+	}
+	if x, err := x509.ParseCertificate(der); err != nil || x.PublicKey != nil {
+		t.Fatalf("the certificate is not as intended: %v", err)
+	}
+	nv := &nvMemory{content: map[uint32][]byte{0x01C00002: der}}
+	_, err := new(ekcert.Client).Find(t.Context(), nv, "STM", ekKey(t).Public())
+	if !errors.Is(err, ekcert.ErrMalformed) {
+		t.Errorf("got %v", err)
+	}
+}

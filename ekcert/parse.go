@@ -1,0 +1,184 @@
+package ekcert
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+const (
+	maxSize         = 64 << 10 // of what Parse reads, and of a chain in NV memory
+	maxCertificates = 16       // in one input
+)
+
+// Parse reads a certificate as TPMs and their makers give it: DER, also with
+// fill (any one byte, repeated) or further certificates behind it, or with the
+// 5- or 7-byte header of older TPMs before it; PEM; or the JSON answer of
+// Intel's service. The first certificate is the endorsement key's; others
+// become its Issuers. Fields of the TCG's that cannot be read are left empty:
+// that is for [Client.Verify] to report.
+//
+// The certificate keeps its own DER in Raw. Errors are of type [*Error] and
+// wrap ErrMalformed, and ErrNegativeSerial where that is the reason. Input
+// over 64 KiB or 16 certificates is refused.
+func Parse(b []byte) (*Certificate, error) {
+	cert, err := parse(b)
+	if err != nil {
+		return nil, &Error{Op: "parse", Err: err}
+	}
+	return cert, nil
+}
+
+func parse(b []byte) (*Certificate, error) {
+	if len(b) > maxSize {
+		return nil, fmt.Errorf("%w: %d bytes are too many", ErrMalformed, len(b))
+	}
+	ders, err := split(b)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	x, err := parseDER(ders[0])
+	if err != nil {
+		return nil, err
+	}
+	cert := newCertificate(x)
+	for i, der := range ders[1:] {
+		issuer, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, fmt.Errorf("%w: certificate %d: %w", ErrMalformed, i+2, err)
+		}
+		cert.Issuers = append(cert.Issuers, issuer)
+	}
+	return cert, nil
+}
+
+// newCertificate adds the fields of the TCG's that can be read.
+func newCertificate(x *x509.Certificate) *Certificate {
+	f, _ := readFields(x) // what cannot be read is a finding of Verify
+	return &Certificate{
+		Certificate:  x,
+		Manufacturer: f.manufacturer, Model: f.model, Version: f.version,
+		Family: f.family, Level: f.level, Revision: f.revision,
+	}
+}
+
+// split returns the DER of the certificates in b, at least one.
+func split(b []byte) ([][]byte, error) {
+	switch trimmed := bytes.TrimLeft(b, " \t\r\n"); {
+	case bytes.HasPrefix(trimmed, []byte("{")):
+		return splitJSON(trimmed)
+	case bytes.HasPrefix(trimmed, []byte("-----BEGIN")):
+		return splitPEM(trimmed)
+	}
+	return splitDER(stripHeader(b))
+}
+
+func splitPEM(b []byte) ([][]byte, error) {
+	var ders [][]byte
+	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("PEM block is a %q", block.Type)
+		}
+		if len(ders) == maxCertificates {
+			return nil, errors.New("too many certificates")
+		}
+		ders = append(ders, block.Bytes)
+	}
+	if ders == nil {
+		return nil, errors.New("PEM block is broken")
+	}
+	return ders, nil
+}
+
+// splitJSON reads the answer of Intel's service, whose padding is
+// percent-encoded.
+func splitJSON(b []byte) ([][]byte, error) {
+	var answer struct {
+		Certificate string `json:"certificate"`
+	}
+	if err := json.Unmarshal(b, &answer); err != nil {
+		return nil, err
+	}
+	text := strings.NewReplacer("%3D", "", "%3d", "", "=", "").Replace(answer.Certificate)
+	der, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	return splitDER(der)
+}
+
+// stripHeader takes off the header of a TCG_PCCLIENT_STORED_CERT, 10 01 00 and
+// a 16-bit length, and the tag 10 02 of a TCG_FULL_CERT that may follow.
+func stripHeader(b []byte) []byte {
+	if len(b) < 5 || !bytes.HasPrefix(b, []byte{0x10, 0x01, 0x00}) {
+		return b
+	}
+	body := b[5:]
+	if n := int(binary.BigEndian.Uint16(b[3:])); n < len(body) {
+		body = body[:n]
+	}
+	return bytes.TrimPrefix(body, []byte{0x10, 0x02})
+}
+
+// splitDER cuts certificates by their outer length. What is behind the last of
+// them must be one byte, repeated.
+func splitDER(b []byte) ([][]byte, error) {
+	var ders [][]byte
+	rest := cryptobyte.String(b)
+	for rest.PeekASN1Tag(cbasn1.SEQUENCE) {
+		var der cryptobyte.String
+		if !rest.ReadASN1Element(&der, cbasn1.SEQUENCE) {
+			if len(ders) > 0 && isFill(rest) {
+				break // fill of 0x30
+			}
+			return nil, errors.New("certificate is cut short or not DER")
+		}
+		if len(ders) == maxCertificates {
+			return nil, errors.New("too many certificates")
+		}
+		ders = append(ders, der)
+	}
+	switch {
+	case ders == nil:
+		return nil, errors.New("neither DER nor PEM nor JSON")
+	case !isFill(rest):
+		return nil, fmt.Errorf("%d bytes after the certificate are neither fill nor a certificate", len(rest))
+	}
+	return ders, nil
+}
+
+func isFill(b []byte) bool {
+	return len(b) == 0 || bytes.Count(b, b[:1]) == len(b)
+}
+
+// parseDER parses one certificate and gives names to the ways in which Go
+// refuses what the field has.
+func parseDER(der []byte) (*x509.Certificate, error) {
+	x, err := x509.ParseCertificate(der)
+	switch {
+	case err == nil:
+		return x, nil
+	case negativeSerial(der):
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, ErrNegativeSerial)
+	}
+	return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+}
+
+// negativeSerial reports whether the serial number of a certificate is
+// negative.
+func negativeSerial(der []byte) bool {
+	var cert, tbs, serial cryptobyte.String
+	in := cryptobyte.String(der)
+	return in.ReadASN1(&cert, cbasn1.SEQUENCE) && cert.ReadASN1(&tbs, cbasn1.SEQUENCE) &&
+		tbs.SkipOptionalASN1(cbasn1.Tag(0).ContextSpecific().Constructed()) &&
+		tbs.ReadASN1(&serial, cbasn1.INTEGER) && len(serial) > 0 && serial[0]&0x80 != 0
+}
