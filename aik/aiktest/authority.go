@@ -1,0 +1,139 @@
+package aiktest
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/scep/sceptest"
+)
+
+// An authority certifies the keys of TPMs whose endorsement certificates one CA
+// issues.
+type authority struct {
+	server *Server
+	vendor string // as in EKRoots, in any case of letters
+	maker  *x509.Certificate
+	ca     *sceptest.Authority
+	scep   *sceptest.Server
+}
+
+// authority returns the authority called name, or nil if there is none.
+func (s *Server) authority(name string) (*authority, error) {
+	vendor, id, _ := strings.Cut(name, mark)
+	keyID, err := hex.DecodeString(id)
+	if err != nil || len(keyID) == 0 {
+		return nil, nil
+	}
+	maker := s.maker(vendor, keyID)
+	if maker == nil {
+		return nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a := s.authorities[name]; a != nil {
+		return a, nil
+	}
+	a, err := s.newAuthority(vendor, maker)
+	if err != nil {
+		return nil, err
+	}
+	if s.authorities == nil {
+		s.authorities = make(map[string]*authority)
+	}
+	s.authorities[name] = a
+	return a, nil
+}
+
+// maker returns the CA with a key identifier, if it leads to the roots of its
+// maker.
+func (s *Server) maker(vendor string, keyID []byte) *x509.Certificate {
+	issuers := x509.NewCertPool()
+	if s.Intermediates != nil {
+		issuers = s.Intermediates.Clone()
+	}
+	for _, m := range s.Makers {
+		issuers.AddCert(m)
+	}
+	for _, m := range s.Makers {
+		if !m.IsCA || !bytes.Equal(m.SubjectKeyId, keyID) {
+			continue
+		}
+		for name, roots := range s.EKRoots {
+			if name != "" && !strings.EqualFold(name, vendor) || roots == nil {
+				continue
+			}
+			_, err := m.Verify(x509.VerifyOptions{
+				Roots: roots, Intermediates: issuers, CurrentTime: s.now(),
+				KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+			})
+			if err == nil {
+				return m
+			}
+		}
+	}
+	return nil
+}
+
+// makeRoot makes the root of all authorities. s.mu is held.
+func (s *Server) makeRoot() error {
+	if s.root != nil {
+		return nil
+	}
+	root, err := sceptest.NewAuthority("whiteglove test TPM Root Certificate Authority", nil,
+		&x509.Certificate{NotBefore: s.now().Add(-backdate)})
+	s.root = root
+	return err
+}
+
+// newAuthority makes an authority as the real service has them: a CA for one
+// key identifier, and RA certificates under it. s.mu is held.
+func (s *Server) newAuthority(vendor string, maker *x509.Certificate) (*authority, error) {
+	if err := s.makeRoot(); err != nil {
+		return nil, err
+	}
+	policy, err := x509.OIDFromInts(oidInts(wcce.OIDEKVerifyCert))
+	if err != nil {
+		return nil, err
+	}
+	name := strings.ToUpper(fmt.Sprintf("TST-%s%s%x", vendor, mark, maker.SubjectKeyId))
+	ca, err := sceptest.NewAuthority(name, s.root, &x509.Certificate{
+		NotBefore:          s.now().Add(-backdate),
+		NotAfter:           s.now().AddDate(6, 0, 0),
+		KeyUsage:           x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		MaxPathLenZero:     true,
+		UnknownExtKeyUsage: []asn1.ObjectIdentifier{wcce.OIDRAEncryption, wcce.OIDKeyPurposeAIK},
+		Policies:           []x509.OID{policy},
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := &authority{server: s, vendor: vendor, maker: maker, ca: ca}
+	a.scep = &sceptest.Server{
+		Authority: ca, RA: true, Caps: s.Caps,
+		CheckCSR: a.checkCSR, Challenge: a.challenge, Check: a.checkAnswer, Issue: a.issue,
+		Fail: s.Fail, Now: s.Now, Logger: s.Logger,
+	}
+	if a.scep.Caps == nil {
+		a.scep.Caps = caps
+	}
+	return a, nil
+}
+
+func oidInts(id asn1.ObjectIdentifier) []uint64 {
+	out := make([]uint64, len(id))
+	for i, n := range id {
+		out[i] = uint64(n)
+	}
+	return out
+}
+
+// ekClient returns what checks endorsement certificates.
+func (s *Server) ekClient() *ekcert.Client {
+	return &ekcert.Client{Roots: s.EKRoots, Intermediates: s.Intermediates, Now: s.Now, Logger: s.Logger}
+}

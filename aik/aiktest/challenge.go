@@ -1,0 +1,100 @@
+package aiktest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/subtle"
+	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/scep/sceptest"
+)
+
+// pending is a challenge that waits for its answer.
+type pending struct {
+	secret  []byte
+	context []byte
+	expires time.Time
+	device  wcce.Device
+}
+
+// expiry is how long an answer may take if the server does not say.
+const expiry = 5 * time.Minute
+
+// badAnswer is what we say to a wrong answer; the real service's words are not
+// known.
+const badAnswer = "Challenge answer cannot be verified, rejecting request."
+
+// challenge checks a request and returns the challenge for it.
+func (a *authority) challenge(req *sceptest.Request) ([]byte, error) {
+	csr, err := wcce.ParseCSR(req.CSR)
+	if err != nil {
+		return nil, refuse("CSR", badRequest, err)
+	}
+	id, err := a.identify(req, csr)
+	if err != nil {
+		return nil, err
+	}
+	key, err := checkStatement(csr)
+	if err != nil {
+		return nil, err
+	}
+	secret, tach, err := makeCredential(id.key, key.binding)
+	if err != nil {
+		return nil, refuse("challenge", badEK, err)
+	}
+	tach.Opaque = key.opaque
+	p := &pending{secret: secret, device: id.device, expires: a.server.now().Add(a.server.expiry())}
+	req.Data = p
+	return p.content(tach)
+}
+
+func (s *Server) expiry() time.Duration {
+	if s.Expiry == 0 {
+		return expiry
+	}
+	return s.Expiry
+}
+
+// content returns the challenge with a context of its own.
+func (p *pending) content(tach *wcce.TACH) ([]byte, error) {
+	var state [16]byte
+	_, _ = rand.Read(state[:]) // never fails
+	var err error
+	if p.context, err = wcce.MarshalContext(state[:]); err != nil {
+		return nil, err
+	}
+	blob, err := tach.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	return (&wcce.Challenge{TACH: blob, Context: p.context}).Marshal()
+}
+
+// checkAnswer checks the answer to a challenge. That it is in the transaction of
+// the challenge, by the same signer and the first one, right or wrong, has been
+// checked.
+func (a *authority) checkAnswer(req *sceptest.Request, content []byte) error {
+	p, ok := req.Data.(*pending)
+	if !ok {
+		return refuse("answer", badAnswer, errUnchallenged)
+	}
+	if a.server.now().After(p.expires) {
+		return refuse("answer", badAnswer, errExpired)
+	}
+	answer, err := wcce.ParseAnswer(content)
+	if err != nil {
+		return refuse("answer", badRequest, err)
+	}
+	if !bytes.Equal(answer.Context, p.context) {
+		return refuse("answer", badAnswer, errContext)
+	}
+	secret, err := req.Decrypt(answer.Secret)
+	if err != nil {
+		return refuse("answer", badAnswer, err)
+	}
+	if subtle.ConstantTimeCompare(secret, p.secret) != 1 {
+		return refuse("answer", badAnswer, errSecret)
+	}
+	return nil
+}

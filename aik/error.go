@@ -1,0 +1,115 @@
+package aik
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/scep"
+)
+
+// Errors that an [Error] may wrap.
+var (
+	// ErrNoAuthority is wrapped when no attestation CA knows the issuer of the
+	// endorsement certificate.
+	ErrNoAuthority = errors.New("no attestation CA for this endorsement key's issuer")
+
+	// ErrRequest is wrapped when a [Request] cannot be sent: a part is missing,
+	// or one does not belong to another. Nothing was sent.
+	ErrRequest = errors.New("request does not hold")
+
+	// ErrChallenge is wrapped when the CA does not prove the keys as it must,
+	// or its challenge cannot be read.
+	ErrChallenge = errors.New("not a challenge for an attestation key")
+
+	// ErrCertificate is wrapped when the certificate that was issued is not one
+	// for the attestation key.
+	ErrCertificate = errors.New("not a certificate for this attestation key")
+)
+
+// An Error is a failed enrollment.
+type Error struct {
+	Op        string // "request", "authority", "enroll", "activate", "answer" or "certificate"
+	URL       string // of the CA, without query; "" before one was asked
+	RequestID string // the client request ID the CA was sent; "" before one was asked
+	Err       error  // never nil; often a *scep.Error, or the TPM's error of activate
+}
+
+// Error returns "aik: op: what happened".
+func (e *Error) Error() string {
+	s := "aik: " + e.Op + ": " + e.Err.Error()
+	if e.URL != "" && !strings.Contains(s, e.URL) {
+		s += " (" + e.URL + ")"
+	}
+	return s
+}
+
+// Unwrap returns e.Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// HRESULT returns the code Windows has for the cause, or 0.
+func (e *Error) HRESULT() uint32 {
+	var coded interface {
+		error
+		HRESULT() uint32
+	}
+	if errors.As(e.Err, &coded) && coded.HRESULT() != 0 {
+		return coded.HRESULT()
+	}
+	switch {
+	case errors.Is(e.Err, ErrNoAuthority):
+		return hresult.HTTP(404)
+	case errors.Is(e.Err, ErrCertificate):
+		return hresult.CertUntrusted
+	case errors.Is(e.Err, ErrRequest), errors.Is(e.Err, ErrChallenge):
+		return hresult.InvalidData
+	}
+	return 0
+}
+
+// Retryable reports whether the same call may succeed later: only if its cause
+// may pass.
+func (e *Error) Retryable() bool {
+	if errors.Is(e.Err, ErrNoAuthority) {
+		return false
+	}
+	var s *scep.Error
+	if errors.As(e.Err, &s) && strings.Contains(s.Message, "Failed to parse SCEP request") {
+		return true // passes in practice; Windows's tools try ten times
+	}
+	var judged interface {
+		error
+		Retryable() bool
+	}
+	return errors.As(e.Err, &judged) && judged.Retryable()
+}
+
+// remedies are what helps against a refusal, by the CA's words.
+var remedies = []struct{ words, remedy string }{
+	{"firmware needs update", "Install the machine maker's TPM firmware update, then run again."},
+	{"No valid TPM EK", "The CA does not accept the endorsement certificate: send it with all of its issuers, or update the TPM's firmware."},
+	{"ECC AIK requests not supported", "Use an RSA attestation key."},
+}
+
+// Remedy returns what a technician can do, or "".
+func (e *Error) Remedy() string {
+	if errors.Is(e.Err, ErrNoAuthority) {
+		return "The attestation CA does not know this TPM's maker key: update the TPM's firmware, or ask the maker."
+	}
+	var s *scep.Error
+	if errors.As(e.Err, &s) {
+		for _, r := range remedies {
+			if strings.Contains(s.Message, r.words) {
+				return r.remedy
+			}
+		}
+	}
+	var advised interface {
+		error
+		Remedy() string
+	}
+	if errors.As(e.Err, &advised) {
+		return advised.Remedy()
+	}
+	return ""
+}

@@ -1,0 +1,83 @@
+package aik_test
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"log"
+	"net/http/httptest"
+
+	"github.com/whiteglove/whiteglove/aik"
+	"github.com/whiteglove/whiteglove/aik/aiktest"
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/ekcert"
+)
+
+// An attestation key of an emulated TPM is certified by a test CA.
+func Example() {
+	ctx := context.Background()
+	ca := &aiktest.Server{
+		Makers:  attesttest.Certificates(),
+		EKRoots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()},
+	}
+	srv := httptest.NewServer(ca)
+	defer srv.Close()
+
+	emulator, err := attesttest.New(attesttest.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	tpm := &attest.TPM{Transport: emulator}
+	defer tpm.Close()
+	req, key, err := request(ctx, tpm)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	client := &aik.Client{URL: srv.URL + "/{authority}/templates/Aik/scep", Roots: ca.Roots()}
+	chain, err := client.Enroll(ctx, req, func(ctx context.Context, c *attest.Credential) ([]byte, error) {
+		return tpm.ActivateCredential(ctx, req.EK, key, c)
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("certificates:", len(chain))
+	fmt.Println("trust:", aik.Trust(chain[0]))
+	// Output:
+	// certificates: 3
+	// trust: endorsement certificate verified
+}
+
+// request makes an attestation key and returns it with all that proves it.
+func request(ctx context.Context, tpm *attest.TPM) (*aik.Request, *attest.Key, error) {
+	key, err := tpm.CreateKey(ctx, attest.Template{Usage: attest.Attest})
+	if err != nil {
+		return nil, nil, err
+	}
+	for ek, err := range tpm.EKs(ctx) {
+		if err != nil {
+			return nil, nil, err
+		}
+		der, err := tpm.ReadNV(ctx, ek.CertificateIndex)
+		if err != nil {
+			return nil, nil, err
+		}
+		cert, err := ekcert.Parse(der)
+		if err != nil {
+			return nil, nil, err
+		}
+		chain := append([]*x509.Certificate{cert.Certificate}, attesttest.Certificates()...)
+		return &aik.Request{EK: ek, Chain: chain, AIK: key.Creation()}, key, nil
+	}
+	return nil, nil, attest.ErrNotFound
+}
+
+// Where Windows asks for a TPM by Nuvoton to be attested.
+func ExampleURLs() {
+	ek := &x509.Certificate{AuthorityKeyId: []byte{0x23, 0xf4, 0xe2, 0x2a}} // shortened
+	for _, u := range aik.URLs("NTC", []*x509.Certificate{ek}) {
+		fmt.Println(u)
+	}
+	// Output: https://NTC-KeyId-23f4e22a.microsoftaik.azure.net/templates/Aik/scep
+}
