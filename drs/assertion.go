@@ -1,0 +1,123 @@
+package drs
+
+import (
+	"crypto"
+	"crypto/hkdf"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// assertionLife is how long an assertion is valid at most.
+const assertionLife = 300 * time.Second
+
+// minSecret is the shortest secret of a challenge that is used, in bytes.
+const minSecret = 16
+
+// An identity is what an assertion says of a device.
+type identity struct {
+	subject  string // "ek:" and the hash of the endorsement key
+	aikName  []byte
+	nonce    []byte // the client's
+	deviceID string // thumbprint of the device key, or ""
+	blobHash string // hash of the transport key, or ""
+}
+
+// identity checks a proof and returns what follows from it.
+func (p *Proof) identity() (*identity, error) {
+	if len(p.EKArea) == 0 || p.Activate == nil {
+		return nil, errors.New("the proof has no endorsement key or no Activate")
+	}
+	der, err := x509.MarshalPKIXPublicKey(p.EK)
+	if err != nil {
+		return nil, fmt.Errorf("endorsement key: %w", err)
+	}
+	name, err := tpmName(p.AIKArea)
+	if err != nil {
+		return nil, fmt.Errorf("attestation key: %w", err)
+	}
+	hash := sha256.Sum256(der)
+	id := &identity{subject: "ek:" + b64.EncodeToString(hash[:]), aikName: name, nonce: newNonce()}
+	if p.DeviceKey != nil {
+		id.deviceID = thumbprint(p.DeviceKey)
+	}
+	if p.TransportKey != nil {
+		sum := sha256.Sum256(KeyBlob(p.TransportKey))
+		id.blobHash = b64.EncodeToString(sum[:])
+	}
+	return id, nil
+}
+
+// assertion returns the JWT that answers a challenge with its secret.
+func (c *Client) assertion(id *identity, ch *challenge, nonce string, secret []byte) (string, error) {
+	if len(secret) < minSecret {
+		return "", fmt.Errorf("the challenge's secret has %d bytes", len(secret))
+	}
+	key, err := hkdf.Key(sha256.New, secret, ch.nonce, profile+" assertion\x00"+ch.id, sha256.Size)
+	if err != nil {
+		return "", err
+	}
+	defer clear(key)
+	now := c.now()
+	claims := jwt.MapClaims{
+		"iss": id.subject, "sub": id.subject, "aud": ch.audience, "jti": ch.id,
+		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(ch.life).Unix(),
+		"request_nonce": nonce, "client_nonce": base64.StdEncoding.EncodeToString(id.nonce),
+		"aik_name": b64.EncodeToString(id.aikName),
+	}
+	if id.deviceID != "" {
+		claims["cnf"] = map[string]string{"jkt": id.deviceID}
+	}
+	if id.blobHash != "" {
+		claims["tk_sha256"] = id.blobHash
+	}
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
+	token.Header["kid"] = ch.id
+	return token.SignedString(key)
+}
+
+// thumbprint returns the thumbprint of an RSA key (RFC 7638) with SHA-256.
+func thumbprint(key *rsa.PublicKey) string {
+	text := fmt.Sprintf(`{"e":"%s","kty":"RSA","n":"%s"}`, b64.EncodeToString(big.NewInt(int64(key.E)).Bytes()), b64.EncodeToString(key.N.Bytes()))
+	sum := sha256.Sum256([]byte(text))
+	return b64.EncodeToString(sum[:])
+}
+
+// tpmName returns the TPM name of an object: the identifier of its hash, which
+// is the second field of its public area, then that hash over the area.
+func tpmName(area []byte) ([]byte, error) {
+	if len(area) < 4 || len(area) > maxArea {
+		return nil, fmt.Errorf("a public area of %d bytes", len(area))
+	}
+	hash, ok := map[uint16]crypto.Hash{0x000B: crypto.SHA256, 0x000C: crypto.SHA384, 0x000D: crypto.SHA512}[binary.BigEndian.Uint16(area[2:])]
+	if !ok || !hash.Available() {
+		return nil, fmt.Errorf("named by algorithm %#x", area[2:4])
+	}
+	h := hash.New()
+	h.Write(area)
+	return h.Sum(append([]byte(nil), area[2:4]...)), nil
+}
+
+// maxArea limits a TPM structure, in bytes. The largest of a TPM is far below.
+const maxArea = 4096
+
+// sized puts the size of a TPM structure before it, as TPM2B_ types have it.
+func sized(b []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
+}
+
+// unsized is the opposite of sized. It reports whether the size fits.
+func unsized(b []byte) ([]byte, bool) {
+	if len(b) <= 2 || len(b) > maxArea || int(binary.BigEndian.Uint16(b)) != len(b)-2 {
+		return nil, false
+	}
+	return b[2:], true
+}

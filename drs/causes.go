@@ -1,0 +1,58 @@
+package drs
+
+// Codes of the device registration facility (0x801C), by Windows' names.
+const (
+	codeFormat         uint32 = 0x801C0001 // DSREG_E_DEVICE_MESSAGE_FORMAT_ERROR
+	codeAuthentication uint32 = 0x801C0002 // DSREG_E_DEVICE_AUTHENTICATION_ERROR
+	codeAuthorization  uint32 = 0x801C0003 // DSREG_E_DEVICE_AUTHORIZATION_ERROR
+	codeInternal       uint32 = 0x801C0006 // DSREG_E_DEVICE_INTERNALSERVICE_ERROR
+	codeRedirect       uint32 = 0x801C000B // DSREG_E_DISCOVERY_REDIRECTION_NOT_TRUSTED
+	codeAIK            uint32 = 0x801C0010 // DSREG_E_DEVICE_AIK_VALIDATION_ERROR
+	codeAttestation    uint32 = 0x801C0011 // DSREG_E_DEVICE_ATTESTATION_ERROR
+	codeBadDiscovery   uint32 = 0x801C0012 // DSREG_E_DISCOVERY_BAD_MESSAGE_ERROR
+	codeBusy           uint32 = 0x801C0025 // DSREG_SERVER_BUSY
+	codeNoTenant       uint32 = 0x801C003A // DSREG_DISCOVERY_TENANT_NOT_FOUND
+	codeBadAnswer      uint32 = 0x801C03E9 // unnamed: the server's answer is invalid
+	codeNoDeviceToken  uint32 = 0x801C03EA // unnamed: attestation failed, no join with a device token
+	codeDirectory      uint32 = 0x801C03F2 // DSREG_E_DIRECTORY_FAILURE
+	codeNoObject       uint32 = 0x801C03F3 // unnamed: the device object is missing
+)
+
+// A cause is what is known of a server's code or subcode.
+type cause struct {
+	hresult uint32
+	passes  bool // the same call may succeed later
+	remedy  string
+}
+
+const (
+	importAgain = "Delete the device's registration, then import its hardware hash again."
+	checkImport = "Check that the device is registered for pre-provisioning in this tenant, with the hardware hash of this TPM."
+	newAIK      = "Have a new attestation key certified; update the TPM's firmware if that fails, too."
+)
+
+// causes are the known codes and subcodes, in lower case.
+var causes = map[string]cause{
+	"msatickettpmvalidationfailed": {hresult: codeAuthorization, remedy: "Update the TPM's firmware; check that the device is registered for pre-provisioning."},
+	"devicetokenkeymismatch":       {hresult: codeAuthorization, remedy: "Ask for a new device token, then join with the keys it is for."},
+	"aikvalidationfailed":          {hresult: codeAIK, remedy: newAIK},
+	"attestationfailed":            {hresult: codeAttestation, remedy: "Make new keys and join again; check that no other TPM is in use."},
+	"tpm_ek_unknown":               {hresult: codeNoDeviceToken, remedy: checkImport},
+	"tpm_ek_untrusted":             {hresult: codeAttestation, remedy: "Check the endorsement key's certificate: its maker is not trusted by the service."},
+	"tpm_aik_attributes":           {hresult: codeAttestation, remedy: newAIK},
+	"tpm_aik_untrusted":            {hresult: codeAIK, remedy: newAIK},
+	"tpm_activation_failed":        {hresult: codeNoDeviceToken, remedy: "Check that the attestation key and the endorsement key are of the same TPM."},
+	"tpm_challenge_expired":        {hresult: codeNoDeviceToken, passes: true, remedy: "Check the device's clock, then try again."},
+	"tpm_challenge_replayed":       {hresult: codeNoDeviceToken, passes: true, remedy: "Try again: a challenge answers once."},
+	"ztd_not_assigned":             {hresult: codeNoDeviceToken, remedy: "Assign a deployment profile to the device."},
+	"ztd_object_missing":           {hresult: codeNoObject, remedy: importAgain},
+	"error_missing_device":         {hresult: codeNoObject, remedy: importAgain},
+	"devicenotfound":               {hresult: codeNoObject, remedy: importAgain},
+	"device_disabled":              {hresult: codeAuthorization, remedy: "Enable the device in the directory."},
+	"error_tenant_not_found":       {hresult: codeNoTenant, remedy: "Check the tenant's name."},
+	"directoryerror":               {hresult: codeDirectory, remedy: "Wait and try again; remove stale objects of this device."},
+	"authenticationerror":          {hresult: codeAuthentication},
+	"authentication_error":         {hresult: codeAuthentication},
+	"authorizationerror":           {hresult: codeAuthorization},
+	"authorization_error":          {hresult: codeAuthorization},
+}

@@ -1,0 +1,289 @@
+package drstest
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/subtle"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	judge "github.com/google/go-attestation/attest"
+
+	"github.com/whiteglove/whiteglove/attest"
+)
+
+// Start of a TPMS_ATTEST: what the TPM made, and by which command (TCG Part 2,
+// 6.2 and 6.9).
+const (
+	tpmGenerated = 0xFF544347
+	attestByCert = 0x8017
+)
+
+// A bundle is the JSON form of a join's attestation, version 1.
+type bundle struct {
+	V     int    `json:"v"`
+	Alg   string `json:"alg"`
+	Nonce []byte `json:"nonce"`
+	AIK   []byte `json:"aik"`
+	Keys  []struct {
+		Usage     string `json:"usage"`
+		Public    []byte `json:"public"`
+		Attest    []byte `json:"attest"`
+		Signature []byte `json:"signature"`
+		Creation  []byte `json:"creation"`
+	} `json:"keys"`
+}
+
+// A proof is a bundle in the course of its checks.
+type proof struct {
+	bundle
+	aikArea []byte
+	aik     crypto.PublicKey
+	cert    *x509.Certificate // of aik; nil if none was looked at
+	keys    map[string]*certified
+}
+
+// A certified key is a key of a join with the statement about it.
+type certified struct {
+	area      []byte
+	attested  *certifyInfo
+	statement *attest.Statement
+}
+
+// checkAttestation makes the ten checks of a join's attestation, in order.
+func (s *Server) checkAttestation(j *join) error {
+	p, err := readBundle(j.AttestationData)
+	if err != nil {
+		return noJoin(subAttestation, "attestation: %w", err)
+	}
+	for i, c := range []struct {
+		subcode string
+		check   func(*join, *proof) error
+	}{
+		{subAIK, s.checkAIKCertificate},
+		{subAIK, checkAIK},
+		{subAttestation, checkSignatures},
+		{subAttestation, checkStatements},
+		{subAttestation, checkNames},
+		{subAttestation, checkAttributes},
+		{subAttestation, checkKeys},
+		{subAttestation, s.checkNonce},
+		{subAttestation, checkActivated},
+		{subAttestation, s.checkRecord},
+	} {
+		err := c.check(j, p)
+		if no := (*refused)(nil); errors.As(err, &no) {
+			return no
+		}
+		if err != nil {
+			return noJoin(c.subcode, "attestation: check %d: %w", i+1, err)
+		}
+	}
+	if err := p.secondOpinion(); err != nil {
+		return noJoin(subAttestation, "attestation: go-attestation: %w", err)
+	}
+	j.level = 1
+	if p.cert != nil {
+		// Check 10 has matched the endorsement key that the token is for.
+		j.level = 3
+	}
+	return nil
+}
+
+// readBundle reads a bundle. It has one key for each usage.
+func readBundle(b []byte) (*proof, error) {
+	p := &proof{keys: make(map[string]*certified)}
+	if len(b) == 0 || b[0] != '{' {
+		return nil, errors.New("not in JSON")
+	}
+	if err := json.Unmarshal(b, &p.bundle); err != nil {
+		return nil, err
+	}
+	if p.V != 1 || p.Alg != "sha256" || len(p.Keys) != 2 {
+		return nil, fmt.Errorf("version %d, algorithm %q, %d keys", p.V, p.Alg, len(p.Keys))
+	}
+	var err error
+	if p.aikArea, err = unsized(p.AIK); err != nil {
+		return nil, fmt.Errorf("attestation key: %w", err)
+	}
+	for _, k := range p.Keys {
+		area, err := unsized(k.Public)
+		if err != nil {
+			return nil, fmt.Errorf("%s key: %w", k.Usage, err)
+		}
+		st := &attest.Statement{Area: area, Attest: k.Attest, Signature: k.Signature}
+		p.keys[k.Usage] = &certified{area: area, statement: st}
+	}
+	if p.keys["device"] == nil || p.keys["transport"] == nil {
+		return nil, errors.New("not one device key and one transport key")
+	}
+	return p, nil
+}
+
+// checkAIKCertificate is check 1: chain, validity and usage of the attestation
+// key's certificate.
+func (s *Server) checkAIKCertificate(j *join, p *proof) error {
+	if s.AIKRoots == nil {
+		return nil
+	}
+	var err error
+	p.cert, err = s.checkAIKChain(j.AikCertificate, j.AikCertificateChain)
+	return err
+}
+
+// checkAIK is check 2: the certificate is of the attestation key, and that can
+// sign only what its TPM made.
+func checkAIK(_ *join, p *proof) error {
+	var err error
+	if p.aik, err = checkAIKArea(p.aikArea); err != nil {
+		return err
+	}
+	if p.cert != nil && !sameKey(p.aik, p.cert.PublicKey) {
+		return errors.New("certificate is of another attestation key")
+	}
+	return nil
+}
+
+// checkSignatures is check 3.
+func checkSignatures(_ *join, p *proof) error {
+	for usage, k := range p.keys {
+		if err := checkSignature(p.aik, k.statement.Attest, k.statement.Signature); err != nil {
+			return fmt.Errorf("%s key: %w", usage, err)
+		}
+	}
+	return nil
+}
+
+// checkStatements is check 4: the TPM made the statement, by TPM2_Certify, for
+// this join.
+func checkStatements(j *join, p *proof) error {
+	for usage, k := range p.keys {
+		var err error
+		if k.attested, err = readCertify(k.statement.Attest); err != nil {
+			return fmt.Errorf("%s key: %w", usage, err)
+		}
+		if subtle.ConstantTimeCompare(k.attested.extraData, bind(usage, p.Nonce, j.CertificateRequest.Data, j.TransportKey)) != 1 {
+			return fmt.Errorf("%s key: statement is for something else", usage)
+		}
+	}
+	return nil
+}
+
+// bind returns what a statement must be over.
+func bind(usage string, nonce, csr, blob []byte) []byte {
+	request, key := sha256.Sum256(csr), sha256.Sum256(blob)
+	text := append([]byte("drs-attest-v1\x00"), usage...)
+	text = binary.BigEndian.AppendUint32(append(text, 0), uint32(len(nonce)))
+	text = append(append(append(text, nonce...), request[:]...), key[:]...)
+	sum := sha256.Sum256(text)
+	return sum[:]
+}
+
+// checkNames is check 5: the statement is about the key that came with it.
+func checkNames(_ *join, p *proof) error {
+	for usage, k := range p.keys {
+		name, err := attest.Name(k.area)
+		if err != nil {
+			return fmt.Errorf("%s key: %w", usage, err)
+		}
+		if !bytes.Equal(name, k.attested.name) {
+			return fmt.Errorf("%s key: statement is about another key", usage)
+		}
+	}
+	return nil
+}
+
+// checkAttributes is check 6: both keys were made in the TPM, cannot leave it
+// and are for their purpose.
+func checkAttributes(_ *join, p *proof) error {
+	for usage, purpose := range map[string]uint32{"device": attrSign, "transport": attrDecrypt} {
+		a, err := attest.Attributes(p.keys[usage].area)
+		if err != nil {
+			return fmt.Errorf("%s key: %w", usage, err)
+		}
+		if a&attrInside != attrInside || a&attrRestricted != 0 || a&purpose == 0 {
+			return fmt.Errorf("%s key: attributes %#08x", usage, a)
+		}
+	}
+	return nil
+}
+
+// checkKeys is check 7: the certified keys are those of the request.
+func checkKeys(j *join, p *proof) error {
+	for usage, want := range map[string]*rsa.PublicKey{"device": j.device, "transport": j.transport} {
+		pub, err := attest.PublicKey(p.keys[usage].area)
+		if err != nil {
+			return fmt.Errorf("%s key: %w", usage, err)
+		}
+		if !sameKey(pub, want) {
+			return fmt.Errorf("%s key: the certified key is not that of the request", usage)
+		}
+	}
+	return nil
+}
+
+// checkNonce is check 8: the nonce is that of the token's challenge, or one of
+// the service's, and unused. It is used up when the join is committed.
+func (s *Server) checkNonce(j *join, p *proof) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tickets[j.token.ID]
+	if t != nil && t.joined == nil && subtle.ConstantTimeCompare(p.Nonce, t.nonce) == 1 {
+		return nil
+	}
+	if s.drsNonces.valid(string(p.Nonce), s.now()) {
+		j.drsNonce = string(p.Nonce)
+		return nil
+	}
+	return errors.New("nonce is unknown, used or expired")
+}
+
+// checkActivated is check 9: the attestation key is the one that the token's
+// challenge was answered with.
+func checkActivated(j *join, p *proof) error {
+	name, err := attest.Name(p.aikArea)
+	if err != nil {
+		return err
+	}
+	if base64.RawURLEncoding.EncodeToString(name) != j.token.AIKName {
+		return errors.New("the token is of another attestation key")
+	}
+	return nil
+}
+
+// checkRecord is check 10: the endorsement key of the token is that of the
+// device's hardware record.
+func (s *Server) checkRecord(j *join, _ *proof) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.byZTDID(j.token.ZTDID)
+	if o == nil {
+		return &refused{status: 400, code: "invalid_request", subcode: "error_missing_device", reason: errors.New("the pre-registered device object is gone")}
+	}
+	if j.token.Subject != "ek:"+base64.RawURLEncoding.EncodeToString(o.EK[:]) {
+		return errors.New("the token's endorsement key is not that of the hardware record")
+	}
+	return nil
+}
+
+// secondOpinion has each statement judged by go-attestation, and by this
+// module's own verification.
+func (p *proof) secondOpinion() error {
+	for usage, k := range p.keys {
+		st := k.statement
+		params := judge.CertificationParameters{Public: st.Area, CreateAttestation: st.Attest, CreateSignature: st.Signature}
+		if err := params.Verify(judge.VerifyOpts{Public: p.aik, Hash: crypto.SHA256}); err != nil {
+			return fmt.Errorf("%s key: %w", usage, err)
+		}
+		if err := st.Verify(p.aik, k.attested.extraData); err != nil {
+			return fmt.Errorf("%s key: %w", usage, err)
+		}
+	}
+	return nil
+}

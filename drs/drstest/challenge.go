@@ -1,0 +1,298 @@
+package drstest
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/ekcert"
+)
+
+// profile is the proof that the server asks for.
+const profile = "ek-jwt-v1"
+
+// challengeLife is how long a challenge may be answered; it is remembered for
+// another challengeMemory, so that a second answer is told from a late one.
+// Limits are on all challenges and on those of one key that are open.
+const (
+	challengeLife   = 300 * time.Second
+	challengeMemory = 10 * time.Minute
+	challengeLimit  = 4096
+	challengesPerEK = 32
+)
+
+// Object attributes (TCG Part 2, 8.3), and what an attestation key must have.
+const (
+	attrFixedTPM            = 1 << 1
+	attrFixedParent         = 1 << 4
+	attrSensitiveDataOrigin = 1 << 5
+	attrRestricted          = 1 << 16
+	attrDecrypt             = 1 << 17
+	attrSign                = 1 << 18
+
+	attrInside = attrFixedTPM | attrFixedParent | attrSensitiveDataOrigin
+	attrAIK    = attrInside | attrRestricted | attrSign
+)
+
+// oidAIK is the extended key usage of attestation keys (tcg-kp-AIKCertificate).
+var oidAIK = []int{2, 23, 133, 8, 3}
+
+// A challenge is one that was given out.
+type challenge struct {
+	ek          [32]byte // hash of the endorsement key it was made for
+	ekPublic    crypto.PublicKey
+	ekCert      *x509.Certificate // nil if none was checked
+	secret      []byte
+	serverNonce []byte
+	clientNonce []byte
+	aikName     []byte
+	audience    string
+	expires     time.Time
+	used        bool
+}
+
+type challengeRequest struct {
+	Profile             string
+	EkPublic            []byte
+	EkCertificate       []byte
+	EkCertificateChain  [][]byte
+	AikPublic           []byte
+	AikCertificate      []byte
+	AikCertificateChain [][]byte
+	ClientNonce         []byte
+}
+
+// noProof refuses a proof at the challenge.
+func noProof(subcode, format string, args ...any) error {
+	return &refused{status: http.StatusForbidden, code: "AuthorizationError", subcode: subcode, reason: fmt.Errorf(format, args...)}
+}
+
+// serveChallenge makes a credential that only the TPM with both keys can open.
+// A key that is not in the directory gets one like any other: who asks learns
+// nothing of the directory before the answer is proved.
+func (s *Server) serveChallenge(w http.ResponseWriter, r *http.Request) error {
+	if v := r.URL.Query().Get("api-version"); v != "1.0" {
+		return badRequest("api-version %q", v)
+	}
+	var req challengeRequest
+	if err := readJSON(w, r, &req); err != nil {
+		return err
+	}
+	ekArea, aikArea, err := req.check()
+	if err != nil {
+		return err
+	}
+	ch := new(challenge)
+	if err := s.checkEK(r.Context(), ch, &req, ekArea); err != nil {
+		return err
+	}
+	if err := s.checkNewAIK(&req, aikArea); err != nil {
+		return err
+	}
+	token := s.base(r) + "/" + s.tenantID() + "/oauth2/token"
+	ch.secret, ch.serverNonce, ch.clientNonce, ch.audience = random(32), random(32), req.ClientNonce, token
+	if ch.aikName, err = attest.Name(aikArea); err != nil {
+		return noProof("tpm_aik_attributes", "attestation key: %w", err)
+	}
+	credential, err := attest.MakeCredential(ekArea, ch.aikName, ch.secret)
+	if err != nil {
+		return badRequest("endorsement key: %w", err)
+	}
+	id, err := s.keepChallenge(ch)
+	if err != nil {
+		return err
+	}
+	reply(w, http.StatusOK, map[string]any{
+		"ChallengeId": id, "CredentialBlob": sized(credential.Blob), "EncryptedSecret": sized(credential.Secret),
+		"ServerNonce": ch.serverNonce, "ExpiresIn": int(challengeLife / time.Second), "TokenEndpoint": token, "Audience": ch.audience,
+	})
+	return nil
+}
+
+// check checks the form of a request and returns its two public areas.
+func (req *challengeRequest) check() (ek, aik []byte, err error) {
+	if req.Profile != profile {
+		return nil, nil, badRequest("profile %q", req.Profile)
+	}
+	if n := len(req.ClientNonce); n < 16 || n > 32 {
+		return nil, nil, badRequest("client nonce of %d bytes", n)
+	}
+	if ek, err = unsized(req.EkPublic); err != nil {
+		return nil, nil, badRequest("endorsement key: %w", err)
+	}
+	if aik, err = unsized(req.AikPublic); err != nil {
+		return nil, nil, badRequest("attestation key: %w", err)
+	}
+	return ek, aik, nil
+}
+
+// checkEK checks an endorsement key and, where the server has roots of makers,
+// its certificate. Both become the challenge's.
+func (s *Server) checkEK(ctx context.Context, ch *challenge, req *challengeRequest, area []byte) error {
+	var err error
+	if ch.ekPublic, err = attest.PublicKey(area); err != nil {
+		return badRequest("endorsement key: %w", err)
+	}
+	if ch.ek, err = keyHash(ch.ekPublic); err != nil {
+		return badRequest("endorsement key: %w", err)
+	}
+	if s.EKRoots == nil {
+		return nil
+	}
+	cert, err := ekcert.Parse(req.EkCertificate)
+	if err != nil {
+		return noProof("tpm_ek_untrusted", "endorsement key: %w", err)
+	}
+	chain, err := parseChain(cert.Raw, req.EkCertificateChain)
+	if err != nil {
+		return noProof("tpm_ek_untrusted", "endorsement key: %w", err)
+	}
+	client := &ekcert.Client{Roots: s.EKRoots, Intermediates: pool(chain[1:]), Now: s.Now}
+	if _, err := client.Verify(ctx, cert, ch.ekPublic); err != nil {
+		return noProof("tpm_ek_untrusted", "%w", err)
+	}
+	ch.ekCert = cert.Certificate
+	return nil
+}
+
+// checkNewAIK checks an attestation key before a credential is made for its
+// name. The name covers the attributes, so whoever opens the credential has
+// an object with these attributes in the TPM of the endorsement key.
+func (s *Server) checkNewAIK(req *challengeRequest, area []byte) error {
+	pub, err := checkAIKArea(area)
+	if err != nil {
+		return noProof("tpm_aik_attributes", "attestation key: %w", err)
+	}
+	if s.AIKRoots == nil {
+		return nil
+	}
+	cert, err := s.checkAIKChain(req.AikCertificate, req.AikCertificateChain)
+	if err != nil {
+		return noProof("tpm_aik_untrusted", "attestation key: %w", err)
+	}
+	if !sameKey(pub, cert.PublicKey) {
+		return noProof("tpm_aik_untrusted", "attestation key: certificate is of another key")
+	}
+	return nil
+}
+
+// checkAIKArea checks that a public area is of a key that signs only what its
+// TPM made, and cannot leave it. It returns the key.
+func checkAIKArea(area []byte) (crypto.PublicKey, error) {
+	attributes, err := attest.Attributes(area)
+	if err != nil {
+		return nil, err
+	}
+	if attributes&attrAIK != attrAIK || attributes&attrDecrypt != 0 {
+		return nil, fmt.Errorf("attributes %#08x are not of an attestation key", attributes)
+	}
+	pub, err := attest.PublicKey(area)
+	if err != nil {
+		return nil, err
+	}
+	switch k := pub.(type) {
+	case *rsa.PublicKey:
+		if k.N.BitLen() >= 2048 {
+			return pub, nil
+		}
+	case *ecdsa.PublicKey:
+		if k.Curve == elliptic.P256() || k.Curve == elliptic.P384() {
+			return pub, nil
+		}
+	}
+	return nil, errors.New("neither RSA with 2048 bits nor of a NIST curve")
+}
+
+// checkAIKChain checks the certificate of an attestation key.
+func (s *Server) checkAIKChain(leaf []byte, rest [][]byte) (*x509.Certificate, error) {
+	if len(leaf) == 0 {
+		return nil, errors.New("no certificate")
+	}
+	chain, err := parseChain(leaf, rest)
+	if err != nil {
+		return nil, err
+	}
+	cert := chain[0]
+	if !slices.ContainsFunc(cert.UnknownExtKeyUsage, func(id asn1ID) bool { return id.Equal(oidAIK) }) {
+		return nil, errors.New("certificate is not for an attestation key")
+	}
+	if cert.IsCA {
+		return nil, errors.New("certificate is a CA's")
+	}
+	// Its subject alternative name holds the TPM's maker and model only, which
+	// crypto/x509 does not read; it is critical.
+	known := *cert
+	known.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(cert.UnhandledCriticalExtensions), func(id asn1ID) bool { return id.Equal(asn1ID{2, 5, 29, 17}) })
+	_, err = known.Verify(x509.VerifyOptions{Roots: s.AIKRoots, Intermediates: pool(chain[1:]), CurrentTime: s.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	return cert, err
+}
+
+// keepChallenge remembers a challenge and returns its identifier.
+func (s *Server) keepChallenge(ch *challenge) (string, error) {
+	now := s.now()
+	ch.expires = now.Add(challengeLife)
+	id := base64.RawURLEncoding.EncodeToString(random(24))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := 0
+	for old, c := range s.challenges {
+		if now.After(c.expires.Add(challengeMemory)) {
+			delete(s.challenges, old)
+		} else if c.ek == ch.ek && !c.used && !now.After(c.expires) {
+			open++
+		}
+	}
+	if open >= challengesPerEK || len(s.challenges) >= challengeLimit {
+		return "", &refused{status: http.StatusTooManyRequests, code: "invalid_request", subcode: "error_throttled", reason: errors.New("too many open challenges")}
+	}
+	if s.challenges == nil {
+		s.challenges = make(map[string]*challenge)
+	}
+	s.challenges[id] = ch
+	return id, nil
+}
+
+func pool(certs []*x509.Certificate) *x509.CertPool {
+	p := x509.NewCertPool()
+	for _, c := range certs {
+		p.AddCert(c)
+	}
+	return p
+}
+
+func sameKey(a, b crypto.PublicKey) bool {
+	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Equal(b)
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	// crypto/rand.Read does not fail: it ends the program first.
+	_, _ = rand.Read(b)
+	return b
+}
+
+// sized puts the size of a TPM structure before it.
+func sized(b []byte) []byte {
+	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
+}
+
+// unsized is the opposite of sized.
+func unsized(b []byte) ([]byte, error) {
+	if len(b) <= 2 || int(binary.BigEndian.Uint16(b)) != len(b)-2 {
+		return nil, fmt.Errorf("its size does not fit %d bytes", len(b))
+	}
+	return b[2:], nil
+}

@@ -1,0 +1,168 @@
+package drstest
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"strings"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/whiteglove/whiteglove/drs"
+)
+
+type asn1ID = asn1.ObjectIdentifier
+
+// requestName is the common name of every certificate request.
+const requestName = "7E980AD9-B86D-4306-9425-9AC066FB014A"
+
+// Identifiers in a certificate request: the nonce of a join, the attribute
+// that holds extensions, and the common name.
+var (
+	oidNonce      = asn1ID{1, 2, 840, 113556, 1, 5, 284, 2, 1}
+	oidExtensions = asn1ID{1, 2, 840, 113549, 1, 9, 14}
+	oidCommonName = asn1ID{2, 5, 4, 3}
+	oidSHA256RSA  = asn1ID{1, 2, 840, 113549, 1, 1, 11}
+)
+
+// read reads and checks the parts of a request that need nothing else.
+func (j *join) read() error {
+	if j.JoinType != int(drs.JoinTenant) {
+		return badRequest("join type %d", j.JoinType)
+	}
+	if j.CertificateRequest.Type != "pkcs10" {
+		return badRequest("certificate request of type %q", j.CertificateRequest.Type)
+	}
+	csr, err := readCSR(j.CertificateRequest.Data)
+	if err != nil {
+		return badRequest("certificate request: %w", err)
+	}
+	if csr.name != requestName {
+		return badRequest("certificate request: subject %q", csr.name)
+	}
+	if csr.key.N.BitLen() != 2048 {
+		return badRequest("certificate request: key has %d bits", csr.key.N.BitLen())
+	}
+	if j.transport, err = drs.ParseKeyBlob(j.TransportKey); err != nil {
+		return badRequest("transport key: %w", err)
+	}
+	if j.transport.N.BitLen() != 2048 {
+		return badRequest("transport key has %d bits", j.transport.N.BitLen())
+	}
+	j.device, j.csrNonce = csr.key, csr.nonce
+	return nil
+}
+
+// A csr is a PKCS #10 request whose signature is right.
+type csr struct {
+	name  string // the only value of the subject, without a NUL at its end
+	key   *rsa.PublicKey
+	nonce string // "" if it has none
+}
+
+var errCSR = errors.New("it cannot be read")
+
+// readCSR reads a PKCS #10 request (RFC 2986). crypto/x509 refuses those of
+// some Windows clients, whose PrintableString ends with a NUL.
+func readCSR(der []byte) (*csr, error) {
+	in, out := cryptobyte.String(der), new(csr)
+	var outer, info, subject, key, attributes, algorithm cryptobyte.String
+	var tbs, spki []byte
+	var signature asn1.BitString
+	var version int
+	var id asn1ID
+	if !in.ReadASN1(&outer, cbasn1.SEQUENCE) || !in.Empty() || !outer.ReadASN1Element((*cryptobyte.String)(&tbs), cbasn1.SEQUENCE) ||
+		!outer.ReadASN1(&algorithm, cbasn1.SEQUENCE) || !algorithm.ReadASN1ObjectIdentifier(&id) ||
+		!outer.ReadASN1BitString(&signature) || !outer.Empty() {
+		return nil, errCSR
+	}
+	in = tbs
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1Integer(&version) || version != 0 || !info.ReadASN1(&subject, cbasn1.SEQUENCE) ||
+		!info.ReadASN1Element(&key, cbasn1.SEQUENCE) || !info.ReadOptionalASN1(&attributes, nil, contextZero) || !info.Empty() {
+		return nil, errCSR
+	}
+	spki = key
+	pub, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return nil, err
+	}
+	var ok bool
+	if out.key, ok = pub.(*rsa.PublicKey); !ok {
+		return nil, errors.New("its key is not RSA")
+	}
+	if !id.Equal(oidSHA256RSA) {
+		return nil, errors.New("it is not signed by RSA with SHA-256")
+	}
+	digest := sha256.Sum256(tbs)
+	if err := rsa.VerifyPKCS1v15(out.key, crypto.SHA256, digest[:], signature.RightAlign()); err != nil {
+		return nil, err
+	}
+	if out.name, ok = commonName(subject); !ok {
+		return nil, errors.New("its subject is not one common name")
+	}
+	if out.nonce, ok = nonceIn(attributes); !ok {
+		return nil, errors.New("its nonce cannot be read")
+	}
+	return out, nil
+}
+
+// commonName reads a name of one value.
+func commonName(s cryptobyte.String) (string, bool) {
+	var set, pair, value cryptobyte.String
+	var id asn1ID
+	var tag cbasn1.Tag
+	if !s.ReadASN1(&set, cbasn1.SET) || !s.Empty() || !set.ReadASN1(&pair, cbasn1.SEQUENCE) || !set.Empty() ||
+		!pair.ReadASN1ObjectIdentifier(&id) || !id.Equal(oidCommonName) || !pair.ReadAnyASN1(&value, &tag) || !pair.Empty() {
+		return "", false
+	}
+	return strings.TrimSuffix(string(value), "\x00"), tag == cbasn1.PrintableString || tag == cbasn1.UTF8String
+}
+
+// nonceIn returns the nonce among the attributes of a request, or "". It
+// reports whether they can be read.
+func nonceIn(attributes cryptobyte.String) (nonce string, ok bool) {
+	for !attributes.Empty() {
+		var attribute, values, list cryptobyte.String
+		var id asn1ID
+		if !attributes.ReadASN1(&attribute, cbasn1.SEQUENCE) || !attribute.ReadASN1ObjectIdentifier(&id) || !attribute.ReadASN1(&values, cbasn1.SET) {
+			return "", false
+		}
+		if !id.Equal(oidExtensions) {
+			continue
+		}
+		if !values.ReadASN1(&list, cbasn1.SEQUENCE) {
+			return "", false
+		}
+		for !list.Empty() {
+			value, id, ok := readExtension(&list)
+			if !ok {
+				return "", false
+			}
+			if !id.Equal(oidNonce) {
+				continue
+			}
+			var inner cryptobyte.String
+			if !value.ReadASN1(&inner, cbasn1.OCTET_STRING) || !value.Empty() || len(inner) == 0 || nonce != "" {
+				return "", false
+			}
+			nonce = string(inner)
+		}
+	}
+	return nonce, true
+}
+
+// readExtension reads one extension of a list.
+func readExtension(list *cryptobyte.String) (value cryptobyte.String, id asn1ID, ok bool) {
+	var extension cryptobyte.String
+	var critical bool
+	ok = list.ReadASN1(&extension, cbasn1.SEQUENCE) && extension.ReadASN1ObjectIdentifier(&id) &&
+		extension.ReadOptionalASN1Boolean(&critical, cbasn1.BOOLEAN, false) && extension.ReadASN1(&value, cbasn1.OCTET_STRING) && extension.Empty()
+	return value, id, ok
+}
+
+// contextZero is the tag of a request's attributes.
+var contextZero = cbasn1.Tag(0).ContextSpecific().Constructed()

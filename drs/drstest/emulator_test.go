@@ -1,0 +1,231 @@
+package drstest_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-tpm/tpm2/transport"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/ekcert"
+)
+
+// A chip is a device whose keys are in an emulated TPM.
+type chip struct {
+	tpm     *attest.TPM
+	ek      *attest.EK
+	aik     *attest.Key
+	dk, tk  *attest.Key
+	ekChain []*x509.Certificate
+}
+
+// emulated returns an emulated TPM.
+func emulated(t *testing.T, seed string) *attesttest.TPM {
+	t.Helper()
+	emulator, err := attesttest.New(attesttest.Config{Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return emulator
+}
+
+func newChip(t *testing.T, tr transport.TPMCloser) *chip {
+	t.Helper()
+	c := &chip{tpm: &attest.TPM{Transport: tr}}
+	t.Cleanup(func() { tr.Close() })
+	for ek, err := range c.tpm.EKs(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.ek = ek
+		break
+	}
+	nv, err := c.tpm.ReadNV(t.Context(), c.ek.CertificateIndex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := ekcert.Parse(nv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.ekChain = append([]*x509.Certificate{cert.Certificate}, attesttest.Certificates()...)
+	for key, usage := range map[**attest.Key]attest.Usage{&c.aik: attest.Attest, &c.dk: attest.Sign, &c.tk: attest.Decrypt} {
+		if *key, err = c.tpm.CreateKey(t.Context(), attest.Template{Usage: usage}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+func (c *chip) proof() *drs.Proof {
+	return &drs.Proof{
+		EK: c.ek.Public, EKArea: c.ek.Area, EKChain: c.ekChain, AIKArea: c.aik.Area(),
+		Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
+			return c.tpm.ActivateCredential(ctx, c.ek, c.aik, &attest.Credential{Blob: blob, Secret: secret})
+		},
+	}
+}
+
+func (c *chip) request(token *drs.DeviceToken) *drs.Request {
+	tk, _ := c.tk.Public().(*rsa.PublicKey)
+	return &drs.Request{
+		Ticket: token.Token, DeviceKey: c.dk, TransportKey: tk, DisplayName: "chip",
+		Attestation: &drs.Attestation{AIK: c.aik.Area(), Nonce: token.Nonce, Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
+			key := c.dk
+			if usage == drs.UsageTransport {
+				key = c.tk
+			}
+			st, err := c.tpm.Certify(ctx, key, c.aik, data)
+			if err != nil {
+				return nil, err
+			}
+			return &drs.Statement{Public: st.Area, Attest: st.Attest, Signature: st.Signature}, nil
+		}},
+	}
+}
+
+func TestEmulator(t *testing.T) {
+	emulator := emulated(t, "drs")
+	testChip(t, emulator)
+	if objects, sessions := emulator.Loaded(); objects != 0 || sessions != 0 {
+		t.Errorf("%d objects and %d sessions are left in the TPM", objects, sessions)
+	}
+}
+
+func TestSWTPM(t *testing.T) {
+	s, err := attesttest.StartSWTPM(t.TempDir())
+	if errors.Is(err, attesttest.ErrNoSWTPM) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	testChip(t, s)
+}
+
+// testChip is the whole of it with a TPM: its endorsement key's certificate
+// checked, its keys activated and certified, a device certificate, and a token
+// for management signed by the device key.
+func testChip(t *testing.T, tr transport.TPMCloser) {
+	r := newRig(t)
+	r.server.EKRoots = ekcert.Roots{attesttest.Vendor: attesttest.Roots()}
+	// The makers' certificates of the emulators begin when they are made.
+	r.now = time.Now()
+	c := newChip(t, tr)
+	if _, err := r.server.Import(c.ek.Public); err != nil {
+		t.Fatal(err)
+	}
+	token, err := r.client.Authenticate(t.Context(), r.tenant, c.proof())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev, err := r.join(c.request(token))
+	if err != nil {
+		t.Fatal(err, r.server.Refusals())
+	}
+	again, err := r.join(c.request(token))
+	if err != nil || !again.Certificate.Equal(dev.Certificate) {
+		t.Errorf("repeated: %v", err)
+	}
+	if o := r.server.Objects()[1]; !o.Enabled || o.DeviceID != dev.ID {
+		t.Errorf("joined as %+v", o)
+	}
+	status, body := r.sendRequest(c.dk, dev.Certificate, r.deviceRequest())
+	if status != http.StatusOK {
+		t.Errorf("device token: %v", body)
+	}
+}
+
+// A second TPM cannot stand in for the first at any point.
+func TestEmulatorRefused(t *testing.T) {
+	r := newRig(t)
+	first, second := newChip(t, emulated(t, "drs")), newChip(t, emulated(t, "drs 2"))
+	if _, err := r.server.Import(first.ek.Public); err != nil {
+		t.Fatal(err)
+	}
+	// Not imported.
+	_, err := r.client.Authenticate(t.Context(), r.tenant, second.proof())
+	r.refused(err, "Token", "tpm_ek_unknown", "no device")
+	// The imported endorsement key, with an attestation key of another TPM.
+	p := first.proof()
+	p.AIKArea = second.aik.Area()
+	_, err = r.client.Authenticate(t.Context(), r.tenant, p)
+	var failed *attest.Error
+	if !errors.As(err, &failed) {
+		t.Errorf("got %v", err)
+	}
+	// A signing key in place of an attestation key.
+	p.AIKArea = first.dk.Area()
+	_, err = r.client.Authenticate(t.Context(), r.tenant, p)
+	r.refused(err, "Challenge", "tpm_aik_attributes", "0x0004")
+	token, err := r.client.Authenticate(t.Context(), r.tenant, first.proof())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Keys of another TPM, certified there.
+	_, err = r.join(second.request(token))
+	r.refused(err, "Join", "AttestationFailed", "check 9")
+	// The same, under the right attestation key's name.
+	req := second.request(token)
+	req.Attestation.AIK = first.aik.Area()
+	_, err = r.join(req)
+	r.refused(err, "Join", "AttestationFailed", "check 3")
+	// A request that another key of the right TPM signs.
+	req = first.request(token)
+	if req.DeviceKey, err = first.tpm.CreateKey(t.Context(), attest.Template{Usage: attest.Sign}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.join(req)
+	r.refused(err, "Join", "AttestationFailed", "check 7: device")
+	// A transport key outside the TPM.
+	req = first.request(token)
+	req.TransportKey = &softRSA(t, 3).PublicKey
+	_, err = r.join(req)
+	r.refused(err, "Join", "AttestationFailed", "check 7: transport")
+	if _, err := r.join(first.request(token)); err != nil {
+		t.Error(err)
+	}
+}
+
+// What was not imported may be admitted: after it is proved, and with the
+// certificate that was checked.
+func TestAdmit(t *testing.T) {
+	r := newRig(t)
+	r.now = time.Now()
+	r.server.EKRoots = ekcert.Roots{attesttest.Vendor: attesttest.Roots()}
+	c := newChip(t, emulated(t, "drs"))
+	asked, admit := 0, false
+	r.server.Admit = func(ek crypto.PublicKey, cert *x509.Certificate) bool {
+		asked++
+		return admit && cert.Equal(c.ekChain[0]) && c.ek.Public.(*rsa.PublicKey).Equal(ek)
+	}
+	p := c.proof()
+	p.Activate = func(context.Context, []byte, []byte) ([]byte, error) { return make([]byte, 32), nil }
+	_, err := r.client.Authenticate(t.Context(), r.tenant, p)
+	r.refused(err, "Token", "tpm_activation_failed", "secret")
+	if asked != 0 {
+		t.Error("asked before the key was proved")
+	}
+	_, err = r.client.Authenticate(t.Context(), r.tenant, c.proof())
+	r.refused(err, "Token", "tpm_ek_unknown", "no device")
+	admit = true
+	token, err := r.client.Authenticate(t.Context(), r.tenant, c.proof())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.join(c.request(token)); err != nil || len(r.server.Objects()) != 2 {
+		t.Errorf("%v, %d objects", err, len(r.server.Objects()))
+	}
+	before := asked
+	if _, err := r.client.Authenticate(t.Context(), r.tenant, c.proof()); err != nil || asked != before {
+		t.Errorf("asked about a key that is known: %v", err)
+	}
+}

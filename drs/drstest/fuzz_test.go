@@ -1,0 +1,94 @@
+package drstest_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/drs"
+)
+
+// FuzzJoin sends joins with a token that holds, so that the rest is read. None
+// is granted: the fuzzer knows no key.
+func FuzzJoin(f *testing.F) {
+	r := newRig(f)
+	var blob, bundle []byte
+	r.change = func(_ string, body map[string]any) {
+		for name, into := range map[string]*[]byte{"TransportKey": &blob, "AttestationData": &bundle} {
+			if text, ok := body[name].(string); ok {
+				*into, _ = base64.StdEncoding.DecodeString(text)
+			}
+		}
+	}
+	if _, err := r.join(r.device.request(r.authenticate())); err != nil {
+		f.Fatal(err)
+	}
+	r.change = nil
+	csr, err := drs.CertificateRequest(r.device.dk, "nonce")
+	if err != nil {
+		f.Fatal(err)
+	}
+	// Another token than that of the bundle.
+	token := string(r.authenticate().Token)
+	f.Add(csr, blob, bundle)
+	f.Add(csr, []byte("RSA1"), []byte("{}"))
+	f.Add([]byte{0x30, 0x80}, blob, []byte(`{"v":1,"alg":"sha256","keys":[{},{}]}`))
+	f.Fuzz(func(t *testing.T, csr, blob, bundle []byte) {
+		body, err := json.Marshal(map[string]any{
+			"CertificateRequest": map[string]any{"Type": "pkcs10", "Data": csr}, "TransportKey": blob, "AttestationData": bundle,
+			"attributes": map[string]string{"MSA-DDID": base64.StdEncoding.EncodeToString([]byte(token))},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		req := httptest.NewRequest(http.MethodPost, "/EnrollmentServer/device/?api-version=2.0", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		r.server.ServeHTTP(w, req)
+		if w.Code != http.StatusBadRequest && w.Code != http.StatusForbidden {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// FuzzChallenge sends requests for a challenge.
+func FuzzChallenge(f *testing.F) {
+	r := newRig(f)
+	f.Add([]byte(`{"Profile":"ek-jwt-v1","ClientNonce":"AAAAAAAAAAAAAAAAAAAAAA==","EkPublic":"AAEA","AikPublic":"AAEA"}`))
+	p := r.device.proof()
+	good, err := json.Marshal(map[string]any{"Profile": "ek-jwt-v1", "ClientNonce": make([]byte, 16), "EkPublic": sized(p.EKArea), "AikPublic": sized(p.AIKArea)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req := httptest.NewRequest(http.MethodPost, "/EnrollmentServer/tpmchallenge/contoso.test/?api-version=1.0", bytes.NewReader(body))
+		req.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		r.server.ServeHTTP(w, req)
+		if w.Code == http.StatusInternalServerError || w.Code == http.StatusNotFound {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// FuzzToken sends forms to the token endpoint.
+func FuzzToken(f *testing.F) {
+	r := newRig(f)
+	f.Add("grant_type=srv_challenge")
+	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=eyJhbGciOiJIUzI1NiIsImtpZCI6IngifQ.eyJqdGkiOiJ4In0.AA")
+	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&request=eyJhbGciOiJSUzI1NiIsIng1YyI6WyJNQUE9Il19.e30.AA")
+	f.Fuzz(func(t *testing.T, body string) {
+		req := httptest.NewRequest(http.MethodPost, "/contoso.test/oauth2/token", bytes.NewReader([]byte(body)))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		r.server.ServeHTTP(w, req)
+		if w.Code != http.StatusOK && w.Code != http.StatusBadRequest || bytes.Contains(w.Body.Bytes(), []byte("access_token")) {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
+}

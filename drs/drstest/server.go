@@ -1,0 +1,259 @@
+package drstest
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/refusal"
+)
+
+// What a Server with empty fields is.
+const (
+	DefaultTenant   = "contoso.test"
+	DefaultTenantID = "3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f69"
+)
+
+// ManagementResource is for whom joined devices get tokens if
+// [Server.Resources] is empty.
+const ManagementResource = "https://enrollment.manage.microsoft.com/"
+
+// JoinResource is the resource of the join, and the audience of the token it
+// wants.
+const JoinResource = "urn:ms-drs:enterpriseregistration.windows.net"
+
+// A Server is a directory with one tenant, its registration service and its
+// token endpoint. Its zero value is ready to use, at the root of an
+// [net/http/httptest.Server] or, with BaseURL, below any path. It knows no
+// device until [Server.Import] is called. It is safe for concurrent use; its
+// fields are not to be changed once it serves.
+type Server struct {
+	// BaseURL is where the server is reached, without a slash at its end. If
+	// empty, the root of the host of each request. The path of BaseURL may be
+	// in a request's path or stripped from it.
+	BaseURL string
+
+	Tenant   string // the tenant's domain; if empty, DefaultTenant
+	TenantID string // GUID in lower case; if empty, DefaultTenantID
+
+	// AIKRoots are the roots of attestation CAs. If nil, attestation keys need
+	// no certificate, and one that comes along is not looked at.
+	AIKRoots *x509.CertPool
+
+	// EKRoots are the roots of TPM makers, by vendor. If nil, endorsement keys
+	// need no certificate, and one that comes along is not looked at.
+	EKRoots ekcert.Roots
+
+	// Resources are those for which joined devices get tokens. If nil, only
+	// ManagementResource.
+	Resources []string
+
+	// Admit, if set, is asked about an endorsement key that was not imported,
+	// once the device has proved to have it; if it returns true, the key is
+	// imported then and there. cert is its certificate, checked with EKRoots;
+	// it is nil if EKRoots is. If Admit is nil, only Import lets devices in.
+	Admit func(ek crypto.PublicKey, cert *x509.Certificate) bool
+
+	// Fail, if set, may answer an operation in the server's place; it returns
+	// whether it did. Operations are "Discover", "Nonce", "Challenge", "Token"
+	// and "Join".
+	Fail func(op string, w http.ResponseWriter) bool
+
+	Now    func() time.Time // if nil, time.Now
+	Logger *slog.Logger     // if nil, nothing is logged
+
+	log      refusal.Log
+	caOnce   sync.Once
+	ca       *authority
+	caErr    error
+	keyOnce  sync.Once
+	tokenKey *rsa.PrivateKey
+	keyErr   error
+
+	mu         sync.Mutex
+	objects    []*Object
+	nonces     nonces // of the token endpoint
+	drsNonces  nonces // of the registration service
+	challenges map[string]*challenge
+	tickets    map[string]*ticket
+}
+
+// authority returns the CA of device certificates, which is made when it is
+// first asked for.
+func (s *Server) authority() (*authority, error) {
+	s.caOnce.Do(func() { s.ca, s.caErr = newAuthority(s.now()) })
+	return s.ca, s.caErr
+}
+
+// signingKey returns the key that signs tokens, which is made when it is first
+// asked for.
+func (s *Server) signingKey() (*rsa.PrivateKey, error) {
+	s.keyOnce.Do(func() { s.tokenKey, s.keyErr = rsa.GenerateKey(rand.Reader, 2048) })
+	return s.tokenKey, s.keyErr
+}
+
+// ServeHTTP implements [http.Handler].
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	op, tenant := route(s.path(r))
+	if op == "" {
+		http.NotFound(w, r)
+		return
+	}
+	if s.Fail != nil && s.Fail(op, w) {
+		return
+	}
+	if err := s.serve(w, r, op, tenant); err != nil {
+		s.refuse(w, op, err)
+	}
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, tenant string) error {
+	want := http.MethodPost
+	if op == "Discover" || op == "Nonce" {
+		want = http.MethodGet
+	}
+	if r.Method != want {
+		w.Header().Set("Allow", want)
+		return &refused{status: http.StatusMethodNotAllowed, oauth: op == "Token", code: "invalid_request", subcode: "error_fail", reason: fmt.Errorf("method %s", r.Method)}
+	}
+	if op != "Join" && !s.isTenant(tenant) {
+		return tenantNotFound(op == "Token", tenant)
+	}
+	switch op {
+	case "Discover":
+		return s.serveDiscover(w, r)
+	case "Nonce":
+		return s.serveNonce(w, r)
+	case "Challenge":
+		return s.serveChallenge(w, r)
+	case "Token":
+		return s.serveToken(w, r)
+	default:
+		return s.serveJoin(w, r)
+	}
+}
+
+// path returns the path of a request below the server's base.
+func (s *Server) path(r *http.Request) string {
+	base, err := url.Parse(s.BaseURL)
+	if err != nil {
+		return r.URL.Path
+	}
+	prefix := strings.TrimSuffix(base.Path, "/")
+	if rest, ok := strings.CutPrefix(r.URL.Path, prefix); ok && strings.HasPrefix(rest, "/") {
+		return rest
+	}
+	return r.URL.Path
+}
+
+// route returns the operation that a path names, and the tenant in it.
+func route(path string) (op, tenant string) {
+	p := strings.Split(strings.Trim(path, "/"), "/")
+	is := func(i int, name string) bool { return strings.EqualFold(p[i], name) }
+	switch {
+	case len(p) == 2 && is(1, "Discover"):
+		return "Discover", p[0]
+	case len(p) == 3 && is(1, "oauth2") && is(2, "token"):
+		return "Token", p[0]
+	case len(p) == 3 && is(0, "EnrollmentServer") && is(1, "nonce"):
+		return "Nonce", p[2]
+	case len(p) == 3 && is(0, "EnrollmentServer") && is(1, "tpmchallenge"):
+		return "Challenge", p[2]
+	case len(p) == 2 && is(0, "EnrollmentServer") && is(1, "device"):
+		return "Join", ""
+	}
+	return "", ""
+}
+
+// base returns the URL under which a request reached the server.
+func (s *Server) base(r *http.Request) string {
+	if s.BaseURL != "" {
+		return strings.TrimSuffix(s.BaseURL, "/")
+	}
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+func (s *Server) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+func (s *Server) tenant() string {
+	if s.Tenant != "" {
+		return s.Tenant
+	}
+	return DefaultTenant
+}
+
+func (s *Server) tenantID() string {
+	if s.TenantID != "" {
+		return strings.ToLower(s.TenantID)
+	}
+	return DefaultTenantID
+}
+
+func (s *Server) isTenant(name string) bool {
+	return strings.EqualFold(name, s.tenant()) || strings.EqualFold(name, s.tenantID())
+}
+
+// Issuer returns the issuer of the server's tokens.
+func (s *Server) Issuer() string {
+	return "https://sts.windows.net/" + s.tenantID() + "/"
+}
+
+// TokenKey returns the key with which the signature of the server's tokens is
+// checked, or nil if there is no randomness to make it.
+func (s *Server) TokenKey() *rsa.PublicKey {
+	key, err := s.signingKey()
+	if err != nil {
+		return nil
+	}
+	return &key.PublicKey
+}
+
+// Certificates returns the certificates of the CA that signs those of devices.
+func (s *Server) Certificates() []*x509.Certificate {
+	ca, err := s.authority()
+	if err != nil {
+		return nil
+	}
+	return []*x509.Certificate{ca.cert}
+}
+
+// Roots returns a pool with the root of device certificates.
+func (s *Server) Roots() *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, c := range s.Certificates() {
+		pool.AddCert(c)
+	}
+	return pool
+}
+
+// Refusals returns what the server refused, oldest first, each as
+// "operation: reason".
+func (s *Server) Refusals() []string { return s.log.Refusals() }
+
+// refuse answers a request that is not granted.
+func (s *Server) refuse(w http.ResponseWriter, op string, err error) {
+	var no *refused
+	if !errors.As(err, &no) {
+		no = &refused{status: http.StatusInternalServerError, oauth: op == "Token", code: "server_error", subcode: "error_fail", reason: err}
+	}
+	s.log.Add(s.Logger, op, no.reason)
+	no.write(w, s.now())
+}

@@ -1,0 +1,157 @@
+package drs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whiteglove/whiteglove/drs"
+)
+
+// answering returns a client of a service that answers everything alike.
+func answering(t testing.TB, status int, body string, header ...string) *drs.Client {
+	t.Helper()
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for i := 0; i+1 < len(header); i += 2 {
+			w.Header().Set(header[i], header[i+1])
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	}))
+	t.Cleanup(ts.Close)
+	return &drs.Client{BaseURL: ts.URL, Now: func() time.Time { return clock }}
+}
+
+func discoverError(t *testing.T, c *drs.Client) *drs.Error {
+	t.Helper()
+	_, err := c.Discover(t.Context(), "contoso.test")
+	var e *drs.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got %v", err)
+	}
+	return e
+}
+
+func TestErrorForms(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		want       drs.Error
+	}{
+		{
+			"legacy, of MS-DVRJ",
+			`{"ErrorType":"AuthenticationError","Message":"Enrollment type DomainJoin is not allowed","TraceId":"5a895a81-a4d6-41e9-8721-32a183c28d1a","Time":"02-24-2016 17:37:01Z"}`,
+			drs.Error{Code: "AuthenticationError", Message: "Enrollment type DomainJoin is not allowed", RequestID: "5a895a81-a4d6-41e9-8721-32a183c28d1a"},
+		},
+		{
+			"modern",
+			`{"code":"invalid_request","subcode":"error_missing_device","message":"gone","operation":"DeviceRenew","requestid":"r1","time":"2023-04-04T06:10:25.3372369Z"}`,
+			drs.Error{Code: "invalid_request", Subcode: "error_missing_device", Operation: "DeviceRenew", Message: "gone", RequestID: "r1"},
+		},
+		{
+			"key provisioning",
+			`{"code":"internal_error","message":"no","response":"ERROR_FAIL","target":"x","clientrequestid":"r2","time":"t","innererror":{"trace":"x","context":"y"}}`,
+			drs.Error{Code: "internal_error", Subcode: "ERROR_FAIL", Message: "no", RequestID: "r2"},
+		},
+		{"key provisioning, wrapped", `{"error":{"message":"no"}}`, drs.Error{Message: "no"}},
+		{
+			"OAuth",
+			`{"error":"invalid_grant","error_description":"AADSTS50155: no","error_codes":[50155],"suberror":"tpm_ek_unknown","trace_id":"r3","correlation_id":"c"}`,
+			drs.Error{Code: "invalid_grant", Subcode: "tpm_ek_unknown", Message: "AADSTS50155: no", RequestID: "r3"},
+		},
+		{"other types", `{"code":7,"message":["x"],"subcode":"ok"}`, drs.Error{Subcode: "ok"}},
+		{"with a mark", "\xEF\xBB\xBF" + `{"code":"x"}`, drs.Error{Code: "x"}},
+		{"HTML", "<html>no</html>", drs.Error{}},
+		{"nothing", "", drs.Error{}},
+	} {
+		got := discoverError(t, answering(t, 400, c.body))
+		if got.Code != c.want.Code || got.Subcode != c.want.Subcode || got.Operation != c.want.Operation || got.Message != c.want.Message || got.RequestID != c.want.RequestID {
+			t.Errorf("%s: got %+v", c.name, *got)
+		}
+		if got.HTTPStatus != 400 || got.Op != "Discover" || strings.Contains(got.URL, "?") {
+			t.Errorf("%s: %+v", c.name, *got)
+		}
+	}
+}
+
+func TestErrorRetryAfter(t *testing.T) {
+	e := discoverError(t, answering(t, 429, "", "Retry-After", "300", "request-id", "r9"))
+	if e.RetryAfter != 5*time.Minute || !e.Retryable() || e.RequestID != "r9" || e.Remedy() == "" {
+		t.Errorf("got %+v", *e)
+	}
+}
+
+func TestErrorLongMessage(t *testing.T) {
+	e := discoverError(t, answering(t, 400, `{"message":"`+strings.Repeat("é", 5000)+`"}`))
+	if len(e.Message) > 2048 || !strings.HasSuffix(e.Message, "é") {
+		t.Errorf("%d bytes", len(e.Message))
+	}
+}
+
+type coded struct{ error }
+
+func (coded) HRESULT() uint32 { return 0x80280921 }
+func (coded) Retryable() bool { return true }
+func (coded) Remedy() string  { return "Wait." }
+
+func TestErrorCodes(t *testing.T) {
+	for _, c := range []struct {
+		e    drs.Error
+		code uint32
+		pass bool
+	}{
+		{drs.Error{Op: "Join", HTTPStatus: 403, Code: "AuthorizationError", Subcode: "MsaTicketTpmValidationFailed"}, 0x801C0003, false},
+		{drs.Error{Op: "Join", HTTPStatus: 403, Code: "AuthorizationError", Subcode: "AikValidationFailed"}, 0x801C0010, false},
+		{drs.Error{Op: "Join", HTTPStatus: 403, Code: "AuthorizationError", Subcode: "AttestationFailed"}, 0x801C0011, false},
+		{drs.Error{Op: "Join", HTTPStatus: 400, Code: "invalid_request", Subcode: "error_missing_device"}, 0x801C03F3, false},
+		{drs.Error{Op: "Join", HTTPStatus: 400, Code: "invalid_request", Subcode: "error_fail"}, 0x801C0001, false},
+		{drs.Error{Op: "Join", HTTPStatus: 401}, 0x801C0002, false},
+		{drs.Error{Op: "Join", HTTPStatus: 403}, 0x801C0003, false},
+		{drs.Error{Op: "Join", HTTPStatus: 500}, 0x801C0006, true},
+		{drs.Error{Op: "Join", HTTPStatus: 503}, 0x801C0025, true},
+		{drs.Error{Op: "Join", HTTPStatus: 404}, 0x80190194, false},
+		{drs.Error{Op: "Join", HTTPStatus: 200, Err: fmt.Errorf("x: %w", drs.ErrCertificate)}, 0x801C03E9, false},
+		{drs.Error{Op: "Discover", HTTPStatus: 200, Err: drs.ErrMalformed}, 0x801C0012, false},
+		{drs.Error{Op: "Discover", Err: drs.ErrEndpoint}, 0x801C000B, false},
+		{drs.Error{Op: "Discover", HTTPStatus: 400, Code: "invalid_request", Subcode: "error_tenant_not_found"}, 0x801C003A, false},
+		{drs.Error{Op: "Authenticate", HTTPStatus: 400, Code: "invalid_grant", Subcode: "tpm_ek_unknown"}, 0x801C03EA, false},
+		{drs.Error{Op: "Authenticate", HTTPStatus: 400, Code: "invalid_grant", Subcode: "ztd_object_missing"}, 0x801C03F3, false},
+		{drs.Error{Op: "Authenticate", HTTPStatus: 400, Code: "invalid_grant", Subcode: "tpm_challenge_expired"}, 0x801C03EA, true},
+		{drs.Error{Op: "Authenticate", HTTPStatus: 400, Code: "temporarily_unavailable"}, 0x80190190, true},
+		{drs.Error{Op: "Authenticate", Err: drs.ErrNoChallenge}, 0x801C03EA, false},
+		{drs.Error{Op: "Authenticate", Err: coded{errors.New("locked out")}}, 0x80280921, true},
+		{drs.Error{Op: "Join", Err: context.DeadlineExceeded}, 0x80072EE2, false},
+	} {
+		if got := c.e.HRESULT(); got != c.code || c.e.Retryable() != c.pass {
+			t.Errorf("%v: %#x, %t", &c.e, got, c.e.Retryable())
+		}
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	e := &drs.Error{Op: "Join", URL: "https://h/x", HTTPStatus: 403, Code: "AuthorizationError", Subcode: "AttestationFailed", Message: "check 7"}
+	if got, want := e.Error(), `drs: join: https://h/x: 403: AuthorizationError: AttestationFailed: "check 7"`; got != want {
+		t.Errorf("got %s", got)
+	}
+}
+
+func FuzzError(f *testing.F) {
+	for _, s := range []string{`{"code":"a","subcode":"b","message":"c"}`, `{"error":{"message":"x"}}`, `{"error":"invalid_grant"}`, `{"ErrorType":null}`, `[]`, `{`} {
+		f.Add([]byte(s))
+	}
+	rt := new(fixed)
+	c := &drs.Client{HTTPClient: &http.Client{Transport: rt}}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, err := rt.with(400, b).discover(c)
+		var e *drs.Error
+		if !errors.As(err, &e) || e.HTTPStatus != 400 || len(e.Code)+len(e.Message) > 2*2048 {
+			t.Errorf("got %v", err)
+		}
+		_, _, _ = e.Error(), e.Remedy(), e.HRESULT()
+	})
+}

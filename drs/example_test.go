@@ -1,0 +1,94 @@
+package drs_test
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"log"
+	"net/http/httptest"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/drs/drstest"
+)
+
+// A device proves its TPM to a tenant and joins it. The TPM is emulated and
+// the tenant is a test server; only Transport and BaseURL say so.
+func Example() {
+	ctx := context.Background()
+	emulator, err := attesttest.New(attesttest.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	tpm := &attest.TPM{Transport: emulator}
+	defer tpm.Close()
+	ek, aik, dk, tk := keys(ctx, tpm)
+
+	directory := new(drstest.Server)
+	ts := httptest.NewServer(directory)
+	defer ts.Close()
+	if _, err := directory.Import(ek.Public); err != nil {
+		log.Fatal(err)
+	}
+
+	client := &drs.Client{BaseURL: ts.URL}
+	tenant, err := client.Discover(ctx, "contoso.test")
+	if err != nil {
+		log.Fatal(err)
+	}
+	token, err := client.Authenticate(ctx, tenant, &drs.Proof{
+		EK: ek.Public, EKArea: ek.Area, AIKArea: aik.Area(),
+		Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
+			return tpm.ActivateCredential(ctx, ek, aik, &attest.Credential{Blob: blob, Secret: secret})
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	device, err := client.Join(ctx, tenant, &drs.Request{
+		Ticket: token.Token, DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey), DisplayName: "kiosk",
+		Attestation: &drs.Attestation{AIK: aik.Area(), Nonce: token.Nonce, Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
+			key := map[string]*attest.Key{drs.UsageDevice: dk, drs.UsageTransport: tk}[usage]
+			st, err := tpm.Certify(ctx, key, aik, data)
+			if err != nil {
+				return nil, err
+			}
+			return &drs.Statement{Public: st.Area, Attest: st.Attest, Signature: st.Signature}, nil
+		}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, err = device.Certificate.Verify(x509.VerifyOptions{Roots: directory.Roots(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	object := directory.Objects()[0]
+	fmt.Println("token:", token.Token)
+	fmt.Println("the object that was imported:", object.DeviceID == device.ID, "enabled:", object.Enabled)
+	fmt.Println("region:", device.Region, "chain holds:", err == nil)
+	// Output:
+	// token: [token]
+	// the object that was imported: true enabled: true
+	// region: EU chain holds: true
+}
+
+// keys returns a TPM's endorsement key, and makes an attestation key, a device
+// key and a transport key in it.
+func keys(ctx context.Context, tpm *attest.TPM) (ek *attest.EK, aik, dk, tk *attest.Key) {
+	for first, err := range tpm.EKs(ctx) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		ek = first
+		break
+	}
+	var out []*attest.Key
+	for _, usage := range []attest.Usage{attest.Attest, attest.Sign, attest.Decrypt} {
+		key, err := tpm.CreateKey(ctx, attest.Template{Usage: usage})
+		if err != nil {
+			log.Fatal(err)
+		}
+		out = append(out, key)
+	}
+	return ek, out[0], out[1], out[2]
+}

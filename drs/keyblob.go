@@ -1,0 +1,64 @@
+package drs
+
+import (
+	"crypto/rsa"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/big"
+)
+
+// Sizes of a key blob's parts, in bytes, and the largest modulus, in bits.
+const (
+	blobHeader  = 24
+	maxExponent = 4
+	maxModulus  = 16384
+)
+
+// KeyBlob returns key as the BCRYPT_RSAKEY_BLOB in which a join carries its
+// transport key: "RSA1", then five lengths in little-endian, then exponent and
+// modulus in big-endian ([MS-ADTS] 2.2.20.5.1).
+//
+// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts/
+func KeyBlob(key *rsa.PublicKey) []byte {
+	exponent := big.NewInt(int64(key.E)).Bytes()
+	modulus := key.N.Bytes()
+	out := append(make([]byte, 0, blobHeader+len(exponent)+len(modulus)), "RSA1"...)
+	for _, n := range []int{key.N.BitLen(), len(exponent), len(modulus), 0, 0} {
+		out = binary.LittleEndian.AppendUint32(out, uint32(n))
+	}
+	return append(append(out, exponent...), modulus...)
+}
+
+// ParseKeyBlob is the opposite of [KeyBlob]. It refuses blobs that hold a
+// private key, that have lengths which do not fit, or more bytes than they say.
+func ParseKeyBlob(b []byte) (*rsa.PublicKey, error) {
+	if len(b) < blobHeader || string(b[:4]) != "RSA1" {
+		return nil, errors.New("drs: key blob: not one of an RSA public key")
+	}
+	var n [5]uint32
+	for i := range n {
+		n[i] = binary.LittleEndian.Uint32(b[4+4*i:])
+	}
+	bits, exponent, modulus := n[0], n[1], n[2]
+	if n[3] != 0 || n[4] != 0 {
+		return nil, errors.New("drs: key blob: it has primes")
+	}
+	if bits == 0 || bits > maxModulus || modulus != (bits+7)/8 || exponent == 0 || exponent > maxExponent {
+		return nil, fmt.Errorf("drs: key blob: %d bits, lengths %d and %d", bits, exponent, modulus)
+	}
+	rest := b[blobHeader:]
+	if uint64(len(rest)) != uint64(exponent)+uint64(modulus) {
+		return nil, fmt.Errorf("drs: key blob: %d bytes after the header", len(rest))
+	}
+	e := new(big.Int).SetBytes(rest[:exponent])
+	key := &rsa.PublicKey{N: new(big.Int).SetBytes(rest[exponent:])}
+	if key.N.BitLen() != int(bits) || key.N.Bit(0) == 0 {
+		return nil, errors.New("drs: key blob: modulus does not fit")
+	}
+	if e.BitLen() > 31 || e.Bit(0) == 0 || e.BitLen() < 2 || rest[0] == 0 {
+		return nil, errors.New("drs: key blob: exponent does not fit")
+	}
+	key.E = int(e.Int64())
+	return key, nil
+}

@@ -1,0 +1,29 @@
+package drs_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/drs"
+)
+
+func TestTokenIsNotShown(t *testing.T) {
+	const secret = "s3cret"
+	var log bytes.Buffer
+	v := drs.DeviceToken{Token: secret}
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "token", v.Token)
+	shown := log.String() + fmt.Sprint(v.Token) + fmt.Sprintf("%s %q %v %+v %#v %x", v.Token, v.Token, v, v, v, v.Token)
+	if strings.Contains(shown, secret) || strings.Contains(shown, fmt.Sprintf("%x", secret)) || !strings.Contains(shown, "[token]") {
+		t.Errorf("got %s", shown)
+	}
+	if b, err := json.Marshal(v); err == nil {
+		t.Errorf("marshaled to %s", b)
+	}
+	if string(v.Token) != secret {
+		t.Error("a conversion does not give the value")
+	}
+}
