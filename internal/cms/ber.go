@@ -1,0 +1,285 @@
+package cms
+
+import "fmt"
+
+// DER returns ber in definite, minimal lengths and with constructed OCTET
+// STRINGs joined. Input that is so already is returned as it is, not copied.
+// The result differs from DER only in the order of sets and the content of
+// primitive values, which are not touched. It takes linear time.
+func DER(ber []byte) ([]byte, error) {
+	if len(ber) > MaxSize {
+		return nil, fmt.Errorf("cms: %w: over %d bytes", ErrMalformed, MaxSize)
+	}
+	var m measure
+	size, rest, err := m.element(ber, 1)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cms: %w: %w", ErrMalformed, err)
+	case len(rest) > 0:
+		return nil, fmt.Errorf("cms: %w: %d bytes after the object", ErrMalformed, len(rest))
+	case !m.changed:
+		return ber, nil
+	}
+	w := writer{lengths: m.lengths, out: make([]byte, 0, size)}
+	w.element(ber)
+	return w.out, nil
+}
+
+const (
+	classMask     = 0xC0
+	constructed   = 0x20
+	numberMask    = 0x1F
+	tagOctets     = 0x04
+	tagSequence   = 0x10
+	tagSet        = 0x11
+	tagConOctets  = tagOctets | constructed
+	indefinite    = 0x80
+	maxTagOctets  = 4
+	maxSizeOctets = 4
+)
+
+// A header is an identifier and a length.
+type header struct {
+	tag    []byte
+	length int // -1 if indefinite
+	size   int // of the header itself
+}
+
+func (h *header) constructed() bool { return h.tag[0]&constructed != 0 }
+func (h *header) octets() bool      { return h.tag[0] == tagConOctets }
+
+func readHeader(b []byte) (h header, minimal bool, err error) {
+	if len(b) < 2 {
+		return h, false, errTruncated
+	}
+	n := 1
+	if b[0]&numberMask == numberMask {
+		for {
+			if n == len(b) || n > maxTagOctets {
+				return h, false, errTag
+			}
+			n++
+			if b[n-1]&0x80 == 0 {
+				break
+			}
+		}
+	}
+	h.tag = b[:n]
+	if n == len(b) {
+		return h, false, errTruncated
+	}
+	first := b[n]
+	n++
+	switch {
+	case first < 0x80:
+		h.length = int(first)
+	case first == indefinite:
+		h.length = -1
+		if !h.constructed() {
+			return h, false, errIndefinite
+		}
+	default:
+		k := int(first & 0x7F)
+		// Zeros may lead in BER, within reason.
+		if k > 2*maxSizeOctets || len(b) < n+k {
+			return h, false, errLength
+		}
+		for _, c := range b[n : n+k] {
+			if h.length >= MaxSize {
+				return h, false, errLength
+			}
+			h.length = h.length<<8 | int(c)
+		}
+		n += k
+	}
+	h.size = n
+	if h.length > len(b)-n {
+		return h, false, errTruncated
+	}
+	return h, h.length >= 0 && n == len(h.tag)+lengthSize(h.length), nil
+}
+
+var (
+	errTruncated  = berError("truncated")
+	errTag        = berError("tag too long")
+	errLength     = berError("bad length")
+	errIndefinite = berError("indefinite length of a primitive value")
+	errDepth      = berError("nested too deeply")
+	errForm       = berError("constructed form of a primitive type")
+	errSegment    = berError("segment of an OCTET STRING is none")
+	errEnd        = berError("end-of-contents octets out of place")
+)
+
+type berError string
+
+func (e berError) Error() string { return string(e) }
+
+// measure is the first pass: it checks the structure and keeps the final
+// length of every constructed element, in the order of their beginnings.
+type measure struct {
+	lengths []int
+	changed bool
+}
+
+// element returns the size that the first element of b will have, and the
+// rest of b.
+func (m *measure) element(b []byte, depth int) (size int, rest []byte, err error) {
+	if depth > MaxDepth {
+		return 0, nil, errDepth
+	}
+	h, minimal, err := readHeader(b)
+	if err != nil {
+		return 0, nil, err
+	}
+	if h.tag[0] == 0 {
+		return 0, nil, errEnd
+	}
+	m.changed = m.changed || !minimal
+	body := b[h.size:]
+	if !h.constructed() {
+		return len(h.tag) + lengthSize(h.length) + h.length, body[h.length:], nil
+	}
+	if t := h.tag[0]; t&classMask == 0 && !h.octets() && t&numberMask != tagSequence && t&numberMask != tagSet {
+		return 0, nil, errForm
+	}
+	slot := len(m.lengths)
+	m.lengths = append(m.lengths, 0)
+	var length int
+	if h.octets() {
+		m.changed = true
+		length, rest, err = m.segments(&h, body, depth+1)
+	} else {
+		length, rest, err = m.children(&h, body, depth+1)
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	m.lengths[slot] = length
+	return len(h.tag) + lengthSize(length) + length, rest, nil
+}
+
+// children measures the elements within h.
+func (m *measure) children(h *header, body []byte, depth int) (length int, rest []byte, err error) {
+	err = h.each(body, &rest, func(b []byte) ([]byte, error) {
+		n, after, err := m.element(b, depth)
+		length += n
+		return after, err
+	})
+	return length, rest, err
+}
+
+// segments adds up the OCTET STRINGs within the constructed OCTET STRING h.
+func (m *measure) segments(h *header, body []byte, depth int) (length int, rest []byte, err error) {
+	if depth > MaxDepth {
+		return 0, nil, errDepth
+	}
+	err = h.each(body, &rest, func(b []byte) ([]byte, error) {
+		s, _, err := readHeader(b)
+		if err != nil {
+			return nil, err
+		}
+		switch s.tag[0] {
+		case tagOctets:
+			length += s.length
+			return b[s.size+s.length:], nil
+		case tagConOctets:
+			n, after, err := m.segments(&s, b[s.size:], depth+1)
+			length += n
+			return after, err
+		}
+		return nil, errSegment
+	})
+	return length, rest, err
+}
+
+// each calls f with what is left of h's content until none is, and sets rest
+// to what follows h. f returns what follows the element it read.
+func (h *header) each(body []byte, rest *[]byte, f func([]byte) ([]byte, error)) error {
+	if h.length >= 0 {
+		*rest, body = body[h.length:], body[:h.length]
+		for len(body) > 0 {
+			var err error
+			if body, err = f(body); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for {
+		if len(body) >= 2 && body[0] == 0 && body[1] == 0 {
+			*rest = body[2:]
+			return nil
+		}
+		var err error
+		if body, err = f(body); err != nil {
+			return err
+		}
+	}
+}
+
+// writer is the second pass, over input that measure found in order.
+type writer struct {
+	lengths []int
+	out     []byte
+}
+
+func (w *writer) element(b []byte) (rest []byte) {
+	h, _, err := readHeader(b)
+	if err != nil {
+		return nil
+	}
+	body := b[h.size:]
+	if !h.constructed() {
+		w.header(h.tag, h.length)
+		w.out = append(w.out, body[:h.length]...)
+		return body[h.length:]
+	}
+	length := w.lengths[0]
+	w.lengths = w.lengths[1:]
+	if h.octets() {
+		w.header([]byte{tagOctets}, length)
+		return w.segments(&h, body)
+	}
+	w.header(h.tag, length)
+	_ = h.each(body, &rest, func(b []byte) ([]byte, error) { return w.element(b), nil })
+	return rest
+}
+
+func (w *writer) segments(h *header, body []byte) (rest []byte) {
+	_ = h.each(body, &rest, func(b []byte) ([]byte, error) {
+		s, _, err := readHeader(b)
+		if err != nil {
+			return nil, err
+		}
+		if s.constructed() {
+			return w.segments(&s, b[s.size:]), nil
+		}
+		w.out = append(w.out, b[s.size:s.size+s.length]...)
+		return b[s.size+s.length:], nil
+	})
+	return rest
+}
+
+func (w *writer) header(tag []byte, length int) {
+	w.out = append(w.out, tag...)
+	if length < 0x80 {
+		w.out = append(w.out, byte(length))
+		return
+	}
+	n := lengthSize(length) - 1
+	w.out = append(w.out, 0x80|byte(n))
+	for i := n - 1; i >= 0; i-- {
+		w.out = append(w.out, byte(length>>(8*i)))
+	}
+}
+
+// lengthSize returns how many octets DER has for a length.
+func lengthSize(n int) int {
+	size := 1
+	if n >= 0x80 {
+		for ; n > 0; n >>= 8 {
+			size++
+		}
+	}
+	return size
+}

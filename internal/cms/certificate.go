@@ -1,0 +1,167 @@
+package cms
+
+import (
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// ParseCertificate is [x509.ParseCertificate], but for certificates whose
+// authority key identifier is marked critical, as Windows makes them: RFC 5280
+// forbids that and crypto/x509 refuses them. They are read as if the mark were
+// not there; Raw and RawTBSCertificate are those of the input, so that
+// fingerprints and signatures hold.
+func ParseCertificate(der []byte) (*x509.Certificate, error) {
+	cert, err := x509.ParseCertificate(der)
+	if err == nil {
+		return cert, nil
+	}
+	tbs, lenient, ok := withoutCriticalAKI(der)
+	if !ok {
+		return nil, err
+	}
+	cert, second := x509.ParseCertificate(lenient)
+	if second != nil {
+		return nil, err
+	}
+	cert.Raw, cert.RawTBSCertificate = der, tbs
+	return cert, nil
+}
+
+// withoutCriticalAKI returns the signed part of a certificate, and the whole
+// certificate with the mark taken off. ok is false if there is no such mark.
+func withoutCriticalAKI(der []byte) (tbs, lenient []byte, ok bool) {
+	in := cryptobyte.String(der)
+	var outer, signed, body, explicit, extensions cryptobyte.String
+	if !in.ReadASN1(&outer, cbasn1.SEQUENCE) || !in.Empty() ||
+		!outer.ReadASN1Element(&signed, cbasn1.SEQUENCE) {
+		return nil, nil, false
+	}
+	tbs = signed
+	if !signed.ReadASN1(&body, cbasn1.SEQUENCE) {
+		return nil, nil, false
+	}
+	extensionsTag := cbasn1.Tag(3).Constructed().ContextSpecific()
+	b := cryptobyte.NewBuilder(nil)
+	found := false
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			for !body.Empty() && !body.PeekASN1Tag(extensionsTag) {
+				var field cryptobyte.String
+				if !body.ReadAnyASN1Element(&field, new(cbasn1.Tag)) {
+					b.SetError(errTruncated)
+					return
+				}
+				b.AddBytes(field)
+			}
+			if !body.ReadASN1(&explicit, extensionsTag) || !explicit.ReadASN1(&extensions, cbasn1.SEQUENCE) {
+				b.SetError(errTruncated)
+				return
+			}
+			b.AddASN1(extensionsTag, func(b *cryptobyte.Builder) {
+				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+					for !extensions.Empty() {
+						found = copyExtension(b, &extensions) || found
+					}
+				})
+			})
+		})
+		b.AddBytes(outer)
+	})
+	lenient, err := b.Bytes()
+	return tbs, lenient, err == nil && found
+}
+
+// copyExtension moves one extension from in to b, and reports whether it took
+// a mark off.
+func copyExtension(b *cryptobyte.Builder, in *cryptobyte.String) bool {
+	var whole, inner cryptobyte.String
+	var id asn1.ObjectIdentifier
+	if !in.ReadASN1Element(&whole, cbasn1.SEQUENCE) {
+		*in = nil
+		b.SetError(errTruncated)
+		return false
+	}
+	element := whole
+	if !whole.ReadASN1(&inner, cbasn1.SEQUENCE) || !inner.ReadASN1ObjectIdentifier(&id) ||
+		!id.Equal(oidAuthorityKeyID) || !inner.PeekASN1Tag(cbasn1.BOOLEAN) || !inner.SkipASN1(cbasn1.BOOLEAN) {
+		b.AddBytes(element)
+		return false
+	}
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(id)
+		b.AddBytes(inner)
+	})
+	return true
+}
+
+// certificates reads a CertificateSet one by one. What is not a certificate,
+// or cannot be read, is reported in bad and left out.
+func certificates(set cryptobyte.String) (certs []*x509.Certificate, bad []error, err error) {
+	for n := 0; !set.Empty(); n++ {
+		if n == maxCertificates {
+			return nil, nil, fmt.Errorf("cms: %w: over %d certificates", ErrMalformed, maxCertificates)
+		}
+		var element cryptobyte.String
+		var tag cbasn1.Tag
+		if !set.ReadAnyASN1Element(&element, &tag) {
+			return nil, nil, malformed("certificates")
+		}
+		if tag != cbasn1.SEQUENCE {
+			bad = append(bad, fmt.Errorf("cms: certificate %d: not of X.509", n))
+			continue
+		}
+		cert, err := ParseCertificate(element)
+		if err != nil {
+			bad = append(bad, fmt.Errorf("cms: certificate %d: %w", n, err))
+			continue
+		}
+		certs = append(certs, cert)
+	}
+	return certs, bad, nil
+}
+
+// ParseBag reads a SignedData without signers, which carries certificates
+// only (RFC 8894, section 3.4). Certificates that cannot be read are reported
+// in bad and left out; one that can be read is required.
+func ParseBag(ber []byte) (certs []*x509.Certificate, bad []error, err error) {
+	s, signers, err := parseSignedData(ber)
+	if err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case !signers.Empty():
+		return nil, nil, malformed("a signer in a bag of certificates")
+	case len(s.Content) > 0:
+		return nil, nil, malformed("content in a bag of certificates")
+	case len(s.Certificates) == 0 && len(s.Bad) > 0:
+		return nil, s.Bad, fmt.Errorf("cms: %w: no certificate in the bag can be read: %w", ErrMalformed, s.Bad[0])
+	case len(s.Certificates) == 0:
+		return nil, nil, malformed("no certificate in the bag")
+	}
+	return s.Certificates, s.Bad, nil
+}
+
+// Bag returns a SignedData without signers that carries certs in their order.
+func Bag(certs []*x509.Certificate) ([]byte, error) {
+	return contentInfo(oidSignedData, func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(1)
+		b.AddASN1(cbasn1.SET, func(*cryptobyte.Builder) {})
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(oidData) })
+		addCertificates(b, certs)
+		b.AddASN1(cbasn1.SET, func(*cryptobyte.Builder) {})
+	})
+}
+
+// addCertificates writes a CertificateSet, in the order given: receivers look
+// at the first one first.
+func addCertificates(b *cryptobyte.Builder, certs []*x509.Certificate) {
+	b.AddASN1(tag0, func(b *cryptobyte.Builder) {
+		for _, c := range certs {
+			b.AddBytes(c.Raw)
+		}
+	})
+}

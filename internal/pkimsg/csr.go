@@ -1,0 +1,37 @@
+package pkimsg
+
+import (
+	"crypto"
+	"crypto/x509"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// A CSR is what a PKCS #10 request says of its key (RFC 2986).
+type CSR struct {
+	Subject []byte // Name, in DER
+	SPKI    []byte // SubjectPublicKeyInfo, in DER
+	Key     crypto.PublicKey
+}
+
+// ParseCSR reads subject and key of a PKCS #10 request in DER. Attributes and
+// signature may be anything, for some requests are proven by other means.
+func ParseCSR(der []byte) (*CSR, error) {
+	in := cryptobyte.String(der)
+	var outer, info, subject, spki, signature cryptobyte.String
+	var version int64
+	if !in.ReadASN1(&outer, cbasn1.SEQUENCE) || !in.Empty() || !outer.ReadASN1(&info, cbasn1.SEQUENCE) ||
+		!outer.SkipASN1(cbasn1.SEQUENCE) || !outer.ReadASN1(&signature, cbasn1.BIT_STRING) || !outer.Empty() {
+		return nil, malformed("PKCS #10 request")
+	}
+	if !info.ReadASN1Integer(&version) || version != 0 || !info.ReadASN1Element(&subject, cbasn1.SEQUENCE) ||
+		!info.ReadASN1Element(&spki, cbasn1.SEQUENCE) {
+		return nil, malformed("CertificationRequestInfo")
+	}
+	key, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return nil, malformed("key of a PKCS #10 request: " + err.Error())
+	}
+	return &CSR{Subject: subject, SPKI: spki, Key: key}, nil
+}

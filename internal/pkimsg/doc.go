@@ -1,0 +1,67 @@
+// Package pkimsg reads and writes the pkiMessage of SCEP (RFC 8894, section
+// 3.2): a SignedData around an EnvelopedData, with attributes that say what it
+// is. Package scep and its test server share it.
+package pkimsg
+
+import (
+	"encoding/asn1"
+	"fmt"
+)
+
+// A Type is a messageType.
+type Type int
+
+// The message types. ChallengeAnswer is of Windows.
+const (
+	CertRep         Type = 3
+	RenewalReq      Type = 17
+	PKCSReq         Type = 19
+	CertPoll        Type = 20
+	ChallengeAnswer Type = 41
+)
+
+// String returns the type's name.
+func (t Type) String() string {
+	switch t {
+	case CertRep:
+		return "CertRep"
+	case RenewalReq:
+		return "RenewalReq"
+	case PKCSReq:
+		return "PKCSReq"
+	case CertPoll:
+		return "CertPoll"
+	case ChallengeAnswer:
+		return "ChallengeAnswer"
+	}
+	return fmt.Sprintf("messageType %d", int(t))
+}
+
+// The values of pkiStatus, and None for a pkiStatus or failInfo that is absent.
+// Challenge is of Windows.
+const (
+	None      = -1
+	Success   = 0
+	Failure   = 2
+	Pending   = 3
+	Challenge = 11
+)
+
+// NonceSize is the size of a nonce in bytes (RFC 8894, section 3.2.1.5).
+const NonceSize = 16
+
+// Object identifiers of the attributes.
+var (
+	oidMessageType    = asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 2}
+	oidStatus         = asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 3}
+	oidFailInfo       = asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 4}
+	oidSenderNonce    = asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 5}
+	oidRecipientNonce = asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 6}
+	oidTransactionID  = asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 7}
+	oidFailInfoText   = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 24, 1}
+	oidError          = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 21, 33} // szOID_ENROLL_SCEP_ERROR
+
+	oidContentType   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
+	oidMessageDigest = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}
+	oidSigningTime   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 5}
+)

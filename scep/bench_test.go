@@ -1,0 +1,100 @@
+package scep_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/scep"
+	"github.com/whiteglove/whiteglove/scep/sceptest"
+)
+
+// direct calls a handler without a network.
+type direct struct{ http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
+// BenchmarkEnroll is a whole enrollment, client and server: capabilities,
+// certificates, and the exchange.
+func BenchmarkEnroll(b *testing.B) {
+	server := new(sceptest.Server)
+	c := &scep.Client{
+		URL: "https://ca.test/scep", Roots: server.Roots(), HTTPClient: &http.Client{Transport: direct{server}},
+	}
+	req := &scep.Request{CSR: newCSR(b, testKey()), Signer: testKey(), Certificate: selfSigned(b)}
+	b.ReportAllocs()
+	for b.Loop() {
+		ca, err := c.CA(b.Context(), "")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Enroll(b.Context(), ca, req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// fixed answers every request with the same bytes.
+type fixed []byte
+
+func (f fixed) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: make(http.Header), Body: io.NopCloser(bytes.NewReader(f)), Request: r,
+	}, nil
+}
+
+// FuzzAnswers feeds what a server may send to all who read it. No reply can be
+// good, for none is signed for the nonce of the moment.
+func FuzzAnswers(f *testing.F) {
+	server := &sceptest.Server{RA: true}
+	var seeds [][]byte
+	record := recorder{direct{server}, &seeds}
+	c := &scep.Client{URL: "https://ca.test", Roots: server.Roots(), HTTPClient: &http.Client{Transport: record}}
+	ca, err := c.CA(f.Context(), "")
+	if err != nil {
+		f.Fatal(err)
+	}
+	req := &scep.Request{CSR: newCSR(f, testKey()), Signer: testKey(), Certificate: selfSigned(f)}
+	if _, err := c.Enroll(f.Context(), ca, req); err != nil {
+		f.Fatal(err)
+	}
+	for _, s := range seeds {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c := &scep.Client{URL: "https://ca.test", Roots: server.Roots(), HTTPClient: &http.Client{Transport: fixed(body)}}
+		if _, err := c.GetCACaps(t.Context(), ""); err != nil && len(body) <= 256<<10 {
+			t.Error(err)
+		}
+		_, _ = c.CA(t.Context(), "")
+		if _, err := c.Enroll(t.Context(), ca, req); err == nil {
+			t.Error("a reply that was taken")
+		}
+	})
+}
+
+// recorder keeps the bodies of answers.
+type recorder struct {
+	http.RoundTripper
+	bodies *[][]byte
+}
+
+func (r recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := r.RoundTripper.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(res.Body)
+	*r.bodies = append(*r.bodies, body)
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	return res, err
+}

@@ -1,0 +1,73 @@
+package scep
+
+import (
+	"crypto"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
+)
+
+// Caps are the capabilities a server names, in its order (RFC 8894, section
+// 3.5.2).
+type Caps []string
+
+// Has reports whether name is among c, in any case of letters.
+func (c Caps) Has(name string) bool {
+	return slices.ContainsFunc(c, func(s string) bool { return strings.EqualFold(s, name) })
+}
+
+func (c Caps) hasAny(names ...string) bool { return slices.ContainsFunc(names, c.Has) }
+
+// digest returns what to sign with. SHA-1 is the last resort.
+func (c Caps) digest(legacy bool) (crypto.Hash, error) {
+	switch {
+	case c.hasAny("SCEPStandard", "SHA-256"):
+		return crypto.SHA256, nil
+	case c.Has("SHA-512"):
+		return crypto.SHA512, nil
+	case legacy:
+		return crypto.SHA1, nil
+	}
+	return 0, fmt.Errorf("%w: neither SHA-256 nor SHA-512", ErrCapability)
+}
+
+// cipher returns what to encrypt with. Triple DES is the last resort.
+func (c Caps) cipher(legacy bool) (cms.Cipher, error) {
+	switch {
+	case c.hasAny("SCEPStandard", "AES", "AES128"):
+		return cms.AES128CBC, nil
+	case c.Has("AES256"):
+		return cms.AES256CBC, nil
+	case legacy:
+		return cms.DES3CBC, nil
+	}
+	return 0, fmt.Errorf("%w: no AES", ErrCapability)
+}
+
+// post reports whether messages go in a body rather than in the URL.
+func (c Caps) post() bool { return c.hasAny("SCEPStandard", "POSTPKIOperation") }
+
+// parseCaps reads capabilities, one a line. What is no word is left out.
+func parseCaps(body []byte) Caps {
+	const most = 100
+	var caps Caps
+	for line := range strings.Lines(string(body)) {
+		line = strings.TrimSpace(line)
+		if isWord(line) && len(caps) < most {
+			caps = append(caps, line)
+		}
+	}
+	return caps
+}
+
+// isWord reports whether s is a keyword and not, say, a line of HTML.
+func isWord(s string) bool {
+	if s == "" || len(s) > 100 {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune("<>\"{}", r)
+	})
+}

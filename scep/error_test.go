@@ -1,0 +1,89 @@
+package scep_test
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/scep"
+	"github.com/whiteglove/whiteglove/scep/sceptest"
+)
+
+func TestError(t *testing.T) {
+	for _, tt := range []struct {
+		err       scep.Error
+		text      string
+		hresult   uint32
+		retryable bool
+		remedy    string
+	}{
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadTime}, "scep: PKCSReq: badTime", 0, true, "clock"},
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadAlg, Message: "no"}, `scep: PKCSReq: badAlg: "no"`, 0, false, "algorithms"},
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadRequest, Code: 0x80094817}, "scep: PKCSReq: badRequest (0x80094817)", 0x80094817, false, ""},
+		{
+			scep.Error{Op: "GetCACaps", URL: "https://h/x", HTTPStatus: 404, FailInfo: scep.NoFailInfo},
+			"scep: GetCACaps https://h/x: HTTP status 404 (0x80190194)", 0x80190194, false, "no CA",
+		},
+		{scep.Error{Op: "GetCACaps", HTTPStatus: 503, FailInfo: scep.NoFailInfo}, "scep: GetCACaps: HTTP status 503 (0x801901f7)", 0x801901F7, true, ""},
+		{
+			scep.Error{Op: "GetCACert", FailInfo: scep.NoFailInfo, Err: fmt.Errorf("x: %w", scep.ErrUntrusted)},
+			"scep: GetCACert: x: not the CA's (0x800b0109)", 0x800B0109, false, "roots",
+		},
+		{
+			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrDecrypt},
+			"scep: PKCSReq: cannot decrypt the reply (0x8007000d)", 0x8007000D, false, "",
+		},
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: scep.ErrCapability}, "scep: PKCSReq: capability not advertised", 0, false, "offer"},
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: io.ErrUnexpectedEOF}, "scep: PKCSReq: unexpected EOF (0x80072eff)", 0x80072EFF, true, ""},
+		{
+			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: context.DeadlineExceeded},
+			"scep: PKCSReq: context deadline exceeded (0x80072ee2)", 0x80072EE2, false, "",
+		},
+	} {
+		e := &tt.err
+		if e.Error() != tt.text || e.HRESULT() != tt.hresult || e.Retryable() != tt.retryable || !errors.Is(e, e.Err) && e.Err != nil {
+			t.Errorf("got %q, %#x, %v; want %q", e.Error(), e.HRESULT(), e.Retryable(), tt.text)
+		}
+		if !strings.Contains(e.Remedy(), tt.remedy) || (tt.remedy == "") != (e.Remedy() == "") {
+			t.Errorf("%s: remedy %q", e, e.Remedy())
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	for got, want := range map[fmt.Stringer]string{
+		scep.NoFailInfo: "none", scep.BadMessageCheck: "badMessageCheck", scep.BadCertID: "badCertId", scep.FailInfo(9): "failInfo 9",
+		scep.StatusSuccess: "success", scep.StatusPending: "pending", scep.StatusChallenge: "challenge", scep.Status(2): "pkiStatus 2",
+	} {
+		if got.String() != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// signs and opens hide what else a key can do, as keys in a TPM do.
+type (
+	signs struct{ crypto.Signer }
+	opens struct{ crypto.Decrypter }
+)
+
+func TestOpaqueKeys(t *testing.T) {
+	server := &sceptest.Server{RA: true}
+	c := start(t, server, server.Roots())
+	ca, err := c.CA(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := &scep.Request{CSR: newCSR(t, testKey()), Signer: signs{testKey()}, Decrypter: opens{testKey()}}
+	if _, err := c.Enroll(t.Context(), ca, req); err != nil {
+		t.Error(err)
+	}
+	req.Decrypter = nil
+	if _, err := c.Enroll(t.Context(), ca, req); err == nil {
+		t.Error("a Signer that cannot decrypt, and no Decrypter")
+	}
+}

@@ -1,0 +1,179 @@
+package sceptest
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1" //nolint:gosec // a key identifier, not a signature
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// An Authority is a CA: its certificate, its key, and the certificates above
+// it, root last.
+type Authority struct {
+	Certificate *x509.Certificate
+	Key         crypto.Signer
+	Parents     []*x509.Certificate
+}
+
+// NewAuthority makes a CA called name with an RSA-2048 key under parent, or a
+// root with a P-256 key if parent is nil. It is valid for ten years. template
+// may add to its certificate and may be nil.
+func NewAuthority(name string, parent *Authority, template *x509.Certificate) (*Authority, error) {
+	var own x509.Certificate
+	if template != nil {
+		own = *template
+	}
+	if own.Subject.String() == "" && own.RawSubject == nil {
+		own.Subject = pkix.Name{CommonName: name}
+	}
+	if own.KeyUsage == 0 {
+		own.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature
+		if parent != nil {
+			own.KeyUsage |= x509.KeyUsageKeyEncipherment
+		}
+	}
+	own.IsCA, own.BasicConstraintsValid = true, true
+	begin(&own)
+	if own.NotAfter.IsZero() {
+		own.NotAfter = own.NotBefore.AddDate(10, 0, 0)
+	}
+	if parent == nil {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, fmt.Errorf("sceptest: %w", err)
+		}
+		a := &Authority{Key: key}
+		a.Certificate, err = a.Issue(&own, key.Public())
+		return a, err
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, fmt.Errorf("sceptest: %w", err)
+	}
+	cert, err := parent.Issue(&own, key.Public())
+	if err != nil {
+		return nil, err
+	}
+	return &Authority{cert, key, parent.chain()}, nil
+}
+
+// chain returns the certificates from the authority's own to the root.
+func (a *Authority) chain() []*x509.Certificate {
+	return append([]*x509.Certificate{a.Certificate}, a.Parents...)
+}
+
+// Issue signs a certificate for pub. A serial number, a subject key identifier
+// and the validity of a year are filled in where template has none.
+func (a *Authority) Issue(template *x509.Certificate, pub crypto.PublicKey) (*x509.Certificate, error) {
+	own := *template
+	if own.SerialNumber == nil {
+		serial := make([]byte, 16)
+		_, _ = rand.Read(serial)
+		serial[0] = serial[0]&0x7F | 0x40
+		own.SerialNumber = new(big.Int).SetBytes(serial)
+	}
+	begin(&own)
+	if own.NotAfter.IsZero() {
+		own.NotAfter = own.NotBefore.AddDate(1, 0, 0)
+	}
+	if own.SubjectKeyId == nil {
+		spki, err := x509.MarshalPKIXPublicKey(pub)
+		if err != nil {
+			return nil, fmt.Errorf("sceptest: %w", err)
+		}
+		id := sha1.Sum(spki)
+		own.SubjectKeyId = id[:]
+	}
+	parent := a.Certificate
+	if parent == nil {
+		parent = &own
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &own, parent, pub, a.Key)
+	if err != nil {
+		return nil, fmt.Errorf("sceptest: issuing: %w", err)
+	}
+	return x509.ParseCertificate(der)
+}
+
+// begin fills in the start of validity: an hour ago, for clocks that are slow.
+func begin(cert *x509.Certificate) {
+	if cert.NotBefore.IsZero() {
+		cert.NotBefore = time.Now().Add(-time.Hour)
+	}
+}
+
+// keys are what a server needs to sign and decrypt.
+type keys struct {
+	authority     *Authority
+	signer        *x509.Certificate
+	signerKey     *rsa.PrivateKey
+	recipient     *x509.Certificate
+	decrypter     *rsa.PrivateKey
+	certificates  []*x509.Certificate // as GetCACert answers
+	registrations []*x509.Certificate // of these the RA's
+}
+
+// makeKeys fills in what s was not given.
+func (s *Server) makeKeys() (*keys, error) {
+	k := &keys{authority: s.Authority}
+	past := s.now().Add(-time.Hour)
+	if k.authority == nil {
+		root, err := NewAuthority("SCEP Test Root", nil, &x509.Certificate{NotBefore: past})
+		if err != nil {
+			return nil, err
+		}
+		if k.authority, err = NewAuthority("SCEP Test CA", root, &x509.Certificate{NotBefore: past}); err != nil {
+			return nil, err
+		}
+	}
+	if s.RA {
+		if err := k.makeRA(past); err != nil {
+			return nil, err
+		}
+	} else {
+		key, ok := k.authority.Key.(*rsa.PrivateKey)
+		if !ok {
+			return nil, errors.New("sceptest: an Authority without RA needs an *rsa.PrivateKey")
+		}
+		k.signer, k.recipient = k.authority.Certificate, k.authority.Certificate
+		k.signerKey, k.decrypter = key, key
+	}
+	k.certificates = append(k.registrations, k.authority.chain()...)
+	return k, nil
+}
+
+// makeRA makes certificates such as Windows's attestation CA has.
+func (k *keys) makeRA(from time.Time) error {
+	one := func(template *x509.Certificate) (*x509.Certificate, *rsa.PrivateKey, error) {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			return nil, nil, fmt.Errorf("sceptest: %w", err)
+		}
+		cert, err := k.authority.Issue(template, key.Public())
+		return cert, key, err
+	}
+	var err error
+	k.signer, k.signerKey, err = one(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "RA Signing Certificate"}, NotBefore: from,
+		KeyUsage: x509.KeyUsageDigitalSignature,
+	})
+	if err != nil {
+		return err
+	}
+	k.recipient, k.decrypter, err = one(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "RA Encryption Certificate"}, NotBefore: from,
+		KeyUsage:           x509.KeyUsageKeyEncipherment,
+		UnknownExtKeyUsage: []asn1.ObjectIdentifier{{1, 3, 6, 1, 4, 1, 311, 21, 36}},
+	})
+	k.registrations = []*x509.Certificate{k.signer, k.recipient}
+	return err
+}

@@ -1,0 +1,258 @@
+package sceptest
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/pkimsg"
+	"github.com/whiteglove/whiteglove/scep"
+)
+
+// operate answers a PKIOperation.
+func (s *Server) operate(w http.ResponseWriter, r *http.Request, k *keys) {
+	const op = "PKIOperation"
+	body, err := message(w, r)
+	if err != nil {
+		s.refuse(w, op, asError(err))
+		return
+	}
+	m, err := pkimsg.Parse(body)
+	if err == nil && len(m.SenderNonce) != pkimsg.NonceSize {
+		err = fmt.Errorf("senderNonce of %d octets", len(m.SenderNonce))
+	}
+	if err != nil {
+		s.refuse(w, op, asError(unreadable(err)))
+		return
+	}
+	h := &handling{server: s, keys: k, message: m, header: r.Header}
+	status, content, err := h.handle(body)
+	if err != nil {
+		h.fail(w, asError(err))
+		return
+	}
+	envelope, err := encrypt(content, h.signer, h.cipher)
+	if err != nil {
+		h.fail(w, asError(err))
+		return
+	}
+	h.reply(w, &pkimsg.Info{Status: status, FailInfo: pkimsg.None}, envelope)
+}
+
+// asError returns err as a *scep.Error; what is none is badRequest.
+func asError(err error) *scep.Error {
+	var e *scep.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &scep.Error{FailInfo: scep.BadRequest, Message: err.Error()}
+}
+
+func bad(info scep.FailInfo, format string, args ...any) error {
+	return &scep.Error{FailInfo: info, Message: fmt.Sprintf(format, args...)}
+}
+
+// A handling is one message on its way.
+type handling struct {
+	server  *Server
+	keys    *keys
+	message *pkimsg.Message
+	header  http.Header
+	signer  *x509.Certificate
+	cipher  cms.Cipher
+}
+
+// handle checks a message and returns what to reply.
+func (h *handling) handle(body []byte) (status int, content []byte, err error) {
+	if h.signer, err = verify(body, h.message); err != nil {
+		return 0, nil, bad(scep.BadMessageCheck, "signature: %v", err)
+	}
+	if err := h.algorithms(); err != nil {
+		return 0, nil, err
+	}
+	if err := h.fresh(); err != nil {
+		return 0, nil, err
+	}
+	if content, h.cipher, err = h.keys.decrypt(h.message.Envelope()); err != nil {
+		return 0, nil, bad(scep.BadMessageCheck, "envelope: %v", err)
+	}
+	if h.cipher == cms.DES3CBC && !h.server.caps().Has("DES3") {
+		return 0, nil, bad(scep.BadAlg, "%v is not advertised", h.cipher)
+	}
+	switch h.message.Type {
+	case pkimsg.PKCSReq:
+		return h.request(content)
+	case pkimsg.ChallengeAnswer:
+		return h.answer(content)
+	}
+	return 0, nil, bad(scep.BadRequest, "%v is not supported", h.message.Type)
+}
+
+// algorithms checks the digest and the signer's certificate.
+func (h *handling) algorithms() error {
+	if d := h.message.Signed.Digest; d == crypto.SHA1 && !h.server.caps().Has("SHA-1") {
+		return bad(scep.BadAlg, "%v is not advertised", d)
+	}
+	now := h.server.now()
+	if now.Before(h.signer.NotBefore) || now.After(h.signer.NotAfter) {
+		return bad(scep.BadTime, "the signer's certificate is not valid now")
+	}
+	return nil
+}
+
+// fresh checks that the nonce is new, which a message sent twice has not.
+func (h *handling) fresh() error {
+	s := h.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	nonce := string(h.message.SenderNonce)
+	if s.nonces.entries[nonce] {
+		return bad(scep.BadRequest, "senderNonce was used before")
+	}
+	s.nonces.put(nonce, true)
+	return nil
+}
+
+// request handles a PKCSReq.
+func (h *handling) request(content []byte) (status int, out []byte, err error) {
+	if err := h.signer.CheckSignature(h.signer.SignatureAlgorithm, h.signer.RawTBSCertificate, h.signer.Signature); err != nil {
+		return 0, nil, bad(scep.BadMessageCheck, "the signer's certificate is not self-signed: %v", err)
+	}
+	csr, err := pkimsg.ParseCSR(content)
+	if err != nil {
+		return 0, nil, bad(scep.BadRequest, "%v", err)
+	}
+	req := &Request{
+		TransactionID: h.message.TransactionID,
+		CSR:           content, PublicKey: csr.Key,
+		Signer: h.signer, Attributes: attributes(h.message.Other), Header: h.header,
+		server: h.server,
+	}
+	for _, c := range h.message.Signed.Certificates {
+		if !c.Equal(h.signer) {
+			req.Extra = append(req.Extra, c)
+		}
+	}
+	if err := h.server.proven(req); err != nil {
+		return 0, nil, err
+	}
+	if h.server.Challenge == nil {
+		return h.issue(req)
+	}
+	challenge, err := h.server.Challenge(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	h.server.mu.Lock()
+	h.server.challenged.put(req.TransactionID, req)
+	h.server.mu.Unlock()
+	return pkimsg.Challenge, challenge, nil
+}
+
+// proven checks that who asks has the CSR's key.
+func (s *Server) proven(req *Request) error {
+	if s.CheckCSR != nil {
+		return s.CheckCSR(req)
+	}
+	csr, err := x509.ParseCertificateRequest(req.CSR)
+	if err == nil {
+		err = csr.CheckSignature()
+	}
+	if err != nil {
+		return bad(scep.BadMessageCheck, "CSR: %v", err)
+	}
+	return nil
+}
+
+// answer handles the answer to a challenge. Whatever comes of it, there is no
+// second one.
+func (h *handling) answer(content []byte) (status int, out []byte, err error) {
+	s := h.server
+	if s.Challenge == nil || s.Check == nil {
+		return 0, nil, bad(scep.BadRequest, "%v is not supported", h.message.Type)
+	}
+	s.mu.Lock()
+	req := s.challenged.entries[h.message.TransactionID]
+	ours := req != nil && req.Signer.Equal(h.signer)
+	if ours {
+		delete(s.challenged.entries, h.message.TransactionID)
+	}
+	s.mu.Unlock()
+	switch {
+	case req == nil:
+		return 0, nil, bad(scep.BadRequest, "no challenge is open in this transaction")
+	case !ours:
+		return 0, nil, bad(scep.BadMessageCheck, "signed by another than the request")
+	}
+	if err := s.Check(req, content); err != nil {
+		return 0, nil, err
+	}
+	return h.issue(req)
+}
+
+// issue has the certificate made and puts it in a bag with those above it.
+func (h *handling) issue(req *Request) (status int, out []byte, err error) {
+	certify := h.server.Issue
+	if certify == nil {
+		certify = certifyCSR
+	}
+	cert, err := certify(req)
+	if err != nil {
+		return 0, nil, err
+	}
+	key, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+	if !ok || !key.Equal(req.PublicKey) {
+		return 0, nil, &scep.Error{HTTPStatus: http.StatusInternalServerError, Message: "The certificate made is for another key."}
+	}
+	out, err = bag(append([]*x509.Certificate{cert}, h.keys.authority.chain()...))
+	return pkimsg.Success, out, err
+}
+
+// certifyCSR certifies what the CSR says.
+func certifyCSR(req *Request) (*x509.Certificate, error) {
+	csr, err := x509.ParseCertificateRequest(req.CSR)
+	if err != nil {
+		return nil, bad(scep.BadRequest, "CSR: %v", err)
+	}
+	return req.Certify(&x509.Certificate{
+		RawSubject: csr.RawSubject,
+		DNSNames:   csr.DNSNames, EmailAddresses: csr.EmailAddresses, IPAddresses: csr.IPAddresses, URIs: csr.URIs,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+}
+
+// fail replies that a message is refused: by HTTP if the error has a status.
+func (h *handling) fail(w http.ResponseWriter, e *scep.Error) {
+	op := h.message.Type.String()
+	if e.HTTPStatus != 0 {
+		h.server.refuse(w, op, e)
+		return
+	}
+	info := e.FailInfo
+	if info == scep.NoFailInfo {
+		info = scep.BadRequest
+	}
+	h.server.refusals.Add(h.server.Logger, op, reason(e))
+	h.reply(w, &pkimsg.Info{Status: pkimsg.Failure, FailInfo: int(info), FailText: e.Message}, nil)
+}
+
+// reply sends a CertRep that belongs to the message.
+func (h *handling) reply(w http.ResponseWriter, info *pkimsg.Info, envelope []byte) {
+	info.Type = pkimsg.CertRep
+	info.TransactionID = h.message.TransactionID
+	info.RecipientNonce = h.message.SenderNonce
+	info.SenderNonce = make([]byte, pkimsg.NonceSize)
+	_, _ = rand.Read(info.SenderNonce)
+	der, err := h.keys.sign(info, envelope)
+	if err != nil {
+		h.server.refuse(w, h.message.Type.String(), &scep.Error{HTTPStatus: http.StatusInternalServerError, Err: err})
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-pki-message")
+	_, _ = w.Write(der)
+}
