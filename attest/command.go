@@ -1,0 +1,166 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// run executes one command, with retries as the TPM asks for them. Errors are
+// of type *Error.
+//
+// If an answer says success but is not to be believed, whatever handle it
+// names is flushed with the rest when the method returns, and so is the kept
+// session, whose nonces may be out of step. The latter holds too if the TPM
+// complains about a session.
+func run[R any](ctx context.Context, t *TPM, cmd tpm2.Command[R, *R], s ...tpm2.Session) (*R, error) {
+	name := commandName(cmd.Command())
+	p := &port{ctx: ctx, tpm: t, name: name}
+	rsp, err := execute(p, cmd, s)
+	if err == nil {
+		return rsp, nil
+	}
+	e := &Error{Op: name, Err: err}
+	if !errors.As(err, &e.RC) {
+		t.distrust(p.made)
+	} else if isSessionRC(e.RC) {
+		t.endSession()
+	}
+	return nil, e
+}
+
+// execute keeps a hostile answer from taking the process down: go-tpm's reader
+// of response parameters trusts their length in places.
+func execute[R any](p *port, cmd tpm2.Command[R, *R], s []tpm2.Session) (rsp *R, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			rsp, err = nil, fmt.Errorf("malformed answer: %v", v)
+		}
+	}()
+	return cmd.Execute(p, s...)
+}
+
+// A port is the transport of one command.
+type port struct {
+	ctx  context.Context
+	tpm  *TPM
+	name string
+	made tpm2.TPMHandle // handle that the answer names, if the command makes one
+}
+
+// maxResponse is above what any TPM sends (MAX_RESPONSE_SIZE is 4096).
+const maxResponse = 8192
+
+// Send implements transport.TPM.
+func (p *port) Send(command []byte) ([]byte, error) {
+	for pause := time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
+		if err := p.ctx.Err(); err != nil {
+			return nil, err
+		}
+		start := time.Now()
+		rsp, err := p.tpm.Transport.Send(command)
+		if err != nil {
+			return nil, err
+		}
+		rc, err := p.check(command, rsp)
+		if err != nil {
+			return nil, err
+		}
+		if l := p.tpm.Logger; l != nil {
+			l.DebugContext(p.ctx, "tpm command", "name", p.name, "rc", uint32(rc), "took", time.Since(start))
+		}
+		if !isBusy(rc) {
+			return rsp, nil
+		}
+		select {
+		case <-p.ctx.Done():
+			return nil, fmt.Errorf("%w while waiting for the TPM: %w", rc, p.ctx.Err())
+		case <-time.After(pause):
+		}
+	}
+}
+
+// check looks at the header of a response: a successful one has sessions if the
+// command had.
+func (p *port) check(command, rsp []byte) (tpm2.TPMRC, error) {
+	if len(rsp) >= 14 && makesHandle[p.name] {
+		p.made = tpm2.TPMHandle(binary.BigEndian.Uint32(rsp[10:]))
+	}
+	if len(rsp) < 10 || len(rsp) > maxResponse || binary.BigEndian.Uint32(rsp[2:]) != uint32(len(rsp)) {
+		return 0, fmt.Errorf("answer of %d bytes is malformed", len(rsp))
+	}
+	rc := tpm2.TPMRC(binary.BigEndian.Uint32(rsp[6:]))
+	if rc == 0 && !bytes.Equal(rsp[:2], command[:2]) {
+		return 0, errors.New("answer has the wrong tag")
+	}
+	return rc, nil
+}
+
+// isSessionRC reports whether rc is about a session (TCG Part 2, 6.6.2).
+func isSessionRC(rc tpm2.TPMRC) bool { return rc&0x8C0 == 0x880 }
+
+// isBusy reports whether the TPM wants the command again.
+func isBusy(rc tpm2.TPMRC) bool {
+	return rc == tpm2.TPMRCRetry || rc == tpm2.TPMRCYielded || rc == tpm2.TPMRCTesting
+}
+
+// makesHandle has the commands whose answers begin with a new handle.
+var makesHandle = map[string]bool{
+	"TPM2_CreatePrimary": true, "TPM2_CreateLoaded": true, "TPM2_Load": true, "TPM2_StartAuthSession": true,
+}
+
+func commandName(cc tpm2.TPMCC) string {
+	switch cc {
+	case tpm2.TPMCCActivateCredential:
+		return "TPM2_ActivateCredential"
+	case tpm2.TPMCCCertify:
+		return "TPM2_Certify"
+	case tpm2.TPMCCCertifyCreation:
+		return "TPM2_CertifyCreation"
+	case tpm2.TPMCCCreate:
+		return "TPM2_Create"
+	case tpm2.TPMCCCreateLoaded:
+		return "TPM2_CreateLoaded"
+	case tpm2.TPMCCCreatePrimary:
+		return "TPM2_CreatePrimary"
+	case tpm2.TPMCCFlushContext:
+		return "TPM2_FlushContext"
+	case tpm2.TPMCCGetCapability:
+		return "TPM2_GetCapability"
+	case tpm2.TPMCCLoad:
+		return "TPM2_Load"
+	case tpm2.TPMCCNVRead:
+		return "TPM2_NV_Read"
+	case tpm2.TPMCCNVReadPublic:
+		return "TPM2_NV_ReadPublic"
+	case tpm2.TPMCCPolicyOR:
+		return "TPM2_PolicyOR"
+	case tpm2.TPMCCPolicySecret:
+		return "TPM2_PolicySecret"
+	case tpm2.TPMCCReadPublic:
+		return "TPM2_ReadPublic"
+	case tpm2.TPMCCRSADecrypt:
+		return "TPM2_RSA_Decrypt"
+	case tpm2.TPMCCSign:
+		return "TPM2_Sign"
+	case tpm2.TPMCCStartAuthSession:
+		return "TPM2_StartAuthSession"
+	}
+	return fmt.Sprintf("TPM command %#x", uint32(cc))
+}
+
+// hasRC reports whether err is one of the response codes, whichever handle,
+// parameter or session they are about.
+func hasRC(err error, codes ...tpm2.TPMRC) bool {
+	for _, c := range codes {
+		if errors.Is(err, c) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,187 @@
+package attest_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-tpm/tpm2"
+	"github.com/google/go-tpm/tpm2/transport"
+
+	"github.com/whiteglove/whiteglove/attest"
+)
+
+// A tap sits between the package and a TPM: it writes commands down and can
+// change answers.
+type tap struct {
+	transport.TPM
+	mu     sync.Mutex
+	log    []string
+	change func(command, answer []byte) []byte // if not nil
+	before func(command []byte) []byte         // if it returns an answer, the TPM is not asked
+}
+
+var ccNames = map[tpm2.TPMCC]string{
+	tpm2.TPMCCActivateCredential: "ActivateCredential", tpm2.TPMCCCertify: "Certify",
+	tpm2.TPMCCCertifyCreation: "CertifyCreation", tpm2.TPMCCCreate: "Create",
+	tpm2.TPMCCCreateLoaded: "CreateLoaded", tpm2.TPMCCCreatePrimary: "CreatePrimary",
+	tpm2.TPMCCFlushContext: "FlushContext", tpm2.TPMCCGetCapability: "GetCapability",
+	tpm2.TPMCCLoad: "Load", tpm2.TPMCCNVRead: "NV_Read", tpm2.TPMCCNVReadPublic: "NV_ReadPublic",
+	tpm2.TPMCCPolicySecret: "PolicySecret", tpm2.TPMCCPolicyOR: "PolicyOR", tpm2.TPMCCReadPublic: "ReadPublic",
+	tpm2.TPMCCRSADecrypt: "RSA_Decrypt", tpm2.TPMCCSign: "Sign", tpm2.TPMCCStartAuthSession: "StartAuthSession",
+}
+
+func commandCode(command []byte) tpm2.TPMCC {
+	return tpm2.TPMCC(binary.BigEndian.Uint32(command[6:]))
+}
+
+func (p *tap) Send(command []byte) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.before != nil {
+		if answer := p.before(command); answer != nil {
+			return answer, nil
+		}
+	}
+	answer, err := p.TPM.Send(command)
+	if err != nil {
+		return nil, err
+	}
+	p.log = append(p.log, ccNames[commandCode(command)])
+	if p.change != nil {
+		answer = p.change(command, bytes.Clone(answer))
+	}
+	return answer, nil
+}
+
+func (p *tap) reset() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	log := p.log
+	p.log = nil
+	return log
+}
+
+// TestCommands counts the commands of one enrollment and bounds them.
+//
+// The shortest sequence of go-tpm calls known for it has 16 on a TPM with a
+// persistent EK and SRK, and 19 on one with only certificates. Ours has
+//   - one more for the session that protects the bus (its start serves the
+//     endorsement key's policy too, so only its end is extra),
+//   - two more for the creation statement: TPM2_CreateLoaded gives no creation
+//     data, so that Create, Load and CertifyCreation stand for it,
+//   - one more to read the persistent EK's public area instead of believing
+//     the certificate, and, where nothing is persistent, three more to find
+//     that out and to look for an EK nonce or template in NV memory.
+func TestCommands(t *testing.T) {
+	for _, c := range []struct {
+		state string
+		most  int
+	}{{"ready", 20}, {"fresh", 25}} {
+		forBackends(t, c.state, func(t *testing.T, tr transport.TPM) {
+			p := &tap{TPM: tr}
+			enroll(t, p)
+			log := p.reset()
+			var b strings.Builder
+			for i, n := range log {
+				fmt.Fprintf(&b, "%2d %s\n", i+1, n)
+			}
+			t.Logf("%s: %d commands\n%s", c.state, len(log), b.String())
+			if len(log) > c.most {
+				t.Errorf("%d commands, more than %d", len(log), c.most)
+			}
+		})
+	}
+}
+
+// enroll does what an enrollment asks of a TPM.
+func enroll(t *testing.T, tr transport.TPM) {
+	t.Helper()
+	ctx := context.Background()
+	tpm := &attest.TPM{Transport: tr}
+	release := tpm.Keep()
+	ek := firstEK(t, tpm)
+	if _, err := tpm.ReadNV(ctx, ek.CertificateIndex); err != nil {
+		t.Fatal(err)
+	}
+	aik := create(t, tpm, attest.Template{Usage: attest.Attest})
+	secret := []byte("the secret of the attestation CA")
+	cred, err := attest.MakeCredential(ek.Area, aik.Name(), secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := tpm.ActivateCredential(ctx, ek, aik, cred)
+	if err != nil || !bytes.Equal(got, secret) {
+		t.Fatalf("ActivateCredential: %q, %v", got, err)
+	}
+	dk := create(t, tpm, attest.Template{Usage: attest.Sign})
+	certify(t, tpm, dk, aik, []byte("join"))
+	digest := sha256.Sum256([]byte("request"))
+	sig, err := dk.Sign(nil, digest[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rsa.VerifyPKCS1v15(dk.Public().(*rsa.PublicKey), crypto.SHA256, digest[:], sig); err != nil {
+		t.Error(err)
+	}
+	tk := create(t, tpm, attest.Template{Usage: attest.Decrypt})
+	certify(t, tpm, tk, aik, []byte("join"))
+	openOAEP(t, tk)
+	if err := release(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func firstEK(t *testing.T, tpm *attest.TPM) *attest.EK {
+	t.Helper()
+	for ek, err := range tpm.EKs(context.Background()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ek
+	}
+	t.Fatal("no endorsement key")
+	return nil
+}
+
+func create(t *testing.T, tpm *attest.TPM, tmpl attest.Template) *attest.Key {
+	t.Helper()
+	k, err := tpm.CreateKey(context.Background(), tmpl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func certify(t *testing.T, tpm *attest.TPM, key, aik *attest.Key, nonce []byte) *attest.Statement {
+	t.Helper()
+	s, err := tpm.Certify(context.Background(), key, aik, nonce)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Verify(aik.Public(), nonce); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func openOAEP(t *testing.T, tk *attest.Key) {
+	t.Helper()
+	want := []byte("a session key of 32 bytes length")
+	box, err := rsa.EncryptOAEP(sha256.New(), rand.Reader, tk.Public().(*rsa.PublicKey), want, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := tk.Decrypt(nil, box, &rsa.OAEPOptions{Hash: crypto.SHA256})
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("Decrypt: %q, %v", got, err)
+	}
+}

@@ -1,0 +1,181 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// A Credential is a secret that only the TPM with a given endorsement key
+// opens, and only for a given attestation key.
+type Credential struct {
+	Blob   []byte // contents of the TPM2B_ID_OBJECT, without its size
+	Secret []byte // contents of the TPM2B_ENCRYPTED_SECRET, without its size
+}
+
+// maxCredential is above what the largest keys give.
+const maxCredential = 1024
+
+// MakeCredential encrypts secret to an endorsement key for the attestation key
+// with the given TPM name, as TPM2_MakeCredential does (TCG Part 1, 24). It
+// needs no TPM. ekArea is the endorsement key's TPMT_PUBLIC: its name algorithm
+// and symmetric cipher are used. Where only the key is known, see [Area]. A
+// secret has at most as many bytes as the name algorithm's digest.
+func MakeCredential(ekArea []byte, name, secret []byte) (*Credential, error) {
+	c, err := makeCredential(ekArea, name, secret)
+	if err != nil {
+		return nil, &Error{Op: "MakeCredential", Err: err}
+	}
+	return c, nil
+}
+
+func makeCredential(ekArea, name, secret []byte) (*Credential, error) {
+	a, err := parseArea(ekArea)
+	if err != nil {
+		return nil, err
+	}
+	h := hashOf(a.nameAlg)
+	if h == 0 || len(secret) == 0 || len(secret) > h.Size() {
+		return nil, fmt.Errorf("secret has %d bytes, not 1 to %d", len(secret), h.Size())
+	}
+	r := newReader(name)
+	if nh := hashOf(r.u16()); nh == 0 || len(name) != 2+nh.Size() {
+		return nil, errors.New("malformed name")
+	}
+	key, err := encapsulationKey(ekArea)
+	if err != nil {
+		return nil, err
+	}
+	c := new(Credential)
+	c.Blob, c.Secret, err = tpm2.CreateCredential(rand.Reader, key, name, secret)
+	return c, err
+}
+
+// encapsulationKey returns the key of a storage key's TPMT_PUBLIC.
+func encapsulationKey(b []byte) (tpm2.LabeledEncapsulationKey, error) {
+	a, err := parseArea(b)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := a.key(); err != nil {
+		return nil, err
+	}
+	if !a.isParent() || hashOf(a.nameAlg) == 0 || a.sym.mode != algCFB || a.sym.bits != 128 && a.sym.bits != 192 && a.sym.bits != 256 {
+		return nil, errNoParent
+	}
+	pub, err := tpm2.Unmarshal[tpm2.TPMTPublic](b)
+	if err != nil {
+		return nil, err
+	}
+	return tpm2.ImportEncapsulationKey(pub)
+}
+
+// ActivateCredential opens c with ek for ak and returns the secret, which
+// crosses the bus encrypted. A credential for another TPM or another key is
+// refused with TPM_RC_INTEGRITY.
+func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, ak *Key, c *Credential) ([]byte, error) {
+	if len(c.Blob) == 0 || len(c.Blob) > maxCredential || len(c.Secret) == 0 || len(c.Secret) > maxCredential {
+		return nil, &Error{Op: "ActivateCredential", Err: errors.New("credential is empty or too long")}
+	}
+	var secret []byte
+	err := t.do(ctx, func() error {
+		// Twice, for the storage key to be there before the endorsement key is
+		// made, and in case the latter cost the attestation key its slot.
+		if _, err := t.load(ctx, ak); err != nil {
+			return err
+		}
+		e, err := t.loadEK(ctx, ek)
+		if err != nil {
+			return err
+		}
+		o, err := t.load(ctx, ak, e)
+		if err != nil {
+			return err
+		}
+		secret, err = t.activate(ctx, e, o, ak, c)
+		return err
+	})
+	return secret, err
+}
+
+func (t *TPM) activate(ctx context.Context, ek, o *object, ak *Key, c *Credential) ([]byte, error) {
+	a, err := parseArea(ek.area)
+	if err != nil {
+		return nil, &Error{Op: "ActivateCredential", Err: err}
+	}
+	s, err := t.sessionFor(ctx, ak, true, ek, o)
+	if err != nil {
+		return nil, err
+	}
+	cmd := tpm2.ActivateCredential{
+		ActivateHandle: o.password(),
+		KeyHandle:      ek.password(),
+		CredentialBlob: tpm2.TPM2BIDObject{Buffer: c.Blob},
+		Secret:         tpm2.TPM2BEncryptedSecret{Buffer: c.Secret},
+	}
+	extra := []tpm2.Session{s}
+	if !a.has(attrUserWithAuth) {
+		p, err := t.ekPolicy(ctx, &a, s, ek, o)
+		if err != nil {
+			return nil, err
+		}
+		cmd.KeyHandle = ek.authorized(p)
+		if p == s {
+			extra = nil
+		}
+	}
+	var rsp *tpm2.ActivateCredentialResponse
+	err = t.withSlots(ctx, ek.borrows(), func() (err error) {
+		rsp, err = run(ctx, t, cmd, extra...)
+		return err
+	}, ek, o)
+	if err != nil {
+		t.endSession() // the policy is still in it
+		return nil, err
+	}
+	return rsp.CertInfo.Buffer, nil
+}
+
+// ekPolicy satisfies an endorsement key's policy, in the kept session s if that
+// has the right hash, else in one that is flushed when the method returns. The
+// objects in use are not evicted for it.
+func (t *TPM) ekPolicy(ctx context.Context, a *area, s *session, use ...*object) (*session, error) {
+	isB := policyB[a.nameAlg] != nil && bytes.Equal(a.policy, policyB[a.nameAlg])
+	if !isB && (policyA[a.nameAlg] == nil || !bytes.Equal(a.policy, policyA[a.nameAlg])) {
+		return nil, &Error{Op: "ActivateCredential", Err: errors.New("endorsement key has an unknown policy")}
+	}
+	if a.nameAlg != s.alg {
+		p, err := t.startSession(ctx, nil, tpm2.TPMSEPolicy, a.nameAlg)
+		if err != nil {
+			return nil, err
+		}
+		t.stray = append(t.stray, p.handle)
+		s = p
+	}
+	h, err := t.hierarchySession(ctx, t.EndorsementAuth, use...)
+	if err != nil {
+		return nil, err
+	}
+	_, err = run(ctx, t, tpm2.PolicySecret{
+		AuthHandle:    tpm2.AuthHandle{Handle: tpm2.TPMRHEndorsement, Auth: h},
+		PolicySession: s.handle,
+	})
+	if err := t.spent(h, err); err != nil {
+		return nil, err
+	}
+	if isB {
+		or := tpm2.PolicyOr{PolicySession: s.handle}
+		for _, p := range [][]byte{policyA[a.nameAlg], policyC[a.nameAlg]} {
+			or.PHashList.Digests = append(or.PHashList.Digests, tpm2.TPM2BDigest{Buffer: p})
+		}
+		if _, err := run(ctx, t, or); err != nil {
+			t.endSession()
+			return nil, err
+		}
+	}
+	return s, nil
+}

@@ -1,0 +1,163 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+const (
+	pemKey      = "TSS2 PRIVATE KEY"
+	pemCreation = "TPM CREATION STATEMENT" // ours
+)
+
+// maxKeyText is above what the largest keys give.
+const maxKeyText = 16 << 10
+
+var oidLoadableKey = asn1.ObjectIdentifier{2, 23, 133, 10, 1, 3}
+
+// A tssKey is the TPMKey of "ASN.1 Specification for TPM 2.0 Key Files".
+type tssKey struct {
+	Type        asn1.ObjectIdentifier
+	EmptyAuth   asn1.RawValue `asn1:"optional,explicit,tag:0"` // holds a BOOLEAN
+	Policy      asn1.RawValue `asn1:"optional,explicit,tag:1"`
+	Secret      asn1.RawValue `asn1:"optional,explicit,tag:2"`
+	AuthPolicy  asn1.RawValue `asn1:"optional,explicit,tag:3"`
+	Description string        `asn1:"optional,explicit,tag:4,utf8"`
+	RSAParent   bool          `asn1:"optional,explicit,tag:5"`
+	Parent      int64
+	PublicKey   []byte // TPM2B_PUBLIC
+	PrivateKey  []byte // TPM2B_PRIVATE
+}
+
+// emptyAuth is [0] EXPLICIT TRUE.
+var emptyAuth = asn1.RawValue{FullBytes: []byte{0xA0, 3, 1, 1, 0xFF}}
+
+// hasEmptyAuth reports whether the key has no authorization value. openssl's
+// provider writes TRUE as BER, not DER, with any value but zero.
+func (f *tssKey) hasEmptyAuth() bool {
+	b := f.EmptyAuth.Bytes
+	return len(b) == 3 && b[0] == 1 && b[1] == 1 && b[2] != 0
+}
+
+// A creationBlock has what Statement has beyond the key's area.
+type creationBlock struct {
+	Creation  []byte // TPMS_CREATION_DATA
+	Attest    []byte // TPMS_ATTEST
+	Signature []byte // TPMT_SIGNATURE
+}
+
+// MarshalText encodes the key, wrapped by its parent in the TPM, as the PEM
+// block "TSS2 PRIVATE KEY" that openssl's TPM provider and other tools read. An
+// Attest key's creation statement follows in a block "TPM CREATION STATEMENT",
+// which is ours and which other tools pass over: the TPM cannot be asked for it
+// again. The text is of use only to the TPM that made it, but to everyone who
+// may use that TPM: keys have no authorization value.
+func (k *Key) MarshalText() ([]byte, error) {
+	der, err := asn1.Marshal(tssKey{
+		Type:       oidLoadableKey,
+		EmptyAuth:  emptyAuth,
+		Parent:     int64(k.parent),
+		PublicKey:  appendSized(nil, k.area),
+		PrivateKey: appendSized(nil, k.private),
+	})
+	if err != nil {
+		return nil, &Error{Op: "MarshalText", Err: err}
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: pemKey, Bytes: der})
+	if c := k.creation; c != nil {
+		der, err := asn1.Marshal(creationBlock{c.Creation, c.Attest, c.Signature})
+		if err != nil {
+			return nil, &Error{Op: "MarshalText", Err: err}
+		}
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: pemCreation, Bytes: der})...)
+	}
+	return text, nil
+}
+
+// LoadKey returns the key that MarshalText encoded, or another tool that writes
+// such files, if it has no policy and no authorization value. It loads the key
+// to make sure of it: one of another TPM is refused with TPM_RC_INTEGRITY.
+func (t *TPM) LoadKey(ctx context.Context, text []byte) (*Key, error) {
+	k, err := t.parseKey(text)
+	if err != nil {
+		return nil, &Error{Op: "LoadKey", Err: err}
+	}
+	err = t.do(ctx, func() error {
+		_, err := t.load(ctx, k)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// parseKey reads a key file.
+func (t *TPM) parseKey(text []byte) (*Key, error) {
+	if len(text) > maxKeyText {
+		return nil, fmt.Errorf("text has %d bytes, more than %d", len(text), maxKeyText)
+	}
+	block, rest := pem.Decode(text)
+	if block == nil || block.Type != pemKey {
+		return nil, fmt.Errorf("text does not begin with a PEM block %q", pemKey)
+	}
+	var f tssKey
+	if left, err := asn1.Unmarshal(block.Bytes, &f); err != nil || len(left) != 0 {
+		return nil, errors.New("malformed TPMKey")
+	}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	area, ok := unsized(f.PublicKey)
+	private, ok2 := unsized(f.PrivateKey)
+	if !ok || !ok2 || len(private) == 0 {
+		return nil, errors.New("malformed TPM2B in TPMKey")
+	}
+	k, err := t.newKey(bytes.Clone(area), bytes.Clone(private), uint32(f.Parent))
+	if err != nil {
+		return nil, err
+	}
+	return k, k.readCreation(rest)
+}
+
+// check refuses what we cannot use.
+func (f *tssKey) check() error {
+	switch {
+	case !f.Type.Equal(oidLoadableKey):
+		return fmt.Errorf("key is of kind %v, not loadable", f.Type)
+	case !f.hasEmptyAuth():
+		return errors.New("key has an authorization value")
+	case f.Policy.FullBytes != nil || f.AuthPolicy.FullBytes != nil || f.Secret.FullBytes != nil:
+		return errors.New("key has a policy")
+	case f.RSAParent:
+		return errors.New("key's parent is an RSA primary key")
+	case f.Parent != int64(tpm2.TPMRHOwner) && (f.Parent < 0x81000000 || f.Parent > 0x81FFFFFF):
+		return fmt.Errorf("parent %#x is neither the owner hierarchy nor a persistent handle", f.Parent)
+	}
+	return nil
+}
+
+// readCreation takes the creation statement from what follows the key, if it
+// is there, and checks it.
+func (k *Key) readCreation(rest []byte) error {
+	block, _ := pem.Decode(rest)
+	if block == nil || block.Type != pemCreation {
+		return nil
+	}
+	var c creationBlock
+	if left, err := asn1.Unmarshal(block.Bytes, &c); err != nil || len(left) != 0 {
+		return errors.New("malformed creation statement")
+	}
+	s := &Statement{Area: k.area, Attest: c.Attest, Signature: c.Signature, Creation: c.Creation}
+	if err := s.Verify(k.pub, nil); err != nil {
+		return err
+	}
+	k.creation = s
+	return nil
+}

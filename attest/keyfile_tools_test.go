@@ -1,0 +1,234 @@
+package attest_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/pem"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-tpm/tpm2/transport"
+
+	"github.com/whiteglove/whiteglove/attest"
+)
+
+// openssl's TPM provider reads our key files, and we read its.
+func TestOpenSSL(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the provider is tried on Linux only")
+	}
+	if out, err := newOpenSSL(t, emulator(t, "ready")).try("list", "-providers"); err != nil {
+		t.Skipf("openssl with its TPM provider is not installed (Debian: apt-get install tpm2-openssl libtss2-tcti-swtpm0): %s", firstLine(out))
+	}
+	for _, state := range []string{"ready", "fresh"} {
+		forBackends(t, state, func(t *testing.T, tr transport.TPM) {
+			o := newOpenSSL(t, tr)
+			for name, tmpl := range map[string]attest.Template{
+				"RSA":   {Usage: attest.Sign},
+				"SCEP":  {Usage: attest.Sign | attest.Decrypt},
+				"P-256": {Algorithm: attest.P256, Usage: attest.Sign},
+				"AIK":   {Algorithm: attest.P256, Usage: attest.Attest},
+			} {
+				t.Run(name, func(t *testing.T) { o.reads(t, tr, tmpl) })
+			}
+			t.Run("its key", func(t *testing.T) { o.writes(t, tr) })
+			noneLoaded(t, tr)
+		})
+	}
+}
+
+func firstLine(b []byte) string {
+	s, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
+	return s
+}
+
+// An openSSL runs openssl on a TPM.
+type openSSL struct{ dir string }
+
+func newOpenSSL(t *testing.T, tr transport.TPM) *openSSL {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "wg") // t.TempDir is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	serve(t, filepath.Join(dir, "s"), func(c net.Conn) {
+		for {
+			command, err := readCommand(c)
+			if err != nil {
+				return
+			}
+			answer, err := tr.Send(command)
+			if err != nil {
+				return
+			}
+			if _, err := c.Write(answer); err != nil {
+				return
+			}
+		}
+	})
+	// The control channel of swtpm: every request is granted.
+	serve(t, filepath.Join(dir, "s.ctrl"), func(c net.Conn) {
+		buf := make([]byte, 256)
+		for {
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+			if _, err := c.Write(make([]byte, 4)); err != nil {
+				return
+			}
+		}
+	})
+	return &openSSL{dir: dir}
+}
+
+// serve accepts connections on a Unix socket, one at a time.
+func serve(t *testing.T, path string, f func(net.Conn)) {
+	t.Helper()
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			f(c)
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		<-done
+	})
+}
+
+func readCommand(r io.Reader) ([]byte, error) {
+	b := make([]byte, 10, 4096)
+	if _, err := io.ReadFull(r, b); err != nil {
+		return nil, err
+	}
+	n := binary.BigEndian.Uint32(b[2:])
+	if n < 10 || n > 4096 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	b = b[:n]
+	_, err := io.ReadFull(r, b[10:])
+	return b, err
+}
+
+func (o *openSSL) run(t *testing.T, args ...string) []byte {
+	t.Helper()
+	out, err := o.try(args...)
+	if err != nil {
+		t.Fatalf("openssl %v: %v\n%s", args, err, out)
+	}
+	return out
+}
+
+func (o *openSSL) try(args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "openssl", append(args, "-provider", "tpm2", "-provider", "default")...)
+	cmd.Env = append(os.Environ(), "TPM2OPENSSL_TCTI=swtpm:path="+filepath.Join(o.dir, "s"))
+	return cmd.CombinedOutput()
+}
+
+func (o *openSSL) file(t *testing.T, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(o.dir, name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// reads has openssl load and use a key of ours.
+func (o *openSSL) reads(t *testing.T, tr transport.TPM, tmpl attest.Template) {
+	k := create(t, &attest.TPM{Transport: tr}, tmpl)
+	text, err := k.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := o.file(t, "key.pem", text)
+	block, _ := pem.Decode(o.run(t, "pkey", "-in", key, "-pubout"))
+	if block == nil {
+		t.Fatal("no public key")
+	}
+	pub, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err != nil || !k.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(pub) {
+		t.Fatalf("openssl reads another key: %v", err)
+	}
+	message := []byte("a message")
+	if tmpl.Usage&attest.Sign != 0 {
+		sigFile := filepath.Join(o.dir, "sig")
+		digest := sha256.Sum256(message)
+		o.run(t, "pkeyutl", "-sign", "-inkey", key, "-pkeyopt", "digest:sha256", "-in", o.file(t, "digest", digest[:]), "-out", sigFile)
+		sig, err := os.ReadFile(sigFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch pub := pub.(type) {
+		case *rsa.PublicKey:
+			err = rsa.VerifyPKCS1v15(pub, crypto.SHA256, digest[:], sig)
+		case *ecdsa.PublicKey:
+			if !ecdsa.VerifyASN1(pub, digest[:], sig) {
+				err = rsa.ErrVerification
+			}
+		}
+		if err != nil {
+			t.Errorf("signature by openssl: %v", err)
+		}
+	}
+	if tmpl.Usage&attest.Decrypt != 0 {
+		//lint:ignore SA1019 what the provider does without being told
+		box, err := rsa.EncryptPKCS1v15(rand.Reader, pub.(*rsa.PublicKey), message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := filepath.Join(o.dir, "out")
+		o.run(t, "pkeyutl", "-decrypt", "-inkey", key, "-in", o.file(t, "box", box), "-out", out)
+		if got, err := os.ReadFile(out); string(got) != string(message) || err != nil {
+			t.Errorf("decrypted by openssl: %q, %v", got, err)
+		}
+	}
+}
+
+// writes has openssl make a key, which we load and use.
+func (o *openSSL) writes(t *testing.T, tr transport.TPM) {
+	path := filepath.Join(o.dir, "its.pem")
+	o.run(t, "genpkey", "-algorithm", "EC", "-pkeyopt", "group:P-256", "-out", path)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := (&attest.TPM{Transport: tr}).LoadKey(context.Background(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256([]byte("a message"))
+	sig, err := k.Sign(nil, digest[:], crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ecdsa.VerifyASN1(k.Public().(*ecdsa.PublicKey), digest[:], sig) {
+		t.Error("signature with openssl's key is wrong")
+	}
+}

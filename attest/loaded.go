@@ -1,0 +1,161 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// slots is how many objects a chip holds at a time. A persistent object takes
+// one too while a command uses it.
+const slots = 3
+
+// A role says in which order objects give up their slots.
+type role int
+
+const (
+	roleEK role = iota
+	roleKey
+	roleAIK
+	roleParent // never
+)
+
+// An object is a key in the TPM.
+type object struct {
+	handle  tpm2.TPMHandle
+	area    []byte // TPMT_PUBLIC
+	name    []byte
+	role    role
+	keyFile uint32 // for a parent: what key files call it, a persistent handle or TPM_RH_OWNER
+}
+
+// persistent reports whether o takes a slot only while it is used.
+func (o *object) persistent() bool { return o.handle>>24 == 0x81 }
+
+// borrows returns how many slots a command takes for o that are not counted as
+// loaded.
+func (o *object) borrows() int {
+	if o.persistent() {
+		return 1
+	}
+	return 0
+}
+
+// named returns o for a command that it need not authorize.
+func (o *object) named() tpm2.NamedHandle {
+	return tpm2.NamedHandle{Handle: o.handle, Name: tpm2.TPM2BName{Buffer: o.name}}
+}
+
+// password returns o authorized by its empty authorization value.
+func (o *object) password() tpm2.AuthHandle { return o.authorized(tpm2.PasswordAuth(nil)) }
+
+// authorized returns o authorized by s.
+func (o *object) authorized(s tpm2.Session) tpm2.AuthHandle {
+	return tpm2.AuthHandle{Handle: o.handle, Name: tpm2.TPM2BName{Buffer: o.name}, Auth: s}
+}
+
+// find returns the loaded object with the given name, now used last, or nil.
+func (t *TPM) find(name []byte) *object {
+	i := slices.IndexFunc(t.loaded, func(o *object) bool { return bytes.Equal(o.name, name) })
+	if i < 0 {
+		return nil
+	}
+	o := t.loaded[i]
+	t.loaded = append(slices.Delete(t.loaded, i, i+1), o)
+	return o
+}
+
+// withSlots runs f, a command that takes need slots besides those of the
+// loaded objects, of which it uses those in use. If the TPM is out of slots
+// all the same, as when others have objects in it, f runs again with everything
+// else evicted.
+func (t *TPM) withSlots(ctx context.Context, need int, f func() error, use ...*object) error {
+	for len(t.loaded)+need > slots && t.evict(ctx, use) {
+	}
+	err := f()
+	if !hasRC(err, tpm2.TPMRCObjectMemory) {
+		return err
+	}
+	freed := false
+	for t.evict(ctx, use) {
+		freed = true
+	}
+	if !freed {
+		return err
+	}
+	return f()
+}
+
+// evict flushes the loaded object that can best be missed, and reports whether
+// there was one.
+func (t *TPM) evict(ctx context.Context, use []*object) bool {
+	best := -1
+	for i, o := range t.loaded {
+		if o.role != roleParent && !slices.Contains(use, o) && (best < 0 || o.role < t.loaded[best].role) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return false
+	}
+	o := t.loaded[best]
+	t.loaded = slices.Delete(t.loaded, best, best+1)
+	if t.flush(ctx, o.handle) != nil {
+		t.stray = append(t.stray, o.handle)
+	}
+	return true
+}
+
+// distrust gives up what a command made whose answer cannot be believed, and
+// the session it ran in.
+func (t *TPM) distrust(made tpm2.TPMHandle) {
+	if h := made >> 24; h == 0x80 || h == 0x02 || h == 0x03 {
+		t.stray = append(t.stray, made)
+	}
+	t.endSession()
+}
+
+// endSession gives up the kept session.
+func (t *TPM) endSession() {
+	if t.session != nil {
+		t.stray = append(t.stray, t.session.handle)
+		t.session = nil
+	}
+}
+
+// sweep flushes what was given up.
+func (t *TPM) sweep(ctx context.Context) error {
+	stray := t.stray
+	t.stray = nil
+	return t.flush(ctx, stray...)
+}
+
+// drop flushes everything.
+func (t *TPM) drop(ctx context.Context) error {
+	for _, o := range t.loaded {
+		t.stray = append(t.stray, o.handle)
+	}
+	t.loaded, t.parents, t.storage = nil, nil, nil
+	t.endSession()
+	return t.sweep(ctx)
+}
+
+// flush flushes handles, also when ctx is done.
+func (t *TPM) flush(ctx context.Context, handles ...tpm2.TPMHandle) error {
+	if len(handles) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	var errs []error
+	for _, h := range handles {
+		if _, err := run(ctx, t, tpm2.FlushContext{FlushHandle: h}); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,209 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// useTimeout bounds how long Sign and Decrypt, which have no context, wait for
+// a TPM that answers TPM_RC_RETRY.
+const useTimeout = time.Minute
+
+// Sign implements crypto.Signer. The digest was made by the caller with
+// opts.HashFunc(): SHA-1, SHA-256, SHA-384 or SHA-512. RSA keys sign with
+// PKCS #1 v1.5, or, if opts is an *rsa.PSSOptions, with PSS and a salt as long
+// as the hash, the only one TPMs agree on. ECDSA signatures are ASN.1. An
+// Attest key refuses: it signs only what its TPM made. rand is ignored.
+func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	scheme, err := k.signScheme(digest, opts)
+	if err != nil {
+		return nil, &Error{Op: "Sign", Err: err}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), useTimeout)
+	defer cancel()
+	var sig signature
+	err = k.tpm.do(ctx, func() error {
+		o, err := k.tpm.load(ctx, k)
+		if err != nil {
+			return err
+		}
+		s, err := k.tpm.sessionFor(ctx, k, false, o)
+		if err != nil {
+			return err
+		}
+		rsp, err := run(ctx, k.tpm, tpm2.Sign{
+			KeyHandle:  o.password(),
+			Digest:     tpm2.TPM2BDigest{Buffer: digest},
+			InScheme:   scheme,
+			Validation: tpm2.TPMTTKHashCheck{Tag: tpm2.TPMSTHashCheck, Hierarchy: tpm2.TPMRHNull},
+		}, s)
+		if err != nil {
+			return err
+		}
+		sig, err = parseSignature(tpm2.Marshal(rsp.Signature))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out, err := sig.external(k.pub, digest, opts)
+	if err != nil {
+		return nil, &Error{Op: "Sign", Err: err}
+	}
+	return out, nil
+}
+
+// signScheme returns the scheme that opts ask for.
+func (k *Key) signScheme(digest []byte, opts crypto.SignerOpts) (tpm2.TPMTSigScheme, error) {
+	var none tpm2.TPMTSigScheme
+	switch {
+	case k.attrs&attrSign == 0:
+		return none, errors.New("key does not sign")
+	case k.attrs&attrRestricted != 0:
+		return none, errors.New("attestation key signs only what its TPM made")
+	case opts == nil || algOf(opts.HashFunc()) == 0:
+		return none, errors.New("hash of the digest is not SHA-1, SHA-256, SHA-384 or SHA-512")
+	case len(digest) != opts.HashFunc().Size():
+		return none, fmt.Errorf("digest of %d bytes is not one of %v", len(digest), opts.HashFunc())
+	}
+	alg := tpm2.TPMAlgRSASSA
+	if pss, ok := opts.(*rsa.PSSOptions); ok {
+		alg = tpm2.TPMAlgRSAPSS
+		if pss.SaltLength != rsa.PSSSaltLengthEqualsHash && pss.SaltLength != opts.HashFunc().Size() {
+			return none, errors.New("PSS salt is not as long as the hash")
+		}
+	}
+	hash := tpm2.TPMSSchemeHash{HashAlg: tpm2.TPMIAlgHash(algOf(opts.HashFunc()))}
+	if _, ok := k.pub.(*ecdsa.PublicKey); ok {
+		alg = tpm2.TPMAlgECDSA
+	}
+	return tpm2.TPMTSigScheme{Scheme: alg, Details: tpm2.NewTPMUSigScheme(alg, &hash)}, nil
+}
+
+// external returns the signature as Go's verifiers take it.
+func (s *signature) external(pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	switch pub := pub.(type) {
+	case *ecdsa.PublicKey:
+		if s.alg == algECDSA {
+			return s.asn1(), nil
+		}
+	case *rsa.PublicKey:
+		pss, wantPSS := opts.(*rsa.PSSOptions)
+		switch {
+		case s.alg == algRSASSA && !wantPSS:
+			return bytes.Clone(s.r), nil
+		case s.alg == algRSAPSS && wantPSS:
+			o := rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: opts.HashFunc()}
+			if rsa.VerifyPSS(pub, pss.HashFunc(), digest, s.r, &o) != nil {
+				return nil, errors.New("this TPM makes PSS signatures with a salt of its own length; use PKCS #1 v1.5 (TLS 1.2)")
+			}
+			return bytes.Clone(s.r), nil
+		}
+	}
+	return nil, fmt.Errorf("the TPM signed with another scheme, %#x", s.alg)
+}
+
+// Decrypt implements crypto.Decrypter: PKCS #1 v1.5 if opts is nil or an
+// *rsa.PKCS1v15DecryptOptions, OAEP if it is an *rsa.OAEPOptions, with one hash
+// for both its uses and an empty label. msg must be as long as the modulus. The
+// result crosses the bus encrypted. rand is ignored.
+func (k *Key) Decrypt(_ io.Reader, msg []byte, opts crypto.DecrypterOpts) ([]byte, error) {
+	scheme, err := k.decryptScheme(msg, opts)
+	if err != nil {
+		return nil, &Error{Op: "Decrypt", Err: err}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), useTimeout)
+	defer cancel()
+	var plain []byte
+	err = k.tpm.do(ctx, func() error {
+		o, err := k.tpm.load(ctx, k)
+		if err != nil {
+			return err
+		}
+		s, err := k.tpm.sessionFor(ctx, k, true, o)
+		if err != nil {
+			return err
+		}
+		rsp, err := run(ctx, k.tpm, tpm2.RSADecrypt{
+			KeyHandle:  o.password(),
+			CipherText: tpm2.TPM2BPublicKeyRSA{Buffer: msg},
+			InScheme:   scheme,
+		}, s)
+		if err == nil {
+			plain = rsp.Message.Buffer
+		}
+		return err
+	})
+	if n := sessionKeyLen(opts); n > 0 {
+		return sessionKey(plain, err, n)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return plain, nil
+}
+
+func sessionKeyLen(opts crypto.DecrypterOpts) int {
+	//lint:ignore SA1019 CMS key transport, as SCEP uses it, is PKCS #1 v1.5
+	if o, ok := opts.(*rsa.PKCS1v15DecryptOptions); ok && o != nil {
+		return o.SessionKeyLen
+	}
+	return 0
+}
+
+// sessionKey returns a random key instead of one of another length and instead
+// of an error about the padding, so that a peer learns nothing from either. For
+// the latter TPMs say TPM_RC_VALUE, but libtpms TPM_RC_FAILURE.
+func sessionKey(plain []byte, err error, size int) ([]byte, error) {
+	if err != nil && !hasRC(err, tpm2.TPMRCValue, tpm2.TPMRCSize, tpm2.TPMRCFailure) {
+		return nil, err
+	}
+	if err == nil && len(plain) == size {
+		return plain, nil
+	}
+	key := make([]byte, size)
+	if _, err := rand.Read(key); err != nil {
+		return nil, err
+	}
+	return key, nil
+}
+
+// decryptScheme returns the scheme that opts ask for.
+func (k *Key) decryptScheme(msg []byte, opts crypto.DecrypterOpts) (tpm2.TPMTRSADecrypt, error) {
+	var none tpm2.TPMTRSADecrypt
+	pub, ok := k.pub.(*rsa.PublicKey)
+	if !ok || k.attrs&attrDecrypt == 0 || k.attrs&attrRestricted != 0 {
+		return none, errors.New("key does not decrypt")
+	}
+	if len(msg) != pub.Size() {
+		return none, fmt.Errorf("ciphertext has %d bytes, not %d", len(msg), pub.Size())
+	}
+	switch o := opts.(type) {
+	//lint:ignore SA1019 as above
+	case nil, *rsa.PKCS1v15DecryptOptions:
+		return tpm2.TPMTRSADecrypt{
+			Scheme:  tpm2.TPMAlgRSAES,
+			Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgRSAES, &tpm2.TPMSEncSchemeRSAES{}),
+		}, nil
+	case *rsa.OAEPOptions:
+		alg := algOf(o.Hash)
+		if alg == 0 || o.MGFHash != 0 && o.MGFHash != o.Hash || len(o.Label) != 0 {
+			return none, errors.New("OAEP with two hashes, an unknown hash or a label")
+		}
+		return tpm2.TPMTRSADecrypt{
+			Scheme:  tpm2.TPMAlgOAEP,
+			Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgOAEP, &tpm2.TPMSEncSchemeOAEP{HashAlg: tpm2.TPMIAlgHash(alg)}),
+		}, nil
+	}
+	return none, fmt.Errorf("unknown options %T", opts)
+}

@@ -1,0 +1,145 @@
+package attest
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"errors"
+	"slices"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// A Statement is a TPM's signed word on one of its keys. None of its parts has
+// a size prefix.
+type Statement struct {
+	Area      []byte // TPMT_PUBLIC of the key it is about
+	Attest    []byte // TPMS_ATTEST
+	Signature []byte // TPMT_SIGNATURE
+	Creation  []byte // TPMS_CREATION_DATA for a creation statement, else nil
+}
+
+func (s *Statement) clone() *Statement {
+	if s == nil {
+		return nil
+	}
+	return &Statement{
+		Area: slices.Clone(s.Area), Attest: slices.Clone(s.Attest),
+		Signature: slices.Clone(s.Signature), Creation: slices.Clone(s.Creation),
+	}
+}
+
+// Certify has ak state that key is in the same TPM. The nonce, of at most 64
+// bytes, is repeated in the statement.
+func (t *TPM) Certify(ctx context.Context, key, ak *Key, nonce []byte) (*Statement, error) {
+	if ak.attrs&attrRestricted == 0 || ak.attrs&attrSign == 0 {
+		return nil, &Error{Op: "Certify", Err: errors.New("not an attestation key")}
+	}
+	if len(nonce) > 64 {
+		return nil, &Error{Op: "Certify", Err: errors.New("nonce is longer than 64 bytes")}
+	}
+	var st *Statement
+	err := t.do(ctx, func() error {
+		a, err := t.load(ctx, ak)
+		if err != nil {
+			return err
+		}
+		o, err := t.load(ctx, key, a)
+		if err != nil {
+			return err
+		}
+		s, err := t.sessionFor(ctx, ak, true, a, o)
+		if err != nil {
+			return err
+		}
+		rsp, err := run(ctx, t, tpm2.Certify{
+			ObjectHandle:   o.password(),
+			SignHandle:     a.password(),
+			QualifyingData: tpm2.TPM2BData{Buffer: nonce},
+			InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
+		}, s)
+		if err != nil {
+			return err
+		}
+		st = &Statement{
+			Area:      key.Area(),
+			Attest:    bytes.Clone(rsp.CertifyInfo.Bytes()),
+			Signature: tpm2.Marshal(rsp.Signature),
+		}
+		return nil
+	})
+	return st, err
+}
+
+// Verify checks that s is about the key in s.Area, was made by the key ak for
+// nonce (nil is the same as empty), and that the key is one that cannot leave
+// its TPM: it has fixedTPM, fixedParent and sensitiveDataOrigin. If s.Creation
+// is not nil, s must be a creation statement about that data; if it is also
+// signed by the key it is about, that must be a key that signs only what its
+// TPM made, since any other could sign what it likes of itself. Keys that
+// [PublicKey] refuses are refused.
+//
+// Verify does not decide whether ak may be believed, nor what the key may be
+// used for; see [Attributes]. SHA-1 signatures are accepted, because Windows's
+// attestation keys make them. It needs no TPM. Its errors wrap ErrProof.
+func (s *Statement) Verify(ak crypto.PublicKey, nonce []byte) error {
+	if err := s.verify(ak, nonce); err != nil {
+		return &Error{Op: "Verify", Err: proofError{err}}
+	}
+	return nil
+}
+
+// A proofError is a reason for ErrProof.
+type proofError struct{ reason error }
+
+func (e proofError) Error() string   { return ErrProof.Error() + ": " + e.reason.Error() }
+func (e proofError) Unwrap() []error { return []error{ErrProof, e.reason} }
+
+func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
+	if s == nil {
+		return errors.New("no statement")
+	}
+	if err := checkKey(ak); err != nil {
+		return err
+	}
+	a, err := parseArea(s.Area)
+	if err != nil {
+		return err
+	}
+	pub, err := a.key()
+	if err != nil {
+		return err
+	}
+	if !a.has(attrBound) {
+		return errors.New("key may leave its TPM, or was not made in it")
+	}
+	name, err := a.name(s.Area)
+	if err != nil {
+		return err
+	}
+	at, err := parseAttest(s.Attest)
+	if err != nil {
+		return err
+	}
+	if err := at.about(name, nonce, s.Creation != nil); err != nil {
+		return err
+	}
+	if s.Creation != nil {
+		if err := at.created(&a, s.Creation); err != nil {
+			return err
+		}
+		if equalKeys(pub, ak) && (!a.has(attrRestricted|attrSign) || a.has(attrDecrypt)) {
+			return errors.New("key speaks for itself but may sign anything")
+		}
+	}
+	sig, err := parseSignature(s.Signature)
+	if err != nil {
+		return err
+	}
+	return sig.verify(ak, s.Attest)
+}
+
+func equalKeys(a, b crypto.PublicKey) bool {
+	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && k.Equal(b)
+}
