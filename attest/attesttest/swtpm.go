@@ -1,0 +1,200 @@
+package attesttest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/google/go-tpm/tpm2"
+)
+
+// ErrNoSWTPM is wrapped by errors of StartSWTPM where swtpm is not installed
+// or does not exist for the system.
+var ErrNoSWTPM = errors.New("attesttest: swtpm is not installed (Debian: apt-get install swtpm; macOS: brew install swtpm)")
+
+// A SWTPM is a swtpm child process. It may be used concurrently: one command
+// runs at a time.
+type SWTPM struct {
+	dir  string
+	temp bool // dir is ours
+
+	mu    sync.Mutex
+	child *child // nil when closed
+}
+
+// StartSWTPM starts a swtpm with its state in dir, an existing directory, or
+// in one of its own that Close removes if dir is empty. A new state gets what
+// New's TPMs have: EK certificates by DefaultMaker in NV memory, the RSA EK at
+// 0x81010001 and the RSA SRK at 0x81000001. Its platform authorization is
+// empty.
+func StartSWTPM(dir string) (*SWTPM, error) {
+	s := &SWTPM{dir: dir}
+	if dir == "" {
+		d, err := tempDir()
+		if err != nil {
+			return nil, fmt.Errorf("attesttest: swtpm: %w", err)
+		}
+		s.dir, s.temp = d, true
+	}
+	if err := s.start(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.provision(); err != nil {
+		return nil, errors.Join(fmt.Errorf("attesttest: provision swtpm: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *SWTPM) start() error {
+	c, err := startChild(s.dir)
+	if err != nil {
+		return err
+	}
+	s.child = c
+	return nil
+}
+
+// Send runs a command buffer and returns the response buffer, as
+// transport.TPM of go-tpm.
+func (s *SWTPM) Send(command []byte) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.child == nil {
+		return nil, ErrClosed
+	}
+	rsp, err := exchange(s.child, command)
+	if err != nil {
+		return nil, fmt.Errorf("attesttest: swtpm: %w", err)
+	}
+	return rsp, nil
+}
+
+// exchange writes a command and reads a response by the size in its header.
+func exchange(rw io.ReadWriter, command []byte) ([]byte, error) {
+	if _, err := rw.Write(command); err != nil {
+		return nil, err
+	}
+	head := make([]byte, 10)
+	if _, err := io.ReadFull(rw, head); err != nil {
+		return nil, err
+	}
+	size := binary.BigEndian.Uint32(head[2:])
+	if size < 10 || size > 1<<16 {
+		return nil, fmt.Errorf("response of %d bytes", size)
+	}
+	rsp := append(head, make([]byte, size-10)...)
+	_, err := io.ReadFull(rw, rsp[10:])
+	return rsp, err
+}
+
+// Close ends the child.
+func (s *SWTPM) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	if s.child != nil {
+		err = s.child.stop()
+		s.child = nil
+	}
+	if s.temp {
+		err = errors.Join(err, removeDir(s.dir))
+	}
+	return err
+}
+
+// Reboot turns the TPM off and on.
+func (s *SWTPM) Reboot() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.child == nil {
+		return ErrClosed
+	}
+	err := s.child.stop()
+	s.child = nil
+	if err != nil {
+		return err
+	}
+	return s.start()
+}
+
+// provision does to a new state what a maker and Windows do.
+func (s *SWTPM) provision() error {
+	_, err := tpm2.NVReadPublic{NVIndex: tpm2.TPMHandle(nvRSACertificate)}.Execute(s)
+	if err == nil {
+		return nil // not new
+	}
+	if !errors.Is(err, tpm2.TPMRCHandle) {
+		return err
+	}
+	if err := s.primary(tpm2.TPMRHEndorsement, tpm2.RSAEKTemplate, handleEK, nvRSACertificate); err != nil {
+		return err
+	}
+	if err := s.primary(tpm2.TPMRHEndorsement, tpm2.ECCEKTemplate, 0, nvECCCertificate); err != nil {
+		return err
+	}
+	if err := s.primary(tpm2.TPMRHOwner, tpm2.RSASRKTemplate, handleSRK, 0); err != nil {
+		return err
+	}
+	return s.write(nvChain, DefaultMaker().issuing.Raw)
+}
+
+// primary makes a primary key, keeps it at a handle and its certificate in an
+// NV index, unless these are 0.
+func (s *SWTPM) primary(root tpm2.TPMHandle, template tpm2.TPMTPublic, handle tpm2.TPMHandle, index uint32) (err error) {
+	key, err := tpm2.CreatePrimary{PrimaryHandle: root, InPublic: tpm2.New2B(template)}.Execute(s)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_, e := tpm2.FlushContext{FlushHandle: key.ObjectHandle}.Execute(s)
+		err = errors.Join(err, e)
+	}()
+	if handle != 0 {
+		o := &tpm2.NamedHandle{Handle: key.ObjectHandle, Name: key.Name}
+		if _, err := (tpm2.EvictControl{Auth: tpm2.TPMRHOwner, ObjectHandle: o, PersistentHandle: handle}).Execute(s); err != nil {
+			return err
+		}
+	}
+	if index == 0 {
+		return nil
+	}
+	cert, err := certificateOf(DefaultMaker(), key.OutPublic.Bytes())
+	if err != nil {
+		return err
+	}
+	return s.write(index, cert)
+}
+
+// write defines an NV index as the platform and writes it.
+func (s *SWTPM) write(index uint32, data []byte) error {
+	pub := tpm2.TPMSNVPublic{
+		NVIndex: tpm2.TPMHandle(index),
+		NameAlg: tpm2.TPMAlgSHA256,
+		Attributes: tpm2.TPMANV{
+			PPWrite: true, WriteDefine: true, PPRead: true, OwnerRead: true, AuthRead: true, NoDA: true, PlatformCreate: true,
+		},
+		DataSize: uint16(len(data)),
+	}
+	if _, err := (tpm2.NVDefineSpace{AuthHandle: tpm2.TPMRHPlatform, PublicInfo: tpm2.New2B(pub)}).Execute(s); err != nil {
+		return err
+	}
+	for off := 0; off < len(data); off += 512 {
+		read, err := tpm2.NVReadPublic{NVIndex: pub.NVIndex}.Execute(s)
+		if err != nil {
+			return err
+		}
+		part := data[off:min(off+512, len(data))]
+		cmd := tpm2.NVWrite{
+			AuthHandle: tpm2.TPMRHPlatform,
+			NVIndex:    tpm2.NamedHandle{Handle: pub.NVIndex, Name: read.NVName},
+			Data:       tpm2.TPM2BMaxNVBuffer{Buffer: part},
+			Offset:     uint16(off),
+		}
+		if _, err := cmd.Execute(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
