@@ -1,0 +1,60 @@
+package whiteglove
+
+import (
+	"errors"
+	"fmt"
+)
+
+// An Error is a run that failed. HRESULT, Retryable and Remedy are those of
+// the first error in its chain that knows one; each package's Error does.
+type Error struct {
+	Step Step // empty if the run failed outside a step
+	Err  error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Step == "" {
+		return fmt.Sprintf("whiteglove: %v", e.Err)
+	}
+	return fmt.Sprintf("whiteglove: %s: %v", e.Step, e.Err)
+}
+
+// Unwrap returns e.Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// HRESULT returns the code Windows has for e, or 0.
+func (e *Error) HRESULT() uint32 {
+	var coded interface {
+		error
+		HRESULT() uint32
+	}
+	if errors.As(e.Err, &coded) {
+		return coded.HRESULT()
+	}
+	return 0
+}
+
+// Retryable reports whether the same run may succeed later.
+func (e *Error) Retryable() bool {
+	var judged interface {
+		error
+		Retryable() bool
+	}
+	return errors.As(e.Err, &judged) && judged.Retryable()
+}
+
+// Remedy returns what a technician can do, or "".
+func (e *Error) Remedy() string {
+	if errors.Is(e.Err, ErrState) {
+		return "Remove the stored state to provision this device anew."
+	}
+	var advised interface {
+		error
+		Remedy() string
+	}
+	if errors.As(e.Err, &advised) {
+		return advised.Remedy()
+	}
+	return ""
+}

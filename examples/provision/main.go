@@ -1,0 +1,150 @@
+// Provision takes a device from a bare TPM to an enrolled one and shows each
+// step. Without flags it does so with an emulated TPM and a mock server, both
+// in this process.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/whiteglove/whiteglove"
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/mock"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// options are the flags.
+type options struct {
+	server, roots, tpm, ekRoots, ek, tenant, state, out string
+
+	ekEnroll, json bool
+	timeout        time.Duration
+}
+
+// run provisions. It returns 0 if it is done, 1 if a step failed or 2 for
+// usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		return 2
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	if err := o.provision(ctx, stdout); err != nil {
+		fmt.Fprintln(stderr, explain(err))
+		return 1
+	}
+	return 0
+}
+
+func parse(args []string, stderr io.Writer) (*options, error) {
+	o := new(options)
+	fs := flag.NewFlagSet("provision", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&o.server, "server", "", "provision against the mock server at `URL` (default: one in this process)")
+	fs.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the services in `FILE` (PEM)")
+	fs.StringVar(&o.tpm, "tpm", "soft", device.Usage)
+	fs.StringVar(&o.ekRoots, "ek-roots", "", "trust the EK CAs in `FILE` (PEM; default: the emulator's maker)")
+	fs.StringVar(&o.ek, "ek", "", "use the endorsement key of `ALGORITHM`: rsa2048, p256 or p384 (default: the first with a certificate)")
+	fs.BoolVar(&o.ekEnroll, "ek-enroll", false, "ignore a certificate in the TPM; have the maker's CA issue one over SCEP")
+	fs.StringVar(&o.tenant, "tenant", mock.Tenant, "join the tenant of this domain `NAME`")
+	fs.StringVar(&o.state, "state", "", "keep the state in `FILE`, and go on from it")
+	fs.StringVar(&o.out, "out", "", "write certificates, keys and summary.json to `DIR`")
+	fs.BoolVar(&o.json, "json", false, "print one JSON event a line")
+	fs.DurationVar(&o.timeout, "timeout", 5*time.Minute, "give up after `D`")
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	err := o.check(fs)
+	if err != nil {
+		fmt.Fprintf(stderr, "provision: %v\n", err)
+		fs.Usage()
+	}
+	return o, err
+}
+
+func (o *options) check(fs *flag.FlagSet) error {
+	switch {
+	case fs.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	case o.server == "" && o.roots != "":
+		return errors.New("-roots goes with -server")
+	case o.timeout <= 0:
+		return errors.New("-timeout must be positive")
+	}
+	_, err := selectEK(o.ek)
+	return err
+}
+
+// provision opens the TPM, finds the server and runs all steps.
+func (o *options) provision(ctx context.Context, stdout io.Writer) error {
+	dev, err := device.Open(o.tpm)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	c := new(counts)
+	tpm := &attest.TPM{Transport: countedTPM{dev, c}}
+	services, err := o.services(ctx)
+	if err != nil {
+		return err
+	}
+	defer services.stop()
+	rep := &reporter{out: stdout, json: o.json, terminal: !o.json && isTerminal(stdout), counts: c}
+	if !o.json {
+		fmt.Fprintf(stdout, "%s; services at %s\n", dev.Name, services.url)
+	}
+	p := services.provisioner(tpm, c)
+	p.Tenant, p.EnrollEK, p.Observe = o.tenant, o.ekEnroll, rep.observe
+	if p.SelectEK, err = selectEK(o.ek); err != nil {
+		return err
+	}
+	if o.state != "" {
+		p.Store = whiteglove.FileStore(o.state)
+	}
+	start := time.Now()
+	state, err := p.Run(ctx)
+	if err != nil {
+		return err
+	}
+	if !o.json {
+		rep.printTotal(state, time.Since(start))
+	}
+	if o.out != "" {
+		return write(o.out, state, rep.steps)
+	}
+	return nil
+}
+
+// explain returns an error on one line: step, operation, code and remedy.
+func explain(err error) string {
+	line := "provision: " + strings.TrimPrefix(err.Error(), "whiteglove: ")
+	var e *whiteglove.Error
+	if errors.As(err, &e) {
+		if code := e.HRESULT(); code != 0 && !strings.Contains(line, fmt.Sprintf("%#x", code)) && !strings.Contains(line, fmt.Sprintf("%#X", code)) {
+			line += fmt.Sprintf(" (0x%08X)", code)
+		}
+		if remedy := e.Remedy(); remedy != "" {
+			line += ". " + remedy
+		}
+	}
+	return strings.Join(strings.Fields(line), " ")
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove"
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/mock"
+)
+
+// provision runs the command and returns its exit code and what it wrote.
+func provision(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// start starts a mock server and returns the flags that lead to it.
+func start(t *testing.T, c mock.Config) (*mock.Server, []string) {
+	t.Helper()
+	s, err := mock.Start("127.0.0.1:0", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(t.Context()) })
+	var ders [][]byte
+	for _, cert := range s.Roots {
+		ders = append(ders, cert.Raw)
+	}
+	roots := filepath.Join(t.TempDir(), "roots.pem")
+	if err := os.WriteFile(roots, device.EncodeCertificates(ders...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s, []string{"-server", s.URL, "-roots", roots}
+}
+
+var steps = []string{"ek", "aik", "discover", "token", "keys", "join", "enroll"}
+
+func TestNoFlags(t *testing.T) {
+	code, stdout, stderr := provision(t)
+	if code != 0 || stderr != "" {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	if len(lines) != len(steps)+2 || !strings.Contains(lines[0], "emulated TPM") || !strings.Contains(lines[len(lines)-1], "is enrolled") {
+		t.Fatalf("it printed\n%s", stdout)
+	}
+	for i, step := range steps {
+		if f := strings.Fields(lines[i+1]); f[0] != "done" || f[1] != step {
+			t.Errorf("line %d is %q", i+1, lines[i+1])
+		}
+	}
+}
+
+func TestOut(t *testing.T) {
+	_, flags := start(t, mock.Config{AdmitAny: true})
+	dir, state, tpm := t.TempDir(), filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "tpm")
+	flags = append(flags, "-tpm", "soft:"+tpm, "-state", state, "-out", dir)
+	if code, _, stderr := provision(t, flags...); code != 0 {
+		t.Fatal(stderr)
+	}
+	first := readSummary(t, dir)
+	for _, name := range []string{"ek", "aik", "device", "mdm"} {
+		checkPair(t, dir, name, tpm)
+	}
+	// The second run only looks at what the first one won.
+	code, stdout, stderr := provision(t, flags...)
+	if code != 0 || strings.Contains(stdout, "done ") {
+		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+	}
+	second := readSummary(t, dir)
+	if first.DeviceID == "" || first.DeviceID != second.DeviceID || first.AIKName != second.AIKName || len(first.AIKName) != 68 {
+		t.Errorf("summaries differ: %+v, %+v", first, second)
+	}
+}
+
+func readSummary(t *testing.T, dir string) summary {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s summary
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Steps) != len(steps) || len(s.EKSHA256) != 64 || s.TenantID == "" {
+		t.Errorf("summary %+v", s)
+	}
+	return s
+}
+
+// checkPair checks that a certificate is there and, where there is a key, that
+// the TPM loads it and it belongs to the certificate.
+func checkPair(t *testing.T, dir, name, state string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, name+".pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		t.Fatalf("%s.pem is no PEM", name)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if name == "ek" {
+		return
+	}
+	chip, err := attesttest.New(attesttest.Config{StateFile: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer chip.Close()
+	text, err = os.ReadFile(filepath.Join(dir, name+"-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := (&attest.TPM{Transport: chip}).LoadKey(t.Context(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool }).Equal(key.Public()) {
+		t.Errorf("%s.pem is not of %s-key.pem", name, name)
+	}
+}
+
+func TestEnrollEK(t *testing.T) {
+	_, flags := start(t, mock.Config{AdmitAny: true})
+	for _, algorithm := range []string{"rsa2048", "p256"} {
+		dir := t.TempDir()
+		if code, _, stderr := provision(t, append(flags, "-ek-enroll", "-ek", algorithm, "-out", dir)...); code != 0 {
+			t.Fatalf("%s: %s", algorithm, stderr)
+		}
+		certs, err := device.ReadCertificates(filepath.Join(dir, "ek.pem"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := keyName(certs[0].PublicKey); got != algorithm {
+			t.Errorf("the certificate is of a key of %s, not %s", got, algorithm)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	code, stdout, stderr := provision(t, "-json")
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	var got []string
+	for sc := bufio.NewScanner(strings.NewReader(stdout)); sc.Scan(); {
+		var ev struct{ Time, Step, Status string }
+		if err := json.Unmarshal(sc.Bytes(), &ev); err != nil || ev.Time == "" {
+			t.Fatalf("%q: %v", sc.Text(), err)
+		}
+		if ev.Status == "done" {
+			got = append(got, ev.Step)
+		}
+	}
+	if !slices.Equal(got, steps) {
+		t.Errorf("done are %q", got)
+	}
+}
+
+func TestFailure(t *testing.T) {
+	s, flags := start(t, mock.Config{}) // nobody is imported
+	code, _, stderr := provision(t, flags...)
+	if code != 1 || strings.Count(stderr, "\n") != 1 {
+		t.Fatalf("exit %d: %q", code, stderr)
+	}
+	for _, want := range []string{"provision: token: ", "authenticate", "0x801C03EA", "registered for pre-provisioning"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("%q lacks %q", stderr, want)
+		}
+	}
+	if r := s.Refusals(); len(r) != 1 || !strings.Contains(r[0], "no device with this endorsement key") {
+		t.Errorf("refusals %q", r)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"-no-such-flag"}, {"extra"}, {"-roots", "x"}, {"-ek", "rsa1024"}, {"-timeout", "0s"}, {"-timeout", "soon"},
+	} {
+		if code, _, stderr := provision(t, args...); code != 2 || stderr == "" {
+			t.Errorf("%q: exit %d, %q", args, code, stderr)
+		}
+	}
+	if code, _, _ := provision(t, "-h"); code != 0 {
+		t.Errorf("-h: exit %d", code)
+	}
+	for _, tpm := range []string{"hard", "swtpm", "unix:" + filepath.Join(t.TempDir(), "none"), "device:" + filepath.Join(t.TempDir(), "none")} {
+		if code, _, stderr := provision(t, "-tpm", tpm); code != 1 || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("-tpm %s: exit %d, %q", tpm, code, stderr)
+		}
+	}
+}
+
+// On a terminal a running step is shown, then overwritten with its time.
+func TestTerminal(t *testing.T) {
+	var out bytes.Buffer
+	r := &reporter{out: &out, terminal: true, counts: new(counts)}
+	for _, status := range []whiteglove.Status{whiteglove.Started, whiteglove.Done} {
+		r.observe(whiteglove.Event{Step: whiteglove.StepEK, Status: status})
+	}
+	if text := out.String(); !strings.HasPrefix(text, "…") || !strings.Contains(text, "\r\x1b[Kdone ") || strings.Count(text, "\n") != 1 {
+		t.Errorf("it showed %q", text)
+	}
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove"
+	"github.com/whiteglove/whiteglove/aik"
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/mock"
+)
+
+// services are where the parties are, and whom to trust.
+type services struct {
+	url     string
+	roots   *x509.CertPool // of TLS and of the services
+	ekRoots ekcert.Roots
+	stop    func()
+}
+
+// services returns the services that the flags name. Without -server they are
+// started in this process and import whatever endorsement key comes with a
+// certificate that they trust.
+func (o *options) services(ctx context.Context) (*services, error) {
+	s := &services{
+		url: strings.TrimSuffix(o.server, "/"), stop: func() {},
+		ekRoots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()},
+	}
+	var makers []*x509.Certificate
+	if o.ekRoots != "" {
+		var err error
+		if makers, err = device.ReadCertificates(o.ekRoots); err != nil {
+			return nil, err
+		}
+		s.ekRoots = ekcert.Roots{"": mock.Pool(makers)}
+	}
+	if o.server == "" {
+		return s, s.start(ctx, makers)
+	}
+	if o.roots != "" {
+		certs, err := device.ReadCertificates(o.roots)
+		if err != nil {
+			return nil, err
+		}
+		s.roots = mock.Pool(certs)
+	}
+	return s, nil
+}
+
+// start starts a mock server in this process.
+func (s *services) start(ctx context.Context, makers []*x509.Certificate) error {
+	server, err := mock.Start("127.0.0.1:0", mock.Config{EKRoots: makers, AdmitAny: true})
+	if err != nil {
+		return err
+	}
+	s.url, s.roots = server.URL, mock.Pool(server.Roots)
+	s.stop = func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		server.Close(end)
+	}
+	return nil
+}
+
+// provisioner returns what runs the steps with these services.
+func (s *services) provisioner(tpm *attest.TPM, c *counts) *whiteglove.Provisioner {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12}
+	return &whiteglove.Provisioner{
+		TPM:        tpm,
+		Management: s.url + mock.DiscoveryPath,
+		EKCert:     &ekcert.Client{Roots: s.ekRoots, SCEPURL: s.url + mock.MakerPath},
+		AIK:        &aik.Client{URL: s.url + mock.AIKPath, Roots: s.roots},
+		DRS:        &drs.Client{BaseURL: s.url + mock.DirectoryPath},
+		HTTPClient: &http.Client{Transport: countedHTTP{transport, c}, Timeout: time.Minute},
+	}
+}
+
+// selectEK returns what takes only endorsement keys of an algorithm, or nil
+// for "".
+func selectEK(algorithm string) (func(*attest.EK) bool, error) {
+	if algorithm == "" {
+		return nil, nil
+	}
+	for _, name := range []string{"rsa2048", "p256", "p384"} {
+		if algorithm == name {
+			return func(ek *attest.EK) bool { return keyName(ek.Public) == name }, nil
+		}
+	}
+	return nil, fmt.Errorf("-ek %q: want rsa2048, p256 or p384", algorithm)
+}
+
+func keyName(pub crypto.PublicKey) string {
+	switch k := pub.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("rsa%d", k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return fmt.Sprintf("p%d", k.Curve.Params().BitSize)
+	}
+	return ""
+}

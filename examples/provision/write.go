@@ -1,0 +1,54 @@
+package main
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"github.com/whiteglove/whiteglove"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+)
+
+// A summary is what summary.json holds.
+type summary struct {
+	DeviceID string       `json:"deviceId"`
+	TenantID string       `json:"tenantId"`
+	EKSHA256 string       `json:"ekSha256"` // of the SubjectPublicKeyInfo, hexadecimal
+	AIKName  string       `json:"aikName"`  // TPM name, hexadecimal
+	Steps    []stepReport `json:"steps"`
+}
+
+// write writes what a run won to dir: certificates (with issuers), keys
+// (wrapped by the TPM, TSS2 PEM) and a summary.
+func write(dir string, s *whiteglove.State, steps []stepReport) error {
+	text, err := json.MarshalIndent(summary{
+		DeviceID: s.DeviceID, TenantID: s.TenantID,
+		EKSHA256: hex.EncodeToString(s.EKSHA256), AIKName: hex.EncodeToString(s.AIKName), Steps: steps,
+	}, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		name string
+		text []byte
+	}{
+		{"ek.pem", device.EncodeCertificates(s.EKCertificates...)},
+		{"aik.pem", device.EncodeCertificates(s.AIKCertificates...)},
+		{"device.pem", device.EncodeCertificates(s.DeviceCertificate)},
+		{"mdm.pem", device.EncodeCertificates(s.ManagementCertificates...)},
+		{"aik-key.pem", []byte(s.AIK)},
+		{"device-key.pem", []byte(s.DeviceKey)},
+		{"transport-key.pem", []byte(s.TransportKey)},
+		{"mdm-key.pem", []byte(s.ManagementKey)},
+		{"summary.json", append(text, '\n')},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, f.name), f.text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}

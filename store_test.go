@@ -1,0 +1,56 @@
+package whiteglove_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/whiteglove/whiteglove"
+)
+
+func TestFileStore(t *testing.T) {
+	dir := t.TempDir()
+	store := whiteglove.FileStore(filepath.Join(dir, "state.json"))
+	if _, err := store.Load(t.Context()); !errors.Is(err, whiteglove.ErrNoState) {
+		t.Fatalf("nothing stored: %v", err)
+	}
+	for _, id := range []string{"one", "two"} {
+		want := &whiteglove.State{Version: 1, Tenant: "contoso.test", DeviceID: id, EKCertificates: [][]byte{{1, 2}}}
+		if err := store.Save(t.Context(), want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := store.Load(t.Context())
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 1 {
+		t.Fatalf("left beside the state: %v, %v", files, err)
+	}
+	if fi, _ := files[0].Info(); fi.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
+		t.Errorf("mode is %v", fi.Mode())
+	}
+}
+
+func TestFileStoreDamaged(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "state.json")
+	for _, text := range []string{"", "{", `{"version":"1"}`, `[1]`} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := whiteglove.FileStore(name).Load(t.Context()); !errors.Is(err, whiteglove.ErrState) {
+			t.Errorf("%q: %+v, %v", text, s, err)
+		}
+	}
+}
+
+// A failed Save leaves what was stored.
+func TestFileStoreFailedSave(t *testing.T) {
+	store := whiteglove.FileStore(filepath.Join(t.TempDir(), "no", "such", "folder"))
+	if err := store.Save(t.Context(), &whiteglove.State{}); err == nil {
+		t.Error("saved into a folder that is not there")
+	}
+}
