@@ -214,7 +214,6 @@ type run struct {
 
 	ek        *attest.EK
 	ekChain   []*x509.Certificate
-	vendor    string
 	aik       *attest.Key
 	aikChain  []*x509.Certificate
 	discovery *drs.Discovery

@@ -19,16 +19,26 @@ func TestError(t *testing.T) {
 		retryable bool
 		remedy    bool
 	}{
-		"not found": {ekcert.Error{Op: "find", Err: ekcert.ErrNotFound},
-			"ekcert: find: no endorsement key certificate", 0x80092004, false, true},
-		"mismatch": {ekcert.Error{Op: "find", Origin: "nv:0x01c00002", Err: ekcert.ErrMismatch},
-			"ekcert: find: nv:0x01c00002: certificate is of another key", 0x8007000D, false, true},
-		"expired": {ekcert.Error{Op: "verify", Err: fmt.Errorf("%w: yesterday", ekcert.ErrExpired)},
-			"ekcert: verify: certificate is not valid at this time: yesterday", 0x800B0101, false, true},
-		"no enrollment": {ekcert.Error{Op: "enroll", HTTPStatus: 404, Err: ekcert.ErrNoEnrollment},
-			"ekcert: enroll: CA does not enroll endorsement keys", 0x80190194, false, true},
-		"the server's words": {ekcert.Error{Op: "enroll", Message: "tpm-revoked", Err: ekcert.ErrRevoked},
-			"ekcert: enroll: endorsement key is revoked: tpm-revoked", 0x800B010C, false, true},
+		"not found": {
+			ekcert.Error{Op: "find", Err: ekcert.ErrNotFound},
+			"ekcert: find: no endorsement key certificate", 0x80092004, false, true,
+		},
+		"mismatch": {
+			ekcert.Error{Op: "find", Origin: "nv:0x01c00002", Err: ekcert.ErrMismatch},
+			"ekcert: find: nv:0x01c00002: certificate is of another key", 0x8007000D, false, true,
+		},
+		"expired": {
+			ekcert.Error{Op: "verify", Err: fmt.Errorf("%w: yesterday", ekcert.ErrExpired)},
+			"ekcert: verify: certificate is not valid at this time: yesterday", 0x800B0101, false, true,
+		},
+		"no enrollment": {
+			ekcert.Error{Op: "enroll", HTTPStatus: 404, Err: ekcert.ErrNoEnrollment},
+			"ekcert: enroll: CA does not enroll endorsement keys", 0x80190194, false, true,
+		},
+		"the server's words": {
+			ekcert.Error{Op: "enroll", Message: "tpm-revoked", Err: ekcert.ErrRevoked},
+			"ekcert: enroll: endorsement key is revoked: tpm-revoked", 0x800B010C, false, true,
+		},
 		"busy server": {ekcert.Error{Op: "enroll", HTTPStatus: 503, Err: busy}, "ekcert: enroll: " + busy.Error(), 0x801901F7, true, false},
 		"connection":  {ekcert.Error{Op: "enroll", Err: io.ErrUnexpectedEOF}, "ekcert: enroll: unexpected EOF", 0x80072EFF, true, false},
 		"else":        {ekcert.Error{Op: "find", Err: errors.New("else")}, "ekcert: find: else", 0, false, false},
