@@ -56,6 +56,10 @@ type Provisioner struct {
 	// Store keeps the state between runs. If nil, a run starts afresh.
 	Store Store
 
+	// Backoff says whether and when a step is tried again. If nil, it is
+	// DefaultBackoff. No other part of this module retries.
+	Backoff Backoff
+
 	// Observe, if set, is called at each change of a step, from the
 	// goroutine that called Run.
 	Observe func(Event)
@@ -109,8 +113,10 @@ type Event struct {
 	Time    time.Time
 	Step    Step
 	Status  Status
-	Elapsed time.Duration // since the step started; 0 if Status is Started
-	Err     error         // if Status is Failed
+	Attempt int           // 1 at the first try
+	Elapsed time.Duration // of this try; 0 if Status is Started
+	Wait    time.Duration // before the next try, if Status is Retrying
+	Err     error         // if Status is Retrying or Failed
 }
 
 // A Status is what became of a step.
@@ -122,6 +128,8 @@ const (
 	Done    Status = "done"
 	Resumed Status = "resumed" // done in an earlier run, and still good
 	Failed  Status = "failed"
+
+	Retrying Status = "retrying" // failed, and will be tried again after Wait
 )
 
 // Run runs every step that the stored state does not show as done, and
@@ -132,34 +140,33 @@ const (
 // TPM or tenant is refused with [ErrState]. Nothing is left loaded in the TPM.
 func (p *Provisioner) Run(ctx context.Context) (*State, error) {
 	r := &run{Provisioner: p.withDefaults()}
+	unlock, err := r.lock(ctx)
+	if err != nil {
+		return nil, &Error{Err: err}
+	}
+	defer unlock()
 	if err := r.load(ctx); err != nil {
 		return nil, &Error{Err: err}
 	}
 	release := p.TPM.Keep()
-	err := r.steps(ctx)
+	err = r.steps(ctx)
 	if rerr := release(context.WithoutCancel(ctx)); err == nil && rerr != nil {
 		err = &Error{Err: rerr}
 	}
 	return r.state, err
 }
 
+// lock keeps other runs from the Store, if it can.
+func (r *run) lock(ctx context.Context) (unlock func() error, err error) {
+	if l, ok := r.Store.(Locker); ok {
+		return l.Lock(ctx)
+	}
+	return func() error { return nil }, nil
+}
+
 func (r *run) steps(ctx context.Context) error {
 	for _, s := range steps {
-		start := r.Now()
-		r.observe(Event{Time: start, Step: s.step, Status: Started})
-		resumed, err := s.do(r, ctx)
-		if err == nil && !resumed {
-			err = r.save(ctx)
-		}
-		ev := Event{Time: r.Now(), Step: s.step, Status: Done, Err: err}
-		ev.Elapsed = ev.Time.Sub(start)
-		switch {
-		case err != nil:
-			ev.Status = Failed
-		case resumed:
-			ev.Status = Resumed
-		}
-		r.observe(ev)
+		_, err := r.try(ctx, s.step, func(ctx context.Context) (bool, error) { return s.do(r, ctx) })
 		if err != nil {
 			return &Error{Step: s.step, Err: err}
 		}

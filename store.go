@@ -69,9 +69,29 @@ type Store interface {
 	Save(ctx context.Context, s *State) error
 }
 
+// A Locker is a Store that only one run at a time may use. Run locks it.
+type Locker interface {
+	Store
+	// Lock returns ErrLocked at once if another holds the lock.
+	Lock(ctx context.Context) (unlock func() error, err error)
+}
+
+// ErrLocked is wrapped when another run uses the same Store.
+var ErrLocked = errors.New("another run is using the stored state")
+
 // FileStore is a Store in the named file: JSON, mode 0600, written beside it,
-// synced and renamed into place.
+// synced and renamed into place. It is a Locker by a file of the same name with
+// ".lock" behind it, whose lock ends with the process.
 type FileStore string
+
+// Lock implements Locker.
+func (f FileStore) Lock(context.Context) (unlock func() error, err error) {
+	file, err := lockFile(string(f) + ".lock")
+	if err != nil {
+		return nil, err
+	}
+	return file.Close, nil
+}
 
 // Load implements Store.
 func (f FileStore) Load(context.Context) (*State, error) {

@@ -216,7 +216,7 @@ func TestTerminal(t *testing.T) {
 	var out bytes.Buffer
 	r := &reporter{out: &out, terminal: true, counts: new(counts)}
 	for _, status := range []whiteglove.Status{whiteglove.Started, whiteglove.Done} {
-		r.observe(whiteglove.Event{Step: whiteglove.StepEK, Status: status})
+		r.observe(whiteglove.Event{Step: whiteglove.StepEK, Status: status, Attempt: 1})
 	}
 	if text := out.String(); !strings.HasPrefix(text, "…") || !strings.Contains(text, "\r\x1b[Kdone ") || strings.Count(text, "\n") != 1 {
 		t.Errorf("it showed %q", text)

@@ -54,7 +54,7 @@ func isTerminal(f io.Writer) bool {
 // observe is a Provisioner's Observe.
 func (r *reporter) observe(ev whiteglove.Event) {
 	tpm, requests := r.counts.tpmCommands.Load(), r.counts.httpRequests.Load()
-	if ev.Status == whiteglove.Started {
+	if ev.Status == whiteglove.Started && ev.Attempt == 1 {
 		r.tpm0, r.request0 = tpm, requests
 	}
 	rep := stepReport{
@@ -62,7 +62,7 @@ func (r *reporter) observe(ev whiteglove.Event) {
 		Milliseconds: float64(ev.Elapsed.Microseconds()) / 1000,
 		TPMCommands:  tpm - r.tpm0, HTTPRequests: requests - r.request0,
 	}
-	if ev.Status != whiteglove.Started {
+	if ev.Status != whiteglove.Started && ev.Status != whiteglove.Retrying {
 		r.steps = append(r.steps, rep)
 	}
 	switch {
@@ -93,6 +93,9 @@ func (r *reporter) printLine(ev whiteglove.Event, rep stepReport) {
 	}
 	fmt.Fprintf(r.out, "%-7s %-9s %-38s %8.1f ms  %2d TPM commands  %2d requests\n",
 		ev.Status, ev.Step, what[ev.Step], rep.Milliseconds, rep.TPMCommands, rep.HTTPRequests)
+	if ev.Status == whiteglove.Retrying {
+		fmt.Fprintf(r.out, "        %v; again in %v\n", ev.Err, ev.Wait.Round(100*time.Millisecond))
+	}
 }
 
 // printTotal prints what was won, and what it cost.

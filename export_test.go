@@ -1,0 +1,4 @@
+package whiteglove
+
+// Pause is the wait between two tries.
+var Pause = pause

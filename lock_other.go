@@ -1,0 +1,11 @@
+//go:build !unix && !windows
+
+package whiteglove
+
+import (
+	"errors"
+	"os"
+)
+
+// lockFile reports that this system has no locks that end with a process.
+func lockFile(string) (*os.File, error) { return nil, errors.ErrUnsupported }
