@@ -39,7 +39,10 @@ func makeCredential(ekArea, name, secret []byte) (*Credential, error) {
 		return nil, err
 	}
 	h := hashOf(a.nameAlg)
-	if h == 0 || len(secret) == 0 || len(secret) > h.Size() {
+	if h == 0 {
+		return nil, fmt.Errorf("%w: unsupported name algorithm %#x", errArea, a.nameAlg)
+	}
+	if len(secret) == 0 || len(secret) > h.Size() {
 		return nil, fmt.Errorf("secret has %d bytes, not 1 to %d", len(secret), h.Size())
 	}
 	r := newReader(name)
