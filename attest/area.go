@@ -72,10 +72,10 @@ func (a *area) readScheme(r *reader) bool {
 		return rsaKey
 	case algRSASSA, algRSAPSS, algOAEP:
 		a.hash = r.u16()
-		return rsaKey
+		return rsaKey && a.hash != 0
 	case algECDSA, algECDH, algSM2, algSchn, algECMQV:
 		a.hash = r.u16()
-		return !rsaKey
+		return !rsaKey && a.hash != 0
 	default:
 		return false
 	}
