@@ -31,6 +31,7 @@ func main() {
 // options are the flags.
 type options struct {
 	server, roots, tpm, ekRoots, ek, tenant, state, out string
+	traceMD, har, report                                string
 
 	ekEnroll, json bool
 	timeout        time.Duration
@@ -68,6 +69,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.tenant, "tenant", mock.Tenant, "join the tenant of this domain `NAME`")
 	fs.StringVar(&o.state, "state", "", "keep the state in `FILE`, and go on from it")
 	fs.StringVar(&o.out, "out", "", "write certificates, keys and summary.json to `DIR`")
+	fs.StringVar(&o.traceMD, "trace-md", "", "write what was said to servers and TPM to `FILE` as Markdown")
+	fs.StringVar(&o.har, "har", "", "write the HTTP exchanges to `FILE` as an HTTP Archive")
+	fs.StringVar(&o.report, "report", "", "write a time line of it all to `FILE` as one HTML page")
 	fs.BoolVar(&o.json, "json", false, "print one JSON event a line")
 	fs.DurationVar(&o.timeout, "timeout", 5*time.Minute, "give up after `D`")
 	if err := fs.Parse(args); err != nil {
@@ -102,7 +106,8 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 	}
 	defer dev.Close()
 	c := new(counts)
-	tpm := &attest.TPM{Transport: countedTPM{dev, c}}
+	trace := new(whiteglove.Trace)
+	tpm := &attest.TPM{Transport: countedTPM{trace.TPM(dev), c}}
 	services, err := o.services(ctx)
 	if err != nil {
 		return err
@@ -113,7 +118,12 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 		fmt.Fprintf(stdout, "%s; services at %s\n", dev.Name, services.url)
 	}
 	p := services.provisioner(tpm, c)
-	p.Tenant, p.EnrollEK, p.Observe = o.tenant, o.ekEnroll, rep.observe
+	p.HTTPClient = trace.HTTP(p.HTTPClient)
+	p.Tenant, p.EnrollEK = o.tenant, o.ekEnroll
+	p.Observe = func(ev whiteglove.Event) {
+		trace.Observe(ev)
+		rep.observe(ev)
+	}
 	if p.SelectEK, err = selectEK(o.ek); err != nil {
 		return err
 	}
@@ -122,6 +132,9 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 	}
 	start := time.Now()
 	state, err := p.Run(ctx)
+	if terr := o.writeTraces(trace); err == nil {
+		err = terr
+	}
 	if err != nil {
 		return err
 	}

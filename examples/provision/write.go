@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -47,6 +49,26 @@ func write(dir string, s *whiteglove.State, steps []stepReport) error {
 		{"summary.json", append(text, '\n')},
 	} {
 		if err := os.WriteFile(filepath.Join(dir, f.name), f.text, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTraces writes the trace in the forms that were asked for.
+func (o *options) writeTraces(t *whiteglove.Trace) error {
+	for _, f := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{{o.traceMD, t.WriteMarkdown}, {o.har, t.WriteHAR}, {o.report, t.WriteHTML}} {
+		if f.name == "" {
+			continue
+		}
+		var text bytes.Buffer
+		if err := f.write(&text); err != nil {
+			return err
+		}
+		if err := os.WriteFile(f.name, text.Bytes(), 0o600); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,143 @@
+package whiteglove
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// A Trace writes down what a run says to its servers and to its TPM, and when.
+// It sees the run through two seams only: [Trace.HTTP] and [Trace.TPM]. Its
+// zero value is ready to use, by several goroutines.
+//
+// What may be secret is never kept: of every message only its length and
+// SHA-256 stay, but for capabilities and for the words with which a server
+// refuses. Of a URL's query only what names an operation is kept.
+type Trace struct {
+	mu      sync.Mutex
+	start   time.Time
+	steps   []traceStep
+	entries []traceEntry
+	lost    int // entries over maxEntries
+}
+
+// maxEntries bounds what a Trace keeps.
+const maxEntries = 20000
+
+// A traceStep is one try of a step.
+type traceStep struct {
+	Step       Step
+	Status     Status // Started while it runs
+	Attempt    int
+	Begin, End time.Time
+	Err        string
+	Remedy     string
+}
+
+// A traceEntry is an HTTP exchange or a TPM command.
+type traceEntry struct {
+	Kind       string // "HTTP" or "TPM"
+	Step       int    // in Trace.steps; -1 before the first
+	Begin, End time.Time
+	Name       string // "GET https://…" or "TPM2_Create"
+	Why        string // what it is for, in plain words; may be empty
+	Result     string // "200", "TPM_RC_HANDLE", …
+	Failed     bool
+	Sent, Got  message
+	HTTP       *httpDetail // nil for a TPM command
+}
+
+// A message is what is kept of one.
+type message struct {
+	Bytes  int
+	SHA256 string // hexadecimal; "" if there were no bytes
+	Type   string // content type
+	Text   string // only if it holds no secret
+}
+
+func newMessage(b []byte, contentType string) message {
+	m := message{Bytes: len(b), Type: contentType}
+	if len(b) > 0 {
+		m.SHA256 = fmt.Sprintf("%x", sha256.Sum256(b))
+	}
+	return m
+}
+
+// String returns "[12 bytes, sha256 0123456789ab…]".
+func (m message) String() string {
+	if m.Bytes == 0 {
+		return "[nothing]"
+	}
+	return fmt.Sprintf("[%d bytes, sha256 %.12s…]", m.Bytes, m.SHA256)
+}
+
+// Observe keeps a change of a step. It is meant for, or to be called by,
+// Provisioner.Observe.
+func (t *Trace) Observe(ev Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begin(ev.Time)
+	if ev.Status == Started {
+		t.steps = append(t.steps, traceStep{Step: ev.Step, Status: Started, Attempt: ev.Attempt, Begin: ev.Time, End: ev.Time})
+		return
+	}
+	if len(t.steps) == 0 {
+		return
+	}
+	s := &t.steps[len(t.steps)-1]
+	s.Status, s.End = ev.Status, ev.Time
+	if ev.Err != nil {
+		s.Err, s.Remedy = ev.Err.Error(), (&Error{Step: ev.Step, Err: ev.Err}).Remedy()
+	}
+}
+
+// begin remembers the first moment of the trace. The caller locks.
+func (t *Trace) begin(at time.Time) {
+	if t.start.IsZero() {
+		t.start = at
+	}
+}
+
+// add keeps an entry.
+func (t *Trace) add(e traceEntry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begin(e.Begin)
+	if len(t.entries) == maxEntries {
+		t.lost++
+		return
+	}
+	e.Step = len(t.steps) - 1
+	t.entries = append(t.entries, e)
+}
+
+// A traceView is a trace at one moment, for those who write it out.
+type traceView struct {
+	Start   time.Time
+	Steps   []traceStep
+	Entries []traceEntry
+	Lost    int
+}
+
+// view returns a copy of what is kept.
+func (t *Trace) view() traceView {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return traceView{
+		Start: t.start, Lost: t.lost,
+		Steps:   append([]traceStep(nil), t.steps...),
+		Entries: append([]traceEntry(nil), t.entries...),
+	}
+}
+
+// of returns the entries of a step, or those before the first for -1.
+func (v traceView) of(step int) []traceEntry {
+	var out []traceEntry
+	for _, e := range v.Entries {
+		if e.Step == step {
+			out = append(out, e)
+		}
+	}
+	return out
+}
