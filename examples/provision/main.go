@@ -123,6 +123,7 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 	p.Observe = func(ev whiteglove.Event) {
 		trace.Observe(ev)
 		rep.observe(ev)
+		passing()
 	}
 	if p.SelectEK, err = selectEK(o.ek); err != nil {
 		return err
