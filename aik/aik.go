@@ -2,20 +2,15 @@ package aik
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
-	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/wcce"
-	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -56,30 +51,6 @@ type Request struct {
 	Signer SignerDecrypter
 }
 
-// A SignerDecrypter is a key of both kinds, such as *rsa.PrivateKey.
-type SignerDecrypter interface {
-	crypto.Signer
-	crypto.Decrypter
-}
-
-// A Challenge is what a CA wants opened. It is of use to Complete only once.
-type Challenge struct {
-	// Credential is to be opened by the TPM that holds both keys.
-	Credential *attest.Credential
-
-	// URL is the CA's, without query.
-	URL string
-
-	id      string
-	client  *scep.Client
-	ca      *scep.CA
-	request *scep.Request
-	reply   *scep.Reply
-	context []byte
-	key     crypto.PublicKey
-	device  wcce.Device
-}
-
 // Enroll has req.AIK certified. activate opens the CA's challenge; it is
 // [attest.TPM.ActivateCredential] with the keys of req. The certificate is
 // returned with its issuers, root last. The error is an [*Error].
@@ -102,7 +73,6 @@ func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
 	if err != nil {
 		return nil, ch.fail("request", fmt.Errorf("%w: %w", ErrRequest, err))
 	}
-	ch.key, ch.device = p.key, p.device
 	if err := c.findAuthority(ctx, ch, expand(c.url(), p.vendor, req.Chain)); err != nil {
 		return nil, ch.fail("authority", err)
 	}
@@ -112,102 +82,39 @@ func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
 	return ch, nil
 }
 
-// findAuthority asks the CAs at urls for their capabilities and certificates
-// until one exists.
-func (c *Client) findAuthority(ctx context.Context, ch *Challenge, urls []string) error {
-	err := fmt.Errorf("%w: the endorsement certificate has no authority key identifier", ErrNoAuthority)
-	for _, u := range urls {
-		ch.client, ch.URL = c.scepClient(u, ch.id), wire.Redact(u)
-		var e error
-		if ch.ca, e = ch.client.CA(ctx, ""); e == nil {
-			c.debug("attestation CA found", "url", ch.URL)
-			return checkCaps(ch.ca.Caps)
-		}
-		var se *scep.Error
-		if !errors.As(e, &se) || se.HTTPStatus != http.StatusNotFound {
-			return e
-		}
-		c.debug("no attestation CA", "url", ch.URL)
-		err = fmt.Errorf("%w: %w", ErrNoAuthority, e)
-	}
-	return err
-}
-
-func checkCaps(caps scep.Caps) error {
-	if !caps.Has(capability) {
-		return fmt.Errorf("%w: %s", scep.ErrCapability, capability)
-	}
-	return nil
-}
-
 // ask sends the request and reads the challenge.
 func (c *Client) ask(ctx context.Context, ch *Challenge, p *prepared) error {
-	var err error
-	if ch.request, err = p.message(ch.ca, c.now()); err != nil {
+	req, err := p.message(ch, c.now())
+	if err != nil {
 		return err
 	}
-	if ch.reply, err = ch.client.Enroll(ctx, ch.ca, ch.request); err != nil {
+	reply, err := c.scepClient(ch.url, ch.id).Enroll(ctx, ch.ca, req)
+	if err != nil {
 		return err
 	}
-	if ch.reply.Status != scep.StatusChallenge {
-		return fmt.Errorf("%w: %v", ErrChallenge, ch.reply.Status)
+	if reply.Status != scep.StatusChallenge {
+		return fmt.Errorf("%w: %v", ErrChallenge, reply.Status)
 	}
-	content, err := wcce.ParseChallenge(ch.reply.Content)
-	if err != nil {
+	ch.transaction = reply.TransactionID
+	if err := ch.read(reply.Content); err != nil {
 		return fmt.Errorf("%w: %w", ErrChallenge, err)
 	}
-	tach, err := wcce.ParseTACH(content.TACH)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrChallenge, err)
-	}
-	ch.context = content.Context
-	ch.Credential = &attest.Credential{Blob: tach.Blob, Secret: tach.Secret}
 	return nil
 }
 
-// Complete does the second half of Enroll: it sends the opened secret. c should
-// be as it was for Begin.
-func (c *Client) Complete(ctx context.Context, ch *Challenge, secret []byte) ([]*x509.Certificate, error) {
-	reply, err := answer(ctx, ch, secret)
+// read takes the credential and the context out of a challenge's content.
+func (ch *Challenge) read(content []byte) error {
+	parts, err := wcce.ParseChallenge(content)
 	if err != nil {
-		return nil, ch.fail("answer", err)
+		return err
 	}
-	chain, err := c.check(ch, reply.Certificates)
+	tach, err := wcce.ParseTACH(parts.TACH)
 	if err != nil {
-		return nil, ch.fail("certificate", fmt.Errorf("%w: %w", ErrCertificate, err))
+		return err
 	}
-	c.debug("attestation key certified", "url", ch.URL, "trust", Trust(chain[0]).String())
-	return chain, nil
-}
-
-func answer(ctx context.Context, ch *Challenge, secret []byte) (*scep.Reply, error) {
-	if len(secret) == 0 {
-		return nil, fmt.Errorf("%w: no secret", ErrRequest)
-	}
-	sealed, err := cms.Encrypt(secret, ch.ca.Recipient, cms.AES128CBC)
-	if err != nil {
-		return nil, err
-	}
-	content, err := (&wcce.Answer{Secret: sealed, Context: ch.context}).Marshal()
-	if err != nil {
-		return nil, err
-	}
-	reply, err := ch.client.Answer(ctx, ch.ca, ch.request, ch.reply, content)
-	if err != nil {
-		return nil, err
-	}
-	if reply.Status != scep.StatusSuccess {
-		return nil, fmt.Errorf("%w: %v to an answer", ErrChallenge, reply.Status)
-	}
-	return reply, nil
-}
-
-func (ch *Challenge) fail(op string, err error) error {
-	e := &Error{Op: op, URL: ch.URL, Err: err}
-	if ch.URL != "" {
-		e.RequestID = ch.id
-	}
-	return e
+	ch.context = parts.Context
+	ch.Credential = &attest.Credential{Blob: tach.Blob, Secret: tach.Secret}
+	return nil
 }
 
 func (c *Client) url() string {
@@ -256,8 +163,3 @@ func requestID() string {
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
-
-// signerBits is the size of the SCEP messages' key.
-const signerBits = 2048
-
-func newSigner() (SignerDecrypter, error) { return rsa.GenerateKey(rand.Reader, signerBits) }

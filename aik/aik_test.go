@@ -3,9 +3,6 @@ package aik_test
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -15,102 +12,18 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/google/go-tpm/tpm2/transport"
 
 	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/aik/aiktest"
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
-	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/scep"
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
-
-// A device is an emulated TPM with an attestation key.
-type device struct {
-	*aik.Request
-	tpm *attest.TPM
-	key *attest.Key
-}
-
-// activate opens a challenge.
-func (d *device) activate(ctx context.Context, c *attest.Credential) ([]byte, error) {
-	return d.tpm.ActivateCredential(ctx, d.EK, d.key, c)
-}
-
-// newDevice returns a device whose endorsement key is of the type of ek.
-func newDevice(t testing.TB, ek func(crypto.PublicKey) bool, template attest.Template) *device {
-	t.Helper()
-	emulator, err := attesttest.New(attesttest.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { emulator.Close() })
-	return deviceOn(t, emulator, ek, template)
-}
-
-// deviceOn is newDevice for a TPM of the same maker.
-func deviceOn(t testing.TB, tpm transport.TPM, ek func(crypto.PublicKey) bool, template attest.Template) *device {
-	t.Helper()
-	d := &device{tpm: &attest.TPM{Transport: tpm}, Request: new(aik.Request)}
-	for k, err := range d.tpm.EKs(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ek(k.Public) {
-			d.EK = k
-			break
-		}
-	}
-	if d.EK == nil {
-		t.Fatal("no such endorsement key")
-	}
-	der, err := attesttest.EKCertificate(d.EK.Public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.Chain = append([]*x509.Certificate{cert}, attesttest.Certificates()...)
-	if d.key, err = d.tpm.CreateKey(t.Context(), template); err != nil {
-		t.Fatal(err)
-	}
-	d.AIK = d.key.Creation()
-	if d.Signer, err = signer(); err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
-// signer is the key of the SCEP messages where nothing hangs on its being new.
-var signer = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
-
-func isRSA(k crypto.PublicKey) bool { _, ok := k.(*rsa.PublicKey); return ok }
-
-var rsaAIK = attest.Template{Usage: attest.Attest}
-
-// newServer returns an attestation CA for the emulator's maker.
-func newServer() *aiktest.Server {
-	return &aiktest.Server{
-		Makers:  attesttest.Certificates(),
-		EKRoots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()},
-	}
-}
-
-// start runs a server and returns a client for it.
-func start(t testing.TB, h http.Handler, roots *x509.CertPool) *aik.Client {
-	t.Helper()
-	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
-	return &aik.Client{URL: srv.URL + "/{authority}/templates/Aik/scep", Roots: roots}
-}
 
 func TestEnroll(t *testing.T) {
 	for _, tt := range []struct {
@@ -119,12 +32,12 @@ func TestEnroll(t *testing.T) {
 		template attest.Template
 	}{
 		{"RSA", isRSA, rsaAIK},
-		{"RSA with SHA-1", isRSA, attest.Template{Usage: attest.Attest, Hash: crypto.SHA1}},
+		{"as Windows's", isRSA, aik.WindowsTemplate()},
 		{"P-256", isCurve(256), attest.Template{Algorithm: attest.P256, Usage: attest.Attest}},
 		{"P-384 endorsement key", isCurve(384), rsaAIK},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d, s := newDevice(t, tt.ek, tt.template), newServer()
+			d, s := newDevice(t, tt.ek, tt.template), server()
 			d.Signer = nil // one is made
 			c := start(t, s, s.Roots())
 			chain, err := c.Enroll(t.Context(), d.Request, d.activate)
@@ -144,34 +57,43 @@ func TestEnroll(t *testing.T) {
 	}
 }
 
-// TestEnrollSWTPM is TestEnroll with a TPM by somebody else.
+// TestEnrollSWTPM is TestEnroll with a TPM by somebody else, and with halves that
+// are carried.
 func TestEnrollSWTPM(t *testing.T) {
 	tpm, err := attesttest.StartSWTPM(t.TempDir())
-	if errors.Is(err, attesttest.ErrNoSWTPM) {
+	if errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer tpm.Close()
-	d, s := deviceOn(t, tpm, isRSA, rsaAIK), newServer()
-	chain, err := start(t, s, s.Roots()).Enroll(t.Context(), d.Request, d.activate)
-	if err != nil || len(chain) != 3 {
-		t.Errorf("%d certificates, %v; refusals %q", len(chain), err, s.Refusals())
-	}
-}
-
-// isCurve returns what finds an ECDSA key of a size.
-func isCurve(bits int) func(crypto.PublicKey) bool {
-	return func(k crypto.PublicKey) bool {
-		p, ok := k.(*ecdsa.PublicKey)
-		return ok && p.Curve.Params().BitSize == bits
+	s := server()
+	c := start(t, s, s.Roots())
+	for name, template := range map[string]attest.Template{"ours": rsaAIK, "Windows's": aik.WindowsTemplate()} {
+		d := deviceOn(t, tpm, isRSA, template)
+		chain, err := c.Enroll(t.Context(), d.Request, d.activate)
+		if err != nil || len(chain) != 3 {
+			t.Errorf("%s: %d certificates, %v; refusals %q", name, len(chain), err, s.Refusals())
+		}
+		ch, err := c.Begin(t.Context(), d.Request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ch = carry(t, ch)
+		secret, err := d.activate(t.Context(), ch.Credential)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Complete(t.Context(), ch, secret); err != nil {
+			t.Errorf("%s, carried: %v; refusals %q", name, err, s.Refusals())
+		}
 	}
 }
 
 // TestProfile compares a certificate with those of the real service.
 func TestProfile(t *testing.T) {
-	d, s := newDevice(t, isRSA, rsaAIK), newServer()
+	d, s := newDevice(t, isRSA, rsaAIK), server()
 	chain, err := start(t, s, s.Roots()).Enroll(t.Context(), d.Request, d.activate)
 	if err != nil {
 		t.Fatal(err)
@@ -392,7 +314,7 @@ func TestBadRequest(t *testing.T) {
 
 // TestHTTPS trusts the CA as far as TLS is.
 func TestHTTPS(t *testing.T) {
-	d, s := newDevice(t, isRSA, rsaAIK), newServer()
+	d, s := newDevice(t, isRSA, rsaAIK), server()
 	var header http.Header
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header = r.Header
@@ -417,7 +339,7 @@ func TestHTTPS(t *testing.T) {
 }
 
 func TestActivationFails(t *testing.T) {
-	d, s := newDevice(t, isRSA, rsaAIK), newServer()
+	d, s := newDevice(t, isRSA, rsaAIK), server()
 	fail := errors.New("the TPM is gone")
 	_, err := start(t, s, s.Roots()).Enroll(t.Context(), d.Request, func(context.Context, *attest.Credential) ([]byte, error) {
 		return nil, fail
@@ -450,6 +372,8 @@ func TestHTTPErrors(t *testing.T) {
 		{http.StatusTooManyRequests, "slow down", true, ""},
 		{http.StatusBadRequest, "Failed to parse SCEP request.", true, ""},
 		{http.StatusBadRequest, "Attestation statement cannot be verified, rejecting request. TPM firmware needs update.", false, "firmware"},
+		{http.StatusForbidden, "not from here", false, ""},
+		{http.StatusInternalServerError, "an error has occurred", true, ""},
 		{http.StatusServiceUnavailable, "later", true, ""},
 		{http.StatusBadRequest, "P-256 ECC AIK requests not supported", false, "RSA"},
 	} {
@@ -457,7 +381,7 @@ func TestHTTPErrors(t *testing.T) {
 		_, err := c.Begin(t.Context(), d.Request)
 		var e *aik.Error
 		if !errors.As(err, &e) || e.Retryable() != tt.retryable || !strings.Contains(e.Remedy(), tt.remedy) || e.HRESULT() != 0x80190000+uint32(tt.status) ||
-			!strings.HasPrefix(err.Error(), "aik: enroll: scep: PKCSReq http") {
+			!strings.HasPrefix(err.Error(), "aik: enroll: scep: PKCSReq http") || !strings.Contains(err.Error(), tt.message) {
 			t.Errorf("%q: error %v", tt.message, err)
 		}
 	}

@@ -1,10 +1,18 @@
 package aik
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/internal/wire"
+	"github.com/whiteglove/whiteglove/scep"
 )
 
 // placeholder stands for the authority's name in Client.URL.
@@ -59,4 +67,69 @@ func vendorName(id string) string {
 		}
 	}
 	return name
+}
+
+// findAuthority asks the CAs at urls for their capabilities and certificates
+// until one exists. Only the answer that there is no such CA leads to the next:
+// the first that fails otherwise may be the right one, and is to be asked again.
+func (c *Client) findAuthority(ctx context.Context, ch *Challenge, urls []string) error {
+	if len(urls) == 0 {
+		return fmt.Errorf("%w: the endorsement certificate has no authority key identifier", ErrNoAuthority)
+	}
+	var failed attempts
+	for _, u := range urls {
+		ch.url, ch.URL = u, wire.Redact(u)
+		ca, err := c.scepClient(u, ch.id).CA(ctx, "")
+		if err == nil {
+			c.debug("attestation CA found", "url", ch.URL)
+			ch.ca = ca
+			return checkCA(ca)
+		}
+		failed = append(failed, err)
+		if !isNoAuthority(err) {
+			return failed
+		}
+		c.debug("no attestation CA", "url", ch.URL)
+	}
+	return fmt.Errorf("%w: %w", ErrNoAuthority, failed)
+}
+
+// isNoAuthority reports whether err says that there is no such CA: 404 to the
+// question for capabilities.
+func isNoAuthority(err error) bool {
+	var e *scep.Error
+	return errors.As(err, &e) && e.Op == "GetCACaps" && e.HTTPStatus == http.StatusNotFound
+}
+
+// attempts are the errors of all CAs that were tried, in order.
+type attempts []error
+
+func (a attempts) Error() string {
+	var text []string
+	for _, err := range a {
+		text = append(text, err.Error())
+	}
+	return strings.Join(text, "; ")
+}
+
+// Unwrap returns the last error first: it is the one that decides.
+func (a attempts) Unwrap() []error {
+	all := slices.Clone(a)
+	slices.Reverse(all)
+	return all
+}
+
+// checkCA checks what [scep.Client.CA] does not: that the CA can do what is
+// needed, and that those who read and sign messages are not mere keys of TPMs
+// under the same root.
+func checkCA(ca *scep.CA) error {
+	if !ca.Caps.Has(capability) {
+		return fmt.Errorf("%w: %s", scep.ErrCapability, capability)
+	}
+	for _, cert := range []*x509.Certificate{ca.Recipient, ca.Signer} {
+		if wcce.IsTPMKey(cert) {
+			return fmt.Errorf("%w: certificate %x is that of a TPM's key", scep.ErrUntrusted, cert.SerialNumber)
+		}
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package aik
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -39,24 +40,18 @@ func (l TrustLevel) String() string {
 
 // Trust returns the trust level of an attestation key's certificate.
 func Trust(cert *x509.Certificate) TrustLevel {
-	has := func(id asn1.ObjectIdentifier) bool {
-		return slices.ContainsFunc(cert.PolicyIdentifiers, id.Equal)
-	}
-	switch {
-	case has(wcce.OIDEKVerifyKey):
-		return TrustKey
-	case has(wcce.OIDEKVerifyCert):
-		return TrustCertificate
-	case has(wcce.OIDEKVerifyCreds):
-		return TrustOnUse
+	for _, p := range trustPolicies {
+		if hasPolicy(cert, p.id) {
+			return p.level
+		}
 	}
 	return TrustNone
 }
 
-// check returns the chain of the attestation key's certificate among certs, if
-// it is what was asked for.
-func (c *Client) check(ch *Challenge, certs []*x509.Certificate) ([]*x509.Certificate, error) {
-	i := slices.IndexFunc(certs, func(cert *x509.Certificate) bool { return sameKey(cert.PublicKey, ch.key) })
+// check returns the chain of the certificate of want among certs, if it is what
+// was asked for. ca are the CA's certificates.
+func (c *Client) check(want *subject, certs, ca []*x509.Certificate) ([]*x509.Certificate, error) {
+	i := slices.IndexFunc(certs, func(cert *x509.Certificate) bool { return sameKey(cert.PublicKey, want.key) })
 	if i < 0 {
 		return nil, errors.New("it is for another key")
 	}
@@ -64,29 +59,36 @@ func (c *Client) check(ch *Challenge, certs []*x509.Certificate) ([]*x509.Certif
 	if err := checkProfile(leaf); err != nil {
 		return nil, err
 	}
-	device, err := altName(leaf)
+	device, critical, err := altName(leaf.Extensions)
+	switch {
+	case err != nil:
+		return nil, err
+	case !critical:
+		return nil, errors.New("its subject alternative name is not critical, though there is no subject")
+	case *device != want.device:
+		return nil, fmt.Errorf("it names another TPM: %+v, not %+v", *device, want.device)
+	}
+	chain, err := c.chain(leaf, certs, ca)
 	if err != nil {
 		return nil, err
 	}
-	if *device != ch.device {
-		return nil, fmt.Errorf("it names another TPM: %+v, not %+v", *device, ch.device)
-	}
-	chain, err := c.chain(leaf, certs, ch.ca.Chain)
-	if err != nil {
-		return nil, err
-	}
-	return chain, checkPurposes(chain)
+	return chain, errors.Join(checkPurposes(chain), checkPolicies(chain))
 }
+
+// emptyName is the DER of a Name without parts.
+var emptyName = []byte{0x30, 0x00}
 
 // checkProfile checks what the certificate alone says.
 func checkProfile(leaf *x509.Certificate) error {
 	switch {
 	case leaf.IsCA:
 		return errors.New("it is a CA's")
+	case !bytes.Equal(leaf.RawSubject, emptyName):
+		return fmt.Errorf("it has a subject, %q", leaf.Subject)
 	case leaf.KeyUsage != x509.KeyUsageDigitalSignature:
 		return fmt.Errorf("its key usage is %#x, not digital signature alone", int(leaf.KeyUsage))
-	case !hasPurpose(leaf):
-		return fmt.Errorf("its key usage does not name %v", wcce.OIDKeyPurposeAIK)
+	case !hasPurpose(leaf) || len(leaf.UnknownExtKeyUsage)+len(leaf.ExtKeyUsage) != 1:
+		return fmt.Errorf("its key usage is not %v alone", wcce.OIDKeyPurposeAIK)
 	}
 	return nil
 }
@@ -128,6 +130,40 @@ func checkPurposes(chain []*x509.Certificate) error {
 		}
 	}
 	return nil
+}
+
+// trustPolicies are the issuance policies that say a trust level, highest first.
+var trustPolicies = []struct {
+	id    asn1.ObjectIdentifier
+	level TrustLevel
+}{
+	{wcce.OIDEKVerifyKey, TrustKey},
+	{wcce.OIDEKVerifyCert, TrustCertificate},
+	{wcce.OIDEKVerifyCreds, TrustOnUse},
+}
+
+// anyPolicy is an issuer's policy that permits all (RFC 5280, section 4.2.1.4).
+var anyPolicy = asn1.ObjectIdentifier{2, 5, 29, 32, 0}
+
+// checkPolicies checks that no certificate says a trust level that an issuer
+// below the root, if it names policies, may not.
+func checkPolicies(chain []*x509.Certificate) error {
+	for i := 1; i < len(chain)-1; i++ {
+		allowed := chain[i]
+		if len(allowed.PolicyIdentifiers) == 0 || hasPolicy(allowed, anyPolicy) {
+			continue
+		}
+		for _, p := range trustPolicies {
+			if hasPolicy(chain[0], p.id) && !hasPolicy(allowed, p.id) {
+				return fmt.Errorf("its issuer %q may not say %q", allowed.Subject, p.level)
+			}
+		}
+	}
+	return nil
+}
+
+func hasPolicy(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
+	return slices.ContainsFunc(c.PolicyIdentifiers, id.Equal)
 }
 
 func hasPurpose(c *x509.Certificate) bool {

@@ -64,7 +64,7 @@ func TestCertificateProfile(t *testing.T) {
 		return &x509.Certificate{
 			SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 			KeyUsage: x509.KeyUsageDigitalSignature, UnknownExtKeyUsage: purpose,
-			BasicConstraintsValid: true, ExtraExtensions: []pkix.Extension{san},
+			BasicConstraintsValid: true, ExtraExtensions: []pkix.Extension{san}, Policies: policies(t, wcce.OIDEKVerifyCert),
 		}
 	}
 	authority := func() *x509.Certificate {
@@ -79,6 +79,15 @@ func TestCertificateProfile(t *testing.T) {
 		want   string // in the error; "": none
 	}{
 		{"good", func(*x509.Certificate, *x509.Certificate) {}, ""},
+		{"CA with the policy", func(_, ca *x509.Certificate) { ca.Policies = policies(t, wcce.OIDEKVerifyCert) }, ""},
+		{"CA with any policy", func(_, ca *x509.Certificate) { ca.Policies = policies(t, asn1.ObjectIdentifier{2, 5, 29, 32, 0}) }, ""},
+		{"CA with another policy", func(_, ca *x509.Certificate) { ca.Policies = policies(t, wcce.OIDEKVerifyCreds) }, "may not say"},
+		{"more trust than the CA", func(l, ca *x509.Certificate) {
+			l.Policies, ca.Policies = policies(t, wcce.OIDEKVerifyCert, wcce.OIDEKVerifyKey), policies(t, wcce.OIDEKVerifyCert)
+		}, "endorsement key verified"},
+		{"subject", func(l, _ *x509.Certificate) { l.Subject.CommonName = "somebody" }, "has a subject"},
+		{"name that may be ignored", func(l, _ *x509.Certificate) { l.ExtraExtensions[0].Critical = false }, "is not critical"},
+		{"for TLS too", func(l, _ *x509.Certificate) { l.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, "2.23.133.8.3 alone"},
 		{"CA for anything", func(_, ca *x509.Certificate) { ca.UnknownExtKeyUsage = nil }, ""},
 		{"is a CA", func(l, _ *x509.Certificate) { l.IsCA = true }, "is a CA's"},
 		{"signs certificates", func(l, _ *x509.Certificate) { l.KeyUsage |= x509.KeyUsageCertSign }, "digital signature"},
@@ -95,16 +104,19 @@ func TestCertificateProfile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			leaf, ca := good(), authority()
+			leaf, ca, root := good(), authority(), authority()
+			root.Subject.CommonName, root.UnknownExtKeyUsage = "root", nil
 			tt.change(leaf, ca)
-			ca, leaf = create(t, ca, ca, key), create(t, leaf, ca, key)
+			root = create(t, root, root, key)
+			ca = create(t, ca, root, key)
+			leaf = create(t, leaf, ca, key)
 			roots := x509.NewCertPool()
-			roots.AddCert(ca)
-			_, err := aik.Check(&aik.Client{Roots: roots}, key.Public(), leaf, nil)
+			roots.AddCert(root)
+			_, err := aik.Check(&aik.Client{Roots: roots}, key.Public(), leaf, []*x509.Certificate{ca})
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
-			if _, err := aik.Check(&aik.Client{Roots: roots}, other.Public(), leaf, nil); err == nil {
+			if _, err := aik.Check(&aik.Client{Roots: roots}, other.Public(), leaf, []*x509.Certificate{ca}); err == nil {
 				t.Error("a certificate for another key is taken")
 			}
 			if _, err := aik.Check(&aik.Client{Roots: x509.NewCertPool()}, key.Public(), leaf, []*x509.Certificate{ca}); err == nil {
@@ -112,6 +124,18 @@ func TestCertificateProfile(t *testing.T) {
 			}
 		})
 	}
+}
+
+func policies(t *testing.T, ids ...asn1.ObjectIdentifier) (out []x509.OID) {
+	t.Helper()
+	for _, id := range ids {
+		oid, err := x509.ParseOID(id.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, oid)
+	}
+	return out
 }
 
 func create(t *testing.T, template, parent *x509.Certificate, key *rsa.PrivateKey) *x509.Certificate {

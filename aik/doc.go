@@ -12,15 +12,18 @@
 // cannot.
 //
 // [Client.Enroll] does all of it. [Client.Begin] and [Client.Complete] are its
-// halves, for a TPM on another machine.
+// halves, for a TPM on another machine. Between them the [Challenge] can be kept
+// as JSON.
 //
-// A certificate is returned only if it is for the attestation key, names the
-// same TPM as the endorsement certificate, is meant for attestation keys
-// (2.23.133.8.3), is valid now and leads to the roots. [Trust] says what the CA
-// knew of the TPM.
+// A certificate is returned only if it is for the attestation key, has no
+// subject but names the same TPM as the endorsement certificate in a critical
+// alternative name, is meant for attestation keys alone (2.23.133.8.3), is valid
+// now and leads to the roots. [Trust] says what the CA knew of the TPM, in which
+// no certificate may say more than its issuer.
 //
 // Structures are those of [MS-WCCE]. The service of Windows takes RSA keys
-// only; other CAs may take P-256.
+// only; other CAs may take P-256. Keys as Windows makes them, which sign with
+// SHA-1, come from [WindowsTemplate].
 //
 // [MS-WCCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-wcce
 package aik

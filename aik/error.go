@@ -2,6 +2,7 @@ package aik
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
@@ -29,7 +30,7 @@ var (
 
 // An Error is a failed enrollment.
 type Error struct {
-	Op        string // "request", "authority", "enroll", "activate", "answer" or "certificate"
+	Op        string // "request", "authority", "enroll", "activate", "answer", "certificate"; "challenge" when one is marshalled
 	URL       string // of the CA, without query; "" before one was asked
 	RequestID string // the client request ID the CA was sent; "" before one was asked
 	Err       error  // never nil; often a *scep.Error, or the TPM's error of activate
@@ -67,8 +68,10 @@ func (e *Error) HRESULT() uint32 {
 	return 0
 }
 
-// Retryable reports whether the same call may succeed later: only if its cause
-// may pass.
+// Retryable reports whether the same may succeed later: only if its cause may
+// pass. What can be repeated is Enroll or Begin, since a challenge is answered
+// only once; how often, and after what pause, is the caller's affair. A
+// [scep.Error] in Err may have the pause that the CA asks for.
 func (e *Error) Retryable() bool {
 	if errors.Is(e.Err, ErrNoAuthority) {
 		return false
@@ -102,6 +105,9 @@ func (e *Error) Remedy() string {
 			if strings.Contains(s.Message, r.words) {
 				return r.remedy
 			}
+		}
+		if e.Op == "answer" && (s.FailInfo == scep.BadRequest || s.HTTPStatus == http.StatusBadRequest) {
+			return "Begin again: a challenge can be answered only once, within minutes, and by the TPM it is for."
 		}
 	}
 	var advised interface {

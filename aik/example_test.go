@@ -3,6 +3,7 @@ package aik_test
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"log"
 	"net/http/httptest"
@@ -47,6 +48,52 @@ func Example() {
 	// Output:
 	// certificates: 3
 	// trust: endorsement certificate verified
+}
+
+// One process asks, another answers. What is between them is as secret as a key.
+func ExampleClient_Begin() {
+	ctx := context.Background()
+	ca := &aiktest.Server{
+		Makers:  attesttest.Certificates(),
+		EKRoots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()},
+	}
+	srv := httptest.NewServer(ca)
+	defer srv.Close()
+	emulator, err := attesttest.New(attesttest.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	tpm := &attest.TPM{Transport: emulator}
+	defer tpm.Close()
+	req, key, err := request(ctx, tpm)
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := &aik.Client{URL: srv.URL + "/{authority}/templates/Aik/scep", Roots: ca.Roots()}
+
+	asked, err := client.Begin(ctx, req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	text, err := json.Marshal(asked)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	var challenge aik.Challenge
+	if err := json.Unmarshal(text, &challenge); err != nil {
+		log.Fatal(err)
+	}
+	secret, err := tpm.ActivateCredential(ctx, req.EK, key, challenge.Credential)
+	if err != nil {
+		log.Fatal(err)
+	}
+	chain, err := client.Complete(ctx, &challenge, secret)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("certificates:", len(chain))
+	// Output: certificates: 3
 }
 
 // request makes an attestation key and returns it with all that proves it.

@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/whiteglove/whiteglove/aik"
@@ -73,6 +74,19 @@ func TestLyingCA(t *testing.T) {
 				t.Errorf("got %d certificates, %v", len(chain), err)
 			}
 		})
+	}
+}
+
+// TestNoChallenge has the CA issue a certificate without a proof.
+func TestNoChallenge(t *testing.T) {
+	d := newDevice(t, isRSA, rsaAIK)
+	s := &sceptest.Server{
+		RA: true, Caps: scep.Caps{"SHA-256", "AES128", "POSTPKIOperation", "IdentityKeyAttestation"},
+		CheckCSR: func(*sceptest.Request) error { return nil },
+	}
+	_, err := start(t, s, s.Roots()).Enroll(t.Context(), d.Request, d.activate)
+	if !errors.Is(err, aik.ErrChallenge) || !strings.Contains(err.Error(), scep.StatusSuccess.String()) {
+		t.Errorf("error is %v", err)
 	}
 }
 

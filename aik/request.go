@@ -28,9 +28,35 @@ var client = wcce.Client{
 // prepared is a request that has been checked, and what follows from it.
 type prepared struct {
 	*Request
-	vendor string
+	vendor  string
+	subject subject
+}
+
+// A subject is what a certificate is to be of.
+type subject struct {
+	key    crypto.PublicKey // the attestation key
 	device wcce.Device      // as the endorsement certificate names it
-	key    crypto.PublicKey // of the attestation key
+}
+
+// requested returns what a request of ours asks a certificate for.
+func requested(der []byte) (*subject, error) {
+	csr, err := wcce.ParseCSR(der)
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.ParsePKIXPublicKey(csr.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("request: %w", err)
+	}
+	exts, err := csr.Extensions()
+	if err != nil {
+		return nil, err
+	}
+	device, _, err := altName(exts)
+	if err != nil {
+		return nil, err
+	}
+	return &subject{key, *device}, nil
 }
 
 // prepare checks all that a CA would refuse and that can be known beforehand.
@@ -46,18 +72,18 @@ func prepare(req *Request) (*prepared, error) {
 		return nil, errors.New("endorsement certificate is of another key")
 	}
 	p := &prepared{Request: req, vendor: req.Vendor}
-	device, err := altName(req.Chain[0])
+	device, _, err := altName(req.Chain[0].Extensions)
 	if err != nil {
 		return nil, fmt.Errorf("endorsement certificate: %w", err)
 	}
-	p.device = *device
+	p.subject.device = *device
 	if p.vendor == "" {
 		p.vendor = device.Manufacturer
 	}
-	if p.key, err = attest.PublicKey(req.AIK.Area); err != nil {
+	if p.subject.key, err = attest.PublicKey(req.AIK.Area); err != nil {
 		return nil, fmt.Errorf("attestation key: %w", err)
 	}
-	if err := req.AIK.Verify(p.key, nil); err != nil {
+	if err := req.AIK.Verify(p.subject.key, nil); err != nil {
 		return nil, fmt.Errorf("attestation key: %w", err)
 	}
 	return p, nil
@@ -69,42 +95,42 @@ func sameKey(a, b crypto.PublicKey) bool {
 	return ok && k.Equal(b)
 }
 
-// altName returns the TPM that a certificate names.
-func altName(cert *x509.Certificate) (*wcce.Device, error) {
-	for _, e := range cert.Extensions {
+// altName returns the TPM that the subject alternative name among exts names,
+// and whether that is critical.
+func altName(exts []pkix.Extension) (device *wcce.Device, critical bool, err error) {
+	for _, e := range exts {
 		if e.Id.Equal(wcce.OIDSubjectAltName) {
-			return wcce.ParseAltName(e.Value)
+			device, err = wcce.ParseAltName(e.Value)
+			return device, e.Critical, err
 		}
 	}
-	return nil, errors.New("no subject alternative name")
+	return nil, false, errors.New("no subject alternative name")
 }
 
-// message returns the SCEP request for a CA.
-func (p *prepared) message(ca *scep.CA, now time.Time) (*scep.Request, error) {
-	signer := p.Signer
-	if signer == nil {
-		var err error
-		if signer, err = newSigner(); err != nil {
+// message returns the SCEP request for the CA of ch, and keeps in ch what is
+// needed for the next.
+func (p *prepared) message(ch *Challenge, now time.Time) (req *scep.Request, err error) {
+	if ch.Signer = p.Signer; ch.Signer == nil {
+		if ch.Signer, err = newSigner(); err != nil {
 			return nil, err
 		}
 	}
-	cert, err := scep.ProtocolCertificate(signer, nil, now)
-	if err != nil {
+	if ch.certificate, err = scep.ProtocolCertificate(ch.Signer, nil, now); err != nil {
 		return nil, err
 	}
-	csr, err := p.csr(ca.Recipient, cert.Raw)
-	if err != nil {
+	if ch.csr, err = p.csr(ch.ca.Recipient, ch.certificate.Raw); err != nil {
 		return nil, err
 	}
-	issuers := slices.Clone(p.Chain[1:])
-	slices.Reverse(issuers) // the root first, as Windows sends them
-	return &scep.Request{CSR: csr, Signer: signer, Decrypter: signer, Certificate: cert, Extra: issuers}, nil
+	req = ch.request()
+	req.Extra = slices.Clone(p.Chain[1:])
+	slices.Reverse(req.Extra) // the root first, as Windows sends them
+	return req, nil
 }
 
 // csr returns the null-signed request. signer is the certificate that the SCEP
 // message is signed with, in DER.
 func (p *prepared) csr(recipient *x509.Certificate, signer []byte) ([]byte, error) {
-	spki, err := x509.MarshalPKIXPublicKey(p.key)
+	spki, err := x509.MarshalPKIXPublicKey(p.subject.key)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +155,7 @@ func (p *prepared) csr(recipient *x509.Certificate, signer []byte) ([]byte, erro
 }
 
 func (p *prepared) extensions(spki []byte) (wcce.Attribute, error) {
-	san, err := p.device.AltName(true)
+	san, err := p.subject.device.AltName(true)
 	if err != nil {
 		return wcce.Attribute{}, err
 	}

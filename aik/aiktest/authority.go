@@ -6,7 +6,9 @@ import (
 	"encoding/asn1"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/internal/wcce"
@@ -21,6 +23,33 @@ type authority struct {
 	maker  *x509.Certificate
 	ca     *sceptest.Authority
 	scep   *sceptest.Server
+
+	mu        sync.Mutex
+	foreignRA *sceptest.Server // see ForeignRA
+	last      *recorded        // see ReplayedReply
+}
+
+// refusals returns what was refused in the authority's name.
+func (a *authority) refusals() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := a.scep.Refusals()
+	if a.foreignRA != nil {
+		all = append(all, a.foreignRA.Refusals()...)
+	}
+	return all
+}
+
+// serve answers, rightly or wrongly.
+func (a *authority) serve(w http.ResponseWriter, r *http.Request) {
+	done, err := a.misbehave(w, r)
+	switch {
+	case err != nil:
+		a.server.refuse("authority", err)
+		answer(w, http.StatusInternalServerError, "The authority cannot be set up")
+	case !done:
+		a.scep.ServeHTTP(w, r)
+	}
 }
 
 // authority returns the authority called name, or nil if there is none.
@@ -114,15 +143,22 @@ func (s *Server) newAuthority(vendor string, maker *x509.Certificate) (*authorit
 		return nil, err
 	}
 	a := &authority{server: s, vendor: vendor, maker: maker, ca: ca}
-	a.scep = &sceptest.Server{
+	a.scep = a.newSCEP(ca)
+	return a, nil
+}
+
+// newSCEP returns a SCEP server whose registration authority is ca's.
+func (a *authority) newSCEP(ca *sceptest.Authority) *sceptest.Server {
+	s := a.server
+	out := &sceptest.Server{
 		Authority: ca, RA: true, Caps: s.Caps,
 		CheckCSR: a.checkCSR, Challenge: a.challenge, Check: a.checkAnswer, Issue: a.issue,
 		Fail: s.Fail, Now: s.Now, Logger: s.Logger,
 	}
-	if a.scep.Caps == nil {
-		a.scep.Caps = caps
+	if out.Caps == nil {
+		out.Caps = caps
 	}
-	return a, nil
+	return out
 }
 
 func oidInts(id asn1.ObjectIdentifier) []uint64 {
@@ -135,5 +171,9 @@ func oidInts(id asn1.ObjectIdentifier) []uint64 {
 
 // ekClient returns what checks endorsement certificates.
 func (s *Server) ekClient() *ekcert.Client {
-	return &ekcert.Client{Roots: s.EKRoots, Intermediates: s.Intermediates, Now: s.Now, Logger: s.Logger}
+	roots := s.EKRoots
+	if s.commits(UntrustedEK) {
+		roots = ekcert.Roots{"": x509.NewCertPool()}
+	}
+	return &ekcert.Client{Roots: roots, Intermediates: s.Intermediates, Now: s.Now, Logger: s.Logger}
 }

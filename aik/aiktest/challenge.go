@@ -45,8 +45,11 @@ func (a *authority) challenge(req *sceptest.Request) ([]byte, error) {
 	}
 	tach.Opaque = key.opaque
 	p := &pending{secret: secret, device: id.device, expires: a.server.now().Add(a.server.expiry())}
+	if err := a.spoil(p, id.key, key, tach); err != nil {
+		return nil, err
+	}
 	req.Data = p
-	return p.content(tach)
+	return p.content(tach, a.server.commits(TruncatedTACH))
 }
 
 func (s *Server) expiry() time.Duration {
@@ -57,7 +60,7 @@ func (s *Server) expiry() time.Duration {
 }
 
 // content returns the challenge with a context of its own.
-func (p *pending) content(tach *wcce.TACH) ([]byte, error) {
+func (p *pending) content(tach *wcce.TACH, truncated bool) ([]byte, error) {
 	var state [16]byte
 	_, _ = rand.Read(state[:]) // never fails
 	var err error
@@ -67,6 +70,9 @@ func (p *pending) content(tach *wcce.TACH) ([]byte, error) {
 	blob, err := tach.Marshal()
 	if err != nil {
 		return nil, err
+	}
+	if truncated {
+		blob = blob[:len(blob)-1]
 	}
 	return (&wcce.Challenge{TACH: blob, Context: p.context}).Marshal()
 }

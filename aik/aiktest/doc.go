@@ -8,6 +8,9 @@
 // answer. [Server.Refusals] says what was refused and why; what is wrong with a
 // client should be found here rather than in the field.
 //
+// [Server.Misbehave] has it do wrong itself, as a real CA or somebody in its place
+// might, to see what a client makes of that.
+//
 // Statements are judged, and most credentials made, by
 // github.com/google/go-attestation, which shares no code with package attest.
 package aiktest

@@ -44,6 +44,27 @@ func Example() {
 	// 1 refusal
 }
 
+// A CA whose challenges end early is no match for the client.
+func ExampleServer_Misbehave() {
+	ctx := context.Background()
+	ca := &aiktest.Server{
+		Makers:  attesttest.Certificates(),
+		EKRoots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()},
+	}
+	ca.Misbehave(aiktest.TruncatedTACH)
+	srv := httptest.NewServer(ca)
+	defer srv.Close()
+
+	req, err := device(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := &aik.Client{URL: srv.URL + "/{authority}/templates/Aik/scep", Roots: ca.Roots()}
+	_, err = client.Begin(ctx, req)
+	fmt.Println(errors.Is(err, aik.ErrChallenge))
+	// Output: true
+}
+
 // device returns what an emulated TPM asks for.
 func device(ctx context.Context) (*aik.Request, error) {
 	emulator, err := attesttest.New(attesttest.Config{})

@@ -27,7 +27,11 @@ func (a *authority) issue(req *sceptest.Request) (*x509.Certificate, error) {
 	if !ok {
 		return nil, refuse("certificate", badAnswer, errUnchallenged)
 	}
-	san, err := p.device.AltName(true)
+	device := p.device
+	if a.server.commits(AnotherTPM) {
+		device.Model += " (another)"
+	}
+	san, err := device.AltName(true)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +50,7 @@ func (a *authority) issue(req *sceptest.Request) (*x509.Certificate, error) {
 	serial := make([]byte, 16)
 	_, _ = rand.Read(serial)          // never fails
 	serial[0] = serial[0]&0x7f | 0x40 // positive, and of full length
-	return a.ca.Issue(&x509.Certificate{
+	template := &x509.Certificate{
 		SerialNumber:          new(big.Int).SetBytes(serial),
 		NotBefore:             a.server.now().Add(-backdate),
 		NotAfter:              a.ca.Certificate.NotAfter,
@@ -55,7 +59,11 @@ func (a *authority) issue(req *sceptest.Request) (*x509.Certificate, error) {
 		UnknownExtKeyUsage:    []asn1.ObjectIdentifier{wcce.OIDKeyPurposeAIK},
 		BasicConstraintsValid: true,
 		ExtraExtensions:       []pkix.Extension{san, policies},
-	}, req.PublicKey)
+	}
+	if a.server.commits(AnotherKey) {
+		return a.anotherKey(template, req.PublicKey)
+	}
+	return a.ca.Issue(template, req.PublicKey)
 }
 
 var (

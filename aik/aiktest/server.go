@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/whiteglove/whiteglove/ekcert"
@@ -58,6 +59,7 @@ type Server struct {
 	Logger *slog.Logger     // if nil, nothing is logged
 
 	refusals refusal.Log
+	fault    atomic.Int64 // a Fault
 
 	mu          sync.Mutex
 	root        *sceptest.Authority
@@ -75,11 +77,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.refuse("authority", err)
 		answer(w, http.StatusInternalServerError, "The authority cannot be set up")
-	case a == nil:
+	case a == nil, s.commits(UnknownAuthority):
 		s.refuse("authority", fmt.Errorf("%q does not exist", name))
 		answer(w, http.StatusNotFound, fmt.Sprintf("The authority %q does not exist", name))
 	default:
-		a.scep.ServeHTTP(w, r)
+		a.serve(w, r)
 	}
 }
 
@@ -144,7 +146,7 @@ func (s *Server) Refusals() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(s.authorities)) {
-		all = append(all, s.authorities[name].scep.Refusals()...)
+		all = append(all, s.authorities[name].refusals()...)
 	}
 	return all
 }

@@ -1,7 +1,7 @@
 // Package wcce builds and reads the structures of [MS-WCCE] and of the Windows
 // extension of SCEP that travel when a TPM's key is certified: the null-signed
 // PKCS #10 request and its attributes, EK_INFO, the key attestation statement
-// "KAST", the challenge "TACH" and the content of challenge and answer.
+// "KAST" with its "KADS", the challenge "TACH" and the content of challenge and answer.
 //
 // All values are bytes. Nothing here checks a proof or opens an envelope; the
 // parsers check form and size, and copy nothing out of their input.

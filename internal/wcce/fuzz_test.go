@@ -93,6 +93,49 @@ func FuzzKAST(f *testing.F) {
 	})
 }
 
+func FuzzKADS(f *testing.F) {
+	key, err := (&wcce.PCPKey{Public: []byte{1, 2}, Private: []byte{3}}).Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add((&wcce.KADS{Attest: []byte{1}, Signature: []byte{0, 0x14, 0, 0xb, 0, 1, 9}, KeyBlob: key}).Marshal())
+	f.Fuzz(func(t *testing.T, in []byte) {
+		k, err := wcce.ParseKADS(in)
+		if err != nil {
+			return
+		}
+		if out := k.Marshal(); !bytes.Equal(out, in) {
+			t.Errorf("wrote %x", out)
+		}
+		if sig := wcce.RSASignature(k.Signature); !bytes.HasSuffix(k.Signature, sig) {
+			t.Errorf("signature %x", sig)
+		}
+	})
+}
+
+func FuzzPCPKey(f *testing.F) {
+	key, err := (&wcce.PCPKey{Public: []byte{1, 2}, Private: []byte{3}}).Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(key)
+	f.Add(withBank(key))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		k, err := wcce.ParsePCPKey(in)
+		if err != nil {
+			return
+		}
+		out, err := k.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := wcce.ParsePCPKey(out)
+		if err != nil || !bytes.Equal(again.Public, k.Public) || !bytes.Equal(again.Private, k.Private) {
+			t.Errorf("read %+v, then %+v, %v", k, again, err)
+		}
+	})
+}
+
 func FuzzTACH(f *testing.F) {
 	raw, err := (&wcce.TACH{Blob: []byte{1}, Secret: []byte{2}, Opaque: []byte{3}}).Marshal()
 	if err != nil {

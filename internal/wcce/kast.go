@@ -15,6 +15,7 @@ const (
 )
 
 const (
+	version    = 1          // of KAST and TACH
 	kastMagic  = 0x5453414B // "KAST", little-endian
 	kastHeader = 28
 	tachMagic  = 0x48434154 // "TACH", little-endian
@@ -25,7 +26,7 @@ const (
 type KAST struct {
 	Platform       uint32 // 0 is written as PlatformTPM20
 	IDBinding      []byte // see [IDBinding]
-	KeyAttestation []byte // empty when an attestation key is certified
+	KeyAttestation []byte // see [KADS]; empty when an attestation key is certified
 	AIKOpaque      []byte // echoed by some CAs
 }
 
@@ -35,7 +36,7 @@ func (k *KAST) Marshal() []byte {
 	if platform == 0 {
 		platform = PlatformTPM20
 	}
-	out := words(kastMagic, 1, platform, kastHeader,
+	out := words(kastMagic, version, platform, kastHeader,
 		uint32(len(k.IDBinding)), uint32(len(k.KeyAttestation)), uint32(len(k.AIKOpaque)))
 	out = append(out, k.IDBinding...)
 	out = append(out, k.KeyAttestation...)
@@ -45,9 +46,12 @@ func (k *KAST) Marshal() []byte {
 // ParseKAST reads a statement, whose lengths must add up.
 func ParseKAST(in []byte) (*KAST, error) {
 	const op = "KAST"
-	h, parts, err := blob(op, in, kastMagic, kastHeader)
+	h, parts, err := blob(op, in, kastMagic, kastHeader, 3)
 	if err != nil {
 		return nil, err
+	}
+	if h[1] != version {
+		return nil, malformed(op, "version %d", h[1])
 	}
 	if p := h[2]; p != PlatformTPM12 && p != PlatformTPM20 {
 		return nil, malformed(op, "platform %d", p)
@@ -55,7 +59,7 @@ func ParseKAST(in []byte) (*KAST, error) {
 	return &KAST{Platform: h[2], IDBinding: parts[0], KeyAttestation: parts[1], AIKOpaque: parts[2]}, nil
 }
 
-// words returns integers as KAST and TACH have them, little-endian.
+// words returns integers as KAST, KADS and TACH have them, little-endian.
 func words(v ...uint32) []byte {
 	var out []byte
 	for _, n := range v {
@@ -64,30 +68,43 @@ func words(v ...uint32) []byte {
 	return out
 }
 
-// blob reads a header of little-endian words (magic, version, platform, size
-// of the header, then lengths) and splits what follows by those lengths.
-func blob(op string, in []byte, magic uint32, header int) (h []uint32, parts [][]byte, err error) {
+// blob reads a header of little-endian words (magic, what is checked by the
+// caller, its own size at index sizeAt, then lengths) and splits what follows by
+// those lengths.
+func blob(op string, in []byte, magic uint32, header, sizeAt int) (h []uint32, parts [][]byte, err error) {
 	if len(in) < header || len(in) > maxSize {
 		return nil, nil, malformed(op, "%d bytes", len(in))
 	}
-	for i := 0; i < header; i += 4 {
-		h = append(h, binary.LittleEndian.Uint32(in[i:]))
-	}
-	if h[0] != magic || h[1] != 1 || h[3] != uint32(header) {
+	h = headerWords(in[:header])
+	if h[0] != magic || h[sizeAt] != uint32(header) {
 		return nil, nil, malformed(op, "bad header")
 	}
-	rest := in[header:]
-	for _, n := range h[4:] {
-		if uint64(n) > uint64(len(rest)) {
-			return nil, nil, malformed(op, "length %d is too large", n)
+	parts, err = split(op, in[header:], h[sizeAt+1:])
+	return h, parts, err
+}
+
+// headerWords reads little-endian words.
+func headerWords(in []byte) []uint32 {
+	h := make([]uint32, len(in)/4)
+	for i := range h {
+		h[i] = binary.LittleEndian.Uint32(in[4*i:])
+	}
+	return h
+}
+
+// split cuts in by lengths, which must add up.
+func split(op string, in []byte, lengths []uint32) (parts [][]byte, err error) {
+	for _, n := range lengths {
+		if uint64(n) > uint64(len(in)) {
+			return nil, malformed(op, "length %d is too large", n)
 		}
-		parts = append(parts, rest[:n:n])
-		rest = rest[n:]
+		parts = append(parts, in[:n:n])
+		in = in[n:]
 	}
-	if len(rest) > 0 {
-		return nil, nil, malformed(op, "%d bytes too many", len(rest))
+	if len(in) > 0 {
+		return nil, malformed(op, "%d bytes too many", len(in))
 	}
-	return h, parts, nil
+	return parts, nil
 }
 
 // An IDBinding says how a TPM 2.0 made an attestation key. Its fields carry no

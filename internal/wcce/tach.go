@@ -18,7 +18,7 @@ func (t *TACH) Marshal() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := words(tachMagic, 1, PlatformTPM20, tachHeader, uint32(len(challenge)), uint32(len(t.Opaque)))
+	out := words(tachMagic, version, PlatformTPM20, tachHeader, uint32(len(challenge)), uint32(len(t.Opaque)))
 	out = append(out, challenge...)
 	return append(out, t.Opaque...), nil
 }
@@ -27,9 +27,12 @@ func (t *TACH) Marshal() ([]byte, error) {
 // where there is nothing opaque.
 func ParseTACH(in []byte) (*TACH, error) {
 	const op = "TACH"
-	h, parts, err := blob(op, in, tachMagic, tachHeader)
+	h, parts, err := blob(op, in, tachMagic, tachHeader, 3)
 	if err != nil {
 		return nil, err
+	}
+	if h[1] != version {
+		return nil, malformed(op, "version %d", h[1])
 	}
 	if h[2] != 1 && h[2] != PlatformTPM20 {
 		return nil, malformed(op, "platform %d", h[2])

@@ -173,7 +173,7 @@ func TestAltName(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
-	// The value in a certificate of the real service (see aik/testdata).
+	// The value in a certificate of the real service.
 	genuine := unhex(t, "3044a4423040313e3010060567810502020c074e5043543735783014060567810502010c"+
 		"0b69643a34453534343330303014060567810502030c0b69643a3030303730303032")
 	if !bytes.Equal(one.Value, genuine) {
@@ -290,6 +290,7 @@ func TestTACH(t *testing.T) {
 		}
 	}
 	for name, bad := range map[string]string{
+		"version":  "544143480200000002000000180000000600000000000000" + "000101000103",
 		"platform": "544143480100000003000000180000000600000000000000" + "000101000103",
 		"no blob":  "544143480100000002000000180000000500000000000000" + "0000000103",
 		"more":     "544143480100000002000000180000000700000000000000" + "00010100010300",

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/mock"
+)
+
+// try runs the program.
+func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(t.Context(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+// must runs the program, which must succeed.
+func must(t *testing.T, args ...string) string {
+	t.Helper()
+	code, stdout, stderr := try(t, args...)
+	if code != 0 || stderr != "" {
+		t.Fatalf("%q: exit code %d\n%s", args, code, stderr)
+	}
+	return stdout
+}
+
+// startServer starts a mock server and writes its roots to a file.
+func startServer(t *testing.T) (server *mock.Server, roots string) {
+	t.Helper()
+	server, err := mock.Start("127.0.0.1:0", mock.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		server.Close(ctx)
+	})
+	var ders [][]byte
+	for _, c := range server.Roots {
+		ders = append(ders, c.Raw)
+	}
+	roots = filepath.Join(t.TempDir(), "roots.pem")
+	if err := os.WriteFile(roots, device.EncodeCertificates(ders...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return server, roots
+}
+
+// checkOut checks what was written: a chain of three, and a wrapped key.
+func checkOut(t *testing.T, dir string) {
+	t.Helper()
+	chain, err := device.ReadCertificates(filepath.Join(dir, "aik.pem"))
+	if err != nil || len(chain) != 3 {
+		t.Fatalf("%d certificates, %v", len(chain), err)
+	}
+	for i, cert := range chain[1:] {
+		if err := chain[i].CheckSignatureFrom(cert); err != nil {
+			t.Error(err)
+		}
+	}
+	if chain[0].KeyUsage != x509.KeyUsageDigitalSignature || string(chain[0].RawSubject) != "\x30\x00" {
+		t.Errorf("key usage %#x, subject %x", chain[0].KeyUsage, chain[0].RawSubject)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "aik-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := pem.Decode(text); b == nil || b.Type != "TSS2 PRIVATE KEY" {
+		t.Errorf("key %.40q", text)
+	}
+}
+
+func TestInProcess(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	if text := must(t, "-out", out); !strings.Contains(text, "trust: endorsement certificate verified") {
+		t.Errorf("output %q", text)
+	}
+	checkOut(t, out)
+}
+
+func TestServer(t *testing.T) {
+	server, roots := startServer(t)
+	must(t, "-url", server.URL+mock.AIKPath, "-roots", roots, "-windows")
+	if r := server.Refusals(); len(r) > 0 {
+		t.Errorf("refusals %q", r)
+	}
+	// Another server's roots.
+	_, others := startServer(t)
+	code, _, stderr := try(t, "-url", server.URL+mock.AIKPath, "-roots", others)
+	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "aikenroll: aik: authority: ") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	// A place where there is no authority.
+	code, _, stderr = try(t, "-url", server.URL+"/aik/SIM0-KeyId-00/scep", "-roots", roots)
+	if code != 1 || !strings.Contains(stderr, "does not exist") || !strings.Contains(strings.ToLower(stderr), "0x80190194") || !strings.Contains(stderr, "firmware") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+// TestHalves has nothing but a file between two runs, and the TPM's state.
+func TestHalves(t *testing.T) {
+	server, roots := startServer(t)
+	dir := t.TempDir()
+	tpm, file, out := "soft:"+filepath.Join(dir, "tpm"), filepath.Join(dir, "challenge"), filepath.Join(dir, "out")
+	text := must(t, "-tpm", tpm, "-url", server.URL+mock.AIKPath, "-roots", roots, "-begin", file)
+	if !strings.Contains(text, server.URL) {
+		t.Errorf("output %q", text)
+	}
+	if fi, err := os.Stat(file); err != nil || fi.Mode().Perm()&0o077 != 0 {
+		t.Errorf("the file is open to others: %v, %v", fi, err)
+	}
+	must(t, "-tpm", tpm, "-roots", roots, "-complete", file, "-out", out)
+	checkOut(t, out)
+	if r := server.Refusals(); len(r) > 0 {
+		t.Errorf("refusals %q", r)
+	}
+	// It works once.
+	code, _, stderr := try(t, "-tpm", tpm, "-roots", roots, "-complete", file)
+	if code != 1 || !strings.Contains(stderr, "no challenge is open") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
+func TestBadFiles(t *testing.T) {
+	server, roots := startServer(t)
+	dir := t.TempDir()
+	good := filepath.Join(dir, "good")
+	must(t, "-url", server.URL+mock.AIKPath, "-roots", roots, "-begin", good)
+	text, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		change func(m map[string]any)
+		want   string
+	}{
+		"another TPM":  {func(m map[string]any) { m["ek"] = strangersKey(t, roots) }, "another TPM"},
+		"no key":       {func(m map[string]any) { m["key"] = "" }, "LoadKey"},
+		"no challenge": {func(m map[string]any) { delete(m, "challenge") }, "no challenge"},
+		"changed":      {func(m map[string]any) { m["challenge"].(map[string]any)["version"] = 9 }, "version 9"},
+	} {
+		var m map[string]any
+		if err := json.Unmarshal(text, &m); err != nil {
+			t.Fatal(err)
+		}
+		tt.change(m)
+		changed, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(dir, "changed")
+		if err := os.WriteFile(file, changed, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, stderr := try(t, "-complete", file, "-roots", roots); code != 1 || !strings.Contains(stderr, tt.want) {
+			t.Errorf("%s: exit code %d: %s", name, code, stderr)
+		}
+	}
+	// The challenge is still of use.
+	must(t, "-complete", good, "-roots", roots)
+}
+
+// strangersKey returns the SubjectPublicKeyInfo of a root.
+func strangersKey(t *testing.T, roots string) []byte {
+	t.Helper()
+	certs, err := device.ReadCertificates(roots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certs[0].RawSubjectPublicKeyInfo
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"-no-such-flag"},
+		{"argument"},
+		{"-timeout", "0"},
+		{"-roots", "file"},
+		{"-begin", "a", "-complete", "b"},
+		{"-begin", "a"},
+		{"-begin", "a", "-url", "https://x.test", "-out", "d"},
+		{"-complete", "a", "-url", "https://x.test"},
+		{"-complete", "a", "-windows"},
+	} {
+		if code, _, stderr := try(t, args...); code != 2 || !strings.Contains(stderr, "-begin") {
+			t.Errorf("%q: exit code %d: %s", args, code, stderr)
+		}
+	}
+	for _, args := range [][]string{{"-tpm", "none"}, {"-complete", "no-such-file"}, {"-ek-roots", "no-such-file"}} {
+		if code, _, stderr := try(t, args...); code != 1 || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: exit code %d: %s", args, code, stderr)
+		}
+	}
+	if code, _, _ := try(t, "-h"); code != 0 {
+		t.Errorf("-h: exit code %d", code)
+	}
+}
