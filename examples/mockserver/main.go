@@ -36,6 +36,7 @@ func main() {
 // options are the flags.
 type options struct {
 	addr, ekRoots, admit, rootsOut, readyFile string
+	faults                                    []*mock.Fault
 }
 
 // run serves until ctx ends. It returns 0, 1 for a failure or 2 for usage.
@@ -48,6 +49,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.StringVar(&o.admit, "admit", "", "import the PEM public keys or EK certificates in `FILE` as hardware; \"any\" admits every EK with a trusted certificate (default: the emulator's)")
 	fs.StringVar(&o.rootsOut, "roots-out", "", "write the roots of TLS and of every party to `FILE` (PEM)")
 	fs.StringVar(&o.readyFile, "ready-file", "", "write the base URL to `FILE` when it listens")
+	fs.Func("fault", "let requests of a step go wrong, `STEP:KIND[:N]`: an HTTP status, 429, timeout, cut, truncate, garbage, slow, lost or nonce; may be repeated", func(text string) error {
+		f, err := mock.ParseFault(text)
+		o.faults = append(o.faults, f)
+		return err
+	})
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -91,6 +97,7 @@ func (o options) config(ctx context.Context) (c mock.Config, err error) {
 			return c, err
 		}
 	}
+	c.Faults = o.faults
 	switch o.admit {
 	case "":
 		c.Import, err = emulatorEKs(ctx)

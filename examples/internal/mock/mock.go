@@ -41,6 +41,7 @@ type Config struct {
 	EKRoots  []*x509.Certificate // EK CAs accepted besides the emulator's maker, for any maker
 	Import   []crypto.PublicKey  // endorsement keys imported as hardware
 	AdmitAny bool                // every endorsement key with a trusted certificate is imported when it comes
+	Faults   []*Fault            // what goes wrong
 	Logger   *slog.Logger        // if nil, nothing is logged
 }
 
@@ -80,7 +81,7 @@ func Start(addr string, c Config) (*Server, error) {
 	}
 	s.Roots = append([]*x509.Certificate{root}, s.partyRoots()...)
 	s.http = &http.Server{
-		Handler:           s.handler(),
+		Handler:           &faulty{Handler: s.handler(), faults: c.Faults},
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{leaf}, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert},
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          errorLog(c.Logger),
