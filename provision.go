@@ -37,7 +37,7 @@ type Provisioner struct {
 
 	// EnrollEK has the endorsement key certified by the maker's CA over SCEP
 	// (EKCert.SCEPURL) even if the TPM holds a certificate. Without it, that is done
-	// only if the TPM holds none and EKCert names a CA.
+	// only if the TPM holds none; and without a CA, EKCert asks the maker's service.
 	EnrollEK bool
 
 	// Clients of the single steps. Set one to change an endpoint, the trust

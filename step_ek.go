@@ -36,8 +36,8 @@ func (r *run) findEK(ctx context.Context) (bool, error) {
 	return false, err
 }
 
-// findCertificate sets r.ek and returns its certificate: from the TPM, or from
-// the maker's CA where that was asked for or is the only way.
+// findCertificate sets r.ek and returns its certificate: from the TPM or the
+// system, else from the maker's CA or, without one, the maker's service.
 func (r *run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) {
 	var first *attest.EK
 	for ek, err := range r.selectedEKs(ctx) {
@@ -63,18 +63,17 @@ func (r *run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) 
 	if r.EKCert.SCEPURL != "" {
 		return r.enrollEK(ctx)
 	}
-	return nil, r.noCertificate(ctx)
+	return r.fetchCertificate(ctx)
 }
 
-// noCertificate returns the error of Find with the maker's name in it, which
-// decides what can be done.
-func (r *run) noCertificate(ctx context.Context) error {
+// fetchCertificate asks the service of the TPM's maker, if it has one. The
+// error says what can be done, which depends on the maker.
+func (r *run) fetchCertificate(ctx context.Context) (*ekcert.Certificate, error) {
 	info, err := r.TPM.Info(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	_, err = r.EKCert.Find(ctx, r.TPM, info.Manufacturer, r.ek.Public)
-	return err
+	return r.EKCert.Find(ctx, r.TPM, info.Manufacturer, r.ek.Public)
 }
 
 // selectedEKs yields the endorsement keys that may be used.

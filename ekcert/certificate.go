@@ -27,7 +27,7 @@ type Certificate struct {
 	// chains, never to be trusted as roots.
 	Issuers []*x509.Certificate
 
-	Origin string // "nv:0x01c00002", a URL without query, or ""
+	Origin string // "nv:0x01c00002", "system", the URL of a service without what names the TPM, "service", or ""
 }
 
 // Vendor returns the maker's short name, such as "INTC", as it is used in
@@ -37,11 +37,11 @@ func (c *Certificate) Vendor() string { return VendorName(c.Manufacturer) }
 // checkKey returns an error that wraps ErrMismatch unless cert is of the key
 // ek.
 func checkKey(cert *x509.Certificate, ek crypto.PublicKey) error {
-	if ek == nil {
-		return fmt.Errorf("%w: no key to compare with", ErrMismatch)
-	}
 	if cert.PublicKey == nil {
 		return fmt.Errorf("%w: its public key is of a kind that is not supported", ErrMalformed)
+	}
+	if ek == nil {
+		return fmt.Errorf("%w: no key to compare with", ErrMismatch)
 	}
 	if !sameKey(cert.PublicKey, ek) {
 		return ErrMismatch

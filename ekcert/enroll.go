@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/scep"
@@ -33,14 +34,45 @@ const capability = "EndorsementKeyEnrollment"
 // first that the certificate is of the key and comes from this CA, or that of
 // Activate.
 func (c *Client) Enroll(ctx context.Context, e *Enrollment) (*Certificate, error) {
-	cert, err := c.enroll(ctx, e)
+	if e.Activate == nil {
+		return nil, c.enrollError(e, errors.New("no function to open the challenge is given"))
+	}
+	ch, err := c.Begin(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := e.Activate(ctx, ch.Blob, ch.Secret)
+	if err != nil {
+		return nil, c.enrollError(e, fmt.Errorf("opening the challenge: %w", err))
+	}
+	return c.Complete(ctx, ch, secret)
+}
+
+// A Challenge is what a CA wants opened before it certifies an endorsement key.
+// It is good for Complete once, and for as long as the CA waits.
+type Challenge struct {
+	Blob   []byte // TPM2B_ID_OBJECT without its size
+	Secret []byte // TPM2B_ENCRYPTED_SECRET without its size
+
+	e       *Enrollment
+	client  *scep.Client
+	ca      *scep.CA
+	req     *scep.Request
+	reply   *scep.Reply
+	context []byte
+}
+
+// Begin does the first half of Enroll, for a TPM in another machine: it asks,
+// and returns the challenge for that TPM to open. e needs no Activate.
+func (c *Client) Begin(ctx context.Context, e *Enrollment) (*Challenge, error) {
+	ch, err := c.begin(ctx, e)
 	if err != nil {
 		return nil, c.enrollError(e, err)
 	}
-	return cert, nil
+	return ch, nil
 }
 
-func (c *Client) enroll(ctx context.Context, e *Enrollment) (*Certificate, error) {
+func (c *Client) begin(ctx context.Context, e *Enrollment) (*Challenge, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
@@ -56,23 +88,59 @@ func (c *Client) enroll(ctx context.Context, e *Enrollment) (*Certificate, error
 	if err != nil {
 		return nil, err
 	}
-	req := &scep.Request{CSR: csr, Signer: signer}
-	reply, err := client.Enroll(ctx, ca, req)
+	own := *e
+	ch := &Challenge{e: &own, client: client, ca: ca, req: &scep.Request{CSR: csr, Signer: signer}}
+	ch.reply, err = client.Enroll(ctx, ca, ch.req)
 	if err != nil {
 		return nil, err
 	}
-	if reply.Status != scep.StatusChallenge {
-		return nil, fmt.Errorf("%w: it asks for no proof of the key, but answers with %v", ErrNoEnrollment, reply.Status)
+	if ch.reply.Status != scep.StatusChallenge {
+		return nil, fmt.Errorf("%w: it asks for no proof of the key, but answers with %v", ErrNoEnrollment, ch.reply.Status)
 	}
-	content, err := e.answer(ctx, reply.Content, ca.Recipient)
+	return ch, ch.read(ch.reply.Content)
+}
+
+// read takes the parts of the challenge out of a reply's content.
+func (ch *Challenge) read(content []byte) error {
+	parts, err := wcce.ParseChallenge(content)
+	if err != nil {
+		return err
+	}
+	tach, err := wcce.ParseTACH(parts.TACH)
+	if err != nil {
+		return err
+	}
+	ch.Blob, ch.Secret, ch.context = tach.Blob, tach.Secret, parts.Context
+	return nil
+}
+
+// Complete does the second half of Enroll: it sends the secret that was in the
+// challenge, and checks and returns the certificate.
+func (c *Client) Complete(ctx context.Context, ch *Challenge, secret []byte) (*Certificate, error) {
+	cert, err := c.complete(ctx, ch, secret)
+	if err != nil {
+		return nil, c.enrollError(ch.e, err)
+	}
+	return cert, nil
+}
+
+func (c *Client) complete(ctx context.Context, ch *Challenge, secret []byte) (*Certificate, error) {
+	if ch.client == nil {
+		return nil, errors.New("the challenge is not one of Begin")
+	}
+	sealed, err := cms.Encrypt(secret, ch.ca.Recipient, cms.AES128CBC)
 	if err != nil {
 		return nil, err
 	}
-	reply, err = client.Answer(ctx, ca, req, reply, content)
+	content, err := (&wcce.Answer{Secret: sealed, Context: ch.context}).Marshal()
 	if err != nil {
 		return nil, err
 	}
-	return c.accept(client.Roots, ca, reply, e)
+	reply, err := ch.client.Answer(ctx, ch.ca, ch.req, ch.reply, content)
+	if err != nil {
+		return nil, err
+	}
+	return c.accept(ch.client.Roots, ch.ca, reply, ch.e)
 }
 
 // findCA asks for the CA and checks it against each pool of roots that may
@@ -168,7 +236,10 @@ var refusals = []struct {
 
 // enrollError dresses err as the package's own.
 func (c *Client) enrollError(e *Enrollment, err error) *Error {
-	out := &Error{Op: "enroll", Origin: wire.Redact(c.SCEPURL), Vendor: VendorName(e.Vendor), Err: err}
+	out := &Error{Op: "enroll", Origin: wire.Redact(c.SCEPURL), Err: err}
+	if e != nil {
+		out.Vendor = VendorName(e.Vendor)
+	}
 	var se *scep.Error
 	if !errors.As(err, &se) {
 		return out

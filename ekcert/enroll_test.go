@@ -277,3 +277,42 @@ func TestEnrollIncomplete(t *testing.T) {
 		}
 	}
 }
+
+// TestHalves enrolls with the TPM on one side and the CA on the other.
+func TestHalves(t *testing.T) {
+	d := theDevice(t)
+	ca := new(ekcerttest.Server)
+	c := &ekcert.Client{SCEPURL: serve(t, ca).URL, Roots: ekcert.Roots{attesttest.Vendor: ca.Roots()}}
+	e := d.enrollment(d.eks[0])
+	e.Activate = nil
+	if _, err := c.Enroll(t.Context(), e); err == nil {
+		t.Error("enrolled without opening the challenge")
+	}
+	ch, err := c.Begin(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := d.tpm.ActivateCredential(t.Context(), d.eks[0], d.ak, &attest.Credential{Blob: ch.Blob, Secret: ch.Secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := c.Complete(t.Context(), ch, secret)
+	if err != nil {
+		t.Fatalf("%v, the CA: %q", err, ca.Refusals())
+	}
+	if _, err := c.Verify(t.Context(), cert, e.EK); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.Complete(t.Context(), ch, secret); err == nil {
+		t.Error("a challenge is good twice")
+	}
+	if _, err := c.Complete(t.Context(), new(ekcert.Challenge), secret); err == nil {
+		t.Error("a challenge of nobody is answered")
+	}
+	if ch, err = c.Begin(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Complete(t.Context(), ch, []byte("wrong")); err == nil {
+		t.Error("a wrong secret is accepted")
+	}
+}

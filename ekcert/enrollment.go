@@ -16,7 +16,7 @@ import (
 )
 
 // An Enrollment is what a TPM shows of itself to have its endorsement key
-// certified. All fields are required.
+// certified. All fields are required, but Activate for [Client.Begin].
 type Enrollment struct {
 	Vendor  string // TCG vendor ID or short name of the maker, "INTC"
 	Model   string // part number or name, as the TPM's vendor string
@@ -67,8 +67,6 @@ func (e *Enrollment) check() error {
 		return errors.New("no endorsement key is given")
 	case len(e.AIK.Area) == 0 || len(e.AIK.Attest) == 0 || len(e.AIK.Signature) == 0 || len(e.AIK.Creation) == 0:
 		return errors.New("no creation statement of an attestation key is given")
-	case e.Activate == nil:
-		return errors.New("no function to open the challenge is given")
 	}
 	_, err := e.device()
 	return err
@@ -130,26 +128,4 @@ func (e *Enrollment) csr(recipient *x509.Certificate) ([]byte, error) {
 	return wcce.MarshalCSR(spki, []wcce.Attribute{
 		names, wcce.EKInfoAttribute(sealed), wcce.OctetAttribute(wcce.OIDAttestation, kast),
 	})
-}
-
-// answer opens the challenge in a reply's content, and returns the content of
-// the message that shows it.
-func (e *Enrollment) answer(ctx context.Context, content []byte, recipient *x509.Certificate) ([]byte, error) {
-	challenge, err := wcce.ParseChallenge(content)
-	if err != nil {
-		return nil, err
-	}
-	tach, err := wcce.ParseTACH(challenge.TACH)
-	if err != nil {
-		return nil, err
-	}
-	secret, err := e.Activate(ctx, tach.Blob, tach.Secret)
-	if err != nil {
-		return nil, fmt.Errorf("opening the challenge: %w", err)
-	}
-	sealed, err := cms.Encrypt(secret, recipient, cms.AES128CBC)
-	if err != nil {
-		return nil, err
-	}
-	return (&wcce.Answer{Secret: sealed, Context: challenge.Context}).Marshal()
 }

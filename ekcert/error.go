@@ -3,6 +3,7 @@ package ekcert
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
 	"github.com/whiteglove/whiteglove/internal/wire"
@@ -16,6 +17,8 @@ var (
 	ErrNegativeSerial = errors.New("serial number is negative") // with ErrMalformed
 	ErrUntrusted      = errors.New("certificate leads to no trusted root of its maker")
 	ErrExpired        = errors.New("certificate is not valid at this time")
+	ErrRevoked        = errors.New("endorsement key is revoked")
+	ErrNoService      = errors.New("service does not give out certificates in this way") // HTTP 403, 405
 )
 
 // Errors of an enrollment that an [Error] may wrap. None of them goes away by
@@ -24,19 +27,19 @@ var (
 	ErrNoEnrollment        = errors.New("CA does not enroll endorsement keys")
 	ErrUntrustedCA         = errors.New("CA does not lead to a root of the TPM's maker")
 	ErrAtRisk              = errors.New("TPM is known to be at risk")
-	ErrRevoked             = errors.New("endorsement key is revoked")
 	ErrUnknownManufacturer = errors.New("CA does not know the TPM's maker")
 	ErrUnsupportedEK       = errors.New("CA does not certify this kind of endorsement key")
 )
 
 // An Error is a certificate that could not be had or does not hold.
 type Error struct {
-	Op         string // "find", "parse", "verify", "enroll"
-	Origin     string // NV index or URL without query, or ""
-	Vendor     string // short name of the maker, if known
-	HTTPStatus int    // 0 if no server answered
-	Message    string // the server's own words, if any
-	Err        error  // never nil
+	Op         string        // "find", "retrieve", "parse", "verify", "enroll"
+	Origin     string        // NV index, URL without query or what names the TPM, or ""
+	Vendor     string        // short name of the maker, if known
+	HTTPStatus int           // 0 if no server answered
+	RetryAfter time.Duration // 0 if the server named none
+	Message    string        // the server's own words, if any
+	Err        error         // never nil
 }
 
 // Error returns "ekcert: op: origin: what happened".
@@ -72,7 +75,7 @@ var sentinels = []struct {
 	remedy  string
 }{
 	{ErrAtRisk, vulnerableTPM, "Install the machine maker's TPM firmware update, clear the TPM, then run again."},
-	{ErrRevoked, hresult.CertRevoked, "The maker has revoked this TPM's endorsement key: have the mainboard or the TPM replaced."},
+	{ErrRevoked, hresult.CertRevoked, "The maker has revoked this TPM's endorsement key or its CA: have the mainboard or the TPM replaced."},
 	{ErrUnknownManufacturer, notSupported, "Use the certification service of this TPM's own maker."},
 	{ErrUnsupportedEK, notSupported, "Enroll another endorsement key of this TPM: RSA 2048 is the most widely accepted."},
 	{ErrNoEnrollment, 0, "The service at this URL does not certify endorsement keys: check the URL."},
@@ -83,6 +86,7 @@ var sentinels = []struct {
 	{ErrMalformed, hresult.InvalidData, "The stored certificate is damaged: ask the maker for a new one."},
 	{ErrExpired, certExpired, "Check the machine's clock. If it is right, ask the maker for a new certificate."},
 	{ErrUntrusted, hresult.CertUntrusted, "Add the root of this TPM's maker, or the issuers that are missing between."},
+	{ErrNoService, 0, "Check the URL of the maker's service, and that no proxy answers in its place."},
 	{ErrNotFound, hresult.CertNotFound, "This TPM holds no certificate: update its firmware, or enroll it with its maker's CA."},
 }
 
@@ -101,16 +105,26 @@ func (e *Error) HRESULT() uint32 {
 		return notSupported
 	}
 	var coded interface{ HRESULT() uint32 }
-	if errors.As(e.Err, &coded) {
+	switch {
+	case errors.As(e.Err, &coded):
 		return coded.HRESULT()
+	case errors.Is(e.Err, errSlow):
+		return hresult.InternetTimeout
+	case e.HTTPStatus != 0:
+		return hresult.HTTP(e.HTTPStatus)
 	}
 	return wire.HRESULT(e.Err)
 }
 
 // Retryable reports whether the same call may succeed later. Nothing that was
-// decided about a certificate or a TPM is; failures of the network, of a server
-// or of the TPM may be.
+// decided about a certificate or a TPM is, unless it was for want of issuers that
+// could not be fetched; failures of the network, of a server or of the TPM may
+// be.
 func (e *Error) Retryable() bool {
+	var missing *fetchFailure
+	if errors.As(e.Err, &missing) {
+		return mayPass(missing.err)
+	}
 	for _, s := range sentinels {
 		if errors.Is(e.Err, s.err) {
 			return false
@@ -120,13 +134,18 @@ func (e *Error) Retryable() bool {
 	if errors.As(e.Err, &r) {
 		return r.Retryable()
 	}
-	return wire.Retryable(e.Err)
+	return wire.RetryableStatus(e.HTTPStatus) || mayPass(e.Err)
+}
+
+// mayPass reports whether a failure of the network may pass.
+func mayPass(err error) bool {
+	return errors.Is(err, errSlow) || !errors.Is(err, errElsewhere) && wire.Retryable(err)
 }
 
 // Remedy returns what a technician can do, or "".
 func (e *Error) Remedy() string {
 	if errors.Is(e.Err, ErrNotFound) && (e.Vendor == "INTC" || e.Vendor == "AMD") {
-		return "The certificate is on the maker's server: allow this machine to reach it, or update the firmware."
+		return "Neither the TPM nor its maker's service has a certificate for this key: update the firmware, which may make a new key."
 	}
 	for _, s := range sentinels {
 		if errors.Is(e.Err, s.err) {

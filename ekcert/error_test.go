@@ -39,9 +39,14 @@ func TestError(t *testing.T) {
 			ekcert.Error{Op: "enroll", Message: "tpm-revoked", Err: ekcert.ErrRevoked},
 			"ekcert: enroll: endorsement key is revoked: tpm-revoked", 0x800B010C, false, true,
 		},
-		"busy server": {ekcert.Error{Op: "enroll", HTTPStatus: 503, Err: busy}, "ekcert: enroll: " + busy.Error(), 0x801901F7, true, false},
-		"connection":  {ekcert.Error{Op: "enroll", Err: io.ErrUnexpectedEOF}, "ekcert: enroll: unexpected EOF", 0x80072EFF, true, false},
-		"else":        {ekcert.Error{Op: "find", Err: errors.New("else")}, "ekcert: find: else", 0, false, false},
+		"no service": {
+			ekcert.Error{Op: "find", HTTPStatus: 405, Err: ekcert.ErrNoService},
+			"ekcert: find: service does not give out certificates in this way", 0x80190195, false, true,
+		},
+		"busy service": {ekcert.Error{Op: "find", HTTPStatus: 429, Err: errors.New("HTTP status 429")}, "ekcert: find: HTTP status 429", 0x801901AD, true, false},
+		"busy server":  {ekcert.Error{Op: "enroll", HTTPStatus: 503, Err: busy}, "ekcert: enroll: " + busy.Error(), 0x801901F7, true, false},
+		"connection":   {ekcert.Error{Op: "enroll", Err: io.ErrUnexpectedEOF}, "ekcert: enroll: unexpected EOF", 0x80072EFF, true, false},
+		"else":         {ekcert.Error{Op: "find", Err: errors.New("else")}, "ekcert: find: else", 0, false, false},
 	} {
 		e := &tt.err
 		if e.Error() != tt.text || e.HRESULT() != tt.code || e.Retryable() != tt.retryable || (e.Remedy() != "") != tt.remedy {

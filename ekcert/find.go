@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // An NVReader reads NV memory; *attest.TPM is one.
@@ -58,37 +60,124 @@ func indices(ek crypto.PublicKey) []uint32 {
 }
 
 // Find returns the certificate of the endorsement key ek, an *[rsa.PublicKey]
-// or *[ecdsa.PublicKey], from the NV memory of the TPM that nv reads: from the
-// indices that the TCG assigns to the kind of key. Unless Roots and
-// Intermediates already lead from it to a root, the chain in NV memory is read
-// too and becomes its Issuers. Nothing else is checked: that is for Verify.
+// or *[ecdsa.PublicKey], from the first of these that has it:
 //
-// vendor is the maker the TPM names, a TCG vendor ID or short name; it may be
-// empty and serves to say what can be done where there is no certificate.
+//   - the NV memory of the TPM that nv reads (nil: none), at the indices that
+//     the TCG assigns to the kind of key. Unless Roots and Intermediates already
+//     lead from it to a root, the chain in NV memory is read too and becomes its
+//     Issuers;
+//   - SystemStore;
+//   - the service of the maker, if there is one for it in Services. It learns a
+//     hash of the key, which identifies the machine.
+//
+// Only that the certificate is of the key is checked: all else is for Verify.
+//
+// vendor is the maker the TPM names, a TCG vendor ID or short name. If it is
+// empty, no service is asked.
 //
 // Errors are of type [*Error]. They wrap ErrNotFound if there is none,
 // ErrMismatch if there is one of another key only, ErrMalformed if there is one
-// that cannot be read only, or the error of nv.
+// that cannot be read only, else the error of nv or of the service.
 func (c *Client) Find(ctx context.Context, nv NVReader, vendor string, ek crypto.PublicKey) (*Certificate, error) {
 	fail := &Error{Op: "find", Vendor: VendorName(vendor), Err: ErrNotFound}
+	cert, err := c.findInNV(ctx, nv, ek, fail)
+	if cert == nil && err == nil {
+		cert, err = c.findInSystem(ctx, ek)
+	}
+	if cert == nil && err == nil {
+		cert, err = c.retrieve(ctx, ek, fail)
+	}
+	switch {
+	case err != nil:
+		fail.Err = err
+		return nil, fail
+	case cert == nil:
+		return nil, fail
+	}
+	return cert, nil
+}
+
+// findInNV returns nil if there is no certificate in NV memory that will do,
+// and has fail say why. An error is one of the TPM.
+func (c *Client) findInNV(ctx context.Context, nv NVReader, ek crypto.PublicKey, fail *Error) (*Certificate, error) {
+	if nv == nil {
+		return nil, nil
+	}
 	for _, index := range indices(ek) {
 		cert, err := readCertificate(ctx, nv, index, ek)
 		switch {
 		case err == nil:
-			if err := c.addChain(ctx, nv, cert); err != nil {
-				fail.Err = err
-				return nil, fail
-			}
-			return cert, nil
+			return cert, c.addChain(ctx, nv, cert)
 		case notThere(err):
 			continue
 		}
 		fail.Origin, fail.Err = origin(index), err
 		if !errors.Is(err, ErrMismatch) && !errors.Is(err, ErrMalformed) {
-			return nil, fail
+			return nil, err
 		}
 	}
-	return nil, fail
+	return nil, nil
+}
+
+// findInSystem returns nil if the system keeps no certificate of the key.
+func (c *Client) findInSystem(ctx context.Context, ek crypto.PublicKey) (*Certificate, error) {
+	list := c.SystemStore
+	if list == nil {
+		list = systemStore
+	}
+	found, err := list(ctx)
+	if err != nil {
+		c.debug("the system's certificates", "error", err) // it is a cache: the certificate may be elsewhere
+	}
+	for _, b := range found {
+		cert, err := parse(b)
+		if err == nil && checkKey(cert.Certificate, ek) == nil {
+			cert.Origin = "system"
+			return cert, nil
+		}
+	}
+	return nil, ctx.Err()
+}
+
+// retrieve asks the maker's service. It returns nil if the maker has none or
+// has no certificate.
+func (c *Client) retrieve(ctx context.Context, ek crypto.PublicKey, fail *Error) (*Certificate, error) {
+	service := c.services()[fail.Vendor]
+	if service == nil {
+		return nil, nil
+	}
+	body, err := service.Retrieve(ctx, ek)
+	var e *Error
+	if errors.As(err, &e) {
+		fail.HTTPStatus, fail.RetryAfter = e.HTTPStatus, e.RetryAfter
+	}
+	if errors.Is(err, ErrNotFound) {
+		c.debug("the maker has no certificate", "maker", fail.Vendor)
+		return nil, nil
+	}
+	fail.Origin = serviceOrigin(service)
+	switch {
+	case e != nil:
+		return nil, e.Err // the rest of it is in fail
+	case err != nil:
+		return nil, err
+	}
+	cert, err := parse(body)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkKey(cert.Certificate, ek); err != nil {
+		return nil, err
+	}
+	cert.Origin = fail.Origin
+	return cert, nil
+}
+
+func serviceOrigin(r Retriever) string {
+	if s, ok := r.(*Service); ok {
+		return wire.Redact(s.URL)
+	}
+	return "service"
 }
 
 func origin(index uint32) string { return fmt.Sprintf("nv:0x%08x", index) }
@@ -123,7 +212,7 @@ func notThere(err error) bool {
 
 // addChain adds the chain in NV memory to cert, if its issuers are not known.
 func (c *Client) addChain(ctx context.Context, nv NVReader, cert *Certificate) error {
-	if _, err := c.chain(cert, c.Roots.of(cert.Vendor())); err == nil {
+	if _, err := c.chain(cert, c.trusted(cert.Vendor(), cert.Issuers)); err == nil {
 		return nil
 	}
 	var joined []byte

@@ -10,6 +10,9 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 )
 
+// nobody has no maker's service asked.
+var nobody = map[string]ekcert.Retriever{}
+
 func TestFind(t *testing.T) {
 	m := newMaker(t, "Intel")
 	ek := ekKey(t).Public()
@@ -47,7 +50,7 @@ func TestFind(t *testing.T) {
 			key = ek
 		}
 		nv := &nvMemory{content: tt.nv, fail: tt.fail}
-		c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca)}
+		c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca), Services: nobody}
 		cert, err := c.Find(t.Context(), nv, "INTC", key)
 		if !errors.Is(err, tt.want) || len(nv.reads) != tt.reads {
 			t.Errorf("%s: %v after reading %#x", name, err, nv.reads)
@@ -68,7 +71,7 @@ func (e coded) HRESULT() uint32 { return uint32(e) }
 func TestFindTakesTPMCodes(t *testing.T) {
 	for code, want := range map[coded]bool{0x8028008B: true, 0x8028014A: true, 0x80280101: false} {
 		nv := &nvMemory{fail: map[uint32]error{0x01C00002: code, 0x01C00012: code}}
-		_, err := new(ekcert.Client).Find(t.Context(), nv, "id:414D4400", ekKey(t).Public())
+		_, err := (&ekcert.Client{Services: nobody}).Find(t.Context(), nv, "id:414D4400", ekKey(t).Public())
 		if errors.Is(err, ekcert.ErrNotFound) != want || errors.Is(err, code) == want {
 			t.Errorf("%#x: %v", uint32(code), err)
 		}

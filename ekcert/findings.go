@@ -1,6 +1,7 @@
 package ekcert
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -12,34 +13,75 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// A Finding is a deviation from the TCG's certificate profile (EK Credential
-// Profile, section 3.2). Its ID is one of
-//
-//	malformed-extension     a TCG extension cannot be read
-//	no-manufacturer         the certificate names no maker, model or version
-//	manufacturer-format     vendor ID is not "id:" and 8 hexadecimal digits
-//	unknown-manufacturer    vendor ID is in no registry
-//	version-format          version is not "id:" and 8 hexadecimal digits
-//	alt-name-not-critical   subject is empty, and the alternative name not critical
-//	is-ca                   the certificate says it is a CA
-//	no-basic-constraints    the certificate does not say whether it is a CA
-//	key-usage               the key is not for key encipherment (RSA) or agreement (ECC)
-//	key-usage-not-critical  the key usage is not critical
-//	no-eku                  the extended key usage does not name endorsement keys
-//	no-authority-key-id     no authority key identifier
-//	long-serial             serial number over 20 bytes
-type Finding struct {
-	ID     string
-	Detail string // what there is instead; may be empty
+// Severity is how much a finding should weigh.
+type Severity int
+
+// Severities.
+const (
+	Info     Severity = iota // harmless, and common in the field
+	Warning                  // to be looked at: not what the profile wants of an endorsement key, or advice
+	Critical                 // certain, and the key should not be used
+)
+
+// String returns "info", "warning" or "critical".
+func (s Severity) String() string {
+	switch s {
+	case Info:
+		return "info"
+	case Warning:
+		return "warning"
+	case Critical:
+		return "critical"
+	}
+	return fmt.Sprintf("Severity(%d)", int(s))
 }
 
-// findings compares a certificate with the TCG's profile.
+// A Finding is a deviation from the TCG's certificate profile (EK Credential
+// Profile, section 3.2), or a known weakness. Its ID is one of
+//
+//	malformed-extension     warning   a TCG extension cannot be read
+//	no-manufacturer         warning   the certificate names no maker, model or version
+//	manufacturer-format     warning   vendor ID is not "id:" and 8 hexadecimal digits
+//	unknown-manufacturer    info      vendor ID is in no registry
+//	version-format          info      version is not "id:" and 8 hexadecimal digits
+//	alt-name-not-critical   info      subject is empty, and the alternative name not critical
+//	is-ca                   warning   the certificate says it is a CA
+//	no-basic-constraints    info      the certificate does not say whether it is a CA
+//	key-usage               warning   the key is not for key encipherment (RSA) or agreement (ECC);
+//	                        info      if it is an ECC key for key encipherment, as Intel has them
+//	key-usage-not-critical  info      the key usage is not critical
+//	no-eku                  info      the extended key usage does not name endorsement keys
+//	no-authority-key-id     info      no authority key identifier
+//	long-serial             info      serial number over 20 bytes
+//	weak-key-roca           critical  the key itself has the fingerprint of CVE-2017-15361
+//	firmware-advisory       warning   the version has a known weakness, see [Advisories]
+type Finding struct {
+	ID       string
+	Severity Severity
+	Detail   string // what there is instead; may be empty
+	CVE      string // of a weakness, else ""
+}
+
+// infos are the findings that are harmless.
+var infos = map[string]bool{
+	"unknown-manufacturer": true, "version-format": true, "alt-name-not-critical": true,
+	"no-basic-constraints": true, "key-usage-not-critical": true, "no-eku": true,
+	"no-authority-key-id": true, "long-serial": true,
+}
+
+// findings compares a certificate with the TCG's profile, and with what is
+// known of weaknesses.
 func findings(cert *x509.Certificate) []Finding {
 	var out []Finding
 	add := func(odd bool, id, detail string) {
-		if odd {
-			out = append(out, Finding{ID: id, Detail: detail})
+		if !odd {
+			return
 		}
+		severity := Warning
+		if infos[id] || id == "key-usage" && cert.KeyUsage&x509.KeyUsageKeyEncipherment != 0 {
+			severity = Info
+		}
+		out = append(out, Finding{ID: id, Severity: severity, Detail: detail})
 	}
 	f, err := readFields(cert)
 	if err != nil {
@@ -58,7 +100,12 @@ func findings(cert *x509.Certificate) []Finding {
 	add(!slices.ContainsFunc(cert.UnknownExtKeyUsage, wcce.OIDKeyPurposeEK.Equal), "no-eku", "")
 	add(len(cert.AuthorityKeyId) == 0, "no-authority-key-id", "")
 	add(len(cert.SerialNumber.Bytes()) > 20, "long-serial", fmt.Sprintf("%d bytes", len(cert.SerialNumber.Bytes())))
-	return out
+	if k, ok := cert.PublicKey.(*rsa.PublicKey); ok && isROCA(k) {
+		out = append(out, Finding{
+			ID: "weak-key-roca", Severity: Critical, Detail: "the private key can be computed", CVE: "CVE-2017-15361",
+		})
+	}
+	return append(out, Advisories(f.manufacturer, f.version)...)
 }
 
 func missing(f fields) string {

@@ -3,6 +3,7 @@ package ekcert
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
@@ -13,6 +14,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
 const (
@@ -22,8 +25,8 @@ const (
 
 // Parse reads a certificate as TPMs and their makers give it: DER, also with
 // fill (any one byte, repeated) or further certificates behind it, or with the
-// 5- or 7-byte header of older TPMs before it; PEM; or the JSON answer of
-// Intel's service. The first certificate is the endorsement key's; others
+// 5- or 7-byte header of older TPMs before it; PEM; PKCS #7 (a .p7b file); the
+// JSON answer of Intel's service; or the value Blob of Windows's registry. The first certificate is the endorsement key's; others
 // become its Issuers. Fields of the TCG's that cannot be read are left empty:
 // that is for [Client.Verify] to report.
 //
@@ -78,8 +81,38 @@ func split(b []byte) ([][]byte, error) {
 		return splitJSON(trimmed)
 	case bytes.HasPrefix(trimmed, []byte("-----BEGIN")):
 		return splitPEM(trimmed)
+	case isBag(b):
+		return splitBag(b)
+	case isRegistryBlob(b):
+		return splitRegistry(b)
 	}
 	return splitDER(stripHeader(b))
+}
+
+// isBag reports whether b begins like PKCS #7 SignedData: a SEQUENCE that
+// begins with that object identifier.
+func isBag(b []byte) bool {
+	in, bag := cryptobyte.String(b), cryptobyte.String(nil)
+	var id asn1.ObjectIdentifier
+	return in.ReadASN1(&bag, cbasn1.SEQUENCE) && bag.ReadASN1ObjectIdentifier(&id) && id.Equal(oidSignedData)
+}
+
+// splitBag returns the certificates in a .p7b file.
+func splitBag(b []byte) ([][]byte, error) {
+	certs, _, err := cms.ParseBag(b)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(certs) == 0:
+		return nil, errors.New("no certificate in PKCS #7")
+	case len(certs) > maxCertificates:
+		return nil, errors.New("too many certificates")
+	}
+	ders := make([][]byte, len(certs))
+	for i, cert := range certs {
+		ders[i] = cert.Raw
+	}
+	return ders, nil
 }
 
 func splitPEM(b []byte) ([][]byte, error) {

@@ -10,10 +10,12 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
 // header is that of a TCG_PCCLIENT_STORED_CERT around n bytes.
@@ -38,6 +40,15 @@ func encodePEM(certs ...*x509.Certificate) []byte {
 	return b
 }
 
+func bag(t testing.TB, certs ...*x509.Certificate) []byte {
+	t.Helper()
+	b, err := cms.Bag(certs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // forms are the ways in which one certificate is found in the field.
 func forms(t testing.TB, m *maker, cert *x509.Certificate) map[string][]byte {
 	t.Helper()
@@ -58,6 +69,9 @@ func forms(t testing.TB, m *maker, cert *x509.Certificate) map[string][]byte {
 		"PEM":                    encodePEM(cert),
 		"PEM with issuer":        join([]byte("\r\n"), encodePEM(cert, m.ca)),
 		"JSON":                   intelJSON(t, der),
+		"registry":               registryBlob(der),
+		"PKCS #7":                bag(t, cert),
+		"PKCS #7 with issuer":    bag(t, cert, m.ca),
 	}
 }
 
@@ -107,6 +121,8 @@ func TestParseRefuses(t *testing.T) {
 		"broken JSON":       {[]byte(`{"certificate":`), ekcert.ErrMalformed},
 		"JSON without":      {[]byte(`{}`), ekcert.ErrMalformed},
 		"negative serial":   {negative, ekcert.ErrNegativeSerial},
+		"17 in PKCS #7":     {bag(t, slices.Repeat([]*x509.Certificate{cert}, 17)...), ekcert.ErrMalformed},
+		"cut PKCS #7":       {bag(t, cert)[:200], ekcert.ErrMalformed},
 		"not a certificate": {[]byte{0x30, 0x02, 0x05, 0x00}, ekcert.ErrMalformed},
 		"DICE, not X.509":   {[]byte{0x02, 0x00, 0x00, 0x00, 0x30}, ekcert.ErrMalformed},
 	} {

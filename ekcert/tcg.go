@@ -15,6 +15,7 @@ import (
 var (
 	oidSpecification     = asn1.ObjectIdentifier{2, 23, 133, 2, 16}
 	oidSubjectAttributes = asn1.ObjectIdentifier{2, 5, 29, 9}
+	oidSignedData        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
 	oidKeyUsage          = asn1.ObjectIdentifier{2, 5, 29, 15}
 )
 
@@ -23,7 +24,7 @@ type fields struct {
 	manufacturer, model, version string
 	family                       string
 	level, revision              int
-	altName                      bool // a subject alternative name was read
+	altName, attributes          bool // that extension is there and was read
 }
 
 var (
@@ -45,7 +46,8 @@ func readFields(cert *x509.Certificate) (fields, error) {
 				errs = append(errs, errAltName)
 			}
 		case e.Id.Equal(oidSubjectAttributes):
-			if !f.readAttributes(e.Value) {
+			f.attributes = f.readAttributes(e.Value)
+			if !f.attributes {
 				errs = append(errs, errAttributes)
 			}
 		}

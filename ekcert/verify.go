@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,15 +15,23 @@ import (
 type Report struct {
 	Chain    []*x509.Certificate // certificate first, root last
 	Findings []Finding           // in no order that matters; may be empty
+
+	// Revocation is what the CRLs say of all in Chain but the root, and
+	// RevocationDetail why it is not known.
+	Revocation       Revocation
+	RevocationDetail string
 }
 
 // Verify checks that cert is of the key ek, is valid now, and leads to one of
-// Roots for the maker that it names. Issuers between are taken from
-// Intermediates and from cert.Issuers. What else is odd about it, as much in
-// the field is, are findings for the caller to weigh.
+// Roots or Pins for the maker that it names. Issuers between are taken from
+// Intermediates and from cert.Issuers, and fetched if FetchIssuers is set. A
+// critical extension that this package does not know is refused. With
+// CheckRevocation set, none in the chain may be revoked; where that cannot be
+// learned, the report says so. What else is odd about it, as much in the field
+// is, are findings for the caller to weigh.
 //
-// Errors are of type [*Error] and wrap ErrMismatch, ErrExpired, ErrUntrusted or
-// ErrMalformed.
+// Errors are of type [*Error] and wrap ErrMismatch, ErrExpired, ErrUntrusted,
+// ErrRevoked or ErrMalformed.
 func (c *Client) Verify(ctx context.Context, cert *Certificate, ek crypto.PublicKey) (*Report, error) {
 	report, err := c.verify(ctx, cert, ek)
 	if err != nil {
@@ -45,63 +52,26 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 	if errors.Is(err, errAltName) && critical(cert.Certificate, wcce.OIDSubjectAltName) {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	chain, err := c.chain(cert, c.Roots.of(VendorName(f.manufacturer)))
+	if id := unknownCritical(cert.Certificate); id != nil {
+		return nil, fmt.Errorf("%w: its critical extension %v is not known", ErrUntrusted, id)
+	}
+	vendor := VendorName(f.manufacturer)
+	own := *cert // to be added to
+	own.Issuers = slices.Clone(cert.Issuers)
+	pools := c.trusted(vendor, own.Issuers)
+	chain, err := c.chain(&own, pools)
+	if errors.Is(err, ErrUntrusted) && c.FetchIssuers && len(pools) > 0 {
+		chain, err = c.walk(ctx, &own, vendor, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &Report{Chain: chain, Findings: findings(cert.Certificate)}, nil
-}
-
-// chain returns the first chain from cert to one of the roots in pools.
-func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certificate, error) {
-	if len(pools) == 0 {
-		return nil, fmt.Errorf("%w: none is configured for %q", ErrUntrusted, cert.Vendor())
+	report := &Report{Chain: chain, Findings: findings(cert.Certificate)}
+	if c.CheckRevocation {
+		err = c.revocation(ctx, report, own.Issuers, c.trusted(vendor, own.Issuers))
 	}
-	inter := x509.NewCertPool()
-	if c.Intermediates != nil {
-		inter = c.Intermediates.Clone()
+	if err != nil {
+		return nil, err
 	}
-	for _, issuer := range cert.Issuers {
-		inter.AddCert(issuer)
-	}
-	leaf := withoutAltName(cert.Certificate)
-	var failure error
-	for _, roots := range pools {
-		chains, err := leaf.Verify(x509.VerifyOptions{
-			Roots:         roots,
-			Intermediates: inter,
-			CurrentTime:   c.now(),
-			KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-		})
-		if err == nil {
-			return append([]*x509.Certificate{cert.Certificate}, chains[0][1:]...), nil
-		}
-		if failure == nil || isExpired(err) {
-			failure = err
-		}
-	}
-	if isExpired(failure) {
-		return nil, fmt.Errorf("%w: %w", ErrExpired, failure)
-	}
-	return nil, fmt.Errorf("%w: %w", ErrUntrusted, failure)
-}
-
-func isExpired(err error) bool {
-	var invalid x509.CertificateInvalidError
-	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
-}
-
-// withoutAltName returns cert, or a copy of it that no longer names the
-// subject alternative name as critical and unread: Go knows no directory names
-// there, and this package has read them. Any other critical extension stays
-// unread and has Verify of crypto/x509 refuse the certificate.
-func withoutAltName(cert *x509.Certificate) *x509.Certificate {
-	f, _ := readFields(cert)
-	if !f.altName || len(cert.UnhandledCriticalExtensions) == 0 {
-		return cert
-	}
-	own := *cert
-	own.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(cert.UnhandledCriticalExtensions),
-		func(id asn1.ObjectIdentifier) bool { return id.Equal(wcce.OIDSubjectAltName) })
-	return &own
+	return report, nil
 }

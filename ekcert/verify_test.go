@@ -119,7 +119,7 @@ func TestFindings(t *testing.T) {
 		"ECC by the profile":      {ecKey, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }, nil},
 		"Intel Comet Lake ECC":    {ecKey, func(*x509.Certificate) {}, []string{"key-usage"}},
 		"Google's signing EK":     {rsaKey, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, []string{"key-usage"}},
-		"Infineon SLB9670":        {rsaKey, named(oneRDN(t, "id:49465800", "SLB9670", "id:0728")), []string{"version-format"}},
+		"Infineon SLB9670":        {rsaKey, named(oneRDN(t, "id:49465800", "SLB9670", "id:0728")), []string{"version-format", "firmware-advisory"}},
 		"swtpm":                   {rsaKey, named(oneRDN(t, "id:00001014", "swtpm", "id:20191023")), []string{"unknown-manufacturer"}},
 		"lower case":              {rsaKey, named(oneRDN(t, "id:49424d00", "NVChip", "id:00000001")), nil},
 		"name instead of an ID":   {rsaKey, named(oneRDN(t, "INTC", "PTT", "id:00000001")), []string{"manufacturer-format"}},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"syscall"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
@@ -26,16 +27,29 @@ func RetryableStatus(status int) bool {
 }
 
 // Retryable reports whether err is a network failure that may pass: not a
-// refused certificate, not a redirect to http, not the end of a context.
+// refused certificate or redirect, and not the end of a context.
 func Retryable(err error) bool {
-	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
-		errors.Is(err, ErrInsecure), errors.Is(err, ErrTooLarge), isTLS(err):
+	if err == nil || ended(err) || errors.Is(err, ErrInsecure) || errors.Is(err, ErrTooLarge) || isTLS(err) {
 		return false
+	}
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err // a url.Error itself claims to be of the network, whatever is in it
 	}
 	var ne net.Error
 	return errors.As(err, &ne) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
 		errors.Is(err, syscall.ECONNRESET)
+}
+
+// ended reports whether err is the end of a context. The time-out of an
+// http.Client is not: it only says that it is like one.
+func ended(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if err == context.Canceled || err == context.DeadlineExceeded {
+			return true
+		}
+	}
+	return false
 }
 
 // HRESULT returns the code WinHTTP has for a network failure, or 0 if err is

@@ -68,6 +68,29 @@ func TestDoEndsWithContext(t *testing.T) {
 	}
 }
 
+// The time-out of a client may pass, a redirect that is not to be followed not.
+func TestRetryable(t *testing.T) {
+	stop := make(chan bool)
+	var away string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-stop
+			return
+		}
+		http.Redirect(w, r, away, http.StatusFound)
+	}))
+	defer server.Close()
+	defer close(stop)
+	away = server.URL + "/again"
+	_, err := get(t, &http.Client{Timeout: 20 * time.Millisecond}, server.URL+"/slow", 8)
+	if !wire.Retryable(err) || wire.HRESULT(err) != 0x80072EE2 {
+		t.Errorf("time-out: %v", err)
+	}
+	if _, err := get(t, nil, server.URL, 8); err == nil || wire.Retryable(err) {
+		t.Errorf("endless redirect: %v", err)
+	}
+}
+
 func TestRetryAfter(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for v, want := range map[string]time.Duration{

@@ -1,0 +1,99 @@
+package ekcert
+
+import (
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/whiteglove/whiteglove/internal/wcce"
+)
+
+// chain returns the first chain from cert to one of the roots in pools, without
+// fetching anything.
+func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certificate, error) {
+	if len(pools) == 0 {
+		return nil, fmt.Errorf("%w: none is configured for %q", ErrUntrusted, cert.Vendor())
+	}
+	leaf := withoutHandled(cert.Certificate)
+	if chain := c.Known.chain(leaf, pools, c.now()); chain != nil {
+		return append([]*x509.Certificate{cert.Certificate}, chain...), nil
+	}
+	options := x509.VerifyOptions{
+		Intermediates: c.intermediates(cert.Issuers),
+		CurrentTime:   c.now(),
+		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	}
+	var failure error
+	for _, roots := range pools {
+		options.Roots = roots
+		chains, err := leaf.Verify(options)
+		if err == nil {
+			if c.Roots.has(roots) {
+				c.Known.add(roots, chains[0][1:])
+			}
+			return append([]*x509.Certificate{cert.Certificate}, chains[0][1:]...), nil
+		}
+		if failure == nil || isExpired(err) {
+			failure = err
+		}
+	}
+	if isExpired(failure) {
+		return nil, fmt.Errorf("%w: %w", ErrExpired, failure)
+	}
+	return nil, fmt.Errorf("%w: %w", ErrUntrusted, failure)
+}
+
+// intermediates returns c.Intermediates with issuers added.
+func (c *Client) intermediates(issuers []*x509.Certificate) *x509.CertPool {
+	if len(issuers) == 0 {
+		return c.Intermediates
+	}
+	pool := x509.NewCertPool()
+	if c.Intermediates != nil {
+		pool = c.Intermediates.Clone()
+	}
+	for _, issuer := range issuers {
+		pool.AddCert(issuer)
+	}
+	return pool
+}
+
+func isExpired(err error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
+}
+
+// handled reports whether this package has read an extension of cert that Go
+// does not know: it knows no directory names in a subject alternative name,
+// and no subject directory attributes.
+func handled(cert *x509.Certificate, id asn1.ObjectIdentifier) bool {
+	f, _ := readFields(cert)
+	return id.Equal(wcce.OIDSubjectAltName) && f.altName ||
+		id.Equal(oidSubjectAttributes) && f.attributes
+}
+
+// unknownCritical returns a critical extension of cert that neither Go nor this
+// package knows, or nil.
+func unknownCritical(cert *x509.Certificate) asn1.ObjectIdentifier {
+	for _, id := range cert.UnhandledCriticalExtensions {
+		if !handled(cert, id) {
+			return id
+		}
+	}
+	return nil
+}
+
+// withoutHandled returns cert, or a copy of it that no longer names extensions
+// as critical and unread that this package has read. Any other stays there and
+// has Verify of crypto/x509 refuse the certificate.
+func withoutHandled(cert *x509.Certificate) *x509.Certificate {
+	if len(cert.UnhandledCriticalExtensions) == 0 {
+		return cert
+	}
+	own := *cert
+	own.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(cert.UnhandledCriticalExtensions),
+		func(id asn1.ObjectIdentifier) bool { return handled(cert, id) })
+	return &own
+}

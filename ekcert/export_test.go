@@ -1,0 +1,42 @@
+package ekcert
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"slices"
+)
+
+// What tests see of the package beside what it exports.
+var (
+	SameDomain = sameDomain
+	SplitChain = splitChain
+	IsROCA     = func(key *rsa.PublicKey) bool { return isROCA(key) }
+)
+
+// ParseCRL reads a CRL and looks for cert in it.
+func ParseCRL(der []byte, cert *x509.Certificate) error {
+	list, err := parseCRL(der)
+	if err != nil {
+		return err
+	}
+	_, err = list.find(cert)
+	return err
+}
+
+// CRLPoints returns the URLs of a certificate's CRLs.
+func CRLPoints(cert *x509.Certificate) ([]string, error) {
+	points, err := crlPoints(cert)
+	var urls []string
+	for _, p := range points {
+		urls = append(urls, p.urls...)
+	}
+	return urls, err
+}
+
+// ROCASizes returns of how many powers of 65537 there are, by prime.
+func ROCASizes() (primes []uint64, sizes []int) {
+	for _, powers := range rocaPowers() {
+		sizes = append(sizes, len(powers))
+	}
+	return slices.Clone(rocaPrimes[:]), sizes
+}

@@ -1,0 +1,105 @@
+package ekcert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
+
+const (
+	fetchTime  = 10 * time.Second // for one answer
+	maxCRLSize = 4 << 20
+)
+
+// errSlow is a server that took longer than fetchTime. Other than the end of
+// the caller's context it may pass.
+var errSlow = errors.New("no answer in time")
+
+// errElsewhere is a redirect that is not followed.
+var errElsewhere = errors.New("redirect to another domain")
+
+// get fetches a URL. Redirects may not leave the domain.
+func get(ctx context.Context, client *http.Client, address string, limit int64) (*wire.Answer, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, errors.New("not an http or https URL")
+	}
+	short, cancel := context.WithTimeoutCause(ctx, fetchTime, errSlow)
+	defer cancel()
+	req, err := http.NewRequestWithContext(short, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := wire.Do(staying(client), req, limit)
+	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(short), errSlow) {
+		return nil, errSlow
+	}
+	return answer, err
+}
+
+// staying returns a copy of client that follows redirects only within the
+// domain of the request.
+func staying(client *http.Client) *http.Client {
+	if client == nil {
+		client = http.DefaultClient
+	}
+	own := *client
+	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		if !sameDomain(req.URL.Hostname(), via[0].URL.Hostname()) {
+			return fmt.Errorf("%w, %s", errElsewhere, req.URL.Hostname())
+		}
+		if client.CheckRedirect != nil {
+			return client.CheckRedirect(req, via)
+		}
+		return nil
+	}
+	return &own
+}
+
+// sameDomain reports whether two hosts are the same, or have their last two
+// labels in common.
+func sameDomain(a, b string) bool {
+	if strings.EqualFold(a, b) {
+		return true
+	}
+	if _, err := netip.ParseAddr(a); err == nil {
+		return false
+	}
+	return strings.Contains(a, ".") && strings.EqualFold(lastTwo(a), lastTwo(b))
+}
+
+func lastTwo(host string) string {
+	labels := strings.Split(host, ".")
+	return strings.Join(labels[max(0, len(labels)-2):], ".")
+}
+
+// fetch gets an issuer or a CRL, from the cache if it is there. What keep
+// accepts is kept for as long as it says.
+func (c *Client) fetch(ctx context.Context, address string, limit int64, keep func([]byte) (until time.Time, err error)) error {
+	if c.Cache != nil {
+		if body := c.Cache.Load(address); body != nil {
+			if _, err := keep(body); err == nil {
+				return nil
+			}
+		}
+	}
+	answer, err := get(ctx, c.HTTPClient, address, limit)
+	if err != nil {
+		return err
+	}
+	if answer.Status != http.StatusOK {
+		return fmt.Errorf("HTTP status %d", answer.Status)
+	}
+	until, err := keep(answer.Body)
+	if err == nil && c.Cache != nil {
+		c.Cache.Store(address, answer.Body, until)
+	}
+	return err
+}

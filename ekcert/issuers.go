@@ -1,0 +1,94 @@
+package ekcert
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	maxDepth    = 6  // CAs between a certificate and its root that are looked for
+	maxFetches  = 10 // of issuers in one Verify
+	issuerStays = 24 * time.Hour
+)
+
+// walk fetches the issuers that cert and those above it name (RFC 5280,
+// 4.2.2.1: id-ad-caIssuers) until they lead to a root. What is fetched is
+// trusted no more than cert.Issuers, where it is added. failure is why they do
+// not without.
+func (c *Client) walk(ctx context.Context, cert *Certificate, vendor string, failure error) ([]*x509.Certificate, error) {
+	left := maxFetches
+	at := cert.Certificate
+	var errs []error
+	for range maxDepth {
+		if issuerOf(at, cert.Issuers) == nil {
+			fetched, err := c.fetchIssuers(ctx, at, &left)
+			errs = append(errs, err)
+			cert.Issuers = append(cert.Issuers, fetched...)
+			chain, err := c.chain(cert, c.trusted(vendor, cert.Issuers))
+			if err == nil {
+				return chain, nil
+			}
+			failure = err
+		}
+		at = issuerOf(at, cert.Issuers)
+		if at == nil || string(at.RawIssuer) == string(at.RawSubject) {
+			break
+		}
+	}
+	if err := errors.Join(ctx.Err(), errors.Join(errs...)); err != nil {
+		return nil, fmt.Errorf("%w (%w)", failure, &fetchFailure{err})
+	}
+	return nil, failure
+}
+
+// A fetchFailure is why issuers are missing.
+type fetchFailure struct{ err error }
+
+func (f *fetchFailure) Error() string { return f.err.Error() }
+func (f *fetchFailure) Unwrap() error { return f.err }
+
+// issuerOf returns which of certs signed cert, or nil.
+func issuerOf(cert *x509.Certificate, certs []*x509.Certificate) *x509.Certificate {
+	for _, c := range certs {
+		if string(c.RawSubject) == string(cert.RawIssuer) && cert.CheckSignatureFrom(c) == nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// fetchIssuers returns the issuers of cert from the first URL that has them.
+func (c *Client) fetchIssuers(ctx context.Context, cert *x509.Certificate, left *int) ([]*x509.Certificate, error) {
+	var errs []error
+	for _, address := range cert.IssuingCertificateURL {
+		if *left == 0 {
+			return nil, errors.Join(append(errs, fmt.Errorf("over %d fetches", maxFetches))...)
+		}
+		*left--
+		issuers, err := c.fetchBag(ctx, address)
+		if err == nil && issuerOf(cert, issuers) == nil {
+			err = errors.New("the issuer is not there")
+		}
+		if err == nil {
+			return issuers, nil
+		}
+		errs = append(errs, fmt.Errorf("issuer at %q: %w", address, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+// fetchBag gets certificates: DER, PEM or PKCS #7.
+func (c *Client) fetchBag(ctx context.Context, address string) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	err := c.fetch(ctx, address, maxSize, func(b []byte) (time.Time, error) {
+		found, err := parse(b)
+		if err == nil {
+			certs = append([]*x509.Certificate{found.Certificate}, found.Issuers...)
+		}
+		return c.now().Add(issuerStays), err
+	})
+	return certs, err
+}

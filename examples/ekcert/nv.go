@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/ekcert"
+)
+
+// maxNV is more than a TPM has.
+const maxNV = 64 << 10
+
+// An nvDump is NV memory in files, by index.
+type nvDump map[uint32]string
+
+// readDump takes the files of a folder whose names begin with an index, such as
+// 0x01c00002.bin, as "tpm2_nvread -o" writes them.
+func readDump(dir string) (nvDump, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	dump := make(nvDump)
+	for _, e := range entries {
+		name, _, _ := strings.Cut(e.Name(), ".")
+		if index, err := strconv.ParseUint(strings.ToLower(name), 0, 32); err == nil && !e.IsDir() {
+			dump[uint32(index)] = filepath.Join(dir, e.Name())
+		}
+	}
+	if len(dump) == 0 {
+		return nil, fmt.Errorf("%s: no file is named after an NV index, as 0x01c00002.bin", dir)
+	}
+	return dump, nil
+}
+
+// ReadNV implements [ekcert.NVReader].
+func (d nvDump) ReadNV(_ context.Context, index uint32) ([]byte, error) {
+	name, ok := d[index]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	info, err := os.Stat(name)
+	if err == nil && info.Size() > maxNV {
+		err = fmt.Errorf("%s: too large", name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(name)
+}
+
+// judgeDump judges the certificates in a dump. As there is no TPM, a key is
+// what the certificate at an index that may hold one says.
+func judgeDump(ctx context.Context, c *ekcert.Client, dir string) ([]*result, error) {
+	dump, err := readDump(dir)
+	if err != nil {
+		return nil, err
+	}
+	var results []*result
+	for index := uint32(0x01C00002); index < 0x01C00020; index++ {
+		key, err := dump.key(ctx, index)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && key == nil {
+			continue
+		}
+		var cert *ekcert.Certificate
+		if err == nil {
+			cert, err = c.Find(ctx, dump, "", key)
+		}
+		if err != nil {
+			results = append(results, &result{Origin: dump[index], Key: keyName(key), Verdict: bad, Error: explain(err)})
+			continue
+		}
+		results = append(results, check(ctx, c, cert, key, ""))
+	}
+	return results, nil
+}
+
+// certificates are the indices of certificates in the low range; in the high
+// range, from 0x01C00012, they are the even ones. The others hold nonces and
+// templates.
+var certificates = map[uint32]bool{0x01C00002: true, 0x01C0000A: true}
+
+func (d nvDump) key(ctx context.Context, index uint32) (crypto.PublicKey, error) {
+	if !certificates[index] && (index < 0x01C00012 || index%2 != 0) {
+		return nil, nil
+	}
+	b, err := d.ReadNV(ctx, index)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := ekcert.Parse(b)
+	if err != nil {
+		return nil, err
+	}
+	if cert.PublicKey == nil {
+		return nil, errors.New("its public key is of a kind that is not supported")
+	}
+	return cert.PublicKey, nil
+}
