@@ -2,6 +2,9 @@ package scep_test
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -97,4 +100,59 @@ func (r recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	*r.bodies = append(*r.bodies, body)
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	return res, err
+}
+
+// refuser answers every request with an error, at no cost.
+type refuser struct{}
+
+func (refuser) RoundTrip(r *http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: http.StatusTeapot, Header: make(http.Header), Body: http.NoBody, Request: r}, nil
+}
+
+// BenchmarkClient is what the client does for one exchange with a CA that it
+// knows: it seals a message, with one RSA signature, and opens a reply, with
+// one RSA decryption and two verifications.
+func BenchmarkClient(b *testing.B) {
+	server := new(sceptest.Server)
+	base := campaignBase(b, "success", server)
+	c := &scep.Client{URL: "https://ca.test", Roots: server.Roots(), HTTPClient: &http.Client{Transport: refuser{}}}
+	ca := &scep.CA{
+		Caps: scep.Caps{"SCEPStandard"}, Chain: server.Certificates(),
+		Recipient: server.Recipient(), Signer: server.Certificates()[0],
+	}
+	req := &scep.Request{CSR: newCSR(b, testKey()), Signer: testKey(), Certificate: selfSigned(b)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Enroll(b.Context(), ca, req); err == nil {
+			b.Fatal("no error")
+		}
+		if _, err := base.opener.Open(base.body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRSA is RSA operations as many as in BenchmarkClient, alone.
+func BenchmarkRSA(b *testing.B) {
+	key := testKey()
+	digest := make([]byte, 32)
+	wrapped, err := rsa.EncryptOAEP(crypto.SHA256.New(), rand.Reader, &key.PublicKey, digest, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		signature, err := key.Sign(rand.Reader, digest, crypto.SHA256)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := rsa.DecryptOAEP(crypto.SHA256.New(), nil, key, wrapped, nil); err != nil {
+			b.Fatal(err)
+		}
+		for range 3 { // encrypting costs as much as verifying
+			if err := rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, digest, signature); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
 }

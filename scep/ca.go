@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -39,25 +41,17 @@ type CA struct {
 // 1.3.6.1.4.1.311.21.36, else to the RA's with key usage keyEncipherment, else
 // to the only CA certificate with that usage, else to the issuing CA. Replies
 // are signed by the RA's certificate with key usage digitalSignature, else by
-// the issuing CA.
+// its only one, else by the issuing CA. A certificate whose extended key usages
+// are those of clients and servers is not taken for an RA's.
+//
+// Both are asked for at the same time, if the client has no Challenge.
 func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
-	caps, err := c.GetCACaps(ctx, id)
-	if err != nil {
-		if c.Challenge != "" || ctx.Err() != nil {
-			return nil, err
-		}
-		c.log(ctx, "capabilities unknown", "reason", err)
-	}
-	op, get := "GetCACert", c.GetCACert
-	if caps.Has("GetCACertChain") {
-		op, get = "GetCACertChain", c.GetCACertChain
-	}
-	sent, err := get(ctx, id)
+	caps, op, sent, err := c.ask(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	ca := &CA{Caps: caps}
-	left, err := ca.trust(sent, c.Roots, c.now())
+	left, err := ca.trust(sent, c.Roots, c.Fingerprint, c.now())
 	if err != nil {
 		return nil, c.fail(op, err)
 	}
@@ -71,12 +65,55 @@ func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
 	return ca, nil
 }
 
+// ask asks for capabilities and certificates, and says by which operation it
+// got the latter.
+func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent []*x509.Certificate, err error) {
+	var failed error
+	get := func() { sent, failed = c.GetCACert(ctx, id) }
+	wait := get
+	if c.Challenge == "" {
+		var wg sync.WaitGroup
+		wg.Go(get)
+		wait = wg.Wait
+	}
+	caps, err = c.GetCACaps(ctx, id)
+	if err != nil && (c.Challenge != "" || ctx.Err() != nil) {
+		if c.Challenge == "" {
+			wait()
+		}
+		return nil, "", nil, err
+	}
+	if err != nil {
+		c.log(ctx, "capabilities unknown", "reason", err)
+	}
+	const chain = "GetCACertChain"
+	switch {
+	case !caps.Has(chain):
+		wait()
+		return caps, "GetCACert", sent, failed
+	case c.Challenge == "":
+		wait()
+	}
+	sent, err = c.GetCACertChain(ctx, id)
+	return caps, chain, sent, err
+}
+
 // trust keeps of the certificates sent those that lead to the roots now, and
-// says why the others do not. Nil roots are those sent.
-func (ca *CA) trust(sent []*x509.Certificate, roots *x509.CertPool, now time.Time) (left, err error) {
+// says why the others do not. Nil roots are the one with the fingerprint; if
+// that is nil too, those sent.
+func (ca *CA) trust(sent []*x509.Certificate, roots *x509.CertPool, fingerprint []byte, now time.Time) (left, err error) {
+	anchors := sent
+	if fingerprint != nil {
+		pinned, err := find(sent, fingerprint)
+		if err != nil {
+			return nil, err
+		}
+		anchors = []*x509.Certificate{pinned}
+	}
+	pinned := roots != nil && fingerprint != nil
 	if roots == nil {
 		roots = x509.NewCertPool()
-		addCAs(roots, sent)
+		addCAs(roots, anchors)
 	}
 	intermediates := x509.NewCertPool()
 	addCAs(intermediates, sent)
@@ -91,7 +128,23 @@ func (ca *CA) trust(sent []*x509.Certificate, roots *x509.CertPool, now time.Tim
 	if len(ca.Chain) == 0 {
 		return nil, fmt.Errorf("%w: %w", ErrUntrusted, why[0])
 	}
+	if pinned && !slices.ContainsFunc(ca.Chain, anchors[0].Equal) {
+		return nil, fmt.Errorf("%w: the certificate with the fingerprint does not lead to the roots", ErrUntrusted)
+	}
 	return errors.Join(why...), nil
+}
+
+// find returns the CA certificate with a fingerprint.
+func find(sent []*x509.Certificate, fingerprint []byte) (*x509.Certificate, error) {
+	if len(fingerprint) != sha256.Size {
+		return nil, fmt.Errorf("%w: a fingerprint of %d bytes, not %d", errRequest, len(fingerprint), sha256.Size)
+	}
+	for _, cert := range sent {
+		if sum := sha256.Sum256(cert.Raw); isCA(cert) && bytes.Equal(sum[:], fingerprint) {
+			return cert, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: no CA certificate with the fingerprint %x among %d", ErrUntrusted, fingerprint, len(sent))
 }
 
 func addCAs(pool *x509.CertPool, certs []*x509.Certificate) {
@@ -139,6 +192,7 @@ func (ca *CA) choose() error {
 	}
 	ca.Signer = first(
 		ca.ra(func(c *x509.Certificate) bool { return c.KeyUsage&x509.KeyUsageDigitalSignature != 0 }),
+		ca.onlyRA(),
 		issuing)
 	return nil
 }
@@ -152,14 +206,38 @@ func first(certs ...*x509.Certificate) *x509.Certificate {
 	return nil
 }
 
-// ra returns the first certificate that is no CA's and that ok accepts.
+// ra returns the first certificate of an RA that ok accepts.
 func (ca *CA) ra(ok func(*x509.Certificate) bool) *x509.Certificate {
 	for _, c := range ca.Chain {
-		if !isCA(c) && ok(c) {
+		if isRA(c) && ok(c) {
 			return c
 		}
 	}
 	return nil
+}
+
+// isRA reports whether cert may be an RA's. Nothing in it has to say so, but
+// what a CA issues to its clients says that it is for clients or servers: else
+// one of them could pose as the RA to the others.
+func isRA(cert *x509.Certificate) bool {
+	return !isCA(cert) && (len(cert.ExtKeyUsage) == 0 || len(cert.UnknownExtKeyUsage) > 0 ||
+		slices.ContainsFunc(cert.ExtKeyUsage, func(u x509.ExtKeyUsage) bool {
+			return u != x509.ExtKeyUsageClientAuth && u != x509.ExtKeyUsageServerAuth && u != x509.ExtKeyUsageEmailProtection
+		}))
+}
+
+// onlyRA returns the RA's certificate if there is just one.
+func (ca *CA) onlyRA() *x509.Certificate {
+	var found *x509.Certificate
+	for _, c := range ca.Chain {
+		if isRA(c) {
+			if found != nil {
+				return nil
+			}
+			found = c
+		}
+	}
+	return found
 }
 
 // onlyCA returns the CA certificate with a key usage if there is just one.

@@ -20,6 +20,28 @@ func (c Caps) Has(name string) bool {
 
 func (c Caps) hasAny(names ...string) bool { return slices.ContainsFunc(names, c.Has) }
 
+// Algorithms says in words what a client with or without AllowLegacy uses with
+// a server of these capabilities, such as "SHA-256, AES-128-CBC, POST,
+// RenewalReq". The error wraps [ErrCapability] if there is nothing it may use.
+func (c Caps) Algorithms(legacy bool) (string, error) {
+	hash, err := c.digest(legacy)
+	if err != nil {
+		return "", err
+	}
+	cipher, err := c.cipher(legacy)
+	if err != nil {
+		return "", err
+	}
+	method, renewal := "GET", "PKCSReq for renewals"
+	if c.post() {
+		method = "POST"
+	}
+	if c.Has("Renewal") {
+		renewal = "RenewalReq"
+	}
+	return fmt.Sprintf("%v, %v, %s, %s", hash, cipher, method, renewal), nil
+}
+
 // digest returns what to sign with. SHA-1 is the last resort.
 func (c Caps) digest(legacy bool) (crypto.Hash, error) {
 	switch {
@@ -30,7 +52,7 @@ func (c Caps) digest(legacy bool) (crypto.Hash, error) {
 	case legacy:
 		return crypto.SHA1, nil
 	}
-	return 0, fmt.Errorf("%w: neither SHA-256 nor SHA-512", ErrCapability)
+	return 0, fmt.Errorf("%w: neither SHA-256 nor SHA-512: %w", ErrCapability, ErrLegacy)
 }
 
 // cipher returns what to encrypt with. Triple DES is the last resort.
@@ -43,7 +65,7 @@ func (c Caps) cipher(legacy bool) (cms.Cipher, error) {
 	case legacy:
 		return cms.DES3CBC, nil
 	}
-	return 0, fmt.Errorf("%w: no AES", ErrCapability)
+	return 0, fmt.Errorf("%w: no AES: %w", ErrCapability, ErrLegacy)
 }
 
 // post reports whether messages go in a body rather than in the URL.

@@ -29,9 +29,17 @@ type Client struct {
 	// URL is the server's. Operations are added to its query.
 	URL string
 
-	// Roots are what the CA's certificates must lead to. If nil, they are
-	// trusted as far as TLS is, and plain http is refused.
+	// Roots are what the CA's certificates must lead to. If nil, and without
+	// Fingerprint, they are trusted as far as TLS is, and plain http is refused.
 	Roots *x509.CertPool
+
+	// Fingerprint is the SHA-256 of the CA's certificate, or of one above it,
+	// in DER. The server must send that certificate. If Roots is nil, it is
+	// the root. If Fingerprint is nil, no certificate is singled out.
+	Fingerprint []byte
+
+	// RenewAs is what Renew sends.
+	RenewAs RenewAs
 
 	// Challenge is the capability, such as "IdentityKeyAttestation", that
 	// makes challenges (pkiStatus 11) and their answers (messageType 41) legal
@@ -107,7 +115,7 @@ func (c *Client) certificates(ctx context.Context, op, id string) ([]*x509.Certi
 	}
 	certs, bad, err := cms.ParseBag(body)
 	if err != nil {
-		return nil, c.fail(op, fmt.Errorf("%w: %w", ErrMalformed, err))
+		return nil, c.fail(op, unreadable(err))
 	}
 	for _, err := range bad {
 		c.log(ctx, "certificate left out", "op", op, "reason", err)
@@ -115,13 +123,16 @@ func (c *Client) certificates(ctx context.Context, op, id string) ([]*x509.Certi
 	return certs, nil
 }
 
+// pkiOperation is the operation of all messages. Their safety does not depend
+// on the connection's.
+const pkiOperation = "PKIOperation"
+
 // exchange sends a pkiMessage.
 func (c *Client) exchange(ctx context.Context, op string, caps Caps, der []byte) ([]byte, error) {
-	const operation = "PKIOperation"
 	if caps.post() {
-		return c.do(ctx, op, http.MethodPost, operation, "", der)
+		return c.do(ctx, op, http.MethodPost, pkiOperation, "", der)
 	}
-	return c.do(ctx, op, http.MethodGet, operation, base64.StdEncoding.EncodeToString(der), nil)
+	return c.do(ctx, op, http.MethodGet, pkiOperation, base64.StdEncoding.EncodeToString(der), nil)
 }
 
 // do sends a request and returns the body of an answer with status 200.
@@ -130,7 +141,7 @@ func (c *Client) do(ctx context.Context, op, method, operation, message string, 
 	if err != nil || u.Host == "" {
 		return nil, c.fail(op, fmt.Errorf("%q is not an absolute URL", wire.Redact(c.URL)))
 	}
-	if c.Roots == nil && u.Scheme != "https" {
+	if c.Roots == nil && c.Fingerprint == nil && u.Scheme != "https" && operation != pkiOperation {
 		return nil, c.fail(op, fmt.Errorf("%w: neither roots nor TLS to trust it by", ErrUntrusted))
 	}
 	query := u.Query()

@@ -168,6 +168,12 @@ func TestRoles(t *testing.T) {
 		return c
 	}
 	both := x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
+	client, err := ca.Issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "client"}, KeyUsage: both, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, testKey().Public())
+	if err != nil {
+		t.Fatal(err)
+	}
 	privacy := asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 21, 36}
 	for name, tt := range map[string]struct {
 		sent              []*x509.Certificate
@@ -177,7 +183,8 @@ func TestRoles(t *testing.T) {
 		"CA alone, no usage":   {[]*x509.Certificate{ca.Certificate}, "CA", "CA", nil},
 		"root first":           {[]*x509.Certificate{root.Certificate, ca.Certificate}, "CA", "CA", nil},
 		"one RA for both":      {[]*x509.Certificate{ra("RA", both), ca.Certificate}, "RA", "RA", nil},
-		"encryption RA alone":  {[]*x509.Certificate{ra("E", x509.KeyUsageKeyEncipherment), ca.Certificate}, "E", "CA", nil},
+		"encryption RA alone":  {[]*x509.Certificate{ra("E", x509.KeyUsageKeyEncipherment), ca.Certificate}, "E", "E", nil},
+		"a client as RA":       {[]*x509.Certificate{client, ca.Certificate}, "CA", "CA", nil},
 		"by the extended one":  {[]*x509.Certificate{ra("S", both), ra("E", x509.KeyUsageKeyEncipherment, privacy), ca.Certificate}, "E", "S", nil},
 		"RA without its CA":    {[]*x509.Certificate{ra("RA", both)}, "", "", scep.ErrUntrusted},
 		"P-256 root alone":     {[]*x509.Certificate{root.Certificate}, "", "", scep.ErrCapability},

@@ -48,10 +48,62 @@ type Reply struct {
 }
 
 // Enroll sends req as a PKCSReq message and checks the reply. The caller
-// follows up a challenge with [Client.Answer]. A pending reply is returned as
-// it is.
+// follows up a pending reply with [Client.Poll], and a challenge with
+// [Client.Answer].
 func (c *Client) Enroll(ctx context.Context, ca *CA, req *Request) (*Reply, error) {
 	return c.transact(ctx, ca, req, nil, message{op: "PKCSReq", kind: pkimsg.PKCSReq, content: req.CSR})
+}
+
+// RenewAs is the kind of message that asks for a renewal.
+type RenewAs int
+
+// The kinds of renewal.
+const (
+	RenewAuto       RenewAs = iota // a RenewalReq if the server names "Renewal", else a PKCSReq
+	RenewRenewalReq                // a RenewalReq (messageType 17)
+	RenewPKCSReq                   // a PKCSReq (19), as servers want it that know nothing else
+)
+
+// Renew asks for a certificate in place of req.Certificate, which is required
+// and signs the message. Its key must be an RSA key; that of the CSR should be
+// a new one. Some CAs want the challenge password again. The reply is as that
+// of Enroll.
+func (c *Client) Renew(ctx context.Context, ca *CA, req *Request) (*Reply, error) {
+	m := message{op: "RenewalReq", kind: pkimsg.RenewalReq, content: req.CSR}
+	if c.RenewAs == RenewPKCSReq || c.RenewAs == RenewAuto && !ca.Caps.Has("Renewal") {
+		m.op, m.kind = "PKCSReq", pkimsg.PKCSReq
+	}
+	if req.Certificate == nil {
+		return nil, c.fail(m.op, fmt.Errorf("%w: no Certificate to renew", errRequest))
+	}
+	return c.transact(ctx, ca, req, nil, m)
+}
+
+// Poll asks after the request that reply left pending, in the same transaction
+// (CertPoll). It asks once; when to ask again is the caller's matter. To poll
+// from another process, keep the reply's TransactionID, and set Certificate in
+// req from the beginning: the message must have the same signer.
+func (c *Client) Poll(ctx context.Context, ca *CA, req *Request, reply *Reply) (*Reply, error) {
+	const op = "CertPoll"
+	switch {
+	case reply.Status != StatusPending:
+		return nil, c.fail(op, fmt.Errorf("%w: the reply is not pending", errRequest))
+	case req.Certificate == nil && reply.signer == nil:
+		return nil, c.fail(op, fmt.Errorf("%w: no Certificate, and none known", errRequest))
+	}
+	issuing := ca.issuing()
+	if issuing == nil {
+		return nil, c.fail(op, fmt.Errorf("%w: no CA certificate", errRequest))
+	}
+	csr, err := pkimsg.ParseCSR(req.CSR)
+	if err != nil {
+		return nil, c.fail(op, fmt.Errorf("%w: %w", errRequest, err))
+	}
+	content, err := pkimsg.IssuerAndSubject(issuing.RawSubject, csr.Subject)
+	if err != nil {
+		return nil, c.fail(op, fmt.Errorf("%w: %w", errRequest, err))
+	}
+	return c.transact(ctx, ca, req, reply, message{op: op, kind: pkimsg.CertPoll, content: content})
 }
 
 // Answer sends content as the answer to the challenge in reply, which Enroll
@@ -75,6 +127,7 @@ type message struct {
 	op      string
 	kind    pkimsg.Type
 	content []byte
+	accept  func(content []byte) error // see opening
 }
 
 // transact sends a message of a transaction, of which before is the reply so
@@ -84,7 +137,7 @@ func (c *Client) transact(ctx context.Context, ca *CA, req *Request, before *Rep
 	if before != nil {
 		signer = before.signer
 	}
-	t, err := req.transaction(signer, c.now())
+	t, err := req.transaction(signer, m.accept == nil, c.now())
 	if err != nil {
 		return nil, c.fail(m.op, err)
 	}
@@ -101,7 +154,7 @@ func (c *Client) transact(ctx context.Context, ca *CA, req *Request, before *Rep
 	if err != nil {
 		return nil, err
 	}
-	o := opening{client: c, ca: ca, transaction: t, nonce: nonce}
+	o := opening{client: c, ca: ca, transaction: t, nonce: nonce, accept: m.accept}
 	reply, err := o.open(body)
 	if err != nil {
 		e := c.fail(m.op, err)

@@ -28,6 +28,14 @@ var (
 	// why, so that nobody learns from it.
 	ErrDecrypt = errors.New("cannot decrypt the reply")
 
+	// ErrLegacy is wrapped when a server uses SHA-1 or triple DES, or names
+	// nothing better, and [Client.AllowLegacy] is not set.
+	ErrLegacy = errors.New("older algorithm")
+
+	// ErrAlgorithm is wrapped when a reply is in an algorithm that is never
+	// taken, such as single DES or MD5.
+	ErrAlgorithm = errors.New("unsupported algorithm")
+
 	// ErrCapability is wrapped when a server does not name a capability that
 	// is needed, or uses one that it did not name.
 	ErrCapability = errors.New("capability not advertised")
@@ -67,7 +75,7 @@ func (f FailInfo) String() string {
 
 // An Error is an exchange that failed.
 type Error struct {
-	Op         string        // "GetCACaps", "GetCACert", "GetCACertChain", "PKCSReq" or "ChallengeAnswer"
+	Op         string        // "GetCACaps", "GetCACert", "GetCACertChain", "GetNextCACert", or the name of a messageType
 	URL        string        // without query
 	HTTPStatus int           // of the answer; 0 if there was none
 	FailInfo   FailInfo      // of a SCEP failure, else NoFailInfo
@@ -102,6 +110,9 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// badAlgorithm is NTE_BAD_ALGID.
+const badAlgorithm = 0x80090008
+
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
@@ -117,6 +128,8 @@ func (e *Error) HRESULT() uint32 {
 	switch {
 	case errors.Is(e.Err, ErrUntrusted):
 		return hresult.CertUntrusted
+	case errors.Is(e.Err, ErrLegacy), errors.Is(e.Err, ErrAlgorithm):
+		return badAlgorithm
 	case errors.Is(e.Err, ErrMalformed), errors.Is(e.Err, ErrMismatch), errors.Is(e.Err, ErrDecrypt):
 		return hresult.InvalidData
 	}
@@ -142,6 +155,20 @@ func (e *Error) Remedy() string {
 		return "Set the device's clock, then run again."
 	case e.FailInfo == BadAlg:
 		return "The CA refuses the algorithms that it advertises: ask its operator to correct its capabilities."
+	case e.FailInfo == BadRequest && e.Code == 0:
+		return "The CA refuses the request: check the challenge password and the names asked for."
+	case e.FailInfo == BadMessageCheck:
+		return "The CA cannot read or verify the message: check that it is the expected CA, and ask its operator."
+	case e.FailInfo == BadCertID:
+		return "The CA does not know the certificate or transaction: enroll anew."
+	case errors.Is(e.Err, ErrLegacy):
+		return "The CA uses SHA-1 or triple DES: ask its operator for SHA-256 and AES, or permit older algorithms."
+	case errors.Is(e.Err, ErrAlgorithm):
+		return "The CA uses an algorithm that is never taken, such as single DES: ask its operator for SHA-256 and AES."
+	case errors.Is(e.Err, ErrMismatch):
+		return "The answer is to another request: ask the CA's operator, and whether something between answers in its place."
+	case errors.Is(e.Err, ErrMalformed), errors.Is(e.Err, ErrDecrypt):
+		return "The answer cannot be read: check the address, and ask the CA's operator."
 	case e.HTTPStatus == http.StatusNotFound:
 		return "There is no CA at this address: check it."
 	case errors.Is(e.Err, ErrUntrusted):

@@ -24,6 +24,17 @@ func TestError(t *testing.T) {
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadTime}, "scep: PKCSReq: badTime", 0, true, "clock"},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadAlg, Message: "no"}, `scep: PKCSReq: badAlg: "no"`, 0, false, "algorithms"},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadRequest, Code: 0x80094817}, "scep: PKCSReq: badRequest (0x80094817)", 0x80094817, false, ""},
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadRequest}, "scep: PKCSReq: badRequest", 0, false, "challenge password"},
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadMessageCheck}, "scep: PKCSReq: badMessageCheck", 0, false, "expected CA"},
+		{scep.Error{Op: "CertPoll", FailInfo: scep.BadCertID}, "scep: CertPoll: badCertId", 0, false, "enroll anew"},
+		{
+			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrLegacy},
+			"scep: PKCSReq: older algorithm (0x80090008)", 0x80090008, false, "permit older",
+		},
+		{
+			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrAlgorithm},
+			"scep: PKCSReq: unsupported algorithm (0x80090008)", 0x80090008, false, "single DES",
+		},
 		{
 			scep.Error{Op: "GetCACaps", URL: "https://h/x", HTTPStatus: 404, FailInfo: scep.NoFailInfo},
 			"scep: GetCACaps https://h/x: HTTP status 404 (0x80190194)", 0x80190194, false, "no CA",
@@ -35,7 +46,7 @@ func TestError(t *testing.T) {
 		},
 		{
 			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrDecrypt},
-			"scep: PKCSReq: cannot decrypt the reply (0x8007000d)", 0x8007000D, false, "",
+			"scep: PKCSReq: cannot decrypt the reply (0x8007000d)", 0x8007000D, false, "cannot be read",
 		},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: scep.ErrCapability}, "scep: PKCSReq: capability not advertised", 0, false, "offer"},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: io.ErrUnexpectedEOF}, "scep: PKCSReq: unexpected EOF (0x80072eff)", 0x80072EFF, true, ""},

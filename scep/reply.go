@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"crypto/x509"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,7 @@ type opening struct {
 	ca          *CA
 	transaction *transaction
 	nonce       []byte
+	accept      func(content []byte) error // of a success; nil for an enrollment
 }
 
 // open makes the checks in an order in which nothing is used before it is
@@ -31,9 +33,9 @@ type opening struct {
 func (o *opening) open(body []byte) (*Reply, error) {
 	m, err := pkimsg.Parse(body)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return nil, unreadable(err)
 	}
-	if err := o.authenticate(m); err != nil {
+	if err := o.client.authenticate(o.ca, m.Signed); err != nil {
 		return nil, err
 	}
 	if err := o.belongs(m); err != nil {
@@ -49,7 +51,7 @@ func (o *opening) open(body []byte) (*Reply, error) {
 	case pkimsg.Failure:
 		err = failure(m)
 	case pkimsg.Pending:
-		err = without(m)
+		err = o.pending(m)
 	case pkimsg.Challenge:
 		err = o.challenge(reply, m)
 	default:
@@ -61,18 +63,29 @@ func (o *opening) open(body []byte) (*Reply, error) {
 	return reply, nil
 }
 
-// authenticate checks that the CA signed the reply. Certificates within the
-// message are not looked at.
-func (o *opening) authenticate(m *pkimsg.Message) error {
-	cert := o.ca.signer(m.Signed.SignedBy)
-	if cert == nil {
-		return fmt.Errorf("%w: the reply is signed by somebody else", ErrUntrusted)
+// unreadable says why an answer cannot be read.
+func unreadable(err error) error {
+	if errors.Is(err, cms.ErrAlgorithm) {
+		return fmt.Errorf("%w: %w", ErrAlgorithm, err)
 	}
-	if now := o.client.now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
+	return fmt.Errorf("%w: %w", ErrMalformed, err)
+}
+
+// authenticate checks that the CA signed a message. Certificates within the
+// message are not looked at.
+func (c *Client) authenticate(ca *CA, s *cms.SignedData) error {
+	if s.Digest == crypto.SHA1 && !c.AllowLegacy {
+		return fmt.Errorf("%w: the answer is signed with SHA-1", ErrLegacy)
+	}
+	cert := ca.signer(s.SignedBy)
+	if cert == nil {
+		return fmt.Errorf("%w: the answer is signed by somebody else", ErrUntrusted)
+	}
+	if now := c.now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
 		return fmt.Errorf("%w: the signer's certificate is valid from %s to %s only", ErrUntrusted,
 			cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339))
 	}
-	if err := m.Signed.Verify(cert, o.client.AllowLegacy); err != nil {
+	if err := s.Verify(cert, c.AllowLegacy); err != nil {
 		return fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
 	return nil
@@ -101,6 +114,14 @@ func without(m *pkimsg.Message) error {
 	return nil
 }
 
+// pending checks a reply that puts off.
+func (o *opening) pending(m *pkimsg.Message) error {
+	if o.accept != nil {
+		return fmt.Errorf("%w: pending where there is nothing to wait for", ErrMismatch)
+	}
+	return without(m)
+}
+
 // failure returns what the server says went wrong.
 func failure(m *pkimsg.Message) error {
 	if err := without(m); err != nil {
@@ -125,10 +146,16 @@ func (r *refusal) Error() string { return r.info.String() }
 func (o *opening) decrypt(m *pkimsg.Message) ([]byte, error) {
 	e, err := cms.ParseEnveloped(m.Envelope())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+		return nil, unreadable(err)
+	}
+	if e.Cipher == cms.DES3CBC && !o.client.AllowLegacy {
+		return nil, fmt.Errorf("%w: the reply is encrypted with triple DES", ErrLegacy)
 	}
 	content, err := e.Decrypt(o.transaction.certificate, o.transaction.decrypter, o.client.AllowLegacy)
-	if err != nil {
+	switch {
+	case errors.Is(err, cms.ErrAlgorithm), errors.Is(err, cms.ErrMalformed):
+		return nil, unreadable(err)
+	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrDecrypt, err)
 	}
 	return content, nil
@@ -146,15 +173,23 @@ func (o *opening) challenge(reply *Reply, m *pkimsg.Message) error {
 	return nil
 }
 
-// success takes the new certificate from a bag and puts it first.
+// success opens the content and has it checked.
 func (o *opening) success(reply *Reply, m *pkimsg.Message) error {
 	content, err := o.decrypt(m)
 	if err != nil {
 		return err
 	}
+	if o.accept != nil {
+		return o.accept(content)
+	}
+	return o.enrolled(reply, content)
+}
+
+// enrolled takes the new certificate from a bag and puts it first.
+func (o *opening) enrolled(reply *Reply, content []byte) error {
 	certs, bad, err := cms.ParseBag(content)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrMalformed, err)
+		return unreadable(err)
 	}
 	own := -1
 	for i, cert := range certs {

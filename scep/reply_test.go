@@ -32,6 +32,7 @@ type forger struct {
 	info   func(*pkimsg.Info)                          // changes what the reply says
 	leaf   func(*x509.Certificate) crypto.PublicKey    // changes the certificate, and its key if not nil
 	bag    func([]*x509.Certificate) []byte            // makes the content
+	fetch  func() []byte                               // makes the content of what is not an enrollment
 	to     *x509.Certificate                           // recipient, if not the client
 	seal   func(content []byte) []byte                 // makes the envelope
 	signer *sceptest.Authority                         // signs the reply, if not the CA
@@ -131,6 +132,9 @@ func (f *forger) signWith(info *pkimsg.Info, envelope []byte) ([]byte, error) {
 }
 
 func (f *forger) envelope(csr []byte, client *x509.Certificate) ([]byte, error) {
+	if f.fetch != nil {
+		return cms.Encrypt(f.fetch(), client, cms.AES128CBC)
+	}
 	parsed, err := pkimsg.ParseCSR(csr)
 	if err != nil {
 		return nil, err
@@ -295,7 +299,7 @@ func TestReplyIsChecked(t *testing.T) {
 				})
 			})
 		}, scep.ErrMalformed},
-		"SHA-1": {func(f *forger) { f.sign = signed(func(m *cms.Message) { m.Hash = crypto.SHA1 }) }, scep.ErrUntrusted},
+		"SHA-1": {func(f *forger) { f.sign = signed(func(m *cms.Message) { m.Hash = crypto.SHA1 }) }, scep.ErrLegacy},
 		"triple DES": {func(f *forger) {
 			f.seal = func(content []byte) []byte {
 				der, err := cms.Encrypt(content, f.to, cms.DES3CBC)
@@ -304,7 +308,7 @@ func TestReplyIsChecked(t *testing.T) {
 				}
 				return der
 			}
-		}, scep.ErrDecrypt},
+		}, scep.ErrLegacy},
 		"another key": {func(f *forger) {
 			f.leaf = func(*x509.Certificate) crypto.PublicKey { return otherKey(t) }
 		}, scep.ErrMismatch},

@@ -20,10 +20,12 @@ import (
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
 )
 
-// A Request asks for a certificate. CSR and Signer are required.
+// A Request asks for a certificate. CSR and Signer are required, but that
+// [Client.GetCert] and [Client.GetCRL] do without a CSR.
 type Request struct {
-	// CSR is the PKCS #10 request, in DER. It is sent as it is, and its own
-	// signature is not looked at. Its key need not be Signer.
+	// CSR is the PKCS #10 request, in DER, as [NewCSR] makes it. It is sent as
+	// it is, and its own signature is not looked at. Its key need not be
+	// Signer, nor an RSA key.
 	CSR []byte
 
 	// Signer signs messages, and Decrypter opens replies. Their key is an RSA
@@ -67,12 +69,14 @@ type transaction struct {
 var errRequest = errors.New("bad request")
 
 // transaction checks r. cert is what to sign with if r has no certificate; if
-// it is nil too, one is made.
-func (r *Request) transaction(cert *x509.Certificate, now time.Time) (*transaction, error) {
-	t := &transaction{id: r.TransactionID, signer: r.Signer, decrypter: r.Decrypter, extra: r.Extra}
+// it is nil too, one is made. The CSR counts only in an enrollment.
+func (r *Request) transaction(cert *x509.Certificate, enrollment bool, now time.Time) (*transaction, error) {
+	t := &transaction{id: r.TransactionID, signer: r.Signer, decrypter: r.Decrypter, extra: r.Extra, csr: new(pkimsg.CSR)}
 	var err error
-	if t.csr, err = pkimsg.ParseCSR(r.CSR); err != nil {
-		return nil, fmt.Errorf("%w: %w", errRequest, err)
+	if enrollment {
+		if t.csr, err = pkimsg.ParseCSR(r.CSR); err != nil {
+			return nil, fmt.Errorf("%w: %w", errRequest, err)
+		}
 	}
 	if t.signer == nil {
 		return nil, fmt.Errorf("%w: no Signer", errRequest)
@@ -83,7 +87,9 @@ func (r *Request) transaction(cert *x509.Certificate, now time.Time) (*transacti
 			return nil, fmt.Errorf("%w: no Decrypter, and Signer is none", errRequest)
 		}
 	}
-	if t.id == "" {
+	if t.id == "" && !enrollment {
+		t.id = rand.Text()
+	} else if t.id == "" {
 		sum := sha256.Sum256(t.csr.SPKI)
 		t.id = hex.EncodeToString(sum[:20])
 	}
@@ -107,6 +113,17 @@ func (r *Request) transaction(cert *x509.Certificate, now time.Time) (*transacti
 		t.attributes = append(t.attributes, cms.Attribute{Type: a.Type, Value: der})
 	}
 	return t, nil
+}
+
+// NewCSR makes a PKCS #10 request for key, an RSA key or one on a NIST curve,
+// with the subject and the names of template, and with password as its
+// challengePassword (RFC 2985, section 5.4.1) unless that is "".
+func NewCSR(template *x509.CertificateRequest, key crypto.Signer, password string) ([]byte, error) {
+	der, err := pkimsg.NewCSR(template, key, password)
+	if err != nil {
+		return nil, fmt.Errorf("scep: %w", err)
+	}
+	return der, nil
 }
 
 // ProtocolCertificate makes the self-signed certificate that a client without

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
@@ -131,18 +130,43 @@ func TestDERLimits(t *testing.T) {
 	if _, err := cms.DER(make([]byte, cms.MaxSize+1)); !errors.Is(err, cms.ErrMalformed) {
 		t.Errorf("over the size: %v", err)
 	}
+}
 
-	// The longest inputs that others take seconds or minutes for.
-	begin := time.Now()
-	for _, in := range [][]byte{
-		bytes.Repeat([]byte{0x30, 0x80}, cms.MaxSize/2),
-		append(append([]byte{0x30, 0x80}, bytes.Repeat(nest(31), cms.MaxSize/124-1)...), 0, 0),
-		append(append([]byte{0x24, 0x80}, bytes.Repeat([]byte{4, 0}, cms.MaxSize/2-2)...), 0, 0),
-	} {
-		_, _ = cms.DER(in)
+// TestDERIsLinear feeds what makes others take seconds, minutes or all of the
+// stack, and counts the headers that are read: no more than two for every two
+// bytes of input, and none of input that is over the limit.
+func TestDERIsLinear(t *testing.T) {
+	nest := func(tag byte, n int) []byte {
+		return append(bytes.Repeat([]byte{tag, 0x80}, n), bytes.Repeat([]byte{0, 0}, n)...)
 	}
-	if d := time.Since(begin); d > 2*time.Second {
-		t.Errorf("took %v", d)
+	wide := func(in []byte, size int) []byte {
+		return append(append([]byte{0x30, 0x80}, bytes.Repeat(in, size/len(in))...), 0, 0)
+	}
+	const most = cms.MaxSize - 8
+	for name, tt := range map[string]struct {
+		in    []byte
+		good  bool
+		limit int
+	}{
+		"6 MB, unterminated":         {bytes.Repeat([]byte{0x30, 0x80}, 3<<20), false, 0},
+		"6 MB, terminated":           {nest(0x30, 3<<19), false, 0},
+		"320 KB, unterminated":       {bytes.Repeat([]byte{0x30, 0x80}, 160<<10), false, 2 * cms.MaxDepth},
+		"320 KB, terminated":         {nest(0x30, 80<<10), false, 2 * cms.MaxDepth},
+		"320 KB of strings":          {nest(0x24, 80<<10), false, 2 * cms.MaxDepth},
+		"320 KB of tags":             {nest(0xA0, 80<<10), false, 2 * cms.MaxDepth},
+		"wide, at the depth":         {wide(nest(0x30, cms.MaxDepth-1), most), true, cms.MaxSize},
+		"wide, strings":              {wide(nest(0x24, cms.MaxDepth-2), most), true, cms.MaxSize},
+		"wide, one level too deep":   {wide(nest(0x30, cms.MaxDepth), most), false, 2 * cms.MaxDepth},
+		"many empty segments":        {append(append([]byte{0x24, 0x80}, bytes.Repeat([]byte{4, 0}, most/2)...), 0, 0), true, cms.MaxSize},
+		"many NULLs":                 {wide([]byte{5, 0}, most), true, cms.MaxSize},
+		"many, and then a bad one":   {append(wide([]byte{5, 0}, most-8)[:most-8], 5, 9), false, cms.MaxSize},
+		"many, and then a tail":      {append(wide([]byte{5, 0}, most-8), 1), false, cms.MaxSize},
+		"lengths of eight, all zero": {wide([]byte{5, 0x88, 0, 0, 0, 0, 0, 0, 0, 0}, most), true, cms.MaxSize / 5},
+	} {
+		_, headers, err := cms.Rewrite(tt.in)
+		if (err == nil) != tt.good || headers > tt.limit || headers == 0 && tt.limit > 0 {
+			t.Errorf("%s: %d headers of %d bytes, %v", name, headers, len(tt.in), err)
+		}
 	}
 }
 

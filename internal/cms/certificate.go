@@ -128,15 +128,10 @@ func certificates(set cryptobyte.String) (certs []*x509.Certificate, bad []error
 // only (RFC 8894, section 3.4). Certificates that cannot be read are reported
 // in bad and left out; one that can be read is required.
 func ParseBag(ber []byte) (certs []*x509.Certificate, bad []error, err error) {
-	s, signers, err := parseSignedData(ber)
-	if err != nil {
-		return nil, nil, err
-	}
+	s, err := parseBag(ber)
 	switch {
-	case !signers.Empty():
-		return nil, nil, malformed("a signer in a bag of certificates")
-	case len(s.Content) > 0:
-		return nil, nil, malformed("content in a bag of certificates")
+	case err != nil:
+		return nil, nil, err
 	case len(s.Certificates) == 0 && len(s.Bad) > 0:
 		return nil, s.Bad, fmt.Errorf("cms: %w: no certificate in the bag can be read: %w", ErrMalformed, s.Bad[0])
 	case len(s.Certificates) == 0:
@@ -145,13 +140,60 @@ func ParseBag(ber []byte) (certs []*x509.Certificate, bad []error, err error) {
 	return s.Certificates, s.Bad, nil
 }
 
-// Bag returns a SignedData without signers that carries certs in their order.
-func Bag(certs []*x509.Certificate) ([]byte, error) {
+// parseBag reads a SignedData without signers and content.
+func parseBag(ber []byte) (*SignedData, error) {
+	s, signers, err := parseSignedData(ber)
+	switch {
+	case err != nil:
+		return nil, err
+	case !signers.Empty():
+		return nil, malformed("a signer in a bag")
+	case len(s.Content) > 0:
+		return nil, malformed("content in a bag")
+	}
+	return s, nil
+}
+
+// ParseCRLs reads the revocation lists of a SignedData without signers, of
+// which one is required. Certificates with them are passed over.
+func ParseCRLs(ber []byte) ([]*x509.RevocationList, error) {
+	s, err := parseBag(ber)
+	if err != nil {
+		return nil, err
+	}
+	var lists []*x509.RevocationList
+	for !s.crls.Empty() {
+		var element cryptobyte.String
+		if len(lists) == maxCRLs || !s.crls.ReadASN1Element(&element, cbasn1.SEQUENCE) {
+			return nil, malformed("revocation lists")
+		}
+		list, err := x509.ParseRevocationList(element)
+		if err != nil {
+			return nil, fmt.Errorf("cms: %w: revocation list: %w", ErrMalformed, err)
+		}
+		lists = append(lists, list)
+	}
+	if len(lists) == 0 {
+		return nil, malformed("no revocation list in the bag")
+	}
+	return lists, nil
+}
+
+// Bag returns a SignedData without signers that carries certs, in their order,
+// and revocation lists.
+func Bag(certs []*x509.Certificate, crls ...*x509.RevocationList) ([]byte, error) {
 	return contentInfo(oidSignedData, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(1)
 		b.AddASN1(cbasn1.SET, func(*cryptobyte.Builder) {})
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(oidData) })
 		addCertificates(b, certs)
+		if len(crls) > 0 {
+			b.AddASN1(tag1, func(b *cryptobyte.Builder) {
+				for _, list := range crls {
+					b.AddBytes(list.Raw)
+				}
+			})
+		}
 		b.AddASN1(cbasn1.SET, func(*cryptobyte.Builder) {})
 	})
 }

@@ -61,6 +61,9 @@ func cipherOf(id asn1.ObjectIdentifier) (Cipher, encryption, error) {
 			return c, alg, nil
 		}
 	}
+	if id.Equal(oidDES) {
+		return 0, encryption{}, fmt.Errorf("cms: %w: single DES", ErrAlgorithm)
+	}
 	return 0, encryption{}, fmt.Errorf("cms: %w: cipher %v", ErrAlgorithm, id)
 }
 

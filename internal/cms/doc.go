@@ -1,6 +1,6 @@
 // Package cms reads and writes the part of the Cryptographic Message Syntax
 // (RFC 5652) that enrollment protocols use: SignedData with one signer, bags
-// of certificates, and EnvelopedData for RSA recipients.
+// of certificates and revocation lists, and EnvelopedData for RSA recipients.
 //
 // Keys are used through [crypto.Signer] and [crypto.Decrypter], so they may
 // lie in a TPM. Algorithms are chosen per call; the package has no settings of
@@ -19,6 +19,7 @@ const (
 	MaxDepth = 32      // levels of nesting
 
 	maxCertificates = 64
+	maxCRLs         = 16
 	maxRecipients   = 16
 	maxAttributes   = 64
 )
@@ -55,6 +56,7 @@ var (
 	oidAES128 = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 2}
 	oidAES256 = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}
 	oid3DES   = asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}
+	oidDES    = asn1.ObjectIdentifier{1, 3, 14, 3, 2, 7}
 
 	oidAuthorityKeyID = asn1.ObjectIdentifier{2, 5, 29, 35}
 )

@@ -26,6 +26,7 @@ type SignedData struct {
 	Attributes   []Attribute         // signed ones, each type once
 	Digest       crypto.Hash
 
+	crls      cryptobyte.String // elements
 	signer    identifier
 	scheme    asn1.ObjectIdentifier
 	signed    []byte // the attributes as they are digested
@@ -60,14 +61,14 @@ func parseSignedData(ber []byte) (s *SignedData, signers cryptobyte.String, err 
 		return nil, nil, err
 	}
 	var version int64
-	var digests, encapsulated, set cryptobyte.String
+	var digests, encapsulated, set, crls cryptobyte.String
 	var present bool
 	if !in.ReadASN1Integer(&version) || version < 1 || version > 5 || !in.ReadASN1(&digests, cbasn1.SET) ||
 		!in.ReadASN1(&encapsulated, cbasn1.SEQUENCE) || !in.ReadOptionalASN1(&set, &present, tag0) ||
-		!in.SkipOptionalASN1(tag1) || !in.ReadASN1(&signers, cbasn1.SET) || !in.Empty() {
+		!in.ReadOptionalASN1(&crls, &present, tag1) || !in.ReadASN1(&signers, cbasn1.SET) || !in.Empty() {
 		return nil, nil, malformed("SignedData")
 	}
-	s = new(SignedData)
+	s = &SignedData{crls: crls}
 	if err := s.readContent(encapsulated); err != nil {
 		return nil, nil, err
 	}

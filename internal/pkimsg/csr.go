@@ -18,20 +18,40 @@ type CSR struct {
 // ParseCSR reads subject and key of a PKCS #10 request in DER. Attributes and
 // signature may be anything, for some requests are proven by other means.
 func ParseCSR(der []byte) (*CSR, error) {
+	r, err := readRequest(der)
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.ParsePKIXPublicKey(r.spki)
+	if err != nil {
+		return nil, malformed("key of a PKCS #10 request: " + err.Error())
+	}
+	return &CSR{Subject: r.subject, SPKI: r.spki, Key: key}, nil
+}
+
+// A request is the parts of a CertificationRequestInfo. attributes is what is
+// in the set, which is empty if the set is absent, as with some senders.
+type request struct {
+	subject, spki, attributes cryptobyte.String
+}
+
+const attributesTag = cbasn1.Tag(0xA0) // [0], constructed
+
+func readRequest(der []byte) (*request, error) {
 	in := cryptobyte.String(der)
-	var outer, info, subject, spki, signature cryptobyte.String
+	var outer, info, signature cryptobyte.String
 	var version int64
 	if !in.ReadASN1(&outer, cbasn1.SEQUENCE) || !in.Empty() || !outer.ReadASN1(&info, cbasn1.SEQUENCE) ||
 		!outer.SkipASN1(cbasn1.SEQUENCE) || !outer.ReadASN1(&signature, cbasn1.BIT_STRING) || !outer.Empty() {
 		return nil, malformed("PKCS #10 request")
 	}
-	if !info.ReadASN1Integer(&version) || version != 0 || !info.ReadASN1Element(&subject, cbasn1.SEQUENCE) ||
-		!info.ReadASN1Element(&spki, cbasn1.SEQUENCE) {
+	r := new(request)
+	if !info.ReadASN1Integer(&version) || version != 0 || !info.ReadASN1Element(&r.subject, cbasn1.SEQUENCE) ||
+		!info.ReadASN1Element(&r.spki, cbasn1.SEQUENCE) {
 		return nil, malformed("CertificationRequestInfo")
 	}
-	key, err := x509.ParsePKIXPublicKey(spki)
-	if err != nil {
-		return nil, malformed("key of a PKCS #10 request: " + err.Error())
+	if !info.Empty() && !info.ReadASN1(&r.attributes, attributesTag) {
+		r.attributes = nil // attributes may be anything
 	}
-	return &CSR{Subject: subject, SPKI: spki, Key: key}, nil
+	return r, nil
 }

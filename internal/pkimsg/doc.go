@@ -17,6 +17,8 @@ const (
 	RenewalReq      Type = 17
 	PKCSReq         Type = 19
 	CertPoll        Type = 20
+	GetCert         Type = 21
+	GetCRL          Type = 22
 	ChallengeAnswer Type = 41
 )
 
@@ -31,6 +33,10 @@ func (t Type) String() string {
 		return "PKCSReq"
 	case CertPoll:
 		return "CertPoll"
+	case GetCert:
+		return "GetCert"
+	case GetCRL:
+		return "GetCRL"
 	case ChallengeAnswer:
 		return "ChallengeAnswer"
 	}
@@ -60,6 +66,8 @@ var (
 	oidTransactionID  = asn1.ObjectIdentifier{2, 16, 840, 1, 113733, 1, 9, 7}
 	oidFailInfoText   = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 24, 1}
 	oidError          = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 21, 33} // szOID_ENROLL_SCEP_ERROR
+
+	oidChallengePassword = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 7}
 
 	oidContentType   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
 	oidMessageDigest = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}

@@ -119,7 +119,11 @@ func (m *Message) read(a cms.Attribute) error {
 // Printable reports whether s may be a transactionID: a PrintableString that
 // is not empty.
 func Printable(s string) bool {
-	return s != "" && len(s) <= maxID && !strings.ContainsFunc(s, func(r rune) bool {
+	return s != "" && len(s) <= maxID && printable(s)
+}
+
+func printable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') &&
 			!strings.ContainsRune(" '()+,-./:=?", r)
 	})

@@ -26,30 +26,17 @@ func RetryableStatus(status int) bool {
 	return false
 }
 
-// Retryable reports whether err is a network failure that may pass: not a
-// refused certificate or redirect, and not the end of a context.
+// Retryable reports whether err, from Do, is a failure on the way to the server
+// or back that may pass: not a refused certificate, redirect or length, and not
+// the end of the request's context.
 func Retryable(err error) bool {
-	if err == nil || ended(err) || errors.Is(err, ErrInsecure) || errors.Is(err, ErrTooLarge) || isTLS(err) {
-		return false
-	}
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err // a url.Error itself claims to be of the network, whatever is in it
-	}
-	var ne net.Error
-	return errors.As(err, &ne) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) ||
-		errors.Is(err, syscall.ECONNRESET)
-}
-
-// ended reports whether err is the end of a context. The time-out of an
-// http.Client is not: it only says that it is like one.
-func ended(err error) bool {
-	for ; err != nil; err = errors.Unwrap(err) {
-		if err == context.Canceled || err == context.DeadlineExceeded {
-			return true
+	for _, final := range []error{ErrInsecure, ErrRedirect, ErrTooLarge, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, final) {
+			return false
 		}
 	}
-	return false
+	var ue *url.Error
+	return errors.As(err, &ue) && ue.Op != "parse" && !isTLS(err)
 }
 
 // HRESULT returns the code WinHTTP has for a network failure, or 0 if err is

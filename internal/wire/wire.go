@@ -1,11 +1,13 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"time"
 )
@@ -17,6 +19,7 @@ const MaxRedirects = 5
 var (
 	ErrTooLarge = errors.New("answer is too large")
 	ErrInsecure = errors.New("redirect from https to http")
+	ErrRedirect = errors.New("redirect is not followed")
 )
 
 // An Answer is an HTTP answer, read to its end.
@@ -32,12 +35,12 @@ type Answer struct {
 func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 	res, err := secure(c).Do(req)
 	if err != nil {
-		return nil, withoutQuery(err)
+		return nil, withoutQuery(timedOut(req, err))
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
+		return nil, &url.Error{Op: "read", URL: Redact(req.URL.String()), Err: timedOut(req, err)}
 	}
 	if int64(len(body)) > limit {
 		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, limit)
@@ -56,14 +59,27 @@ func secure(c *http.Client) *http.Client {
 			return ErrInsecure
 		}
 		if len(via) > MaxRedirects {
-			return fmt.Errorf("stopped after %d redirects", MaxRedirects)
+			return fmt.Errorf("%w: more than %d", ErrRedirect, MaxRedirects)
 		}
-		if c.CheckRedirect != nil {
-			return c.CheckRedirect(req, via)
+		if c.CheckRedirect == nil {
+			return nil
 		}
-		return nil
+		err := c.CheckRedirect(req, via)
+		if err != nil && err != http.ErrUseLastResponse {
+			return fmt.Errorf("%w: %w", ErrRedirect, err)
+		}
+		return err
 	}
 	return &own
+}
+
+// timedOut tells the time-out of the client or its transport from the end of
+// the request's context: both may come as context.DeadlineExceeded.
+func timedOut(req *http.Request, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) || req.Context().Err() != nil {
+		return err
+	}
+	return &url.Error{Op: req.Method, URL: req.URL.String(), Err: os.ErrDeadlineExceeded}
 }
 
 // withoutQuery takes query values, which may be secret, out of a [url.Error].

@@ -2,7 +2,11 @@
 // checks signature, nonce, transaction and request as a careful CA would, and
 // keeps why it refused what it refused.
 //
-// The zero value of [Server] certifies every well-formed request. Hooks make
+// The zero value of [Server] certifies every well-formed request and renews its
+// own certificates. Fields have requests wait, ask for a password, announce the
+// next CA or, as [Quirk], spoil replies in one of the ways that a client must
+// see through. A hook refuses with any failInfo by returning it in a
+// [scep.Error]. Hooks make
 // other CAs of it: package aiktest an attestation CA, ekcerttest a TPM maker's.
 //
 // Messages pass through two implementations of CMS: the client's is this

@@ -20,7 +20,7 @@ const maxMessage = 256 << 10
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op := r.URL.Query().Get("operation")
 	switch op {
-	case "GetCACaps", "GetCACert", "GetCACertChain", "PKIOperation":
+	case "GetCACaps", "GetCACert", "GetCACertChain", nextCA, "PKIOperation":
 	default:
 		s.refuse(w, "?", &scep.Error{HTTPStatus: http.StatusBadRequest, Message: "Unknown operation."})
 		return
@@ -41,11 +41,30 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case op == "GetCACaps":
 		w.Header().Set("Content-Type", "text/plain")
 		_, _ = io.WriteString(w, strings.Join(s.caps(), "\n")+"\r\n")
-	case op == "GetCACertChain" && !s.caps().Has(op):
+	case op == "GetCACertChain" && !s.caps().Has(op), op == nextCA && s.Next == nil:
 		s.refuse(w, op, &scep.Error{HTTPStatus: http.StatusBadRequest, Message: "Unknown operation."})
+	case op == nextCA:
+		s.next(w, r, k)
 	default:
 		s.certificates(w, op, k)
 	}
+}
+
+// nextCA is the operation that asks for the certificates of the CA to come.
+const nextCA = "GetNextCACert"
+
+// next answers with the certificates of Next, in a bag that the CA signs.
+func (s *Server) next(w http.ResponseWriter, r *http.Request, k *keys) {
+	der, err := bag(s.Next.chain())
+	if err == nil {
+		der, err = s.sign(k, nil, der)
+	}
+	if err != nil {
+		s.refuse(w, nextCA, &scep.Error{HTTPStatus: http.StatusInternalServerError, Err: err})
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-x509-next-ca-cert")
+	s.Quirks.write(w, r, der)
 }
 
 // certificates answers with one certificate as it is, and several in a bag.

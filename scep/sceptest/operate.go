@@ -29,13 +29,12 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request, k *keys) {
 		s.refuse(w, op, asError(unreadable(err)))
 		return
 	}
-	h := &handling{server: s, keys: k, message: m, header: r.Header}
+	h := &handling{server: s, keys: k, message: m, http: r}
 	status, content, err := h.handle(body)
-	if err != nil {
-		h.fail(w, asError(err))
-		return
+	var envelope []byte
+	if err == nil && content != nil {
+		envelope, err = h.encrypt(content)
 	}
-	envelope, err := encrypt(content, h.signer, h.cipher)
 	if err != nil {
 		h.fail(w, asError(err))
 		return
@@ -61,7 +60,7 @@ type handling struct {
 	server  *Server
 	keys    *keys
 	message *pkimsg.Message
-	header  http.Header
+	http    *http.Request
 	signer  *x509.Certificate
 	cipher  cms.Cipher
 }
@@ -84,8 +83,12 @@ func (h *handling) handle(body []byte) (status int, content []byte, err error) {
 		return 0, nil, bad(scep.BadAlg, "%v is not advertised", h.cipher)
 	}
 	switch h.message.Type {
-	case pkimsg.PKCSReq:
+	case pkimsg.PKCSReq, pkimsg.RenewalReq:
 		return h.request(content)
+	case pkimsg.CertPoll:
+		return h.poll(content)
+	case pkimsg.GetCert, pkimsg.GetCRL:
+		return h.fetch(content)
 	case pkimsg.ChallengeAnswer:
 		return h.answer(content)
 	}
@@ -117,10 +120,11 @@ func (h *handling) fresh() error {
 	return nil
 }
 
-// request handles a PKCSReq.
+// request handles a PKCSReq or a RenewalReq.
 func (h *handling) request(content []byte) (status int, out []byte, err error) {
-	if err := h.signer.CheckSignature(h.signer.SignatureAlgorithm, h.signer.RawTBSCertificate, h.signer.Signature); err != nil {
-		return 0, nil, bad(scep.BadMessageCheck, "the signer's certificate is not self-signed: %v", err)
+	renews, err := h.known()
+	if err != nil {
+		return 0, nil, err
 	}
 	csr, err := pkimsg.ParseCSR(content)
 	if err != nil {
@@ -129,7 +133,7 @@ func (h *handling) request(content []byte) (status int, out []byte, err error) {
 	req := &Request{
 		TransactionID: h.message.TransactionID,
 		CSR:           content, PublicKey: csr.Key,
-		Signer: h.signer, Attributes: attributes(h.message.Other), Header: h.header,
+		Signer: h.signer, Renews: renews, Attributes: attributes(h.message.Other), Header: h.http.Header,
 		server: h.server,
 	}
 	for _, c := range h.message.Signed.Certificates {
@@ -139,6 +143,23 @@ func (h *handling) request(content []byte) (status int, out []byte, err error) {
 	}
 	if err := h.server.proven(req); err != nil {
 		return 0, nil, err
+	}
+	if err := h.renewable(req, csr); err != nil {
+		return 0, nil, err
+	}
+	if err := h.server.checkPassword(req); err != nil {
+		return 0, nil, err
+	}
+	return h.proceed(req)
+}
+
+// proceed has a request wait, be challenged or be granted.
+func (h *handling) proceed(req *Request) (status int, out []byte, err error) {
+	if h.server.Pending != nil && h.server.Pending(req) {
+		h.server.mu.Lock()
+		h.server.waiting.put(req.TransactionID, req)
+		h.server.mu.Unlock()
+		return pkimsg.Pending, nil, nil
 	}
 	if h.server.Challenge == nil {
 		return h.issue(req)
@@ -208,6 +229,9 @@ func (h *handling) issue(req *Request) (status int, out []byte, err error) {
 	if !ok || !key.Equal(req.PublicKey) {
 		return 0, nil, &scep.Error{HTTPStatus: http.StatusInternalServerError, Message: "The certificate made is for another key."}
 	}
+	h.server.mu.Lock()
+	h.server.issued.put(cert.SerialNumber.String(), cert)
+	h.server.mu.Unlock()
 	out, err = bag(append([]*x509.Certificate{cert}, h.keys.authority.chain()...))
 	return pkimsg.Success, out, err
 }
@@ -248,11 +272,12 @@ func (h *handling) reply(w http.ResponseWriter, info *pkimsg.Info, envelope []by
 	info.RecipientNonce = h.message.SenderNonce
 	info.SenderNonce = make([]byte, pkimsg.NonceSize)
 	_, _ = rand.Read(info.SenderNonce)
-	der, err := h.keys.sign(info, envelope)
+	h.server.Quirks.lie(info)
+	der, err := h.server.sign(h.keys, info, envelope)
 	if err != nil {
 		h.server.refuse(w, h.message.Type.String(), &scep.Error{HTTPStatus: http.StatusInternalServerError, Err: err})
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-pki-message")
-	_, _ = w.Write(der)
+	h.server.Quirks.write(w, h.http, der)
 }

@@ -117,6 +117,9 @@ func (k *keys) decrypt(ber []byte) ([]byte, cms.Cipher, error) {
 	return content, e.Cipher, nil
 }
 
+// singleDES is a cipher that only QuirkDES asks for.
+const singleDES cms.Cipher = -1
+
 // encryption guards the cipher that the library has in a global.
 var encryption sync.Mutex
 
@@ -135,6 +138,8 @@ func encrypt(content []byte, cert *x509.Certificate, cipher cms.Cipher) (der []b
 		pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmAES128CBC
 	case cms.AES256CBC:
 		pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmAES256CBC
+	case singleDES:
+		pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmDESCBC
 	default:
 		return cms.Encrypt(content, cert, cipher)
 	}
@@ -146,11 +151,26 @@ func encrypt(content []byte, cert *x509.Certificate, cipher cms.Cipher) (der []b
 	return der, err
 }
 
-// sign makes a pkiMessage. Without an envelope it has no content.
-func (k *keys) sign(info *pkimsg.Info, envelope []byte) (der []byte, err error) {
-	values, err := info.Attributes()
-	if err != nil {
-		return nil, err
+// sign makes a pkiMessage, or, if info is nil, signs content as it is. Without
+// an envelope it has no content.
+func (s *Server) sign(k *keys, info *pkimsg.Info, envelope []byte) (der []byte, err error) {
+	var values []cms.Attribute
+	if info != nil {
+		if values, err = info.Attributes(); err != nil {
+			return nil, err
+		}
+	}
+	cert, key := k.signer, k.signerKey
+	if s.Quirks.has(QuirkForeignSigner) {
+		if cert, key, err = s.stranger(); err != nil {
+			return nil, err
+		}
+	}
+	if envelope == nil && s.Quirks.has(QuirkEmptyContent) {
+		envelope = []byte{}
+	}
+	if s.Quirks.has(QuirkPlainRSA) {
+		return cms.Sign(&cms.Message{Content: envelope, Attributes: values, Certificate: cert, Hash: s.Quirks.hash()}, key)
 	}
 	var config pkcs7.SignerInfoConfig
 	for _, a := range values {
@@ -163,7 +183,10 @@ func (k *keys) sign(info *pkimsg.Info, envelope []byte) (der []byte, err error) 
 			return err
 		}
 		signed.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
-		if err := signed.AddSigner(k.signer, k.signerKey, config); err != nil {
+		if s.Quirks.has(QuirkSHA1) {
+			signed.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA1)
+		}
+		if err := signed.AddSigner(cert, key, config); err != nil {
 			return err
 		}
 		if envelope == nil {

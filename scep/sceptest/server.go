@@ -25,8 +25,24 @@ type Server struct {
 	RA bool
 
 	// Caps are what GetCACaps answers; if nil, those of RFC 8894. Messages in
-	// SHA-1 or triple DES are refused unless "SHA-1" or "DES3" is named.
+	// SHA-1 or triple DES are refused unless "SHA-1" or "DES3" is named, and
+	// so is a RenewalReq without "Renewal".
 	Caps scep.Caps
+
+	// Password is the challengePassword that a CSR must have, but for renewals;
+	// one that is there must be right in these, too. If "", none is wanted.
+	Password string
+
+	// Pending, if set, is asked whether a request is to wait, and again at
+	// each CertPoll until it says no.
+	Pending func(req *Request) bool
+
+	// Next is the CA that comes after Authority: if set, GetNextCACert is
+	// answered.
+	Next *Authority
+
+	// Quirks are what replies do wrong or in an unusual way.
+	Quirks Quirk
 
 	// CheckCSR, if set, is asked whether the CSR is proven, instead of its
 	// signature.
@@ -65,6 +81,9 @@ type Server struct {
 	mu         sync.Mutex
 	nonces     recent[bool]
 	challenged recent[*Request]
+	waiting    recent[*Request]           // by transaction
+	issued     recent[*x509.Certificate]  // by serial number
+	revoked    []x509.RevocationListEntry // in their order
 }
 
 // A Request is what a client asked for. It is checked but for what hooks are
@@ -74,6 +93,7 @@ type Request struct {
 	CSR           []byte           // as sent
 	PublicKey     crypto.PublicKey // of the CSR
 	Signer        *x509.Certificate
+	Renews        *x509.Certificate   // the certificate of ours that Signer is; nil in a first enrollment
 	Extra         []*x509.Certificate // sent along, in their order, without Signer
 	Attributes    []scep.Attribute    // signed along, but for those of RFC 8894
 	Header        http.Header         // of the HTTP request
@@ -117,7 +137,11 @@ func (s *Server) caps() scep.Caps {
 	if s.Caps != nil {
 		return s.Caps
 	}
-	return scep.Caps{"AES", "POSTPKIOperation", "SCEPStandard", "SHA-256", "SHA-512"}
+	caps := scep.Caps{"AES", "POSTPKIOperation", "Renewal", "SCEPStandard", "SHA-256", "SHA-512"}
+	if s.Next != nil {
+		caps = append(caps, nextCA)
+	}
+	return caps
 }
 
 // Roots returns a pool with the CA's root. It is empty if the server cannot

@@ -180,7 +180,7 @@ func TestRefusals(t *testing.T) {
 		}, 200, scep.BadMessageCheck, "cannot be decrypted"},
 		"SHA-1":      {func(p *post) { p.hash = crypto.SHA1 }, 200, scep.BadAlg, "SHA-1"},
 		"triple DES": {func(p *post) { p.cipher = cms.DES3CBC }, 200, scep.BadAlg, "3DES-CBC is not advertised"},
-		"poll":       {func(p *post) { p.info.Type = pkimsg.CertPoll }, 200, scep.BadRequest, "CertPoll is not supported"},
+		"poll":       {func(p *post) { p.info.Type = pkimsg.CertPoll }, 200, scep.BadRequest, "IssuerAndSubject"},
 		"answer":     {func(p *post) { p.info.Type = pkimsg.ChallengeAnswer }, 200, scep.BadRequest, "not supported"},
 		"no CSR":     {func(p *post) { p.content = []byte{0x30, 0} }, 200, scep.BadRequest, "PKCS #10"},
 		"CSR signature": {func(p *post) {

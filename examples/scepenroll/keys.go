@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/scep"
+)
+
+// keys makes, loads and writes keys.
+type keys struct {
+	o   *options
+	tpm *attest.TPM // nil for keys in software
+	dev *device.Device
+
+	made crypto.Signer // the key that the certificate is for
+}
+
+func (o *options) open() (*keys, error) {
+	k := &keys{o: o}
+	if o.key != "tpm" {
+		return k, nil
+	}
+	var err error
+	if k.dev, err = device.Open(o.tpm); err != nil {
+		return nil, err
+	}
+	k.tpm = &attest.TPM{Transport: k.dev}
+	return k, nil
+}
+
+func (k *keys) close() {
+	if k.dev != nil {
+		k.dev.Close()
+	}
+}
+
+// make makes the key that is to be certified.
+func (k *keys) make(ctx context.Context) (err error) {
+	switch k.o.key {
+	case "tpm":
+		k.made, err = k.tpm.CreateKey(ctx, attest.Template{Usage: attest.Sign | attest.Decrypt})
+	case "p256":
+		k.made, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	default:
+		k.made, err = rsa.GenerateKey(rand.Reader, 2048)
+	}
+	return err
+}
+
+// csr returns the PKCS #10 request for the key made.
+func (k *keys) csr() ([]byte, error) {
+	subject, err := parseSubject(k.o.subject)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.CertificateRequest{Subject: subject}
+	if k.o.dns != "" {
+		template.DNSNames = strings.Split(k.o.dns, ",")
+	}
+	return scep.NewCSR(template, k.made, k.o.challenge)
+}
+
+// request asks for a first certificate. A key on P-256 cannot open the reply:
+// a passing RSA key signs and opens messages for it.
+func (k *keys) request(ctx context.Context) (*scep.Request, error) {
+	if err := k.make(ctx); err != nil {
+		return nil, err
+	}
+	csr, err := k.csr()
+	if err != nil {
+		return nil, err
+	}
+	req := &scep.Request{CSR: csr, Signer: k.made}
+	if k.o.key == "p256" {
+		if req.Signer, err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
+			return nil, err
+		}
+	}
+	return req, nil
+}
+
+// renewal asks for a certificate in place of the one in the -out folder, with
+// its names unless others are given.
+func (k *keys) renewal(ctx context.Context) (*scep.Request, error) {
+	certs, err := device.ReadCertificates(filepath.Join(k.o.out, "cert.pem"))
+	if err != nil {
+		return nil, err
+	}
+	signer, err := k.load(ctx, filepath.Join(k.o.out, "key.pem"))
+	if err != nil {
+		return nil, err
+	}
+	if err := k.make(ctx); err != nil {
+		return nil, err
+	}
+	template := &x509.CertificateRequest{RawSubject: certs[0].RawSubject, DNSNames: certs[0].DNSNames}
+	csr, err := scep.NewCSR(template, k.made, k.o.challenge)
+	if err != nil {
+		return nil, err
+	}
+	return &scep.Request{CSR: csr, Signer: signer, Certificate: certs[0]}, nil
+}
+
+// load reads a key that write wrote.
+func (k *keys) load(ctx context.Context, name string) (crypto.Signer, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	if k.tpm != nil {
+		return k.tpm.LoadKey(ctx, text)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, fmt.Errorf("%s: no PEM", name)
+	}
+	if block.Type != "PRIVATE KEY" {
+		return nil, errTPMKey
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	signer, ok := key.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("a renewal needs an RSA key: enroll again")
+	}
+	return signer, nil
+}
+
+// write writes the key made, the certificate with those sent along, and the
+// CA's certificates. Nothing is written before all is there.
+func (k *keys) write(dir string, certs, ca []*x509.Certificate) error {
+	key, err := k.encode()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for name, text := range map[string][]byte{"key.pem": key, "cert.pem": encode(certs), "ca.pem": encode(ca)} {
+		if err := replace(filepath.Join(dir, name), text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *keys) encode() ([]byte, error) {
+	if key, ok := k.made.(*attest.Key); ok {
+		return key.MarshalText()
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(k.made)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+func encode(certs []*x509.Certificate) []byte {
+	var out bytes.Buffer
+	for _, c := range certs {
+		out.Write(device.EncodeCertificates(c.Raw))
+	}
+	return out.Bytes()
+}
+
+// replace writes a file that is either the old or the new one.
+func replace(name string, text []byte) error {
+	temporary := name + ".new"
+	if err := os.WriteFile(temporary, text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, name)
+}

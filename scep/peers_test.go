@@ -1,0 +1,315 @@
+package scep_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whiteglove/whiteglove/scep"
+	"github.com/whiteglove/whiteglove/scep/sceptest"
+)
+
+// missing skips a test for want of a program, or fails it where all must be
+// there.
+func missing(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("WHITEGLOVE_REQUIRE_TOOLS") != "" {
+		t.Fatalf("%s is missing: run .ci/peers", what)
+	}
+	t.Skipf("%s is missing: run .ci/peers to have this tested", what)
+}
+
+// peer returns the path of a program that .ci/peers has built.
+func peer(t *testing.T, name string) string {
+	t.Helper()
+	dir := os.Getenv("WHITEGLOVE_PEERS")
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			missing(t, name)
+		}
+		dir = filepath.Join(cache, "whiteglove-peers")
+	}
+	path := filepath.Join(dir, name)
+	if _, err := os.Stat(path); err != nil {
+		missing(t, name)
+	}
+	return path
+}
+
+// freeAddress returns a loopback address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// run starts a server in dir and waits until it answers at url.
+func run(t *testing.T, dir, url, program string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, program, args...)
+	var out strings.Builder
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait() // it was killed
+		if t.Failed() {
+			text := out.String()
+			t.Logf("%s: …%s", filepath.Base(program), text[max(0, len(text)-1000):])
+		}
+	})
+	for range 600 {
+		res, err := http.Get(url + "?operation=GetCACaps")
+		if err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("%s does not answer at %s", program, url)
+}
+
+// micromdm starts a server of micromdm and returns its URL and CA.
+func micromdm(t *testing.T, program string) (url string, roots *x509.CertPool) {
+	t.Helper()
+	server, dir := peer(t, program), t.TempDir()
+	cmd := exec.Command(peer(t, "scepserver"), "ca", "-init", "-depot", "depot", "-keySize", "2048", "-common_name", "Lab SCEP CA")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	address := freeAddress(t)
+	url = "http://" + address + "/scep"
+	args := []string{"-depot", "depot", "-http-addr", address, "-challenge", "secret"}
+	if program == "scepserver" {
+		args = append(args, "-allowrenew", "0")
+	}
+	run(t, dir, url, server, args...)
+	text, err := os.ReadFile(filepath.Join(dir, "depot", "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots = x509.NewCertPool()
+	roots.AppendCertsFromPEM(text)
+	return url, roots
+}
+
+// stepCA starts step-ca and returns its URL without the provisioner's name:
+// "aes", "ra" (with a separate decrypter and the root sent) or "des".
+func stepCA(t *testing.T) (url string, root, issuing *x509.Certificate) {
+	t.Helper()
+	program, dir := peer(t, "step-ca"), t.TempDir()
+	top := mustRoot(t)
+	ca, err := sceptest.NewAuthority("Lab Intermediate", top, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decrypter, err := ca.Issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "Lab SCEP Decrypter"}, KeyUsage: x509.KeyUsageKeyEncipherment | x509.KeyUsageDataEncipherment,
+	}, otherRSA().Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, text []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	address := freeAddress(t)
+	provisioner := func(name string, cipher int) map[string]any {
+		return map[string]any{
+			"type": "SCEP", "name": name, "challenge": "secret", "minimumPublicKeyLength": 2048, "encryptionAlgorithmIdentifier": cipher,
+		}
+	}
+	ra := provisioner("ra", 1)
+	ra["includeRoot"] = true
+	ra["decrypterCertificate"] = base64.StdEncoding.EncodeToString(certPEM(decrypter))
+	ra["decrypterKeyPEM"] = base64.StdEncoding.EncodeToString(keyPEM(t, otherRSA()))
+	config, err := json.Marshal(map[string]any{
+		"root": write("root.crt", certPEM(top.Certificate)), "crt": write("int.crt", certPEM(ca.Certificate)),
+		"key": write("int.key", keyPEM(t, ca.Key)), "address": freeAddress(t), "insecureAddress": address,
+		"dnsNames": []string{"127.0.0.1"}, "logger": map[string]any{"format": "text"},
+		"db":        map[string]any{"type": "badgerv2", "dataSource": filepath.Join(dir, "db")},
+		"authority": map[string]any{"provisioners": []any{provisioner("aes", 2), ra, provisioner("des", 0)}},
+		"tls":       map[string]any{"minVersion": 1.2},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url = "http://" + address + "/scep/"
+	run(t, dir, url+"aes", program, write("ca.json", config))
+	return url, top.Certificate, ca.Certificate
+}
+
+func certPEM(c *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+}
+
+func keyPEM(t testing.TB, key crypto.PrivateKey) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+// A lab is a peer and what is known of it.
+type lab struct {
+	client    *scep.Client
+	recipient string // common name
+	password  string // failInfoText of a wrong one
+	renewal   string // password that a renewal wants
+}
+
+func (l *lab) csr(t *testing.T, key crypto.Signer, password string) []byte {
+	t.Helper()
+	der, err := scep.NewCSR(&x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: "device 7"}, DNSNames: []string{"device7.test"},
+	}, key, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// enroll goes through all that a peer can do.
+func (l *lab) enroll(t *testing.T, key, signer crypto.Signer) {
+	t.Helper()
+	c := l.client
+	ca := asked(t, c)
+	if ca.Recipient.Subject.CommonName != l.recipient {
+		t.Errorf("encrypted to %s", ca.Recipient.Subject)
+	}
+	req := &scep.Request{CSR: l.csr(t, key, "wrong"), Signer: signer}
+	_, err := c.Enroll(t.Context(), ca, req)
+	if e := failed(t, err); e.FailInfo != scep.BadRequest || !strings.Contains(e.Message, l.password) || e.Retryable() {
+		t.Errorf("wrong password: %v", err)
+	}
+	req.CSR = l.csr(t, key, "secret")
+
+	strict := *c
+	strict.AllowLegacy = false
+	_, err = strict.Enroll(t.Context(), ca, req)
+	if e := failed(t, err); !errors.Is(err, scep.ErrLegacy) || !strings.Contains(e.Remedy(), "older") {
+		t.Errorf("SHA-1 without leave: %v", err)
+	}
+	reply, err := c.Enroll(t.Context(), ca, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := reply.Certificates[0]
+	if reply.Status != scep.StatusSuccess || leaf.Subject.CommonName != "device 7" {
+		t.Errorf("got %v, %s", reply.Status, leaf.Subject)
+	}
+	renewal := &scep.Request{CSR: l.csr(t, key, l.renewal), Signer: signer, Certificate: leaf}
+	if !signer.Public().(*rsa.PublicKey).Equal(leaf.PublicKey) {
+		return // the new certificate cannot sign the renewal
+	}
+	for _, as := range []scep.RenewAs{scep.RenewAuto, scep.RenewPKCSReq} {
+		c.RenewAs = as
+		renewed, err := c.Renew(t.Context(), ca, renewal)
+		if err != nil {
+			t.Errorf("renewal: %v", err)
+			continue
+		}
+		if renewed.Certificates[0].Equal(leaf) {
+			t.Error("renewal: the same certificate")
+		}
+	}
+}
+
+func (l *lab) enrollAll(t *testing.T) {
+	message, ec := tpmKeys(t)
+	for name, keys := range map[string][2]crypto.Signer{
+		"software":           {testKey(), testKey()},
+		"TPM":                {message, message},
+		"TPM, P-256 for CSR": {ec, testKey()},
+	} {
+		t.Run(name, func(t *testing.T) { l.enroll(t, keys[0], keys[1]) })
+	}
+}
+
+func TestMicromdm(t *testing.T) {
+	t.Parallel()
+	url, roots := micromdm(t, "scepserver-aes")
+	l := &lab{client: &scep.Client{URL: url, Roots: roots, AllowLegacy: true}, recipient: "Lab SCEP CA", renewal: "secret"}
+	l.enrollAll(t)
+}
+
+// TestMicromdmDES has micromdm's program as it comes: its replies can never be
+// read, and the error says so.
+func TestMicromdmDES(t *testing.T) {
+	t.Parallel()
+	url, roots := micromdm(t, "scepserver")
+	neverRead(t, &scep.Client{URL: url, Roots: roots})
+}
+
+func neverRead(t *testing.T, c *scep.Client) {
+	t.Helper()
+	l := new(lab)
+	ca := asked(t, c)
+	req := &scep.Request{CSR: l.csr(t, testKey(), "secret"), Signer: testKey()}
+	if _, err := c.Enroll(t.Context(), ca, req); !errors.Is(err, scep.ErrLegacy) {
+		t.Errorf("signed with SHA-1: %v", err)
+	}
+	c.AllowLegacy = true
+	_, err := c.Enroll(t.Context(), ca, req)
+	if e := failed(t, err); !errors.Is(err, scep.ErrAlgorithm) || !strings.Contains(err.Error(), "single DES") ||
+		!strings.Contains(e.Remedy(), "single DES") || e.Retryable() {
+		t.Errorf("encrypted with single DES: %v", err)
+	}
+	req.CSR = l.csr(t, testKey(), "wrong")
+	if _, err := c.Enroll(t.Context(), ca, req); failed(t, err).FailInfo != scep.BadRequest {
+		t.Errorf("wrong password: %v", err)
+	}
+}
+
+func TestStepCA(t *testing.T) {
+	t.Parallel()
+	url, root, issuing := stepCA(t)
+	roots := pool([]*x509.Certificate{root})
+	const wrong = "failed validating challenge password"
+	t.Run("AES", func(t *testing.T) {
+		l := &lab{&scep.Client{URL: url + "aes", Roots: roots, AllowLegacy: true}, issuing.Subject.CommonName, wrong, "secret"}
+		l.enrollAll(t)
+	})
+	t.Run("decrypter", func(t *testing.T) {
+		l := &lab{&scep.Client{URL: url + "ra", Roots: roots, AllowLegacy: true}, "Lab SCEP Decrypter", wrong, "secret"}
+		l.enrollAll(t)
+	})
+	t.Run("default", func(t *testing.T) { neverRead(t, &scep.Client{URL: url + "des", Roots: roots}) })
+	t.Run("no such provisioner", func(t *testing.T) {
+		c := &scep.Client{URL: url + "other", Roots: roots}
+		_, err := c.CA(t.Context(), "")
+		if e := failed(t, err); e.HTTPStatus < 400 || e.Op != "GetCACert" {
+			t.Errorf("got %v", err)
+		}
+	})
+}

@@ -1,0 +1,90 @@
+package sceptest
+
+import (
+	"bytes"
+	"crypto/subtle"
+	"crypto/x509"
+
+	"github.com/whiteglove/whiteglove/internal/pkimsg"
+	"github.com/whiteglove/whiteglove/scep"
+)
+
+// known checks that the signer's certificate is self-signed, or is one of this
+// CA, which is then returned.
+func (h *handling) known() (ours *x509.Certificate, err error) {
+	c := h.signer
+	if c.CheckSignatureFrom(h.keys.authority.Certificate) == nil {
+		if h.server.isRevoked(c) {
+			return nil, bad(scep.BadCertID, "the signer's certificate is revoked")
+		}
+		return c, nil
+	}
+	if err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
+		return nil, bad(scep.BadMessageCheck, "the signer's certificate is not self-signed, and not by this CA: %v", err)
+	}
+	return nil, nil
+}
+
+// renewable checks that a renewal is one: signed with a certificate of this CA
+// that has the subject asked for.
+func (h *handling) renewable(req *Request, csr *pkimsg.CSR) error {
+	if h.message.Type == pkimsg.RenewalReq {
+		if !h.server.caps().Has("Renewal") {
+			return bad(scep.BadRequest, "renewal is not advertised")
+		}
+		if req.Renews == nil {
+			return bad(scep.BadMessageCheck, "a renewal is not signed with a certificate of this CA")
+		}
+	}
+	if req.Renews != nil && !bytes.Equal(req.Renews.RawSubject, csr.Subject) {
+		return bad(scep.BadRequest, "a renewal for another subject")
+	}
+	return nil
+}
+
+// checkPassword checks the challengePassword.
+func (s *Server) checkPassword(req *Request) error {
+	if s.Password == "" {
+		return nil
+	}
+	password, err := pkimsg.Password(req.CSR)
+	if err != nil {
+		return bad(scep.BadRequest, "%v", err)
+	}
+	if password == "" && req.Renews != nil {
+		return nil
+	}
+	if subtle.ConstantTimeCompare([]byte(password), []byte(s.Password)) != 1 {
+		return bad(scep.BadRequest, "wrong challengePassword")
+	}
+	return nil
+}
+
+// poll handles a CertPoll, which must have the signer and the names of the
+// request.
+func (h *handling) poll(content []byte) (status int, out []byte, err error) {
+	s := h.server
+	issuer, subject, err := pkimsg.ParseIssuerAndSubject(content)
+	if err != nil {
+		return 0, nil, bad(scep.BadRequest, "%v", err)
+	}
+	s.mu.Lock()
+	req := s.waiting.entries[h.message.TransactionID]
+	s.mu.Unlock()
+	if req == nil {
+		return 0, nil, bad(scep.BadCertID, "nothing waits in this transaction")
+	}
+	csr, err := pkimsg.ParseCSR(req.CSR)
+	switch {
+	case err != nil:
+		return 0, nil, bad(scep.BadRequest, "%v", err)
+	case !req.Signer.Equal(h.signer):
+		return 0, nil, bad(scep.BadMessageCheck, "signed by another than the request")
+	case !bytes.Equal(issuer, h.keys.authority.Certificate.RawSubject) || !bytes.Equal(subject, csr.Subject):
+		return 0, nil, bad(scep.BadCertID, "names of another CA or request")
+	}
+	s.mu.Lock()
+	delete(s.waiting.entries, h.message.TransactionID)
+	s.mu.Unlock()
+	return h.proceed(req)
+}
