@@ -24,28 +24,37 @@ const minSecret = 16
 
 // An identity is what an assertion says of a device.
 type identity struct {
+	profile  string
 	subject  string // "ek:" and the hash of the endorsement key
-	aikName  []byte
+	claim    string // of the key that is beside it: "aik_name" or "dk_name"
+	name     []byte // its TPM name
 	nonce    []byte // the client's
 	deviceID string // thumbprint of the device key, or ""
 	blobHash string // hash of the transport key, or ""
 }
 
 // identity checks a proof and returns what follows from it.
-func (p *Proof) identity() (*identity, error) {
-	if len(p.EKArea) == 0 || p.Activate == nil {
+func (p *Proof) identity(profile string) (*identity, error) {
+	if p == nil || len(p.EKArea) == 0 || len(p.EKArea) > maxArea || p.Activate == nil {
 		return nil, errors.New("the proof has no endorsement key or no Activate")
 	}
 	der, err := x509.MarshalPKIXPublicKey(p.EK)
 	if err != nil {
 		return nil, fmt.Errorf("endorsement key: %w", err)
 	}
-	name, err := tpmName(p.AIKArea)
+	area, claim := p.AIKArea, "aik_name"
+	if len(area) == 0 {
+		area, claim = p.DeviceArea, "dk_name"
+		if p.DeviceKey == nil {
+			return nil, errors.New("the proof has neither an attestation key nor a device key")
+		}
+	}
+	name, err := tpmName(area)
 	if err != nil {
-		return nil, fmt.Errorf("attestation key: %w", err)
+		return nil, fmt.Errorf("key to be proved: %w", err)
 	}
 	hash := sha256.Sum256(der)
-	id := &identity{subject: "ek:" + b64.EncodeToString(hash[:]), aikName: name, nonce: newNonce()}
+	id := &identity{profile: profile, subject: "ek:" + b64.EncodeToString(hash[:]), claim: claim, name: name, nonce: newNonce()}
 	if p.DeviceKey != nil {
 		id.deviceID = thumbprint(p.DeviceKey)
 	}
@@ -61,7 +70,7 @@ func (c *Client) assertion(id *identity, ch *challenge, nonce string, secret []b
 	if len(secret) < minSecret {
 		return "", fmt.Errorf("the challenge's secret has %d bytes", len(secret))
 	}
-	key, err := hkdf.Key(sha256.New, secret, ch.nonce, profile+" assertion\x00"+ch.id, sha256.Size)
+	key, err := hkdf.Key(sha256.New, secret, ch.nonce, id.profile+" assertion\x00"+ch.id, sha256.Size)
 	if err != nil {
 		return "", err
 	}
@@ -70,8 +79,10 @@ func (c *Client) assertion(id *identity, ch *challenge, nonce string, secret []b
 	claims := jwt.MapClaims{
 		"iss": id.subject, "sub": id.subject, "aud": ch.audience, "jti": ch.id,
 		"iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(ch.life).Unix(),
-		"request_nonce": nonce, "client_nonce": base64.StdEncoding.EncodeToString(id.nonce),
-		"aik_name": b64.EncodeToString(id.aikName),
+		"client_nonce": base64.StdEncoding.EncodeToString(id.nonce), id.claim: b64.EncodeToString(id.name),
+	}
+	if nonce != "" {
+		claims["request_nonce"] = nonce
 	}
 	if id.deviceID != "" {
 		claims["cnf"] = map[string]string{"jkt": id.deviceID}

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
 // What the keys of a join are for, in [Attestation.Certify].
@@ -16,11 +18,29 @@ const (
 	UsageTransport = "transport"
 )
 
+// An AttestationForm is how an attestation is written.
+type AttestationForm int
+
+// The forms. FormKADS and FormKAST are structures of Windows, [MS-WCCE]
+// 2.2.2.5; which one its directory gets, and over which key, is not public.
+// They are of one key: the device token must be bound to the other.
+//
+// [MS-WCCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-wcce/
+const (
+	FormBundle AttestationForm = iota // this module's own, in JSON, of both keys
+	FormKADS                          // the certification of one key
+	FormKAST                          // the same, after the creation statement of the attestation key
+)
+
 // An Attestation has the keys of a join certified by an attestation key.
 type Attestation struct {
 	AIK      []byte              // TPMT_PUBLIC
 	AIKChain []*x509.Certificate // its certificate first; may be empty
 	Nonce    []byte              // DeviceToken.Nonce or the bytes of what Client.Nonce returned
+
+	Form     AttestationForm
+	Usage    string     // of the key in FormKADS and FormKAST; if empty, UsageTransport
+	Creation *Statement // of the attestation key by itself (TPM2_CertifyCreation), for FormKAST
 
 	// Certify has the attestation key certify (TPM2_Certify) the join's key
 	// for a usage, UsageDevice or UsageTransport, with qualifyingData of 32
@@ -54,23 +74,40 @@ type bundledKey struct {
 	Creation  []byte `json:"creation,omitempty"`
 }
 
-// bundle has both keys certified for this very join, and returns the result
-// as JSON.
-func (a *Attestation) bundle(ctx context.Context, csr, blob []byte) ([]byte, error) {
+// encode has the keys certified for this very join, and returns the result.
+func (a *Attestation) encode(ctx context.Context, csr, blob []byte) ([]byte, error) {
 	if len(a.AIK) == 0 || len(a.AIK) > maxArea || a.Certify == nil {
 		return nil, errors.New("the attestation has no attestation key or no Certify")
 	}
-	b := bundle{V: 1, Alg: "sha256", Nonce: a.Nonce, AIK: sized(a.AIK)}
-	if b.Nonce == nil {
-		b.Nonce = []byte{}
-	}
-	for _, usage := range []string{UsageDevice, UsageTransport} {
+	certify := func(usage string) (*Statement, error) {
 		s, err := a.Certify(ctx, usage, bind(usage, a.Nonce, csr, blob))
 		if err != nil {
 			return nil, fmt.Errorf("certifying the %s key: %w", usage, err)
 		}
 		if s == nil || len(s.Public) == 0 || len(s.Public) > maxArea || len(s.Creation) > maxArea {
 			return nil, fmt.Errorf("certifying the %s key: no statement", usage)
+		}
+		return s, nil
+	}
+	switch a.Form {
+	case FormBundle:
+		return a.bundle(certify)
+	case FormKADS, FormKAST:
+		return a.windows(certify)
+	}
+	return nil, fmt.Errorf("attestation of form %d", a.Form)
+}
+
+// bundle returns an attestation of both keys as JSON.
+func (a *Attestation) bundle(certify func(string) (*Statement, error)) ([]byte, error) {
+	b := bundle{V: 1, Alg: "sha256", Nonce: a.Nonce, AIK: sized(a.AIK)}
+	if b.Nonce == nil {
+		b.Nonce = []byte{}
+	}
+	for _, usage := range []string{UsageDevice, UsageTransport} {
+		s, err := certify(usage)
+		if err != nil {
+			return nil, err
 		}
 		k := bundledKey{Usage: usage, Public: sized(s.Public), Attest: s.Attest, Signature: s.Signature}
 		if len(s.Creation) > 0 {
@@ -79,6 +116,32 @@ func (a *Attestation) bundle(ctx context.Context, csr, blob []byte) ([]byte, err
 		b.Keys = append(b.Keys, k)
 	}
 	return json.Marshal(b)
+}
+
+// windows returns an attestation of one key as KADS or KAST.
+func (a *Attestation) windows(certify func(string) (*Statement, error)) ([]byte, error) {
+	if a.Form == FormKAST && a.Creation == nil {
+		return nil, errors.New("the attestation has no creation statement of its attestation key")
+	}
+	s, err := certify(or(a.Usage, UsageTransport))
+	if err != nil {
+		return nil, err
+	}
+	key, err := (&wcce.PCPKey{Public: s.Public}).Marshal()
+	if err != nil {
+		return nil, err
+	}
+	// Windows' provider writes RSA signatures bare.
+	kads := (&wcce.KADS{Attest: s.Attest, Signature: wcce.RSASignature(s.Signature), KeyBlob: key}).Marshal()
+	if a.Form == FormKADS {
+		return kads, nil
+	}
+	c := a.Creation
+	binding, err := (&wcce.IDBinding{Public: a.AIK, Creation: c.Creation, Attest: c.Attest, Signature: c.Signature}).Marshal()
+	if err != nil {
+		return nil, err
+	}
+	return (&wcce.KAST{IDBinding: binding, KeyAttestation: kads}).Marshal(), nil
 }
 
 // bind returns what a certification of one key is over: it belongs to this

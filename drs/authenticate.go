@@ -18,8 +18,12 @@ import (
 	"time"
 )
 
-// profile is the name of the proof that Authenticate speaks.
-const profile = "ek-jwt-v1"
+// The proofs that the package speaks.
+const (
+	profileEK   = "ek-jwt-v1"     // the attestation key beside the endorsement key, for a token
+	profileDK   = "dk-activate"   // the device key beside it, for a token
+	profileJoin = "challenge-401" // either, in the course of a join
+)
 
 const grantJWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -27,7 +31,8 @@ const grantJWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 const maxToken = 32 << 10
 
 // A Proof is what a device without a user has to show of itself. Areas are a
-// TPMT_PUBLIC without a size before it.
+// TPMT_PUBLIC without a size before it. One of AIKArea and DeviceArea is
+// required.
 type Proof struct {
 	EK      crypto.PublicKey    // endorsement key
 	EKArea  []byte              // of the same key
@@ -36,25 +41,31 @@ type Proof struct {
 	AIKArea  []byte              // of the attestation key, with a name by SHA-256, SHA-384 or SHA-512
 	AIKChain []*x509.Certificate // its certificate first; may be empty
 
+	// DeviceArea is that of the device key, for a device without an attestation
+	// key (AIKArea is empty): then the device key itself is proved to be beside
+	// the endorsement key. DeviceKey is required with it.
+	DeviceArea []byte
+
 	// DeviceKey and TransportKey bind the token to the keys of the join. They
 	// may be nil: then the join must be attested by the attestation key.
 	DeviceKey    *rsa.PublicKey
 	TransportKey *rsa.PublicKey
 
-	// Activate has the TPM answer a challenge (TPM2_ActivateCredential) and
-	// returns the secret. blob and secret are a TPM2B_ID_OBJECT and a
-	// TPM2B_ENCRYPTED_SECRET without their sizes.
+	// Activate has the TPM answer a challenge (TPM2_ActivateCredential), for
+	// the key whose area is given, and returns the secret. blob and secret are
+	// a TPM2B_ID_OBJECT and a TPM2B_ENCRYPTED_SECRET without their sizes.
 	Activate func(ctx context.Context, blob, secret []byte) ([]byte, error)
 
 	Resource string // whom the token is for; if empty, the service of the join
 	ClientID string // if empty, BrokerClient
 }
 
-// A DeviceToken stands for a device that has proved its TPM.
-type DeviceToken struct {
-	Token   Token
-	Nonce   []byte    // the server's, 32 bytes, for Attestation.Nonce
-	Expires time.Time // when the token ceases to be valid
+// profile returns the name of the proof that is for a token.
+func (p *Proof) profile() string {
+	if len(p.AIKArea) == 0 {
+		return profileDK
+	}
+	return profileEK
 }
 
 // Authenticate trades a proof for the token of a join, at a service that
@@ -62,37 +73,50 @@ type DeviceToken struct {
 // for a challenge, has it answered, and sends an assertion with a MAC by the
 // key that follows from the answer.
 func (c *Client) Authenticate(ctx context.Context, d *Discovery, p *Proof) (*DeviceToken, error) {
-	fail := func(err error) (*DeviceToken, error) { return nil, asError(opAuthenticate, d.ProofEndpoint, err) }
-	if d.ProofEndpoint == "" {
-		return fail(ErrNoChallenge)
-	}
-	id, err := p.identity()
+	d = c.services(d)
+	out, err := c.authenticate(ctx, d, p)
 	if err != nil {
-		return fail(err)
+		return nil, asError(opAuthenticate, d.ProofEndpoint, err)
+	}
+	return out, nil
+}
+
+func (c *Client) authenticate(ctx context.Context, d *Discovery, p *Proof) (*DeviceToken, error) {
+	if d.ProofEndpoint == "" {
+		return nil, ErrNoChallenge
+	}
+	id, err := p.identity(p.profile())
+	if err != nil {
+		return nil, err
 	}
 	ch, err := c.challenge(ctx, d, p, id)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	nonce, err := c.requestNonce(ctx, ch.token)
+	nonce, err := c.requestNonce(ctx, opAuthenticate, ch.token)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	secret, err := p.Activate(ctx, ch.blob, ch.secret)
+	assertion, err := c.answer(ctx, p, id, ch, nonce)
 	if err != nil {
-		return fail(fmt.Errorf("answering the challenge: %w", err))
-	}
-	assertion, err := c.assertion(id, ch, nonce, secret)
-	clear(secret)
-	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	out, err := c.token(ctx, d, p, ch.token, assertion)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
 	out.Nonce = ch.nonce
 	return out, nil
+}
+
+// answer has the TPM answer a challenge and returns the assertion.
+func (c *Client) answer(ctx context.Context, p *Proof, id *identity, ch *challenge, nonce string) (string, error) {
+	secret, err := p.Activate(ctx, ch.blob, ch.secret)
+	if err != nil {
+		return "", fmt.Errorf("answering the challenge: %w", err)
+	}
+	defer clear(secret)
+	return c.assertion(id, ch, nonce, secret)
 }
 
 // asError returns err as an *Error.
@@ -110,7 +134,8 @@ type challengeRequest struct {
 	EkPublic            []byte
 	EkCertificate       []byte   `json:",omitempty"`
 	EkCertificateChain  [][]byte `json:",omitempty"`
-	AikPublic           []byte
+	AikPublic           []byte   `json:",omitempty"`
+	DkPublic            []byte   `json:",omitempty"`
 	AikCertificate      []byte   `json:",omitempty"`
 	AikCertificateChain [][]byte `json:",omitempty"`
 	ClientNonce         []byte
@@ -135,12 +160,22 @@ type challenge struct {
 	life         time.Duration
 }
 
+// request returns what asks for a challenge.
+func (p *Proof) request(id *identity) *challengeRequest {
+	req := &challengeRequest{Profile: id.profile, EkPublic: sized(p.EKArea), ClientNonce: id.nonce}
+	req.EkCertificate, req.EkCertificateChain = encodeChain(p.EKChain)
+	if len(p.AIKArea) == 0 {
+		req.DkPublic = sized(p.DeviceArea)
+		return req
+	}
+	req.AikPublic = sized(p.AIKArea)
+	req.AikCertificate, req.AikCertificateChain = encodeChain(p.AIKChain)
+	return req
+}
+
 // challenge asks for a challenge.
 func (c *Client) challenge(ctx context.Context, d *Discovery, p *Proof, id *identity) (*challenge, error) {
-	req := challengeRequest{Profile: profile, EkPublic: sized(p.EKArea), AikPublic: sized(p.AIKArea), ClientNonce: id.nonce}
-	req.EkCertificate, req.EkCertificateChain = encodeChain(p.EKChain)
-	req.AikCertificate, req.AikCertificateChain = encodeChain(p.AIKChain)
-	body, err := json.Marshal(req)
+	body, err := json.Marshal(p.request(id))
 	if err != nil {
 		return nil, err
 	}
@@ -149,10 +184,16 @@ func (c *Client) challenge(ctx context.Context, d *Discovery, p *Proof, id *iden
 	if err := c.do(ctx, &call{op: opAuthenticate, method: http.MethodPost, url: at, kind: "application/json", body: body}, &a); err != nil {
 		return nil, err
 	}
-	return c.readChallenge(d, &a)
+	ch, err := a.read()
+	if err != nil {
+		return nil, err
+	}
+	ch.token = or(a.TokenEndpoint, d.TokenEndpoint)
+	return ch, nil
 }
 
-func (c *Client) readChallenge(d *Discovery, a *challengeAnswer) (*challenge, error) {
+// read checks the form of a challenge.
+func (a *challengeAnswer) read() (*challenge, error) {
 	blob, blobOK := unsized(a.CredentialBlob)
 	secret, secretOK := unsized(a.EncryptedSecret)
 	switch {
@@ -167,12 +208,8 @@ func (c *Client) readChallenge(d *Discovery, a *challengeAnswer) (*challenge, er
 	case a.ExpiresIn <= 0:
 		return nil, fmt.Errorf("%w: challenge lives %d s", ErrMalformed, a.ExpiresIn)
 	}
-	ch := &challenge{id: a.ChallengeID, blob: blob, secret: secret, nonce: a.ServerNonce, token: a.TokenEndpoint, audience: a.Audience}
-	if ch.token == "" {
-		ch.token = d.TokenEndpoint
-	}
-	ch.life = time.Duration(min(a.ExpiresIn, int(assertionLife/time.Second))) * time.Second
-	return ch, c.checkEndpoint(ch.token)
+	life := time.Duration(min(a.ExpiresIn, int(assertionLife/time.Second))) * time.Second
+	return &challenge{id: a.ChallengeID, blob: blob, secret: secret, nonce: a.ServerNonce, audience: a.Audience, life: life}, nil
 }
 
 // isID reports whether s can be a challenge's identifier.
@@ -181,9 +218,9 @@ func isID(s string) bool {
 }
 
 // requestNonce asks the token endpoint for a nonce.
-func (c *Client) requestNonce(ctx context.Context, endpoint string) (string, error) {
+func (c *Client) requestNonce(ctx context.Context, op, endpoint string) (string, error) {
 	var a struct{ Nonce string }
-	if err := c.post(ctx, endpoint, url.Values{"grant_type": {"srv_challenge"}}, &a); err != nil {
+	if err := c.post(ctx, op, endpoint, url.Values{"grant_type": {"srv_challenge"}}, &a); err != nil {
 		return "", err
 	}
 	if a.Nonce == "" || len(a.Nonce) > maxNonce {
@@ -201,27 +238,47 @@ func (c *Client) token(ctx context.Context, d *Discovery, p *Proof, endpoint, as
 	if p.ClientID == "" {
 		form.Set("client_id", BrokerClient)
 	}
-	var a struct {
-		TokenType   string          `json:"token_type"`
-		AccessToken string          `json:"access_token"`
-		ExpiresIn   json.RawMessage `json:"expires_in"`
-	}
-	if err := c.post(ctx, endpoint, form, &a); err != nil {
+	var a tokenAnswer
+	if err := c.post(ctx, opAuthenticate, endpoint, form, &a); err != nil {
 		return nil, err
 	}
-	if !strings.EqualFold(a.TokenType, "Bearer") || a.AccessToken == "" || len(a.AccessToken) > maxToken {
-		return nil, fmt.Errorf("%w: token of type %q with %d bytes", ErrMalformed, a.TokenType, len(a.AccessToken))
-	}
-	// Entra's older endpoint sends numbers as strings.
-	life, err := strconv.ParseUint(strings.Trim(string(a.ExpiresIn), `"`), 10, 31)
+	life, err := a.check()
 	if err != nil {
-		return nil, fmt.Errorf("%w: expires_in", ErrMalformed)
+		return nil, err
 	}
-	return &DeviceToken{Token: Token(a.AccessToken), Expires: c.now().Add(time.Duration(life) * time.Second)}, nil
+	return &DeviceToken{Token: Token(a.AccessToken), ZTDID: ztdID(a.AccessToken), Expires: c.now().Add(life)}, nil
 }
 
-func (c *Client) post(ctx context.Context, endpoint string, form url.Values, out any) error {
-	return c.do(ctx, &call{op: opAuthenticate, method: http.MethodPost, url: endpoint, kind: "application/x-www-form-urlencoded", body: []byte(form.Encode())}, out)
+// A tokenAnswer is an access token.
+type tokenAnswer struct {
+	TokenType   string          `json:"token_type"`
+	AccessToken string          `json:"access_token"`
+	ExpiresIn   json.RawMessage `json:"expires_in"`
+}
+
+// check checks that there is a bearer token and returns how long it lives.
+func (a *tokenAnswer) check() (time.Duration, error) {
+	if !strings.EqualFold(a.TokenType, "Bearer") || a.AccessToken == "" || len(a.AccessToken) > maxToken {
+		return 0, fmt.Errorf("%w: token of type %q with %d bytes", ErrMalformed, cut(a.TokenType), len(a.AccessToken))
+	}
+	return lifetime(a.ExpiresIn)
+}
+
+// lifetime reads seconds. Entra's older endpoint sends numbers as strings.
+func lifetime(raw json.RawMessage) (time.Duration, error) {
+	n, err := strconv.ParseUint(strings.Trim(string(raw), `"`), 10, 31)
+	if err != nil {
+		return 0, fmt.Errorf("%w: expires_in", ErrMalformed)
+	}
+	return time.Duration(n) * time.Second, nil
+}
+
+func (c *Client) post(ctx context.Context, op, endpoint string, form url.Values, out any) error {
+	return c.do(ctx, postForm(op, endpoint, form), out)
+}
+
+func postForm(op, endpoint string, form url.Values) *call {
+	return &call{op: op, method: http.MethodPost, url: endpoint, kind: "application/x-www-form-urlencoded", body: []byte(form.Encode())}
 }
 
 // encodeChain returns the first certificate of a chain and the others, in DER.

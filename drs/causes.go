@@ -7,6 +7,7 @@ const (
 	codeAuthorization  uint32 = 0x801C0003 // DSREG_E_DEVICE_AUTHORIZATION_ERROR
 	codeInternal       uint32 = 0x801C0006 // DSREG_E_DEVICE_INTERNALSERVICE_ERROR
 	codeRedirect       uint32 = 0x801C000B // DSREG_E_DISCOVERY_REDIRECTION_NOT_TRUSTED
+	codeQuota          uint32 = 0x801C000E // DSREG_E_DEVICE_REGISTRATION_QUOTA_EXCCEEDED
 	codeAIK            uint32 = 0x801C0010 // DSREG_E_DEVICE_AIK_VALIDATION_ERROR
 	codeAttestation    uint32 = 0x801C0011 // DSREG_E_DEVICE_ATTESTATION_ERROR
 	codeBadDiscovery   uint32 = 0x801C0012 // DSREG_E_DISCOVERY_BAD_MESSAGE_ERROR
@@ -40,6 +41,7 @@ var causes = map[string]cause{
 	"tpm_ek_unknown":               {hresult: codeNoDeviceToken, remedy: checkImport},
 	"tpm_ek_untrusted":             {hresult: codeAttestation, remedy: "Check the endorsement key's certificate: its maker is not trusted by the service."},
 	"tpm_aik_attributes":           {hresult: codeAttestation, remedy: newAIK},
+	"tpm_dk_attributes":            {hresult: codeAttestation, remedy: "Make a new device key in the TPM."},
 	"tpm_aik_untrusted":            {hresult: codeAIK, remedy: newAIK},
 	"tpm_activation_failed":        {hresult: codeNoDeviceToken, remedy: "Check that the attestation key and the endorsement key are of the same TPM."},
 	"tpm_challenge_expired":        {hresult: codeNoDeviceToken, passes: true, remedy: "Check the device's clock, then try again."},
@@ -50,6 +52,11 @@ var causes = map[string]cause{
 	"devicenotfound":               {hresult: codeNoObject, remedy: importAgain},
 	"device_disabled":              {hresult: codeAuthorization, remedy: "Enable the device in the directory."},
 	"error_tenant_not_found":       {hresult: codeNoTenant, remedy: "Check the tenant's name."},
+	"devicecapreached":             {hresult: codeQuota, remedy: "Delete devices of this user, or raise the number of devices that a user may join."},
+	"usermaynotjoin":               {hresult: codeAuthorization, remedy: "Allow the user to join devices, in the tenant's device settings."},
+	"device_not_found":             {hresult: codeNoObject, remedy: "Join the device again."},
+	"device_authentication_failed": {hresult: codeAuthentication, remedy: "Join the device again: its certificate is not accepted."},
+	"session_revoked":              {hresult: codeAuthentication, remedy: "Sign in again: the device was joined anew since."},
 	"directoryerror":               {hresult: codeDirectory, remedy: "Wait and try again; remove stale objects of this device."},
 	"authenticationerror":          {hresult: codeAuthentication},
 	"authentication_error":         {hresult: codeAuthentication},

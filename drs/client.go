@@ -3,13 +3,16 @@ package drs
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +35,14 @@ const (
 	opNonce        = "Nonce"
 	opAuthenticate = "Authenticate"
 	opJoin         = "Join"
+	opRejoin       = "Rejoin"
+	opLeave        = "Leave"
+	opRealm        = "Realm"
+	opCapabilities = "Capabilities"
+	opSignIn       = "SignIn"
+	opRenew        = "Renew"
+	opAccess       = "AccessToken"
+	opCookie       = "Cookie"
 )
 
 // maxAnswer limits every answer, in bytes.
@@ -47,6 +58,18 @@ type Client struct {
 	HTTPClient *http.Client     // if nil, http.DefaultClient
 	Now        func() time.Time // if nil, time.Now
 	Logger     *slog.Logger     // if nil, nothing is logged
+
+	// APIVersion is that of discovery; if empty, the newest known.
+	APIVersion string
+
+	// Trust, if set, says whether a service may be at a host, as an endpoint
+	// names it. If nil, any host may be one that is reached by https.
+	Trust func(host string) bool
+
+	// MutualTLS makes the transport of Leave, which shows the device's
+	// certificate. If nil, it is a copy of HTTPClient's transport, which must
+	// be an [*http.Transport] then, with the TLS configuration put into it.
+	MutualTLS func(*tls.Config) http.RoundTripper
 
 	// Header is sent along with each request, for servers that insist on a
 	// User-Agent or an ocp-adrs-client-name.
@@ -73,6 +96,9 @@ func (c *Client) checkEndpoint(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.User != nil || len(raw) >= maxText {
 		return fmt.Errorf("%w: %q is no URL of a service", ErrEndpoint, wire.Redact(raw))
+	}
+	if c.Trust != nil && !c.Trust(u.Host) {
+		return fmt.Errorf("%w: host %q", ErrEndpoint, u.Host)
 	}
 	if u.Scheme == "https" {
 		return nil
@@ -116,12 +142,43 @@ type call struct {
 	url    string
 	kind   string // content type of body
 	body   []byte
-	bearer Token
+	accept string // if empty, JSON
+	auth   string // Authorization header, or ""
+
+	client *http.Client // if nil, the Client's
+	status int          // an error status that is as good as success, or 0
 }
 
 // do makes a call and reads its JSON answer into out. Its errors are *Error.
 func (c *Client) do(ctx context.Context, k *call, out any) error {
-	fail := func(err error) error { return &Error{Op: k.op, URL: wire.Redact(k.url), Err: err} }
+	answer, err := c.send(ctx, k)
+	if err != nil {
+		return err
+	}
+	return k.read(answer, out)
+}
+
+// read reads a JSON answer.
+func (k *call) read(answer *wire.Answer, out any) error {
+	err := checkType(answer.Header, "json")
+	if err == nil {
+		if err = json.Unmarshal(withoutMark(answer.Body), out); err == nil {
+			return nil
+		}
+		err = fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return k.failed(answer, err)
+}
+
+// failed returns an error about an answer.
+func (k *call) failed(answer *wire.Answer, err error) error {
+	return &Error{Op: k.op, URL: wire.Redact(k.url), HTTPStatus: answer.Status, RequestID: requestID(answer.Header), Err: err}
+}
+
+// send makes a call and returns its answer, whose status is no error. Its
+// errors are *Error.
+func (c *Client) send(ctx context.Context, k *call) (*wire.Answer, error) {
+	fail := func(err error) (*wire.Answer, error) { return nil, &Error{Op: k.op, URL: wire.Redact(k.url), Err: err} }
 	if err := c.checkEndpoint(k.url); err != nil {
 		return fail(err)
 	}
@@ -130,20 +187,34 @@ func (c *Client) do(ctx context.Context, k *call, out any) error {
 		return fail(errors.New("cannot make a request of this URL"))
 	}
 	c.setHeader(req, k)
-	answer, err := wire.Do(c.httpClient(), req, maxAnswer)
+	client := k.client
+	if client == nil {
+		client = c.httpClient()
+	}
+	answer, err := wire.Do(client, req, maxAnswer)
 	if err != nil {
 		return fail(err)
 	}
 	if c.Logger != nil {
 		c.Logger.DebugContext(ctx, "drs", "op", k.op, "url", wire.Redact(k.url), "status", answer.Status)
 	}
-	if answer.Status < 200 || answer.Status > 299 {
-		return refusal(k.op, k.url, answer, c.now())
+	if (answer.Status < 200 || answer.Status > 299) && answer.Status != k.status {
+		return nil, refusal(k.op, k.url, answer, c.now())
 	}
-	if err := json.Unmarshal(withoutMark(answer.Body), out); err != nil {
-		return &Error{Op: k.op, URL: wire.Redact(k.url), HTTPStatus: answer.Status, RequestID: requestID(answer.Header), Err: fmt.Errorf("%w: %w", ErrMalformed, err)}
+	return answer, nil
+}
+
+// checkType checks that an answer does not say to be of another kind. Some
+// services say nothing, or plain text.
+func checkType(h http.Header, kinds ...string) error {
+	v := h.Get("Content-Type")
+	kind, _, err := mime.ParseMediaType(v)
+	if v == "" || err == nil && (kind == "text/plain" || slices.ContainsFunc(kinds, func(k string) bool {
+		return kind == "application/"+k || kind == "text/"+k || strings.HasSuffix(kind, "+"+k)
+	})) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w: content type %q", ErrMalformed, cut(v))
 }
 
 func (c *Client) setHeader(req *http.Request, k *call) {
@@ -151,12 +222,12 @@ func (c *Client) setHeader(req *http.Request, k *call) {
 	for name, values := range c.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", or(k.accept, "application/json"))
 	if k.kind != "" {
 		req.Header.Set("Content-Type", k.kind)
 	}
-	if k.bearer != "" {
-		req.Header.Set("Authorization", "Bearer "+string(k.bearer))
+	if k.auth != "" {
+		req.Header.Set("Authorization", k.auth)
 	}
 }
 

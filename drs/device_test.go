@@ -83,7 +83,11 @@ var clock = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 func sign(t testing.TB, template *x509.Certificate, pub *rsa.PublicKey) *x509.Certificate {
 	t.Helper()
-	der, err := x509.CreateCertificate(rand.Reader, template, template, pub, key(t))
+	issuer := &x509.Certificate{Subject: pkix.Name{CommonName: "MS-Organization-Access"}}
+	if template.Issuer.CommonName == template.Subject.CommonName {
+		issuer = template
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, issuer, pub, key(t))
 	if err != nil {
 		t.Fatal(err)
 	}

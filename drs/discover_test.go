@@ -18,6 +18,8 @@ const entra = `{
  "AuthenticationService": {"OAuth2": {"AuthCodeEndpoint": "https://login.microsoftonline.com/x/oauth2/authorize", "TokenEndpoint": "https:\/\/login.microsoftonline.com\/x\/oauth2\/token"}},
  "IdentityProviderService": {"Federated": false, "PassiveAuthEndpoint": "https://login.microsoftonline.com/x/wsfed"},
  "DeviceJoinService": {"JoinEndpoint": "https://enterpriseregistration.windows.net/EnrollmentServer/device/", "JoinResourceId": "urn:ms-drs:enterpriseregistration.windows.net", "ServiceVersion": "2.0"},
+ "DeviceManagementService": {"DeviceManagementEndpoint": "https://enterpriseregistration.windows.net/manage/x/", "DeviceManagementResourceId": "urn:m", "ServiceVersion": "1.0"},
+ "KeyProvisioningService": {"KeyProvisionEndpoint": "https://enterpriseregistration.windows.net/EnrollmentServer/key/", "KeyProvisionResourceId": "urn:k", "ServiceVersion": "1.0"},
  "MsaProviderData": {"SiteId": 295218, "SiteUrl": "enterpriseregistration.windows.net"},
  "NonceService": {"Endpoint": "https://enterpriseregistration.windows.net/EnrollmentServer/nonce/x/", "ResourceId": "urn", "ServiceVersion": "1.0"},
  "TenantInfo": {"DisplayName": "Contoso", "TenantId": "19479DD1-B670-7D47-9394-D829CD102726", "TenantName": "contoso.com"}
@@ -33,6 +35,10 @@ func TestDiscover(t *testing.T) {
 		JoinEndpoint: "https://enterpriseregistration.windows.net/EnrollmentServer/device/", JoinResource: drs.DefaultResource, JoinVersion: "2.0",
 		NonceEndpoint: "https://enterpriseregistration.windows.net/EnrollmentServer/nonce/x/", NonceVersion: "1.0",
 		TokenEndpoint: "https://login.microsoftonline.com/x/oauth2/token", ProofVersion: "1.0",
+		AuthorizeEndpoint: "https://login.microsoftonline.com/x/oauth2/authorize", PassiveEndpoint: "https://login.microsoftonline.com/x/wsfed",
+		ManagementEndpoint: "https://enterpriseregistration.windows.net/manage/x/", ManagementResource: "urn:m", ManagementVersion: "1.0",
+		KeyEndpoint: "https://enterpriseregistration.windows.net/EnrollmentServer/key/", KeyResource: "urn:k",
+		MsaSiteID: "295218", MsaSiteURL: "enterpriseregistration.windows.net",
 	}
 	if *d != want {
 		t.Errorf("got %+v", *d)
@@ -75,6 +81,9 @@ func TestDiscoverRefuses(t *testing.T) {
 		{"another tenant", `{"TenantInfo":{"TenantId":"` + deviceID + `"}}`, drs.ErrTenant},
 		{"tenant that is no GUID", `{"TenantInfo":{"TenantId":"contoso"}}`, drs.ErrMalformed},
 		{"HTML", `<html>`, drs.ErrMalformed},
+		{"another root", `<html></html>`, drs.ErrMalformed},
+		{"http endpoint in XML", `<Discovery><DeviceJoinService><JoinEndpoint>http://a.example/</JoinEndpoint></DeviceJoinService></Discovery>`, drs.ErrEndpoint},
+		{"management without TLS", `{"DeviceManagementService":{"DeviceManagementEndpoint":"http://a.example/"}}`, drs.ErrEndpoint},
 		{"a list", `[]`, drs.ErrMalformed},
 	} {
 		d, err := answering(t, 200, c.body).Discover(t.Context(), tenantID)
@@ -132,7 +141,7 @@ func TestNonce(t *testing.T) {
 }
 
 func FuzzDiscover(f *testing.F) {
-	for _, s := range []string{entra, "{}", `{"TenantInfo":{}}`, `{"TenantInfo":[]}`, "null", `{"NonceService":{"Endpoint":"https://[::1"}}`} {
+	for _, s := range []string{entra, contract, "{}", `{"TenantInfo":{}}`, `{"TenantInfo":[]}`, "null", `{"NonceService":{"Endpoint":"https://[::1"}}`} {
 		f.Add([]byte(s))
 	}
 	rt := new(fixed)
@@ -151,4 +160,77 @@ func FuzzDiscover(f *testing.F) {
 			t.Errorf("tenant %q", d.TenantID)
 		}
 	})
+}
+
+// contract is an answer in XML, as [MS-DVRD] has it for version 1.2.
+const contract = `<?xml version="1.0" encoding="utf-8"?>
+<Discovery xmlns="http://schemas.datacontract.org/2004/07/Microsoft.DeviceRegistration.Entities" xmlns:i="http://www.w3.org/2001/XMLSchema-instance">
+<AuthenticationService><OAuth2><AuthCodeEndpoint>https://sts.contoso.test/adfs/oauth2/authorize</AuthCodeEndpoint><TokenEndpoint>https://sts.contoso.test/adfs/oauth2/token</TokenEndpoint></OAuth2></AuthenticationService>
+<DeviceJoinService><JoinEndpoint>https://sts.contoso.test/EnrollmentServer/device</JoinEndpoint><JoinResourceId>urn:ms-drs:sts.contoso.test</JoinResourceId><ServiceVersion>1.0</ServiceVersion></DeviceJoinService>
+<KeyProvisioningService><KeyProvisionEndpoint>https://sts.contoso.test/EnrollmentServer/key</KeyProvisionEndpoint><KeyProvisionResourceId>urn:ms-drs:sts.contoso.test</KeyProvisionResourceId><ServiceVersion>1.0</ServiceVersion></KeyProvisioningService>
+<WebBrowserZones><Intranet i:nil="true"/></WebBrowserZones>
+</Discovery>`
+
+func TestContract(t *testing.T) {
+	var asked string
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r.URL.String()
+		w.Header().Set("Content-Type", "application/xml")
+		w.Write([]byte(contract))
+	}))
+	defer ts.Close()
+	c := &drs.Client{BaseURL: ts.URL}
+	d, err := c.Contract(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if asked != "/EnrollmentServer/contract?api-version=1.2" {
+		t.Errorf("asked %s", asked)
+	}
+	if d.JoinEndpoint != "https://sts.contoso.test/EnrollmentServer/device" || d.JoinResource != "urn:ms-drs:sts.contoso.test" || d.JoinVersion != "1.0" ||
+		d.TokenEndpoint != "https://sts.contoso.test/adfs/oauth2/token" || d.KeyEndpoint != "https://sts.contoso.test/EnrollmentServer/key" || d.TenantID != "" {
+		t.Errorf("got %+v", *d)
+	}
+	c.APIVersion = "1.0"
+	if _, err = c.Contract(t.Context()); err != nil || !strings.HasSuffix(asked, "=1.0") {
+		t.Errorf("asked %s: %v", asked, err)
+	}
+}
+
+// What is neither JSON nor XML by its own word is not read, and only hosts that
+// the caller trusts are talked to.
+func TestDiscoverTrust(t *testing.T) {
+	_, err := answering(t, 200, "{}", "Content-Type", "text/html").Discover(t.Context(), tenantID)
+	if !errors.Is(err, drs.ErrMalformed) || !strings.Contains(err.Error(), "content type") {
+		t.Errorf("HTML: %v", err)
+	}
+	c := answering(t, 200, entra)
+	c.Trust = func(host string) bool { return strings.HasPrefix(host, "127.0.0.1") }
+	if _, err := c.Discover(t.Context(), tenantID); !errors.Is(err, drs.ErrEndpoint) || !strings.Contains(err.Error(), "host") {
+		t.Errorf("another host: %v", err)
+	}
+}
+
+// A Discovery that is written by hand needs only what has no well-known place.
+func TestWithoutDiscovery(t *testing.T) {
+	var asked []string
+	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.String())
+		w.WriteHeader(http.StatusTeapot)
+	}))
+	defer ts.Close()
+	c := &drs.Client{BaseURL: ts.URL}
+	given := &drs.Discovery{TenantID: tenantID}
+	c.Nonce(t.Context(), given)
+	c.Join(t.Context(), nil, request(t))
+	want := "/EnrollmentServer/nonce/" + tenantID + "/?api-version=1.0 /EnrollmentServer/device/?api-version=2.0"
+	if got := strings.Join(asked, " "); got != want {
+		t.Errorf("asked %s", got)
+	}
+	if *given != (drs.Discovery{TenantID: tenantID}) {
+		t.Errorf("the caller's was changed: %+v", *given)
+	}
+	if _, err := c.Nonce(t.Context(), nil); err == nil || len(asked) != 2 {
+		t.Errorf("a nonce without a tenant: %v", err)
+	}
 }

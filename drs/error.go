@@ -18,11 +18,15 @@ var (
 	ErrTenant      = errors.New("answer is of another tenant")
 	ErrNoChallenge = errors.New("service offers no TPM challenge")
 	ErrCertificate = errors.New("certificate is not the one asked for")
+	ErrDevice      = errors.New("answer is of another device")
+	ErrNotAsked    = errors.New("service did not ask for the device's certificate")
+	ErrGone        = errors.New("directory does not know the device")
+	ErrSession     = errors.New("session cannot be opened")
 )
 
 // An Error is a call that failed.
 type Error struct {
-	Op         string        // "Discover", "Nonce", "Authenticate" or "Join"
+	Op         string        // name of the Client's method, such as "Join"
 	URL        string        // of the service, without query values; may be empty
 	HTTPStatus int           // 0 if there was no answer
 	Code       string        // such as "AuthorizationError" or, from a token endpoint, "invalid_grant"
@@ -65,6 +69,12 @@ func (e *Error) Unwrap() error { return e.Err }
 // server's words are known, else that of the wrapped error, of the HTTP status
 // or of the network failure; or 0.
 func (e *Error) HRESULT() uint32 {
+	switch {
+	case errors.Is(e.Err, ErrGone):
+		return codeNoObject
+	case e.busy() && isJoin(e.Op):
+		return codeBusy
+	}
 	for _, s := range []string{e.Subcode, e.Code} {
 		if known, ok := causes[strings.ToLower(s)]; ok && known.hresult != 0 {
 			return known.hresult
@@ -81,7 +91,7 @@ func (e *Error) HRESULT() uint32 {
 		return codeRedirect
 	case errors.Is(e.Err, ErrMalformed) && e.Op == opDiscover:
 		return codeBadDiscovery
-	case errors.Is(e.Err, ErrMalformed), errors.Is(e.Err, ErrCertificate), errors.Is(e.Err, ErrTenant):
+	case errors.Is(e.Err, ErrMalformed), errors.Is(e.Err, ErrCertificate), errors.Is(e.Err, ErrTenant), errors.Is(e.Err, ErrDevice):
 		return codeBadAnswer
 	case errors.Is(e.Err, ErrNoChallenge):
 		return codeNoDeviceToken
@@ -94,9 +104,16 @@ func (e *Error) HRESULT() uint32 {
 // refused reports whether the answer's status was an error.
 func (e *Error) refused() bool { return e.HTTPStatus >= http.StatusBadRequest }
 
+// busy reports whether the service had too much to do.
+func (e *Error) busy() bool {
+	return e.HTTPStatus == http.StatusTooManyRequests || e.HTTPStatus == http.StatusServiceUnavailable
+}
+
+func isJoin(op string) bool { return op == opJoin || op == opRejoin || op == opLeave }
+
 // statusCode returns the code of a refusal of which only the status is known.
 func statusCode(op string, status int) uint32 {
-	if op == opJoin {
+	if isJoin(op) {
 		switch {
 		case status == http.StatusBadRequest:
 			return codeFormat
@@ -104,8 +121,6 @@ func statusCode(op string, status int) uint32 {
 			return codeAuthentication
 		case status == http.StatusForbidden:
 			return codeAuthorization
-		case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
-			return codeBusy
 		case status >= http.StatusInternalServerError:
 			return codeInternal
 		}
@@ -147,6 +162,12 @@ func (e *Error) Remedy() string {
 		return advised.Remedy()
 	case errors.Is(e.Err, ErrNoChallenge):
 		return "The tenant's service cannot check this TPM: join with a ticket that was had elsewhere, or with a user's token."
+	case errors.Is(e.Err, ErrGone):
+		return "The device has left the tenant already, or an administrator deleted it: join it again."
+	case errors.Is(e.Err, ErrNotAsked):
+		return "Check for a proxy that opens TLS connections to the registration service."
+	case errors.Is(e.Err, ErrSession):
+		return "Sign in again: the session is of another transport key."
 	case errors.Is(e.Err, ErrEndpoint):
 		return "Check for a proxy that rewrites answers of the registration service."
 	case e.Retryable():

@@ -4,18 +4,15 @@ import (
 	"context"
 	"crypto"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // the service names certificates by SHA-1
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
-	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // A JoinType is how a device is joined, by its number on the wire.
@@ -30,18 +27,23 @@ const (
 // attributeTicket is the attribute that carries a device ticket.
 const attributeTicket = "MSA-DDID"
 
-// A Request asks for a device to be joined. Keys and one of Token and Ticket
-// are required.
+// A Request asks for a device to be joined. Keys and one of Token, Ticket and
+// Proof are required.
 type Request struct {
 	Type JoinType
 
 	Token  Token // bearer token, of a user; if empty, Ticket is sent in its place, too
 	Ticket Token // device ticket, such as that of Authenticate; may be empty
 
+	// Proof proves the device in the course of the join, to services that ask
+	// for that (profile challenge-401), if Token and Ticket are empty. It is
+	// bound to the request's keys.
+	Proof *Proof
+
 	DeviceKey    crypto.Signer  // RSA with 2048 bits; signs the certificate request
 	TransportKey *rsa.PublicKey // what the directory encrypts to the device is for this key
 	Nonce        string         // from Client.Nonce, for the certificate request; may be empty
-	Attestation  *Attestation   // of both keys; may be nil
+	Attestation  *Attestation   // of both keys; may be nil. With Proof, its nonce is the challenge's
 
 	DisplayName  string
 	DeviceType   string // if empty, "Windows"
@@ -68,38 +70,66 @@ type joinRequest struct {
 	AikCertificate      []byte            `json:",omitempty"`
 	AikCertificateChain [][]byte          `json:",omitempty"`
 	AttestationData     []byte            `json:",omitempty"`
+	TpmProof            *challengeRequest `json:",omitempty"` // this module's own
 	Attributes          map[string]string `json:"attributes"`
-}
-
-type joinAnswer struct {
-	Certificate struct {
-		Thumbprint string
-		RawBody    []byte
-	}
-	User              struct{ Upn text }
-	MembershipChanges json.RawMessage
 }
 
 // Join joins a device. It is safe to repeat with the same request if the
 // answer was lost. Of the certificate it checks all that can be checked
 // without the root, which the service does not name: that it is of DeviceKey,
-// of the discovered tenant, for client authentication and valid now, and that
-// the answer's thumbprint, its name and its extensions agree. What does not
-// hold fails with [ErrCertificate] or [ErrTenant].
+// of the discovered tenant, for client authentication and valid now, that it
+// was not issued by the device itself, and that the answer's thumbprint, its
+// name and its extensions agree. What does not hold fails with
+// [ErrCertificate] or [ErrTenant].
 func (c *Client) Join(ctx context.Context, d *Discovery, req *Request) (*Device, error) {
-	fail := func(err error) (*Device, error) { return nil, asError(opJoin, d.JoinEndpoint, err) }
-	body, err := req.body(ctx, d)
+	return c.joinAs(ctx, opJoin, d, req)
+}
+
+// Rejoin joins a device again that has left, or whose keys or owner are new:
+// with a user's token, req.Token. The directory knows the device by
+// req.Ticket or by req.Attestation, takes the new transport key in place of
+// the old one and adds the certificate to the same object. An answer for
+// another object than that with identifier deviceID fails with [ErrDevice].
+func (c *Client) Rejoin(ctx context.Context, d *Discovery, deviceID string, req *Request) (*Device, error) {
+	fail := func(err error) (*Device, error) {
+		return nil, &Error{Op: opRejoin, URL: wire.Redact(c.services(d).JoinEndpoint), Err: err}
+	}
+	if req.Token == "" || !isGUID(deviceID) {
+		return fail(errors.New("no user's token, or no device identifier"))
+	}
+	dev, err := c.joinAs(ctx, opRejoin, d, req)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.EqualFold(dev.ID, deviceID) {
+		return fail(fmt.Errorf("%w: %s, not %s", ErrDevice, dev.ID, cut(deviceID)))
+	}
+	return dev, nil
+}
+
+func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Request) (*Device, error) {
+	d = c.services(d)
+	fail := func(err error) (*Device, error) { return nil, asError(op, d.JoinEndpoint, err) }
+	body, err := req.body(d)
 	if err != nil {
 		return fail(err)
 	}
-	bearer := req.Token
-	if bearer == "" {
-		bearer = req.Ticket
+	k := &call{op: op, method: http.MethodPost, url: withVersion(d.JoinEndpoint, d.JoinVersion), kind: "application/json"}
+	attestation := req.Attestation
+	if bearer := or(string(req.Token), string(req.Ticket)); bearer != "" {
+		k.auth = "Bearer " + bearer
+	} else if k.auth, attestation, err = c.prove(ctx, *k, req, body); err != nil {
+		return fail(err)
+	}
+	if err := body.attest(ctx, attestation); err != nil {
+		return fail(err)
+	}
+	if k.body, err = json.Marshal(body); err != nil {
+		return fail(err)
 	}
 	var a joinAnswer
-	at := withVersion(d.JoinEndpoint, d.JoinVersion)
-	if err := c.do(ctx, &call{op: opJoin, method: http.MethodPost, url: at, kind: "application/json", body: body, bearer: bearer}, &a); err != nil {
-		return fail(err)
+	if err := c.do(ctx, k, &a); err != nil {
+		return nil, err
 	}
 	dev, err := c.readJoin(d, req, &a)
 	if err != nil {
@@ -108,11 +138,57 @@ func (c *Client) Join(ctx context.Context, d *Discovery, req *Request) (*Device,
 	return dev, nil
 }
 
-// body returns the body of a join as JSON.
-func (r *Request) body(ctx context.Context, d *Discovery) ([]byte, error) {
-	if r.Token == "" && r.Ticket == "" {
-		return nil, errors.New("neither token nor ticket")
+// prove asks for a challenge by a join without authorization, and answers it.
+// It returns the authorization of the join and the attestation to be made.
+func (c *Client) prove(ctx context.Context, k call, req *Request, body *joinRequest) (string, *Attestation, error) {
+	if req.Proof == nil {
+		return "", nil, errors.New("neither token nor ticket nor proof")
 	}
+	key, err := deviceKey(req.DeviceKey)
+	if err != nil {
+		return "", nil, err
+	}
+	p := *req.Proof
+	p.DeviceKey, p.TransportKey = key, req.TransportKey
+	id, err := p.identity(profileJoin)
+	if err != nil {
+		return "", nil, err
+	}
+	first := *body
+	first.TpmProof = p.request(id)
+	if k.body, err = json.Marshal(first); err != nil {
+		return "", nil, err
+	}
+	k.status = http.StatusUnauthorized
+	reply, err := c.send(ctx, &k)
+	if err != nil {
+		return "", nil, err
+	}
+	var a challengeAnswer
+	if reply.Status != k.status || json.Unmarshal(reply.Body, &a) != nil || a.ChallengeID == "" {
+		if reply.Status == k.status {
+			return "", nil, refusal(k.op, k.url, reply, c.now())
+		}
+		return "", nil, k.failed(reply, ErrNoChallenge)
+	}
+	ch, err := a.read()
+	if err != nil {
+		return "", nil, err
+	}
+	assertion, err := c.answer(ctx, &p, id, ch, "")
+	if err != nil || req.Attestation == nil {
+		return proofScheme + " " + assertion, nil, err
+	}
+	own := *req.Attestation
+	own.Nonce = ch.nonce
+	return proofScheme + " " + assertion, &own, nil
+}
+
+// proofScheme is the scheme of an Authorization header with an assertion.
+const proofScheme = "TpmChallenge"
+
+// body returns the body of a join, but for its attestation.
+func (r *Request) body(d *Discovery) (*joinRequest, error) {
 	if r.TransportKey == nil || r.TransportKey.N == nil {
 		return nil, errors.New("no transport key")
 	}
@@ -120,7 +196,7 @@ func (r *Request) body(ctx context.Context, d *Discovery) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := joinRequest{
+	b := &joinRequest{
 		TransportKey: KeyBlob(r.TransportKey), TargetDomain: or(r.TargetDomain, d.TenantName), DeviceType: or(r.DeviceType, "Windows"),
 		OSVersion: r.OSVersion, DeviceDisplayName: r.DisplayName, JoinType: r.Type,
 		Attributes: map[string]string{"ReuseDevice": "true", "ReturnClientSid": "true"},
@@ -130,13 +206,17 @@ func (r *Request) body(ctx context.Context, d *Discovery) ([]byte, error) {
 	if r.Ticket != "" {
 		b.Attributes[attributeTicket] = base64.StdEncoding.EncodeToString([]byte(r.Ticket))
 	}
-	if r.Attestation != nil {
-		b.AikCertificate, b.AikCertificateChain = encodeChain(r.Attestation.AIKChain)
-		if b.AttestationData, err = r.Attestation.bundle(ctx, csr, b.TransportKey); err != nil {
-			return nil, err
-		}
+	return b, nil
+}
+
+// attest has the keys of a join certified.
+func (b *joinRequest) attest(ctx context.Context, a *Attestation) (err error) {
+	if a == nil {
+		return nil
 	}
-	return json.Marshal(b)
+	b.AikCertificate, b.AikCertificateChain = encodeChain(a.AIKChain)
+	b.AttestationData, err = a.encode(ctx, b.CertificateRequest.Data, b.TransportKey)
+	return err
 }
 
 func or(s, fallback string) string {
@@ -145,91 +225,3 @@ func or(s, fallback string) string {
 	}
 	return s
 }
-
-// readJoin reads and checks the answer to a join.
-func (c *Client) readJoin(d *Discovery, req *Request, a *joinAnswer) (*Device, error) {
-	sum := sha1.Sum(a.Certificate.RawBody) //nolint:gosec // a name, not a proof
-	if !strings.EqualFold(hex.EncodeToString(sum[:]), a.Certificate.Thumbprint) {
-		return nil, fmt.Errorf("%w: its thumbprint is %x, the answer says %q", ErrCertificate, sum, cut(a.Certificate.Thumbprint))
-	}
-	cert, err := x509.ParseCertificate(a.Certificate.RawBody)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrCertificate, err)
-	}
-	dev, err := ParseDevice(cert)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.checkDevice(dev, d, req.DeviceKey); err != nil {
-		return nil, err
-	}
-	dev.UPN = string(a.User.Upn)
-	if dev.AdminSIDs, err = adminSIDs(a.MembershipChanges); err != nil {
-		return nil, err
-	}
-	return dev, nil
-}
-
-// cut shortens what a server wrote, for an error.
-func cut(s string) string { return s[:min(len(s), 64)] }
-
-// clockSkew is how far the device's clock may be behind that of the service.
-const clockSkew = 5 * time.Minute
-
-func (c *Client) checkDevice(dev *Device, d *Discovery, key crypto.Signer) error {
-	cert := dev.Certificate
-	pub, err := deviceKey(key)
-	if err != nil {
-		return err
-	}
-	now := c.now()
-	switch {
-	case !pub.Equal(cert.PublicKey):
-		return fmt.Errorf("%w: it is of another key", ErrCertificate)
-	case d.TenantID != "" && dev.TenantID != d.TenantID:
-		return fmt.Errorf("%w: the certificate is of %q, not %q", ErrTenant, dev.TenantID, d.TenantID)
-	case !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageClientAuth):
-		return fmt.Errorf("%w: it is not for client authentication", ErrCertificate)
-	case cert.NotBefore.After(now.Add(clockSkew)), cert.NotAfter.Before(now):
-		return fmt.Errorf("%w: it is valid from %s to %s, and now is %s", ErrCertificate,
-			cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
-	}
-	return nil
-}
-
-// maxSIDs limits the members that an answer may name.
-const maxSIDs = 64
-
-// adminSIDs reads the members that are to be added to the local group of
-// administrators. The service sends a list of groups; its specification has
-// one group in its place.
-func adminSIDs(raw json.RawMessage) ([]string, error) {
-	type change struct {
-		LocalSID string
-		AddSIDs  []string
-	}
-	if len(raw) == 0 {
-		return nil, nil
-	}
-	var list []change
-	if json.Unmarshal(raw, &list) != nil {
-		var one change
-		if err := json.Unmarshal(raw, &one); err != nil {
-			return nil, fmt.Errorf("%w: MembershipChanges: %w", ErrMalformed, err)
-		}
-		list = []change{one}
-	}
-	var out []string
-	for _, ch := range list {
-		if ch.LocalSID == administrators {
-			out = append(out, ch.AddSIDs...)
-		}
-	}
-	if len(out) > maxSIDs {
-		return nil, fmt.Errorf("%w: %d members", ErrMalformed, len(out))
-	}
-	return out, nil
-}
-
-// administrators is the local group of administrators.
-const administrators = "S-1-5-32-544"

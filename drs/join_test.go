@@ -123,6 +123,7 @@ func TestJoinRefusesAnswers(t *testing.T) {
 		{"another name", changed(func(c *x509.Certificate) { c.Subject.CommonName = tenantID }), drs.ErrCertificate},
 		{"no usage", changed(func(c *x509.Certificate) { c.ExtKeyUsage = nil }), drs.ErrCertificate},
 		{"another usage", changed(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), drs.ErrCertificate},
+		{"issued by itself", changed(func(c *x509.Certificate) { c.Issuer = c.Subject }), drs.ErrCertificate},
 		{"expired", changed(func(c *x509.Certificate) { c.NotAfter = clock.Add(-time.Second) }), drs.ErrCertificate},
 		{"not yet valid", changed(func(c *x509.Certificate) { c.NotBefore = clock.Add(time.Hour) }), drs.ErrCertificate},
 		{"members of another type", strings.Replace(good, `[{"LocalSID"`, `7,"x":[{"LocalSID"`, 1), drs.ErrMalformed},
@@ -136,7 +137,11 @@ func TestJoinRefusesAnswers(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	cl := answering(t, 201, good+strings.Repeat(" ", 300<<10))
+	cl := answering(t, 201, good, "Content-Type", "text/html; charset=utf-8")
+	if _, err := cl.Join(t.Context(), discovery(cl.BaseURL), request(t)); !errors.Is(err, drs.ErrMalformed) || !strings.Contains(err.Error(), "text/html") {
+		t.Errorf("HTML: %v", err)
+	}
+	cl = answering(t, 201, good+strings.Repeat(" ", 300<<10))
 	if _, err := cl.Join(t.Context(), discovery(cl.BaseURL), request(t)); err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("oversized: %v", err)
 	}
@@ -210,4 +215,22 @@ func FuzzJoinAnswer(f *testing.F) {
 			t.Errorf("got %+v", *dev)
 		}
 	})
+}
+
+// A rejoin wants a user's token, and the same device.
+func TestRejoin(t *testing.T) {
+	cl := answering(t, 201, joinAnswer(sign(t, entraCertificate(), &key(t).PublicKey)))
+	req := request(t)
+	if _, err := cl.Rejoin(t.Context(), discovery(cl.BaseURL), deviceID, req); err == nil || !strings.Contains(err.Error(), "user's token") {
+		t.Errorf("without a user: %v", err)
+	}
+	req.Token = "u5er"
+	if dev, err := cl.Rejoin(t.Context(), discovery(cl.BaseURL), strings.ToUpper(deviceID), req); err != nil || dev.ID != deviceID {
+		t.Errorf("the same device: %v", err)
+	}
+	_, err := cl.Rejoin(t.Context(), discovery(cl.BaseURL), tenantID, req)
+	var e *drs.Error
+	if !errors.Is(err, drs.ErrDevice) || !errors.As(err, &e) || e.Op != "Rejoin" || e.HRESULT() != 0x801C03E9 || e.Retryable() {
+		t.Errorf("another device: %v", err)
+	}
 }

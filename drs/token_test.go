@@ -16,7 +16,7 @@ func TestTokenIsNotShown(t *testing.T) {
 	var log bytes.Buffer
 	v := drs.DeviceToken{Token: secret}
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "token", v.Token)
-	shown := log.String() + fmt.Sprint(v.Token) + fmt.Sprintf("%s %q %v %+v %#v %x", v.Token, v.Token, v, v, v, v.Token)
+	shown := log.String() + fmt.Sprint(v.Token) + fmt.Sprintf("%s %q %v %+v %#v %x %d", v.Token, v.Token, v, v, v, v.Token, v.Token)
 	if strings.Contains(shown, secret) || strings.Contains(shown, fmt.Sprintf("%x", secret)) || !strings.Contains(shown, "[token]") {
 		t.Errorf("got %s", shown)
 	}

@@ -20,6 +20,7 @@ const assertionLife = 300 * time.Second
 // A ticket is a token for a join that was given out.
 type ticket struct {
 	nonce   []byte // of its challenge; a join's attestation is over it
+	aikArea []byte // of the attestation key that was proved; nil for a device key
 	expires time.Time
 	joined  *joined // nil until it was used
 }
@@ -30,6 +31,7 @@ type assertionClaims struct {
 	RequestNonce string            `json:"request_nonce"`
 	ClientNonce  string            `json:"client_nonce"`
 	AIKName      string            `json:"aik_name"`
+	DKName       string            `json:"dk_name"`
 	Confirm      map[string]string `json:"cnf,omitempty"`
 	TransportKey string            `json:"tk_sha256,omitempty"`
 }
@@ -41,6 +43,7 @@ type ticketClaims struct {
 	Type         string            `json:"idtyp"`
 	Methods      []string          `json:"amr"`
 	ZTDID        string            `json:"ztdid"`
+	UPN          string            `json:"upn"`
 	AIKName      string            `json:"aik_name"`
 	Confirm      map[string]string `json:"cnf"`
 	TransportKey string            `json:"tk_sha256"`
@@ -48,7 +51,7 @@ type ticketClaims struct {
 
 // serveAssertion trades the answer to a challenge for the token of a join.
 func (s *Server) serveAssertion(w http.ResponseWriter, r *http.Request, text string) error {
-	ch, claims, err := s.answered(text)
+	ch, claims, err := s.answered(text, false)
 	if err != nil {
 		return err
 	}
@@ -62,8 +65,24 @@ func (s *Server) serveAssertion(w http.ResponseWriter, r *http.Request, text str
 	if r.PostForm.Get("client_id") == "" {
 		return noGrant("invalid_request", "", 900144, "no client_id")
 	}
-	out := jwt.MapClaims{
-		"sub": claims.Subject, "amr": []string{"tpm_ek"}, "aik_name": claims.AIKName, "jti": newGUID(),
+	out, err := s.proved(ch, claims)
+	if err != nil {
+		return err
+	}
+	answer, err := s.token(r, resource, joinTokenLife, out)
+	if err != nil {
+		return err
+	}
+	reply(w, http.StatusOK, answer)
+	return nil
+}
+
+// proved returns the claims of the token of a device whose proof holds, once it
+// is found or admitted, and remembers the token.
+func (s *Server) proved(ch *challenge, claims *assertionClaims) (jwt.MapClaims, error) {
+	out := jwt.MapClaims{"sub": claims.Subject, "idtyp": "device", "amr": []string{"tpm_ek"}, "jti": newGUID()}
+	if ch.device == nil {
+		out["aik_name"] = claims.AIKName
 	}
 	if jkt := claims.Confirm["jkt"]; jkt != "" {
 		out["cnf"] = map[string]string{"jkt": jkt}
@@ -72,12 +91,9 @@ func (s *Server) serveAssertion(w http.ResponseWriter, r *http.Request, text str
 		out["tk_sha256"] = claims.TransportKey
 	}
 	if err := s.admit(ch); err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.grant(ch, out); err != nil {
-		return err
-	}
-	return s.replyToken(w, resource, joinTokenLife, out)
+	return out, s.grant(ch, out)
 }
 
 // admit imports the endorsement key of a challenge that was answered, if it is
@@ -112,13 +128,14 @@ func (s *Server) grant(ch *challenge, claims jwt.MapClaims) error {
 		s.tickets = make(map[string]*ticket)
 	}
 	id, _ := claims["jti"].(string)
-	s.tickets[id] = &ticket{nonce: ch.serverNonce, expires: now.Add(joinTokenLife)}
+	s.tickets[id] = &ticket{nonce: ch.serverNonce, aikArea: ch.aikArea, expires: now.Add(joinTokenLife)}
 	return nil
 }
 
 // answered checks the answer to a challenge. A challenge is used up by its
-// first answer, be it right or wrong.
-func (s *Server) answered(text string) (*challenge, *assertionClaims, error) {
+// first answer, be it right or wrong. One that was given out by a join is
+// answered by a join.
+func (s *Server) answered(text string, join bool) (*challenge, *assertionClaims, error) {
 	var ch *challenge
 	claims := new(assertionClaims)
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{"HS256"}), jwt.WithTimeFunc(s.now), jwt.WithLeeway(skew), jwt.WithExpirationRequired(), jwt.WithIssuedAt())
@@ -131,7 +148,7 @@ func (s *Server) answered(text string) (*challenge, *assertionClaims, error) {
 		if ch, err = s.useChallenge(id); err != nil {
 			return nil, err
 		}
-		return hkdf.Key(sha256.New, ch.secret, ch.serverNonce, profile+" assertion\x00"+id, sha256.Size)
+		return hkdf.Key(sha256.New, ch.secret, ch.serverNonce, ch.profile+" assertion\x00"+id, sha256.Size)
 	})
 	var no *refused
 	switch {
@@ -145,9 +162,12 @@ func (s *Server) answered(text string) (*challenge, *assertionClaims, error) {
 	if err := s.checkClaims(ch, claims); err != nil {
 		return nil, nil, noGrant("invalid_grant", "", 50013, "assertion: %w", err)
 	}
+	if join != (ch.profile == profileJoin) {
+		return nil, nil, noGrant("invalid_grant", "", 50013, "assertion: it is of profile %q", ch.profile)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.nonces.use(claims.RequestNonce, s.now()) {
+	if !join && !s.nonces.use(claims.RequestNonce, s.now()) {
 		return nil, nil, noGrant("invalid_grant", "", 50196, "request_nonce is unknown, used or expired")
 	}
 	return ch, claims, nil
@@ -173,9 +193,13 @@ func (s *Server) useChallenge(id string) (*challenge, error) {
 // checkClaims checks what an assertion, whose MAC is right, says.
 func (s *Server) checkClaims(ch *challenge, c *assertionClaims) error {
 	subject := "ek:" + base64.RawURLEncoding.EncodeToString(ch.ek[:])
-	name, err := base64.RawURLEncoding.DecodeString(c.AIKName)
+	key, said := "aik_name", c.AIKName
+	if ch.device != nil {
+		key, said = "dk_name", c.DKName
+	}
+	name, err := base64.RawURLEncoding.DecodeString(said)
 	if err != nil {
-		return fmt.Errorf("aik_name: %w", err)
+		return fmt.Errorf("%s: %w", key, err)
 	}
 	nonce, err := base64.StdEncoding.DecodeString(c.ClientNonce)
 	if err != nil {
@@ -190,8 +214,12 @@ func (s *Server) checkClaims(ch *challenge, c *assertionClaims) error {
 		return fmt.Errorf("it is valid for more than %v", assertionLife)
 	case !bytes.Equal(nonce, ch.clientNonce):
 		return errors.New("client_nonce is not the challenge's")
-	case !bytes.Equal(name, ch.aikName):
-		return errors.New("aik_name is not the challenge's")
+	case !bytes.Equal(name, ch.name):
+		return fmt.Errorf("%s is not the challenge's", key)
+	case ch.device != nil && c.Confirm["jkt"] != thumbprint(ch.device):
+		return errors.New("it is for another device key than was proved")
+	case ch.profile == profileJoin && (c.Confirm["jkt"] == "" || c.TransportKey == ""):
+		return errors.New("it names no keys")
 	}
 	return nil
 }

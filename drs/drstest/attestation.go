@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,13 +41,13 @@ type bundle struct {
 	} `json:"keys"`
 }
 
-// A proof is a bundle in the course of its checks.
+// A proof is an attestation in the course of its checks.
 type proof struct {
 	bundle
 	aikArea []byte
 	aik     crypto.PublicKey
-	cert    *x509.Certificate // of aik; nil if none was looked at
-	keys    map[string]*certified
+	cert    *x509.Certificate     // of aik; nil if none was looked at
+	keys    map[string]*certified // by usage: both, or one in a form of Windows
 }
 
 // A certified key is a key of a join with the statement about it.
@@ -58,7 +59,7 @@ type certified struct {
 
 // checkAttestation makes the ten checks of a join's attestation, in order.
 func (s *Server) checkAttestation(j *join) error {
-	p, err := readBundle(j.AttestationData)
+	p, err := s.readProof(j)
 	if err != nil {
 		return noJoin(subAttestation, "attestation: %w", err)
 	}
@@ -74,7 +75,7 @@ func (s *Server) checkAttestation(j *join) error {
 		{subAttestation, checkAttributes},
 		{subAttestation, checkKeys},
 		{subAttestation, s.checkNonce},
-		{subAttestation, checkActivated},
+		{subAttestation, s.checkActivated},
 		{subAttestation, s.checkRecord},
 	} {
 		err := c.check(j, p)
@@ -88,20 +89,32 @@ func (s *Server) checkAttestation(j *join) error {
 	if err := p.secondOpinion(); err != nil {
 		return noJoin(subAttestation, "attestation: go-attestation: %w", err)
 	}
-	j.level = 1
-	if p.cert != nil {
-		// Check 10 has matched the endorsement key that the token is for.
-		j.level = 3
+	name, err := attest.Name(p.aikArea)
+	if err != nil {
+		return noJoin(subAttestation, "attestation: %w", err)
 	}
+	j.level, j.aikName = s.level(j, p, hex.EncodeToString(name)), hex.EncodeToString(name)
 	return nil
+}
+
+// level returns what an attestation proved.
+func (s *Server) level(j *join, p *proof, aikName string) int {
+	if p.cert == nil {
+		return 1
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Check 10 has matched the endorsement key of the token; without a token it
+	// was matched when the device joined by this attestation key before.
+	if o := s.byAIK(aikName); j.token != nil || o != nil && o.ZTDID != "" {
+		return 3
+	}
+	return 2
 }
 
 // readBundle reads a bundle. It has one key for each usage.
 func readBundle(b []byte) (*proof, error) {
 	p := &proof{keys: make(map[string]*certified)}
-	if len(b) == 0 || b[0] != '{' {
-		return nil, errors.New("not in JSON")
-	}
 	if err := json.Unmarshal(b, &p.bundle); err != nil {
 		return nil, err
 	}
@@ -202,8 +215,10 @@ func checkNames(_ *join, p *proof) error {
 // checkAttributes is check 6: both keys were made in the TPM, cannot leave it
 // and are for their purpose.
 func checkAttributes(_ *join, p *proof) error {
-	for usage, purpose := range map[string]uint32{"device": attrSign, "transport": attrDecrypt} {
-		a, err := attest.Attributes(p.keys[usage].area)
+	purposes := map[string]uint32{"device": attrSign, "transport": attrDecrypt}
+	for usage, k := range p.keys {
+		purpose := purposes[usage]
+		a, err := attest.Attributes(k.area)
 		if err != nil {
 			return fmt.Errorf("%s key: %w", usage, err)
 		}
@@ -216,8 +231,10 @@ func checkAttributes(_ *join, p *proof) error {
 
 // checkKeys is check 7: the certified keys are those of the request.
 func checkKeys(j *join, p *proof) error {
-	for usage, want := range map[string]*rsa.PublicKey{"device": j.device, "transport": j.transport} {
-		pub, err := attest.PublicKey(p.keys[usage].area)
+	wanted := map[string]*rsa.PublicKey{"device": j.device, "transport": j.transport}
+	for usage, k := range p.keys {
+		want := wanted[usage]
+		pub, err := attest.PublicKey(k.area)
 		if err != nil {
 			return fmt.Errorf("%s key: %w", usage, err)
 		}
@@ -233,7 +250,10 @@ func checkKeys(j *join, p *proof) error {
 func (s *Server) checkNonce(j *join, p *proof) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.tickets[j.token.ID]
+	var t *ticket
+	if j.token != nil {
+		t = s.tickets[j.token.ID]
+	}
 	if t != nil && t.joined == nil && subtle.ConstantTimeCompare(p.Nonce, t.nonce) == 1 {
 		return nil
 	}
@@ -245,8 +265,12 @@ func (s *Server) checkNonce(j *join, p *proof) error {
 }
 
 // checkActivated is check 9: the attestation key is the one that the token's
-// challenge was answered with.
-func checkActivated(j *join, p *proof) error {
+// challenge was answered with. A user without a ticket of the device has no
+// such token; then the key is the device's if it attested it before.
+func (s *Server) checkActivated(j *join, p *proof) error {
+	if j.token == nil {
+		return nil
+	}
 	name, err := attest.Name(p.aikArea)
 	if err != nil {
 		return err
@@ -260,11 +284,14 @@ func checkActivated(j *join, p *proof) error {
 // checkRecord is check 10: the endorsement key of the token is that of the
 // device's hardware record.
 func (s *Server) checkRecord(j *join, _ *proof) error {
+	if j.token == nil {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.byZTDID(j.token.ZTDID)
 	if o == nil {
-		return &refused{status: 400, code: "invalid_request", subcode: "error_missing_device", reason: errors.New("the pre-registered device object is gone")}
+		return errMissing
 	}
 	if j.token.Subject != "ek:"+base64.RawURLEncoding.EncodeToString(o.EK[:]) {
 		return errors.New("the token's endorsement key is not that of the hardware record")

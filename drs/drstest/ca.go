@@ -42,8 +42,11 @@ type authority struct {
 	key  crypto.Signer
 }
 
+// newKey makes a key of the server's.
+var newKey = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
+
 func newAuthority(now time.Time) (*authority, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := newKey()
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +103,14 @@ func issuerName() ([]byte, error) {
 	return b.Bytes()
 }
 
-// issue signs a certificate for the device key of an object.
-func (s *Server) issue(o *Object, pub *rsa.PublicKey) (*x509.Certificate, error) {
+// issue signs a certificate for the device key of an object that a user joins,
+// or, if u is nil, the device itself.
+func (s *Server) issue(o *Object, pub *rsa.PublicKey, u *User) (*x509.Certificate, error) {
 	ca, err := s.authority()
 	if err != nil {
 		return nil, err
 	}
-	extensions, err := s.extensions(o)
+	extensions, err := s.extensions(o, u)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +130,7 @@ func (s *Server) issue(o *Object, pub *rsa.PublicKey) (*x509.Certificate, error)
 }
 
 // extensions returns those of a device certificate, in Entra's order.
-func (s *Server) extensions(o *Object) ([]pkix.Extension, error) {
+func (s *Server) extensions(o *Object, u *User) ([]pkix.Extension, error) {
 	basic, err := asn1.Marshal(struct{}{})
 	if err != nil {
 		return nil, err
@@ -136,18 +140,25 @@ func (s *Server) extensions(o *Object) ([]pkix.Extension, error) {
 		return nil, err
 	}
 	out := []pkix.Extension{{Id: oidBasic, Critical: true, Value: basic}, {Id: oidEKU, Critical: true, Value: usage}}
-	// Nobody is signed in: the object that authenticates is the device itself.
+	// The object that authenticates, be it the device itself.
+	who, joined := o.ObjectID, "1"
+	if o.Registered {
+		joined = "0"
+	}
+	if u != nil {
+		who = u.ObjectID
+	}
 	for _, v := range []struct {
 		id   asn1.ObjectIdentifier
 		guid string
-	}{{oidDeviceID, o.DeviceID}, {oidUserID, o.ObjectID}, {oidTenantID, s.tenantID()}} {
+	}{{oidDeviceID, o.DeviceID}, {oidUserID, who}, {oidTenantID, s.tenantID()}} {
 		b, err := guidBytes(v.guid)
 		if err != nil {
 			return nil, fmt.Errorf("extension %v: %w", v.id, err)
 		}
 		out = append(out, longForm(v.id, b))
 	}
-	return append(out, longForm(oidRegion, []byte(region)), longForm(oidJoinType, []byte("1"))), nil
+	return append(out, longForm(oidRegion, []byte(region)), longForm(oidJoinType, []byte(joined))), nil
 }
 
 // longForm returns an extension whose value is an OCTET STRING with its length

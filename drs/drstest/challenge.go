@@ -20,8 +20,12 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 )
 
-// profile is the proof that the server asks for.
-const profile = "ek-jwt-v1"
+// The proofs that the server takes.
+const (
+	profileEK   = "ek-jwt-v1"     // attestation key beside the endorsement key, for a token
+	profileDK   = "dk-activate"   // device key beside it, for a token
+	profileJoin = "challenge-401" // either, in the course of a join
+)
 
 // challengeLife is how long a challenge may be answered; it is remembered for
 // another challengeMemory, so that a second answer is told from a late one.
@@ -51,13 +55,16 @@ var oidAIK = []int{2, 23, 133, 8, 3}
 
 // A challenge is one that was given out.
 type challenge struct {
+	profile     string
 	ek          [32]byte // hash of the endorsement key it was made for
 	ekPublic    crypto.PublicKey
 	ekCert      *x509.Certificate // nil if none was checked
 	secret      []byte
 	serverNonce []byte
 	clientNonce []byte
-	aikName     []byte
+	name        []byte         // of the key beside it
+	aikArea     []byte         // of that key, if it is an attestation key
+	device      *rsa.PublicKey // that key, if it is a device key
 	audience    string
 	expires     time.Time
 	used        bool
@@ -69,6 +76,7 @@ type challengeRequest struct {
 	EkCertificate       []byte
 	EkCertificateChain  [][]byte
 	AikPublic           []byte
+	DkPublic            []byte
 	AikCertificate      []byte
 	AikCertificateChain [][]byte
 	ClientNonce         []byte
@@ -90,52 +98,91 @@ func (s *Server) serveChallenge(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &req); err != nil {
 		return err
 	}
-	ekArea, aikArea, err := req.check()
-	if err != nil {
-		return err
-	}
-	ch := new(challenge)
-	if err := s.checkEK(r.Context(), ch, &req, ekArea); err != nil {
-		return err
-	}
-	if err := s.checkNewAIK(&req, aikArea); err != nil {
-		return err
+	if req.Profile != profileEK && req.Profile != profileDK {
+		return badRequest("profile %q", req.Profile)
 	}
 	token := s.base(r) + "/" + s.tenantID() + "/oauth2/token"
-	ch.secret, ch.serverNonce, ch.clientNonce, ch.audience = random(32), random(32), req.ClientNonce, token
-	if ch.aikName, err = attest.Name(aikArea); err != nil {
-		return noProof("tpm_aik_attributes", "attestation key: %w", err)
-	}
-	credential, err := attest.MakeCredential(ekArea, ch.aikName, ch.secret)
-	if err != nil {
-		return badRequest("endorsement key: %w", err)
-	}
-	id, err := s.keepChallenge(ch)
+	answer, err := s.challenge(r.Context(), &req, token)
 	if err != nil {
 		return err
 	}
-	reply(w, http.StatusOK, map[string]any{
-		"ChallengeId": id, "CredentialBlob": sized(credential.Blob), "EncryptedSecret": sized(credential.Secret),
-		"ServerNonce": ch.serverNonce, "ExpiresIn": int(challengeLife / time.Second), "TokenEndpoint": token, "Audience": ch.audience,
-	})
+	answer["TokenEndpoint"] = token
+	reply(w, http.StatusOK, answer)
 	return nil
 }
 
-// check checks the form of a request and returns its two public areas.
-func (req *challengeRequest) check() (ek, aik []byte, err error) {
-	if req.Profile != profile {
-		return nil, nil, badRequest("profile %q", req.Profile)
-	}
+// challenge makes a challenge, whose answer is for an audience.
+func (s *Server) challenge(ctx context.Context, req *challengeRequest, audience string) (map[string]any, error) {
 	if n := len(req.ClientNonce); n < 16 || n > 32 {
-		return nil, nil, badRequest("client nonce of %d bytes", n)
+		return nil, badRequest("client nonce of %d bytes", n)
 	}
-	if ek, err = unsized(req.EkPublic); err != nil {
-		return nil, nil, badRequest("endorsement key: %w", err)
+	ekArea, err := unsized(req.EkPublic)
+	if err != nil {
+		return nil, badRequest("endorsement key: %w", err)
 	}
-	if aik, err = unsized(req.AikPublic); err != nil {
-		return nil, nil, badRequest("attestation key: %w", err)
+	ch := &challenge{profile: req.Profile, clientNonce: req.ClientNonce, audience: audience, secret: random(32), serverNonce: random(32)}
+	if err := s.checkEK(ctx, ch, req, ekArea); err != nil {
+		return nil, err
 	}
-	return ek, aik, nil
+	if err := s.checkBeside(ch, req); err != nil {
+		return nil, err
+	}
+	credential, err := attest.MakeCredential(ekArea, ch.name, ch.secret)
+	if err != nil {
+		return nil, badRequest("endorsement key: %w", err)
+	}
+	id, err := s.keepChallenge(ch)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"ChallengeId": id, "CredentialBlob": sized(credential.Blob), "EncryptedSecret": sized(credential.Secret),
+		"ServerNonce": ch.serverNonce, "ExpiresIn": int(challengeLife / time.Second), "Audience": audience,
+	}, nil
+}
+
+// checkBeside checks the key that is said to be in the TPM of the endorsement
+// key, and takes its name: an attestation key or, without one, a device key.
+func (s *Server) checkBeside(ch *challenge, req *challengeRequest) error {
+	given := req.AikPublic
+	device := req.Profile == profileDK || req.Profile == profileJoin && len(given) == 0
+	if device {
+		given = req.DkPublic
+	}
+	area, err := unsized(given)
+	if err != nil {
+		return badRequest("key to be proved: %w", err)
+	}
+	if device {
+		ch.device, err = checkDKArea(area)
+	} else {
+		ch.aikArea, err = area, s.checkNewAIK(req, area)
+	}
+	if err != nil {
+		return err
+	}
+	if ch.name, err = attest.Name(area); err != nil {
+		return noProof("tpm_aik_attributes", "key to be proved: %w", err)
+	}
+	return nil
+}
+
+// checkDKArea checks that a public area is of a device key that was made in its
+// TPM and cannot leave it.
+func checkDKArea(area []byte) (*rsa.PublicKey, error) {
+	attributes, err := attest.Attributes(area)
+	if err != nil {
+		return nil, badRequest("device key: %w", err)
+	}
+	pub, err := attest.PublicKey(area)
+	key, ok := pub.(*rsa.PublicKey)
+	if err != nil || !ok || key.N.BitLen() != 2048 {
+		return nil, badRequest("device key: not RSA with 2048 bits")
+	}
+	if attributes&attrInside != attrInside || attributes&attrSign == 0 || attributes&attrRestricted != 0 {
+		return nil, noProof("tpm_dk_attributes", "device key: attributes %#08x", attributes)
+	}
+	return key, nil
 }
 
 // checkEK checks an endorsement key and, where the server has roots of makers,
@@ -255,7 +302,7 @@ func (s *Server) keepChallenge(ch *challenge) (string, error) {
 		}
 	}
 	if open >= challengesPerEK || len(s.challenges) >= challengeLimit {
-		return "", &refused{status: http.StatusTooManyRequests, code: "invalid_request", subcode: "error_throttled", reason: errors.New("too many open challenges")}
+		return "", &refused{status: http.StatusTooManyRequests, code: "invalid_request", subcode: "error_throttled", retry: true, reason: errors.New("too many open challenges")}
 	}
 	if s.challenges == nil {
 		s.challenges = make(map[string]*challenge)

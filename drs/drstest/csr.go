@@ -6,7 +6,10 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"math/big"
 	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -31,7 +34,8 @@ var (
 
 // read reads and checks the parts of a request that need nothing else.
 func (j *join) read() error {
-	if j.JoinType != int(drs.JoinTenant) {
+	// Only a user has a device of their own to register.
+	if j.JoinType != int(drs.JoinTenant) && (j.user == nil || j.JoinType != int(drs.Register)) {
 		return badRequest("join type %d", j.JoinType)
 	}
 	if j.CertificateRequest.Type != "pkcs10" {
@@ -47,7 +51,7 @@ func (j *join) read() error {
 	if csr.key.N.BitLen() != 2048 {
 		return badRequest("certificate request: key has %d bits", csr.key.N.BitLen())
 	}
-	if j.transport, err = drs.ParseKeyBlob(j.TransportKey); err != nil {
+	if j.transport, err = readTransportKey(j.TransportKey); err != nil {
 		return badRequest("transport key: %w", err)
 	}
 	if j.transport.N.BitLen() != 2048 {
@@ -55,6 +59,26 @@ func (j *join) read() error {
 	}
 	j.device, j.csrNonce = csr.key, csr.nonce
 	return nil
+}
+
+// readTransportKey reads a transport key: a BCRYPT_RSAKEY_BLOB, or the JWK that
+// clients which are not Windows send, with its numbers in standard base64.
+func readTransportKey(b []byte) (*rsa.PublicKey, error) {
+	if len(b) == 0 || b[0] != '{' {
+		return drs.ParseKeyBlob(b)
+	}
+	var jwk struct {
+		Type string `json:"kty"`
+		E, N []byte
+	}
+	if err := json.Unmarshal(b, &jwk); err != nil {
+		return nil, err
+	}
+	e := new(big.Int).SetBytes(jwk.E)
+	if jwk.Type != "RSA" || len(jwk.N) == 0 || e.BitLen() < 2 || e.BitLen() > 31 {
+		return nil, fmt.Errorf("JWK of type %q with an exponent of %d bits", jwk.Type, e.BitLen())
+	}
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(jwk.N), E: int(e.Int64())}, nil
 }
 
 // A csr is a PKCS #10 request whose signature is right.

@@ -23,7 +23,9 @@ type Object struct {
 	// endorsement key. It is zero for a device that was not imported.
 	EK [32]byte
 
-	Enabled     bool // false until the device joins
+	Registered  bool   // it is the user's own, not the tenant's
+	Enabled     bool   // false until the device joins
+	Owner       string // UPN of the user who joined it; "" without one
 	DisplayName string
 	OSType      string
 	OSVersion   string
@@ -37,6 +39,11 @@ type Object struct {
 	Identities   []string            // altSecurityIdentities, one for each certificate
 	Certificates []*x509.Certificate // oldest first
 	TransportKey *rsa.PublicKey      // of the last join
+
+	// AIKName is the TPM name of the attestation key that the last join was
+	// attested by, in hexadecimal: by it a device is known that comes with a
+	// user's token only. It outlives the registration of an imported device.
+	AIKName string
 }
 
 // clone returns a copy that shares nothing that changes.
@@ -73,7 +80,13 @@ func (s *Server) Remove(deviceID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.objects)
-	s.objects = slices.DeleteFunc(s.objects, func(o *Object) bool { return strings.EqualFold(o.DeviceID, deviceID) })
+	s.objects = slices.DeleteFunc(s.objects, func(o *Object) bool {
+		if !strings.EqualFold(o.DeviceID, deviceID) {
+			return false
+		}
+		s.revoke(o)
+		return true
+	})
 	return len(s.objects) < n
 }
 
@@ -96,7 +109,7 @@ func (s *Server) AddDevice(pub *rsa.PublicKey) (*x509.Certificate, error) {
 		return nil, errors.New("drstest: add device: no key")
 	}
 	o := &Object{DeviceID: newGUID(), ObjectID: newGUID(), OSType: "Windows", Enabled: true}
-	cert, err := s.issue(o, pub)
+	cert, err := s.issue(o, pub, nil)
 	if err != nil {
 		return nil, fmt.Errorf("drstest: add device: %w", err)
 	}
@@ -129,6 +142,17 @@ func (s *Server) byEK(hash [32]byte) *Object {
 func (s *Server) byZTDID(id string) *Object {
 	for _, o := range s.objects {
 		if o.ZTDID != "" && o.ZTDID == id {
+			return o
+		}
+	}
+	return nil
+}
+
+// byAIK returns the object that was last attested by an attestation key, or nil.
+// The caller locks.
+func (s *Server) byAIK(name string) *Object {
+	for _, o := range s.objects {
+		if name != "" && o.AIKName == name {
 			return o
 		}
 	}

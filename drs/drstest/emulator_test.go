@@ -6,7 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
-	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -94,7 +94,7 @@ func (c *chip) request(token *drs.DeviceToken) *drs.Request {
 
 func TestEmulator(t *testing.T) {
 	emulator := emulated(t, "drs")
-	testChip(t, emulator)
+	testLife(t, emulator)
 	if objects, sessions := emulator.Loaded(); objects != 0 || sessions != 0 {
 		t.Errorf("%d objects and %d sessions are left in the TPM", objects, sessions)
 	}
@@ -102,46 +102,13 @@ func TestEmulator(t *testing.T) {
 
 func TestSWTPM(t *testing.T) {
 	s, err := attesttest.StartSWTPM(t.TempDir())
-	if errors.Is(err, attesttest.ErrNoSWTPM) {
+	if errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
 		t.Skip(err)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	testChip(t, s)
-}
-
-// testChip is the whole of it with a TPM: its endorsement key's certificate
-// checked, its keys activated and certified, a device certificate, and a token
-// for management signed by the device key.
-func testChip(t *testing.T, tr transport.TPMCloser) {
-	r := newRig(t)
-	r.server.EKRoots = ekcert.Roots{attesttest.Vendor: attesttest.Roots()}
-	// The makers' certificates of the emulators begin when they are made.
-	r.now = time.Now()
-	c := newChip(t, tr)
-	if _, err := r.server.Import(c.ek.Public); err != nil {
-		t.Fatal(err)
-	}
-	token, err := r.client.Authenticate(t.Context(), r.tenant, c.proof())
-	if err != nil {
-		t.Fatal(err)
-	}
-	dev, err := r.join(c.request(token))
-	if err != nil {
-		t.Fatal(err, r.server.Refusals())
-	}
-	again, err := r.join(c.request(token))
-	if err != nil || !again.Certificate.Equal(dev.Certificate) {
-		t.Errorf("repeated: %v", err)
-	}
-	if o := r.server.Objects()[1]; !o.Enabled || o.DeviceID != dev.ID {
-		t.Errorf("joined as %+v", o)
-	}
-	status, body := r.sendRequest(c.dk, dev.Certificate, r.deviceRequest())
-	if status != http.StatusOK {
-		t.Errorf("device token: %v", body)
-	}
+	testLife(t, s)
 }
 
 // A second TPM cannot stand in for the first at any point.
@@ -227,5 +194,64 @@ func TestAdmit(t *testing.T) {
 	before := asked
 	if _, err := r.client.Authenticate(t.Context(), r.tenant, c.proof()); err != nil || asked != before {
 		t.Errorf("asked about a key that is known: %v", err)
+	}
+}
+
+// The variants of the proof and the forms of Windows, with keys in a TPM.
+func TestEmulatorVariants(t *testing.T) {
+	testVariants(t, emulated(t, "drs"))
+}
+
+func TestSWTPMVariants(t *testing.T) {
+	s, err := attesttest.StartSWTPM(t.TempDir())
+	if errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	testVariants(t, s)
+}
+
+func testVariants(t *testing.T, tr transport.TPMCloser) {
+	r := newRig(t)
+	r.now = time.Now()
+	c := newChip(t, tr)
+	if _, err := r.server.Import(c.ek.Public); err != nil {
+		t.Fatal(err)
+	}
+	dk, _ := c.dk.Public().(*rsa.PublicKey)
+	byDevice := &drs.Proof{
+		EK: c.ek.Public, EKArea: c.ek.Area, DeviceArea: c.dk.Area(), DeviceKey: dk,
+		Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
+			return c.tpm.ActivateCredential(ctx, c.ek, c.dk, &attest.Credential{Blob: blob, Secret: secret})
+		},
+	}
+	token, err := r.client.Authenticate(t.Context(), r.tenant, byDevice)
+	if err != nil {
+		t.Fatal("dk-activate:", err)
+	}
+	req := c.request(token)
+	req.Attestation = nil
+	first, err := r.join(req)
+	if err != nil {
+		t.Fatal("dk-activate:", err)
+	}
+	req = c.request(new(drs.DeviceToken))
+	req.Ticket, req.Proof = "", c.proof()
+	if dev, err := r.join(req); err != nil || dev.ID != first.ID {
+		t.Error("challenge-401:", err)
+	}
+	p := c.proof()
+	p.DeviceKey = dk
+	if token, err = r.client.Authenticate(t.Context(), r.tenant, p); err != nil {
+		t.Fatal(err)
+	}
+	made := c.aik.Creation()
+	req = c.request(token)
+	req.Attestation.Form = drs.FormKAST
+	req.Attestation.Creation = &drs.Statement{Public: made.Area, Attest: made.Attest, Signature: made.Signature, Creation: made.Creation}
+	if dev, err := r.join(req); err != nil || dev.ID != first.ID || r.server.Objects()[1].AttestationLevel != 1 {
+		t.Error("KAST:", err, r.server.Refusals())
 	}
 }

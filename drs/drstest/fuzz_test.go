@@ -35,6 +35,8 @@ func FuzzJoin(f *testing.F) {
 	token := string(r.authenticate().Token)
 	f.Add(csr, blob, bundle)
 	f.Add(csr, []byte("RSA1"), []byte("{}"))
+	f.Add(csr, []byte(`{"kty":"RSA","e":"AQAB","n":"AQAB"}`), []byte("KADS\x02\x00\x00\x00\x18\x00\x00\x00"))
+	f.Add(csr, blob, []byte("KAST\x01\x00\x00\x00\x02\x00\x00\x00\x1c\x00\x00\x00"))
 	f.Add([]byte{0x30, 0x80}, blob, []byte(`{"v":1,"alg":"sha256","keys":[{},{}]}`))
 	f.Fuzz(func(t *testing.T, csr, blob, bundle []byte) {
 		body, err := json.Marshal(map[string]any{
@@ -81,6 +83,8 @@ func FuzzToken(f *testing.F) {
 	r := newRig(f)
 	f.Add("grant_type=srv_challenge")
 	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion=eyJhbGciOiJIUzI1NiIsImtpZCI6IngifQ.eyJqdGkiOiJ4In0.AA")
+	f.Add("grant_type=password&username=a&password=b")
+	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&request=eyJhbGciOiJIUzI1NiIsImN0eCI6IkFBQUEifQ.eyJyZWZyZXNoX3Rva2VuIjoieCJ9.AA")
 	f.Add("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&request=eyJhbGciOiJSUzI1NiIsIng1YyI6WyJNQUE9Il19.e30.AA")
 	f.Fuzz(func(t *testing.T, body string) {
 		req := httptest.NewRequest(http.MethodPost, "/contoso.test/oauth2/token", bytes.NewReader([]byte(body)))

@@ -4,18 +4,19 @@ import (
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // certificates are named by SHA-1
 	"crypto/sha256"
-	"crypto/subtle"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/whiteglove/whiteglove/drs"
 )
 
 // repeatLife is how long a join may be repeated whose answer was lost.
@@ -48,18 +49,47 @@ type joinRequest struct {
 	AikCertificate      []byte
 	AikCertificateChain [][]byte
 	AttestationData     []byte
-	Attributes          map[string]string
+	TpmProof            *challengeRequest
+	Attributes          attributes
 }
+
+// attributes are texts. Some clients write a boolean as such.
+type attributes map[string]string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (a *attributes) UnmarshalJSON(b []byte) error {
+	var all map[string]any
+	if err := json.Unmarshal(b, &all); err != nil {
+		return err
+	}
+	*a = make(attributes)
+	for name, value := range all {
+		switch v := value.(type) {
+		case string:
+			(*a)[name] = v
+		case bool:
+			(*a)[name] = strconv.FormatBool(v)
+		default:
+			return fmt.Errorf("attribute %q is a %T", name, value)
+		}
+	}
+	return nil
+}
+
+// is reports whether an attribute is true.
+func (a attributes) is(name string) bool { return strings.EqualFold(a[name], "true") }
 
 // A join is a request in the course of its checks.
 type join struct {
 	joinRequest
-	token     *ticketClaims
+	token     *ticketClaims // what proves the device; nil for a user's join without
+	user      *User         // who joins it; nil for a device without
 	device    *rsa.PublicKey
 	transport *rsa.PublicKey
 	csrNonce  string // nonce in the certificate request, or ""
 	drsNonce  string // nonce of the attestation if it is the service's, or ""
 	level     int    // what the attestation proved
+	aikName   string // name of the attestation key that proved it, in hexadecimal, or ""
 }
 
 // joined is the outcome of a join, for one that is repeated.
@@ -79,7 +109,11 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &j.joinRequest); err != nil {
 		return err
 	}
-	cert, err := s.join(j, r.Header.Get("Authorization"))
+	authorization := r.Header.Get("Authorization")
+	if authorization == "" && j.TpmProof != nil {
+		return s.serveProof(w, r, j)
+	}
+	cert, err := s.join(j, authorization)
 	if err != nil {
 		return err
 	}
@@ -108,44 +142,17 @@ func (s *Server) join(j *join, authorization string) (*x509.Certificate, error) 
 		if err := s.checkAttestation(j); err != nil {
 			return nil, err
 		}
-	} else if j.token.Confirm["jkt"] == "" {
+	} else if j.user == nil && j.token.Confirm["jkt"] == "" {
 		return nil, noJoin(subAttestation, "the token names no device key, and there is no attestation")
 	}
 	return s.commit(j)
 }
 
-// checkToken checks the token of a join: in the header, and the same in the
-// attribute for device tickets.
-func (s *Server) checkToken(j *join, authorization string) error {
-	text, ok := strings.CutPrefix(authorization, "Bearer ")
-	if !ok {
-		return &refused{status: http.StatusUnauthorized, code: "AuthenticationError", subcode: "error_fail", reason: errors.New("no bearer token")}
-	}
-	key, err := s.signingKey()
-	if err != nil {
-		return err
-	}
-	claims := new(ticketClaims)
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithTimeFunc(s.now), jwt.WithExpirationRequired(),
-		jwt.WithAudience(JoinResource), jwt.WithIssuer(s.Issuer()))
-	if _, err := parser.ParseWithClaims(text, claims, func(*jwt.Token) (any, error) { return &key.PublicKey, nil }); err != nil {
-		return noJoin(subTicket, "device token: %w", err)
-	}
-	copied, err := base64.StdEncoding.DecodeString(j.Attributes["MSA-DDID"])
-	switch {
-	case claims.TenantID != s.tenantID():
-		return noJoin(subTicket, "device token: it is of tenant %q", claims.TenantID)
-	case claims.Type != "device" || len(claims.Methods) != 1 || claims.Methods[0] != "tpm_ek" || claims.ID == "" || claims.ZTDID == "":
-		return noJoin(subTicket, "device token: it is not of a device that proved its TPM")
-	case err != nil || subtle.ConstantTimeCompare(copied, []byte(text)) != 1:
-		return noJoin(subTicket, "device token: attribute MSA-DDID is not the same")
-	}
-	j.token = claims
-	return nil
-}
-
 // checkBinding checks that a token which names keys names those of the join.
 func (j *join) checkBinding() error {
+	if j.token == nil {
+		return nil
+	}
 	if jkt := j.token.Confirm["jkt"]; jkt != "" && jkt != thumbprint(j.device) {
 		return noJoin(subKeyMismatch, "the token is for another device key")
 	}
@@ -171,6 +178,12 @@ func (s *Server) repeated(j *join) (*x509.Certificate, error) {
 }
 
 func (s *Server) repeatedLocked(j *join) (*x509.Certificate, error) {
+	if j.token == nil {
+		if done := s.joins[j.hash()]; done != nil && s.stands(done) {
+			return done.cert, nil
+		}
+		return nil, nil
+	}
 	t := s.tickets[j.token.ID]
 	switch {
 	case t == nil:
@@ -179,16 +192,26 @@ func (s *Server) repeatedLocked(j *join) (*x509.Certificate, error) {
 		return nil, nil
 	case t.joined.request != j.hash():
 		return nil, noJoin(subTicket, "device token: it was used for other keys")
-	case s.now().After(t.joined.at.Add(repeatLife)):
+	case !s.stands(t.joined):
 		return nil, noJoin(subTicket, "device token: it was used")
 	}
 	return t.joined.cert, nil
 }
 
+// stands reports whether a join may be repeated: it is not long ago, and the
+// device has not left since. The caller locks.
+func (s *Server) stands(j *joined) bool {
+	return !s.now().After(j.at.Add(repeatLife)) && s.byCertificate(j.cert) != nil
+}
+
 // hash stands for what makes two joins the same.
 func (j *join) hash() [32]byte {
 	csr, tk := sha256.Sum256(j.CertificateRequest.Data), sha256.Sum256(j.TransportKey)
-	return sha256.Sum256(append(csr[:], tk[:]...))
+	text := append(csr[:], tk[:]...)
+	if j.user != nil {
+		text = append(text, strings.ToLower(j.user.UPN)...)
+	}
+	return sha256.Sum256(text)
 }
 
 // commit uses token and nonces up, changes the device's object and signs its
@@ -200,26 +223,85 @@ func (s *Server) commit(j *join) (*x509.Certificate, error) {
 	if cert, err := s.repeatedLocked(j); cert != nil || err != nil {
 		return cert, err
 	}
-	o := s.byZTDID(j.token.ZTDID)
-	if o == nil {
-		return nil, &refused{status: http.StatusBadRequest, code: "invalid_request", subcode: "error_missing_device", reason: errors.New("the pre-registered device object is gone")}
+	o, err := s.find(j)
+	if err != nil {
+		return nil, err
 	}
 	for _, nonce := range []string{j.csrNonce, j.drsNonce} {
 		if nonce != "" && !s.drsNonces.valid(nonce, now) {
 			return nil, noJoin(subAttestation, "nonce is unknown, used or expired")
 		}
 	}
-	cert, err := s.issue(o, j.device)
+	o.Registered = j.JoinType == int(drs.Register)
+	cert, err := s.issue(o, j.device, j.user)
 	if err != nil {
 		return nil, err
 	}
 	s.drsNonces.use(j.csrNonce, now)
 	s.drsNonces.use(j.drsNonce, now)
-	s.tickets[j.token.ID].joined = &joined{request: j.hash(), cert: cert, at: now}
+	s.done(j, cert, now)
+	s.change(o, j, cert)
+	return cert, nil
+}
+
+// find returns the object of the device that is joined: that of its ticket, that
+// of its attestation key, or a new one of the user's. The caller locks.
+func (s *Server) find(j *join) (*Object, error) {
+	var o *Object
+	switch {
+	case j.token != nil:
+		if o = s.byZTDID(j.token.ZTDID); o == nil {
+			return nil, errMissing
+		}
+	case j.Attributes.is("ReuseDevice"):
+		o = s.byAIK(j.aikName)
+	}
+	if j.user != nil {
+		if err := s.mayJoin(j.user, o); err != nil {
+			return nil, err
+		}
+	}
+	if o == nil {
+		o = &Object{DeviceID: newGUID(), ObjectID: newGUID()}
+	}
+	return o, nil
+}
+
+// done remembers a join, for one that is repeated. The caller locks.
+func (s *Server) done(j *join, cert *x509.Certificate, now time.Time) {
+	d := &joined{request: j.hash(), cert: cert, at: now}
+	if j.token != nil {
+		s.tickets[j.token.ID].joined = d
+		return
+	}
+	for hash, old := range s.joins {
+		if now.After(old.at.Add(repeatLife)) {
+			delete(s.joins, hash)
+		}
+	}
+	if s.joins == nil {
+		s.joins = make(map[[32]byte]*joined)
+	}
+	s.joins[d.request] = d
+}
+
+// change enables a device with what it was joined with: the certificate is added
+// to others, the transport key takes the old one's place, and sessions that
+// were opened by that end. The caller locks.
+func (s *Server) change(o *Object, j *join, cert *x509.Certificate) {
+	if !slices.Contains(s.objects, o) {
+		s.objects = append(s.objects, o)
+	}
+	s.revoke(o)
 	o.identify(cert)
 	o.Enabled, o.TransportKey, o.AttestationLevel = true, j.transport, j.level
 	o.DisplayName, o.OSType, o.OSVersion = j.DeviceDisplayName, j.DeviceType, j.OSVersion
-	return cert, nil
+	if j.aikName != "" {
+		o.AIKName = j.aikName
+	}
+	if j.user != nil {
+		o.Owner = j.user.UPN
+	}
 }
 
 // adminRoles are the directory roles whose members administer joined devices.
@@ -230,9 +312,9 @@ func (s *Server) replyJoin(w http.ResponseWriter, status int, j *join, cert *x50
 	thumb := sha1.Sum(cert.Raw) //nolint:gosec // a name, not a proof
 	answer := map[string]any{
 		"Certificate": map[string]any{"Thumbprint": strings.ToUpper(hex.EncodeToString(thumb[:])), "RawBody": cert.Raw},
-		"User":        map[string]string{"Upn": ""},
+		"User":        map[string]string{"Upn": j.upn()},
 	}
-	if strings.EqualFold(j.Attributes["ReturnClientSid"], "true") {
+	if j.Attributes.is("ReturnClientSid") {
 		var members []string
 		for _, role := range adminRoles {
 			member, err := sid(role)
@@ -245,4 +327,12 @@ func (s *Server) replyJoin(w http.ResponseWriter, status int, j *join, cert *x50
 	}
 	reply(w, status, answer)
 	return nil
+}
+
+// upn returns the name of the user who joins, or "".
+func (j *join) upn() string {
+	if j.user == nil {
+		return ""
+	}
+	return j.user.UPN
 }

@@ -296,7 +296,7 @@ func TestJoinRefused(t *testing.T) {
 		}, "error_fail", "transport key"},
 		{"attestation is not JSON", func(r *rig, d *softTPM, q *drs.Request) {
 			r.change = func(_ string, b map[string]any) { b["AttestationData"] = "/1RDRw==" }
-		}, "AttestationFailed", "not in JSON"},
+		}, "AttestationFailed", "without a signature"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t)

@@ -19,9 +19,20 @@ type refused struct {
 	status        int
 	oauth         bool
 	code, subcode string
-	aadsts        int // number in an OAuth error
+	aadsts        int  // number in an OAuth error
+	retry         bool // it may be tried again after 300 s
 	reason        error
 }
+
+// An ErrorForm is how the registration service words an error.
+type ErrorForm int
+
+// The forms of errors, each of another generation of the service.
+const (
+	ErrorModern ErrorForm = iota // code, subcode, operation, requestId: Entra's
+	ErrorLegacy                  // ErrorType, Message, TraceId, Time: [MS-DVRJ]
+	ErrorKPP                     // code, message, response, clientrequestid: [MS-KPP]
+)
 
 // Error implements error.
 func (e *refused) Error() string { return e.reason.Error() }
@@ -29,8 +40,11 @@ func (e *refused) Error() string { return e.reason.Error() }
 // Unwrap returns the reason.
 func (e *refused) Unwrap() error { return e.reason }
 
-func (e *refused) write(w http.ResponseWriter, now time.Time) {
+func (e *refused) write(w http.ResponseWriter, now time.Time, form ErrorForm) {
 	id := newGUID()
+	if e.retry {
+		w.Header().Set("Retry-After", "300")
+	}
 	w.Header().Set("request-id", id)
 	if e.oauth {
 		text := fmt.Sprintf("AADSTS%d: %v. Trace ID: %s Timestamp: %s", e.aadsts, e.reason, id, now.UTC().Format("2006-01-02 15:04:05Z"))
@@ -40,10 +54,22 @@ func (e *refused) write(w http.ResponseWriter, now time.Time) {
 		})
 		return
 	}
-	reply(w, e.status, map[string]string{
-		"code": e.code, "subcode": e.subcode, "operation": operation(e), "message": e.reason.Error(),
-		"requestId": id, "time": now.UTC().Format("2006-01-02T15:04:05.0000000Z"),
-	})
+	at := now.UTC().Format("2006-01-02T15:04:05.0000000Z")
+	switch form {
+	case ErrorLegacy:
+		reply(w, e.status, map[string]string{
+			"ErrorType": e.code, "Message": e.reason.Error(), "TraceId": id, "Time": now.UTC().Format("01-02-2006 15:04:05Z"),
+		})
+	case ErrorKPP:
+		reply(w, e.status, map[string]any{
+			"code": e.code, "message": e.reason.Error(), "response": "ERROR_FAIL", "target": operation(e), "clientrequestid": id, "time": at,
+			"innererror": map[string]string{"trace": newGUID(), "context": ""},
+		})
+	default:
+		reply(w, e.status, map[string]string{
+			"code": e.code, "subcode": e.subcode, "operation": operation(e), "message": e.reason.Error(), "requestId": id, "time": at,
+		})
+	}
 }
 
 func operation(e *refused) string {

@@ -2,9 +2,12 @@ package drstest_test
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -25,18 +28,49 @@ type rig struct {
 	url    string
 	now    time.Time
 
+	transport http.RoundTripper
+	roots     *x509.CertPool // of TLS; nil without
+
 	// change, if set, changes the JSON body of requests to a path.
 	change func(path string, body map[string]any)
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
+	return startRig(t, func(h http.Handler) *httptest.Server { return httptest.NewServer(h) })
+}
+
+// newTLSRig is a rig that is reached by TLS, and asks for certificates there.
+func newTLSRig(t testing.TB) *rig {
+	t.Helper()
+	r := startRig(t, func(h http.Handler) *httptest.Server { return startTLS(h, tls.RequestClientCert) })
+	r.client.MutualTLS = func(c *tls.Config) http.RoundTripper {
+		c.RootCAs = r.roots
+		return &http.Transport{TLSClientConfig: c, DisableKeepAlives: true}
+	}
+	return r
+}
+
+func startTLS(h http.Handler, auth tls.ClientAuthType) *httptest.Server {
+	ts := httptest.NewUnstartedServer(h)
+	ts.TLS = &tls.Config{ClientAuth: auth}
+	ts.Config.ErrorLog = log.New(io.Discard, "", 0)
+	ts.StartTLS()
+	return ts
+}
+
+func startRig(t testing.TB, start func(http.Handler) *httptest.Server) *rig {
+	t.Helper()
 	r := &rig{t: t, server: new(drstest.Server), device: newSoftTPM(t, 0), now: time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)}
 	clock := func() time.Time { return r.now }
 	r.server.Now = clock
-	ts := httptest.NewServer(r.server)
+	ts := start(r.server)
 	t.Cleanup(ts.Close)
-	r.url = ts.URL
+	r.url, r.transport = ts.URL, ts.Client().Transport
+	if cert := ts.Certificate(); cert != nil {
+		r.roots = x509.NewCertPool()
+		r.roots.AddCert(cert)
+	}
 	r.client = &drs.Client{BaseURL: ts.URL, Now: clock, HTTPClient: &http.Client{Transport: r}}
 	var err error
 	if r.tenant, err = r.client.Discover(t.Context(), drstest.DefaultTenant); err != nil {
@@ -66,7 +100,7 @@ func (r *rig) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.Body, req.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
 	}
-	return http.DefaultTransport.RoundTrip(req)
+	return r.transport.RoundTrip(req)
 }
 
 func (r *rig) authenticate() *drs.DeviceToken {

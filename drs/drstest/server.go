@@ -2,7 +2,6 @@ package drstest
 
 import (
 	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
@@ -64,9 +63,23 @@ type Server struct {
 	// it is nil if EKRoots is. If Admit is nil, only Import lets devices in.
 	Admit func(ek crypto.PublicKey, cert *x509.Certificate) bool
 
+	Errors ErrorForm // how the registration service words errors
+	Reply  ReplyForm // how the token endpoint answers those who have a session
+
+	// Derive1 has the server not know the second version of the key
+	// derivation.
+	Derive1 bool
+
+	// Strict has session keys encrypted as RFC 7516 wants it, with the header
+	// authenticated. The real service does not.
+	Strict bool
+
+	// Delay is how long an answer takes with FaultSlow; if 0, 30 s.
+	Delay time.Duration
+
 	// Fail, if set, may answer an operation in the server's place; it returns
-	// whether it did. Operations are "Discover", "Nonce", "Challenge", "Token"
-	// and "Join".
+	// whether it did. Operations are "Discover", "Nonce", "Challenge",
+	// "Token", "Authorize", "Realm", "Metadata", "Join" and "Leave".
 	Fail func(op string, w http.ResponseWriter) bool
 
 	Now    func() time.Time // if nil, time.Now
@@ -86,6 +99,12 @@ type Server struct {
 	drsNonces  nonces // of the registration service
 	challenges map[string]*challenge
 	tickets    map[string]*ticket
+	joins      map[[32]byte]*joined // of users, by what makes two the same
+	users      map[string]*User     // by UPN in lower case
+	refresh    map[string]string    // refresh tokens of users without a device, with the UPN
+	codes      map[string]string    // authorization codes, likewise
+	sessions   map[string]*session  // by primary refresh token
+	faults     map[string]Fault     // by operation
 }
 
 // authority returns the CA of device certificates, which is made when it is
@@ -98,13 +117,13 @@ func (s *Server) authority() (*authority, error) {
 // signingKey returns the key that signs tokens, which is made when it is first
 // asked for.
 func (s *Server) signingKey() (*rsa.PrivateKey, error) {
-	s.keyOnce.Do(func() { s.tokenKey, s.keyErr = rsa.GenerateKey(rand.Reader, 2048) })
+	s.keyOnce.Do(func() { s.tokenKey, s.keyErr = newKey() })
 	return s.tokenKey, s.keyErr
 }
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	op, tenant := route(s.path(r))
+	op, arg := route(s.path(r))
 	if op == "" {
 		http.NotFound(w, r)
 		return
@@ -112,35 +131,68 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.Fail != nil && s.Fail(op, w) {
 		return
 	}
-	if err := s.serve(w, r, op, tenant); err != nil {
+	f := s.fault(op)
+	if f == FaultLost {
+		lost := &lostWriter{ResponseWriter: w}
+		defer lost.drop()
+		w = lost
+	}
+	err := s.before(r, f)
+	if err == nil {
+		err = s.serve(w, r, op, arg)
+	}
+	if err != nil {
 		s.refuse(w, op, err)
 	}
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, tenant string) error {
-	want := http.MethodPost
-	if op == "Discover" || op == "Nonce" {
-		want = http.MethodGet
+// methods are those of operations that are not POST.
+var methods = map[string]string{
+	"Discover": http.MethodGet, "Contract": http.MethodGet, "Nonce": http.MethodGet, "Authorize": http.MethodGet,
+	"Realm": http.MethodGet, "Metadata": http.MethodGet, "Leave": http.MethodDelete,
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, arg string) error {
+	want := methods[op]
+	if want == "" {
+		want = http.MethodPost
 	}
 	if r.Method != want {
 		w.Header().Set("Allow", want)
-		return &refused{status: http.StatusMethodNotAllowed, oauth: op == "Token", code: "invalid_request", subcode: "error_fail", reason: fmt.Errorf("method %s", r.Method)}
+		return &refused{status: http.StatusMethodNotAllowed, oauth: isOAuth(op), code: "invalid_request", subcode: "error_fail", reason: fmt.Errorf("method %s", r.Method)}
 	}
-	if op != "Join" && !s.isTenant(tenant) {
-		return tenantNotFound(op == "Token", tenant)
+	switch op {
+	case "Contract":
+		return s.serveContract(w, r)
+	case "Realm":
+		return s.serveRealm(w, r, arg)
+	case "Join":
+		return s.serveJoin(w, r)
+	case "Leave":
+		return s.serveLeave(w, r)
+	}
+	if !s.isTenant(arg) {
+		return tenantNotFound(isOAuth(op), arg)
 	}
 	switch op {
 	case "Discover":
 		return s.serveDiscover(w, r)
+	case "Metadata":
+		return s.serveMetadata(w, r)
 	case "Nonce":
 		return s.serveNonce(w, r)
 	case "Challenge":
 		return s.serveChallenge(w, r)
-	case "Token":
-		return s.serveToken(w, r)
+	case "Authorize":
+		return s.serveAuthorize(w, r)
 	default:
-		return s.serveJoin(w, r)
+		return s.serveToken(w, r)
 	}
+}
+
+// isOAuth reports whether errors of an operation are worded as OAuth has it.
+func isOAuth(op string) bool {
+	return op == "Token" || op == "Authorize" || op == "Metadata" || op == "Realm"
 }
 
 // path returns the path of a request below the server's base.
@@ -156,8 +208,9 @@ func (s *Server) path(r *http.Request) string {
 	return r.URL.Path
 }
 
-// route returns the operation that a path names, and the tenant in it.
-func route(path string) (op, tenant string) {
+// route returns the operation that a path names, and the tenant, user or device
+// in it.
+func route(path string) (op, arg string) {
 	p := strings.Split(strings.Trim(path, "/"), "/")
 	is := func(i int, name string) bool { return strings.EqualFold(p[i], name) }
 	switch {
@@ -165,12 +218,22 @@ func route(path string) (op, tenant string) {
 		return "Discover", p[0]
 	case len(p) == 3 && is(1, "oauth2") && is(2, "token"):
 		return "Token", p[0]
+	case len(p) == 3 && is(1, "oauth2") && is(2, "authorize"):
+		return "Authorize", p[0]
+	case len(p) == 3 && is(1, ".well-known") && is(2, "openid-configuration"):
+		return "Metadata", p[0]
+	case len(p) == 3 && is(0, "common") && is(1, "userrealm"):
+		return "Realm", p[2]
+	case len(p) == 2 && is(0, "EnrollmentServer") && is(1, "contract"):
+		return "Contract", ""
 	case len(p) == 3 && is(0, "EnrollmentServer") && is(1, "nonce"):
 		return "Nonce", p[2]
 	case len(p) == 3 && is(0, "EnrollmentServer") && is(1, "tpmchallenge"):
 		return "Challenge", p[2]
 	case len(p) == 2 && is(0, "EnrollmentServer") && is(1, "device"):
 		return "Join", ""
+	case len(p) == 3 && is(0, "EnrollmentServer") && is(1, "device"):
+		return "Leave", p[2]
 	}
 	return "", ""
 }
@@ -252,8 +315,8 @@ func (s *Server) Refusals() []string { return s.log.Refusals() }
 func (s *Server) refuse(w http.ResponseWriter, op string, err error) {
 	var no *refused
 	if !errors.As(err, &no) {
-		no = &refused{status: http.StatusInternalServerError, oauth: op == "Token", code: "server_error", subcode: "error_fail", reason: err}
+		no = &refused{status: http.StatusInternalServerError, oauth: isOAuth(op), code: "server_error", subcode: "error_fail", reason: err}
 	}
 	s.log.Add(s.Logger, op, no.reason)
-	no.write(w, s.now())
+	no.write(w, s.now(), s.Errors)
 }

@@ -36,11 +36,10 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) error {
 	assertion, request := form.Get("assertion"), form.Get("request")
 	switch grant := form.Get("grant_type"); {
 	case grant == "srv_challenge":
-		s.mu.Lock()
-		nonce := s.nonces.issue(s.now(), base64.RawURLEncoding)
-		s.mu.Unlock()
-		reply(w, http.StatusOK, map[string]string{"Nonce": nonce})
+		reply(w, http.StatusOK, map[string]string{"Nonce": s.newNonce("Token", &s.nonces, base64.RawURLEncoding)})
 		return nil
+	case grant == "password", grant == "refresh_token", grant == "authorization_code":
+		return s.serveUser(w, r)
 	case grant != grantJWT:
 		return noGrant("unsupported_grant_type", "", 70003, "grant type %q", grant)
 	case (assertion == "") == (request == ""):
@@ -48,40 +47,64 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) error {
 	case assertion != "":
 		return s.serveAssertion(w, r, assertion)
 	default:
-		return s.serveRequest(w, request)
+		return s.serveRequest(w, r, request)
 	}
 }
 
-// serveRequest answers a request that is signed by a joined device.
-func (s *Server) serveRequest(w http.ResponseWriter, text string) error {
+// serveRequest answers a request that is signed by a joined device, or by the
+// session key of a user on one.
+func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, text string) error {
+	token, _, err := jwt.NewParser().ParseUnverified(text, jwt.MapClaims{})
+	if err != nil {
+		return noGrant("invalid_grant", "", 50013, "request: %w", err)
+	}
+	if token.Method.Alg() == jwt.SigningMethodHS256.Alg() {
+		return s.serveSession(w, r, text)
+	}
 	claims, device, err := s.signedByDevice(text)
 	if err != nil {
 		return err
 	}
-	str := func(name string) string { v, _ := claims[name].(string); return v }
-	if grant := str("grant_type"); grant != "device_token" {
-		return noGrant("unsupported_grant_type", "", 70003, "grant type %q in the request", grant)
-	}
-	if str("client_id") == "" {
+	if claimText(claims, "client_id") == "" {
 		return noGrant("invalid_request", "", 900144, "no client_id")
 	}
-	if iss := str("iss"); iss != "aad:brokerplugin" {
+	if claimText(claims, "grant_type") != "device_token" {
+		return s.serveSignIn(w, r, claims, token.Header, device)
+	}
+	if iss := claimText(claims, "iss"); iss != "aad:brokerplugin" {
 		return noGrant("invalid_grant", "", 50013, "issuer %q", iss)
 	}
-	resource := str("resource")
-	if !slices.Contains(s.resources(), resource) {
+	resource := claimText(claims, "resource")
+	if !s.hasResource(resource) {
 		return noGrant("invalid_resource", "", 500011, "resource %q not found in the tenant", resource)
 	}
-	s.mu.Lock()
-	ok := s.nonces.use(str("request_nonce"), s.now())
-	s.mu.Unlock()
-	if !ok {
-		return noGrant("invalid_grant", "", 50196, "request_nonce is unknown, used or expired")
+	if err := s.useNonce(claims); err != nil {
+		return err
 	}
-	return s.replyToken(w, resource, deviceTokenLife, jwt.MapClaims{
-		"deviceid": device.DeviceID, "oid": device.ObjectID, "sub": device.DeviceID,
+	answer, err := s.token(r, resource, deviceTokenLife, jwt.MapClaims{
+		"deviceid": device.DeviceID, "oid": device.ObjectID, "sub": device.DeviceID, "idtyp": "device",
 		"amr": []string{"rsa"}, "uti": newGUID(),
 	})
+	if err != nil {
+		return err
+	}
+	reply(w, http.StatusOK, answer)
+	return nil
+}
+
+func claimText(claims jwt.MapClaims, name string) string {
+	text, _ := claims[name].(string)
+	return text
+}
+
+// useNonce uses up the nonce of a request.
+func (s *Server) useNonce(claims jwt.MapClaims) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.nonces.use(claimText(claims, "request_nonce"), s.now()) {
+		return noGrant("invalid_grant", "", 50196, "request_nonce is unknown, used or expired")
+	}
+	return nil
 }
 
 // signedByDevice returns the claims of a JWT, and the device whose certificate
@@ -129,11 +152,13 @@ var (
 	errDisabled = errors.New("device is disabled")
 )
 
-func (s *Server) resources() []string {
-	if s.Resources != nil {
-		return s.Resources
+// hasResource reports whether joined devices and users get tokens for a
+// resource.
+func (s *Server) hasResource(name string) bool {
+	if s.Resources == nil {
+		return name == ManagementResource
 	}
-	return []string{ManagementResource}
+	return slices.Contains(s.Resources, name)
 }
 
 // skew is how far clocks may differ.
@@ -175,26 +200,28 @@ func timeOf(v any) (time.Time, bool, error) {
 	return time.Time{}, false, fmt.Errorf("%T is no time", v)
 }
 
-// replyToken signs a token and answers with it as Entra's older endpoint does,
-// with numbers as strings.
-func (s *Server) replyToken(w http.ResponseWriter, resource string, life time.Duration, claims jwt.MapClaims) error {
+// token signs a token and returns an answer with it, as that of Entra's older
+// endpoint is: with numbers as strings.
+func (s *Server) token(r *http.Request, resource string, life time.Duration, claims jwt.MapClaims) (map[string]string, error) {
 	key, err := s.signingKey()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	now := s.now()
+	end := now.Add(life)
+	if op, _ := route(s.path(r)); s.fault(op) == FaultExpired {
+		end = now.Add(-skew)
+	}
 	claims["aud"], claims["iss"], claims["tid"] = resource, s.Issuer(), s.tenantID()
-	claims["iat"], claims["nbf"], claims["exp"] = now.Unix(), now.Unix(), now.Add(life).Unix()
-	claims["idtyp"], claims["ver"] = "device", "1.0"
-	token := jwt.NewWithClaims(jwt.SigningMethodRS256, claims)
-	text, err := token.SignedString(key)
+	claims["iat"], claims["nbf"], claims["exp"] = now.Unix(), now.Unix(), end.Unix()
+	claims["ver"] = "1.0"
+	text, err := jwt.NewWithClaims(jwt.SigningMethodRS256, claims).SignedString(key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	reply(w, http.StatusOK, map[string]string{
+	return map[string]string{
 		"token_type": "Bearer", "access_token": text, "resource": resource,
 		"expires_in": number(int64(life / time.Second)), "expires_on": number(now.Add(life).Unix()), "not_before": number(now.Unix()),
-	})
-	return nil
+	}, nil
 }

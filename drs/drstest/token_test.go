@@ -33,7 +33,7 @@ func wantError(t *testing.T, err error, subcode, reason string) {
 // post posts a form to the token endpoint.
 func (r *rig) post(form url.Values) (int, map[string]any) {
 	r.t.Helper()
-	res, err := http.PostForm(r.tenant.TokenEndpoint, form)
+	res, err := (&http.Client{Transport: r.transport}).PostForm(r.tenant.TokenEndpoint, form)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestDeviceTokenRefused(t *testing.T) {
 		{"no certificate", key, nil, r.deviceRequest(), "invalid_grant", "x5c"},
 		{"nonce again", key, cert, used, "invalid_grant", "request_nonce"},
 		{"nonce of nobody", key, cert, set("request_nonce", "x"), "invalid_grant", "request_nonce"},
-		{"another grant", key, cert, set("grant_type", "refresh_token"), "unsupported_grant_type", "refresh_token"},
+		{"another grant", key, cert, set("grant_type", "refresh_token"), "invalid_scope", "not of a primary refresh token"},
 		{"another resource", key, cert, set("resource", "https://graph.microsoft.com/"), "invalid_resource", "graph"},
 		{"another issuer", key, cert, set("iss", "x"), "invalid_grant", "issuer"},
 		{"no client", key, cert, set("client_id", ""), "invalid_request", "client_id"},
@@ -185,7 +185,10 @@ func TestTokenEndpointRefuses(t *testing.T) {
 		code string
 	}{
 		{url.Values{}, "unsupported_grant_type"},
-		{url.Values{"grant_type": {"password"}}, "unsupported_grant_type"},
+		{url.Values{"grant_type": {"device_code"}}, "unsupported_grant_type"},
+		{url.Values{"grant_type": {"password"}}, "invalid_grant"},
+		{url.Values{"grant_type": {"refresh_token"}}, "invalid_grant"},
+		{url.Values{"grant_type": {"authorization_code"}, "code": {""}}, "invalid_grant"},
 		{url.Values{"grant_type": {jwtBearer}}, "invalid_request"},
 		{url.Values{"grant_type": {jwtBearer}, "assertion": {"a"}, "request": {"b"}}, "invalid_request"},
 		{url.Values{"grant_type": {jwtBearer}, "assertion": {"a.b.c"}}, "invalid_grant"},

@@ -1,0 +1,60 @@
+package drstest
+
+import (
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/drs"
+)
+
+// unknownDevice refuses who is no device, or none that is known: the service
+// does not tell one from the other.
+func unknownDevice(reason string) error {
+	return &refused{status: http.StatusUnauthorized, code: "AuthenticationError", subcode: "error_fail", reason: errors.New(reason)}
+}
+
+// serveLeave ends the registration of the device whose certificate is shown in
+// TLS. The identifier in the path finds nothing, but must be the device's. A
+// device that was imported keeps its object, which is disabled and forgets
+// certificates and keys; any other's is deleted. What the real service does to
+// the former is not public.
+func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) error {
+	_, id, _ := strings.Cut(strings.ToLower(s.path(r)), "/device/")
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return unknownDevice("no client certificate")
+	}
+	cert := r.TLS.PeerCertificates[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.byCertificate(cert)
+	switch {
+	case o == nil:
+		return unknownDevice("no device has this certificate")
+	case s.now().After(cert.NotAfter):
+		return unknownDevice("device certificate has expired")
+	case strings.Trim(id, "/") != o.DeviceID:
+		return badRequest("the certificate is of another device")
+	}
+	key := []byte{}
+	if o.TransportKey != nil {
+		sum := sha256.Sum256(drs.KeyBlob(o.TransportKey))
+		key = sum[:]
+	}
+	s.forget(o)
+	reply(w, http.StatusOK, map[string]any{"AttestationResult": map[string]any{"KeyId": key}})
+	return nil
+}
+
+// forget takes a device out of the tenant. The caller locks.
+func (s *Server) forget(o *Object) {
+	s.revoke(o)
+	if o.ZTDID == "" {
+		s.objects = slices.DeleteFunc(s.objects, func(other *Object) bool { return other == o })
+		return
+	}
+	o.Enabled, o.Owner, o.TransportKey, o.AttestationLevel = false, "", nil, 0
+	o.Identities, o.Certificates = nil, nil
+}

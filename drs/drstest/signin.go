@@ -1,0 +1,287 @@
+package drstest
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/drs"
+)
+
+// How long a primary refresh token is valid, and after how long its session key
+// is replaced when it is renewed.
+const (
+	sessionLife = 1209599 * time.Second
+	keyLife     = 30 * 24 * time.Hour
+)
+
+// A session is that of a user who signed in on a device.
+type session struct {
+	upn, deviceID string
+	key           []byte
+	transport     *rsa.PublicKey // to which the key was encrypted
+	version2      bool           // of the key derivation
+	made, expires time.Time      // made is the key's
+	revoked       bool
+}
+
+// A Session is what [Server.Sessions] tells of a primary refresh token.
+type Session struct {
+	UPN, DeviceID string
+	Expires       time.Time
+	Revoked       bool // its device left or was joined anew, or the user has a new password
+}
+
+// Sessions returns the primary refresh tokens that were given out, those that
+// end first before others.
+func (s *Server) Sessions() []Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []Session
+	for _, v := range s.sessions {
+		out = append(out, Session{v.upn, v.deviceID, v.expires, v.revoked})
+	}
+	slices.SortStableFunc(out, func(a, b Session) int { return a.Expires.Compare(b.Expires) })
+	return out
+}
+
+// revoke ends the sessions on a device. The caller locks.
+func (s *Server) revoke(o *Object) {
+	for _, v := range s.sessions {
+		if v.deviceID == o.DeviceID {
+			v.revoked = true
+		}
+	}
+}
+
+// secret returns a random text.
+func secret() string { return base64.RawURLEncoding.EncodeToString(random(48)) }
+
+// serveSignIn gives a primary refresh token to a user on a joined device, whose
+// signature on the request was checked.
+func (s *Server) serveSignIn(w http.ResponseWriter, r *http.Request, claims jwt.MapClaims, header map[string]any, device *Object) error {
+	if err := s.useNonce(claims); err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Fields(claimText(claims, "scope")), "aza") {
+		return noGrant("invalid_scope", "", 70011, "scope %q is not of a primary refresh token", claimText(claims, "scope"))
+	}
+	if device.TransportKey == nil {
+		return noGrant("invalid_grant", "device_authentication_failed", 50155, "the device has no transport key")
+	}
+	version2 := header["kdf_ver"] == 2.0
+	if version2 && s.Derive1 {
+		return noGrant("invalid_request", "", 900144, "kdf_ver 2 is not known")
+	}
+	u, err := s.userOf(claims)
+	if err != nil {
+		return err
+	}
+	v := &session{upn: u.UPN, deviceID: device.DeviceID, transport: device.TransportKey, version2: version2}
+	answer, err := s.keepSession(v, true)
+	if err != nil {
+		return err
+	}
+	answer["id_token"] = s.idToken(u, claimText(claims, "client_id"))
+	reply(w, http.StatusOK, answer)
+	return nil
+}
+
+// userOf returns the user who signs in by a request.
+func (s *Server) userOf(claims jwt.MapClaims) (*User, error) {
+	switch grant := claimText(claims, "grant_type"); grant {
+	case "password":
+		return s.signedInUser(claimText(claims, "username"), claimText(claims, "password"))
+	case "refresh_token":
+		return s.holder(s.refreshTokens, claimText(claims, "refresh_token"), false)
+	case grantJWT:
+		return s.userByKey(claimText(claims, "assertion"), claimText(claims, "request_nonce"))
+	default:
+		return nil, noGrant("unsupported_grant_type", "", 70003, "grant type %q in the request", grant)
+	}
+}
+
+// userByKey returns the user whose key has signed an assertion for the request
+// with a nonce.
+func (s *Server) userByKey(text, nonce string) (*User, error) {
+	claims := jwt.MapClaims{}
+	var u *User
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithTimeFunc(s.now), jwt.WithLeeway(skew), jwt.WithExpirationRequired())
+	_, err := parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
+		var err error
+		if u, err = s.user(claimText(claims, "iss")); err != nil {
+			return nil, err
+		}
+		if u.Key == nil {
+			return nil, errors.New("the user has no key")
+		}
+		sum := sha256.Sum256(drs.KeyBlob(u.Key))
+		if t.Header["kid"] != base64.StdEncoding.EncodeToString(sum[:]) || t.Header["use"] != "ngc" {
+			return nil, errors.New("the key is not the user's")
+		}
+		return u.Key, nil
+	})
+	if err != nil {
+		return nil, noGrant("invalid_grant", "", 50013, "assertion: %w", err)
+	}
+	audience := claimText(claims, "aud")
+	switch {
+	case nonce == "" || claimText(claims, "request_nonce") != nonce:
+		return nil, noGrant("invalid_grant", "", 50013, "assertion: its nonce is not that of the request")
+	case audience != "common" && !s.isTenant(audience) && audience != s.Issuer():
+		return nil, noGrant("invalid_grant", "", 50013, "assertion: it is for %q", audience)
+	}
+	return u, nil
+}
+
+// idToken returns an identity token. As the device signed for it, it bears no
+// signature itself.
+func (s *Server) idToken(u *User, client string) string {
+	token := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{
+		"aud": client, "iss": s.Issuer(), "tid": s.tenantID(), "oid": u.ObjectID, "upn": u.UPN,
+		"iat": s.now().Unix(), "exp": s.now().Add(time.Hour).Unix(), "ver": "1.0",
+	})
+	// It cannot fail: all claims are text or numbers.
+	text, _ := token.SignedString(jwt.UnsafeAllowNoneSignatureType)
+	return text
+}
+
+// keepSession makes a primary refresh token of a session, and with rekey a new
+// session key, and returns the answer.
+func (s *Server) keepSession(v *session, rekey bool) (map[string]string, error) {
+	now := s.now()
+	v.expires = now.Add(sessionLife)
+	number := func(n int64) string { return strconv.FormatInt(n, 10) }
+	token := secret()
+	answer := map[string]string{
+		"token_type": "pop", "refresh_token": token, "refresh_token_expires_in": number(int64(sessionLife / time.Second)),
+		"expires_in": number(int64(sessionLife / time.Second)), "expires_on": number(v.expires.Unix()), "device_tenant_id": s.tenantID(),
+	}
+	if rekey {
+		v.key, v.made = random(32), now
+		jwe, err := sealSessionKey(v.key, v.transport, s.Strict)
+		if err != nil {
+			return nil, err
+		}
+		answer["session_key_jwe"] = jwe
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions == nil {
+		s.sessions = make(map[string]*session)
+	}
+	for old, o := range s.sessions {
+		if now.After(o.expires) {
+			delete(s.sessions, old)
+		}
+	}
+	s.sessions[token] = v
+	return answer, nil
+}
+
+// serveSession answers a request by a session: for a token of its user or, with
+// the scope of one, for a new primary refresh token.
+func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, text string) error {
+	v, claims, err := s.bySession(text)
+	if err != nil {
+		return err
+	}
+	switch {
+	case claimText(claims, "grant_type") != "refresh_token":
+		return noGrant("unsupported_grant_type", "", 70003, "grant type %q in the request", claimText(claims, "grant_type"))
+	case claimText(claims, "iss") != "aad:brokerplugin":
+		return noGrant("invalid_grant", "", 50013, "issuer %q", claimText(claims, "iss"))
+	case claimText(claims, "client_id") == "":
+		return noGrant("invalid_request", "", 900144, "no client_id")
+	}
+	if err := s.inTime(claims); err != nil {
+		return noGrant("invalid_grant", "", 500133, "request: %w", err)
+	}
+	u, err := s.user(v.upn)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(strings.Fields(claimText(claims, "scope")), "aza") {
+		return s.replyUser(w, r, u, claimText(claims, "resource"), v.deviceID, nil, v.key)
+	}
+	own, key := *v, v.key
+	answer, err := s.keepSession(&own, s.now().After(v.made.Add(keyLife)))
+	if err != nil {
+		return err
+	}
+	return s.replySealed(w, answer, key)
+}
+
+// bySession returns the session by which a JWT is signed, and its claims. It
+// uses up the nonce among them.
+func (s *Server) bySession(text string) (*session, jwt.MapClaims, error) {
+	no := func(suberror, format string, args ...any) (*session, jwt.MapClaims, error) {
+		return nil, nil, noGrant("invalid_grant", suberror, 50155, format, args...)
+	}
+	claims := jwt.MapClaims{}
+	token, parts, err := jwt.NewParser().ParseUnverified(text, claims)
+	if err != nil {
+		return no("", "request: %w", err)
+	}
+	s.mu.Lock()
+	v := s.sessions[claimText(claims, "refresh_token")]
+	var own session
+	if v != nil {
+		own = *v
+	}
+	device := slices.ContainsFunc(s.objects, func(o *Object) bool { return o.DeviceID == own.deviceID && o.Enabled })
+	s.mu.Unlock()
+	switch {
+	case v == nil:
+		return no("", "the refresh token is unknown")
+	case own.revoked:
+		return no("session_revoked", "the refresh token is of a registration or password that ended")
+	case !device:
+		return no("device_not_found", "%w", errNoDevice)
+	case !s.now().Before(own.expires):
+		return no("", "the refresh token has expired")
+	case (token.Header["kdf_ver"] == 2.0) != own.version2:
+		return no("", "the key derivation is not that of the session")
+	}
+	key, err := own.signingKey(token.Header, parts[1])
+	if err != nil {
+		return no("", "request: %w", err)
+	}
+	if err := jwt.SigningMethodHS256.Verify(parts[0]+"."+parts[1], token.Signature, key); err != nil {
+		return no("", "request: it is not by the session key: %w", err)
+	}
+	if err := s.useNonce(claims); err != nil {
+		return nil, nil, err
+	}
+	return &own, claims, nil
+}
+
+// signingKey returns the key that signs a request with a header and a payload.
+func (v *session) signingKey(header map[string]any, payload string) ([]byte, error) {
+	text, _ := header["ctx"].(string)
+	context, err := base64.StdEncoding.DecodeString(text)
+	if err != nil || len(context) < 16 {
+		return nil, fmt.Errorf("context %q", text)
+	}
+	if v.version2 {
+		raw, err := base64.RawURLEncoding.DecodeString(payload)
+		if err != nil {
+			return nil, err
+		}
+		h := crypto.SHA256.New()
+		h.Write(context)
+		h.Write(raw)
+		context = h.Sum(nil)
+	}
+	return derive(v.key, context), nil
+}

@@ -1,0 +1,451 @@
+package drstest_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/drs/drstest"
+	"github.com/whiteglove/whiteglove/internal/jose"
+)
+
+// Every way to sign in, with every form of reply, both key derivations, and
+// session keys as they are and as they should be.
+func TestSignIn(t *testing.T) {
+	r := newRig(t)
+	in := softSignIn(t, r)
+	_, refresh := r.userToken(alice)
+	for name, use := range map[string]func(*drs.SignIn){
+		"password":      func(q *drs.SignIn) { q.Password = password },
+		"refresh token": func(q *drs.SignIn) { q.Username, q.RefreshToken = "", refresh },
+		"user's key":    func(q *drs.SignIn) { q.UserKey = softRSA(t, 7) },
+	} {
+		for form := range drstest.ReplyPlain + 1 {
+			own := *in
+			use(&own)
+			own.Derive2 = form == drstest.ReplyGCM
+			r.server.Reply, r.server.Strict = form, form == drstest.ReplyPlain
+			s, err := r.client.SignIn(t.Context(), r.tenant, &own)
+			if err != nil {
+				t.Fatal(name, form, err)
+			}
+			renewed, err := r.client.Renew(t.Context(), r.tenant, s)
+			if err != nil {
+				t.Fatal(name, form, err)
+			}
+			for _, session := range []*drs.Session{s, renewed} {
+				token, err := r.client.AccessToken(t.Context(), r.tenant, session, drstest.ManagementResource)
+				if err != nil {
+					t.Fatal(name, form, err)
+				}
+				if claims := r.claims(token.Token, drstest.ManagementResource); claims["upn"] != alice || claims["deviceid"] != r.server.Objects()[0].DeviceID || token.Resource != drstest.ManagementResource || !token.Expires.Equal(r.now.Add(time.Hour)) {
+					t.Errorf("%s, %d: %v, %+v", name, form, claims, *token)
+				}
+			}
+		}
+	}
+	if s := r.server.Sessions(); len(s) != 18 || s[0].UPN != alice || s[0].Revoked {
+		t.Errorf("%d sessions", len(s))
+	}
+}
+
+// A session key is replaced when it is old, and the renewed session is with the
+// new one.
+func TestRekey(t *testing.T) {
+	r := newRig(t)
+	in := softSignIn(t, r)
+	in.Password = password
+	s, err := r.client.SignIn(t.Context(), r.tenant, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := keyOf(t, s)
+	for _, c := range []struct {
+		days int
+		same bool
+	}{{13, true}, {13, true}, {13, false}} {
+		r.now = r.now.AddDate(0, 0, c.days)
+		if s, err = r.client.Renew(t.Context(), r.tenant, s); err != nil {
+			t.Fatal(err)
+		}
+		if same := keyOf(t, s) == first; same != c.same || !s.Expires.After(r.now.AddDate(0, 0, 13)) {
+			t.Errorf("the same key: %t; expires %v", same, s.Expires)
+		}
+	}
+	if _, err := r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource); err != nil {
+		t.Error(err)
+	}
+	r.now = r.now.AddDate(0, 0, 15)
+	_, err = r.client.Renew(t.Context(), r.tenant, s)
+	wantError(t, err, "", "refresh token has expired")
+}
+
+// keyOf returns the session key as it is stored.
+func keyOf(t *testing.T, s *drs.Session) string {
+	t.Helper()
+	text, err := s.Seal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), `"key":"`)
+	key, _, _ := strings.Cut(rest, `"`)
+	return key
+}
+
+func TestSignInRefused(t *testing.T) {
+	r := newRig(t)
+	in := softSignIn(t, r)
+	in.Password = password
+	other := softRSA(t, 8)
+	for _, c := range []struct {
+		name            string
+		do              func(q *drs.SignIn)
+		subcode, reason string
+	}{
+		{"wrong password", func(q *drs.SignIn) { q.Password = "x" }, "", "invalid user name or password"},
+		{"unknown user", func(q *drs.SignIn) { q.Username = "bob@contoso.test" }, "", "does not exist"},
+		{"unknown refresh token", func(q *drs.SignIn) { q.Password, q.RefreshToken = "", "x" }, "", "unknown or was used"},
+		{"another key", func(q *drs.SignIn) { q.UserKey = other }, "", "not the user's"},
+		{"another user's key", func(q *drs.SignIn) { q.UserKey, q.Username = softRSA(t, 7), "bob@contoso.test" }, "", "does not exist"},
+		{"another scope", func(q *drs.SignIn) { q.Scope = "openid" }, "", "not of a primary refresh token"},
+		{"second derivation", func(q *drs.SignIn) { q.Derive2, r.server.Derive1 = true, true }, "", "kdf_ver"},
+		{"a device of nobody", func(q *drs.SignIn) {
+			cert, err := new(drstest.Server).AddDevice(&other.PublicKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.Certificate, q.DeviceKey = cert, other
+		}, "device_not_found", "no device"},
+		{"a device without a transport key", func(q *drs.SignIn) {
+			cert, err := r.server.AddDevice(&other.PublicKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q.Certificate, q.DeviceKey = cert, other
+		}, "device_authentication_failed", "no transport key"},
+		{"disabled user", func(*drs.SignIn) {
+			r.server.AddUser(drstest.User{UPN: alice, Password: password, Disabled: true})
+		}, "user_disabled", "disabled"},
+	} {
+		own := *in
+		c.do(&own)
+		s, err := r.client.SignIn(t.Context(), r.tenant, &own)
+		var e *drs.Error
+		if s != nil || !errors.As(err, &e) || e.Op != "SignIn" {
+			t.Errorf("%s: %v, %v", c.name, s, err)
+		}
+		wantError(t, err, c.subcode, c.reason)
+	}
+	if s := r.server.Sessions(); len(s) != 0 {
+		t.Errorf("%d sessions", len(s))
+	}
+}
+
+// An assertion of a user's key is for one request (CVE-2023-35348): the nonce in
+// it is that of the request.
+func TestAssertionIsBound(t *testing.T) {
+	r := newRig(t)
+	in := softSignIn(t, r)
+	sum := sha256.Sum256(drs.KeyBlob(&softRSA(t, 7).PublicKey))
+	for _, c := range []struct {
+		nonce, audience string
+		status          int
+	}{{"x", "common", 400}, {"", "common", 400}, {"=", "common", 200}, {"=", "fabrikam.test", 400}} {
+		nonce := r.nonce()
+		inner := jwt.NewWithClaims(jose.RS256{}, jwt.MapClaims{"iss": alice, "aud": c.audience, "exp": r.now.Add(time.Minute).Unix(), "request_nonce": strings.ReplaceAll(c.nonce, "=", nonce)})
+		inner.Header["kid"], inner.Header["use"] = base64.StdEncoding.EncodeToString(sum[:]), "ngc"
+		text, err := inner.SignedString(softRSA(t, 7))
+		if err != nil {
+			t.Fatal(err)
+		}
+		status, body := r.sendRequest(in.DeviceKey, in.Certificate, jwt.MapClaims{"grant_type": jwtBearer, "assertion": text, "request_nonce": nonce, "client_id": drs.SignInClient, "scope": "aza openid"})
+		if status != c.status {
+			t.Errorf("nonce %q, audience %q: %d %v", c.nonce, c.audience, status, body)
+		}
+	}
+}
+
+// What a session signs is for one use, by that session, in its own version.
+func TestSessionRefused(t *testing.T) {
+	r := newRig(t)
+	in := softSignIn(t, r)
+	in.Password, in.Derive2 = password, true
+	s, err := r.client.SignIn(t.Context(), r.tenant, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := new(recorder)
+	r.client.HTTPClient = &http.Client{Transport: rec}
+	if _, err := r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource); err != nil {
+		t.Fatal(err)
+	}
+	heard := rec.forms[len(rec.forms)-1]
+	if status, body := r.post(heard); status != http.StatusBadRequest || !strings.Contains(body["error_description"].(string), "request_nonce") {
+		t.Errorf("replayed: %d %v", status, body)
+	}
+	// Another version of the derivation; a changed claim; another session's token.
+	parts := strings.Split(heard.Get("request"), ".")
+	for name, change := range map[string]func(header, claims string) (string, string){
+		"key derivation": func(h, c string) (string, string) { return strings.Replace(h, `,"kdf_ver":2`, "", 1), c },
+		"by the session key": func(h, c string) (string, string) {
+			return h, strings.Replace(c, drs.BrokerClient, drs.SignInClient, 1)
+		},
+		"context": func(h, c string) (string, string) { return `{"alg":"HS256","kdf_ver":2}`, c },
+		"unknown": func(h, c string) (string, string) { return h, `{}` },
+	} {
+		h, err := base64.RawURLEncoding.DecodeString(parts[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := base64.RawURLEncoding.DecodeString(parts[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, claims := change(string(h), string(c))
+		text := base64.RawURLEncoding.EncodeToString([]byte(head)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "." + parts[2]
+		if status, body := r.post(url.Values{"grant_type": {jwtBearer}, "request": {text}}); status != http.StatusBadRequest || body["access_token"] != nil || !strings.Contains(body["error_description"].(string), name) {
+			t.Errorf("%s: %d %v", name, status, body)
+		}
+	}
+	_, err = r.client.AccessToken(t.Context(), r.tenant, s, "https://graph.microsoft.com/")
+	wantError(t, err, "", "not found in the tenant")
+	r.server.Remove(r.server.Objects()[0].DeviceID)
+	_, err = r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
+	wantError(t, err, "session_revoked", "ended")
+}
+
+// Answers of a service that lies.
+func TestSignInLies(t *testing.T) {
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t)
+	in := softSignIn(t, r)
+	in.Password = password
+	idToken := func(claims string) string {
+		e := base64.RawURLEncoding.EncodeToString
+		return `"id_token":"` + e([]byte(`{"alg":"none"}`)) + "." + e([]byte(claims)) + `."`
+	}
+	for name, c := range map[string]struct {
+		from, to string
+		err      error
+	}{
+		"bearer token":       {`"token_type":"pop"`, `"token_type":"Bearer"`, drs.ErrMalformed},
+		"no session key":     {`"session_key_jwe"`, `"x"`, drs.ErrMalformed},
+		"no refresh token":   {`"refresh_token"`, `"x"`, drs.ErrMalformed},
+		"no lifetime":        {`"refresh_token_expires_in"`, `"x"`, drs.ErrMalformed},
+		"another tenant":     {`"id_token"`, idToken(`{"tid":"x"}`) + `,"x"`, drs.ErrTenant},
+		"another client":     {`"id_token"`, idToken(`{"aud":"x"}`) + `,"x"`, drs.ErrMalformed},
+		"no identity token":  {`"id_token"`, `"id_token":"x","x"`, drs.ErrMalformed},
+		"another device's":   {"", "", drs.ErrSession},
+		"session key's form": {`"session_key_jwe"`, `"session_key_jwe":"a.b.c.d.e","x"`, drs.ErrMalformed},
+	} {
+		own := *in
+		if name == "another device's" {
+			own.TransportKey = other
+		}
+		c2 := *r.client
+		c2.HTTPClient = &http.Client{Transport: rewriter{c.from, c.to}}
+		s, err := c2.SignIn(t.Context(), r.tenant, &own)
+		var e *drs.Error
+		if s != nil || !errors.Is(err, c.err) || !errors.As(err, &e) || e.Op != "SignIn" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s, err := r.client.SignIn(t.Context(), r.tenant, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.server.Reply = drstest.ReplyPlain
+	c2 := *r.client
+	c2.HTTPClient = &http.Client{Transport: rewriter{`"token_type":"Bearer"`, `"token_type":"pop"`}}
+	if _, err := c2.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource); !errors.Is(err, drs.ErrMalformed) {
+		t.Errorf("no bearer token: %v", err)
+	}
+}
+
+// A rewriter changes answers on their way.
+type rewriter struct{ from, to string }
+
+func (w rewriter) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil || w.from == "" {
+		return res, err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		return nil, err
+	}
+	res.Body = io.NopCloser(bytes.NewReader(bytes.Replace(b, []byte(w.from), []byte(w.to), 1)))
+	return res, nil
+}
+
+// A browser on the device signs in by the cookie, once.
+func TestCookie(t *testing.T) {
+	r := newRig(t)
+	in := softSignIn(t, r)
+	in.Password = password
+	s, err := r.client.SignIn(t.Context(), r.tenant, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, err := r.client.Cookie(t.Context(), r.tenant, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browse := func(value, to string) (int, *url.URL) {
+		q := url.Values{"response_type": {"code"}, "client_id": {"x"}, "state": {"s"}, "redirect_uri": {to}}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.tenant.AuthorizeEndpoint+"?"+q.Encode(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if value != "" {
+			req.AddCookie(&http.Cookie{Name: drs.CookieName, Value: value})
+		}
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		at, err := res.Location()
+		if err != nil {
+			at = new(url.URL)
+		}
+		return res.StatusCode, at
+	}
+	status, at := browse(string(cookie), "ms-aadj-redir://auth/drs")
+	code := at.Query().Get("code")
+	if status != http.StatusFound || code == "" || at.Query().Get("state") != "s" || at.Host != "auth" {
+		t.Fatalf("%d %v, %q", status, at, r.server.Refusals())
+	}
+	redeem := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "client_id": {"x"}, "resource": {drstest.JoinResource}}
+	if status, body := r.post(redeem); status != http.StatusOK || r.claims(drs.Token(body["access_token"].(string)), drstest.JoinResource)["upn"] != alice {
+		t.Errorf("%d %v", status, body)
+	}
+	if status, _ := r.post(redeem); status != http.StatusBadRequest {
+		t.Errorf("code again: %d", status)
+	}
+	if status, _ := browse(string(cookie), "ms-aadj-redir://auth/drs"); status != http.StatusBadRequest {
+		t.Errorf("cookie again: %d", status)
+	}
+	if status, _ := browse("", "https://a.example/"); status != http.StatusBadRequest {
+		t.Errorf("no cookie: %d", status)
+	}
+	if status, _ := browse(string(cookie), "javascript:x"); status != http.StatusBadRequest {
+		t.Errorf("redirection: %d", status)
+	}
+}
+
+func TestRealm(t *testing.T) {
+	r := newRig(t)
+	r.server.AddUser(drstest.User{UPN: "fed@contoso.test", Federated: "https://sts.contoso.test/adfs"})
+	for upn, want := range map[string]drs.Realm{
+		alice:               {Type: "Managed", Domain: "contoso.test", CloudInstance: "microsoftonline.com"},
+		"bob@fabrikam.test": {Type: "Unknown", Domain: "fabrikam.test", CloudInstance: "microsoftonline.com"},
+		"fed@contoso.test": {
+			Type: "Federated", Domain: "contoso.test", CloudInstance: "microsoftonline.com", Protocol: "WSTrust",
+			MetadataURL: "https://sts.contoso.test/adfs/mex", AuthURL: "https://sts.contoso.test/adfs",
+		},
+	} {
+		got, err := r.client.Realm(t.Context(), r.tenant, upn)
+		if err != nil || *got != want {
+			t.Errorf("%s: %+v, %v", upn, got, err)
+		}
+	}
+	for _, upn := range []string{"", "alice", strings.Repeat("a", 3000) + "@b"} {
+		if _, err := r.client.Realm(t.Context(), r.tenant, upn); err == nil {
+			t.Errorf("%.20q is taken", upn)
+		}
+	}
+	if _, err := r.client.Realm(t.Context(), nil, alice); !errors.Is(err, drs.ErrEndpoint) {
+		t.Errorf("no token endpoint: %v", err)
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	r := newRig(t)
+	for _, only1 := range []bool{false, true} {
+		r.server.Derive1 = only1
+		got, err := r.client.Capabilities(t.Context(), r.tenant)
+		if err != nil || len(got) == 0 || strings.Contains(strings.Join(got, " "), "kdf_ver2") == only1 {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
+
+// Every version of discovery, and the form of AD FS.
+func TestDiscoverVersions(t *testing.T) {
+	r := newRig(t)
+	for _, v := range []string{"1.0", "1.1", "1.2", "1.5", "1.6", "1.7", "1.8", "1.9"} {
+		c := *r.client
+		c.APIVersion = v
+		d, err := c.Discover(t.Context(), drstest.DefaultTenantID)
+		if err != nil {
+			t.Fatal(v, err)
+		}
+		if d.JoinEndpoint != r.url+"/EnrollmentServer/device/" || d.TokenEndpoint == "" || d.TenantID != drstest.DefaultTenantID ||
+			(d.KeyEndpoint != "") != (v >= "1.2") || (d.ManagementEndpoint != "" && d.MsaSiteID == "295218" && d.ProofEndpoint != "") != (v >= "1.6") {
+			t.Errorf("%s: %+v", v, *d)
+		}
+	}
+	for _, v := range []string{"2.0", "1.10", "x"} {
+		c := *r.client
+		c.APIVersion = v
+		_, err := c.Discover(t.Context(), drstest.DefaultTenantID)
+		wantError(t, err, "error_fail", "api-version")
+	}
+	json, err := r.client.Contract(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := *r.client
+	c.HTTPClient = &http.Client{Transport: wantXML{}}
+	xml, err := c.Contract(t.Context())
+	if err != nil || *xml != *json || xml.JoinResource != drstest.JoinResource || xml.KeyEndpoint == "" {
+		t.Errorf("%+v, %v", xml, err)
+	}
+	c.APIVersion = "1.9"
+	_, err = c.Contract(t.Context())
+	wantError(t, err, "error_fail", "api-version")
+}
+
+// wantXML asks for XML.
+type wantXML struct{}
+
+func (wantXML) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	req.Header.Set("Accept", "application/xml")
+	return http.DefaultTransport.RoundTrip(req)
+}
+
+// A new password ends what was had with the old one.
+func TestNewPassword(t *testing.T) {
+	r := newRig(t)
+	in := softSignIn(t, r)
+	in.Password = password
+	_, refresh := r.userToken(alice)
+	s, err := r.client.SignIn(t.Context(), r.tenant, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.server.AddUser(drstest.User{UPN: alice, Password: "another 0ne"})
+	_, err = r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
+	wantError(t, err, "session_revoked", "ended")
+	in.Password, in.RefreshToken = "", refresh
+	_, err = r.client.SignIn(t.Context(), r.tenant, in)
+	wantError(t, err, "", "unknown or was used")
+}

@@ -1,0 +1,137 @@
+package drs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// CookieName is the name of the cookie whose value [Client.Cookie] returns.
+const CookieName = "x-ms-RefreshTokenCredential"
+
+// brokerIssuer is what the requests of Windows' token broker say of themselves.
+const brokerIssuer = "aad:brokerplugin"
+
+// requestLife is how long a request by a session is valid.
+const requestLife = 5 * time.Minute
+
+// An AccessToken is a token of a user for a resource.
+type AccessToken struct {
+	Token    Token
+	Resource string
+	Expires  time.Time
+}
+
+// Renew returns a session with a new refresh token. Its session key is the old
+// one, unless the service made a new one.
+func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session, error) {
+	d = c.services(d)
+	fail := func(err error) (*Session, error) { return nil, asError(opRenew, d.TokenEndpoint, err) }
+	if s == nil || s.hidden == nil {
+		return fail(ErrSession)
+	}
+	var a sessionAnswer
+	err := c.exchange(ctx, opRenew, d, s, map[string]any{
+		"client_id": SignInClient, "scope": "openid aza ugs", "previous_refresh_token": string(s.hidden().token),
+	}, &a)
+	if err != nil {
+		return fail(err)
+	}
+	out, err := c.session(&a, s.hidden())
+	if err != nil {
+		return fail(err)
+	}
+	out.UPN, out.TenantID = s.UPN, s.TenantID
+	if a.SessionKey != "" {
+		err = out.use(func([]byte) error { return nil })
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return out, nil
+}
+
+// AccessToken asks for a token of the session's user for a resource, for
+// [BrokerClient].
+func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, resource string) (*AccessToken, error) {
+	d = c.services(d)
+	fail := func(err error) (*AccessToken, error) { return nil, asError(opAccess, d.TokenEndpoint, err) }
+	var a tokenAnswer
+	err := c.exchange(ctx, opAccess, d, s, map[string]any{
+		"client_id": BrokerClient, "scope": "openid", "resource": resource,
+		"redirect_uri": "ms-appx-web://Microsoft.AAD.BrokerPlugin/" + BrokerClient,
+	}, &a)
+	if err != nil {
+		return fail(err)
+	}
+	life, err := a.check()
+	if err != nil {
+		return fail(err)
+	}
+	return &AccessToken{Token: Token(a.AccessToken), Resource: resource, Expires: c.now().Add(life)}, nil
+}
+
+// Cookie returns the value of the cookie by which a browser on the device is
+// signed in as the session's user. It is good for one sign-in, and soon.
+func (c *Client) Cookie(ctx context.Context, d *Discovery, s *Session) (Token, error) {
+	d = c.services(d)
+	fail := func(err error) (Token, error) { return "", asError(opCookie, d.TokenEndpoint, err) }
+	nonce, err := c.requestNonce(ctx, opCookie, d.TokenEndpoint)
+	if err != nil {
+		return fail(err)
+	}
+	var text string
+	err = s.use(func(key []byte) (err error) {
+		text, err = s.sign(key, map[string]any{"refresh_token": string(s.hidden().token), "is_primary": "true", "request_nonce": nonce})
+		return err
+	})
+	if err != nil {
+		return fail(err)
+	}
+	return Token(text), nil
+}
+
+// exchange sends a request of a session and reads its reply into v.
+func (c *Client) exchange(ctx context.Context, op string, d *Discovery, s *Session, claims map[string]any, v any) error {
+	if s == nil || s.hidden == nil {
+		return ErrSession
+	}
+	nonce, err := c.requestNonce(ctx, op, d.TokenEndpoint)
+	if err != nil {
+		return err
+	}
+	now := c.now()
+	for name, value := range map[string]any{
+		"grant_type": "refresh_token", "refresh_token": string(s.hidden().token), "request_nonce": nonce,
+		"iss": brokerIssuer, "aud": "login.microsoftonline.com", "iat": now.Unix(), "exp": now.Add(requestLife).Unix(),
+	} {
+		claims[name] = value
+	}
+	return s.use(func(key []byte) error {
+		text, err := s.sign(key, claims)
+		if err != nil {
+			return err
+		}
+		k := postForm(op, d.TokenEndpoint, requestForm(text))
+		reply, err := c.send(ctx, k)
+		if err != nil {
+			return err
+		}
+		if err := openReply(reply.Body, key, v); err != nil {
+			return k.failed(reply, err)
+		}
+		return nil
+	})
+}
+
+// sign returns a JWT with a MAC by the session key, in a context of its own.
+func (s *Session) sign(key []byte, claims map[string]any) (string, error) {
+	// Serialized once: the second key derivation is over these very bytes.
+	text, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("signing the request: %w", err)
+	}
+	defer clear(text)
+	return signSession(key, newContext(), text, s.hidden().version2)
+}

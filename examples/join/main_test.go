@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/drs/drstest"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/mock"
+)
+
+func TestAllSteps(t *testing.T) {
+	for _, spec := range []string{"soft", "swtpm:" + t.TempDir()} {
+		var out, errs bytes.Buffer
+		if d, err := device.Open(spec); errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
+			t.Skip(err)
+		} else if err == nil {
+			d.Close()
+		}
+		if code := run(t.Context(), []string{"-tpm", spec}, &out, &errs); code != 0 {
+			t.Fatalf("%s: %d: %s%s", spec, code, out.String(), errs.String())
+		}
+		for _, s := range steps {
+			if !strings.Contains(out.String(), "\n"+s.name) {
+				t.Errorf("%s: no step %s in %s", spec, s.name, out.String())
+			}
+		}
+	}
+}
+
+// Each step alone, against one server, with what the one before it has left.
+func TestStepsAlone(t *testing.T) {
+	server, err := mock.Start("127.0.0.1:0", mock.Config{AdmitAny: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close(t.Context())
+	server.Directory.AddUser(drstest.User{UPN: defaultUser, Password: defaultPassword})
+	dir := t.TempDir()
+	roots, out := filepath.Join(dir, "roots.pem"), filepath.Join(dir, "out")
+	var ders [][]byte
+	for _, c := range server.Roots {
+		ders = append(ders, c.Raw)
+	}
+	if err := os.WriteFile(roots, device.EncodeCertificates(ders...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	take := func(step string) (int, string) {
+		var text bytes.Buffer
+		code := run(t.Context(), []string{"-step", step, "-server", server.URL, "-roots", roots, "-out", out, "-tpm", "soft:" + filepath.Join(dir, "tpm")}, &text, &text)
+		return code, text.String()
+	}
+	if code, text := take("leave"); code != 1 || !strings.Contains(text, "steps before it") {
+		t.Errorf("left without a join: %d %s", code, text)
+	}
+	for _, s := range steps {
+		if code, text := take(s.name); code != 0 {
+			t.Fatalf("%s: %s%q", s.name, text, server.Refusals())
+		}
+	}
+	o := server.Directory.Objects()
+	if len(o) != 1 || !o[0].Enabled || o[0].Owner != defaultUser || o[0].AttestationLevel != 3 || len(server.Directory.Sessions()) != 1 {
+		t.Errorf("objects %+v", o)
+	}
+	files, err := os.ReadDir(out)
+	if err != nil || len(files) != 7 {
+		t.Errorf("%v, %v", files, err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(out, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), defaultPassword) || strings.Contains(string(text), "PRIVATE KEY") && !strings.Contains(string(text), "TSS2 PRIVATE KEY") {
+			t.Errorf("%s has a secret", f.Name())
+		}
+	}
+	if code, text := take("leave"); code != 0 || server.Directory.Objects()[0].Enabled {
+		t.Errorf("left: %d %s", code, text)
+	}
+	if code, text := take("signin"); code != 1 || !strings.Contains(text, "device.pem") {
+		t.Errorf("signed in without a join: %d %s", code, text)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{{"-step", "jump"}, {"-roots", "x"}, {"x"}, {"-timeout", "0s"}} {
+		var out bytes.Buffer
+		if code := run(t.Context(), args, &out, &out); code != 2 || !strings.Contains(out.String(), "-step") {
+			t.Errorf("%v: %d %s", args, code, out.String())
+		}
+	}
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"-h"}, &out, &out); code != 0 {
+		t.Errorf("-h: %d", code)
+	}
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/drs/drstest"
+)
+
+// steps are what can be done, in order.
+var steps = []struct {
+	name string
+	take func(*joiner, context.Context) (string, error)
+}{
+	{"discover", (*joiner).discover},
+	{"token", (*joiner).authenticate},
+	{"join", (*joiner).joinTenant},
+	{"leave", (*joiner).leave},
+	{"rejoin", (*joiner).rejoin},
+	{"signin", (*joiner).signIn},
+}
+
+// A joiner takes steps.
+type joiner struct {
+	*options
+	services *services
+	tpm      *attest.TPM
+	store    store
+	out      io.Writer
+	client   *drs.Client
+
+	discovery *drs.Discovery
+	ek        *attest.EK
+	ekChain   []*x509.Certificate
+	aik       *attest.Key
+	aikChain  []*x509.Certificate
+	token     *drs.DeviceToken // never kept
+}
+
+// run takes the steps of the flags.
+func (d *joiner) run(ctx context.Context) error {
+	// All steps need it.
+	if !slices.Contains(d.steps, "discover") {
+		if _, err := d.discover(ctx); err != nil {
+			return fmt.Errorf("discover: %w", err)
+		}
+	}
+	for _, s := range steps {
+		if !slices.Contains(d.steps, s.name) {
+			continue
+		}
+		start := time.Now()
+		what, err := s.take(d, ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Fprintf(d.out, "%-9s %7.1f ms  %s\n", s.name, float64(time.Since(start).Microseconds())/1000, what)
+	}
+	return nil
+}
+
+// discover finds the tenant's services.
+func (d *joiner) discover(ctx context.Context) (string, error) {
+	var err error
+	if d.discovery, err = d.client.Discover(ctx, d.tenant); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("tenant %s is %s, join at %s", d.discovery.TenantName, d.discovery.TenantID, d.discovery.JoinEndpoint), nil
+}
+
+// authenticate proves the TPM.
+func (d *joiner) authenticate(ctx context.Context) (string, error) {
+	if err := d.identity(ctx); err != nil {
+		return "", err
+	}
+	var source drs.TokenSource = &drs.Prover{Client: d.client, Proof: &drs.Proof{
+		EK: d.ek.Public, EKArea: d.ek.Area, EKChain: d.ekChain, AIKArea: d.aik.Area(), AIKChain: d.aikChain, Activate: d.activate,
+	}}
+	var err error
+	if d.token, err = source.JoinToken(ctx, d.discovery); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("token for the pre-registered device %s", d.token.ZTDID), nil
+}
+
+// joinTenant joins the device for nobody.
+func (d *joiner) joinTenant(ctx context.Context) (string, error) {
+	if d.token == nil {
+		if _, err := d.authenticate(ctx); err != nil {
+			return "", err
+		}
+	}
+	dk, tk, err := d.keys(ctx)
+	if err != nil {
+		return "", err
+	}
+	req, err := d.request(dk, tk, d.token.Nonce)
+	if err != nil {
+		return "", err
+	}
+	req.SetToken(d.token)
+	dev, err := d.client.Join(ctx, d.discovery, req)
+	if err != nil {
+		return "", err
+	}
+	return "device " + dev.ID, d.remember(dev)
+}
+
+func (d *joiner) remember(dev *drs.Device) error {
+	if err := d.keep(fileDevice, dev.Certificate); err != nil {
+		return err
+	}
+	return d.store.put(fileDeviceID, []byte(dev.ID+"\n"))
+}
+
+// leave takes the device out of the tenant, and forgets the keys of the join.
+func (d *joiner) leave(ctx context.Context) (string, error) {
+	dev, err := d.joined()
+	if err != nil {
+		return "", err
+	}
+	dk, _, err := d.keys(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := d.client.Leave(ctx, d.discovery, dev, dk); err != nil {
+		return "", err
+	}
+	return "device " + dev.ID + " left", d.store.remove(fileDevice, fileDeviceKey, fileTransportKey, fileSession)
+}
+
+// rejoin joins the same device for a user, with new keys. The directory knows it
+// by its attestation key.
+func (d *joiner) rejoin(ctx context.Context) (string, error) {
+	id, err := d.store.get(fileDeviceID)
+	if err != nil {
+		return "", err
+	}
+	if err := d.identity(ctx); err != nil {
+		return "", err
+	}
+	if err := d.store.remove(fileDevice, fileDeviceKey, fileTransportKey, fileSession); err != nil {
+		return "", err
+	}
+	dk, tk, err := d.keys(ctx)
+	if err != nil {
+		return "", err
+	}
+	nonce, err := d.client.Nonce(ctx, d.discovery)
+	if err != nil {
+		return "", err
+	}
+	req, err := d.request(dk, tk, []byte(nonce))
+	if err != nil {
+		return "", err
+	}
+	req.Nonce = nonce
+	if req.Token, err = d.signInPage(ctx); err != nil {
+		return "", err
+	}
+	dev, err := d.client.Rejoin(ctx, d.discovery, strings.TrimSpace(string(id)), req)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("device %s is %s's", dev.ID, dev.UPN), d.remember(dev)
+}
+
+// signIn signs the user in and keeps the session, which only this TPM opens
+// again; then it uses what was kept.
+func (d *joiner) signIn(ctx context.Context) (string, error) {
+	dev, err := d.joined()
+	if err != nil {
+		return "", err
+	}
+	dk, tk, err := d.keys(ctx)
+	if err != nil {
+		return "", err
+	}
+	can, err := d.client.Capabilities(ctx, d.discovery)
+	if err != nil {
+		return "", err
+	}
+	session, err := d.client.SignIn(ctx, d.discovery, &drs.SignIn{
+		Certificate: dev.Certificate, DeviceKey: dk, TransportKey: tk,
+		Username: d.user, Password: drs.Token(d.password), Derive2: slices.Contains(can, "kdf_ver2"),
+	})
+	if err != nil {
+		return "", err
+	}
+	text, err := session.Seal()
+	if err != nil {
+		return "", err
+	}
+	if session, err = drs.OpenSession(text, tk); err != nil {
+		return "", err
+	}
+	access, err := d.client.AccessToken(ctx, d.discovery, session, drstest.ManagementResource)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s until %s, token for %s", session.UPN, session.Expires.Format(time.DateOnly), access.Resource), d.store.put(fileSession, text)
+}
