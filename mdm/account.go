@@ -48,6 +48,9 @@ func (d *Document) account() (*Account, error) {
 	if found == nil {
 		return nil, withCode(codeProvW7, "the document has no w7 application")
 	}
+	if err := found.sole("APPID", "PROVIDER-ID", "ADDR"); err != nil {
+		return nil, &coded{codeProvW7, err}
+	}
 	a := readAccount(found)
 	if a.ProviderID == "" {
 		return nil, withCode(codeProvW7, "the w7 application has no PROVIDER-ID")

@@ -23,6 +23,8 @@ const (
 	opDiscover = "Discover"
 	opPolicy   = "Policy"
 	opEnroll   = "Enroll"
+	opRenew    = "Renew"
+	opRecover  = "Recover"
 )
 
 // A Client talks to a management server for one device. Its zero value is
@@ -54,6 +56,7 @@ func (c *Client) call(ctx context.Context, op, target string, m *message, want s
 		return nil, err
 	}
 	failed := c.failure(op, target, got)
+	failed.Warnings, failed.preprovisioning = m.warnings, m.preprovisioning
 	r, err := parseReply(got.Body)
 	switch {
 	case err == nil && r.fault != nil:
@@ -72,6 +75,25 @@ func (c *Client) call(ctx context.Context, op, target string, m *message, want s
 		return nil, failed
 	}
 	return r.body, nil
+}
+
+// authenticate puts a credential into m. What servers are known to refuse in a
+// token is logged and comes with every later error, but stops nothing.
+func (c *Client) authenticate(ctx context.Context, m *message, with Credential) error {
+	if with == nil {
+		return errors.New("no token")
+	}
+	secret, err := with.security()
+	if err != nil {
+		return err
+	}
+	m.secret, m.warnings = secret, tokenWarnings(with, now(c.Now))
+	if c.Logger != nil {
+		for _, warning := range m.warnings {
+			c.Logger.WarnContext(ctx, "mdm token", "warning", warning)
+		}
+	}
+	return nil
 }
 
 // failure is the error for an answer, of which the caller knows the reason.

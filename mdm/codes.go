@@ -12,6 +12,8 @@ const (
 	codeInternalService    uint32 = 0x80180006
 	codeInvalidSecurity    uint32 = 0x80180007
 	codeUnknown            uint32 = 0x80180008
+	codeDiscoveryDate      uint32 = 0x8018000D
+	codeInvalidCert        uint32 = 0x80180012
 	codeDeviceCapReached   uint32 = 0x80180013
 	codeDeviceNotSupported uint32 = 0x80180014
 	codeNotSupported       uint32 = 0x80180015
@@ -28,6 +30,7 @@ const (
 	codeNotConfigured      uint32 = 0x80180031
 	codeCustomServer       uint32 = 0x80180032
 	codeServer429          uint32 = 0x80180033
+	codeNoEnvelope         uint32 = 0x801900C8 // HTTP status 200 without a SOAP envelope
 )
 
 // Subcodes and error types ([MS-MDE2] section 2.2.10) in lower case: servers

@@ -29,6 +29,13 @@ type Device struct {
 	OSVersion          string // four numbers; if empty, DefaultOSVersion
 	ApplicationVersion string // four numbers; if empty, OSVersion
 	EnrollmentType     string // if empty, "Device"; else "Full", for a user
+
+	// What else Windows tells of itself; sent if not empty.
+	Locale                      string   // such as "en-US"
+	MACs                        []string // of network cards
+	Manufacturer, Model, Serial string
+	TPMManufacturer             string // such as "INTC"; sent with the question for the policy
+	TPMFirmware                 string // such as "500.5.0.0"; likewise
 }
 
 // withDefaults returns d with its empty fields filled.
@@ -60,8 +67,10 @@ func (d Device) check() error {
 			return fmt.Errorf("the device's version %.40q is not four numbers", v)
 		}
 	}
-	if !writable(d.Name) || !writable(d.Type) {
-		return errors.New("the device's name or type has characters that XML cannot hold")
+	for _, s := range append([]string{d.Name, d.Type, d.Locale, d.Manufacturer, d.Model, d.Serial, d.TPMManufacturer, d.TPMFirmware}, d.MACs...) {
+		if !writable(s) {
+			return fmt.Errorf("the device's description %.40q has characters that XML cannot hold", s)
+		}
 	}
 	return nil
 }

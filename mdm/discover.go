@@ -20,17 +20,45 @@ const probeTime = 10 * time.Second
 // known already need not be discovered; EnrollVersion then says which context
 // items are sent.
 type Discovery struct {
-	AuthPolicy    string // "Federated", "OnPremise" or "Certificate"; it decides nothing
-	AuthURL       string // sign-in page for users; may be empty
-	PolicyURL     string // if empty, the server has no certificate policy
-	EnrollURL     string
-	EnrollVersion string // such as "5.0"; "" is "3.0"
+	AuthPolicy     string // "Federated", "OnPremise" or "Certificate"; it decides nothing
+	AuthURL        string // sign-in page for users; may be empty
+	PolicyURL      string // if empty, the server has no certificate policy
+	EnrollURL      string
+	EnrollVersion  string // such as "5.0"; "" is "3.0"
+	AttestationURL string // DeviceAssociationMaaUrl of version 9.0; may be empty
+	GatewayURL     string // GatewayService of version 9.0; may be empty
 }
 
-// Discover asks the server at discoveryURL for its services. User is an e-mail
-// address in the tenant's domain; if empty, a placeholder is sent, which is
-// enough where the address of the server is known. The first request is a GET
-// that may fail, as many servers answer none ([MS-MDE2] section 3.1).
+// EntraDiscoveryURL is the discovery service that Entra tenants name for
+// Intune. A tenant with another management server names that server's.
+const EntraDiscoveryURL = "https://enrollment.manage.microsoft.com/enrollmentserver/discovery.svc"
+
+// discoveryPath is that of the discovery service of every domain.
+const discoveryPath = "/EnrollmentServer/Discovery.svc"
+
+// DiscoveryURL returns where a domain, such as "contoso.com", or that of an
+// e-mail address has its discovery service: at host EnterpriseEnrollment
+// ([MS-MDE2] section 3.1).
+func DiscoveryURL(domain string) (string, error) {
+	if _, after, ok := strings.Cut(domain, "@"); ok {
+		domain = after
+	}
+	u, err := url.Parse("https://EnterpriseEnrollment." + domain + discoveryPath)
+	if err != nil || !strings.Contains(domain, ".") || strings.HasPrefix(domain, ".") || strings.Trim(domain, domainLetters) != "" {
+		return "", &Error{Op: opDiscover, Err: fmt.Errorf("%.100q is no domain", domain)}
+	}
+	return u.String(), nil
+}
+
+const domainLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
+
+// Discover asks the server at discoveryURL for its services: the address that
+// the tenant names, [EntraDiscoveryURL], or that of a domain by
+// [DiscoveryURL]. User is an e-mail address in the tenant's domain or
+// `domain\user`; if empty, a placeholder is sent, which is enough where the
+// address of the server is known. The first request is a GET that may fail, as
+// many servers answer none ([MS-MDE2] section 3.1). Redirects are followed as
+// long as they stay with https.
 func (c *Client) Discover(ctx context.Context, discoveryURL, user string) (*Discovery, error) {
 	user = or(user, defaultUser)
 	body, err := c.discoverBody(user)
@@ -60,7 +88,7 @@ type settled struct {
 }
 
 // settle posts m to target and to where it is redirected. Discovery carries no
-// secret, so it may be; a redirect to http is an error.
+// secret, so it may be; that a redirect stays with https is seen to in [wire.Do].
 func (c *Client) settle(ctx context.Context, target string, m *message) (*settled, error) {
 	for range wire.MaxRedirects {
 		body, err := c.call(ctx, opDiscover, target, m, "DiscoverResponse")
@@ -87,9 +115,6 @@ func resolve(target, location string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("redirect: %w", err)
 	}
-	if base.Scheme == "https" && next.Scheme != "https" {
-		return "", wire.ErrInsecure
-	}
 	return next.String(), nil
 }
 
@@ -115,8 +140,7 @@ func (c *Client) probe(ctx context.Context, target string) {
 // discoverBody writes the request in the order Windows has it. Both ways to
 // authenticate are offered: servers ask for either name and take the token.
 func (c *Client) discoverBody(user string) (string, error) {
-	name, domain, ok := strings.Cut(user, "@")
-	if !ok || name == "" || !strings.Contains(domain, ".") || strings.Contains(domain, "@") || !writable(user) {
+	if !isUser(user) {
 		return "", fmt.Errorf("%.100q is no e-mail address", user)
 	}
 	version := or(c.RequestVersion, defaultSchema)
@@ -143,16 +167,31 @@ func (c *Client) discoverBody(user string) (string, error) {
 	return b.String(), nil
 }
 
+// isUser reports whether s is like "name@contoso.com" or "CONTOSO\name".
+func isUser(s string) bool {
+	if domain, name, ok := strings.Cut(s, `\`); ok {
+		return domain != "" && name != "" && !strings.ContainsAny(s, "@") && writable(s)
+	}
+	name, domain, ok := strings.Cut(s, "@")
+	return ok && name != "" && strings.Contains(domain, ".") && !strings.Contains(domain, "@") && writable(s)
+}
+
 // readDiscovery reads a DiscoverResponse. Only the enrollment service must be
 // there, and where a token will be sent must be reachable in secret.
 func readDiscovery(e *element) (*Discovery, error) {
 	result := e.at("DiscoverResult")
+	if err := errors.Join(e.unique(), result.unique()); err != nil {
+		return nil, err
+	}
 	d := &Discovery{
 		AuthPolicy:    result.value("AuthPolicy"),
 		AuthURL:       or(result.value("AuthenticationServiceUrl"), result.value("AuthUrl")),
 		PolicyURL:     result.value("EnrollmentPolicyServiceUrl"),
 		EnrollURL:     result.value("EnrollmentServiceUrl"),
 		EnrollVersion: or(result.value("EnrollmentVersion"), "3.0"),
+
+		AttestationURL: result.value("DeviceAssociationMaaUrl"),
+		GatewayURL:     result.value("GatewayService"),
 	}
 	if d.EnrollURL == "" {
 		return nil, withCode(codeNotConfigured, "the answer names no enrollment service")

@@ -125,6 +125,22 @@ func (c *Characteristic) Parm(name string) (string, bool) {
 	return "", false
 }
 
+// sole checks that no parameter of the names is there twice.
+func (c *Characteristic) sole(names ...string) error {
+	for _, name := range names {
+		n := 0
+		for _, p := range c.Parms {
+			if strings.EqualFold(p.Name, name) {
+				n++
+			}
+		}
+		if n > 1 {
+			return fmt.Errorf("parm %s is %d times in %.60q", name, n, c.Type)
+		}
+	}
+	return nil
+}
+
 // text returns the value of a parameter, or "".
 func (c *Characteristic) text(name string) string {
 	v, _ := c.Parm(name)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,13 +19,17 @@ const clockSkew = 10 * time.Minute
 // A Request asks for the client's device to be enrolled. Token and Key are
 // required.
 type Request struct {
-	Token Token
+	Token Credential
 	Key   crypto.Signer // RSA, of the management certificate to be
 
-	// Context has items besides those that the client's Device fills. They
-	// follow those, in their order; a name may be repeated. One with the name
-	// of a filled item (but DeviceID) takes its place. Attestation items are
-	// left out if the discovered EnrollVersion is too low for them.
+	// Attestation proves that Key is of a TPM; may be nil.
+	Attestation *Attestation
+
+	// Context has items besides those that the client's Device and Attestation
+	// fill. All are sent in the order of Windows, unknown ones last; a name may
+	// be repeated. One with the name of a filled item (but DeviceID) takes its
+	// place. Items that the discovered EnrollVersion is too low for are left
+	// out.
 	Context []Item
 }
 
@@ -43,55 +48,91 @@ type Enrollment struct {
 // are filed under, the chain ends in a root of the document (and of c.Roots),
 // and there is one management account. If p is nil it is the default policy.
 func (c *Client) Enroll(ctx context.Context, d *Discovery, p *Policy, req *Request) (*Enrollment, error) {
-	m, err := c.enrollMessage(d, p, req)
-	if err != nil {
-		return nil, &Error{Op: opEnroll, Err: err}
+	return c.issue(ctx, opEnroll, requestIssue, d, p, req)
+}
+
+// Recover is [Client.Enroll] for a device that is enrolled but has lost its
+// certificate or key ([MS-MDE2] section 3.6). Windows does so only if the
+// server allowed or started it (DMClient, Recovery).
+func (c *Client) Recover(ctx context.Context, d *Discovery, p *Policy, req *Request) (*Enrollment, error) {
+	return c.issue(ctx, opRecover, requestRecovery, d, p, req)
+}
+
+func (c *Client) issue(ctx context.Context, op, kind string, d *Discovery, p *Policy, req *Request) (*Enrollment, error) {
+	m, err := c.enrollMessage(kind, d, p, req)
+	if err == nil {
+		err = c.authenticate(ctx, m, req.Token)
 	}
-	answer, err := c.call(ctx, opEnroll, d.EnrollURL, m, "RequestSecurityTokenResponseCollection")
+	if err != nil {
+		return nil, &Error{Op: op, Err: err}
+	}
+	return c.request(ctx, op, d.EnrollURL, m, func(document []byte) (*Enrollment, error) {
+		return c.accept(document, req.Key.Public())
+	})
+}
+
+// request posts a RequestSecurityToken and has the provisioning document in
+// the answer judged.
+func (c *Client) request(ctx context.Context, op, target string, m *message, accept func([]byte) (*Enrollment, error)) (*Enrollment, error) {
+	answer, err := c.call(ctx, op, target, m, "RequestSecurityTokenResponseCollection")
 	if err != nil {
 		return nil, err
 	}
 	document, err := readResponse(answer)
 	if err == nil {
 		var e *Enrollment
-		if e, err = c.accept(document, req.Key.Public()); err == nil {
+		if e, err = accept(document); err == nil {
 			return e, nil
 		}
 	}
-	return nil, &Error{Op: opEnroll, URL: wire.Redact(d.EnrollURL), HTTPStatus: http.StatusOK, Err: err}
+	return nil, &Error{Op: op, URL: wire.Redact(target), HTTPStatus: http.StatusOK, Err: err}
 }
 
-func (c *Client) enrollMessage(d *Discovery, p *Policy, req *Request) (*message, error) {
+func (c *Client) enrollMessage(kind string, d *Discovery, p *Policy, req *Request) (*message, error) {
 	switch {
 	case d == nil || d.EnrollURL == "":
 		return nil, errors.New("no address of the enrollment service")
 	case req == nil || req.Key == nil:
 		return nil, errors.New("no key")
-	case req.Token == "":
-		return nil, errors.New("no token")
 	case p == nil:
 		p = defaultPolicy()
 	}
+	if p.AttestationFailure == failOnError && req.Attestation == nil && !slices.ContainsFunc(req.Context, func(i Item) bool { return i.Name == ItemAzureBlob }) {
+		return nil, withCode(codeKeyCreation, "the policy wants the key attested, and the request has no attestation")
+	}
+	extra, err := req.Attestation.items()
+	if err != nil {
+		return nil, err
+	}
+	extra = append(extra, req.Context...)
+	items, err := c.items(d, extra)
+	if err != nil {
+		return nil, err
+	}
+	csr, err := certificateRequest(req.Key, p, c.Device.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &message{
+		action: actionEnroll, body: tokenRequest(kind, typePKCS10, csr, items),
+		preprovisioning: has(extra, ItemWhiteGlove) || has(extra, itemHybrid) || has(extra, ItemSelfDeploy),
+	}, nil
+}
+
+// items returns the context items of a request to d.
+func (c *Client) items(d *Discovery, extra []Item) ([]Item, error) {
 	device := c.Device.withDefaults()
 	if err := errors.Join(device.check(), device.checkID()); err != nil {
 		return nil, err
 	}
-	items, err := device.items(req.Context, d.EnrollVersion)
-	if err != nil {
-		return nil, err
-	}
-	csr, err := certificateRequest(req.Key, p, device.ID)
-	if err != nil {
-		return nil, err
-	}
-	return &message{action: actionEnroll, token: req.Token, body: tokenRequest(csr, items)}, nil
+	return device.items(extra, d.EnrollVersion)
 }
 
 // tokenRequest writes a RequestSecurityToken.
-func tokenRequest(csr []byte, items []Item) string {
+func tokenRequest(kind, valueType string, request []byte, items []Item) string {
 	return `<wst:RequestSecurityToken><wst:TokenType>` + typeToken + `</wst:TokenType>` +
-		`<wst:RequestType>` + requestIssue + `</wst:RequestType>` +
-		securityToken(typePKCS10, csr) + contextItems(items) + `</wst:RequestSecurityToken>`
+		`<wst:RequestType>` + kind + `</wst:RequestType>` +
+		securityToken(valueType, request) + contextItems(items) + `</wst:RequestSecurityToken>`
 }
 
 // readResponse returns the provisioning document in an answer. Servers differ
@@ -100,6 +141,9 @@ func readResponse(collection *element) ([]byte, error) {
 	responses := collection.all("RequestSecurityTokenResponse")
 	if len(responses) != 1 {
 		return nil, withCode(codeProvUnknown, "the answer has %d security token responses, not one", len(responses))
+	}
+	if err := responses[0].unique(); err != nil {
+		return nil, withCode(codeProvUnknown, "%w", err)
 	}
 	tokens := responses[0].at("RequestedSecurityToken").all("BinarySecurityToken")
 	if len(tokens) != 1 {
@@ -118,6 +162,21 @@ func (c *Client) accept(data []byte, key crypto.PublicKey) (*Enrollment, error) 
 	if err != nil {
 		return nil, withCode(codeProvUnknown, "%w", err)
 	}
+	e, err := c.acceptCertificates(document, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	account, err := document.account()
+	if err != nil {
+		return nil, err
+	}
+	e.Server, e.ProviderID, e.Document = account.Address, account.ProviderID, data
+	return e, nil
+}
+
+// acceptCertificates returns the certificate of a key and its issuers, which
+// may be among those that are known already.
+func (c *Client) acceptCertificates(document *Document, key crypto.PublicKey, known []StoredCertificate) (*Enrollment, error) {
 	certs, err := document.certificates()
 	if err != nil {
 		return nil, err
@@ -126,18 +185,11 @@ func (c *Client) accept(data []byte, key crypto.PublicKey) (*Enrollment, error) 
 	if err != nil {
 		return nil, err
 	}
-	chain, err := c.verify(own.Certificate, certs)
+	chain, err := c.verify(own.Certificate, append(certs, known...))
 	if err != nil {
 		return nil, err
 	}
-	account, err := document.account()
-	if err != nil {
-		return nil, err
-	}
-	e := &Enrollment{
-		Certificate: own.Certificate.Raw, Scope: own.Scope,
-		Server: account.Address, ProviderID: account.ProviderID, Document: data,
-	}
+	e := &Enrollment{Certificate: own.Certificate.Raw, Scope: own.Scope}
 	for _, issuer := range chain[1:] {
 		e.Issuers = append(e.Issuers, issuer.Raw)
 	}

@@ -115,7 +115,7 @@ func TestPolicyOfServer(t *testing.T) {
 // What is wrong is refused before anything is sent.
 func TestEnrollArguments(t *testing.T) {
 	d := &mdm.Discovery{EnrollURL: "http://127.0.0.1:1/enroll", EnrollVersion: "5.0"}
-	good := func() *mdm.Request { return &mdm.Request{Token: "a.b.c", Key: mdmKey(), Context: extra()} }
+	good := func() *mdm.Request { return &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey(), Context: extra()} }
 	for _, c := range []struct {
 		name   string
 		change func(*mdm.Client, *mdm.Discovery, *mdm.Policy, *mdm.Request)
@@ -125,7 +125,7 @@ func TestEnrollArguments(t *testing.T) {
 		{"no device", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) { c.Device.ID = "" }, "identifier", 0},
 		{"device with markup", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) { c.Device.ID = "a<b" }, "identifier", 0},
 		{"no key", func(_ *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, r *mdm.Request) { r.Key = nil }, "no key", 0},
-		{"no token", func(_ *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, r *mdm.Request) { r.Token = "" }, "no token", 0},
+		{"no token", func(_ *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, r *mdm.Request) { r.Token = mdm.Token("") }, "no token", 0},
 		{"no server", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) { d.EnrollURL = "" }, "no address", 0},
 		{"clear text", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) {
 			d.EnrollURL = "http://example.com/e"
@@ -142,7 +142,7 @@ func TestEnrollArguments(t *testing.T) {
 			r.Context = []mdm.Item{{"DeviceID", "x"}}
 		}, "DeviceID", 0},
 		{"two kinds of attestation", func(_ *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, r *mdm.Request) {
-			r.Context = []mdm.Item{{mdm.ItemAIKPub, "QQ=="}, {mdm.ItemAzureBlob, "QQ=="}}
+			r.Context = []mdm.Item{{"AIKPub", "QQ=="}, {mdm.ItemAzureBlob, "QQ=="}}
 		}, "excludes", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

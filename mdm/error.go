@@ -1,6 +1,8 @@
 package mdm
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,7 +17,7 @@ const maxWords = 1000
 
 // An Error is a call that failed.
 type Error struct {
-	Op         string        // "Nonce", "Exchange", "Discover", "Policy" or "Enroll"
+	Op         string        // "Nonce", "Exchange", "Discover", "Policy", "Enroll", "Renew", "Recover" or "Session"
 	URL        string        // without query; empty if nothing was sent
 	HTTPStatus int           // 0 if there was no answer
 	OAuth      string        // error of a token answer, such as "invalid_grant"
@@ -25,7 +27,12 @@ type Error struct {
 	RetryAfter time.Duration // 0 if the server named none
 	Err        error         // what failed; may be nil beside a Fault or OAuth
 
-	location string // of a redirect
+	// Warnings are what servers are known to refuse in the token that was
+	// sent, see [Claims.Warnings]. They may be the cause, or not.
+	Warnings []string
+
+	location        string // of a redirect
+	preprovisioning bool   // the device enrolls without a user
 }
 
 // A Fault is a SOAP fault, 1.1 or 1.2 ([MS-MDE2] section 2.2.10).
@@ -92,9 +99,10 @@ func (e *Error) what() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // HRESULT returns the code Windows has for e: of the MENROLL_E_ family
-// (0x8018…) for faults and refused documents, 0x80190000 plus the HTTP status
-// for other answers (0x801900C8 for a 200 that is no SOAP envelope), a WinHTTP
-// code for network failures, and 0 if there is none.
+// (0x8018…) for faults, refused documents and refused certificates of servers,
+// 0x80190000 plus the HTTP status for other answers (0x801900C8 for a 200 that
+// is no SOAP envelope), a WinHTTP code for network failures, and 0 if there is
+// none.
 func (e *Error) HRESULT() uint32 {
 	var c *coded
 	switch {
@@ -106,10 +114,42 @@ func (e *Error) HRESULT() uint32 {
 		return codeInsecureRedirect
 	case e.HTTPStatus == 429 && e.soap():
 		return codeServer429
+	case e.HTTPStatus == 0 && e.soap() && badCertificate(e.Err) != 0:
+		return e.certificateCode()
 	case e.HTTPStatus != 0:
 		return hresult.HTTP(e.HTTPStatus)
 	}
 	return wire.HRESULT(e.Err)
+}
+
+// certificateCode returns the code for a server whose TLS certificate is
+// refused.
+func (e *Error) certificateCode() uint32 {
+	if e.Op == opDiscover && badCertificate(e.Err) == certificateDate {
+		return codeDiscoveryDate
+	}
+	return codeInvalidCert
+}
+
+// What may be wrong with a server's certificate.
+const (
+	certificateDate = iota + 1
+	certificateOther
+)
+
+// badCertificate returns what is wrong with a server's certificate, or 0.
+func badCertificate(err error) int {
+	var (
+		refused *tls.CertificateVerificationError
+		invalid x509.CertificateInvalidError
+	)
+	switch {
+	case !errors.As(err, &refused):
+		return 0
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return certificateDate
+	}
+	return certificateOther
 }
 
 // soap reports whether e is of a call to the management server.

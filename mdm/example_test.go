@@ -91,7 +91,7 @@ func ExampleError() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = client.Policy(ctx, services, "not.a.token")
+	_, err = client.Policy(ctx, services, mdm.Token("not.a.token"))
 	var failed *mdm.Error
 	if errors.As(err, &failed) {
 		fmt.Printf("%s: %s (%#x), retry: %t\n", failed.Op, failed.Fault.Subcode, failed.HRESULT(), failed.Retryable())
@@ -101,5 +101,62 @@ func ExampleError() {
 	// Output:
 	// Policy: s:Authentication (0x80180002), retry: false
 	// the server knows no key of token issuers
-	// The server did not accept the token: check its audience, its tenant and the device's clock.
+	// The server did not accept the token: check its audience, its tenant and the device's clock. The token is no JWT: send tokens of another kind as OpaqueToken.
+}
+
+// A management certificate is renewed before it ends: the present one proves
+// the device, and the new one is of a new key.
+func ExampleClient_Renew() {
+	server := &mdmtest.Server{Passwords: func(_, password string) bool { return password == "secret" }}
+	h := httptest.NewUnstartedServer(server)
+	h.TLS = server.TLSConfig(nil)
+	h.StartTLS()
+	defer h.Close()
+
+	ctx := context.Background()
+	client := &mdm.Client{Device: mdm.Device{ID: "unit-7", EnrollmentType: "Full"}, HTTPClient: h.Client()}
+	services, err := client.Discover(ctx, h.URL+mdmtest.DiscoveryPath, "")
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		log.Fatal(err)
+	}
+	enrolled, err := client.Enroll(ctx, services, nil, &mdm.Request{
+		Token: mdm.Password{User: "user@contoso.test", Secret: "secret"}, Key: key,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	present, err := x509.ParseCertificate(enrolled.Certificate)
+	if err != nil {
+		log.Fatal(err)
+	}
+	document, err := mdm.ParseDocument(enrolled.Document)
+	if err != nil {
+		log.Fatal(err)
+	}
+	schedule := document.Schedule()
+	fmt.Println("renew", schedule.Before, "before the end, automatically:", schedule.Automatic)
+
+	next, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		log.Fatal(err)
+	}
+	services.EnrollURL = schedule.Server
+	renewed, err := client.Renew(ctx, services, nil, &mdm.Renewal{
+		Certificate: present, Key: key, Issuers: enrolled.Issuers, NewKey: next,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(renewed.Certificate)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("of the new key:", next.PublicKey.Equal(cert.PublicKey))
+	// Output:
+	// renew 1008h0m0s before the end, automatically: true
+	// of the new key: true
 }

@@ -125,7 +125,7 @@ func FuzzEnvelope(f *testing.F) {
 			body = answered([]byte(body))
 		}
 		c := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{status: 200, body: body}}}
-		got, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: "a.b.c", Key: signer})
+		got, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: signer})
 		if got == nil {
 			if failure(t, err).HRESULT() == 0 {
 				t.Errorf("no code: %v", err)
@@ -145,7 +145,7 @@ func TestMadeDocument(t *testing.T) {
 		Device:     mdm.Device{ID: testDevice},
 		HTTPClient: &http.Client{Transport: canned{status: 200, body: answered([]byte(madeDocument(t, &mdmKey().PublicKey)))}},
 	}
-	e, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: "a.b.c", Key: mdmKey()})
+	e, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey()})
 	if err != nil || e.Scope != "User" || len(e.Issuers) != 1 {
 		t.Errorf("%+v, %v", e, err)
 	}
@@ -230,5 +230,30 @@ func FuzzTokenAnswer(f *testing.F) {
 		if strings.ContainsAny(string(token), " \r\n\x00") {
 			t.Errorf("accepted %q", string(token))
 		}
+	})
+}
+
+// FuzzFault feeds faults: each is an error with a code and a remedy or none,
+// and none is taken for an answer.
+func FuzzFault(f *testing.F) {
+	f.Add("s:Receiver", "s:Authorization", "DeviceNotSupported", "no", false)
+	f.Add("s:Client.Authentication", "a:InvalidSecurity", "</s:Fault>", "&x;", true)
+	f.Add("", "", "", "", false)
+	f.Fuzz(func(t *testing.T, code, subcode, errorType, reason string, old bool) {
+		body := soap12 + `<s:Fault><s:Code><s:Value>` + code + `</s:Value><s:Subcode><s:Value>` + subcode + `</s:Value></s:Subcode></s:Code><s:Reason><s:Text>` +
+			reason + `</s:Text></s:Reason><s:Detail><DeviceEnrollmentServiceError><ErrorType>` + errorType + `</ErrorType></DeviceEnrollmentServiceError></s:Detail></s:Fault>` + end
+		if old {
+			body = soap11 + `<s:Fault><faultcode>` + code + `</faultcode><faultstring>` + reason + `</faultstring></s:Fault>` + end
+		}
+		c := &mdm.Client{HTTPClient: &http.Client{Transport: canned{status: 500, body: body}}}
+		d, err := c.Discover(t.Context(), "https://mdm.test/d", "")
+		if d != nil {
+			t.Fatalf("accepted %+v", d)
+		}
+		e := failure(t, err)
+		if e.HRESULT() == 0 || len(e.Error()) > 8000 {
+			t.Errorf("code %#x, %d characters", e.HRESULT(), len(e.Error()))
+		}
+		_ = e.Remedy()
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,8 +34,33 @@ type Policy struct {
 
 	// AttestationFailure is what to do if the key cannot be attested:
 	// "FailOnError", "IgnoreOnError", "RetryOnError", or "" if the server does
-	// not say.
+	// not say. With the first, [Client.Enroll] refuses a request without
+	// attestation.
 	AttestationFailure string
+	AttestationTimeout time.Duration     // for the attestation; 0 if the server named none
+	Azure              *AzureAttestation // nil if the server does not ask for it
+}
+
+// An AzureAttestation is what a server of version 6.0 or later wants to be
+// asked of Azure Attestation. The answer goes into the item [ItemAzureBlob];
+// this package does not fetch it.
+type AzureAttestation struct{ Nonce, RelyingPartyID, Endpoint string }
+
+// Values in policies.
+const (
+	providerTPM = "Microsoft Platform Crypto Provider"
+	failOnError = "FailOnError"
+)
+
+// TPM reports whether the policy allows keys of a TPM, and whether it allows no
+// others.
+func (p *Policy) TPM() (allowed, required bool) {
+	if len(p.Providers) == 0 {
+		return true, false
+	}
+	allowed = slices.ContainsFunc(p.Providers, func(s string) bool { return strings.EqualFold(s, providerTPM) })
+	required = allowed && !slices.ContainsFunc(p.Providers, func(s string) bool { return !strings.EqualFold(s, providerTPM) })
+	return allowed, required
 }
 
 // defaultPolicy is that of a server without one.
@@ -45,20 +71,21 @@ func defaultPolicy() *Policy {
 // Policy asks for the certificate policy. If d names no policy service, or the
 // server answers with an empty policy, it is the default: RSA of 2048 bits,
 // SHA-256.
-func (c *Client) Policy(ctx context.Context, d *Discovery, t Token) (*Policy, error) {
+func (c *Client) Policy(ctx context.Context, d *Discovery, with Credential) (*Policy, error) {
 	if d == nil {
 		return nil, &Error{Op: opPolicy, Err: errors.New("no discovery")}
 	}
 	if d.PolicyURL == "" {
 		return defaultPolicy(), nil
 	}
-	if t == "" {
-		return nil, &Error{Op: opPolicy, Err: errors.New("no token")}
+	body, err := c.policyBody()
+	if err != nil {
+		return nil, &Error{Op: opPolicy, Err: err}
 	}
-	const body = `<GetPolicies xmlns="` + nsPolicy + `"><client><lastUpdate xsi:nil="true" xmlns:xsi="` + nsInstance +
-		`"/><preferredLanguage xsi:nil="true" xmlns:xsi="` + nsInstance + `"/></client><requestFilter xsi:nil="true" xmlns:xsi="` +
-		nsInstance + `"/></GetPolicies>`
-	m := &message{action: actionPolicy, token: t, body: body}
+	m := &message{action: actionPolicy, body: body}
+	if err := c.authenticate(ctx, m, with); err != nil {
+		return nil, &Error{Op: opPolicy, Err: err}
+	}
 	answer, err := c.call(ctx, opPolicy, d.PolicyURL, m, "GetPoliciesResponse")
 	if err != nil {
 		return nil, err
@@ -70,6 +97,24 @@ func (c *Client) Policy(ctx context.Context, d *Discovery, t Token) (*Policy, er
 	return p, nil
 }
 
+// policyBody writes the request. Windows adds what its TPM is.
+func (c *Client) policyBody() (string, error) {
+	const null = ` xsi:nil="true" xmlns:xsi="` + nsInstance + `"/>`
+	d := c.Device.withDefaults()
+	if err := d.check(); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString(`<GetPolicies xmlns="` + nsPolicy + `"><client><lastUpdate` + null + `<preferredLanguage` + null)
+	for _, e := range []Item{{"TPMManufacturer", d.TPMManufacturer}, {"TPMFirmwareVersion", d.TPMFirmware}} {
+		if e.Value != "" {
+			b.WriteString("<" + e.Name + ">" + escape(e.Value) + "</" + e.Name + ">")
+		}
+	}
+	b.WriteString(`</client><requestFilter` + null + `</GetPolicies>`)
+	return b.String(), nil
+}
+
 // readPolicy reads a GetPoliciesResponse: its first policy.
 func readPolicy(e *element) (*Policy, error) {
 	p := defaultPolicy()
@@ -77,17 +122,23 @@ func readPolicy(e *element) (*Policy, error) {
 	if attributes == nil {
 		return p, nil
 	}
+	key := attributes.at("privateKeyAttributes")
+	if err := errors.Join(attributes.unique(), key.unique("provider"), attributes.at("certificateValidity").unique()); err != nil {
+		return nil, err
+	}
 	if s := attributes.value("policySchema"); s != "" && s != policySchema {
 		return nil, fmt.Errorf("the policy has schema %.20q, not %s", s, policySchema)
 	}
 	if strings.EqualFold(attributes.value("permission", "enroll"), "false") {
 		return nil, withCode(codeAuthorization, "the policy does not permit enrollment")
 	}
-	key := attributes.at("privateKeyAttributes")
 	p.Name = attributes.value("commonName")
 	p.Providers = providers(key)
-	p.AttestationFailure = or(attributes.value("attestation", "attestationFailureBehavior"), key.value("AttestationFailureBehavior"))
-	oids := readOIDs(e)
+	p.readAttestation(attributes.at("attestation"), key)
+	oids, err := readOIDs(e)
+	if err != nil {
+		return nil, err
+	}
 	p.KeyAlgorithm = oids[key.value("algorithmOIDReference")]
 	p.Hash = hashOf(oids[attributes.value("hashAlgorithmOIDReference")])
 	return p, p.readNumbers(attributes, key)
@@ -101,14 +152,17 @@ func (p *Policy) readNumbers(attributes, key *element) error {
 		}
 		p.MinimalKeyLength = max(bits, defaultKeyLength)
 	}
+	validity := attributes.at("certificateValidity")
 	for _, f := range []struct {
 		name string
+		from []string
 		to   *time.Duration
 	}{
-		{"validityPeriodSeconds", &p.Validity},
-		{"renewalPeriodSeconds", &p.Renewal},
+		{"validityPeriodSeconds", []string{validity.value("validityPeriodSeconds")}, &p.Validity},
+		{"renewalPeriodSeconds", []string{validity.value("renewalPeriodSeconds")}, &p.Renewal},
+		{"operationTimeout", []string{attributes.value("attestation", "operationTimeout"), key.value("OperationTimeout")}, &p.AttestationTimeout},
 	} {
-		s := attributes.value("certificateValidity", f.name)
+		s := or(f.from[0], f.from[len(f.from)-1])
 		if s == "" {
 			continue
 		}
@@ -119,6 +173,17 @@ func (p *Policy) readNumbers(attributes, key *element) error {
 		*f.to = time.Duration(n) * time.Second
 	}
 	return nil
+}
+
+// readAttestation reads what is asked of a client's attestation. The block of
+// version 6.0 goes before what version 5.0 has among the key's attributes.
+func (p *Policy) readAttestation(block, key *element) {
+	p.AttestationFailure = or(block.value("attestationFailureBehavior"), key.value("AttestationFailureBehavior"))
+	if azure := block.at("azureAttestation"); azure != nil {
+		p.Azure = &AzureAttestation{
+			Nonce: azure.value("nonce"), RelyingPartyID: azure.value("relyingPartyId"), Endpoint: azure.value("endpointUri"),
+		}
+	}
 }
 
 // providers reads the list of providers, which some servers do not wrap.
@@ -134,16 +199,20 @@ func providers(key *element) []string {
 
 // readOIDs returns the OIDs of an answer by their references. Servers get
 // their groups and names wrong, so only the value counts.
-func readOIDs(e *element) map[string]string {
+func readOIDs(e *element) (map[string]string, error) {
 	oids := make(map[string]string)
 	for _, list := range e.all("oIDs") {
 		for _, o := range list.all("oID") {
-			if ref := o.value("oIDReferenceID"); ref != "" {
-				oids[ref] = o.value("value")
+			ref, value := o.value("oIDReferenceID"), o.value("value")
+			if known, ok := oids[ref]; ok && known != value {
+				return nil, fmt.Errorf("the policy has two OIDs with reference %.40q", ref)
+			}
+			if ref != "" {
+				oids[ref] = value
 			}
 		}
 	}
-	return oids
+	return oids, nil
 }
 
 // hashOf returns the hash of an OID. SHA-1 and what is unknown is SHA-256.

@@ -76,7 +76,7 @@ func TestDevicesRefused(t *testing.T) {
 		{ID: testDevice, EnrollmentType: "Half"},
 		{ID: strings.Repeat("a", 65)},
 	} {
-		_, err := (&mdm.Client{Device: d}).Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: "a.b.c", Key: mdmKey()})
+		_, err := (&mdm.Client{Device: d}).Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey()})
 		if err == nil || failure(t, err).URL != "" {
 			t.Errorf("%+v: %v", d, err)
 		}
@@ -103,7 +103,7 @@ func oid(value, group, ref string) string {
 
 func readPolicy(t testing.TB, body string) (*mdm.Policy, error) {
 	c := &mdm.Client{HTTPClient: &http.Client{Transport: canned{status: 200, body: body}}}
-	return c.Policy(t.Context(), &mdm.Discovery{PolicyURL: "https://mdm.test/p", EnrollURL: "https://mdm.test/e"}, "a.b.c")
+	return c.Policy(t.Context(), &mdm.Discovery{PolicyURL: "https://mdm.test/p", EnrollURL: "https://mdm.test/e"}, mdm.Token("a.b.c"))
 }
 
 func TestPolicyReads(t *testing.T) {
@@ -178,7 +178,7 @@ func TestPolicyRefuses(t *testing.T) {
 
 // A server without a policy service has the default policy; nothing is asked.
 func TestNoPolicyService(t *testing.T) {
-	p, err := new(mdm.Client).Policy(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, "")
+	p, err := new(mdm.Client).Policy(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, mdm.Token(""))
 	if err != nil || p.MinimalKeyLength != 2048 || p.Hash != crypto.SHA256 {
 		t.Errorf("%+v, %v", p, err)
 	}

@@ -1,6 +1,9 @@
 package mdm
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // remedies has one sentence or two for each code with a known cause.
 var remedies = map[uint32]string{
@@ -14,14 +17,13 @@ var remedies = map[uint32]string{
 	codeInternalService:  "The management service failed; try again later.",
 	codeInvalidSecurity:  "The server could not read the security header: check that the token is a JWT and no proxy changes requests.",
 	codeDeviceCapReached: "Remove old devices of this account, or raise the limit.",
-	codeDeviceNotSupported: "This code has three causes: an enrollment restriction on the platform or version (allow it), " +
-		"a block on personally owned Windows devices (register the device as corporate), or a device that was " +
-		"pre-provisioned before and whose record still exists (unblock it or delete the record).",
 	codeNotSupported:     "The server does not manage this kind of device.",
 	codeNotEligible:      "The device must enroll anew; check its clock too.",
 	codeInMaintenance:    "The account is under maintenance: try again later.",
 	codeUserLicense:      "Assign a license for device management.",
 	codeEnrollmentData:   "The server did not accept the description of the device: check the context items of the request.",
+	codeDiscoveryDate:    "The discovery server's TLS certificate is not valid at this time: check the device's clock, then the certificate.",
+	codeInvalidCert:      "The server's TLS certificate is not trusted: add its root, or correct its name or chain.",
 	codeInsecureRedirect: "The server leads from https to http: correct its address or its configuration.",
 	codeProvCertStore:    "The server's provisioning document has certificates that do not fit each other: its operator must correct it.",
 	codeProvW7:           "The server's provisioning document has no usable management account: its operator must correct it.",
@@ -31,7 +33,7 @@ var remedies = map[uint32]string{
 	codeNotConfigured:    "The tenant names no management service: set up MDM for it.",
 	codeCustomServer:     "See the server's message.",
 	codeServer429:        "The server asks to come back later.",
-	0x801900C8:           "The server answered without an envelope: check for a proxy in between, and whether the server accepts device tokens.",
+	codeNoEnvelope:       "The server answered without an envelope: check for a proxy in between, and whether the server accepts device tokens.",
 }
 
 // accountRemedies is by error number of the directory's token endpoint.
@@ -43,12 +45,65 @@ var accountRemedies = map[string]string{
 	"AADSTS90002":  "The tenant was not found: check its name.",
 }
 
-// Remedy returns what a technician can do, or "".
+// Causes of codeDeviceNotSupported, which Windows shows for all three. Words
+// are those of servers' messages that tell them apart.
+var notSupported = []struct {
+	cause string
+	words []string
+}{
+	{
+		"the device was pre-provisioned before and its record still exists (unblock the device, or delete the record)",
+		[]string{"already", "one-time", "one time", "limit", "record"},
+	},
+	{
+		"personally owned Windows devices are blocked (register the device as corporate)",
+		[]string{"preregistered", "pre-registered", "personal", "corporate"},
+	},
+	{
+		"an enrollment restriction forbids the platform or version (allow it)",
+		[]string{"platform", "version", "edition"},
+	},
+}
+
+// notSupportedRemedy names the three causes, the likeliest first: the one that
+// the message has words of; without such, that of a record in pre-provisioning
+// and that of the platform otherwise.
+func notSupportedRemedy(message string, preprovisioning bool) string {
+	likely := 2
+	if preprovisioning {
+		likely = 0
+	}
+	message = strings.ToLower(message)
+	for i, c := range notSupported {
+		if slices.ContainsFunc(c.words, func(w string) bool { return strings.Contains(message, w) }) {
+			likely = i
+			break
+		}
+	}
+	text := "This code has three causes. Most likely " + notSupported[likely].cause + "."
+	for i, c := range notSupported {
+		if i != likely {
+			text += " Or " + c.cause + "."
+		}
+	}
+	return text
+}
+
+// Remedy returns what a technician can do, or "". Where the token may be the
+// cause it ends with e.Warnings.
 func (e *Error) Remedy() string {
 	for number, remedy := range accountRemedies {
 		if e.OAuth != "" && strings.HasPrefix(e.Message, number+":") {
 			return remedy
 		}
 	}
-	return remedies[e.HRESULT()]
+	code := e.HRESULT()
+	text := remedies[code]
+	switch code {
+	case codeDeviceNotSupported:
+		text = notSupportedRemedy(e.Message, e.preprovisioning)
+	case codeMessageFormat, codeAuthentication, codeAuthorization, codeInvalidSecurity, codeNoEnvelope:
+		text = strings.Join(append([]string{text}, e.Warnings...), " ")
+	}
+	return text
 }

@@ -14,16 +14,21 @@ type reply struct {
 	fault     *Fault
 }
 
-// parseReply reads a SOAP envelope, 1.1 or 1.2.
+// parseReply reads a SOAP envelope, 1.1 or 1.2. That of a fault may have lost
+// its namespace: what it says is worth more than its form.
 func parseReply(data []byte) (*reply, error) {
 	envelope, err := parseXML(data)
 	if err != nil {
 		return nil, err
 	}
-	if !envelope.is("Envelope") || envelope.space != nsSOAP12 && envelope.space != nsSOAP11 {
-		return nil, fmt.Errorf("<%.40s> is no SOAP envelope", envelope.name)
+	if err := envelope.unique(); err != nil {
+		return nil, err
 	}
 	body := envelope.at("Body")
+	known := envelope.space == nsSOAP12 || envelope.space == nsSOAP11 || !strings.Contains(envelope.space, ":") && body.at("Fault") != nil
+	if !envelope.is("Envelope") || !known {
+		return nil, fmt.Errorf("<%.40s> is no SOAP envelope", envelope.name)
+	}
 	if body == nil || len(body.children) != 1 {
 		return nil, errors.New("the SOAP envelope has no body with one element")
 	}

@@ -2,7 +2,6 @@ package mdm
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/xml"
 	"fmt"
 	"strings"
@@ -31,7 +30,13 @@ const (
 	typePKCS10    = nsEnrollment + "#PKCS10"
 	typeBase64    = nsSecurity + "#base64binary"
 	typeToken     = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentToken"
+	typePKCS7     = nsEnrollment + "#PKCS7"
+	typePKCS7Spec = nsSecurity + "#PKCS7"
 	requestIssue  = nsTrust + "/Issue"
+	requestRenew  = nsTrust + "/Renew"
+
+	requestRecovery = nsTrust + "/Recovery"
+
 	contentType   = "application/soap+xml; charset=utf-8"
 	defaultUser   = "user@alt.none" // what stands for a user where there is none
 	defaultSchema = "5.0"
@@ -40,8 +45,11 @@ const (
 // A message is a SOAP request but for its addressing.
 type message struct {
 	action string
-	token  Token  // "" for none
+	secret string // content of wsse:Security; "" for none
 	body   string // XML
+
+	warnings        []string // of the token
+	preprovisioning bool     // the device enrolls without a user
 }
 
 // envelope writes a request. Servers compare prefixes, attribute order and the
@@ -55,20 +63,11 @@ func (m *message) envelope(id, to string) []byte {
 	b.WriteString(`<a:MessageID>` + id + `</a:MessageID>`)
 	b.WriteString(`<a:ReplyTo><a:Address>` + anonymous + `</a:Address></a:ReplyTo>`)
 	b.WriteString(`<a:To s:mustUnderstand="1">` + escape(to) + `</a:To>`)
-	if m.token != "" {
-		b.WriteString(`<wsse:Security s:mustUnderstand="1">`)
-		b.WriteString(securityToken(typeJWT, []byte(m.token)))
-		b.WriteString(`</wsse:Security>`)
+	if m.secret != "" {
+		b.WriteString(`<wsse:Security s:mustUnderstand="1">` + m.secret + `</wsse:Security>`)
 	}
 	b.WriteString(`</s:Header><s:Body>` + m.body + `</s:Body></s:Envelope>`)
 	return []byte(b.String())
-}
-
-// securityToken writes a BinarySecurityToken. A JWT is base64 already and
-// encoded once more, as servers expect.
-func securityToken(valueType string, content []byte) string {
-	return `<wsse:BinarySecurityToken ValueType="` + valueType + `" EncodingType="` + typeBase64 + `">` +
-		base64.StdEncoding.EncodeToString(content) + `</wsse:BinarySecurityToken>`
 }
 
 func escape(s string) string {

@@ -41,6 +41,9 @@ func (d *Document) certificates() ([]StoredCertificate, error) {
 				if !ok {
 					continue // such as PrivateKeyContainer
 				}
+				if err := c.sole("EncodedCertificate"); err != nil {
+					return nil, &coded{codeProvCertStore, err}
+				}
 				cert, err := readCertificate(c.Type, text)
 				if err != nil {
 					return nil, err

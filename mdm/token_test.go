@@ -5,11 +5,15 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/mdm"
@@ -52,6 +56,32 @@ func TestExchange(t *testing.T) {
 	}
 	if cert, err := x509.ParseCertificate(e.Certificate); err != nil || !mdmKey().PublicKey.Equal(cert.PublicKey) {
 		t.Errorf("certificate: %v", err)
+	}
+}
+
+// A user's refresh token is traded in a request that the device signs.
+func TestExchangeUser(t *testing.T) {
+	_, _, req := directory(t)
+	req.RefreshToken = "of-the-user"
+	r := &recorder{next: newScript([]string{`200 {"Nonce":"abc"}`, `200 {"token_type":"Bearer","access_token":"a.b.c"}`})}
+	token, err := (&mdm.TokenClient{Endpoint: "https://login.test/token", HTTPClient: &http.Client{Transport: r}}).Exchange(t.Context(), req)
+	if err != nil || string(token) != "a.b.c" {
+		t.Fatalf("%q, %v", string(token), err)
+	}
+	form, err := url.ParseQuery(r.bodies[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := jwt.MapClaims{}
+	if _, err := jwt.ParseWithClaims(form.Get("request"), claims, func(*jwt.Token) (any, error) { return req.Certificate.PublicKey, nil }); err != nil {
+		t.Fatal(err)
+	}
+	want := jwt.MapClaims{
+		"grant_type": "refresh_token", "scope": "openid aza", "refresh_token": "of-the-user", "request_nonce": "abc", "iss": "aad:brokerplugin",
+		"resource": mdm.DefaultResource, "client_id": mdm.DefaultClientID, "redirect_uri": mdm.DefaultRedirectURI, "win_ver": mdm.DefaultOSVersion,
+	}
+	if !maps.Equal(claims, want) {
+		t.Errorf("claims: %v", claims)
 	}
 }
 

@@ -38,13 +38,18 @@ type TokenClient struct {
 	Logger     *slog.Logger     // if nil, nothing is logged
 }
 
-// A TokenRequest asks for a token. Certificate and DeviceKey are required.
+// A TokenRequest asks for a token: the device's own, which says nothing of a
+// user, or a user's. Certificate and DeviceKey are required.
 type TokenRequest struct {
 	Certificate *x509.Certificate // of DeviceKey, from the join
 	DeviceKey   crypto.Signer     // RSA; signs the request
 	Resource    string            // whom the token is for; if empty, DefaultResource
 	ClientID    string            // if empty, DefaultClientID
 	RedirectURI string            // if empty, DefaultRedirectURI
+
+	// RefreshToken, if set, is a user's, which is traded for a token of that
+	// user on this device.
+	RefreshToken Token
 }
 
 // Exchange asks for a nonce, signs it with the device key and returns the
@@ -86,9 +91,9 @@ func (r *TokenRequest) check() error {
 	return nil
 }
 
-// claims returns the claims of a device token request.
+// claims returns the claims of a token request.
 func (r *TokenRequest) claims(nonce string) jwt.MapClaims {
-	return jwt.MapClaims{
+	claims := jwt.MapClaims{
 		"grant_type":    "device_token",
 		"iss":           "aad:brokerplugin",
 		"scope":         "sid",
@@ -98,6 +103,11 @@ func (r *TokenRequest) claims(nonce string) jwt.MapClaims {
 		"redirect_uri":  or(r.RedirectURI, DefaultRedirectURI),
 		"win_ver":       DefaultOSVersion,
 	}
+	if r.RefreshToken != "" {
+		claims["grant_type"], claims["scope"] = "refresh_token", "openid aza"
+		claims["refresh_token"] = string(r.RefreshToken)
+	}
+	return claims
 }
 
 func (c *TokenClient) nonce(ctx context.Context) (string, error) {

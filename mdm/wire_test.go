@@ -15,6 +15,8 @@ import (
 // A recorder keeps the requests that pass.
 type recorder struct {
 	methods, types, bodies []string
+
+	next http.RoundTripper // if nil, the network
 }
 
 func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -29,6 +31,9 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.methods = append(r.methods, req.Method)
 	r.types = append(r.types, req.Header.Get("Content-Type"))
 	r.bodies = append(r.bodies, string(body))
+	if r.next != nil {
+		return r.next.RoundTrip(req)
+	}
 	return http.DefaultTransport.RoundTrip(req)
 }
 
@@ -81,7 +86,7 @@ var wanted = []string{
 		item("HWDevID", hardware) +
 		item("OSEdition", "48") + item("DeviceName", "DESKTOP-UNIT7") + item("DeviceID", "unit-7") + item("EnrollmentType", "Device") +
 		item("DeviceType", "CIMClient_Windows") + item("OSVersion", "10.0.26100.1") + item("ApplicationVersion", "10.0.26100.1") +
-		item("ZeroTouchProvisioning", testZTD) + item("WhiteGlove", "true") +
+		item("ZeroTouchProvisioning", testZTD) + item("WhiteGlove", "true") + item("RequestVersion", "5.0") +
 		`</ac:AdditionalContext></wst:RequestSecurityToken>` + tail,
 }
 
@@ -141,36 +146,48 @@ func checkContents(t *testing.T, body string) {
 	}
 }
 
-// Items of attestation go only to servers that know them, and an item of the
-// caller takes the place of ours.
+var itemNames = regexp.MustCompile(`<ac:ContextItem Name="([^"]*)"`)
+
+// Items are sent in the order of Windows, an item of the caller in the place of
+// ours, and those of attestation only to servers that know them.
 func TestContextItems(t *testing.T) {
 	_, discovery := start(t)
-	for _, c := range []struct {
-		version string
-		want    int
-	}{{"5.0", 1}, {"4.0", 0}, {"", 0}} {
+	const common = "HWDevID Locale OSEdition DeviceName MAC MAC DeviceID EnrollmentType DeviceType OSVersion ApplicationVersion " +
+		"NotInOobe ZeroTouchProvisioning WhiteGlove Manufacturer DeviceModel SerialNumber"
+	for _, c := range []struct{ version, want string }{
+		{"5.0", "AIKPub UXInitiated " + common + " RequestVersion Unheard Of"},
+		{"4.0", "UXInitiated " + common + " Unheard Of"},
+		{"", "UXInitiated " + common + " Unheard Of"},
+	} {
 		var r recorder
-		client := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: &r}}
+		client := &mdm.Client{HTTPClient: &http.Client{Transport: &r}, Device: mdm.Device{
+			ID: testDevice, Locale: "de-DE", MACs: []string{"0A", "0B"}, Manufacturer: "A", Model: "B & C", Serial: "1",
+		}}
 		d := &mdm.Discovery{
 			EnrollURL:     strings.Replace(discovery, "Discovery", "Enrollment", 1) + "?client-request-id=1",
 			EnrollVersion: c.version,
 		}
 		_, err := client.Enroll(t.Context(), d, nil, &mdm.Request{
 			Token: newToken(t), Key: mdmKey(),
-			Context: append(extra(), mdm.Item{mdm.ItemAIKPub, keyBlob()}, mdm.Item{"OSEdition", "4"}, mdm.Item{"MAC", "a"}, mdm.Item{"MAC", "b"}),
+			Context: append(extra(), mdm.Item{"Unheard", "x"}, mdm.Item{"Of", "y"}, mdm.Item{"AIKPub", keyBlob()}, mdm.Item{"OSEdition", "4"},
+				mdm.BoolItem(mdm.ItemNotInOOBE, false), mdm.BoolItem(mdm.ItemUXInitiated, false)),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		body := r.bodies[0]
-		if n := strings.Count(body, "AIKPub"); n != c.want {
-			t.Errorf("version %q: AIKPub %d times", c.version, n)
+		var names []string
+		for _, m := range itemNames.FindAllStringSubmatch(r.bodies[0], -1) {
+			names = append(names, m[1])
 		}
-		if strings.Count(body, `"OSEdition"`) != 1 || !strings.HasSuffix(body, item("OSEdition", "4")+item("MAC", "a")+item("MAC", "b")+
-			`</ac:AdditionalContext></wst:RequestSecurityToken></s:Body></s:Envelope>`) {
-			t.Errorf("items: %s", body[len(body)-500:])
+		if got := strings.Join(names, " "); got != c.want {
+			t.Errorf("version %q: items\n%s, want\n%s", c.version, got, c.want)
 		}
-		if strings.Contains(body, "client-request-id") {
+		for _, want := range []string{item("OSEdition", "4"), item("NotInOobe", "false"), item("DeviceModel", "B &amp; C"), item("MAC", "0A") + item("MAC", "0B")} {
+			if !strings.Contains(r.bodies[0], want) {
+				t.Errorf("no %s", want)
+			}
+		}
+		if strings.Contains(r.bodies[0], "client-request-id") {
 			t.Error("a:To has the query")
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -99,6 +100,23 @@ func (e *element) at(path ...string) *element {
 	return e
 }
 
+// unique checks that no two children have one name, but for those named. Of
+// two that differ, nobody could say which counts.
+func (e *element) unique(but ...string) error {
+	if e == nil {
+		return nil
+	}
+	seen := make(map[string]bool, len(e.children))
+	for _, c := range e.children {
+		name := strings.ToLower(c.name)
+		if seen[name] && !slices.ContainsFunc(but, c.is) {
+			return fmt.Errorf("<%.40s> is twice in <%.40s>", c.name, e.name)
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
 // below returns the first descendant with a local name, or nil.
 func (e *element) below(name string) *element {
 	if e == nil {
@@ -115,10 +133,12 @@ func (e *element) below(name string) *element {
 	return nil
 }
 
-// value returns the text at a path, or "" if there is none or it is nil.
+// value returns the text at a path, or "" if there is none. What is marked nil
+// has none, or counts all the same: the specification's own example marks
+// elements that have a text.
 func (e *element) value(path ...string) string {
 	found := e.at(path...)
-	if found == nil || strings.EqualFold(found.attr("nil"), "true") {
+	if found == nil {
 		return ""
 	}
 	return found.text

@@ -2,6 +2,8 @@ package mdmtest
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -18,10 +20,10 @@ const (
 )
 
 // An authority is the certificate authority of a server: a root, and an
-// issuer below it.
+// issuer below it. Their keys are elliptic ones, which are made in no time.
 type authority struct {
 	root, issuer *x509.Certificate
-	key          *rsa.PrivateKey // of issuer
+	key          crypto.Signer // of issuer
 }
 
 // setup makes the server's keys, once.
@@ -29,17 +31,18 @@ func (s *Server) setup() error {
 	s.once.Do(func() {
 		s.devices = make(map[string]*device)
 		s.keys = make(map[string]string)
+		s.owners = make(map[[32]byte]string)
 		s.ca, s.setupErr = newAuthority(s.now())
 	})
 	return s.setupErr
 }
 
 func newAuthority(now time.Time) (*authority, error) {
-	rootKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +76,7 @@ func (a *authority) issue(key *rsa.PublicKey, id string, now time.Time) (*x509.C
 	return sign(template, a.issuer, key, a.key)
 }
 
-func sign(template, parent *x509.Certificate, pub crypto.PublicKey, key *rsa.PrivateKey) (*x509.Certificate, error) {
+func sign(template, parent *x509.Certificate, pub crypto.PublicKey, key crypto.Signer) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, pub, key)
 	if err != nil {
 		return nil, err

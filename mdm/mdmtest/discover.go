@@ -6,11 +6,18 @@ import (
 	"slices"
 )
 
-// enrollmentVersion is the newest that the server knows.
+// enrollmentVersion is the newest that a server with empty fields knows.
 const enrollmentVersion = "5.0"
 
+func (s *Server) version() string {
+	if s.EnrollmentVersion != "" {
+		return s.EnrollmentVersion
+	}
+	return enrollmentVersion
+}
+
 var (
-	email       = regexp.MustCompile(`^[^@]+@[^@.]+\..+$`)
+	email       = regexp.MustCompile(`^([^@]+@[^@.]+\..+|[^@\\]+\\[^@\\]+)$`)
 	version     = regexp.MustCompile(`^[1-9]\.0$`)
 	fourNumbers = regexp.MustCompile(`^\d{1,9}(\.\d{1,9}){3}$`)
 	decimal     = regexp.MustCompile(`^\d{1,9}$`)
@@ -47,15 +54,25 @@ func (s *Server) serveDiscover(r *http.Request, e *envelope) (string, error) {
 		return "", malformed("OSEdition %.100q", q.Edition)
 	case !slices.Contains(q.Policies, "Federated"):
 		return "", malformed("AuthPolicies %.100q have no Federated", q.Policies)
+	case s.Quirks.FewVersions && !slices.Contains([]string{"4.0", "5.0", "6.0"}, q.Version):
+		return "", malformed("RequestVersion %.100q is not supported", q.Version)
+	case s.Quirks.FewVersions && !slices.Contains(q.Policies, "OnPremise"):
+		return "", malformed("AuthPolicies %.100q have no OnPremise", q.Policies)
 	}
-	answered := enrollmentVersion
+	answered := s.version()
 	if q.Version != "" {
 		answered = min(answered, q.Version) // of one digit each
 	}
-	base := escape(s.base(r))
+	base, auth := escape(s.base(r)), "Federated"
+	if s.Quirks.SaysOnPremise {
+		auth = "OnPremise"
+	}
+	answered = `<EnrollmentVersion>` + answered + `</EnrollmentVersion>`
+	if s.Quirks.NoEnrollmentVersion {
+		answered = ""
+	}
 	return `<DiscoverResponse xmlns="` + nsDiscovery + `"><DiscoverResult>` +
-		`<AuthPolicy>Federated</AuthPolicy>` +
-		`<EnrollmentVersion>` + answered + `</EnrollmentVersion>` +
+		`<AuthPolicy>` + auth + `</AuthPolicy>` + answered +
 		`<EnrollmentPolicyServiceUrl>` + base + policyPath + `</EnrollmentPolicyServiceUrl>` +
 		`<EnrollmentServiceUrl>` + base + enrollmentPath + `</EnrollmentServiceUrl>` +
 		`</DiscoverResult></DiscoverResponse>`, nil

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +15,11 @@ const (
 	typeDeviceToken = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentToken"
 	typeProvision   = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentProvisionDoc"
 	typePKCS10      = nsEnrollment + "#PKCS10"
+	typePKCS7       = nsEnrollment + "#PKCS7" // as servers have it
+	typePKCS7Spec   = nsSecurity + "#PKCS7"   // as the specification has it
 	requestIssue    = nsTrust + "/Issue"
+	requestRenew    = nsTrust + "/Renew"
+	requestRecovery = nsTrust + "/Recovery"
 )
 
 type enrollRequest struct {
@@ -31,82 +36,136 @@ type enrollRequest struct {
 
 // A device is one that is or was enrolled.
 type device struct {
+	deviceID    string // DeviceID, in lower case
 	directoryID string // the directory's identifier, from the token
 	id          string // the server's own, EntDMID
 }
 
+// A tokenRequest is a RequestSecurityToken that has the right form.
+type tokenRequest struct {
+	kind    string
+	content []byte // of its BinarySecurityToken
+	context items
+}
+
 func (s *Server) serveEnroll(r *http.Request, e *envelope) (string, error) {
-	directoryID, err := s.authenticate(e)
+	q, err := s.readEnroll(e)
 	if err != nil {
 		return "", err
 	}
-	der, context, err := readEnroll(e)
+	if q.kind == requestRenew {
+		return s.renew(r, e, q)
+	}
+	who, err := s.authenticate(e)
 	if err != nil {
 		return "", err
 	}
-	if err := s.checkContext(context); err != nil {
-		return "", err
-	}
-	key, err := checkCSR(der, context.get("DeviceID"))
+	key, err := s.checkRequest(q, who)
 	if err != nil {
 		return "", err
 	}
-	dev, err := s.claim(context.get("DeviceID"), directoryID, key)
+	dev, err := s.claim(q.context.get("DeviceID"), who.id, key)
 	if err != nil {
 		return "", err
 	}
+	cert, err := s.issue(dev, key)
+	if err != nil {
+		return "", err
+	}
+	return s.response(s.document(s.base(r), dev.id, q.context.get("DeviceName"), cert)), nil
+}
+
+// checkRequest judges a request that is not a renewal and returns its key.
+func (s *Server) checkRequest(q *tokenRequest, who *caller) (*rsa.PublicKey, error) {
+	id, op := q.context.get("DeviceID"), "Enroll"
+	if err := q.context.check(); err != nil {
+		return nil, err
+	}
+	if v := q.context.get("RequestVersion"); v > s.version() {
+		return nil, badItem("RequestVersion %.20q is newer than the server", v)
+	}
+	if q.kind == requestRecovery {
+		op = "Recover"
+		if !s.knows(id) {
+			return nil, refuse(authorizationFault, "device %.100q has nothing to recover", id)
+		}
+	} else if err := s.checkKind(q.context, who); err != nil {
+		return nil, err
+	}
+	if err := s.denied(op, id); err != nil {
+		return nil, err
+	}
+	key, err := checkCSR(q.content, id)
+	if err != nil {
+		return nil, err
+	}
+	return key, s.checkAttestation(q.context, key, who.id)
+}
+
+// knows reports whether a device has been enrolled.
+func (s *Server) knows(deviceID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.devices[strings.ToLower(deviceID)] != nil
+}
+
+// issue issues a certificate for a device's key and keeps whose it is.
+func (s *Server) issue(dev *device, key *rsa.PublicKey) (*x509.Certificate, error) {
 	cert, err := s.ca.issue(key, dev.id, s.now())
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	s.mu.Lock()
 	s.enrolled = append(s.enrolled, cert)
+	s.owners[sha256.Sum256(cert.Raw)] = dev.deviceID
 	s.mu.Unlock()
 	if s.Logger != nil {
-		s.Logger.Info("enrolled", "device", context.get("DeviceID"), "directory", directoryID, "subject", cert.Subject)
+		s.Logger.Info("enrolled", "device", dev.deviceID, "directory", dev.directoryID, "subject", cert.Subject)
 	}
-	return response(s.document(s.base(r), dev.id, context.get("DeviceName"), cert)), nil
+	return cert, nil
 }
 
-// readEnroll returns the certificate request and the context of a
-// RequestSecurityToken.
-func readEnroll(e *envelope) ([]byte, items, error) {
+// readEnroll reads a RequestSecurityToken.
+func (s *Server) readEnroll(e *envelope) (*tokenRequest, error) {
 	if len(e.Body[0].Token) != 1 {
-		return nil, nil, malformed("the body is no RequestSecurityToken")
+		return nil, malformed("the body is no RequestSecurityToken")
 	}
 	q := e.Body[0].Token[0]
 	switch {
 	case len(q.TokenType) != 1 || q.TokenType[0] != typeDeviceToken:
-		return nil, nil, malformed("token types %.200q", q.TokenType)
-	case len(q.RequestType) != 1 || q.RequestType[0] != requestIssue:
-		return nil, nil, malformed("request types %.200q", q.RequestType)
-	case len(q.Token) != 1 || q.Token[0].ValueType != typePKCS10 || q.Token[0].EncodingType != typeBase64:
-		return nil, nil, malformed("no one BinarySecurityToken with a PKCS #10 request")
+		return nil, malformed("token types %.200q", q.TokenType)
+	case len(q.RequestType) != 1 || !slices.Contains([]string{requestIssue, requestRenew, requestRecovery}, q.RequestType[0]):
+		return nil, malformed("request types %.200q", q.RequestType)
+	case len(q.Token) != 1 || q.Token[0].EncodingType != typeBase64 || !slices.Contains(s.types(q.RequestType[0]), q.Token[0].ValueType):
+		return nil, malformed("no one BinarySecurityToken with a PKCS #10 or, in a renewal, PKCS #7 request")
 	case len(q.Context) != 1:
-		return nil, nil, malformed("no one AdditionalContext")
+		return nil, malformed("no one AdditionalContext")
 	}
 	der, err := base64.StdEncoding.DecodeString(q.Token[0].Text)
 	if err != nil {
-		return nil, nil, malformed("certificate request: %w", err)
+		return nil, malformed("certificate request: %w", err)
 	}
 	context := make(items)
 	for _, item := range q.Context[0].Item {
 		if item.Name == "" || len(item.Value) != 1 {
-			return nil, nil, malformed("context item %.60q has %d values", item.Name, len(item.Value))
+			return nil, malformed("context item %.60q has %d values", item.Name, len(item.Value))
 		}
 		context[item.Name] = append(context[item.Name], item.Value[0])
 	}
-	return der, context, nil
+	return &tokenRequest{q.RequestType[0], der, context}, nil
 }
 
-func (s *Server) checkContext(i items) error {
-	if err := i.check(); err != nil {
-		return err
+// types returns the ValueTypes of a request of some kind.
+func (s *Server) types(kind string) []string {
+	switch {
+	case kind != requestRenew:
+		return []string{typePKCS10}
+	case s.Quirks.ServerPKCS7Only:
+		return []string{typePKCS7}
+	case s.Quirks.SpecPKCS7Only:
+		return []string{typePKCS7Spec}
 	}
-	if err := s.checkKind(i); err != nil {
-		return err
-	}
-	return s.checkAttestation(i)
+	return []string{typePKCS7, typePKCS7Spec}
 }
 
 // checkCSR judges a certificate request by the server's policy and returns its
@@ -152,7 +211,7 @@ func (s *Server) claim(deviceID, directoryID string, key *rsa.PublicKey) (*devic
 	}
 	dev := s.devices[deviceID]
 	if dev == nil {
-		dev = &device{directoryID: directoryID, id: newGUID()}
+		dev = &device{deviceID: deviceID, directoryID: directoryID, id: newGUID()}
 	}
 	if dev.directoryID != directoryID {
 		return nil, refuse(authorizationFault, "DeviceID %s is that of another device of the directory", deviceID)
@@ -162,11 +221,17 @@ func (s *Server) claim(deviceID, directoryID string, key *rsa.PublicKey) (*devic
 }
 
 // response writes a RequestSecurityTokenResponseCollection.
-func response(document string) string {
+func (s *Server) response(document string) string {
+	tokenType, valueType, disposition := typeDeviceToken, typeProvision, `<DispositionMessage xmlns="`+nsEnrollment+`"/>`
+	if s.Quirks.OtherTypes {
+		tokenType, valueType = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-x509-token-profile-1.0#X509v3", typePKCS7
+	}
+	if s.Quirks.NoDisposition {
+		disposition = ""
+	}
 	return `<RequestSecurityTokenResponseCollection xmlns="` + nsTrust + `"><RequestSecurityTokenResponse>` +
-		`<TokenType>` + typeDeviceToken + `</TokenType>` +
-		`<DispositionMessage xmlns="` + nsEnrollment + `"/>` +
-		`<RequestedSecurityToken><BinarySecurityToken xmlns="` + nsSecurity + `" ValueType="` + typeProvision +
+		`<TokenType>` + tokenType + `</TokenType>` + disposition +
+		`<RequestedSecurityToken><BinarySecurityToken xmlns="` + nsSecurity + `" ValueType="` + valueType +
 		`" EncodingType="` + typeBase64 + `">` + base64.StdEncoding.EncodeToString([]byte(document)) +
 		`</BinarySecurityToken></RequestedSecurityToken><RequestID xmlns="` + nsEnrollment + `">0</RequestID>` +
 		`</RequestSecurityTokenResponse></RequestSecurityTokenResponseCollection>`

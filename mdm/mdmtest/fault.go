@@ -1,6 +1,7 @@
 package mdmtest
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -14,6 +15,29 @@ const (
 	internalFault       = "a:InternalServiceFault"
 	securityFault       = "a:InvalidSecurity"
 )
+
+// A Denial is a reason not to grant a request.
+type Denial struct {
+	Subcode   string // such as "s:Authorization"; if empty, that
+	ErrorType string // of the detail, such as "DeviceNotSupported"; may be empty
+	Message   string // for people
+}
+
+// denied asks s.Deny.
+func (s *Server) denied(op, deviceID string) error {
+	if s.Deny == nil {
+		return nil
+	}
+	d := s.Deny(op, deviceID)
+	if d == nil {
+		return nil
+	}
+	no := &fault{subcode: d.Subcode, errorType: d.ErrorType, reason: errors.New(d.Message)}
+	if no.subcode == "" {
+		no.subcode = authorizationFault
+	}
+	return no
+}
 
 // A fault is a request that is not granted.
 type fault struct {

@@ -157,3 +157,5 @@ func csr(t testing.TB, template *x509.CertificateRequest, key any) []byte {
 	}
 	return der
 }
+
+func encoded(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }

@@ -1,12 +1,7 @@
 package mdmtest
 
 import (
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
-	"math/big"
 	"regexp"
 	"strings"
 )
@@ -73,98 +68,21 @@ func (i items) check() error {
 	return nil
 }
 
-// checkKind checks that the items fit the token of a device, which enrolls by
-// pre-provisioning or self-deployment only, and that the device is registered
-// for it if that is asked.
-func (s *Server) checkKind(i items) error {
+// checkKind checks that the items fit the caller: a device enrolls by
+// pre-provisioning or self-deployment only, a user otherwise; and that the
+// device is registered if that is asked.
+func (s *Server) checkKind(i items, who *caller) error {
 	kind := i.isTrue("WhiteGlove") || i.isTrue("WhiteGloveHybridJoin") || i.isTrue("PlugandForget")
-	if i.get("EnrollmentType") != "Device" || !kind {
+	if !who.user && (i.get("EnrollmentType") != "Device" || !kind) {
 		return malformed("device based token is not supported for this enrollment type: it wants EnrollmentType Device, " +
 			"and WhiteGlove or PlugandForget")
+	}
+	if who.user && kind {
+		return malformed("a user's credential is not supported for this enrollment type")
 	}
 	ztdID := strings.ToLower(i.get("ZeroTouchProvisioning"))
 	if s.Registered != nil && (ztdID == "" || !s.Registered(ztdID)) {
 		return &fault{subcode: authorizationFault, errorType: "DeviceNotSupported", reason: errors.New("device identifier not preregistered")}
 	}
 	return nil
-}
-
-// checkAttestation checks what can be checked of the attestation items: that
-// keys and certificate are well formed and fit each other, that the
-// certificate is of a known CA, and that no claim comes without its key.
-func (s *Server) checkAttestation(i items) error {
-	if i.has("AzureAttestationBlob") {
-		return badItem("AzureAttestationBlob was not asked for")
-	}
-	aik, err := publicKey(i.get("AIKPub"))
-	if err != nil {
-		return badItem("AIKPub: %w", err)
-	}
-	aad, err := publicKey(i.get("AADPub"))
-	if err != nil {
-		return badItem("AADPub: %w", err)
-	}
-	if i.has("AIKCert") {
-		cert, err := s.checkAIKCert(i.get("AIKCert"))
-		if err != nil {
-			return badItem("AIKCert: %w", err)
-		}
-		if aik != nil && !aik.Equal(cert.PublicKey) {
-			return badItem("AIKCert is of another key than AIKPub")
-		}
-		aik, _ = cert.PublicKey.(*rsa.PublicKey)
-	}
-	if (i.has("AIKAttestationClaim") || i.has("AadAIKAttestationClaim")) && aik == nil {
-		return badItem("an attestation claim has neither AIKCert nor AIKPub")
-	}
-	if i.has("AadAIKAttestationClaim") != (aad != nil) {
-		return badItem("one of AadAIKAttestationClaim and AADPub is missing")
-	}
-	return nil
-}
-
-func (s *Server) checkAIKCert(text string) (*x509.Certificate, error) {
-	der, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, err
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, err
-	}
-	if _, ok := cert.PublicKey.(*rsa.PublicKey); !ok {
-		return nil, errors.New("not of an RSA key")
-	}
-	if s.AIKRoots == nil {
-		return cert, nil
-	}
-	_, err = cert.Verify(x509.VerifyOptions{
-		Roots: s.AIKRoots, CurrentTime: s.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
-	return cert, err
-}
-
-// publicKey reads a BCRYPT_RSAPUBLIC_BLOB in base64; nil for "".
-func publicKey(text string) (*rsa.PublicKey, error) {
-	if text == "" {
-		return nil, nil
-	}
-	b, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return nil, err
-	}
-	const header = 24
-	if len(b) < header || string(b[:4]) != "RSA1" {
-		return nil, errors.New("no BCRYPT_RSAPUBLIC_BLOB")
-	}
-	field := func(n int) int { return int(binary.LittleEndian.Uint32(b[4*n:])) }
-	bits, exp, mod := field(1), field(2), field(3)
-	if exp < 1 || exp > 4 || mod < 128 || mod > 1024 || bits != 8*mod || field(4) != 0 || field(5) != 0 || len(b) != header+exp+mod {
-		return nil, errors.New("BCRYPT_RSAPUBLIC_BLOB of wrong lengths")
-	}
-	key := &rsa.PublicKey{N: new(big.Int).SetBytes(b[header+exp:])}
-	for _, v := range b[header : header+exp] {
-		key.E = key.E<<8 | int(v)
-	}
-	return key, nil
 }

@@ -21,10 +21,36 @@ func (s *Server) servePolicy(_ *http.Request, e *envelope) (string, error) {
 	if c := body[0].Client[0]; len(c.LastUpdate) != 1 || len(c.PreferredLanguage) != 1 {
 		return "", malformed("client has no lastUpdate or no preferredLanguage")
 	}
-	if _, err := s.authenticate(e); err != nil {
+	who, err := s.authenticate(e)
+	if err != nil {
 		return "", err
 	}
-	return policyXML, nil
+	if err := s.denied("Policy", who.id); err != nil {
+		return "", err
+	}
+	return s.policy(), nil
+}
+
+// policy returns the policy with the server's settings and quirks.
+func (s *Server) policy() string {
+	if s.Quirks.EmptyPolicy {
+		return `<GetPoliciesResponse xmlns="` + nsPolicy + `"><xcep:response xsi:nil="true"/><xcep:cAs xsi:nil="true"/><xcep:oIDs xsi:nil="true"/></GetPoliciesResponse>`
+	}
+	var changes []string
+	if s.Quirks.BareProviders {
+		changes = append(changes, "<cryptoProviders>", "", "</cryptoProviders>", "")
+	}
+	if s.Quirks.WrongOIDs {
+		changes = append(changes, "<value>2.16.840.1.101.3.4.2.1</value><group>1<", "<value>1.3.14.3.2.29</value><group>4<", "<group>3<", "<group>2<")
+	}
+	if s.Quirks.LongKeys {
+		changes = append(changes, "<minimalKeyLength>2048<", "<minimalKeyLength>4096<")
+	}
+	if s.RequireAttestation {
+		changes = append(changes, "</algorithmOIDReference>", "</algorithmOIDReference><AttestationFailureBehavior>FailOnError</AttestationFailureBehavior>"+
+			"<OperationTimeout>100</OperationTimeout>")
+	}
+	return strings.NewReplacer(changes...).Replace(policyXML)
 }
 
 // policyXML is the server's policy: RSA of 2048 bits or more, SHA-256, a

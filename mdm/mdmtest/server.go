@@ -1,6 +1,7 @@
 package mdmtest
 
 import (
+	"crypto"
 	"crypto/rsa"
 	"crypto/x509"
 	"errors"
@@ -22,7 +23,7 @@ const (
 	DiscoveryPath  = "/EnrollmentServer/Discovery.svc"
 	policyPath     = "/EnrollmentServer/Policy.svc"
 	enrollmentPath = "/EnrollmentServer/Enrollment.svc"
-	sessionPath    = "/ManagementServer/MDM.svc" // named in documents, not served
+	sessionPath    = "/ManagementServer/MDM.svc"
 )
 
 // What a Server with empty fields expects of tokens.
@@ -56,6 +57,42 @@ type Server struct {
 	// which then is required. If nil, devices need no registration.
 	Registered func(ztdID string) bool
 
+	// Users, if set, reports whether the user with the given upn may enroll a
+	// device with a token of the user's. If nil, tokens of users are refused.
+	Users func(upn string) bool
+
+	// Passwords, if set, reports whether a user has a password.
+	Passwords func(user, password string) bool
+
+	// OpaqueTokens, if set, returns whose a token is that is no JWT, and whether
+	// it is good.
+	OpaqueTokens func(token string) (user string, ok bool)
+
+	// Deny, if set, is asked before a request is granted: "Policy", "Enroll",
+	// "Renew" or "Recover" of a device. It returns nil to grant it.
+	Deny func(op, deviceID string) *Denial
+
+	// RequireAttestation makes a claim over the management key obligatory.
+	RequireAttestation bool
+
+	// DeviceKey, if set, returns the key that a device has in the directory,
+	// which AADPub must then be, or nil if the device is not known.
+	DeviceKey func(directoryID string) crypto.PublicKey
+
+	// EnrollmentVersion is the newest version that the server knows, "3.0" to
+	// "9.0". If empty, "5.0".
+	EnrollmentVersion string
+
+	// RenewBefore is how long before its end a certificate may be renewed. If
+	// 0, at any time.
+	RenewBefore time.Duration
+
+	// Quirks are what the server does otherwise than the specification has it.
+	Quirks Quirks
+
+	// Session is what the server does in management sessions.
+	Session SessionConfig
+
 	// AIKRoots, if set, must lead to every attestation key certificate that
 	// a request has.
 	AIKRoots *x509.CertPool
@@ -69,8 +106,9 @@ type Server struct {
 	log      refusal.Log
 
 	mu       sync.Mutex
-	devices  map[string]*device // by DeviceID
-	keys     map[string]string  // DeviceID by SHA-256 of a management key
+	devices  map[string]*device  // by DeviceID
+	owners   map[[32]byte]string // DeviceID by SHA-256 of a management certificate
+	keys     map[string]string   // DeviceID by SHA-256 of a management key
 	enrolled []*x509.Certificate
 }
 
@@ -83,9 +121,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := s.path(r)
 	op := operations[strings.ToLower(path)]
 	switch {
+	case strings.EqualFold(path, sessionPath):
+		s.serveSession(w, r)
 	case op == nil:
 		s.plain(w, "Route", http.StatusNotFound, fmt.Errorf("no service at %.100q", path))
-	case r.Method == http.MethodGet && op.path == DiscoveryPath:
+	case r.Method == http.MethodGet && op.path == DiscoveryPath && !s.Quirks.NoGET:
 		w.WriteHeader(http.StatusOK) // "I am alive"
 	case r.Method != http.MethodPost:
 		w.Header().Set("Allow", http.MethodPost)
@@ -99,16 +139,27 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer answers a SOAP request, with a fault if it is not granted.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, op *operation) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	limit := int64(maxRequest)
+	if s.Quirks.SmallRequests {
+		limit = smallRequest
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err != nil {
 		s.plain(w, op.name, http.StatusRequestEntityTooLarge, err)
 		return
+	}
+	if s.Quirks.LiteralRequests {
+		if err := checkLiteral(op.name, body); err != nil {
+			s.log.Add(s.Logger, op.name, err)
+			hangUp(w)
+			return
+		}
 	}
 	req, err := readEnvelope(body, op, s.base(r)+op.path)
 	if err == nil {
 		var content string
 		if content, err = op.serve(s, r, req); err == nil {
-			reply(w, http.StatusOK, s.envelope(op.response, req.messageID(), content))
+			s.reply(w, http.StatusOK, s.envelope(op.response, req.messageID(), content))
 			return
 		}
 	}
@@ -117,7 +168,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, op *operation) {
 		no = &fault{subcode: internalFault, reason: err}
 	}
 	s.log.Add(s.Logger, op.name, no.reason)
-	reply(w, http.StatusInternalServerError, s.envelope(actionFault, req.messageID(), no.xml()))
+	s.refuse(w, req.messageID(), no)
 }
 
 // plain refuses a request that no fault can answer.

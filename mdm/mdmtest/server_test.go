@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -204,16 +205,51 @@ func TestRegistered(t *testing.T) {
 
 // Certificates of attestation keys must come from the roots the server has.
 func TestAIKRoots(t *testing.T) {
-	good, bad := new(mdmtest.Server), new(mdmtest.Server) // two authorities
-	s := start(t, &mdmtest.Server{AIKRoots: good.Roots()})
+	good, bad := aikCertificate(t), aikCertificate(t) // of two authorities
+	roots := x509.NewCertPool()
+	roots.AddCert(good[1])
+	s := start(t, &mdmtest.Server{AIKRoots: roots})
 	glove := item("WhiteGlove", "true")
 	with := func(c *x509.Certificate) string {
 		return strings.Replace(s.enroll, glove, glove+item("AIKCert", base64.StdEncoding.EncodeToString(c.Raw)), 1)
 	}
-	s.refused(t, enrollPath, with(bad.Certificates()[0]), "s:MessageFormat", "InvalidEnrollmentData", "unknown authority")
-	if status, answer := s.send(t, enrollPath, with(good.Certificates()[0])); status != http.StatusOK {
+	s.refused(t, enrollPath, with(bad[0]), "s:MessageFormat", "InvalidEnrollmentData", "unknown authority")
+	s.refused(t, enrollPath, with(good[1]), "s:MessageFormat", "InvalidEnrollmentData", "not of an RSA key")
+	if status, answer := s.send(t, enrollPath, with(good[0])); status != http.StatusOK {
 		t.Errorf("%d: %s", status, answer)
 	}
+}
+
+// aikCertificate returns a certificate of otherKey and its root.
+func aikCertificate(t *testing.T) []*x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "AIK CA"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	var certs []*x509.Certificate
+	for _, c := range []struct {
+		template *x509.Certificate
+		pub      any
+	}{
+		{&x509.Certificate{SerialNumber: big.NewInt(2), NotAfter: root.NotAfter}, &otherKey().PublicKey},
+		{root, &key.PublicKey},
+	} {
+		der, err := x509.CreateCertificate(rand.Reader, c.template, root, c.pub, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		certs = append(certs, cert)
+	}
+	return certs
 }
 
 func TestMessagesRefused(t *testing.T) {
@@ -241,7 +277,7 @@ func TestMessagesRefused(t *testing.T) {
 		{"edition", discoverPath, replace(s.discover, "<OSEdition>48", "<OSEdition>Pro"), "s:MessageFormat", "OSEdition"},
 		{"no way to authenticate", discoverPath, replace(s.discover, "Federated", "Certificate"), "s:MessageFormat", "AuthPolicies"},
 		{"no filter", policyPath, regexp.MustCompile(`<requestFilter[^>]*>`).ReplaceAllString(s.policy, ""), "s:MessageFormat", "requestFilter"},
-		{"renewal", enrollPath, replace(s.enroll, "200512/Issue", "200512/Renew"), "s:MessageFormat", "request types"},
+		{"renewal", enrollPath, replace(s.enroll, "200512/Issue", "200512/Renew"), "s:MessageFormat", "PKCS #7 request"},
 		{"another token type", enrollPath, replace(s.enroll, "DeviceEnrollmentToken", "Token"), "s:MessageFormat", "token types"},
 		{"PKCS #7", enrollPath, replace(s.enroll, "#PKCS10", "#PKCS7"), "s:MessageFormat", "PKCS #10"},
 		{"no context", enrollPath, regexp.MustCompile(`<ac:Add.*</ac:AdditionalContext>`).ReplaceAllString(s.enroll, ""), "s:MessageFormat", "AdditionalContext"},
@@ -264,7 +300,7 @@ func TestHTTPRefused(t *testing.T) {
 		{"POST", discoverPath, "text/xml; charset=utf-8", 0, 415},
 		{"POST", discoverPath, "application/soap+xml", 0, 415},
 		{"POST", discoverPath, "application/soap+xml; charset=utf-8", 1 << 20, 413},
-		{"POST", "/ManagementServer/MDM.svc", "application/vnd.syncml.dm+xml", 0, 404},
+		{"POST", "/ManagementServer/MDM.svc", "application/vnd.syncml.dm+xml", 0, 400},
 	} {
 		req := httptest.NewRequestWithContext(t.Context(), c.method, "http://mdm.test"+c.path, strings.NewReader(strings.Repeat(" ", c.size)))
 		req.Header.Set("Content-Type", c.media)

@@ -74,6 +74,16 @@ type binaryToken struct {
 	Text         string `xml:",chardata"`
 }
 
+// A userToken is a UsernameToken.
+type userToken struct {
+	ID       string   `xml:"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd Id,attr"`
+	Name     []string `xml:"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd Username"`
+	Password []struct {
+		Type string `xml:"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd Type,attr"`
+		Text string `xml:",chardata"`
+	} `xml:"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd Password"`
+}
+
 // An envelope is a request. What may be there once is a slice, so that what is
 // there twice is seen.
 type envelope struct {
@@ -88,6 +98,7 @@ type envelope struct {
 		Security []struct {
 			MustUnderstand string        `xml:"http://www.w3.org/2003/05/soap-envelope mustUnderstand,attr"`
 			Token          []binaryToken `xml:"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd BinarySecurityToken"`
+			User           []userToken   `xml:"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd UsernameToken"`
 		} `xml:"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd Security"`
 	} `xml:"http://www.w3.org/2003/05/soap-envelope Header"`
 	Body []struct {
@@ -189,13 +200,33 @@ func walk(data []byte) error {
 	return nil
 }
 
+// nsSOAP11 is the namespace of answers with the quirk SOAP11.
+const nsSOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
+
+// fixedID is RelatesTo with the quirk FixedRelatesTo.
+const fixedID = "urn:uuid:0d5a1441-5891-453b-becf-a2e5f6ea3749"
+
 // envelope writes an answer.
 func (s *Server) envelope(action, relatesTo, content string) string {
 	now := s.now().UTC()
 	stamp := func(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }
+	soap := nsSOAP
+	if s.Quirks.SOAP11 {
+		soap = nsSOAP11
+	}
 	var b strings.Builder
-	b.WriteString(`<s:Envelope xmlns:s="` + nsSOAP + `" xmlns:a="` + nsAddressing + `" xmlns:u="` + nsUtility + `"><s:Header>`)
-	b.WriteString(`<a:Action s:mustUnderstand="1">` + action + `</a:Action>`)
+	b.WriteString(`<s:Envelope xmlns:s="` + soap + `" xmlns:a="` + nsAddressing + `" xmlns:u="` + nsUtility + `"><s:Header>`)
+	if s.Quirks.PlainAction {
+		b.WriteString(`<Action mustUnderstand="1">` + action + `</Action>`)
+	} else {
+		b.WriteString(`<a:Action s:mustUnderstand="1">` + action + `</a:Action>`)
+	}
+	switch {
+	case s.Quirks.FixedRelatesTo:
+		relatesTo = fixedID
+	case s.Quirks.DoubleRelatesTo && relatesTo != "":
+		relatesTo = "urn:uuid:" + relatesTo
+	}
 	if relatesTo != "" {
 		b.WriteString(`<a:RelatesTo>` + escape(relatesTo) + `</a:RelatesTo>`)
 	}
@@ -203,6 +234,18 @@ func (s *Server) envelope(action, relatesTo, content string) string {
 		`</u:Created><u:Expires>` + stamp(now.Add(5*time.Minute)) + `</u:Expires></u:Timestamp></o:Security>`)
 	b.WriteString(`</s:Header><s:Body>` + content + `</s:Body></s:Envelope>`)
 	return b.String()
+}
+
+// reply sends an envelope with the server's quirks.
+func (s *Server) reply(w http.ResponseWriter, status int, envelope string) {
+	if s.Quirks.Chunked {
+		w.Header().Set("Content-Type", "application/soap+xml; charset=utf-8")
+		w.WriteHeader(status)
+		_ = http.NewResponseController(w).Flush() // one that cannot sends all at once
+		_, _ = io.WriteString(w, envelope)
+		return
+	}
+	reply(w, status, envelope)
 }
 
 // reply sends an envelope. Its length is named: clients of this protocol may

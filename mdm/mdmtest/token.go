@@ -8,7 +8,14 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-const typeJWT = "urn:ietf:params:oauth:token-type:jwt"
+// Fixed strings of credentials.
+const (
+	typeJWT       = "urn:ietf:params:oauth:token-type:jwt"
+	typeUserToken = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentUserToken"
+	typePassword  = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordText"
+	usernameID    = "uuid-cc1ccc1f-2fba-4bcf-b063-ffc0cac77917-4"
+	userScope     = "mdm_delegation"
+)
 
 var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
@@ -18,6 +25,14 @@ type claims struct {
 	TenantID string `json:"tid"`
 	Type     string `json:"idtyp"`
 	DeviceID string `json:"deviceid"`
+	UPN      string `json:"upn"`
+	Scope    string `json:"scp"`
+}
+
+// A caller is who a credential is of.
+type caller struct {
+	id   string // the directory's identifier of the device, or "user:" and the user's name
+	user bool
 }
 
 func (s *Server) tenantID() string {
@@ -41,29 +56,60 @@ func (s *Server) resource() string {
 	return DefaultResource
 }
 
-// authenticate returns the directory's identifier of the device whose token
-// the request has.
-func (s *Server) authenticate(e *envelope) (string, error) {
+// authenticate returns whose credential the request has.
+func (s *Server) authenticate(e *envelope) (*caller, error) {
 	security := e.Header[0].Security
-	if len(security) != 1 || security[0].MustUnderstand != "1" || len(security[0].Token) != 1 {
-		return "", refuse(securityFault, "no one wsse:Security that must be understood with one BinarySecurityToken")
+	if len(security) == 1 && security[0].MustUnderstand == "1" && len(security[0].User) == 1 && len(security[0].Token) == 0 && s.Passwords != nil {
+		return s.checkPassword(security[0].User[0])
+	}
+	if len(security) != 1 || security[0].MustUnderstand != "1" || len(security[0].Token) != 1 || len(security[0].User) != 0 {
+		return nil, refuse(securityFault, "no one wsse:Security that must be understood with one BinarySecurityToken")
 	}
 	bst := security[0].Token[0]
-	if bst.ValueType != typeJWT || bst.EncodingType != typeBase64 {
-		return "", refuse(securityFault, "token of type %.100q, encoding %.100q", bst.ValueType, bst.EncodingType)
+	opaque := bst.ValueType == typeUserToken && s.OpaqueTokens != nil
+	if bst.ValueType != typeJWT && !opaque || bst.EncodingType != typeBase64 {
+		return nil, refuse(securityFault, "token of type %.100q, encoding %.100q", bst.ValueType, bst.EncodingType)
 	}
 	text, err := base64.StdEncoding.DecodeString(bst.Text)
 	if err != nil {
-		return "", refuse(securityFault, "token: %w", err)
+		return nil, refuse(securityFault, "token: %w", err)
 	}
-	return s.checkToken(string(text))
+	if !opaque {
+		return s.checkToken(string(text))
+	}
+	user, ok := s.OpaqueTokens(string(text))
+	if !ok {
+		return nil, refuse(authenticationFault, "opaque token is not known")
+	}
+	return ofUser(user), nil
+}
+
+func ofUser(name string) *caller { return &caller{id: "user:" + strings.ToLower(name), user: true} }
+
+// read returns name and password of a UsernameToken of the one permitted form.
+func (u userToken) read() (name, password string, err error) {
+	if u.ID != usernameID || len(u.Name) != 1 || u.Name[0] == "" || len(u.Password) != 1 || u.Password[0].Type != typePassword {
+		return "", "", refuse(securityFault, "UsernameToken with Id %.60q, %d names, %d passwords", u.ID, len(u.Name), len(u.Password))
+	}
+	return u.Name[0], u.Password[0].Text, nil
+}
+
+func (s *Server) checkPassword(u userToken) (*caller, error) {
+	name, password, err := u.read()
+	if err != nil {
+		return nil, err
+	}
+	if !s.Passwords(name, password) {
+		return nil, refuse(authenticationFault, "wrong name or password")
+	}
+	return ofUser(name), nil
 }
 
 // checkToken judges a token. Only RS256 is known, whatever the token's header
 // says, and no key in that header is looked at.
-func (s *Server) checkToken(text string) (string, error) {
+func (s *Server) checkToken(text string) (*caller, error) {
 	if s.TokenKey == nil || s.TokenKey() == nil {
-		return "", refuse(authenticationFault, "the server knows no key of token issuers")
+		return nil, refuse(authenticationFault, "the server knows no key of token issuers")
 	}
 	parser := jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}),
@@ -74,17 +120,36 @@ func (s *Server) checkToken(text string) (string, error) {
 	)
 	c := new(claims)
 	if _, err := parser.ParseWithClaims(text, c, func(*jwt.Token) (any, error) { return s.TokenKey(), nil }); err != nil {
-		return "", refuse(authenticationFault, "token: %w", err)
+		return nil, refuse(authenticationFault, "token: %w", err)
 	}
 	switch {
 	case c.NotBefore == nil:
-		return "", refuse(authenticationFault, "token: no nbf")
+		return nil, refuse(authenticationFault, "token: no nbf")
 	case !strings.EqualFold(c.TenantID, s.tenantID()):
-		return "", refuse(authenticationFault, "token of tenant %.60q", c.TenantID)
+		return nil, refuse(authenticationFault, "token of tenant %.60q", c.TenantID)
+	case s.Quirks.NeedUPN && c.UPN == "":
+		return nil, malformed("invalid UPN claim")
+	case c.Type != "device" && s.Users != nil:
+		return s.checkUser(c)
 	case c.Type != "device":
-		return "", refuse(authorizationFault, "token of type %.60q, not of a device", c.Type)
+		return nil, refuse(authorizationFault, "token of type %.60q, not of a device", c.Type)
 	case !guid.MatchString(c.DeviceID):
-		return "", refuse(authenticationFault, "token: deviceid %.60q is no GUID", c.DeviceID)
+		return nil, refuse(authenticationFault, "token: deviceid %.60q is no GUID", c.DeviceID)
 	}
-	return strings.ToLower(c.DeviceID), nil
+	return &caller{id: strings.ToLower(c.DeviceID)}, nil
+}
+
+// checkUser judges the claims of a user's token.
+func (s *Server) checkUser(c *claims) (*caller, error) {
+	switch {
+	case c.Type != "" && c.Type != "user":
+		return nil, refuse(authorizationFault, "token of type %.60q", c.Type)
+	case c.UPN == "":
+		return nil, refuse(authenticationFault, "token: no upn")
+	case !strings.Contains(" "+c.Scope+" ", " "+userScope+" "):
+		return nil, refuse(authorizationFault, "token: scp %.60q has no %s", c.Scope, userScope)
+	case !s.Users(c.UPN):
+		return nil, refuse(authorizationFault, "user %.100q may not enroll", c.UPN)
+	}
+	return ofUser(c.UPN), nil
 }

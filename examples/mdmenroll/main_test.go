@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"maps"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/mdm/mdmtest"
+	"github.com/whiteglove/whiteglove/scep/sceptest"
+)
+
+var issuer = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil // every test fails on it
+	}
+	return key
+})
+
+// try runs the program.
+func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(t.Context(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+// A site is a server, its roots and a token in files.
+type site struct {
+	*mdmtest.Server
+	discover, ca, token string
+}
+
+func startSite(t *testing.T, claims jwt.MapClaims) *site {
+	t.Helper()
+	s := &site{Server: &mdmtest.Server{
+		TokenKey:  func() *rsa.PublicKey { return &issuer().PublicKey },
+		Users:     func(upn string) bool { return upn == "user@contoso.test" },
+		Passwords: func(user, password string) bool { return user == "user@contoso.test" && password == "secret word" },
+	}}
+	h := httptest.NewUnstartedServer(s.Server)
+	h.TLS = s.TLSConfig(nil)
+	h.StartTLS()
+	t.Cleanup(h.Close)
+	now := time.Now()
+	all := jwt.MapClaims{
+		"aud": mdmtest.DefaultResource, "iss": "https://sts.windows.net/" + mdmtest.DefaultTenantID + "/", "tid": mdmtest.DefaultTenantID,
+		"nbf": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+	}
+	maps.Copy(all, claims)
+	text, err := jwt.NewWithClaims(jwt.SigningMethodRS256, all).SignedString(issuer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.discover = h.URL + mdmtest.DiscoveryPath
+	s.token = file(t, []byte(text+"\n"))
+	s.ca = file(t, device.EncodeCertificates(h.Certificate().Raw))
+	return s
+}
+
+func file(t *testing.T, text []byte) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func ofDevice() jwt.MapClaims {
+	return jwt.MapClaims{"idtyp": "device", "deviceid": "0d9e0f0a-6d35-4b7e-8c11-3a0f5b1c2d3e", "upn": "fooUser@contoso.test"}
+}
+
+// A device enrolls, proves its key, holds sessions and sees the status page to
+// its end.
+func TestDevice(t *testing.T) {
+	s := startSite(t, ofDevice())
+	s.RequireAttestation = true
+	s.Session.Commands = []mdmtest.Command{
+		mdmtest.Page(map[string]string{"ExpectedPolicies": "./Device/Vendor/MSFT/Policy/Config/x", "TimeOutUntilSyncFailure": "60"}),
+	}
+	given := 0
+	s.Session.Next = func(string, []mdmtest.Response) []mdmtest.Command {
+		given++
+		if given != 3 {
+			return nil
+		}
+		return []mdmtest.Command{
+			mdmtest.Write("Replace", "./Device/Vendor/MSFT/Policy/Config/x", "chr", "1"),
+			mdmtest.Page(map[string]string{"ServerHasFinishedProvisioning": "true"}),
+		}
+	}
+	out := t.TempDir()
+	code, stdout, stderr := try(t, "-discover", s.discover, "-ca", s.ca, "-token", s.token, "-session", "5", "-esp", "-out", out)
+	if code != 0 || stderr != "" {
+		t.Fatalf("exit code %d\n%s%s; server: %q", code, stdout, stderr, s.Refusals())
+	}
+	for _, want := range []string{"emulated TPM", "enrollment   CN=", "TestMDM at https://", "Device setup", "1 of 1 applied", "status page  succeeded"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in\n%s", want, stdout)
+		}
+	}
+	checkOut(t, s, out)
+}
+
+func checkOut(t *testing.T, s *site, out string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(out, "mdm.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, rest := pem.Decode(text)
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil || len(s.Enrolled()) != 1 || !s.Enrolled()[0].Equal(cert) || bytes.Count(rest, []byte("BEGIN")) != 2 {
+		t.Errorf("certificate: %v", err)
+	}
+	key, err := os.ReadFile(filepath.Join(out, "mdm-key.pem"))
+	if err != nil || !bytes.Contains(key, []byte("TSS2 PRIVATE KEY")) {
+		t.Errorf("key: %v", err)
+	}
+	var sum summary
+	text, err = os.ReadFile(filepath.Join(out, "summary.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The status page is written in the form of Windows, which is not ours.
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(text, &raw); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(raw["statusPage"], []byte("DeviceSetupSubcategory")) && !bytes.Contains(raw["statusPage"], []byte("categoryState")) {
+		t.Errorf("status page: %s", raw["statusPage"])
+	}
+	delete(raw, "statusPage")
+	if text, err = json.Marshal(raw); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &sum); err != nil || len(sum.DeviceID) != 32 || sum.ProviderID != "TestMDM" || len(sum.Sessions) == 0 || sum.Subject != cert.Subject.String() {
+		t.Errorf("summary: %+v, %v", sum, err)
+	}
+	entries, err := os.ReadDir(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v", e.Name(), err)
+		}
+	}
+}
+
+// The server's orders for certificates are carried out over SCEP, with keys of
+// the TPM.
+func TestOrder(t *testing.T) {
+	ca := &sceptest.Server{Password: "once"}
+	h := httptest.NewTLSServer(ca)
+	t.Cleanup(h.Close)
+	root := ca.Certificates()[len(ca.Certificates())-1]
+	for _, c := range []struct {
+		name, thumbprint string
+		failed           int
+	}{
+		{"named root", fmt.Sprintf("%X", sha1.Sum(root.Raw)), 0},
+		{"another root", strings.Repeat("AB", 20), 1},
+	} {
+		s := startSite(t, ofDevice())
+		s.Session.Commands = mdmtest.Order("wifi", map[string]string{"ServerURL": h.URL + "/scep", "Challenge": "once", "CAThumbprint": c.thumbprint})
+		out := t.TempDir()
+		code, stdout, stderr := try(t, "-discover", s.discover, "-ca", s.ca, "-token", s.token, "-session", "1", "-out", out)
+		if code != 0 || !strings.Contains(stdout, fmt.Sprintf("%d of them failed", c.failed)) {
+			t.Errorf("%s: exit code %d\n%s%s; CA: %q", c.name, code, stdout, stderr, ca.Refusals())
+		}
+		if _, err := os.Stat(filepath.Join(out, "scep-1.pem")); (err == nil) != (c.failed == 0) {
+			t.Errorf("%s: certificate: %v", c.name, err)
+		}
+	}
+}
+
+func TestUser(t *testing.T) {
+	s := startSite(t, jwt.MapClaims{"upn": "user@contoso.test", "scp": "mdm_delegation", "deviceid": "0d9e0f0a-6d35-4b7e-8c11-3a0f5b1c2d3e"})
+	if code, stdout, stderr := try(t, "-discover", s.discover, "-ca", s.ca, "-token", s.token); code != 0 || stderr != "" {
+		t.Errorf("token: exit code %d\n%s%s", code, stdout, stderr)
+	}
+	code, stdout, stderr := try(t, "-discover", s.discover, "-ca", s.ca, "-user", "user@contoso.test", "-password", "@"+file(t, []byte("secret word\n")))
+	if code != 0 || stderr != "" {
+		t.Errorf("password: exit code %d\n%s%s", code, stdout, stderr)
+	}
+	if len(s.Enrolled()) != 2 {
+		t.Errorf("%d certificates; server: %q", len(s.Enrolled()), s.Refusals())
+	}
+}
+
+// Failures are one line with the code of Windows and what may help.
+func TestFailures(t *testing.T) {
+	s := startSite(t, jwt.MapClaims{"upn": "user@contoso.test", "scp": "other"})
+	for _, c := range []struct {
+		name string
+		args []string
+		want []string
+	}{
+		{"permission", []string{"-discover", s.discover, "-ca", s.ca, "-token", s.token}, []string{"warning: The token's scp has no mdm_delegation", "0x80180003", "MDM scope"}},
+		{"password", []string{"-discover", s.discover, "-ca", s.ca, "-user", "user@contoso.test", "-password", "x"}, []string{"0x80180002"}},
+		{"opaque token", []string{"-discover", s.discover, "-ca", s.ca, "-token", file(t, []byte("abc"))}, []string{"0x80180007"}},
+		{"unknown root", []string{"-discover", s.discover, "-token", s.token}, []string{"0x80180012"}},
+		{"clear text", []string{"-discover", "http://mdm.test/", "-token", s.token}, []string{"0x8018001a"}},
+		{"no domain", []string{"-domain", "x", "-token", s.token}, []string{"no domain"}},
+		{"no token", []string{"-domain", "contoso.test", "-token", filepath.Join(t.TempDir(), "none")}, []string{"no such file"}},
+		{"no roots", []string{"-discover", s.discover, "-ca", s.token, "-token", s.token}, []string{"no certificate"}},
+		{"no such TPM", []string{"-discover", s.discover, "-tpm", "hard", "-token", s.token}, []string{"hard"}},
+	} {
+		code, stdout, stderr := try(t, c.args...)
+		for _, want := range c.want {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%s: no %q in %s", c.name, want, stderr)
+			}
+		}
+		if code != 1 || strings.Contains(stdout, "enrollment") || strings.Count(stderr, "\n") > 3 {
+			t.Errorf("%s: exit code %d\n%s%s", c.name, code, stdout, stderr)
+		}
+	}
+	if len(s.Enrolled()) != 0 {
+		t.Errorf("%d certificates", len(s.Enrolled()))
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range []string{
+		"", "-discover x", "-token x", "-discover x -domain y -token z", "-discover x -token y -user z", "-discover x -token y -password z",
+		"-discover x -token y -session -1", "-discover x -token y -timeout 0s", "-discover x -token y extra", "-insecure-skip-verify",
+	} {
+		if code, stdout, stderr := try(t, strings.Fields(args)...); code != 2 || stdout != "" || !strings.Contains(stderr, "Usage") {
+			t.Errorf("%q: exit code %d\n%s%s", args, code, stdout, stderr)
+		}
+	}
+	if code, _, stderr := try(t, "-h"); code != 0 || !strings.Contains(stderr, "-session") {
+		t.Errorf("help: exit code %d\n%s", code, stderr)
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	s := startSite(t, ofDevice())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, errs bytes.Buffer
+	if code := run(ctx, []string{"-discover", s.discover, "-ca", s.ca, "-token", s.token}, &out, &errs); code != 1 || !strings.Contains(errs.String(), "canceled") {
+		t.Errorf("exit code %d: %s", code, &errs)
+	}
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/scep"
+)
+
+// pause is between sessions, as Windows polls in enrollment but shorter.
+const pause = time.Second
+
+// A sessionSummary is a session in summary.json.
+type sessionSummary struct {
+	Messages int      `json:"messages"`
+	Commands int      `json:"commands"`
+	Failed   int      `json:"failed"`
+	Oddities []string `json:"oddities,omitempty"`
+}
+
+// An order is a certificate that the server had enrolled over SCEP.
+type order struct {
+	id   string
+	cert *x509.Certificate
+	key  *attest.Key
+}
+
+// runSessions holds the sessions that the flags ask for, until the status page
+// is over if it is shown.
+func (e *enrollment) runSessions(ctx context.Context) error {
+	if e.sessions == 0 {
+		return nil
+	}
+	s, err := e.session()
+	if err != nil {
+		return err
+	}
+	page := &mdm.ESP{Tree: s.Tree, Provider: e.got.ProviderID}
+	page.Watch()
+	page.End(mdm.ESPAttestation, nil)
+	page.End(mdm.ESPJoin, nil)
+	page.End(mdm.ESPEnrollment, nil)
+	view := &view{out: e.stdout, terminal: e.esp && isTerminal(e.stdout)}
+	for n := range e.sessions {
+		if n > 0 {
+			if err := wait(ctx, pause); err != nil {
+				return err
+			}
+		}
+		result, err := s.Run(ctx)
+		if err != nil {
+			return err
+		}
+		e.held = append(e.held, sessionSummary{result.Messages, result.Commands, result.Failed, result.Oddities})
+		if !view.terminal {
+			fmt.Fprintf(e.stdout, "session %-4d %d messages, %d commands, %d of them failed\n", n+1, result.Messages, result.Commands, result.Failed)
+		}
+		if !e.esp {
+			continue
+		}
+		e.report = page.Report()
+		view.show(e.report)
+		switch e.report.State {
+		case mdm.ESPSucceeded:
+			return nil
+		case mdm.ESPFailed:
+			return fmt.Errorf("the enrollment status page ends with failure 0x%08X: %s", e.report.Code, e.report.Message)
+		}
+	}
+	return nil
+}
+
+// session returns the device's side of sessions: what the provisioning document
+// says is in its tree, and the server's SCEP orders are carried out.
+func (e *enrollment) session() (*mdm.Session, error) {
+	document, err := mdm.ParseDocument(e.got.Document)
+	if err != nil {
+		return nil, err
+	}
+	account, err := document.Account()
+	if err != nil {
+		return nil, err
+	}
+	s := &mdm.Session{
+		Server: e.got.Server, Device: e.client.Device, Certificate: e.cert, Issuers: e.got.Issuers, Key: e.key,
+		Tree: new(mdm.Tree), HTTPClient: e.client.HTTPClient,
+	}
+	for i := range account.Auth {
+		if account.Auth[i].Level == "APPSRV" {
+			s.Auth = &account.Auth[i]
+		}
+	}
+	s.Tree.Apply(document)
+	s.Tree.HandleSCEP(e.carryOut)
+	return s, nil
+}
+
+// carryOut enrolls the certificate of a SCEP order for a key of the TPM.
+// Messages are signed and opened by a key in software, which is thrown away.
+func (e *enrollment) carryOut(ctx context.Context, o *mdm.SCEPOrder) (*x509.Certificate, error) {
+	switch {
+	case len(o.URLs) == 0:
+		return nil, fmt.Errorf("order %s names no server", o.ID)
+	case o.KeyLength > 2048:
+		return nil, fmt.Errorf("order %s wants a key of %d bits", o.ID, o.KeyLength)
+	}
+	client := &scep.Client{URL: o.URLs[0], HTTPClient: &http.Client{Transport: e.client.HTTPClient.Transport, Timeout: time.Minute}}
+	ca, err := client.CA(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(ca.Chain, o.IsRoot) {
+		return nil, fmt.Errorf("order %s names another root than the CA has", o.ID)
+	}
+	key, err := e.tpm.CreateKey(ctx, attest.Template{Algorithm: attest.RSA2048, Usage: attest.Sign})
+	if err != nil {
+		return nil, err
+	}
+	csr, err := scep.NewCSR(&x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: strings.TrimPrefix(o.Subject, "CN=")},
+	}, key, string(o.Challenge))
+	if err != nil {
+		return nil, err
+	}
+	envelope, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := client.Enroll(ctx, ca, &scep.Request{CSR: csr, Signer: envelope})
+	if err != nil {
+		return nil, err
+	}
+	e.orders = append(e.orders, order{o.ID, reply.Certificates[0], key})
+	return reply.Certificates[0], nil
+}
+
+// wait waits for d or until ctx ends.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,151 @@
+package syncml_test
+
+import (
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/internal/syncml"
+)
+
+// The example of OMA DM Protocol 1.2, section 9.
+func TestDigest(t *testing.T) {
+	if got := syncml.Digest("Bruce2", "OhBehave", []byte("Nonce")); got != "Zz6EivR3yeaaENcRN6lpAQ==" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// A message of a server with every kind of element that [MS-MDM] section 4 has,
+// written for this test.
+const full = `<?xml version="1.0" encoding="utf-8"?>
+<SyncML xmlns="SYNCML:SYNCML1.2" xmlns:msft="http://schemas.microsoft.com/MobileDevice/MDM">
+ <SyncHdr>
+  <VerDTD>1.2</VerDTD><VerProto>DM/1.2</VerProto><SessionID>7F</SessionID><MsgID> 2 </MsgID>
+  <Target><LocURI>urn:uuid:device</LocURI></Target>
+  <Source><LocURI>https://mdm.test/</LocURI><LocName>Server</LocName></Source>
+  <Cred><Meta><Format xmlns="syncml:metinf">b64</Format><Type xmlns="syncml:metinf">syncml:auth-md5</Type></Meta><Data>AAEC</Data></Cred>
+  <Meta><A:MaxMsgSize xmlns:A="syncml:metinf">524288</A:MaxMsgSize></Meta>
+ </SyncHdr>
+ <SyncBody>
+  <Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><TargetRef>t</TargetRef><SourceRef>s</SourceRef>
+   <Chal><Meta><Format xmlns="syncml:metinf">b64</Format><Type xmlns="syncml:metinf">syncml:auth-md5</Type><NextNonce xmlns="syncml:metinf">Tm9uY2U=</NextNonce></Meta></Chal>
+   <Data>401</Data></Status>
+  <Atomic><CmdID>d0a7-guid</CmdID>
+   <Add><CmdID>3</CmdID><NoResp/><Meta><Format xmlns="syncml:metinf">chr</Format></Meta>
+    <Item><Target><LocURI>./A</LocURI></Target><Data> a&amp;b </Data></Item>
+    <Item><Target><LocURI>./B</LocURI></Target><Meta><Format xmlns="syncml:metinf">xml</Format><Mark xmlns="syncml:metinf">m</Mark></Meta><Data><x/></Data><MoreData/></Item>
+   </Add>
+   <Sequence><CmdID></CmdID><Exec><CmdID>5</CmdID><Item><Source><LocURI>./C</LocURI></Source></Item></Exec></Sequence>
+  </Atomic>
+  <Wonder><CmdID>9</CmdID></Wonder>
+  <Final/>
+ </SyncBody>
+</SyncML>`
+
+func TestParse(t *testing.T) {
+	b64 := syncml.Meta{Format: "b64", Type: syncml.TypeMD5}
+	chal := syncml.Meta{Format: "b64", Type: syncml.TypeMD5, NextNonce: "Tm9uY2U="}
+	want := &syncml.Message{
+		SessionID: "7F", ID: "2", Target: "urn:uuid:device", Source: "https://mdm.test/", SourceName: "Server",
+		Cred: &syncml.Cred{Meta: b64, Data: "AAEC"}, MaxMsgSize: 524288, Final: true,
+		Commands: []*syncml.Command{
+			{Name: "Status", ID: "1", MsgRef: "1", CmdRef: "0", Cmd: "SyncHdr", Targets: []string{"t"}, Sources: []string{"s"}, Data: "401", Chal: &chal},
+			{Name: "Atomic", ID: "d0a7-guid", Commands: []*syncml.Command{
+				{Name: "Add", ID: "3", NoResp: true, Meta: syncml.Meta{Format: "chr"}, Items: []*syncml.Item{
+					{Target: "./A", Data: " a&b "},
+					{Target: "./B", Meta: syncml.Meta{Format: "xml", Mark: "m"}, Markup: true, MoreData: true},
+				}},
+				{Name: "Sequence", Commands: []*syncml.Command{{Name: "Exec", ID: "5", Items: []*syncml.Item{{Source: "./C"}}}}},
+			}},
+			{Name: "Wonder", ID: "9"},
+		},
+	}
+	for name, text := range map[string]string{
+		"as it is":      full,
+		"without":       strings.ReplaceAll(full, ` xmlns="SYNCML:SYNCML1.2"`, ""),
+		"version 1.1":   strings.ReplaceAll(full, "SYNCML1.2", "SYNCML1.1"),
+		"misspelt":      strings.ReplaceAll(strings.ReplaceAll(full, "MsgID", "MsgId"), ` xmlns="SYNC`, ` xnlns="SYNC`),
+		"lower case":    strings.NewReplacer("SyncBody", "syncbody", "CmdID", "cmdid", "<Add>", "<add>", "</Add>", "</add>").Replace(full),
+		"mark in front": "\ufeff" + full,
+		"trailing":      full + "\x00rubbish",
+	} {
+		got, err := syncml.Parse([]byte(text))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestMarshal(t *testing.T) {
+	m, err := syncml.Parse([]byte(full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Commands[1].Commands[0].Items[1].Markup = false // is not written again
+	m.Commands[1].Commands[0].Items[1].MoreData = false
+	m.Commands[1].Commands[0].NoResp = false
+	text := m.Marshal()
+	again, err := syncml.Parse(text)
+	if err != nil || !reflect.DeepEqual(again, m) {
+		t.Errorf("%s\nreads as %+v, %v", text, again, err)
+	}
+	if strings.ContainsAny(string(text[:40]), "\n\t") || !strings.HasPrefix(string(text), `<SyncML xmlns="SYNCML:SYNCML1.2"><SyncHdr><VerDTD>1.2</VerDTD>`) {
+		t.Errorf("got %s", text)
+	}
+	got := string((&syncml.Message{Commands: []*syncml.Command{{Name: "Status", MsgRef: "1"}}}).Marshal())
+	if !strings.Contains(got, "<MsgRef>1</MsgRef><CmdRef></CmdRef>") {
+		t.Errorf("an empty CmdRef is lost: %s", got)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	wrap := func(body string) string {
+		return `<SyncML><SyncHdr/><SyncBody>` + body + `</SyncBody></SyncML>`
+	}
+	for name, test := range map[string]struct{ text, want string }{
+		"empty":         {"", "no element"},
+		"no header":     {"<SyncML><SyncBody/></SyncML>", "SyncHdr"},
+		"no body":       {"<SyncML><SyncHdr/></SyncML>", "SyncBody"},
+		"cut off":       {"<SyncML><SyncHdr>", "EOF"},
+		"document type": {"<!DOCTYPE SyncML>" + wrap(""), "document type"},
+		"entity":        {wrap("&lol;"), "entity"},
+		"depth":         {wrap(strings.Repeat("<a>", 40) + strings.Repeat("</a>", 40)), "32 levels"},
+		"elements":      {wrap(strings.Repeat("<a/>", 50001)), "50000 elements"},
+		"size":          {wrap(strings.Repeat(" ", syncml.MaxSize)), "1048576 bytes"},
+		"control":       {wrap("\x01"), "illegal character"},
+		"utf-16":        {`<?xml version="1.0" encoding="utf-16"?>` + wrap(""), "encoding"},
+	} {
+		if m, err := syncml.Parse([]byte(test.text)); m != nil || err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+	if _, err := syncml.Parse([]byte("<html/>")); !errors.Is(err, syncml.ErrNotSyncML) {
+		t.Errorf("HTML: %v", err)
+	}
+}
+
+// What can be read can be written, and is then read the same.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(full))
+	f.Add([]byte(`<SyncML><SyncHdr/><SyncBody><Get><CmdID/><Item/></Get></SyncBody></SyncML>`))
+	f.Add([]byte(`<!DOCTYPE a><SyncML/>`))
+	f.Add([]byte(`<SyncML><SyncHdr><Meta><MaxMsgSize>-1</MaxMsgSize></Meta></SyncHdr><SyncBody><Final/></SyncBody></SyncML>`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := syncml.Parse(data)
+		if err != nil {
+			return
+		}
+		once := m.Marshal()
+		again, err := syncml.Parse(once)
+		if err != nil {
+			if len(once) > syncml.MaxSize {
+				return // escapes are longer
+			}
+			t.Fatalf("%q is written as %q: %v", data, once, err)
+		}
+		if twice := again.Marshal(); string(once) != string(twice) {
+			t.Fatalf("%q, then %q", once, twice)
+		}
+	})
+}

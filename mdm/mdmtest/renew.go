@@ -1,0 +1,106 @@
+package mdmtest
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
+)
+
+// identify returns the device whose client certificate a request came with,
+// and the certificate, which must be one that this server issued and still
+// valid.
+func (s *Server) identify(r *http.Request) (*device, *x509.Certificate, error) {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil, nil, refuse(authenticationFault, "no client certificate")
+	}
+	cert := r.TLS.PeerCertificates[0]
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	roots.AddCert(s.ca.root)
+	between.AddCert(s.ca.issuer)
+	_, err := cert.Verify(x509.VerifyOptions{
+		Roots: roots, Intermediates: between, CurrentTime: s.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		return nil, nil, &fault{subcode: authorizationFault, errorType: "NotEligibleToRenew", reason: fmt.Errorf("client certificate: %w", err)}
+	}
+	if err != nil {
+		return nil, nil, refuse(authenticationFault, "client certificate: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	dev := s.devices[s.owners[sha256.Sum256(cert.Raw)]]
+	if dev == nil {
+		return nil, nil, refuse(authenticationFault, "client certificate of no device")
+	}
+	return dev, cert, nil
+}
+
+// renew answers a request for a new certificate ([MS-MDE2] section 3.5): it
+// is authenticated by the present certificate in TLS, and signed by its key.
+func (s *Server) renew(r *http.Request, e *envelope, q *tokenRequest) (string, error) {
+	if s.Quirks.NoRenewal {
+		return "", malformed("binarySecurityToken is empty")
+	}
+	dev, present, err := s.identify(r)
+	if err != nil {
+		return "", err
+	}
+	if err := s.checkHeader(e); err != nil {
+		return "", err
+	}
+	if before := present.NotAfter.Add(-s.RenewBefore); s.RenewBefore > 0 && s.now().Before(before) {
+		return "", &fault{subcode: authorizationFault, errorType: "NotEligibleToRenew", reason: fmt.Errorf("the certificate may be renewed from %s on", before)}
+	}
+	if err := s.denied("Renew", dev.deviceID); err != nil {
+		return "", err
+	}
+	signed, err := cms.ParseSigned(q.content)
+	if err != nil {
+		return "", refuse(certificateFault, "signed request: %w", err)
+	}
+	if err := signed.Verify(present, false); err != nil {
+		return "", refuse(certificateFault, "signed request: %w", err)
+	}
+	if !strings.EqualFold(q.context.get("DeviceID"), dev.deviceID) {
+		return "", badItem("context item DeviceID is %.100q, the client certificate is of %s", q.context.get("DeviceID"), dev.deviceID)
+	}
+	if err := q.context.check(); err != nil {
+		return "", err
+	}
+	key, err := checkCSR(signed.Content, q.context.get("DeviceID"))
+	if err != nil {
+		return "", err
+	}
+	if err := s.checkAttestation(q.context, key, dev.directoryID); err != nil {
+		return "", err
+	}
+	if _, err := s.claim(dev.deviceID, dev.directoryID, key); err != nil {
+		return "", err
+	}
+	cert, err := s.issue(dev, key)
+	if err != nil {
+		return "", err
+	}
+	return s.response(s.renewed(cert)), nil
+}
+
+// checkHeader checks what the header of a renewal has, which authenticates
+// nobody: a UsernameToken with whatever name, or a token, which must be good.
+func (s *Server) checkHeader(e *envelope) error {
+	security := e.Header[0].Security
+	if len(security) == 1 && len(security[0].Token) == 1 {
+		_, err := s.authenticate(e)
+		return err
+	}
+	if len(security) != 1 || security[0].MustUnderstand != "1" || len(security[0].User) != 1 {
+		return refuse(securityFault, "no one wsse:Security that must be understood with one UsernameToken")
+	}
+	_, _, err := security[0].User[0].read()
+	return err
+}

@@ -1,0 +1,182 @@
+package mdmtest
+
+import (
+	"encoding/xml"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// What a message of a device may have, in the one namespace. What may be there
+// once is a slice, so that what is there twice is seen.
+type syncMessage struct {
+	XMLName xml.Name `xml:"SYNCML:SYNCML1.2 SyncML"`
+	Header  []struct {
+		VerDTD    string      `xml:"SYNCML:SYNCML1.2 VerDTD"`
+		VerProto  string      `xml:"SYNCML:SYNCML1.2 VerProto"`
+		SessionID string      `xml:"SYNCML:SYNCML1.2 SessionID"`
+		MsgID     string      `xml:"SYNCML:SYNCML1.2 MsgID"`
+		Target    syncPlace   `xml:"SYNCML:SYNCML1.2 Target"`
+		Source    syncPlace   `xml:"SYNCML:SYNCML1.2 Source"`
+		Cred      []syncCred  `xml:"SYNCML:SYNCML1.2 Cred"`
+		Other     []syncOther `xml:",any"`
+	} `xml:"SYNCML:SYNCML1.2 SyncHdr"`
+	Body []struct {
+		Commands []syncCommand `xml:",any"`
+	} `xml:"SYNCML:SYNCML1.2 SyncBody"`
+}
+
+type syncOther struct{ XMLName xml.Name }
+
+type syncPlace struct {
+	URI  string `xml:"SYNCML:SYNCML1.2 LocURI"`
+	Name string `xml:"SYNCML:SYNCML1.2 LocName"`
+}
+
+type syncMeta struct {
+	Format string `xml:"syncml:metinf Format"`
+	Type   string `xml:"syncml:metinf Type"`
+}
+
+type syncCred struct {
+	Meta syncMeta `xml:"SYNCML:SYNCML1.2 Meta"`
+	Data string   `xml:"SYNCML:SYNCML1.2 Data"`
+}
+
+type syncCommand struct {
+	XMLName xml.Name
+	CmdID   []string   `xml:"SYNCML:SYNCML1.2 CmdID"`
+	MsgRef  []string   `xml:"SYNCML:SYNCML1.2 MsgRef"`
+	CmdRef  []string   `xml:"SYNCML:SYNCML1.2 CmdRef"`
+	Cmd     []string   `xml:"SYNCML:SYNCML1.2 Cmd"`
+	Targets []string   `xml:"SYNCML:SYNCML1.2 TargetRef"`
+	Data    []string   `xml:"SYNCML:SYNCML1.2 Data"`
+	Items   []syncItem `xml:"SYNCML:SYNCML1.2 Item"`
+}
+
+type syncItem struct {
+	Source syncPlace `xml:"SYNCML:SYNCML1.2 Source"`
+	Meta   syncMeta  `xml:"SYNCML:SYNCML1.2 Meta"`
+	Data   string    `xml:"SYNCML:SYNCML1.2 Data"`
+}
+
+// name is the local name of a command.
+func (c *syncCommand) name() string { return c.XMLName.Local }
+
+// data is a command's one Data, or "".
+func (c *syncCommand) data() string { return only(c.Data) }
+
+func only(list []string) string {
+	if len(list) != 1 {
+		return ""
+	}
+	return list[0]
+}
+
+var sessionID = regexp.MustCompile(`^[0-9A-Za-z]{1,4}$`)
+
+// readSync reads a message of a device and checks what all have in common:
+// the header, and that commands are numbered and end with Final.
+func readSync(data []byte) (*syncMessage, error) {
+	if err := walk(data); err != nil {
+		return nil, err
+	}
+	m := new(syncMessage)
+	if err := xml.Unmarshal(data, m); err != nil {
+		return nil, err
+	}
+	if len(m.Header) != 1 || len(m.Body) != 1 {
+		return nil, fmt.Errorf("%d headers and %d bodies", len(m.Header), len(m.Body))
+	}
+	h, commands := m.Header[0], m.Body[0].Commands
+	switch {
+	case h.VerDTD != "1.2" || h.VerProto != "DM/1.2":
+		return nil, fmt.Errorf("versions %.20q and %.20q", h.VerDTD, h.VerProto)
+	case !sessionID.MatchString(h.SessionID):
+		return nil, fmt.Errorf("SessionID %.40q", h.SessionID)
+	case len(h.Other) > 0:
+		return nil, fmt.Errorf("<%.40s> in the header", h.Other[0].XMLName.Local)
+	case len(h.Cred) > 1:
+		return nil, fmt.Errorf("%d Cred", len(h.Cred))
+	case len(commands) == 0 || commands[len(commands)-1].name() != "Final":
+		return nil, fmt.Errorf("no Final at the end")
+	}
+	m.Body[0].Commands = commands[:len(commands)-1]
+	return m, checkNumbers(m.Body[0].Commands)
+}
+
+// checkNumbers checks that every command has a CmdID of its own.
+func checkNumbers(commands []syncCommand) error {
+	seen := make(map[string]bool)
+	for _, c := range commands {
+		id := only(c.CmdID)
+		_, err := strconv.ParseUint(id, 10, 31)
+		switch {
+		case c.XMLName.Space != "SYNCML:SYNCML1.2":
+			return fmt.Errorf("<%.40s> is in namespace %.60q", c.name(), c.XMLName.Space)
+		case err != nil || seen[id]:
+			return fmt.Errorf("<%.40s> has CmdID %.40q", c.name(), id)
+		}
+		seen[id] = true
+	}
+	return nil
+}
+
+var threeDigits = regexp.MustCompile(`^[2-5][0-9][0-9]$`)
+
+// checkFirst checks the commands that begin a session, and returns the type of
+// the generic alerts in it.
+func checkFirst(commands []syncCommand, deviceID string) ([]string, error) {
+	var generic []string
+	begun, login := 0, false
+	var info *syncCommand
+	for i, c := range commands {
+		switch c.name() + c.data() {
+		case "Alert1201":
+			begun++
+		case "Alert1224":
+			if len(c.Items) != 1 {
+				return nil, fmt.Errorf("an alert 1224 with %d items", len(c.Items))
+			}
+			if c.Items[0].Meta.Type == "com.microsoft/MDM/LoginStatus" {
+				login = map[string]bool{"user": true, "others": true, "none": true}[c.Items[0].Data]
+			}
+		case "Alert1226":
+			if len(c.Items) != 1 || c.Items[0].Meta.Type == "" {
+				return nil, fmt.Errorf("an alert 1226 without a type")
+			}
+			generic = append(generic, c.Items[0].Meta.Type+"="+c.Items[0].Data)
+		case "Replace":
+			info = &commands[i]
+		default:
+			return nil, fmt.Errorf("<%.40s> %.40s in the first message", c.name(), c.data())
+		}
+	}
+	switch {
+	case begun != 1:
+		return nil, fmt.Errorf("%d alerts 1201", begun)
+	case !login:
+		return nil, fmt.Errorf("no LoginStatus")
+	case info == nil:
+		return nil, fmt.Errorf("no DevInfo")
+	}
+	return generic, checkInfo(info, deviceID)
+}
+
+// checkInfo checks that a Replace has the five nodes of DevInfo.
+func checkInfo(c *syncCommand, deviceID string) error {
+	have := make(map[string]string)
+	for _, i := range c.Items {
+		have[i.Source.URI] = i.Data
+	}
+	for _, name := range []string{"DevId", "Man", "Mod", "DmV", "Lang"} {
+		if have["./DevInfo/"+name] == "" {
+			return fmt.Errorf("no ./DevInfo/%s", name)
+		}
+	}
+	if len(c.Items) != 5 || !strings.EqualFold(have["./DevInfo/DevId"], deviceID) {
+		return fmt.Errorf("DevInfo of %.80q with %d nodes", have["./DevInfo/DevId"], len(c.Items))
+	}
+	return nil
+}
