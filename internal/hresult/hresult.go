@@ -15,6 +15,13 @@ const (
 	CertRevoked      uint32 = 0x800B010C // CERT_E_REVOKED
 	InvalidData      uint32 = 0x8007000D // ERROR_INVALID_DATA
 	AccessDenied     uint32 = 0x80070005 // E_ACCESSDENIED
+	Canceled         uint32 = 0x80004004 // E_ABORT
+	Fail             uint32 = 0x80004005 // E_FAIL
+	FileNotFound     uint32 = 0x80070002 // ERROR_FILE_NOT_FOUND
+	NotFound         uint32 = 0x80070490 // ERROR_NOT_FOUND
+	InvalidResponse  uint32 = 0x80072F78 // ERROR_WINHTTP_INVALID_SERVER_RESPONSE
+	ValidationFailed uint32 = 0x80090032 // NTE_VALIDATION_FAILED
+	NotSupported     uint32 = 0x80070032 // ERROR_NOT_SUPPORTED
 	httpFacility     uint32 = 0x80190000
 	tpm20Facility    uint32 = 0x80280000
 	format1Bits      uint32 = 0xBF

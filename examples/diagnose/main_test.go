@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove"
+)
+
+func try(args ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	code = run(args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+// Each form of a code is read, and the exit status says whether it is known.
+func TestRun(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"0x80180014"}, 0, "0x80180014 MENROLL_E_DEVICENOTSUPPORTED\n  meaning  the device is refused\n  step     enroll\n"},
+		{[]string{"80180014"}, 0, "MENROLL_E_DEVICENOTSUPPORTED"},
+		{[]string{"2149056532"}, 0, "MENROLL_E_DEVICENOTSUPPORTED"},
+		{[]string{"-2145910764"}, 0, "MENROLL_E_DEVICENOTSUPPORTED"},
+		{[]string{"--", "-2145910764"}, 0, "MENROLL_E_DEVICENOTSUPPORTED"},
+		{[]string{"-json", "-2145910764", "807"}, 0, "MENROLL_E_DEVICENOTSUPPORTED"},
+		{[]string{"(6, 0x80180014)"}, 0, "while    enrolling in management"},
+		{[]string{"menroll_e_devicenotsupported"}, 0, "MENROLL_E_DEVICENOTSUPPORTED"},
+		{[]string{"0x801C03EE"}, 0, "source   memory (not checked)"},
+		{[]string{"807"}, 0, "\nor\nMD event 807\n"},
+		{[]string{"807", "0x80190194"}, 0, "\n\n0x80190194 HTTP_E_STATUS_NOT_FOUND\n"},
+		{[]string{"0x8018000C"}, 1, "not a public code"},
+		{[]string{"nonsense"}, 1, "nonsense: unknown\n"},
+		{[]string{"807", "nonsense"}, 1, "ZtdDeviceIsNotRegistered"},
+		{[]string{"-json", "nonsense"}, 1, `"known": false`},
+	} {
+		code, stdout, stderr := try(c.args...)
+		if code != c.code || !strings.Contains(stdout, c.want) || stderr != "" {
+			t.Errorf("%v: %d\n%s\n%s\nwant %d, %q", c.args, code, stdout, stderr, c.code, c.want)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	code, stdout, _ := try("-json", "(6, 0x80180014)", "-2145910764")
+	var got []struct {
+		Input    string
+		Known    bool
+		Meanings []whiteglove.Meaning
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != 0 {
+		t.Fatalf("%d, %v: %s", code, err, stdout)
+	}
+	if len(got) != 2 || got[1].Input != "-2145910764" || !got[0].Known || got[0].Meanings[0].Code != 0x80180014 ||
+		got[0].Meanings[0].Phase == "" || got[0].Meanings[0].Remedy != got[1].Meanings[0].Remedy {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestList(t *testing.T) {
+	want := len(whiteglove.Codes())
+	code, stdout, _ := try("-list")
+	if n := strings.Count(stdout, "\n"); code != 0 || n != want || strings.Count(stdout, "\t") != 6*want {
+		t.Errorf("%d, %d lines, want %d", code, n, want)
+	}
+	code, stdout, _ = try("-list", "-json")
+	var all []whiteglove.Meaning
+	if err := json.Unmarshal([]byte(stdout), &all); err != nil || code != 0 || len(all) != want {
+		t.Errorf("%d, %v, %d codes, want %d", code, err, len(all), want)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{{}, {"-json"}, {"-list", "807"}, {"-nothing", "807"}} {
+		if code, stdout, stderr := try(args...); code != 2 || stdout != "" || !strings.Contains(stderr, "usage: diagnose") {
+			t.Errorf("%v: %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+	if code, _, stderr := try("-h"); code != 0 || !strings.Contains(stderr, "usage: diagnose") {
+		t.Errorf("-h: %d, %q", code, stderr)
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("disk is full") }
+
+func TestWriteFails(t *testing.T) {
+	for _, args := range [][]string{{"807"}, {"-json", "807"}, {"-list"}, {"-list", "-json"}} {
+		var stderr bytes.Buffer
+		if code := run(args, full{}, &stderr); code != 1 || !strings.Contains(stderr.String(), "disk is full") {
+			t.Errorf("%v: %d, %s", args, code, stderr.String())
+		}
+	}
+}

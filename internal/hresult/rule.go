@@ -1,0 +1,76 @@
+package hresult
+
+// Families of codes that follow a rule, besides those in the table.
+const (
+	FacilityWin32 = 0x8007
+	FacilityHTTP  = 0x8019
+	FacilityTPM   = 0x8028
+)
+
+// facilities name the families by the upper half of a code.
+var facilities = map[uint32]string{
+	0x8007: "WIN32",
+	0x8009: "SSPI",
+	0x800B: "TRUST",
+	0x8018: "MENROLL",
+	0x8019: "HTTP",
+	0x801C: "DSREG",
+	0x8024: "WU",
+	0x8028: "TPM20",
+	0x8029: "PCP",
+	0x80D0: "DO",
+	0x8103: "AUTOPILOT",
+	0xC103: "AUTOPILOT",
+	0x87D1: "INTUNE",
+	0x87D3: "INTUNE",
+	0xCAA1: "ADAL",
+	0xCAA2: "ADAL",
+	0xCAA7: "ADAL",
+	0xCAA8: "ADAL",
+	0xCAA9: "ADAL",
+	0xC004: "CLOUDAP",
+}
+
+// FamilyOf returns the family of a code that need not be in the table, or nil.
+func FamilyOf(code uint32) *Family {
+	if rows := Find(code); len(rows) > 0 {
+		return rows[0].Family
+	}
+	if rows := loaded().families[facilities[code>>16]]; len(rows) > 0 {
+		return rows[0].Family
+	}
+	return nil
+}
+
+// Alias returns the code in the table that means the same as one which is not:
+// without the bits that mark an NTSTATUS (28) or, for Autopilot, a severity (30).
+func Alias(code uint32) uint32 {
+	switch {
+	case code>>28 == 0xD:
+		return code &^ (1 << 28)
+	case code>>16 == 0xC103:
+		return code &^ (1 << 30)
+	}
+	return code
+}
+
+// A Subject is what a TPM response code of format one is about.
+type Subject struct {
+	Kind   string // "parameter", "handle", "session", or "" if the code does not say
+	Number int
+}
+
+// SubjectOf splits the subject off a TPM 2.0 response code (TCG Part 2, 6.6.2).
+func SubjectOf(rc uint32) Subject {
+	const parameter, session = 0x40, 8
+	n := int(rc >> 8 & 0xF)
+	switch {
+	case rc&format1 == 0, rc&parameter == 0 && n&^session == 0, n == 0:
+		return Subject{}
+	case rc&parameter != 0:
+		return Subject{"parameter", n}
+	case n < session:
+		return Subject{"handle", n}
+	}
+	return Subject{"session", n - session}
+}

@@ -1,0 +1,203 @@
+package hresult_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+)
+
+// steps are all that rows may name: those of a run, and those around it.
+var steps = []string{
+	"ek", "aik", "discover", "token", "keys", "join", "enroll", "session", "seal", "rejoin", "signin", "owner",
+	"profile", "import", "setup", "hybrid",
+}
+
+// The table is well-formed, in order and whole: parse refuses what is not.
+func TestTable(t *testing.T) {
+	if err := hresult.Check(); err != nil {
+		t.Fatal(err)
+	}
+	rows := hresult.Rows()
+	if len(rows) < 1000 {
+		t.Errorf("%d rows", len(rows))
+	}
+	for _, r := range rows {
+		at := r.Family.Name + " " + r.Symbol()
+		for _, s := range r.Steps {
+			if !slices.Contains(steps, s) {
+				t.Errorf("%s %d: step %q", at, r.Low, s)
+			}
+		}
+		for _, s := range []string{r.Meaning, r.Causes, r.Remedy} {
+			if strings.Contains(s, "  ") || strings.HasPrefix(s, "@") || !isASCII(s) {
+				t.Errorf("%s %d: %q", at, r.Low, s)
+			}
+		}
+		if strings.HasSuffix(r.Meaning, ".") || strings.HasSuffix(r.Causes, ".") || !strings.HasSuffix(r.Remedy, ".") {
+			t.Errorf("%s %d: a remedy is a sentence, the rest is not: %q, %q, %q", at, r.Low, r.Meaning, r.Causes, r.Remedy)
+		}
+	}
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+}
+
+// A code and a symbol are there once, but for those that are known to be twice.
+func TestDuplicates(t *testing.T) {
+	codes, symbols := map[uint32]string{}, map[string]string{}
+	twice := 0
+	for _, r := range hresult.Rows() {
+		if r.Family.Kind == hresult.KindHRESULT {
+			before, ok := codes[r.Low]
+			switch {
+			case ok && before == "HTTP" && r.Family.Name == "MREGISTER":
+				twice++
+			case ok:
+				t.Errorf("%08X is in %s and %s", r.Low, before, r.Family.Name)
+			}
+			codes[r.Low] = r.Family.Name
+		}
+		for _, s := range r.Symbols {
+			if before, ok := symbols[strings.ToUpper(s)]; ok {
+				t.Errorf("%s is in %s and %s", s, before, r.Family.Name)
+			}
+			symbols[strings.ToUpper(s)] = r.Family.Name
+		}
+	}
+	if twice != 4 {
+		t.Errorf("%d codes of HTTP are those of MREGISTER, too; want 4", twice)
+	}
+}
+
+// Rows from memory are marked as such.
+func TestSources(t *testing.T) {
+	count := map[string]int{}
+	for _, r := range hresult.Rows() {
+		count[r.Source]++
+	}
+	for _, s := range hresult.Sources {
+		if count[s] == 0 {
+			t.Errorf("no row is %s", s)
+		}
+	}
+	for _, code := range []uint32{0x801C03EE, 0x801C03EF, 0x801C044C} {
+		if rows := hresult.Find(code); len(rows) != 1 || rows[0].Source != "memory" {
+			t.Errorf("%08X: %v", code, rows)
+		}
+	}
+}
+
+// Values of other sources: the names of the Windows SDK and of RFC 8894.
+func TestKnown(t *testing.T) {
+	for code, want := range map[uint32]string{
+		0x80180014: "MENROLL_E_DEVICENOTSUPPORTED",
+		0x80190194: "HTTP_E_STATUS_NOT_FOUND",
+		0x80072EE7: "WININET_E_NAME_NOT_RESOLVED",
+		0x8028400F: "TBS_E_TPM_NOT_FOUND",
+		0x80280921: "TPM_20_E_LOCKOUT",
+		0x80094817: "CERTSRV_E_INVALID_EK",
+		0x801C03EA: "",
+	} {
+		if got := hresult.Symbol(code); got != want || len(hresult.Find(code)) == 0 {
+			t.Errorf("%08X is %q, want %q", code, got, want)
+		}
+	}
+	if r := hresult.Numbered("SCEP", 3); r == nil || r.Symbol() != "badTime" {
+		t.Errorf("SCEP 3: %+v", r)
+	}
+	if r := hresult.Numbered("MD", 216); r == nil || r.Low != 213 || r.High != 220 {
+		t.Errorf("MD 216: %+v", r)
+	}
+	if r := hresult.Numbered("MD", 99); r != nil {
+		t.Errorf("MD 99: %+v", r)
+	}
+	if rows := hresult.Named("menroll_e_devicenotsupported"); len(rows) != 1 || rows[0].Low != 0x80180014 {
+		t.Errorf("by name: %v", rows)
+	}
+}
+
+// A table that is not well-formed is refused, and the line is named.
+func TestRefused(t *testing.T) {
+	const head = "@ a | Do it.\n= F | hresult | f | any | D | it | @a\n"
+	const good = "80000001 | A | ek | means | causes | Do. | K\n"
+	if err := hresult.Parse(head + good); err != nil {
+		t.Error(err)
+	}
+	for name, text := range map[string]string{
+		"no family":         good,
+		"twice":             head + good + good,
+		"out of order":      head + good + "80000000 | B | | means\n",
+		"lower case":        head + "8000000a | A | | means\n",
+		"short code":        head + "8001 | A | | means\n",
+		"no code":           head + "ZZZZZZZZ | A | | means\n",
+		"no meaning":        head + "80000001 | A | |\n",
+		"too few columns":   head + "80000001 | A | ek\n",
+		"too many columns":  head + "80000001 | A | ek | b | c | d | K | e\n",
+		"unknown source":    head + "80000001 | A | ek | b | c | d | Q\n",
+		"unknown remedy":    head + "80000001 | A | ek | b | c | @b\n",
+		"remedy twice":      "@ a | Do.\n@ a | Do.\n",
+		"family's kind":     "= F | x | f | any | D | it | Do.\n",
+		"family's source":   "= F | event | f | any | Q | it | Do.\n",
+		"family's remedy":   "= F | event | f | any | D | it | @a\n",
+		"family's columns":  "= F | event | f\n",
+		"range of numbers":  "= F | number | f | any | D | it | Do.\n1-2 | - | | means\n",
+		"range of one":      "= F | event | f | any | D | it | Do.\n2-2 | - | | means\n",
+		"overlapping range": "= F | event | f | any | D | it | Do.\n1-3 | - | | means\n3 | - | | means\n",
+		"no number":         "= F | event | f | any | D | it | Do.\n1-x | - | | means\n",
+	} {
+		if err := hresult.Parse(text); err == nil || !strings.Contains(err.Error(), "line ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSubject(t *testing.T) {
+	for rc, want := range map[uint32]hresult.Subject{
+		0x1DF: {"parameter", 1},
+		0xFDF: {"parameter", 15},
+		0x18B: {"handle", 1},
+		0x98E: {"session", 1},
+		0x08B: {},
+		0x0DF: {},
+		0x88E: {},
+		0x101: {},
+		0x922: {},
+	} {
+		if got := hresult.SubjectOf(rc); got != want {
+			t.Errorf("%03X: %v, want %v", rc, got, want)
+		}
+	}
+}
+
+func TestFamilyOf(t *testing.T) {
+	for code, want := range map[uint32]string{0x80180014: "MENROLL", 0x8018000C: "MENROLL", 0x81039999: "AUTOPILOT", 0x80280036: "TPM12"} {
+		if f := hresult.FamilyOf(code); f == nil || f.Name != want {
+			t.Errorf("%08X: %v, want %s", code, f, want)
+		}
+	}
+	if f := hresult.FamilyOf(0x12345678); f != nil {
+		t.Errorf("a family: %v", f)
+	}
+	if got := hresult.Alias(0xD000006D); got != 0xC000006D {
+		t.Errorf("alias %08X", got)
+	}
+	if got := hresult.Alias(0xC1039001); got != 0x81039001 {
+		t.Errorf("alias %08X", got)
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	for b.Loop() {
+		if err := hresult.Check(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func FuzzTable(f *testing.F) {
+	f.Add("@ a | Do it.\n= F | event | f | any | D | it | @a\n1-3 | A | ek | means | causes | Do. | K\n")
+	f.Fuzz(func(_ *testing.T, text string) { _ = hresult.Parse(text) })
+}
