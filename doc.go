@@ -22,6 +22,8 @@
 //	          token, both keys certified by the AIK
 //	enroll    trade the device certificate for a management token;      mdm
 //	          discovery, policy, RST and RSTR, provisioning document
+//	seal      if asked for: leave the tenant, still managed, so that the  drs
+//	          device can be handed to its user
 //
 // Package attest drives the TPM: keys, sessions, proofs. It is the only one
 // that does. The others take plain values, [crypto.Signer] and

@@ -40,6 +40,11 @@ type Provisioner struct {
 	// only if the TPM holds none; and without a CA, EKCert asks the maker's service.
 	EnrollEK bool
 
+	// Seal has the device leave the tenant at the end, as pre-provisioning
+	// does before a device goes to its user: the directory keeps the device's
+	// object, reset, and management keeps the device.
+	Seal bool
+
 	// Clients of the single steps. Set one to change an endpoint, the trust
 	// roots or a timeout of its step. A client without an HTTPClient uses
 	// that of the Provisioner.
@@ -91,6 +96,7 @@ const (
 	StepKeys     Step = "keys"     // make the device and transport keys
 	StepJoin     Step = "join"     // join the tenant
 	StepEnroll   Step = "enroll"   // enroll in management
+	StepSeal     Step = "seal"     // leave the tenant, still managed; only with Provisioner.Seal
 )
 
 // steps are all steps with what they do, in order. A step reports whether an
@@ -106,6 +112,7 @@ var steps = []struct {
 	{StepKeys, (*run).makeKeys},
 	{StepJoin, (*run).join},
 	{StepEnroll, (*run).enroll},
+	{StepSeal, (*run).seal},
 }
 
 // An Event is a change of a step.
@@ -166,6 +173,9 @@ func (r *run) lock(ctx context.Context) (unlock func() error, err error) {
 
 func (r *run) steps(ctx context.Context) error {
 	for _, s := range steps {
+		if s.step == StepSeal && !r.Seal {
+			continue
+		}
 		_, err := r.try(ctx, s.step, func(ctx context.Context) (bool, error) { return s.do(r, ctx) })
 		if err != nil {
 			return &Error{Step: s.step, Err: err}

@@ -33,7 +33,7 @@ func (r *run) enroll(ctx context.Context) (bool, error) {
 	}
 	e, err := r.MDM.Enroll(ctx, d, policy, &mdm.Request{
 		Token: token, Key: key,
-		Context: []mdm.Item{{Name: mdm.ItemWhiteGlove, Value: "true"}, {Name: mdm.ItemNotInOOBE, Value: "false"}},
+		Context: r.enrollmentContext(),
 	})
 	if err != nil {
 		return false, err
@@ -41,6 +41,15 @@ func (r *run) enroll(ctx context.Context) (bool, error) {
 	r.state.ManagementCertificates = append([][]byte{e.Certificate}, e.Issuers...)
 	r.state.ManagementServer = e.Server
 	return false, nil
+}
+
+// enrollmentContext says that this is pre-provisioning.
+func (r *run) enrollmentContext() []mdm.Item {
+	var items []mdm.Item
+	if r.state.ZTDID != "" {
+		items = append(items, mdm.Item{Name: mdm.ItemZeroTouch, Value: r.state.ZTDID})
+	}
+	return append(items, mdm.Item{Name: mdm.ItemWhiteGlove, Value: "true"}, mdm.Item{Name: mdm.ItemNotInOOBE, Value: "false"})
 }
 
 func (r *run) managementToken(ctx context.Context) (mdm.Token, error) {

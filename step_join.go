@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/drs"
@@ -13,7 +15,7 @@ import (
 // discover finds the tenant's services. It is done in every run that has
 // something left to do with them: what they are may change.
 func (r *run) discover(ctx context.Context) (bool, error) {
-	if r.enrolled() {
+	if r.enrolled() && !r.toSeal() {
 		return true, nil
 	}
 	var err error
@@ -38,6 +40,9 @@ func (r *run) authenticate(ctx context.Context) (bool, error) {
 		AIKArea: r.aik.Area(), AIKChain: r.aikChain,
 		Activate: r.activateBytes,
 	})
+	if err == nil {
+		r.state.ZTDID = r.token.ZTDID
+	}
 	return false, err
 }
 
@@ -96,4 +101,28 @@ func (r *run) checkJoined() error {
 		return fmt.Errorf("%w: the device key and its certificate do not belong together", ErrState)
 	}
 	return nil
+}
+
+// toSeal reports whether the device is still to leave the tenant.
+func (r *run) toSeal() bool { return r.Seal && r.state.Sealed.IsZero() }
+
+// seal takes the device out of the tenant. A device that the directory no longer
+// knows has left: the answer that said so was lost.
+func (r *run) seal(ctx context.Context) (bool, error) {
+	if !r.toSeal() {
+		return true, nil
+	}
+	cert, err := r.deviceCertificate()
+	if err != nil {
+		return false, err
+	}
+	dev, err := drs.ParseDevice(cert)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrState, err)
+	}
+	if err := r.DRS.Leave(ctx, r.discovery, dev, r.device); err != nil && !errors.Is(err, drs.ErrGone) {
+		return false, err
+	}
+	r.state.Sealed = r.Now().UTC().Truncate(time.Second)
+	return false, nil
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // stateVersion is the version of State that this package writes and reads.
@@ -34,6 +35,7 @@ type State struct {
 
 	DeviceKey         string `json:"deviceKey,omitempty"`
 	TransportKey      string `json:"transportKey,omitempty"`
+	ZTDID             string `json:"ztdId,omitempty"` // of the registration for pre-provisioning
 	DeviceID          string `json:"deviceId,omitempty"`
 	TenantID          string `json:"tenantId,omitempty"`
 	DeviceCertificate []byte `json:"deviceCertificate,omitempty"`
@@ -41,6 +43,8 @@ type State struct {
 	ManagementKey          string   `json:"managementKey,omitempty"`
 	ManagementCertificates [][]byte `json:"managementCertificates,omitempty"`
 	ManagementServer       string   `json:"managementServer,omitempty"` // the session's URL
+
+	Sealed time.Time `json:"sealed,omitzero"` // when the device left the tenant
 }
 
 // check reports whether a stored state can be continued for tenant.

@@ -88,7 +88,7 @@ func (t *Trace) Observe(ev Event) {
 	s := &t.steps[len(t.steps)-1]
 	s.Status, s.End = ev.Status, ev.Time
 	if ev.Err != nil {
-		s.Err, s.Remedy = ev.Err.Error(), (&Error{Step: ev.Step, Err: ev.Err}).Remedy()
+		s.Err, s.Remedy = ev.Err.Error(), Diagnose(ev.Err).Remedy
 	}
 }
 

@@ -2,8 +2,10 @@ package whiteglove_test
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	"github.com/whiteglove/whiteglove"
@@ -33,7 +35,9 @@ type world struct {
 func newWorld(tb testing.TB, change func(*world)) *world {
 	tb.Helper()
 	mux := http.NewServeMux()
-	server := httptest.NewTLSServer(mux)
+	server := httptest.NewUnstartedServer(mux)
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
 	tb.Cleanup(server.Close)
 	w := &world{url: server.URL, client: server.Client(), maker: new(ekcerttest.Server)}
 	roots := ekcert.Roots{attesttest.Vendor: attesttest.Roots()}
@@ -41,6 +45,7 @@ func newWorld(tb testing.TB, change func(*world)) *world {
 	w.aik = &aiktest.Server{Makers: append(attesttest.Certificates(), w.maker.Certificates()...), EKRoots: roots}
 	w.directory = &drstest.Server{BaseURL: w.url + "/drs", EKRoots: roots, AIKRoots: w.aik.Roots()}
 	w.management = &mdmtest.Server{BaseURL: w.url + "/mdm", TokenKey: w.directory.TokenKey}
+	w.management.Registered = w.registered
 	if change != nil {
 		change(w)
 	}
@@ -49,6 +54,11 @@ func newWorld(tb testing.TB, change func(*world)) *world {
 	mux.Handle("/drs/", w.directory)
 	mux.Handle("/mdm/", w.management)
 	return w
+}
+
+// registered reports whether the directory knows a registration.
+func (w *world) registered(ztdID string) bool {
+	return slices.ContainsFunc(w.directory.Objects(), func(o drstest.Object) bool { return o.ZTDID == ztdID })
 }
 
 // refusals returns what the parties refused.

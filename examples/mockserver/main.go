@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -37,11 +38,12 @@ func main() {
 type options struct {
 	addr, ekRoots, admit, rootsOut, readyFile string
 	faults                                    []*mock.Fault
+	users                                     map[string]string
 }
 
 // run serves until ctx ends. It returns 0, 1 for a failure or 2 for usage.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var o options
+	o := options{users: make(map[string]string)}
 	fs := flag.NewFlagSet("mockserver", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.StringVar(&o.addr, "addr", "127.0.0.1:0", "listen at `HOST:PORT`")
@@ -49,6 +51,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.StringVar(&o.admit, "admit", "", "import the PEM public keys or EK certificates in `FILE` as hardware; \"any\" admits every EK with a trusted certificate (default: the emulator's)")
 	fs.StringVar(&o.rootsOut, "roots-out", "", "write the roots of TLS and of every party to `FILE` (PEM)")
 	fs.StringVar(&o.readyFile, "ready-file", "", "write the base URL to `FILE` when it listens")
+	fs.Func("user", "let `NAME:PASSWORD` enroll in management without a directory; may be repeated", func(text string) error {
+		name, password, ok := strings.Cut(text, ":")
+		if !ok || name == "" || password == "" {
+			return errors.New("want NAME:PASSWORD")
+		}
+		o.users[name] = password
+		return nil
+	})
 	fs.Func("fault", "let requests of a step go wrong, `STEP:KIND[:N]`: an HTTP status, 429, timeout, cut, truncate, garbage, slow, lost or nonce; may be repeated", func(text string) error {
 		f, err := mock.ParseFault(text)
 		o.faults = append(o.faults, f)
@@ -97,7 +107,7 @@ func (o options) config(ctx context.Context) (c mock.Config, err error) {
 			return c, err
 		}
 	}
-	c.Faults = o.faults
+	c.Faults, c.Users = o.faults, o.users
 	switch o.admit {
 	case "":
 		c.Import, err = emulatorEKs(ctx)

@@ -76,6 +76,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-h"}, 0},
 		{[]string{"-what"}, 2},
 		{[]string{"extra"}, 2},
+		{[]string{"-user", "name"}, 2},
 		{[]string{"-fault", "join"}, 2},
 		{[]string{"-fault", "keys:503"}, 2},
 		{[]string{"-fault", "join:200"}, 2},

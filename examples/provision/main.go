@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -33,8 +32,8 @@ type options struct {
 	server, roots, tpm, ekRoots, ek, tenant, state, out string
 	traceMD, har, report                                string
 
-	ekEnroll, json bool
-	timeout        time.Duration
+	ekEnroll, seal, json bool
+	timeout              time.Duration
 }
 
 // run provisions. It returns 0 if it is done, 1 if a step failed or 2 for
@@ -69,6 +68,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.tenant, "tenant", mock.Tenant, "join the tenant of this domain `NAME`")
 	fs.StringVar(&o.state, "state", "", "keep the state in `FILE`, and go on from it")
 	fs.StringVar(&o.out, "out", "", "write certificates, keys and summary.json to `DIR`")
+	fs.BoolVar(&o.seal, "seal", false, "leave the tenant at the end, still managed, as before a device goes to its user")
 	fs.StringVar(&o.traceMD, "trace-md", "", "write what was said to servers and TPM to `FILE` as Markdown")
 	fs.StringVar(&o.har, "har", "", "write the HTTP exchanges to `FILE` as an HTTP Archive")
 	fs.StringVar(&o.report, "report", "", "write a time line of it all to `FILE` as one HTML page")
@@ -117,9 +117,8 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 	if !o.json {
 		fmt.Fprintf(stdout, "%s; services at %s\n", dev.Name, services.url)
 	}
-	p := services.provisioner(tpm, c)
-	p.HTTPClient = trace.HTTP(p.HTTPClient)
-	p.Tenant, p.EnrollEK = o.tenant, o.ekEnroll
+	p := services.provisioner(tpm, c, trace)
+	p.Tenant, p.EnrollEK, p.Seal = o.tenant, o.ekEnroll, o.seal
 	p.Observe = func(ev whiteglove.Event) {
 		trace.Observe(ev)
 		rep.observe(ev)
@@ -149,16 +148,4 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 }
 
 // explain returns an error on one line: step, operation, code and remedy.
-func explain(err error) string {
-	line := "provision: " + strings.TrimPrefix(err.Error(), "whiteglove: ")
-	var e *whiteglove.Error
-	if errors.As(err, &e) {
-		if code := e.HRESULT(); code != 0 && !strings.Contains(line, fmt.Sprintf("%#x", code)) && !strings.Contains(line, fmt.Sprintf("%#X", code)) {
-			line += fmt.Sprintf(" (0x%08X)", code)
-		}
-		if remedy := e.Remedy(); remedy != "" {
-			line += ". " + remedy
-		}
-	}
-	return strings.Join(strings.Fields(line), " ")
-}
+func explain(err error) string { return "provision: " + whiteglove.Diagnose(err).String() }

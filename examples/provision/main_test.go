@@ -157,6 +157,21 @@ func TestEnrollEK(t *testing.T) {
 	}
 }
 
+func TestSealAndTraces(t *testing.T) {
+	dir := t.TempDir()
+	md, har, page := filepath.Join(dir, "md"), filepath.Join(dir, "har"), filepath.Join(dir, "html")
+	code, stdout, stderr := provision(t, "-seal", "-trace-md", md, "-har", har, "-report", page)
+	if code != 0 || !strings.Contains(stdout, "done    seal") {
+		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+	}
+	for _, name := range []string{md, har, page} {
+		text, err := os.ReadFile(name)
+		if err != nil || !bytes.Contains(text, []byte("seal")) || !bytes.Contains(text, []byte("DELETE")) {
+			t.Errorf("%s: %d bytes, %v", filepath.Base(name), len(text), err)
+		}
+	}
+}
+
 func TestJSON(t *testing.T) {
 	code, stdout, stderr := provision(t, "-json")
 	if code != 0 {

@@ -19,6 +19,7 @@ var what = map[whiteglove.Step]string{
 	whiteglove.StepKeys:     "device and transport keys made",
 	whiteglove.StepJoin:     "joined to the tenant",
 	whiteglove.StepEnroll:   "enrolled in management",
+	whiteglove.StepSeal:     "left the tenant, still managed",
 }
 
 // A stepReport is what a step cost.

@@ -74,17 +74,25 @@ func (s *services) start(ctx context.Context, makers []*x509.Certificate) error 
 	return nil
 }
 
-// provisioner returns what runs the steps with these services.
-func (s *services) provisioner(tpm *attest.TPM, c *counts) *whiteglove.Provisioner {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12}
+// provisioner returns what runs the steps with these services. Requests are
+// counted and traced.
+func (s *services) provisioner(tpm *attest.TPM, c *counts, trace *whiteglove.Trace) *whiteglove.Provisioner {
+	client := func(config *tls.Config) *http.Client {
+		config.RootCAs = s.roots
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = config
+		return trace.HTTP(&http.Client{Transport: countedHTTP{transport, c}, Timeout: time.Minute})
+	}
 	return &whiteglove.Provisioner{
 		TPM:        tpm,
 		Management: s.url + mock.DiscoveryPath,
 		EKCert:     &ekcert.Client{Roots: s.ekRoots, SCEPURL: s.url + mock.MakerPath},
 		AIK:        &aik.Client{URL: s.url + mock.AIKPath, Roots: s.roots},
-		DRS:        &drs.Client{BaseURL: s.url + mock.DirectoryPath},
-		HTTPClient: &http.Client{Transport: countedHTTP{transport, c}, Timeout: time.Minute},
+		DRS: &drs.Client{
+			BaseURL:   s.url + mock.DirectoryPath,
+			MutualTLS: func(config *tls.Config) http.RoundTripper { return client(config).Transport },
+		},
+		HTTPClient: client(&tls.Config{MinVersion: tls.VersionTLS12}),
 	}
 }
 

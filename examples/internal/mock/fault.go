@@ -85,8 +85,12 @@ type faulty struct {
 	faults []*Fault
 }
 
-// take returns the fault that a request meets, or nil.
-func (h *faulty) take(path string) *Fault {
+// take returns the fault that a request meets, or nil. The probe of the
+// management server is left alone: clients go on without its answer.
+func (h *faulty) take(method, path string) *Fault {
+	if method == http.MethodGet && path == DiscoveryPath {
+		return nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, f := range h.faults {
@@ -104,7 +108,7 @@ func (h *faulty) take(path string) *Fault {
 
 // ServeHTTP implements http.Handler.
 func (h *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f := h.take(r.URL.Path)
+	f := h.take(r.Method, r.URL.Path)
 	if f == nil {
 		h.Handler.ServeHTTP(w, r)
 		return

@@ -6,6 +6,7 @@ package mock
 import (
 	"context"
 	"crypto"
+	"crypto/subtle"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/whiteglove/whiteglove/aik/aiktest"
@@ -41,6 +43,7 @@ type Config struct {
 	EKRoots  []*x509.Certificate // EK CAs accepted besides the emulator's maker, for any maker
 	Import   []crypto.PublicKey  // endorsement keys imported as hardware
 	AdmitAny bool                // every endorsement key with a trusted certificate is imported when it comes
+	Users    map[string]string   // passwords of users whom the management server enrolls, by name
 	Faults   []*Fault            // what goes wrong
 	Logger   *slog.Logger        // if nil, nothing is logged
 }
@@ -54,8 +57,9 @@ type Server struct {
 	Directory  *drstest.Server
 	Management *mdmtest.Server
 
-	http *http.Server
-	done chan error
+	faults *faulty
+	http   *http.Server
+	done   chan error
 }
 
 // Start listens at addr, such as "127.0.0.1:0".
@@ -80,14 +84,22 @@ func Start(addr string, c Config) (*Server, error) {
 		return nil, err
 	}
 	s.Roots = append([]*x509.Certificate{root}, s.partyRoots()...)
+	s.faults = &faulty{Handler: s.handler(), faults: c.Faults}
 	s.http = &http.Server{
-		Handler:           &faulty{Handler: s.handler(), faults: c.Faults},
+		Handler:           s.faults,
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{leaf}, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert},
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          errorLog(c.Logger),
 	}
 	go func() { s.done <- s.http.ServeTLS(l, "", "") }()
 	return s, nil
+}
+
+// SetFaults says anew what goes wrong.
+func (s *Server) SetFaults(f ...*Fault) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.faults = f
 }
 
 // Close stops listening and waits for running requests until ctx ends.
@@ -127,9 +139,21 @@ func (s *Server) compose(c Config) error {
 	}
 	s.Management = &mdmtest.Server{
 		BaseURL: s.URL + ManagementPath, TokenKey: s.Directory.TokenKey, Issuer: s.Directory.Issuer(),
-		TenantID: drstest.DefaultTenantID, Resource: drstest.ManagementResource, Logger: c.Logger,
+		TenantID: drstest.DefaultTenantID, Resource: drstest.ManagementResource, Registered: s.registered, Logger: c.Logger,
+	}
+	if len(c.Users) > 0 {
+		s.Management.Passwords = func(user, password string) bool {
+			want, ok := c.Users[user]
+			return ok && subtle.ConstantTimeCompare([]byte(want), []byte(password)) == 1
+		}
 	}
 	return nil
+}
+
+// registered reports whether the directory knows a registration for
+// pre-provisioning.
+func (s *Server) registered(ztdID string) bool {
+	return slices.ContainsFunc(s.Directory.Objects(), func(o drstest.Object) bool { return o.ZTDID == ztdID })
 }
 
 func (s *Server) handler() http.Handler {
