@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.StringVar(&o.admit, "admit", "", "import the PEM public keys or EK certificates in `FILE` as hardware; \"any\" admits every EK with a trusted certificate (default: the emulator's)")
 	fs.StringVar(&o.rootsOut, "roots-out", "", "write the roots of TLS and of every party to `FILE` (PEM)")
 	fs.StringVar(&o.readyFile, "ready-file", "", "write the base URL to `FILE` when it listens")
-	fs.Func("user", "let `NAME:PASSWORD` enroll in management without a directory; may be repeated", func(text string) error {
+	fs.Func("user", "add the user `NAME:PASSWORD`, such as alice@contoso.test:secret, to the directory and the management server; may be repeated", func(text string) error {
 		name, password, ok := strings.Cut(text, ":")
 		if !ok || name == "" || password == "" {
 			return errors.New("want NAME:PASSWORD")

@@ -43,7 +43,7 @@ type Config struct {
 	EKRoots  []*x509.Certificate // EK CAs accepted besides the emulator's maker, for any maker
 	Import   []crypto.PublicKey  // endorsement keys imported as hardware
 	AdmitAny bool                // every endorsement key with a trusted certificate is imported when it comes
-	Users    map[string]string   // passwords of users whom the management server enrolls, by name
+	Users    map[string]string   // passwords of users of the directory and of the management server, by name
 	Faults   []*Fault            // what goes wrong
 	Logger   *slog.Logger        // if nil, nothing is logged
 }
@@ -140,6 +140,9 @@ func (s *Server) compose(c Config) error {
 	s.Management = &mdmtest.Server{
 		BaseURL: s.URL + ManagementPath, TokenKey: s.Directory.TokenKey, Issuer: s.Directory.Issuer(),
 		TenantID: drstest.DefaultTenantID, Resource: drstest.ManagementResource, Registered: s.registered, Logger: c.Logger,
+	}
+	for name, password := range c.Users {
+		s.Directory.AddUser(drstest.User{UPN: name, Password: password})
 	}
 	if len(c.Users) > 0 {
 		s.Management.Passwords = func(user, password string) bool {
