@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/google/go-tpm/tpm2"
@@ -42,6 +43,9 @@ func Open(spec string) (*Device, error) {
 	case "swtpm":
 		if arg == "" {
 			return nil, fmt.Errorf("tpm: %s: name a state folder, swtpm:STATEDIR", spec)
+		}
+		if err := os.MkdirAll(arg, 0o700); err != nil {
+			return nil, fmt.Errorf("tpm: %w", err)
 		}
 		tpm, err := attesttest.StartSWTPM(arg)
 		if err != nil {

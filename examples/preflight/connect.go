@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+)
+
+// Stages of a connection.
+const (
+	stageDNS   = "dns"
+	stageTCP   = "tcp"
+	stageProxy = "proxy"
+	stageTLS   = "tls"
+	stageHTTP  = "http"
+)
+
+// remedies are what to do where a connection ended.
+var remedies = map[string]string{
+	stageDNS:   "Have the network's DNS server resolve this name; it must be able to ask beyond the firewall.",
+	stageTCP:   "Let it through the firewall of the network that the device is in; there is nothing to set in the cloud for it.",
+	stageProxy: "Let the proxy pass this host without authentication: during setup there is nobody to sign in to it.",
+	stageTLS:   "Exclude this host from TLS inspection, and let TLS 1.2 and later through.",
+	stageHTTP:  "Look for a proxy or web filter that cuts the connection, and exclude this host from it.",
+}
+
+// judgeError says where a connection ended, and why.
+func judgeError(r *result, err error) {
+	if judgeCertificate(r, err) {
+		return
+	}
+	var dns *net.DNSError
+	var refused *proxyError
+	switch {
+	case errors.As(err, &refused):
+		r.Stage = stageProxy
+	case errors.As(err, &dns) && r.Stage != stageProxy:
+		r.Stage = stageDNS
+		r.Temporary = dns.IsTemporary
+	}
+	detail := plain(err)
+	switch {
+	case timedOut(err):
+		detail = "no answer in time"
+	case r.Stage == stageDNS && dns != nil:
+		detail = oneLine(dns.Err)
+	}
+	r.note(fail, r.Stage+": "+detail, remedies[r.Stage])
+}
+
+// plain returns an error without the URL that a client puts before it.
+func plain(err error) string {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	return oneLine(err.Error())
+}
+
+// A proxyError is a proxy that does not connect.
+type proxyError struct{ status string }
+
+func (e *proxyError) Error() string { return "the proxy answered " + e.status }
+
+// refusedByProxy returns an error if a proxy did not connect.
+func refusedByProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &proxyError{resp.Status}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// maxBody is how much of an answer is looked at.
+const maxBody = 64 << 10
+
+// A watch knows how far a request has come.
+type watch struct {
+	stage   atomic.Value // string
+	address atomic.Value // string
+	proxied bool
+}
+
+// trace returns what tells w.
+func (w *watch) trace() *httptrace.ClientTrace {
+	reach := func(stage string) {
+		if w.proxied && stage != stageTLS && stage != stageHTTP {
+			stage = stageProxy
+		}
+		w.stage.Store(stage)
+	}
+	reach(stageDNS)
+	return &httptrace.ClientTrace{
+		DNSStart:          func(httptrace.DNSStartInfo) { reach(stageDNS) },
+		ConnectStart:      func(_, address string) { reach(stageTCP); w.address.Store(address) },
+		TLSHandshakeStart: func() { reach(stageTLS) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			reach(stageHTTP)
+			w.address.Store(info.Conn.RemoteAddr().String())
+		},
+	}
+}
+
+// askHTTP asks for a URL and judges connection, certificate and answer.
+func (p *prober) askHTTP(ctx context.Context, t *target, at string, a *answer) {
+	w := new(watch)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		a.failed(err, "Name the service by a URL.")
+		return
+	}
+	via, err := p.proxyFor(req)
+	if err != nil {
+		a.Stage = stageProxy
+		a.failed(err, remedies[stageProxy])
+		return
+	}
+	w.proxied = via != nil
+	req = req.WithContext(httptrace.WithClientTrace(ctx, w.trace()))
+	resp, body, before, err := p.send(req, via)
+	a.Address, _ = w.address.Load().(string)
+	if err != nil {
+		a.Stage, _ = w.stage.Load().(string)
+		judgeError(a.result, err)
+		return
+	}
+	a.HTTP = resp.StatusCode
+	a.ahead, a.dated = ahead(resp, before, time.Now())
+	t.proof.judge(a.result, resp, body)
+	if a.Status == pass {
+		p.judgeIssuer(a.result, resp.TLS)
+	}
+}
+
+// send sends a request through a proxy, or to the host itself if via is nil. It
+// follows no redirect. before is when it was sent.
+func (p *prober) send(req *http.Request, via *url.URL) (resp *http.Response, body []byte, before time.Time, err error) {
+	pool, err := p.pool()
+	if err != nil {
+		return nil, nil, before, err
+	}
+	transport := &http.Transport{
+		Proxy:                  http.ProxyURL(via),
+		DialContext:            p.dial,
+		TLSClientConfig:        &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
+		MaxResponseHeaderBytes: maxBody,
+		DisableKeepAlives:      true,
+		OnProxyConnectResponse: refusedByProxy,
+	}
+	defer transport.CloseIdleConnections()
+	before = time.Now()
+	resp, err = transport.RoundTrip(req)
+	if err != nil {
+		return nil, nil, before, err
+	}
+	defer resp.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	return resp, body, before, err
+}
+
+// judge says whether an answer is of the service.
+func (p proof) judge(r *result, resp *http.Response, body []byte) {
+	said := fmt.Sprintf("HTTP status %d", resp.StatusCode)
+	r.Stage = stageHTTP
+	switch {
+	case resp.StatusCode == http.StatusProxyAuthRequired:
+		r.note(fail, said+": a proxy wants to know who asks", remedies[stageProxy])
+	case resp.StatusCode == http.StatusNetworkAuthenticationRequired, elsewhere(resp):
+		r.note(fail, said+": sent to another site, as by the sign-in page of a guest network", "Use a network without a sign-in page, or sign in on another device first.")
+	case p.status == resp.StatusCode && bytes.Contains(bytes.ToLower(body), []byte(strings.ToLower(p.text))):
+		r.Stage = ""
+		r.note(pass, said+", as the service answers", "")
+	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
+		r.Temporary = true
+		r.note(fail, said+": the service, or a proxy before it, does not serve", "Try again in some minutes. If it stays, look for a proxy that answers instead of the service.")
+	case p == proof{}:
+		r.Stage = ""
+		r.note(pass, said+"; any answer counts", "")
+	default:
+		r.note(fail, said+", but this is not how the service answers", p.remedy())
+	}
+}
+
+// remedy returns what to do about an answer that proves nothing.
+func (p proof) remedy() string {
+	const remedy = "Look for a proxy or a web filter that answers instead of the service, and exclude the host from it."
+	if p.hint == "" {
+		return remedy
+	}
+	return p.hint + ". Else: " + remedy
+}
+
+// elsewhere reports whether a plain request was redirected to another site. What
+// comes over TLS is the service's own word.
+func elsewhere(resp *http.Response) bool {
+	if resp.TLS != nil {
+		return false
+	}
+	to, err := resp.Location()
+	return err == nil && site(to.Hostname()) != site(resp.Request.URL.Hostname())
+}
+
+// site returns the last two labels of a host's name.
+func site(host string) string {
+	if net.ParseIP(host) != nil {
+		return host
+	}
+	labels := strings.Split(strings.ToLower(host), ".")
+	return strings.Join(labels[max(0, len(labels)-2):], ".")
+}
+
+// timedOut reports whether an error is that nothing came in time.
+func timedOut(err error) bool {
+	var ne net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
+}

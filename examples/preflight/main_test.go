@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/mock"
+)
+
+// preflight runs the command and returns its exit code and what it wrote.
+func preflight(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// preflightJSON returns the results by name.
+func preflightJSON(t *testing.T, args ...string) (code int, results map[string]*result) {
+	t.Helper()
+	code, stdout, stderr := preflight(t, append(args, "-json")...)
+	if stderr != "" {
+		t.Fatalf("exit %d: %s", code, stderr)
+	}
+	results = make(map[string]*result)
+	for dec := json.NewDecoder(strings.NewReader(stdout)); ; {
+		r := new(result)
+		err := dec.Decode(r)
+		if err == io.EOF {
+			return code, results
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		results[r.Name] = r
+		if (r.Status == warn || r.Status == fail) && r.Remedy == "" {
+			t.Errorf("%s: no remedy: %s", r.Name, r.Detail)
+		}
+	}
+}
+
+func rootsFile(t *testing.T, ders ...[]byte) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "roots.pem")
+	if err := os.WriteFile(name, device.EncodeCertificates(ders...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// startMock starts a mock server and returns the flags that lead to it.
+func startMock(t *testing.T) (*mock.Server, []string) {
+	t.Helper()
+	s, err := mock.Start("127.0.0.1:0", mock.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(context.Background()) })
+	return s, []string{"-server", s.URL, "-roots", rootsFile(t, s.Roots[0].Raw), "-tenant", mock.Tenant}
+}
+
+func TestMock(t *testing.T) {
+	s, flags := startMock(t)
+	code, results := preflightJSON(t, append(flags, "-tpm", "soft")...)
+	if code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	asked := 0
+	for _, r := range results {
+		if r.URL == "" {
+			continue
+		}
+		asked++
+		if !strings.HasPrefix(r.URL, s.URL) || r.Status != pass {
+			t.Errorf("%+v", *r)
+		}
+	}
+	if asked != 5 {
+		t.Errorf("%d services were asked", asked)
+	}
+	for _, name := range []string{"proxy", "clock", "firmware", "lockout", "hierarchies", "ek", "ek-certificate", "ek-chain", "make-key", "certify-key", "use-ek"} {
+		if r := results[name]; r == nil || r.Status != pass {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	if r := results["version"]; r.Status != warn || !strings.Contains(r.Detail, "TPM 2.0") {
+		t.Errorf("an emulator is no TPM for the real services: %+v", *r)
+	}
+	if r := results["login.live.com"]; r.Status != skip {
+		t.Errorf("%+v", *r)
+	}
+}
+
+func TestMockRefuses(t *testing.T) {
+	_, flags := startMock(t)
+	flags[len(flags)-1] = "unknown.test"
+	code, stdout, _ := preflight(t, flags...)
+	if code != 1 || !strings.Contains(stdout, "-tenant") || !strings.Contains(stdout, "FAIL") {
+		t.Errorf("exit %d\n%s", code, stdout)
+	}
+}
+
+// internet is what real services answer, as far as it is asked of them.
+func internet(w http.ResponseWriter, r *http.Request) {
+	switch r.Host {
+	case "www.msftconnecttest.com":
+		io.WriteString(w, "Microsoft Connect Test")
+	case "ekop.intel.com":
+		http.Error(w, "Certificate not found", http.StatusNotFound)
+	case "ftpm.amd.com":
+		http.NotFound(w, r)
+	case "ekcert.spserv.microsoft.com":
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	case "login.microsoftonline.com":
+		io.WriteString(w, `{"token_endpoint":"https://login.microsoftonline.com/common/oauth2/token"}`)
+	case "enterpriseregistration.windows.net":
+		io.WriteString(w, `{"DeviceJoinService":{}}`)
+	case "enrollment.manage.microsoft.com":
+	default:
+		if strings.HasSuffix(r.Host, ".microsoftaik.azure.net") {
+			io.WriteString(w, "POSTPKIOperation\r\nIdentityKeyAttestation\r\n")
+			return
+		}
+		http.NotFound(w, r)
+	}
+}
+
+// fakeInternet returns the flags that lead every host to the loopback interface.
+func fakeInternet(t *testing.T, aik string) []string {
+	t.Helper()
+	ca := newCA(t, "Contoso")
+	hosts := map[string]string{aik: "https"}
+	names := []string{aik}
+	for _, e := range endpoints {
+		u, err := url.Parse(strings.ReplaceAll(e.url, authority, "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u.Hostname() != "" {
+			hosts[u.Hostname()] = u.Scheme
+			names = append(names, u.Hostname())
+		}
+	}
+	at := map[string]string{
+		"https": ca.serve(t, http.HandlerFunc(internet), time.Now().AddDate(0, 1, 0), names...),
+		"http":  servePlain(t, http.HandlerFunc(internet)),
+		"ntp":   serveTime(t, func() []byte { return ntpAnswer(time.Now()) }),
+	}
+	flags := []string{"-roots", rootsFile(t, ca.cert.Raw), "-host", "*=" + closed(t)}
+	for name, scheme := range hosts {
+		flags = append(flags, "-host", name+"="+at[scheme])
+	}
+	return flags
+}
+
+func TestInternet(t *testing.T) {
+	issuer := attesttest.Certificates()[0]
+	aik := strings.ToLower(authorityHost("SIM0", issuer.SubjectKeyId))
+	flags := fakeInternet(t, aik)
+	code, results := preflightJSON(t, flags...)
+	if code != 0 {
+		t.Errorf("exit %d", code)
+	}
+	for _, r := range results {
+		want := pass
+		if r.Name == "present" || strings.HasPrefix(r.Name, "*.") {
+			want = skip
+		}
+		if r.Status != want {
+			t.Errorf("%+v", *r)
+		}
+	}
+	code, results = preflightJSON(t, append(flags, "-tpm", "soft")...)
+	if code != 0 {
+		t.Errorf("with a TPM: exit %d", code)
+	}
+	found := false
+	for _, r := range results {
+		if strings.EqualFold(r.Name, aik) {
+			found = r.Status == pass && r.Allow == "*.microsoftaik.azure.net:443"
+		}
+		if r.Name == "ekop.intel.com" && r.Status != skip {
+			t.Errorf("Intel's service was asked for another maker's TPM: %+v", *r)
+		}
+	}
+	if !found {
+		t.Errorf("the attestation CA at %s was not asked", aik)
+	}
+}
+
+func TestNoNetwork(t *testing.T) {
+	start := time.Now()
+	code, results := preflightJSON(t, "-host", "*="+closed(t))
+	if elapsed := time.Since(start); code != 1 || elapsed > 10*time.Second {
+		t.Errorf("exit %d after %v", code, elapsed)
+	}
+	if r := results["login.microsoftonline.com"]; r.Status != fail || r.Stage != stageTCP || !strings.Contains(r.Remedy, "firewall") || r.Allow != "login.microsoftonline.com:443" {
+		t.Errorf("%+v", *r)
+	}
+	for _, name := range []string{"officecdn.microsoft.com", "ekop.intel.com"} {
+		if r := results[name]; r.Status != warn {
+			t.Errorf("no device needs it, or not every one: %+v", *r)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, args := range [][]string{
+		{"-no-such-flag"},
+		{"more"},
+		{"-timeout", "0"},
+		{"-host", "a"},
+		{"-host", "a=b"},
+		{"-host", "=b:1"},
+		{"-server", "http://127.0.0.1"},
+		{"-tenant", "a/b"},
+		{"-tenant", ""},
+		{"-ek-roots", "file"},
+	} {
+		if code, stdout, stderr := preflight(t, args...); code != 2 || stdout != "" || stderr == "" {
+			t.Errorf("%q: exit %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+	if code, _, _ := preflight(t, "-h"); code != 0 {
+		t.Errorf("-h: exit %d", code)
+	}
+}
+
+func TestCouldNotCheck(t *testing.T) {
+	nowhere := "*=" + closed(t)
+	for _, args := range [][]string{
+		{"-roots", filepath.Join(t.TempDir(), "none")}, {"-tpm", "soft", "-ek-roots", filepath.Join(t.TempDir(), "none")}, {"-tpm", "magic"},
+	} {
+		if code, stdout, stderr := preflight(t, append(args, "-host", nowhere)...); code != 3 || stdout != "" || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: exit %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if code := run(ctx, []string{"-host", nowhere}, io.Discard, io.Discard); code != 3 {
+		t.Errorf("canceled: exit %d", code)
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, e := range endpoints {
+		if e.phase == "" || e.use == "" || e.url == "" && e.mock == "" || e.url != "" && seen[e.url] {
+			t.Errorf("%+v", e)
+		}
+		seen[e.url] = true
+	}
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/aik"
+)
+
+// A target is an endpoint as it is asked here.
+type target struct {
+	endpoint
+	name string
+	urls []string // one after the other, until one proves the service
+	skip string   // why it is not asked
+}
+
+// targets returns what to ask for a TPM. facts is nil if none was looked at.
+func (o *options) targets(facts *tpmFacts) []target {
+	var targets []target
+	for _, e := range endpoints {
+		if e.url == "" && o.server == "" {
+			continue
+		}
+		t := target{endpoint: e}
+		t.minor = e.minor || e.maker != "" && !facts.lacksCertificate()
+		if o.server != "" {
+			t.allow = ""
+		}
+		t.skip = o.skips(e, facts)
+		if t.skip == "" {
+			t.urls = o.urls(e, facts)
+		}
+		t.name = o.name(e, t.urls)
+		targets = append(targets, t)
+	}
+	return targets
+}
+
+// skips returns why an endpoint is not asked, or "".
+func (o *options) skips(e endpoint, facts *tpmFacts) string {
+	switch {
+	case o.server != "" && e.mock == "":
+		return "the mock server has no such service"
+	case e.maker != "" && facts != nil && e.maker != facts.maker:
+		return "this TPM is not of " + e.maker
+	case !strings.Contains(e.url, authority):
+		return ""
+	case facts == nil:
+		return "its host is named after the issuer of the TPM's EK certificate, so -tpm is needed"
+	case len(aik.URLs(facts.vendor, facts.chain)) == 0:
+		return "its host is named after the issuer of the TPM's EK certificate, and there is none to read it from"
+	}
+	return ""
+}
+
+// urls returns where an endpoint is asked.
+func (o *options) urls(e endpoint, facts *tpmFacts) []string {
+	at := e.url
+	if o.server != "" {
+		at = o.server + e.mock
+	}
+	at = strings.ReplaceAll(at, "{tenant}", url.PathEscape(o.tenant))
+	if !strings.Contains(at, authority) {
+		return []string{at}
+	}
+	var urls []string
+	for _, u := range aik.URLs(facts.vendor, facts.chain) {
+		label, _, _ := strings.Cut(strings.TrimPrefix(u, "https://"), ".")
+		urls = append(urls, strings.ReplaceAll(at, authority, label))
+	}
+	return urls
+}
+
+// name returns what to call an endpoint that is asked at urls, if it is.
+func (o *options) name(e endpoint, urls []string) string {
+	at := e.url
+	if len(urls) > 0 {
+		at = urls[0]
+	}
+	u, err := url.Parse(strings.ReplaceAll(at, authority, "*"))
+	switch {
+	case err != nil:
+		return at
+	case o.server != "" && len(urls) > 0:
+		return u.Host + u.Path
+	}
+	return u.Hostname()
+}

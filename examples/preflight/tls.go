@@ -1,0 +1,88 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"slices"
+	"time"
+)
+
+// pool returns the roots that TLS trusts, nil for the system's.
+func (p *prober) pool() (*x509.CertPool, error) {
+	if len(p.roots) == 0 {
+		return p.system, nil
+	}
+	pool := p.system
+	if pool == nil {
+		var err error
+		if pool, err = x509.SystemCertPool(); err != nil {
+			return nil, err
+		}
+	}
+	pool = pool.Clone()
+	for _, c := range p.roots {
+		pool.AddCert(c)
+	}
+	return pool, nil
+}
+
+// judgeCertificate reports whether an error is about the server's certificate,
+// and says what is wrong with it.
+func judgeCertificate(r *result, err error) bool {
+	var unverified *tls.CertificateVerificationError
+	if !errors.As(err, &unverified) {
+		return false
+	}
+	var (
+		unknown x509.UnknownAuthorityError
+		name    x509.HostnameError
+		invalid x509.CertificateInvalidError
+	)
+	leaf := unverified.UnverifiedCertificates[0]
+	r.Stage, r.Issuer = stageTLS, issuerName(leaf)
+	switch {
+	case errors.As(err, &unknown):
+		r.note(fail, "tls: its certificate is of "+r.Issuer+", whom this machine does not trust: TLS inspection?", remedies[stageTLS]+" A root that is right, as a mock server's, is named by -roots.")
+	case errors.As(err, &name):
+		r.note(fail, "tls: "+name.Error()+": another server answers", "Look for a proxy, a sign-in page or a DNS server that leads this name elsewhere.")
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		r.note(fail, "tls: by this machine's clock its certificate is valid from "+day(leaf.NotBefore)+" to "+day(leaf.NotAfter), "Set the clock. If it is right, exclude this host from TLS inspection.")
+	default:
+		r.note(fail, "tls: "+plain(unverified.Err), remedies[stageTLS])
+	}
+	return true
+}
+
+// judgeIssuer warns of a certificate that this machine trusts, but that leads to
+// no root that is known for these services. Those in -roots are known.
+func (p *prober) judgeIssuer(r *result, state *tls.ConnectionState) {
+	if state == nil || len(state.VerifiedChains) == 0 {
+		return
+	}
+	r.Issuer = issuerName(state.PeerCertificates[0])
+	for _, chain := range state.VerifiedChains {
+		if p.expected(chain[len(chain)-1]) {
+			return
+		}
+	}
+	chain := state.VerifiedChains[0]
+	r.Stage = stageTLS
+	r.note(warn, "this machine trusts its certificate, but the root, "+issuerName(chain[len(chain)-1])+", is none that is known for these services: TLS inspection? A new device would not trust it", remedies[stageTLS])
+}
+
+// expected reports whether a root is one that these services may have.
+func (p *prober) expected(root *x509.Certificate) bool {
+	return slices.ContainsFunc(p.roots, root.Equal) ||
+		slices.ContainsFunc(root.Subject.Organization, func(o string) bool { return slices.Contains(publicCAs, o) })
+}
+
+// issuerName returns who issued a certificate, for people.
+func issuerName(c *x509.Certificate) string {
+	if name := c.Issuer.String(); name != "" {
+		return `"` + name + `"`
+	}
+	return "an issuer without a name"
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

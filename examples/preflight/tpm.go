@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-tpm/tpm2"
+	"github.com/google/go-tpm/tpm2/transport"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+)
+
+// tpmFacts are what the choice of services depends on.
+type tpmFacts struct {
+	maker  string              // short name that the TPM says, "" if unknown
+	vendor string              // that the EK certificate says
+	chain  []*x509.Certificate // EK certificate and its issuers as far as known; nil if there is none
+}
+
+// lacksCertificate reports whether the maker's service has to give the EK
+// certificate.
+func (f *tpmFacts) lacksCertificate() bool { return f != nil && len(f.chain) == 0 }
+
+// tpmTime is how long the TPM may take: chips make RSA keys slowly.
+const tpmTime = 2 * time.Minute
+
+const remedyNoTPM = "Turn the TPM (PTT, fTPM or security device) on in the firmware's setup."
+
+// checkTPM checks the TPM that -tpm names. facts is nil if there is none. The
+// error is that of one that is there but cannot be opened.
+func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*result, err error) {
+	r := &result{Phase: phaseTPM, Name: "present"}
+	if o.tpm == "" {
+		return nil, []*result{r.note(skip, "none was looked at; -tpm device looks at this machine's", "")}, nil
+	}
+	client, err := o.ekClient()
+	if err != nil {
+		return nil, nil, err
+	}
+	dev, err := device.Open(o.tpm)
+	if errors.Is(err, attest.ErrNoTPM) {
+		return nil, []*result{r.failed(err, remedyNoTPM)}, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	defer dev.Close()
+	ctx, cancel := context.WithTimeout(ctx, tpmTime)
+	defer cancel()
+	c := &tpmCheck{dev: dev, tpm: &attest.TPM{Transport: dev}, client: client, ownRoots: o.ekRoots != "", enrolls: o.server != "", facts: new(tpmFacts)}
+	c.run(ctx, dev.Name)
+	return c.facts, c.results, nil
+}
+
+// A tpmCheck is the checks of one TPM.
+type tpmCheck struct {
+	dev      transport.TPM
+	tpm      *attest.TPM
+	client   *ekcert.Client
+	ownRoots bool // client trusts what the user named
+	enrolls  bool // there is a CA that certifies endorsement keys
+
+	facts   *tpmFacts
+	info    *attest.Info
+	results []*result
+}
+
+// add adds a result, to be noted.
+func (c *tpmCheck) add(name string) *result {
+	r := &result{Phase: phaseTPM, Name: name}
+	c.results = append(c.results, r)
+	return r
+}
+
+// run makes all checks, as far as one does not need what another found missing.
+func (c *tpmCheck) run(ctx context.Context, name string) {
+	if !c.version(ctx, name) {
+		return
+	}
+	c.advisories()
+	c.state()
+	if ek := c.endorsement(ctx); ek != nil {
+		c.keys(ctx, ek)
+	}
+}
+
+// version reports whether there is a TPM 2.0.
+func (c *tpmCheck) version(ctx context.Context, name string) bool {
+	r := c.add("version")
+	family, err := properties(c.dev, tpm2.TPMPTFamilyIndicator, 1)
+	if err == nil {
+		c.info, err = c.tpm.Info(ctx)
+	}
+	if err != nil {
+		r.failed(err, "It does not answer as a TPM 2.0. A TPM 1.2 may become one by firmware of its maker.")
+		return false
+	}
+	text := strings.Trim(string(binary.BigEndian.AppendUint32(nil, family[tpm2.TPMPTFamilyIndicator])), "\x00 ")
+	if text != "2.0" {
+		r.note(fail, "it is of family "+fmt.Sprintf("%q", text), "A TPM 2.0 is needed; some become one by firmware of their maker.")
+		return false
+	}
+	c.facts.maker = ekcert.VendorName(c.info.Manufacturer)
+	detail := fmt.Sprintf("%s: TPM 2.0, revision %s, %s %s, firmware %s", name, c.info.Revision, c.info.Manufacturer, c.info.Vendor, c.info.Firmware)
+	if virtual(c.info) {
+		r.note(warn, detail+": a TPM of a virtual machine or an emulator", "Attestation services refuse TPMs without a maker that they know: use a physical machine, or a mode that needs no attestation.")
+		return true
+	}
+	r.note(pass, detail, "")
+	return true
+}
+
+// virtual reports whether a TPM is one of software.
+func virtual(info *attest.Info) bool {
+	makers := []string{"VMW", "GOOG", "AMZN", "PRLS", "IBM"}
+	return slices.Contains(makers, info.Manufacturer) || strings.HasPrefix(info.Manufacturer, "SIM") || info.Manufacturer == "00001014" || info.Revision == "1.15"
+}
+
+// advisories looks the firmware up.
+func (c *tpmCheck) advisories() {
+	r := c.add("firmware").note(pass, "no weakness is known of it", "")
+	for _, f := range ekcert.Advisories(c.info.Manufacturer, c.info.Firmware) {
+		note(r, f)
+	}
+}
+
+// note adds a finding to a result.
+func note(r *result, f ekcert.Finding) {
+	const remedy = "Install the firmware update of the maker of the TPM or machine, then clear the TPM."
+	text := oneLine(f.ID + " " + f.CVE + " " + f.Detail)
+	switch {
+	case f.Severity == ekcert.Critical:
+		r.note(fail, text, remedy)
+	case f.Severity == ekcert.Warning && r.Status == pass:
+		r.note(warn, text, remedy)
+	}
+}
+
+// properties returns n properties of a TPM.
+func properties(tpm transport.TPM, first tpm2.TPMPT, n uint32) (map[tpm2.TPMPT]uint32, error) {
+	rsp, err := tpm2.GetCapability{Capability: tpm2.TPMCapTPMProperties, Property: uint32(first), PropertyCount: n}.Execute(tpm)
+	if err != nil {
+		return nil, fmt.Errorf("TPM2_GetCapability: %w", err)
+	}
+	list, err := rsp.CapabilityData.Data.TPMProperties()
+	if err != nil {
+		return nil, fmt.Errorf("TPM2_GetCapability: %w", err)
+	}
+	m := make(map[tpm2.TPMPT]uint32)
+	for _, p := range list.TPMProperty {
+		m[p.Property] = p.Value
+	}
+	return m, nil
+}
