@@ -131,7 +131,7 @@ func TestDiagnose(t *testing.T) {
 		"the network, without a package": {refused, whiteglove.Diagnosis{HRESULT: 0x80072EFD, Symbol: "WININET_E_CANNOT_CONNECT", Retryable: true}, "connection refused"},
 		"the network, in a way of its own": {
 			&url.Error{Op: "Get", URL: "https://a.test/", Err: errors.New("malformed HTTP response")},
-			whiteglove.Diagnosis{HRESULT: 0x80072F78, Symbol: "WININET_E_INVALID_SERVER_RESPONSE"},
+			whiteglove.Diagnosis{HRESULT: 0x80072F78, Symbol: "WININET_E_INVALID_SERVER_RESPONSE", Retryable: true},
 			"malformed",
 		},
 		"the state":            {&whiteglove.Error{Err: fmt.Errorf("%w: of another TPM", whiteglove.ErrState)}, whiteglove.Diagnosis{HRESULT: 0x8007000D, Symbol: "ERROR_INVALID_DATA"}, "Remove the stored state"},
