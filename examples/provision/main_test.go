@@ -198,7 +198,7 @@ func TestFailure(t *testing.T) {
 	if code != 1 || strings.Count(stderr, "\n") != 1 {
 		t.Fatalf("exit %d: %q", code, stderr)
 	}
-	for _, want := range []string{"provision: token: ", "authenticate", "0x801C03EA", "registered for pre-provisioning"} {
+	for _, want := range []string{"provision: token: Authenticate ", "0x801C03EA", "registered for pre-provisioning"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("%q lacks %q", stderr, want)
 		}

@@ -35,8 +35,14 @@ func Retryable(err error) bool {
 			return false
 		}
 	}
-	var ue *url.Error
-	return errors.As(err, &ue) && ue.Op != "parse" && !isTLS(err)
+	if isTLS(err) {
+		return false
+	}
+	if ue := (*url.Error)(nil); errors.As(err, &ue) {
+		return ue.Op != "parse"
+	}
+	var ne net.Error
+	return errors.As(err, &ne) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // HRESULT returns the code WinHTTP has for a network failure, or 0 if err is
