@@ -3,7 +3,7 @@ package attest
 import (
 	"crypto"
 	_ "crypto/sha1" // names and signatures of older keys
-	_ "crypto/sha256"
+	"crypto/sha256"
 	_ "crypto/sha512"
 )
 
@@ -16,6 +16,8 @@ const (
 	algSHA384 = 0x000C
 	algSHA512 = 0x000D
 	algNull   = 0x0010
+	algSM3    = 0x0012
+	algSM4    = 0x0013
 	algRSASSA = 0x0014
 	algRSAES  = 0x0015
 	algRSAPSS = 0x0016
@@ -35,6 +37,7 @@ const (
 	curveP256 = 0x0003
 	curveP384 = 0x0004
 	curveP521 = 0x0005
+	curveSM2  = 0x0020
 )
 
 // TPMA_OBJECT bits (TCG Part 2, 8.3).
@@ -89,4 +92,13 @@ func digest(h crypto.Hash, parts ...[]byte) []byte {
 		d.Write(p)
 	}
 	return d.Sum(nil)
+}
+
+// appendDigest appends the hash of b, for SHA-256 without an allocation.
+func appendDigest(out []byte, h crypto.Hash, b []byte) []byte {
+	if h == crypto.SHA256 {
+		sum := sha256.Sum256(b)
+		return append(out, sum[:]...)
+	}
+	return append(out, digest(h, b)...)
 }

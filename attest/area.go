@@ -2,6 +2,7 @@ package attest
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
@@ -115,8 +116,28 @@ func (a *area) has(attributes uint32) bool { return a.attributes&attributes == a
 // key returns the public key, refusing weak and odd ones.
 func (a *area) key() (crypto.PublicKey, error) {
 	if a.typ == algRSA {
-		return a.rsaKey()
+		pub, err := a.rsaKey()
+		if err != nil {
+			return nil, err
+		}
+		return pub, nil
 	}
+	point, err := a.point()
+	if err != nil {
+		return nil, err
+	}
+	c, _ := curveOf(a.curve)
+	pub, err := ecdsa.ParseUncompressedPublicKey(c, point)
+	if err != nil {
+		return nil, errPoint
+	}
+	return pub, nil
+}
+
+var errPoint = fmt.Errorf("%w: point not on its curve", errArea)
+
+// point returns the uncompressed point of an ECC key.
+func (a *area) point() ([]byte, error) {
 	c, size := curveOf(a.curve)
 	if c == nil {
 		return nil, fmt.Errorf("%w: unsupported curve %#x", errArea, a.curve)
@@ -128,14 +149,36 @@ func (a *area) key() (crypto.PublicKey, error) {
 	point[0] = 4
 	copy(point[1+size-len(a.x):], a.x)
 	copy(point[1+2*size-len(a.y):], a.y)
-	pub, err := ecdsa.ParseUncompressedPublicKey(c, point)
-	if err != nil {
-		return nil, fmt.Errorf("%w: point not on its curve", errArea)
-	}
-	return pub, nil
+	return point, nil
 }
 
-func (a *area) rsaKey() (crypto.PublicKey, error) {
+// check does the checks of key, in fewer allocations.
+func (a *area) check() error {
+	if a.typ == algRSA {
+		_, err := a.rsaKey()
+		return err
+	}
+	point, err := a.point()
+	if err != nil {
+		return err
+	}
+	if _, err := ecdhOf(a.curve).NewPublicKey(point); err != nil {
+		return errPoint
+	}
+	return nil
+}
+
+func ecdhOf(id uint16) ecdh.Curve {
+	switch id {
+	case curveP256:
+		return ecdh.P256()
+	case curveP384:
+		return ecdh.P384()
+	}
+	return ecdh.P521()
+}
+
+func (a *area) rsaKey() (*rsa.PublicKey, error) {
 	if a.exponent != 0 && a.exponent != 65537 {
 		return nil, fmt.Errorf("%w: RSA exponent %d", errArea, a.exponent)
 	}
@@ -151,7 +194,8 @@ func (a *area) rsaKey() (crypto.PublicKey, error) {
 }
 
 // checkKey refuses keys that crypto/rsa or crypto/ecdsa must not be given and
-// keys too weak to prove anything.
+// keys too weak to prove anything. Whether a point is on its curve is left to
+// crypto/ecdsa, which checks it at each use.
 func checkKey(pub crypto.PublicKey) error {
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
@@ -163,12 +207,9 @@ func checkKey(pub crypto.PublicKey) error {
 		if k == nil || curveID(k.Curve) == 0 {
 			return errors.New("ECC key is not on P-256, P-384 or P-521")
 		}
-		//lint:ignore SA1019 Bytes, like every other method, takes a missing coordinate amiss
+		//lint:ignore SA1019 every method takes a missing coordinate amiss
 		if k.X == nil || k.Y == nil {
 			return errors.New("ECC key has no point")
-		}
-		if _, err := k.Bytes(); err != nil {
-			return errors.New("ECC key is not a point on its curve")
 		}
 	default:
 		return fmt.Errorf("key of type %T is neither RSA nor ECC", pub)
@@ -235,10 +276,8 @@ func (a *area) name(b []byte) ([]byte, error) {
 	if h == 0 {
 		return nil, fmt.Errorf("%w: unsupported name algorithm %#x", errArea, a.nameAlg)
 	}
-	d := h.New()
-	d.Write(b)
 	name := binary.BigEndian.AppendUint16(make([]byte, 0, 66), a.nameAlg)
-	return d.Sum(name), nil
+	return appendDigest(name, h, b), nil
 }
 
 // Attributes returns the TPMA_OBJECT bits of a TPMT_PUBLIC (TCG Part 2, 8.3).

@@ -2,6 +2,7 @@ package attest_test
 
 import (
 	"errors"
+	"os"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
@@ -15,10 +16,14 @@ import (
 // state "fresh" the certificates only.
 func forBackends(t *testing.T, state string, f func(*testing.T, transport.TPM)) {
 	t.Helper()
-	t.Run("emulator/"+state, func(t *testing.T) { f(t, emulator(t, state)) })
+	t.Run("emulator/"+state, func(t *testing.T) {
+		t.Parallel()
+		f(t, emulator(t, state))
+	})
 	t.Run("swtpm/"+state, func(t *testing.T) {
+		t.Parallel()
 		tpm, err := attesttest.StartSWTPM("")
-		if errors.Is(err, attesttest.ErrNoSWTPM) {
+		if errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
 			t.Skip(err)
 		}
 		if err != nil {
@@ -37,7 +42,7 @@ func forBackends(t *testing.T, state string, f func(*testing.T, transport.TPM)) 
 	})
 }
 
-func emulator(t *testing.T, state string) *attesttest.TPM {
+func emulator(t testing.TB, state string) *attesttest.TPM {
 	t.Helper()
 	tpm, err := attesttest.New(attesttest.Config{Fresh: state == "fresh"})
 	if err != nil {
@@ -52,7 +57,7 @@ func emulator(t *testing.T, state string) *attesttest.TPM {
 }
 
 // forget evicts a persistent object.
-func forget(t *testing.T, tr transport.TPM, handle tpm2.TPMHandle) {
+func forget(t testing.TB, tr transport.TPM, handle tpm2.TPMHandle) {
 	t.Helper()
 	pub, err := tpm2.ReadPublic{ObjectHandle: handle}.Execute(tr)
 	if err != nil {

@@ -142,6 +142,10 @@ func commandName(cc tpm2.TPMCC) string {
 		return "TPM2_PolicyOR"
 	case tpm2.TPMCCPolicySecret:
 		return "TPM2_PolicySecret"
+	case tpm2.TPMCCPCRRead:
+		return "TPM2_PCR_Read"
+	case tpm2.TPMCCQuote:
+		return "TPM2_Quote"
 	case tpm2.TPMCCReadPublic:
 		return "TPM2_ReadPublic"
 	case tpm2.TPMCCRSADecrypt:

@@ -1,9 +1,7 @@
 package attest
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 
@@ -34,47 +32,22 @@ func MakeCredential(ekArea []byte, name, secret []byte) (*Credential, error) {
 }
 
 func makeCredential(ekArea, name, secret []byte) (*Credential, error) {
-	a, err := parseArea(ekArea)
+	a, err := storageKey(ekArea)
 	if err != nil {
 		return nil, err
 	}
-	h := hashOf(a.nameAlg)
-	if h == 0 {
-		return nil, fmt.Errorf("%w: unsupported name algorithm %#x", errArea, a.nameAlg)
+	if err := checkSecret(a, name, secret); err != nil {
+		return nil, err
 	}
-	if len(secret) == 0 || len(secret) > h.Size() {
-		return nil, fmt.Errorf("secret has %d bytes, not 1 to %d", len(secret), h.Size())
-	}
-	r := newReader(name)
-	if nh := hashOf(r.u16()); nh == 0 || len(name) != 2+nh.Size() {
-		return nil, errors.New("malformed name")
-	}
-	key, err := encapsulationKey(ekArea)
+	seed, encrypted, err := a.newSeed(labelIdentity)
 	if err != nil {
 		return nil, err
 	}
-	c := new(Credential)
-	c.Blob, c.Secret, err = tpm2.CreateCredential(rand.Reader, key, name, secret)
-	return c, err
-}
-
-// encapsulationKey returns the key of a storage key's TPMT_PUBLIC.
-func encapsulationKey(b []byte) (tpm2.LabeledEncapsulationKey, error) {
-	a, err := parseArea(b)
+	blob, err := a.seal(seed, name, secret)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := a.key(); err != nil {
-		return nil, err
-	}
-	if !a.isParent() || hashOf(a.nameAlg) == 0 || a.sym.mode != algCFB || a.sym.bits != 128 && a.sym.bits != 192 && a.sym.bits != 256 {
-		return nil, errNoParent
-	}
-	pub, err := tpm2.Unmarshal[tpm2.TPMTPublic](b)
-	if err != nil {
-		return nil, err
-	}
-	return tpm2.ImportEncapsulationKey(pub)
+	return &Credential{Blob: blob, Secret: encrypted}, nil
 }
 
 // ActivateCredential opens c with ek for ak and returns the secret, which
@@ -85,23 +58,43 @@ func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, ak *Key, c *Creden
 		return nil, &Error{Op: "ActivateCredential", Err: errors.New("credential is empty or too long")}
 	}
 	var secret []byte
-	err := t.do(ctx, func() error {
-		// Twice, for the storage key to be there before the endorsement key is
-		// made, and in case the latter cost the attestation key its slot.
-		if _, err := t.load(ctx, ak); err != nil {
-			return err
+	err := t.do(ctx, func() (err error) {
+		// A persistent storage key is a sign that the system has made the
+		// endorsement key persistent, too.
+		mk := ak.parent == uint32(tpm2.TPMRHOwner)
+		secret, err = t.activateWith(ctx, ek, ak, c, mk)
+		if ek.assumed && !mk && hasRC(err, tpm2.TPMRCHandle) {
+			if err := t.sweep(ctx); err != nil { // sessions of the first try
+				return err
+			}
+			secret, err = t.activateWith(ctx, ek, ak, c, true)
 		}
-		e, err := t.loadEK(ctx, ek)
-		if err != nil {
-			return err
-		}
-		o, err := t.load(ctx, ak, e)
-		if err != nil {
-			return err
-		}
-		secret, err = t.activate(ctx, e, o, ak, c)
 		return err
 	})
+	return secret, err
+}
+
+// activateWith opens c with ek, made from its template if mk is true and its
+// handle is only assumed.
+func (t *TPM) activateWith(ctx context.Context, ek *EK, ak *Key, c *Credential, mk bool) ([]byte, error) {
+	// Twice, for the storage key to be there before the endorsement key is
+	// made, and in case the latter cost the attestation key its slot.
+	if _, err := t.load(ctx, ak); err != nil {
+		return nil, err
+	}
+	e, err := t.loadEK(ctx, ek, mk)
+	if err != nil {
+		return nil, err
+	}
+	o, err := t.load(ctx, ak, e)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := t.activate(ctx, e, o, ak, c)
+	var rc *Error
+	if ek.assumed && errors.As(err, &rc) && isSessionRC(rc.RC) && hasRC(err, tpm2.TPMRCAuthFail, tpm2.TPMRCBadAuth) {
+		err = &Error{Op: rc.Op, RC: rc.RC, Err: fmt.Errorf("%w, or a wrong authorization value was used: %w", errOtherEK, rc.Err)}
+	}
 	return secret, err
 }
 
@@ -115,7 +108,6 @@ func (t *TPM) activate(ctx context.Context, ek, o *object, ak *Key, c *Credentia
 		return nil, err
 	}
 	cmd := tpm2.ActivateCredential{
-		ActivateHandle: o.password(),
 		KeyHandle:      ek.password(),
 		CredentialBlob: tpm2.TPM2BIDObject{Buffer: c.Blob},
 		Secret:         tpm2.TPM2BEncryptedSecret{Buffer: c.Secret},
@@ -131,13 +123,20 @@ func (t *TPM) activate(ctx context.Context, ek, o *object, ak *Key, c *Credentia
 			extra = nil
 		}
 	}
+	// Last, since a TPM has three slots for sessions.
+	h, err := t.authorize(ctx, ak, o, ek)
+	if err != nil {
+		t.endSession() // the policy is still in it
+		return nil, err
+	}
+	cmd.ActivateHandle = h
 	var rsp *tpm2.ActivateCredentialResponse
 	err = t.withSlots(ctx, ek.borrows(), func() (err error) {
 		rsp, err = run(ctx, t, cmd, extra...)
 		return err
 	}, ek, o)
-	if err != nil {
-		t.endSession() // the policy is still in it
+	if err := t.spent(h.Auth, err); err != nil {
+		t.endSession()
 		return nil, err
 	}
 	return rsp.CertInfo.Buffer, nil
@@ -147,8 +146,8 @@ func (t *TPM) activate(ctx context.Context, ek, o *object, ak *Key, c *Credentia
 // has the right hash, else in one that is flushed when the method returns. The
 // objects in use are not evicted for it.
 func (t *TPM) ekPolicy(ctx context.Context, a *area, s *session, use ...*object) (*session, error) {
-	isB := policyB[a.nameAlg] != nil && bytes.Equal(a.policy, policyB[a.nameAlg])
-	if !isB && (policyA[a.nameAlg] == nil || !bytes.Equal(a.policy, policyA[a.nameAlg])) {
+	policy := a.policyKind()
+	if policy == 0 {
 		return nil, &Error{Op: "ActivateCredential", Err: errors.New("endorsement key has an unknown policy")}
 	}
 	if a.nameAlg != s.alg {
@@ -159,7 +158,7 @@ func (t *TPM) ekPolicy(ctx context.Context, a *area, s *session, use ...*object)
 		t.stray = append(t.stray, p.handle)
 		s = p
 	}
-	h, err := t.hierarchySession(ctx, t.EndorsementAuth, use...)
+	h, err := t.authSession(ctx, t.EndorsementAuth, use...)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +169,7 @@ func (t *TPM) ekPolicy(ctx context.Context, a *area, s *session, use ...*object)
 	if err := t.spent(h, err); err != nil {
 		return nil, err
 	}
-	if isB {
+	if policy == 'B' {
 		or := tpm2.PolicyOr{PolicySession: s.handle}
 		for _, p := range [][]byte{policyA[a.nameAlg], policyC[a.nameAlg]} {
 			or.PHashList.Digests = append(or.PHashList.Digests, tpm2.TPM2BDigest{Buffer: p})

@@ -31,7 +31,7 @@ func allEKs(t *testing.T, tpm *attest.TPM) []*attest.EK {
 func activate(t *testing.T, tpm *attest.TPM, eks []*attest.EK) {
 	t.Helper()
 	ctx := context.Background()
-	aik := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
+	aik := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest, Auth: []byte("a third session")})
 	other := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
 	secret := []byte("32 bytes of secret, the maximum.")
 	for i, ek := range eks {
@@ -100,6 +100,11 @@ func TestEKFromNV(t *testing.T) {
 		h3[7] &^= 0x40
 		h3 = append(h3[:len(h3)-100], 0, 0, 0, 0)
 		putNV(t, tr, 0x01C00017, h3)
+		auth := []byte("endorsement")
+		if _, err := (tpm2.HierarchyChangeAuth{AuthHandle: tpm2.TPMRHEndorsement, NewAuth: tpm2.TPM2BAuth{Buffer: auth}}).Execute(tr); err != nil {
+			t.Fatal(err)
+		}
+		tpm.EndorsementAuth = auth
 		after := allEKs(t, tpm)
 		for i := range before {
 			if bytes.Equal(before[i].Area, after[i].Area) {
@@ -110,7 +115,7 @@ func TestEKFromNV(t *testing.T) {
 			t.Errorf("attributes %#x of the key from an NV template", attrs)
 		}
 		activate(t, tpm, after)
-		if again := allEKs(t, &attest.TPM{Transport: tr}); !bytes.Equal(again[0].Area, after[0].Area) {
+		if again := allEKs(t, &attest.TPM{Transport: tr, EndorsementAuth: auth}); !bytes.Equal(again[0].Area, after[0].Area) {
 			t.Error("the same nonce gave another key")
 		}
 		if _, err := tpm.ActivateCredential(context.Background(), before[0], create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest}), &attest.Credential{Blob: []byte{1}, Secret: []byte{1}}); err == nil {

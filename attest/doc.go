@@ -3,6 +3,9 @@
 // by an attestation key, activates credentials, and checks such proofs without
 // a TPM.
 //
+// Statements and quotes are go-attestation's, too: see package attestga. How
+// Windows wraps them (KAST, KADS) is the matter of the clients that send them.
+//
 // A [Key] is a crypto.Signer and crypto.Decrypter, so it goes into
 // certificate requests, TLS, CMS and JOSE as any other. It is stored as the PEM
 // block "TSS2 PRIVATE KEY", which openssl's TPM provider reads too.
@@ -23,14 +26,16 @@
 // # What stays loaded
 //
 // Methods load what they need and leave nothing loaded, unless the caller holds
-// [TPM.Keep]. Nothing is made persistent. Keys have no authorization value of
-// their own: whoever may use the TPM and has a key's text may use the key.
+// [TPM.Keep]. Nothing is made persistent. Unless [Template] gives a key an
+// authorization value, whoever may use the TPM and has the key's text may use
+// the key.
 //
 // # Commands
 //
 // Each command costs milliseconds on a chip. With Keep, an enrollment (read the
 // endorsement key and its certificate, make an attestation key with creation
 // statement, activate, make and certify a signing and a decryption key, sign,
-// decrypt, drop all) takes 20 on a TPM with a persistent EK and SRK and 25 on
-// one without.
+// decrypt, drop all) takes 19 on a TPM with a persistent EK and SRK and 23 on
+// one without, if the endorsement key is known from its certificate
+// ([DefaultEK]), or 20 and 25 if it is asked for ([TPM.EKs]).
 package attest

@@ -2,7 +2,9 @@ package attest
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -21,6 +23,11 @@ type Error struct {
 	Op  string     // the TPM's command, such as "TPM2_ActivateCredential", or what was called
 	RC  tpm2.TPMRC // 0 if the TPM did not answer with a code
 	Err error      // wraps RC if that is not 0
+
+	// After is when to try again, where RC is TPM_RC_LOCKOUT and the TPM says
+	// so: what it needs, turned on, to forget one wrong authorization value. 0
+	// if unknown.
+	After time.Duration
 }
 
 // Error implements error.
@@ -70,11 +77,14 @@ func (e *Error) Remedy() string {
 	case errors.Is(e.Err, ErrNoTPM):
 		return "Turn the TPM 2.0 on in the firmware's setup, or give the virtual machine one."
 	case hasRC(e.RC, tpm2.TPMRCLockout):
+		if e.After > 0 {
+			return fmt.Sprintf("Leave the machine on for %v, then try again: the TPM is locked after wrong authorization values.", e.After)
+		}
 		return "Wait for the TPM's lockout time; it counts only while the machine is on."
 	case hasRC(e.RC, tpm2.TPMRCIntegrity):
 		return "The key or the credential belongs to another TPM: make the keys anew."
 	case hasRC(e.RC, tpm2.TPMRCBadAuth, tpm2.TPMRCAuthFail):
-		return "A hierarchy of the TPM has an authorization value: supply it, or clear the TPM."
+		return "The key or a hierarchy of the TPM has an authorization value: supply it, or clear the TPM."
 	case hasRC(e.RC, tpm2.TPMRCHierarchy):
 		return "Turn the TPM's storage and endorsement hierarchies on in the firmware's setup."
 	case hasRC(e.RC, tpm2.TPMRCObjectMemory, tpm2.TPMRCSessionMemory, tpm2.TPMRCSessionHandles, tpm2.TPMRCMemory):

@@ -1,5 +1,10 @@
 package attest
 
+import (
+	"context"
+	"crypto"
+)
+
 // KeyParent returns the parent of k as in key files.
 func KeyParent(k *Key) uint32 { return k.parent }
 
@@ -14,3 +19,27 @@ func Remarshal(b []byte) ([]byte, error) {
 
 // ParseKey reads a key file without a TPM.
 func ParseKey(text []byte) (*Key, error) { return new(TPM).parseKey(text) }
+
+// EKTemplates returns the TPMT_PUBLIC of the default EK templates, in the order
+// of EKs, and PolicyA, PolicyB and PolicyC by name algorithm.
+func EKTemplates() (templates [][]byte, policies []map[uint16][]byte) {
+	for _, k := range ekKinds {
+		templates = append(templates, k.template().marshal())
+	}
+	return templates, []map[uint16][]byte{policyA, policyB, policyC}
+}
+
+// Handles lists handles.
+func Handles(t *TPM, first, last uint32) (all []uint32, err error) {
+	ctx := context.Background()
+	err = t.do(ctx, func() (err error) {
+		all, err = t.handles(ctx, first, last)
+		return err
+	})
+	return all, err
+}
+
+// KDFa derives a key.
+func KDFa(h crypto.Hash, key []byte, label string, u, v []byte, bits int) []byte {
+	return kdfa(h, key, label, u, v, bits)
+}

@@ -180,7 +180,6 @@ func TestKeyFileRefused(t *testing.T) {
 		"trailing byte":    encode(good, 0),
 		"too long":         append(bytes.Clone(text), bytes.Repeat([]byte{'\n'}, 17<<10)...),
 		"importable":       change(func(f *file) { f.Type = asn1.ObjectIdentifier{2, 23, 133, 10, 1, 4} }),
-		"auth":             change(func(f *file) { f.EmptyAuth = false }),
 		"policy":           change(func(f *file) { f.Policy = []asn1.RawValue{{Tag: asn1.TagNull}} }),
 		"secret":           change(func(f *file) { f.Secret = []byte{1} }),
 		"RSA parent":       change(func(f *file) { f.RSAParent = true }),

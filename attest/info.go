@@ -44,6 +44,41 @@ func (t *TPM) Info(ctx context.Context) (*Info, error) {
 	return info, err
 }
 
+// handles returns the handles of one kind that are in use, from first to last,
+// asking as often as the TPM has more.
+func (t *TPM) handles(ctx context.Context, first, last uint32) ([]uint32, error) {
+	const page, most = 254, 1 << 16
+	var all []uint32
+	for next := first; len(all) < most; {
+		rsp, err := run(ctx, t, tpm2.GetCapability{
+			Capability:    tpm2.TPMCapHandles,
+			Property:      next,
+			PropertyCount: min(page, last-next+1),
+		})
+		if err != nil {
+			return nil, err
+		}
+		list, err := rsp.CapabilityData.Data.Handles()
+		if err != nil {
+			return nil, &Error{Op: "TPM2_GetCapability", Err: err}
+		}
+		for _, h := range list.Handle {
+			if uint32(h) > last {
+				return all, nil
+			}
+			if uint32(h) < next {
+				return nil, &Error{Op: "TPM2_GetCapability", Err: errors.New("handles are not in order")}
+			}
+			all = append(all, uint32(h))
+			next = uint32(h) + 1
+		}
+		if !rsp.MoreData || len(list.Handle) == 0 || next > last {
+			return all, nil
+		}
+	}
+	return all, nil
+}
+
 func newInfo(p map[tpm2.TPMPT]uint32) *Info {
 	var vendor []byte
 	for _, pt := range []tpm2.TPMPT{tpm2.TPMPTVendorString1, tpm2.TPMPTVendorString2, tpm2.TPMPTVendorString3, tpm2.TPMPTVendorString4} {
@@ -142,7 +177,7 @@ func (t *TPM) readNVChunk(ctx context.Context, nv *tpm2.TPMSNVPublic, name tpm2.
 		cmd.AuthHandle = tpm2.AuthHandle{Handle: nv.NVIndex, Name: name, Auth: s}
 	} else {
 		var err error
-		if s, err = t.hierarchySession(ctx, t.OwnerAuth); err != nil {
+		if s, err = t.authSession(ctx, t.OwnerAuth); err != nil {
 			return nil, err
 		}
 		cmd.AuthHandle = tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: s}

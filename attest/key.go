@@ -13,6 +13,11 @@ import (
 // A Key is a key in a TPM: its public area, its name, and its private part as
 // wrapped by its parent. It implements [crypto.Signer] and [crypto.Decrypter]
 // as far as its usage allows. Its methods may be called by several goroutines.
+//
+// A Key that signs can be the PrivateKey of a [crypto/tls.Certificate], with RSA in TLS
+// 1.3 only if the TPM's PSS salts are as long as the hash, which Sign checks. A
+// server of TLS 1.2 refuses ECC keys that have a Decrypt method at all: hide it
+// there with struct{ crypto.Signer }{key}.
 type Key struct {
 	tpm      *TPM
 	pub      crypto.PublicKey
@@ -22,6 +27,8 @@ type Key struct {
 	private  []byte // contents of the TPM2B_PRIVATE
 	parent   uint32 // as in key files
 	creation *Statement
+	auth     []byte // authorization value
+	locked   bool   // it has one that we do not know
 }
 
 // Public returns the public key, an *rsa.PublicKey or *ecdsa.PublicKey.
@@ -36,6 +43,19 @@ func (k *Key) Name() []byte { return slices.Clone(k.name) }
 // Creation returns the TPM's word on how an Attest key was made, signed by the
 // key itself with empty qualifying data, or nil for other keys.
 func (k *Key) Creation() *Statement { return k.creation.clone() }
+
+// WithAuth returns the key, to be used with its authorization value: one that
+// LoadKey returned for a key made with [Template].Auth or by another tool. A nil
+// auth is the empty value, which some tools do not declare as such. The
+// value never crosses the bus: it goes into the HMAC of a salted session of its
+// own for each use, which costs a command. A wrong one is noticed at the first
+// use, with TPM_RC_BAD_AUTH, or, for a key without noDA, with TPM_RC_AUTH_FAIL:
+// the TPM counts those and locks itself after some.
+func (k *Key) WithAuth(auth []byte) *Key {
+	c := *k
+	c.auth, c.locked = slices.Clone(auth), false
+	return &c
+}
 
 // newKey returns the key with the given public area.
 func (t *TPM) newKey(area, private []byte, parent uint32) (*Key, error) {
@@ -74,9 +94,9 @@ func (t *TPM) CreateKey(ctx context.Context, tmpl Template) (*Key, error) {
 	var k *Key
 	err = t.do(ctx, func() (err error) {
 		if tmpl.Usage == Attest {
-			k, err = t.createAIK(ctx, template)
+			k, err = t.createAIK(ctx, template, slices.Clone(tmpl.Auth))
 		} else {
-			k, err = t.create(ctx, template)
+			k, err = t.create(ctx, template, slices.Clone(tmpl.Auth))
 		}
 		return err
 	})
@@ -87,19 +107,19 @@ func (t *TPM) CreateKey(ctx context.Context, tmpl Template) (*Key, error) {
 }
 
 // create makes a key and loads it, in one command if the TPM has it.
-func (t *TPM) create(ctx context.Context, template *area) (*Key, error) {
+func (t *TPM) create(ctx context.Context, template *area, auth []byte) (*Key, error) {
 	parent, err := t.newParent(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if !t.noCreateLoaded {
-		k, err := t.createLoaded(ctx, parent, template)
+		k, err := t.createLoaded(ctx, parent, template, auth)
 		if !hasRC(err, tpm2.TPMRCCommandCode) && (err == nil || tbsCode(err) != tbsBlocked) {
 			return k, err
 		}
 		t.noCreateLoaded = true
 	}
-	k, _, err := t.createWrapped(ctx, parent, template)
+	k, _, err := t.createWrapped(ctx, parent, template, auth)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +127,7 @@ func (t *TPM) create(ctx context.Context, template *area) (*Key, error) {
 	return k, err
 }
 
-func (t *TPM) createLoaded(ctx context.Context, parent *object, template *area) (*Key, error) {
+func (t *TPM) createLoaded(ctx context.Context, parent *object, template *area, auth []byte) (*Key, error) {
 	var rsp *tpm2.CreateLoadedResponse
 	err := t.withSlots(ctx, 1+parent.borrows(), func() error {
 		s, err := t.protect(ctx, parent, true)
@@ -116,6 +136,7 @@ func (t *TPM) createLoaded(ctx context.Context, parent *object, template *area) 
 		}
 		rsp, err = run(ctx, t, tpm2.CreateLoaded{
 			ParentHandle: parent.password(),
+			InSensitive:  sensitive(auth),
 			InPublic:     tpm2.TPM2BTemplate{Buffer: template.marshal()},
 		}, s)
 		return err
@@ -128,14 +149,21 @@ func (t *TPM) createLoaded(ctx context.Context, parent *object, template *area) 
 		t.stray = append(t.stray, rsp.ObjectHandle)
 		return nil, &Error{Op: "TPM2_CreateLoaded", Err: errOtherKey}
 	}
+	k.auth = auth
 	t.loaded = append(t.loaded, &object{handle: rsp.ObjectHandle, area: k.area, name: k.name, role: k.role()})
 	return k, nil
+}
+
+// sensitive returns the secret part of a key to be made. It is the first
+// parameter of the command, so it goes encrypted.
+func sensitive(auth []byte) tpm2.TPM2BSensitiveCreate {
+	return tpm2.TPM2BSensitiveCreate{Sensitive: &tpm2.TPMSSensitiveCreate{UserAuth: tpm2.TPM2BAuth{Buffer: auth}}}
 }
 
 var errOtherKey = errors.New("the TPM made another key than asked for")
 
 // createWrapped makes a key and does not load it.
-func (t *TPM) createWrapped(ctx context.Context, parent *object, template *area) (*Key, *tpm2.CreateResponse, error) {
+func (t *TPM) createWrapped(ctx context.Context, parent *object, template *area, auth []byte) (*Key, *tpm2.CreateResponse, error) {
 	var rsp *tpm2.CreateResponse
 	err := t.withSlots(ctx, 1+parent.borrows(), func() error {
 		s, err := t.protect(ctx, parent, true)
@@ -144,6 +172,7 @@ func (t *TPM) createWrapped(ctx context.Context, parent *object, template *area)
 		}
 		rsp, err = run(ctx, t, tpm2.Create{
 			ParentHandle: parent.password(),
+			InSensitive:  sensitive(auth),
 			InPublic:     tpm2.BytesAs2B[tpm2.TPMTPublic](template.marshal()),
 		}, s)
 		return err
@@ -155,6 +184,7 @@ func (t *TPM) createWrapped(ctx context.Context, parent *object, template *area)
 	if err != nil {
 		return nil, nil, &Error{Op: "TPM2_Create", Err: errOtherKey}
 	}
+	k.auth = auth
 	return k, rsp, nil
 }
 
@@ -180,12 +210,12 @@ func (t *TPM) made(template *area, parent *object, area, private []byte) (*Key, 
 
 // createAIK makes an attestation key and has it state its own creation.
 // TPM2_CreateLoaded would not give the creation data.
-func (t *TPM) createAIK(ctx context.Context, template *area) (*Key, error) {
+func (t *TPM) createAIK(ctx context.Context, template *area, auth []byte) (*Key, error) {
 	parent, err := t.newParent(ctx)
 	if err != nil {
 		return nil, err
 	}
-	k, made, err := t.createWrapped(ctx, parent, template)
+	k, made, err := t.createWrapped(ctx, parent, template, auth)
 	if err != nil {
 		return nil, err
 	}
@@ -197,14 +227,18 @@ func (t *TPM) createAIK(ctx context.Context, template *area) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	h, err := t.authorize(ctx, k, o, parent)
+	if err != nil {
+		return nil, err
+	}
 	rsp, err := run(ctx, t, tpm2.CertifyCreation{
-		SignHandle:     o.password(),
+		SignHandle:     h,
 		ObjectHandle:   o.named(),
 		CreationHash:   made.CreationHash,
 		InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
 		CreationTicket: made.CreationTicket,
 	}, s)
-	if err != nil {
+	if err := t.spent(h.Auth, err); err != nil {
 		return nil, err
 	}
 	k.creation = &Statement{
@@ -228,7 +262,7 @@ func (t *TPM) load(ctx context.Context, k *Key, use ...*object) (*object, error)
 	if o := t.find(k.name); o != nil {
 		return o, nil
 	}
-	parent, err := t.parent(ctx, k.parent)
+	parent, err := t.parent(ctx, k.parent, use...)
 	if err != nil {
 		return nil, err
 	}

@@ -57,15 +57,19 @@ type creationBlock struct {
 // Attest key's creation statement follows in a block "TPM CREATION STATEMENT",
 // which is ours and which other tools pass over: the TPM cannot be asked for it
 // again. The text is of use only to the TPM that made it, but to everyone who
-// may use that TPM: keys have no authorization value.
+// may use that TPM, unless the key has an authorization value. That is not in
+// the text; see [Key.WithAuth].
 func (k *Key) MarshalText() ([]byte, error) {
-	der, err := asn1.Marshal(tssKey{
+	f := tssKey{
 		Type:       oidLoadableKey,
-		EmptyAuth:  emptyAuth,
 		Parent:     int64(k.parent),
 		PublicKey:  appendSized(nil, k.area),
 		PrivateKey: appendSized(nil, k.private),
-	})
+	}
+	if !k.locked && len(k.auth) == 0 {
+		f.EmptyAuth = emptyAuth
+	}
+	der, err := asn1.Marshal(f)
 	if err != nil {
 		return nil, &Error{Op: "MarshalText", Err: err}
 	}
@@ -81,8 +85,9 @@ func (k *Key) MarshalText() ([]byte, error) {
 }
 
 // LoadKey returns the key that MarshalText encoded, or another tool that writes
-// such files, if it has no policy and no authorization value. It loads the key
-// to make sure of it: one of another TPM is refused with TPM_RC_INTEGRITY.
+// such files, if it has no policy. It loads the key to make sure of it: one of
+// another TPM is refused with TPM_RC_INTEGRITY. To use a key that has an
+// authorization value, see [Key.WithAuth].
 func (t *TPM) LoadKey(ctx context.Context, text []byte) (*Key, error) {
 	k, err := t.parseKey(text)
 	if err != nil {
@@ -123,6 +128,7 @@ func (t *TPM) parseKey(text []byte) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.locked = !f.hasEmptyAuth()
 	return k, k.readCreation(rest)
 }
 
@@ -131,8 +137,6 @@ func (f *tssKey) check() error {
 	switch {
 	case !f.Type.Equal(oidLoadableKey):
 		return fmt.Errorf("key is of kind %v, not loadable", f.Type)
-	case !f.hasEmptyAuth():
-		return errors.New("key has an authorization value")
 	case f.Policy.FullBytes != nil || f.AuthPolicy.FullBytes != nil || f.Secret.FullBytes != nil:
 		return errors.New("key has a policy")
 	case f.RSAParent:

@@ -37,11 +37,11 @@ func (t *TPM) newParent(ctx context.Context) (*object, error) {
 }
 
 // parent returns the storage key that a key file names.
-func (t *TPM) parent(ctx context.Context, keyFile uint32) (*object, error) {
+func (t *TPM) parent(ctx context.Context, keyFile uint32, use ...*object) (*object, error) {
 	if keyFile == uint32(tpm2.TPMRHOwner) {
 		return t.primaryParent(ctx)
 	}
-	return t.persistentParent(ctx, keyFile)
+	return t.persistentParent(ctx, keyFile, use...)
 }
 
 func (t *TPM) knownParent(keyFile uint32) *object {
@@ -56,11 +56,11 @@ func (t *TPM) knownParent(keyFile uint32) *object {
 var errNoParent = errors.New("not a storage key")
 
 // persistentParent returns the storage key at a persistent handle.
-func (t *TPM) persistentParent(ctx context.Context, handle uint32) (*object, error) {
+func (t *TPM) persistentParent(ctx context.Context, handle uint32, use ...*object) (*object, error) {
 	if o := t.knownParent(handle); o != nil {
 		return o, nil
 	}
-	area, name, err := t.readPublic(ctx, handle)
+	area, name, err := t.readPublic(ctx, handle, use...)
 	if err != nil {
 		return nil, err
 	}
@@ -74,9 +74,13 @@ func (t *TPM) persistentParent(ctx context.Context, handle uint32) (*object, err
 }
 
 // readPublic returns the TPMT_PUBLIC and the name of a persistent object,
-// TPM_RC_HANDLE if there is none.
-func (t *TPM) readPublic(ctx context.Context, handle uint32) (area, name []byte, err error) {
-	rsp, err := run(ctx, t, tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(handle)})
+// TPM_RC_HANDLE if there is none. The objects in use are not evicted for it.
+func (t *TPM) readPublic(ctx context.Context, handle uint32, use ...*object) (area, name []byte, err error) {
+	var rsp *tpm2.ReadPublicResponse
+	err = t.withSlots(ctx, 1, func() (err error) {
+		rsp, err = run(ctx, t, tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(handle)})
+		return err
+	}, use...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -118,7 +122,7 @@ func (t *TPM) primaryParent(ctx context.Context) (*object, error) {
 func (t *TPM) createPrimary(ctx context.Context, hierarchy tpm2.TPMHandle, auth, template []byte) (*object, error) {
 	var rsp *tpm2.CreatePrimaryResponse
 	err := t.withSlots(ctx, 1, func() error {
-		s, err := t.hierarchySession(ctx, auth)
+		s, err := t.authSession(ctx, auth)
 		if err != nil {
 			return err
 		}
@@ -142,10 +146,10 @@ func (t *TPM) createPrimary(ctx context.Context, hierarchy tpm2.TPMHandle, auth,
 	return o, nil
 }
 
-// hierarchySession returns what authorizes a hierarchy for one command: the
+// authSession returns what authorizes a hierarchy or a key for one command: the
 // empty password, or an HMAC session, salted if a storage key is at hand. The
 // objects in use are not evicted for it.
-func (t *TPM) hierarchySession(ctx context.Context, auth []byte, use ...*object) (tpm2.Session, error) {
+func (t *TPM) authSession(ctx context.Context, auth []byte, use ...*object) (tpm2.Session, error) {
 	if len(auth) == 0 {
 		return tpm2.PasswordAuth(nil), nil
 	}
@@ -165,6 +169,16 @@ func (t *TPM) hierarchySession(ctx context.Context, auth []byte, use ...*object)
 	}
 	s.auth = auth
 	return s, nil
+}
+
+// authorize returns k, loaded as o, authorized for one command. The objects in
+// use are not evicted for it.
+func (t *TPM) authorize(ctx context.Context, k *Key, o *object, use ...*object) (tpm2.AuthHandle, error) {
+	if k.locked {
+		return tpm2.AuthHandle{}, &Error{Op: "TPM2_StartAuthSession", Err: errors.New("key has an authorization value: see Key.WithAuth")}
+	}
+	s, err := t.authSession(ctx, k.auth, append(use, o)...)
+	return o.authorized(s), err
 }
 
 // spent gives up an HMAC session of one command if the command failed, since

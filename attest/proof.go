@@ -13,6 +13,7 @@ import (
 const (
 	magicGenerated = 0xFF544347 // TPM_GENERATED_VALUE
 	attestCertify  = 0x8017     // TPM_ST_ATTEST_CERTIFY
+	attestQuote    = 0x8018     // TPM_ST_ATTEST_QUOTE
 	attestCreation = 0x801A     // TPM_ST_ATTEST_CREATION
 )
 
@@ -21,10 +22,12 @@ type attested struct {
 	typ       uint16
 	extraData []byte
 	name      []byte // of the key it is about
-	digest    []byte // creation: hash of the creation data
+	digest    []byte // creation: hash of the creation data; quote: of the PCRs
+	bank      uint16 // quote: hash of the one bank it selects from
+	pcrs      uint32 // quote: the PCRs, by bit
 }
 
-// parseAttest reads a TPMS_ATTEST of type certify or creation (TCG Part 2,
+// parseAttest reads a TPMS_ATTEST of type certify, creation or quote (TCG Part 2,
 // 10.12.12).
 func parseAttest(b []byte) (attested, error) {
 	r := newReader(b)
@@ -46,6 +49,19 @@ func parseAttest(b []byte) (attested, error) {
 	case attestCreation:
 		a.name = r.sized(66)
 		a.digest = r.sized(64)
+	case attestQuote:
+		if r.u32() != 1 { // of TPML_PCR_SELECTION
+			return attested{}, errors.New("statement is not about one PCR bank")
+		}
+		a.bank = r.u16()
+		size := int(r.u8())
+		if size > 4 {
+			r.bad = true
+		}
+		for i, b := range r.take(size) {
+			a.pcrs |= uint32(b) << (8 * i)
+		}
+		a.digest = r.sized(64)
 	default:
 		return attested{}, fmt.Errorf("statement is of type %#x", a.typ)
 	}
@@ -55,18 +71,27 @@ func parseAttest(b []byte) (attested, error) {
 	return a, nil
 }
 
+// of checks type and nonce.
+func (a *attested) of(typ uint16, nonce []byte) error {
+	switch {
+	case a.typ != typ:
+		return fmt.Errorf("statement is of type %#x, not %#x", a.typ, typ)
+	case subtle.ConstantTimeCompare(a.extraData, nonce) != 1:
+		return errors.New("statement was made for another nonce")
+	}
+	return nil
+}
+
 // about checks type, nonce and name.
 func (a *attested) about(name, nonce []byte, creation bool) error {
 	want := uint16(attestCertify)
 	if creation {
 		want = attestCreation
 	}
-	switch {
-	case a.typ != want:
-		return fmt.Errorf("statement is of type %#x, not %#x", a.typ, want)
-	case subtle.ConstantTimeCompare(a.extraData, nonce) != 1:
-		return errors.New("statement was made for another nonce")
-	case subtle.ConstantTimeCompare(a.name, name) != 1:
+	if err := a.of(want, nonce); err != nil {
+		return err
+	}
+	if subtle.ConstantTimeCompare(a.name, name) != 1 {
 		return errors.New("statement is about another key")
 	}
 	return nil
@@ -77,7 +102,7 @@ func (a *attested) created(k *area, data []byte) error {
 	if err := checkCreation(data); err != nil {
 		return err
 	}
-	if !bytes.Equal(a.digest, digest(hashOf(k.nameAlg), data)) {
+	if !bytes.Equal(a.digest, appendDigest(make([]byte, 0, 64), hashOf(k.nameAlg), data)) {
 		return errors.New("statement is about other creation data")
 	}
 	return nil
@@ -140,7 +165,7 @@ func (s *signature) verify(pub crypto.PublicKey, message []byte) error {
 	if h == 0 {
 		return fmt.Errorf("unsupported signature hash %#x", s.hash)
 	}
-	sum := digest(h, message)
+	sum := appendDigest(make([]byte, 0, 64+maxECDSA), h, message)
 	ok := false
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
@@ -156,7 +181,7 @@ func (s *signature) verify(pub crypto.PublicKey, message []byte) error {
 		if s.alg != algECDSA {
 			return errors.New("signature scheme is not one of ECC keys")
 		}
-		ok = ecdsa.VerifyASN1(k, sum, s.asn1())
+		ok = ecdsa.VerifyASN1(k, sum, s.asn1(sum[len(sum):]))
 	}
 	if !ok {
 		return errors.New("signature is wrong")
@@ -164,9 +189,13 @@ func (s *signature) verify(pub crypto.PublicKey, message []byte) error {
 	return nil
 }
 
-// asn1 returns an ECDSA signature as the DER of SEQUENCE { INTEGER, INTEGER }.
-func (s *signature) asn1() []byte {
-	b := make([]byte, 3, 160) // SEQUENCE in the long form, in case
+// maxECDSA is above what an ECDSA signature has in DER.
+const maxECDSA = 160
+
+// asn1 returns an ECDSA signature as the DER of SEQUENCE { INTEGER, INTEGER },
+// in the space behind the empty b if that is enough.
+func (s *signature) asn1(b []byte) []byte {
+	b = append(b, 0, 0, 0) // SEQUENCE in the long form, in case
 	b = appendInteger(appendInteger(b, s.r), s.s)
 	b[0], b[1], b[2] = 0x30, 0x81, byte(len(b)-3)
 	if b[2] < 0x80 {

@@ -84,7 +84,7 @@ func (t *TPM) startSession(ctx context.Context, salt *object, typ tpm2.TPMSE, al
 	}
 	if len(secret) > 0 {
 		h := hashOf(alg)
-		s.key = tpm2.KDFa(h, secret, "ATH", s.nonceTPM, s.nonceCaller, h.Size()*8)
+		s.key = kdfa(h, secret, "ATH", s.nonceTPM, s.nonceCaller, h.Size()*8)
 	}
 	return s, nil
 }
@@ -92,11 +92,11 @@ func (t *TPM) startSession(ctx context.Context, salt *object, typ tpm2.TPMSE, al
 // newSalt returns a random secret, and the secret encrypted to the key with
 // the given area.
 func newSalt(b []byte) (secret, encrypted []byte, err error) {
-	key, err := encapsulationKey(b)
+	a, err := storageKey(b)
 	if err != nil {
 		return nil, nil, err
 	}
-	return tpm2.CreateEncryptedSalt(rand.Reader, key)
+	return a.newSeed(labelSecret)
 }
 
 // protect returns the kept session, made if necessary and then salted to
@@ -208,7 +208,7 @@ func (s *session) Handle() tpm2.TPMHandle { return s.handle }
 // Sessions that encrypt never authorize an object with an authorization value,
 // so the key comes from the session key alone.
 func (s *session) cfb(b, newer, older []byte, encrypt bool) error {
-	keyIV := tpm2.KDFa(hashOf(s.alg), s.key, "CFB", newer, older, 256)
+	keyIV := kdfa(hashOf(s.alg), s.key, "CFB", newer, older, 256)
 	block, err := aes.NewCipher(keyIV[:16])
 	if err != nil {
 		return err
@@ -249,7 +249,7 @@ func (t *TPM) sessionFor(ctx context.Context, k *Key, answer bool, use ...*objec
 	if t.session != nil {
 		return t.protect(ctx, nil, answer)
 	}
-	parent, err := t.parent(ctx, k.parent)
+	parent, err := t.parent(ctx, k.parent, use...)
 	if err != nil {
 		return nil, err
 	}

@@ -41,13 +41,17 @@ func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 		if err != nil {
 			return err
 		}
+		h, err := k.tpm.authorize(ctx, k, o)
+		if err != nil {
+			return err
+		}
 		rsp, err := run(ctx, k.tpm, tpm2.Sign{
-			KeyHandle:  o.password(),
+			KeyHandle:  h,
 			Digest:     tpm2.TPM2BDigest{Buffer: digest},
 			InScheme:   scheme,
 			Validation: tpm2.TPMTTKHashCheck{Tag: tpm2.TPMSTHashCheck, Hierarchy: tpm2.TPMRHNull},
 		}, s)
-		if err != nil {
+		if err := k.tpm.spent(h.Auth, err); err != nil {
 			return err
 		}
 		sig, err = parseSignature(tpm2.Marshal(rsp.Signature))
@@ -95,7 +99,7 @@ func (s *signature) external(pub crypto.PublicKey, digest []byte, opts crypto.Si
 	switch pub := pub.(type) {
 	case *ecdsa.PublicKey:
 		if s.alg == algECDSA {
-			return s.asn1(), nil
+			return s.asn1(nil), nil
 		}
 	case *rsa.PublicKey:
 		pss, wantPSS := opts.(*rsa.PSSOptions)
@@ -134,15 +138,19 @@ func (k *Key) Decrypt(_ io.Reader, msg []byte, opts crypto.DecrypterOpts) ([]byt
 		if err != nil {
 			return err
 		}
+		h, err := k.tpm.authorize(ctx, k, o)
+		if err != nil {
+			return err
+		}
 		rsp, err := run(ctx, k.tpm, tpm2.RSADecrypt{
-			KeyHandle:  o.password(),
+			KeyHandle:  h,
 			CipherText: tpm2.TPM2BPublicKeyRSA{Buffer: msg},
 			InScheme:   scheme,
 		}, s)
 		if err == nil {
 			plain = rsp.Message.Buffer
 		}
-		return err
+		return k.tpm.spent(h.Auth, err)
 	})
 	if n := sessionKeyLen(opts); n > 0 {
 		return sessionKey(plain, err, n)

@@ -32,11 +32,8 @@ func (s *Statement) clone() *Statement {
 // Certify has ak state that key is in the same TPM. The nonce, of at most 64
 // bytes, is repeated in the statement.
 func (t *TPM) Certify(ctx context.Context, key, ak *Key, nonce []byte) (*Statement, error) {
-	if ak.attrs&attrRestricted == 0 || ak.attrs&attrSign == 0 {
-		return nil, &Error{Op: "Certify", Err: errors.New("not an attestation key")}
-	}
-	if len(nonce) > 64 {
-		return nil, &Error{Op: "Certify", Err: errors.New("nonce is longer than 64 bytes")}
+	if err := ak.attests(nonce); err != nil {
+		return nil, &Error{Op: "Certify", Err: err}
 	}
 	var st *Statement
 	err := t.do(ctx, func() error {
@@ -52,23 +49,46 @@ func (t *TPM) Certify(ctx context.Context, key, ak *Key, nonce []byte) (*Stateme
 		if err != nil {
 			return err
 		}
-		rsp, err := run(ctx, t, tpm2.Certify{
-			ObjectHandle:   o.password(),
-			SignHandle:     a.password(),
-			QualifyingData: tpm2.TPM2BData{Buffer: nonce},
-			InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
-		}, s)
-		if err != nil {
-			return err
-		}
-		st = &Statement{
-			Area:      key.Area(),
-			Attest:    bytes.Clone(rsp.CertifyInfo.Bytes()),
-			Signature: tpm2.Marshal(rsp.Signature),
-		}
-		return nil
+		st, err = t.certify(ctx, key, ak, o, a, nonce, s)
+		return err
 	})
 	return st, err
+}
+
+func (t *TPM) certify(ctx context.Context, key, ak *Key, o, a *object, nonce []byte, s *session) (*Statement, error) {
+	subject, err := t.authorize(ctx, key, o, a)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := t.authorize(ctx, ak, a, o)
+	if err != nil {
+		return nil, t.spent(subject.Auth, err)
+	}
+	rsp, err := run(ctx, t, tpm2.Certify{
+		ObjectHandle:   subject,
+		SignHandle:     signer,
+		QualifyingData: tpm2.TPM2BData{Buffer: nonce},
+		InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
+	}, s)
+	if err != nil {
+		return nil, t.spent(subject.Auth, t.spent(signer.Auth, err))
+	}
+	return &Statement{
+		Area:      key.Area(),
+		Attest:    bytes.Clone(rsp.CertifyInfo.Bytes()),
+		Signature: tpm2.Marshal(rsp.Signature),
+	}, nil
+}
+
+// attests reports why k cannot sign a statement for a nonce.
+func (k *Key) attests(nonce []byte) error {
+	if k.attrs&attrRestricted == 0 || k.attrs&attrSign == 0 {
+		return errors.New("not an attestation key")
+	}
+	if len(nonce) > 64 {
+		return errors.New("nonce is longer than 64 bytes")
+	}
+	return nil
 }
 
 // Verify checks that s is about the key in s.Area, was made by the key ak for
@@ -106,8 +126,7 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 	if err != nil {
 		return err
 	}
-	pub, err := a.key()
-	if err != nil {
+	if err := a.check(); err != nil {
 		return err
 	}
 	if !a.has(attrBound) {
@@ -128,7 +147,7 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 		if err := at.created(&a, s.Creation); err != nil {
 			return err
 		}
-		if equalKeys(pub, ak) && (!a.has(attrRestricted|attrSign) || a.has(attrDecrypt)) {
+		if (!a.has(attrRestricted|attrSign) || a.has(attrDecrypt)) && a.is(ak) {
 			return errors.New("key speaks for itself but may sign anything")
 		}
 	}
@@ -139,7 +158,9 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 	return sig.verify(ak, s.Attest)
 }
 
-func equalKeys(a, b crypto.PublicKey) bool {
-	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && k.Equal(b)
+// is reports whether pub is the key of a, which check has passed.
+func (a *area) is(pub crypto.PublicKey) bool {
+	own, err := a.key()
+	k, ok := own.(interface{ Equal(crypto.PublicKey) bool })
+	return err != nil || ok && k.Equal(pub)
 }

@@ -249,17 +249,3 @@ func foreignStatement(t *testing.T, tr transport.TPM, attrs tpm2.TPMAObject, sel
 	s.Attest, s.Signature = rsp.CertifyInfo.Bytes(), tpm2.Marshal(rsp.Signature)
 	return s, pub
 }
-
-func BenchmarkVerify(b *testing.B) {
-	all, by := proofs(b, benchTPM(b))
-	for i, name := range []string{"RSA creation", "RSA certify", "P-256 creation", "P-256 certify"} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if err := all[i].Verify(by[i], nonceOf(all[i])); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

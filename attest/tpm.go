@@ -14,7 +14,7 @@ import (
 // A TPM is a TPM 2.0. Only Transport is required.
 //
 // Its methods may be called by several goroutines; they run one after the
-// other. They repeat a command that the TPM answers with TPM_RC_RETRY,
+// other, in the order of the calls. They repeat a command that the TPM answers with TPM_RC_RETRY,
 // TPM_RC_YIELDED or TPM_RC_TESTING until it is done or ctx is; ctx is looked at
 // between commands, not during one. They leave no object and no session loaded
 // when they return, unless [TPM.Keep] says so.
@@ -24,7 +24,8 @@ type TPM struct {
 	OwnerAuth       []byte       // of the owner hierarchy; usually empty
 	Logger          *slog.Logger // gets each command's name, result and time at level Debug; if nil, nothing is logged
 
-	mu             sync.Mutex
+	once           sync.Once
+	turn           chan struct{}    // full while a method runs: see lock
 	keeps          int              // how many Keep are not released
 	session        *session         // kept session, or nil
 	parents        []*object        // storage keys seen, persistent or loaded
@@ -37,8 +38,8 @@ type TPM struct {
 // Close drops what is loaded, and closes the transport if it has a Close
 // method.
 func (t *TPM) Close() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	_ = t.lock(context.Background())
+	defer t.unlock()
 	if t.Transport == nil {
 		return nil
 	}
@@ -57,8 +58,8 @@ func (t *TPM) Close() error {
 // then attestation keys, and the storage key never. After the last release
 // nothing is loaded. Calls nest; release may be called more than once.
 func (t *TPM) Keep() (release func(ctx context.Context) error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	_ = t.lock(context.Background())
+	defer t.unlock()
 	t.keeps++
 	var once sync.Once
 	return func(ctx context.Context) (err error) {
@@ -68,8 +69,8 @@ func (t *TPM) Keep() (release func(ctx context.Context) error) {
 }
 
 func (t *TPM) release(ctx context.Context) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	_ = t.lock(context.Background()) // what is loaded goes even if ctx is done
+	defer t.unlock()
 	if t.keeps == 0 { // closed before
 		return nil
 	}
@@ -88,11 +89,30 @@ func ignoreGone(err error) error {
 	return err
 }
 
+// lock waits for its turn. Who waits on a full channel is served in the order
+// of arrival, which a sync.Mutex does not promise, and can give up.
+func (t *TPM) lock(ctx context.Context) error {
+	t.once.Do(func() { t.turn = make(chan struct{}, 1) })
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case t.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t *TPM) unlock() { <-t.turn }
+
 // do runs op alone, and leaves loaded afterwards what Keep allows. If the TPM
 // has lost what was kept, as after a reset, op runs once more from scratch.
 func (t *TPM) do(ctx context.Context, op func() error) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	if err := t.lock(ctx); err != nil {
+		return &Error{Op: "TPM", Err: err}
+	}
+	defer t.unlock()
 	if t.Transport == nil {
 		return &Error{Op: "TPM", Err: ErrNoTPM}
 	}
@@ -102,6 +122,7 @@ func (t *TPM) do(ctx context.Context, op func() error) error {
 		_ = t.drop(ctx) // most of it is gone already
 		err = op()
 	}
+	err = t.lockedOut(ctx, err)
 	if t.keeps == 0 {
 		err = errors.Join(err, t.drop(ctx))
 	} else {

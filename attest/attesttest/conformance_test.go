@@ -45,6 +45,7 @@ var cases = []struct {
 	{"certificates", testCertificates},
 	{"external keys", testExternal},
 	{"evict", testEvict},
+	{"lockout", testLockout},
 	{"hierarchy auth", testHierarchyAuth},
 	{"headers", testHeaders},
 	{"reboot", testReboot},
@@ -231,6 +232,7 @@ func testSlots(t *testing.T, tpm machine) {
 	c := run(t, tpm, primary.Execute)
 	refuse(t, tpm, "the fourth", 0x902, primary.Execute)
 	refuse(t, tpm, "a persistent key", 0x902, tpm2.ReadPublic{ObjectHandle: srkHandle}.Execute)
+	refuse(t, tpm, "a persistent key that is not there", 0x902, tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(0x81000777)}.Execute)
 	if l := handles(t, tpm, 0x80000000); len(l) != 3 {
 		t.Errorf("loaded: %x", l)
 	}

@@ -20,4 +20,8 @@
 // internal/softtpm lists what it leaves out. The platform hierarchy's
 // authorization is random after each start, as firmware leaves it. A list of
 // conformance tests runs on it and on swtpm.
+//
+// Config also has what real TPMs do at times: fill and headers around
+// certificates, certificates of other keys, other endorsement keys than the
+// default, TPM_RC_RETRY, slow commands and failing ones.
 package attesttest

@@ -99,8 +99,13 @@ func testNVDefinitions(t *testing.T, tpm machine, good tpm2.TPMSNVPublic) {
 func readNV(t testing.TB, tpm machine, h tpm2.TPMHandle) []byte {
 	t.Helper()
 	x, pub := index(t, tpm, h)
-	read := tpm2.NVRead{AuthHandle: tpm2.AuthHandle{Handle: h, Name: x.Name, Auth: password}, NVIndex: x, Size: pub.DataSize}
-	return run(t, tpm, read.Execute).Data.Buffer
+	read := tpm2.NVRead{AuthHandle: tpm2.AuthHandle{Handle: h, Name: x.Name, Auth: password}, NVIndex: x}
+	var data []byte
+	for len(data) < int(pub.DataSize) {
+		read.Size, read.Offset = min(1024, pub.DataSize-uint16(len(data))), uint16(len(data))
+		data = append(data, run(t, tpm, read.Execute).Data.Buffer...)
+	}
+	return data
 }
 
 // The maker's certificates are in NV memory, of the keys of the templates, and

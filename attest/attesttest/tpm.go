@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/whiteglove/whiteglove/internal/softtpm"
 )
@@ -53,6 +54,42 @@ type Config struct {
 
 	// Maker signs the EK certificates. If nil, DefaultMaker.
 	Maker *Maker
+
+	// State is a state that Snapshot returned, to go on from; Seed and what
+	// comes between it and here do not matter then. A StateFile that is there
+	// goes first.
+	State []byte
+
+	// What follows are oddities of real TPMs and of their state.
+
+	Padded         bool   // the EK certificates are followed by FF up to 1,600 bytes, or as far as there is space
+	TCGHeader      bool   // they follow the five-byte header of TCG PC Client 1.2: 10 01 00, 16-bit size
+	ForeignEK      bool   // they are for the keys of another TPM
+	NoChain        bool   // 0x01C00100 is not there
+	RSA3072Default bool   // the EK at 0x81010001, or made if Fresh, is RSA 3072 (template H-6), its certificate at 0x01C0001C
+	EKNonce        []byte // at 0x01C00003, for the RSA EK, of at most 256 bytes
+	EKTemplate     []byte // TPMT_PUBLIC at 0x01C00004, for the RSA EK
+
+	// EndorsementAuth is the authorization value of the endorsement
+	// hierarchy. Windows sets a random one.
+	EndorsementAuth []byte
+
+	// Recovery is how long the TPM must be on to forget a wrong
+	// authorization value, in whole seconds; 32 of them lock it. If 0, ten
+	// minutes, as Windows sets it.
+	Recovery time.Duration
+
+	// Retrying answers each command that is authorized with TPM_RC_RETRY, and
+	// runs it when it comes again.
+	Retrying bool
+
+	// Delay returns how long a command takes besides its own time, by name,
+	// such as TPM2_Create. If nil, no time.
+	Delay func(command string) time.Duration
+
+	// Fail returns a response code with which a command is answered instead
+	// of being run, by name, or 0 to run it. If nil, all are run.
+	Fail func(command string) uint32
 }
 
 // A TPM is an emulated TPM 2.0. Any number may be open at once, and one may be
@@ -61,6 +98,7 @@ type TPM struct {
 	cfg  Config
 	mu   sync.Mutex
 	core *softtpm.TPM // nil when closed
+	busy []byte       // command answered with TPM_RC_RETRY
 }
 
 // ErrClosed is wrapped by errors about a closed TPM.
@@ -95,6 +133,13 @@ func (t *TPM) open() (*softtpm.TPM, error) {
 			return nil, fmt.Errorf("attesttest: state file: %w", err)
 		}
 	}
+	if t.cfg.State != nil {
+		core, err := softtpm.Restore(identity, t.cfg.State)
+		if err != nil {
+			return nil, fmt.Errorf("attesttest: state: %w", err)
+		}
+		return core, nil
+	}
 	seed := t.cfg.Seed
 	if seed == "" {
 		seed = defaultSeed
@@ -111,11 +156,24 @@ func (t *TPM) Send(command []byte) ([]byte, error) {
 	if t.core == nil {
 		return nil, ErrClosed
 	}
+	if rc := t.interfere(command); rc != 0 {
+		return refusal(rc), nil
+	}
 	rsp := t.core.Execute(command)
 	if err := t.save(); err != nil {
 		return nil, err
 	}
 	return rsp, nil
+}
+
+// Snapshot returns what Close would leave in a state file, for Config.State.
+func (t *TPM) Snapshot() ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.core == nil {
+		return nil, ErrClosed
+	}
+	return t.core.Snapshot()
 }
 
 // Close turns the TPM off. What is not persistent is lost.

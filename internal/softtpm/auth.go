@@ -157,7 +157,7 @@ func (t *TPM) checkAuth(c *call, i int, params []byte) code {
 		return t.checkHMAC(c, i, params)
 	}
 	byPolicy := a.sess != nil && a.sess.policy
-	if !a.ent.exempt() && a.ent.handle != rhLockout && (!byPolicy || a.sess.pol.authValue) && t.st.Tries >= maxAuthTries {
+	if a.guessable() && t.locked() {
 		return rcLockout
 	}
 	if byPolicy {
@@ -188,16 +188,23 @@ func (t *TPM) checkPassword(a *authorization) code {
 	return t.wrong(a)
 }
 
+// guessable reports whether a shows a value that must not be guessed, the
+// lockout authorization's aside. A policy shows none unless it says so.
+func (a *authorization) guessable() bool {
+	byPolicy := a.sess != nil && a.sess.policy && !a.sess.pol.authValue
+	return a.ent != nil && !a.ent.exempt() && a.ent.handle != rhLockout && !byPolicy
+}
+
 // wrong counts a wrong value.
 func (t *TPM) wrong(a *authorization) code {
-	if a.ent == nil || a.ent.exempt() {
-		return rcBadAuth
+	if a.guessable() {
+		t.countTry()
+		return rcAuthFail
 	}
-	if a.ent.handle != rhLockout {
-		t.st.Tries++
-		t.dirty = true
+	if a.ent != nil && a.ent.handle == rhLockout {
+		return rcAuthFail
 	}
-	return rcAuthFail
+	return rcBadAuth
 }
 
 // trim drops trailing zeros, which do not count in an authorization value.

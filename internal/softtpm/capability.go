@@ -186,7 +186,7 @@ func (t *TPM) variable(m map[uint32]uint32) {
 			permanent |= 1 << i
 		}
 	}
-	if t.st.Tries >= maxAuthTries {
+	if t.locked() {
 		permanent |= 1 << 9
 	}
 	loaded := uint32(len(t.sessions))
@@ -203,7 +203,6 @@ func (t *TPM) variable(m map[uint32]uint32) {
 	m[0x20A] = 0
 	m[0x20B] = 0
 	m[0x20E] = t.st.Tries
-	m[0x20F] = maxAuthTries
-	m[0x210] = 0
-	m[0x211] = 0
+	l := t.lockout()
+	m[0x20F], m[0x210], m[0x211] = l.MaxTries, l.Recovery, l.Reset
 }

@@ -10,6 +10,7 @@ const (
 	ccNVDefineSpace       = 0x12A
 	ccCreatePrimary       = 0x131
 	ccLockReset           = 0x139
+	ccLockParameters      = 0x13A
 	ccNVWrite             = 0x137
 	ccSelfTest            = 0x143
 	ccStartup             = 0x144
@@ -88,6 +89,7 @@ func objectCommands(m map[uint32]*command) {
 	m[ccFlushContext] = &command{name: "TPM2_FlushContext", noSessions: true, run: flushContext}
 	m[ccEvictControl] = &command{name: "TPM2_EvictControl", handles: h(slot{isProvision, user}, slot{isObject, none}), run: evictControl}
 	m[ccLockReset] = &command{name: "TPM2_DictionaryAttackLockReset", handles: h(slot{isLockout, user}), run: lockReset}
+	m[ccLockParameters] = &command{name: "TPM2_DictionaryAttackParameters", handles: h(slot{isLockout, user}), run: lockParameters}
 	m[ccHierarchyChangeAuth] = &command{name: "TPM2_HierarchyChangeAuth", handles: h(slot{isHierAuth, user}), decrypt: true, run: hierarchyChangeAuth}
 }
 

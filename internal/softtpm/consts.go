@@ -104,7 +104,6 @@ const (
 	maxNVIndex     = 2048
 	maxNVTotal     = 64 << 10
 	maxPersistent  = 24
-	maxAuthTries   = 32
 	maxDigest      = 64
 	maxNonce       = 64
 	maxData        = maxDigest + 2

@@ -10,5 +10,5 @@
 //
 // What it leaves out answers TPM_RC_COMMAND_CODE, or the code of an algorithm
 // not implemented: sealed and symmetric objects, audit, saved contexts,
-// duplication, NV counters, dictionary attack recovery by time.
+// duplication, NV counters.
 package softtpm

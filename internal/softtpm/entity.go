@@ -65,13 +65,13 @@ func (t *TPM) find(e *entity) code {
 		}
 		e.name = e.obj.name
 	case htPersistent:
+		i := t.slot() // needed first, even if there is no such object
+		if i < 0 {
+			return rcObjectMemory
+		}
 		o := t.evicts[e.handle]
 		if o == nil {
 			return rcHandle
-		}
-		i := t.slot()
-		if i < 0 {
-			return rcObjectMemory
 		}
 		t.borrowed[i] = true
 		e.obj, e.name = o, o.name

@@ -52,6 +52,7 @@ func (c *call) handle(i int) uint32 { return c.ent[i-1].handle }
 func (t *TPM) Execute(cmd []byte) []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.forgetTries()
 	rsp, rc := t.execute(cmd)
 	t.borrowed = [objectSlots]bool{}
 	if rc == 0 {

@@ -43,13 +43,3 @@ func getRandom(_ *TPM, c *call) code {
 	c.out.sized(randomBytes(min(n, maxDigest)))
 	return 0
 }
-
-// lockReset is TPM2_DictionaryAttackLockReset (part 3, 25.2).
-func lockReset(t *TPM, c *call) code {
-	if rc := c.in.end(); rc != 0 {
-		return rc
-	}
-	t.st.Tries = 0
-	t.dirty = true
-	return 0
-}

@@ -32,6 +32,13 @@ func (t *TPM) WriteNV(index, attributes uint32, data []byte) error {
 	return nil
 }
 
+// SetEndorsementAuth sets the authorization value of the endorsement hierarchy.
+func (t *TPM) SetEndorsementAuth(auth []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.st.EndorsementAuth, t.dirty = trim(auth), true
+}
+
 // Primary makes the primary key of a template, a TPMT_PUBLIC, and returns its
 // public area. With a persistent handle it is kept there, else nowhere.
 func (t *TPM) Primary(hierarchy uint32, template []byte, handle uint32) ([]byte, error) {

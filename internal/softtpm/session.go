@@ -57,7 +57,7 @@ func startAuthSession(t *TPM, c *call) code {
 		if bind.obj != nil && bind.obj.publicOnly() {
 			return rcHandle.handle(2)
 		}
-		if s.bound = t.binding(bind); !bind.exempt() && t.st.Tries >= maxAuthTries {
+		if s.bound = t.binding(bind); !bind.exempt() && t.locked() {
 			return rcLockout
 		}
 		bindAuth = t.authValue(bind)

@@ -16,7 +16,9 @@ type persistent struct {
 	NV                                      map[uint32]*nvIndex
 	Objects                                 []savedObject
 	Resets, Tries                           uint32
-	Clock                                   uint64 // milliseconds
+	Clock                                   uint64   // milliseconds
+	TriedAt                                 uint64   `json:",omitempty"` // Clock from which the next recovery counts
+	Lockout                                 *Lockout `json:",omitempty"` // nil for windowsLockout
 }
 
 // A savedObject is a persistent object.

@@ -1,0 +1,94 @@
+package attestga
+
+import (
+	"crypto"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	ga "github.com/google/go-attestation/attest"
+
+	"github.com/whiteglove/whiteglove/attest"
+)
+
+// Attestation returns the creation statement of an attestation key, as
+// [attest.Key.Creation] has it.
+func Attestation(s *attest.Statement) ga.AttestationParameters {
+	return ga.AttestationParameters{
+		Public: s.Area, CreateData: s.Creation, CreateAttestation: s.Attest, CreateSignature: s.Signature,
+	}
+}
+
+// Creation is the reverse of Attestation.
+func Creation(p ga.AttestationParameters) *attest.Statement {
+	return &attest.Statement{Area: p.Public, Attest: p.CreateAttestation, Signature: p.CreateSignature, Creation: p.CreateData}
+}
+
+// Activation returns what go-attestation's server makes a challenge from.
+func Activation(ek crypto.PublicKey, s *attest.Statement) ga.ActivationParameters {
+	return ga.ActivationParameters{EK: ek, AK: Attestation(s)}
+}
+
+// Certification returns the statement of an attestation key on another key, as
+// [attest.TPM.Certify] makes it. go-attestation's verifier wants it made
+// without a nonce. It fills CreateAttestation and CreateSignature; CreateData is
+// empty.
+func Certification(s *attest.Statement) ga.CertificationParameters {
+	return ga.CertificationParameters{Public: s.Area, CreateAttestation: s.Attest, CreateSignature: s.Signature}
+}
+
+// Certified is the reverse of Certification.
+func Certified(p ga.CertificationParameters) *attest.Statement {
+	return &attest.Statement{Area: p.Public, Attest: p.CreateAttestation, Signature: p.CreateSignature}
+}
+
+// Quote returns a quote and the values it is about.
+func Quote(q *attest.Quote) (ga.Quote, []ga.PCR) {
+	pcrs := make([]ga.PCR, len(q.PCRs))
+	for i, v := range q.PCRs {
+		pcrs[i] = ga.PCR{Index: i, Digest: v, DigestAlg: q.Bank}
+	}
+	return ga.Quote{Quote: q.Attest, Signature: q.Signature}, pcrs
+}
+
+// Quoted is the reverse of Quote. The PCRs must be 0 to 23 of one bank, in
+// order.
+func Quoted(q ga.Quote, pcrs []ga.PCR) (*attest.Quote, error) {
+	out := &attest.Quote{Attest: q.Quote, Signature: q.Signature}
+	for i, p := range pcrs {
+		if p.Index != i || p.DigestAlg != pcrs[0].DigestAlg {
+			return nil, fmt.Errorf("attestga: Quoted: PCR %d of %v at place %d", p.Index, p.DigestAlg, i)
+		}
+		out.Bank = p.DigestAlg
+		out.PCRs = append(out.PCRs, p.Digest)
+	}
+	return out, nil
+}
+
+// Credential returns a challenge for [attest.TPM.ActivateCredential].
+// go-attestation keeps the sizes of the TPM2B structures.
+func Credential(c *ga.EncryptedCredential) (*attest.Credential, error) {
+	if c == nil {
+		return nil, errors.New("attestga: Credential: none")
+	}
+	blob, ok := contents(c.Credential)
+	secret, ok2 := contents(c.Secret)
+	if !ok || !ok2 {
+		return nil, errors.New("attestga: Credential: malformed TPM2B")
+	}
+	return &attest.Credential{Blob: blob, Secret: secret}, nil
+}
+
+// Encrypted is the reverse of Credential.
+func Encrypted(c *attest.Credential) *ga.EncryptedCredential {
+	sized := func(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
+	return &ga.EncryptedCredential{Credential: sized(c.Blob), Secret: sized(c.Secret)}
+}
+
+// contents returns what is in a TPM2B.
+func contents(b []byte) ([]byte, bool) {
+	if len(b) < 2 || len(b)-2 != int(binary.BigEndian.Uint16(b)) {
+		return nil, false
+	}
+	return b[2:], true
+}
