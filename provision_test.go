@@ -221,7 +221,7 @@ func TestStateHoldsNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"eyJ", "Bearer", "BEGIN RSA", "BEGIN EC", "BEGIN PRIVATE KEY"} {
+	for _, bad := range []string{"eyJhbGciOi", "eyJ0eXAiOi", "Bearer", "BEGIN RSA", "BEGIN EC", "BEGIN PRIVATE KEY"} {
 		if strings.Contains(string(text), bad) {
 			t.Errorf("the state holds %q", bad)
 		}
