@@ -36,6 +36,7 @@ const (
 	opAuthenticate = "Authenticate"
 	opJoin         = "Join"
 	opRejoin       = "Rejoin"
+	opHybrid       = "JoinHybrid"
 	opLeave        = "Leave"
 	opRealm        = "Realm"
 	opCapabilities = "Capabilities"

@@ -17,6 +17,10 @@
 //	s, err := c.SignIn(ctx, d, &drs.SignIn{…})          // a primary refresh token
 //	t, err := c.AccessToken(ctx, d, s, resource)
 //
+// Other joins are those of a computer of Active Directory ([Client.JoinHybrid])
+// and of a device that the tenant authorized beforehand
+// ([Request.PreAuthorized]).
+//
 // Keys are a [crypto.Signer] and a [crypto.Decrypter], and what else a TPM has
 // to do is asked for by callbacks with plain bytes: the package knows no TPM.
 //
@@ -34,6 +38,10 @@
 // too: a device ticket, or the token of a bulk enrollment or of a managed
 // identity. Nothing here talks to the Microsoft account service that issues
 // real tickets. Which form of [Attestation] Entra takes is not public either.
+//
+// The members of a join that no specification has (PreAuthorizedJoinChallenge,
+// DeviceKeys and ServerAdJoinData) follow what open clients send. Device keys
+// are RSA always: those on P-256, as macOS has them, are not spoken.
 //
 // How a device tells the directory of a new owner after a rejoin is not public
 // (logs name such a call, but not its form). The owner follows from the user's

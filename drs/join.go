@@ -3,6 +3,7 @@ package drs
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
@@ -27,8 +28,8 @@ const (
 // attributeTicket is the attribute that carries a device ticket.
 const attributeTicket = "MSA-DDID"
 
-// A Request asks for a device to be joined. Keys and one of Token, Ticket and
-// Proof are required.
+// A Request asks for a device to be joined. Keys and one of Token, Ticket,
+// Proof and PreAuthorized are required.
 type Request struct {
 	Type JoinType
 
@@ -40,10 +41,25 @@ type Request struct {
 	// bound to the request's keys.
 	Proof *Proof
 
+	// PreAuthorized is the challenge, a JWT or JWE, of a join that the tenant
+	// authorized beforehand. It stands in place of Token, Ticket and Proof and
+	// has the request sent to Discovery.PrecreateEndpoint. How it comes to the
+	// device is not public.
+	PreAuthorized Token
+
 	DeviceKey    crypto.Signer  // RSA with 2048 bits; signs the certificate request
 	TransportKey *rsa.PublicKey // what the directory encrypts to the device is for this key
-	Nonce        string         // from Client.Nonce, for the certificate request; may be empty
-	Attestation  *Attestation   // of both keys; may be nil. With Proof, its nonce is the challenge's
+
+	// StorageKey, on P-256, stands in place of TransportKey, as with macOS: it
+	// is sent as a JWK in DeviceKeys. [Client.SignIn] needs a TransportKey.
+	StorageKey *ecdsa.PublicKey
+
+	// KeySecurity is what keeps DeviceKey, such as "SecureEnclave", to be sent
+	// with the type of the key. If empty, neither is sent, as Windows does.
+	KeySecurity string
+
+	Nonce       string       // from Client.Nonce, for the certificate request; may be empty
+	Attestation *Attestation // of both keys; may be nil. With Proof, its nonce is the challenge's
 
 	DisplayName  string
 	DeviceType   string // if empty, "Windows"
@@ -55,13 +71,18 @@ type Request struct {
 	Attributes map[string]string
 }
 
+type certificateRequest struct {
+	Type        string
+	Data        []byte
+	KeyType     string `json:",omitempty"`
+	KeySecurity string `json:",omitempty"`
+}
+
 // A joinRequest is the body of a join.
 type joinRequest struct {
-	CertificateRequest struct {
-		Type string
-		Data []byte
-	}
-	TransportKey        []byte
+	CertificateRequest  certificateRequest
+	TransportKey        []byte          `json:",omitempty"`
+	DeviceKeys          []deviceKeyData `json:",omitempty"`
 	TargetDomain        string
 	DeviceType          string
 	OSVersion           string
@@ -72,6 +93,8 @@ type joinRequest struct {
 	AttestationData     []byte            `json:",omitempty"`
 	TpmProof            *challengeRequest `json:",omitempty"` // this module's own
 	Attributes          map[string]string `json:"attributes"`
+
+	PreAuthorizedJoinChallenge string `json:",omitempty"`
 }
 
 // Join joins a device. It is safe to repeat with the same request if the
@@ -114,11 +137,16 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 	if err != nil {
 		return fail(err)
 	}
-	k := &call{op: op, method: http.MethodPost, url: withVersion(d.JoinEndpoint, d.JoinVersion), kind: "application/json"}
+	k := &call{op: op, method: http.MethodPost, url: withVersion(d.JoinEndpoint, req.version(d.JoinVersion)), kind: "application/json"}
 	attestation := req.Attestation
-	if bearer := or(string(req.Token), string(req.Ticket)); bearer != "" {
+	if req.PreAuthorized != "" {
+		k.url, err = req.precreate(d)
+	} else if bearer := or(string(req.Token), string(req.Ticket)); bearer != "" {
 		k.auth = "Bearer " + bearer
-	} else if k.auth, attestation, err = c.prove(ctx, *k, req, body); err != nil {
+	} else {
+		k.auth, attestation, err = c.prove(ctx, *k, req, body)
+	}
+	if err != nil {
 		return fail(err)
 	}
 	if err := body.attest(ctx, attestation); err != nil {
@@ -137,6 +165,20 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 	}
 	return dev, nil
 }
+
+// precreate returns where a join goes that was authorized beforehand.
+func (r *Request) precreate(d *Discovery) (string, error) {
+	if r.Token != "" || r.Ticket != "" || r.Proof != nil {
+		return "", errors.New("a join that was authorized beforehand has no token, ticket or proof")
+	}
+	if d.PrecreateEndpoint == "" {
+		return "", errors.New("the service joins no devices that are authorized beforehand")
+	}
+	return withVersion(d.PrecreateEndpoint, r.version(precreateVersion)), nil
+}
+
+// precreateVersion is the API version of joins that are authorized beforehand.
+const precreateVersion = "2.0"
 
 // prove asks for a challenge by a join without authorization, and answers it.
 // It returns the authorization of the join and the attestation to be made.
@@ -189,19 +231,24 @@ const proofScheme = "TpmChallenge"
 
 // body returns the body of a join, but for its attestation.
 func (r *Request) body(d *Discovery) (*joinRequest, error) {
-	if r.TransportKey == nil || r.TransportKey.N == nil {
-		return nil, errors.New("no transport key")
+	transport, keys, err := r.keys()
+	if err != nil {
+		return nil, err
 	}
 	csr, err := CertificateRequest(r.DeviceKey, r.Nonce)
 	if err != nil {
 		return nil, err
 	}
 	b := &joinRequest{
-		TransportKey: KeyBlob(r.TransportKey), TargetDomain: or(r.TargetDomain, d.TenantName), DeviceType: or(r.DeviceType, "Windows"),
+		TransportKey: transport, DeviceKeys: keys, TargetDomain: or(r.TargetDomain, d.TenantName), DeviceType: or(r.DeviceType, "Windows"),
 		OSVersion: r.OSVersion, DeviceDisplayName: r.DisplayName, JoinType: r.Type,
-		Attributes: map[string]string{"ReuseDevice": "true", "ReturnClientSid": "true"},
+		Attributes:                 map[string]string{"ReuseDevice": "true", "ReturnClientSid": "true"},
+		PreAuthorizedJoinChallenge: string(r.PreAuthorized),
 	}
 	b.CertificateRequest.Type, b.CertificateRequest.Data = "pkcs10", csr
+	if r.KeySecurity != "" {
+		b.CertificateRequest.KeyType, b.CertificateRequest.KeySecurity = "RSA", r.KeySecurity
+	}
 	maps.Copy(b.Attributes, r.Attributes)
 	if r.Ticket != "" {
 		b.Attributes[attributeTicket] = base64.StdEncoding.EncodeToString([]byte(r.Ticket))
@@ -215,7 +262,7 @@ func (b *joinRequest) attest(ctx context.Context, a *Attestation) (err error) {
 		return nil
 	}
 	b.AikCertificate, b.AikCertificateChain = encodeChain(a.AIKChain)
-	b.AttestationData, err = a.encode(ctx, b.CertificateRequest.Data, b.TransportKey)
+	b.AttestationData, err = a.encode(ctx, b.CertificateRequest.Data, b.keyData())
 	return err
 }
 

@@ -163,12 +163,37 @@ func TestJoinSampleAnswer(t *testing.T) {
 	}
 }
 
+// A challenge goes alone.
+func TestPreAuthorizedAlone(t *testing.T) {
+	sent := false
+	ts := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { sent = true }))
+	defer ts.Close()
+	d := discovery(ts.URL)
+	d.PrecreateEndpoint = ts.URL + "/precreate"
+	for name, change := range map[string]func(*drs.Request){
+		"ticket": func(r *drs.Request) {},
+		"token":  func(r *drs.Request) { r.Ticket, r.Token = "", "t0ken" },
+		"proof":  func(r *drs.Request) { r.Ticket, r.Proof = "", new(drs.Proof) },
+	} {
+		req := request(t)
+		req.PreAuthorized = "challenge"
+		change(req)
+		if _, err := (&drs.Client{BaseURL: ts.URL}).Join(t.Context(), d, req); err == nil || !strings.Contains(err.Error(), "authorized beforehand") || sent {
+			t.Errorf("%s: %v, sent %t", name, err, sent)
+		}
+	}
+}
+
 func TestJoinRefusesRequests(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +208,12 @@ func TestJoinRefusesRequests(t *testing.T) {
 		"small device key": func(r *drs.Request) { r.DeviceKey = small },
 		"EC device key":    func(r *drs.Request) { r.DeviceKey = ec },
 		"no transport key": func(r *drs.Request) { r.TransportKey = nil },
-		"no AIK":           func(r *drs.Request) { r.Attestation = &drs.Attestation{} },
+		"two keys":         func(r *drs.Request) { r.StorageKey = &ec.PublicKey },
+		"storage key on another curve": func(r *drs.Request) {
+			r.TransportKey, r.StorageKey = nil, &p384.PublicKey
+		},
+		"challenge, but no endpoint": func(r *drs.Request) { r.Ticket, r.PreAuthorized = "", "challenge" },
+		"no AIK":                     func(r *drs.Request) { r.Attestation = &drs.Attestation{} },
 		"TPM that fails": func(r *drs.Request) {
 			r.Attestation = &drs.Attestation{AIK: []byte{1}, Certify: func(context.Context, string, []byte) (*drs.Statement, error) { return nil, failed }}
 		},

@@ -3,7 +3,6 @@ package drstest
 import (
 	"bytes"
 	"crypto"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
@@ -181,7 +180,7 @@ func checkStatements(j *join, p *proof) error {
 		if k.attested, err = readCertify(k.statement.Attest); err != nil {
 			return fmt.Errorf("%s key: %w", usage, err)
 		}
-		if subtle.ConstantTimeCompare(k.attested.extraData, bind(usage, p.Nonce, j.CertificateRequest.Data, j.TransportKey)) != 1 {
+		if subtle.ConstantTimeCompare(k.attested.extraData, bind(usage, p.Nonce, j.CertificateRequest.Data, j.keyData())) != 1 {
 			return fmt.Errorf("%s key: statement is for something else", usage)
 		}
 	}
@@ -231,7 +230,7 @@ func checkAttributes(_ *join, p *proof) error {
 
 // checkKeys is check 7: the certified keys are those of the request.
 func checkKeys(j *join, p *proof) error {
-	wanted := map[string]*rsa.PublicKey{"device": j.device, "transport": j.transport}
+	wanted := map[string]crypto.PublicKey{"device": j.device, "transport": j.encryptTo()}
 	for usage, k := range p.keys {
 		want := wanted[usage]
 		pub, err := attest.PublicKey(k.area)
@@ -246,7 +245,8 @@ func checkKeys(j *join, p *proof) error {
 }
 
 // checkNonce is check 8: the nonce is that of the token's challenge, or one of
-// the service's, and unused. It is used up when the join is committed.
+// the service's, and unused. It is used up when the join is committed; that of
+// a token with the token.
 func (s *Server) checkNonce(j *join, p *proof) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -254,7 +254,7 @@ func (s *Server) checkNonce(j *join, p *proof) error {
 	if j.token != nil {
 		t = s.tickets[j.token.ID]
 	}
-	if t != nil && t.joined == nil && subtle.ConstantTimeCompare(p.Nonce, t.nonce) == 1 {
+	if t != nil && subtle.ConstantTimeCompare(p.Nonce, t.nonce) == 1 {
 		return nil
 	}
 	if s.drsNonces.valid(string(p.Nonce), s.now()) {

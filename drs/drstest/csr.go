@@ -51,14 +51,11 @@ func (j *join) read() error {
 	if csr.key.N.BitLen() != 2048 {
 		return badRequest("certificate request: key has %d bits", csr.key.N.BitLen())
 	}
-	if j.transport, err = readTransportKey(j.TransportKey); err != nil {
-		return badRequest("transport key: %w", err)
-	}
-	if j.transport.N.BitLen() != 2048 {
-		return badRequest("transport key has %d bits", j.transport.N.BitLen())
+	if kind := j.CertificateRequest.KeyType; kind != "RSA" && (kind != "" || j.CertificateRequest.KeySecurity != "") {
+		return badRequest("certificate request: it is of an RSA key, not of type %q", kind)
 	}
 	j.device, j.csrNonce = csr.key, csr.nonce
-	return nil
+	return j.readKeys()
 }
 
 // readTransportKey reads a transport key: a BCRYPT_RSAKEY_BLOB, or the JWK that

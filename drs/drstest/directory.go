@@ -2,6 +2,7 @@ package drstest
 
 import (
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // the directory's identities are SHA-1 thumbprints
 	"crypto/sha256"
@@ -38,7 +39,13 @@ type Object struct {
 
 	Identities   []string            // altSecurityIdentities, one for each certificate
 	Certificates []*x509.Certificate // oldest first
-	TransportKey *rsa.PublicKey      // of the last join
+	TransportKey *rsa.PublicKey      // of the last join; nil if that had a StorageKey
+	StorageKey   *ecdsa.PublicKey    // of the last join; nil if that had a TransportKey
+
+	// ComputerSID is that of the computer of Active Directory whose object it
+	// is; "" for others.
+	ComputerSID string
+	computer    *x509.Certificate // self-signed, with the computer's key
 
 	// AIKName is the TPM name of the attestation key that the last join was
 	// attested by, in hexadecimal: by it a device is known that comes with a
@@ -142,6 +149,17 @@ func (s *Server) byEK(hash [32]byte) *Object {
 func (s *Server) byZTDID(id string) *Object {
 	for _, o := range s.objects {
 		if o.ZTDID != "" && o.ZTDID == id {
+			return o
+		}
+	}
+	return nil
+}
+
+// byDeviceID returns the object with a device identifier, or nil. The caller
+// locks.
+func (s *Server) byDeviceID(id string) *Object {
+	for _, o := range s.objects {
+		if strings.EqualFold(o.DeviceID, id) {
 			return o
 		}
 	}

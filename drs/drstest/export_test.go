@@ -1,9 +1,24 @@
 package drstest
 
 import (
+	"crypto"
 	"crypto/rsa"
 	"sync"
 )
+
+// ReplaceEK puts another endorsement key into every hardware record.
+func (s *Server) ReplaceEK(ek crypto.PublicKey) error {
+	hash, err := keyHash(ek)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.objects {
+		o.EK = hash
+	}
+	return nil
+}
 
 // Making keys takes most of the time of the tests, so they share some in turn:
 // those of one server differ, and those of servers that are made one after the

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/drs/drstest"
 )
 
 // FuzzJoin sends joins with a token that holds, so that the rest is read. None
@@ -93,6 +95,53 @@ func FuzzToken(f *testing.F) {
 		r.server.ServeHTTP(w, req)
 		if w.Code != http.StatusOK && w.Code != http.StatusBadRequest || bytes.Contains(w.Body.Bytes(), []byte("access_token")) {
 			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
+}
+
+// FuzzJoinMembers sends keys on P-256, challenges and identities of computers,
+// with no authorization that holds. None is granted.
+func FuzzJoinMembers(f *testing.F) {
+	r := newRig(f)
+	csr, err := drs.CertificateRequest(r.device.dk, "")
+	if err != nil {
+		f.Fatal(err)
+	}
+	m := r.computer(4, computerSID)
+	token := string(r.authenticate().Token)
+	f.Add([]byte(`{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}`), "", "", []byte(nil))
+	f.Add([]byte(nil), "eyJhbGciOiJub25lIn0.e30.", computerSID+".2026-05-06 07:08:09Z", make([]byte, 256))
+	f.Fuzz(func(t *testing.T, jwk []byte, challenge, sid string, signature []byte) {
+		request := map[string]any{"Type": "pkcs10", "Data": csr}
+		for path, body := range map[string]map[string]any{
+			"POST /EnrollmentServer/device/?api-version=3.0": {
+				"DeviceKeys": []any{map[string]any{"Data": jwk, "Encoding": "JWK", "Type": "ECC", "Usage": "STK"}},
+				"attributes": map[string]string{"MSA-DDID": base64.StdEncoding.EncodeToString([]byte(token))},
+			},
+			"POST /EnrollmentServer/device/precreate/contoso.test/?api-version=2.0": {
+				"TransportKey": drs.KeyBlob(&r.device.tk.PublicKey), "PreAuthorizedJoinChallenge": challenge,
+			},
+			"PUT /EnrollmentServer/device/" + m.ID + "?api-version=2.0": {
+				"JoinType": 6, "ServerAdJoinData": map[string]any{
+					"TransportKey": drs.KeyBlob(&r.device.tk.PublicKey), "TargetDomainId": drstest.DefaultTenantID,
+					"ClientIdentity": map[string]any{"Type": "sha256signed", "Sid": sid, "SignedBlob": signature},
+				},
+			},
+		} {
+			body["CertificateRequest"] = request
+			raw, err := json.Marshal(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			method, target, _ := strings.Cut(path, " ")
+			req := httptest.NewRequest(method, target, bytes.NewReader(raw))
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Authorization", "Bearer "+token)
+			w := httptest.NewRecorder()
+			r.server.ServeHTTP(w, req)
+			if w.Code != http.StatusBadRequest && w.Code != http.StatusForbidden {
+				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+			}
 		}
 	})
 }

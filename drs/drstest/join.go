@@ -1,6 +1,7 @@
 package drstest
 
 import (
+	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // certificates are named by SHA-1
 	"crypto/sha256"
@@ -37,10 +38,11 @@ func noJoin(subcode, format string, args ...any) error {
 
 type joinRequest struct {
 	CertificateRequest struct {
-		Type string
-		Data []byte
+		Type, KeyType, KeySecurity string
+		Data                       []byte
 	}
 	TransportKey        []byte
+	DeviceKeys          []deviceKeyData
 	TargetDomain        string
 	DeviceType          string
 	OSVersion           string
@@ -51,6 +53,8 @@ type joinRequest struct {
 	AttestationData     []byte
 	TpmProof            *challengeRequest
 	Attributes          attributes
+
+	PreAuthorizedJoinChallenge string
 }
 
 // attributes are texts. Some clients write a boolean as such.
@@ -82,10 +86,14 @@ func (a attributes) is(name string) bool { return strings.EqualFold(a[name], "tr
 // A join is a request in the course of its checks.
 type join struct {
 	joinRequest
+	challenge string        // identifier of what authorized it beforehand, or ""
+	deviceID  string        // of the object that its authorization names, or ""
 	token     *ticketClaims // what proves the device; nil for a user's join without
 	user      *User         // who joins it; nil for a device without
 	device    *rsa.PublicKey
-	transport *rsa.PublicKey
+	version   string         // of the API
+	transport *rsa.PublicKey // this or the next is nil
+	storage   *ecdsa.PublicKey
 	csrNonce  string // nonce in the certificate request, or ""
 	drsNonce  string // nonce of the attestation if it is the service's, or ""
 	level     int    // what the attestation proved
@@ -99,21 +107,33 @@ type joined struct {
 	at      time.Time
 }
 
-// serveJoin joins a device.
-func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request) error {
+// serveJoin joins a device; op is "Join" or "Precreate".
+func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, op string) error {
 	version := r.URL.Query().Get("api-version")
-	if version != "1.0" && version != "2.0" {
+	if version != "1.0" && version != "2.0" && version != deviceKeysVersion {
 		return badRequest("api-version %q", version)
 	}
-	j := new(join)
+	j := &join{version: version}
 	if err := readJSON(w, r, &j.joinRequest); err != nil {
 		return err
 	}
+	if before := j.PreAuthorizedJoinChallenge != ""; before != (op == "Precreate") {
+		return badRequest("a challenge is there: %t", before)
+	}
 	authorization := r.Header.Get("Authorization")
-	if authorization == "" && j.TpmProof != nil {
+	if authorization == "" && j.TpmProof != nil && op == "Join" {
 		return s.serveProof(w, r, j)
 	}
-	cert, err := s.join(j, authorization)
+	var err error
+	if op == "Precreate" {
+		err = s.checkPreAuthorized(j)
+	} else {
+		err = s.checkToken(j, authorization)
+	}
+	if err != nil {
+		return err
+	}
+	cert, err := s.join(j)
 	if err != nil {
 		return err
 	}
@@ -124,11 +144,9 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request) error {
 	return s.replyJoin(w, status, j, cert)
 }
 
-// join makes all checks and then changes the directory.
-func (s *Server) join(j *join, authorization string) (*x509.Certificate, error) {
-	if err := s.checkToken(j, authorization); err != nil {
-		return nil, err
-	}
+// join makes all checks but that of the authorization, and then changes the
+// directory.
+func (s *Server) join(j *join) (*x509.Certificate, error) {
 	if err := j.read(); err != nil {
 		return nil, err
 	}
@@ -142,7 +160,7 @@ func (s *Server) join(j *join, authorization string) (*x509.Certificate, error) 
 		if err := s.checkAttestation(j); err != nil {
 			return nil, err
 		}
-	} else if j.user == nil && j.token.Confirm["jkt"] == "" {
+	} else if j.user == nil && j.token != nil && j.token.Confirm["jkt"] == "" {
 		return nil, noJoin(subAttestation, "the token names no device key, and there is no attestation")
 	}
 	return s.commit(j)
@@ -156,7 +174,7 @@ func (j *join) checkBinding() error {
 	if jkt := j.token.Confirm["jkt"]; jkt != "" && jkt != thumbprint(j.device) {
 		return noJoin(subKeyMismatch, "the token is for another device key")
 	}
-	sum := sha256.Sum256(j.TransportKey)
+	sum := sha256.Sum256(j.keyData())
 	if tk := j.token.TransportKey; tk != "" && tk != base64.RawURLEncoding.EncodeToString(sum[:]) {
 		return noJoin(subKeyMismatch, "the token is for another transport key")
 	}
@@ -182,6 +200,9 @@ func (s *Server) repeatedLocked(j *join) (*x509.Certificate, error) {
 		if done := s.joins[j.hash()]; done != nil && s.stands(done) {
 			return done.cert, nil
 		}
+		if j.challenge != "" && !s.preAuthorized.valid(j.challenge, s.now()) {
+			return nil, noJoin(subChallenge, "challenge: it was used or has expired")
+		}
 		return nil, nil
 	}
 	t := s.tickets[j.token.ID]
@@ -206,12 +227,12 @@ func (s *Server) stands(j *joined) bool {
 
 // hash stands for what makes two joins the same.
 func (j *join) hash() [32]byte {
-	csr, tk := sha256.Sum256(j.CertificateRequest.Data), sha256.Sum256(j.TransportKey)
+	csr, tk := sha256.Sum256(j.CertificateRequest.Data), sha256.Sum256(j.keyData())
 	text := append(csr[:], tk[:]...)
 	if j.user != nil {
 		text = append(text, strings.ToLower(j.user.UPN)...)
 	}
-	return sha256.Sum256(text)
+	return sha256.Sum256(append(text, j.challenge+strings.ToLower(j.deviceID)...))
 }
 
 // commit uses token and nonces up, changes the device's object and signs its
@@ -239,16 +260,21 @@ func (s *Server) commit(j *join) (*x509.Certificate, error) {
 	}
 	s.drsNonces.use(j.csrNonce, now)
 	s.drsNonces.use(j.drsNonce, now)
+	s.preAuthorized.use(j.challenge, now)
 	s.done(j, cert, now)
 	s.change(o, j, cert)
 	return cert, nil
 }
 
-// find returns the object of the device that is joined: that of its ticket, that
-// of its attestation key, or a new one of the user's. The caller locks.
+// find returns the object of the device that is joined: that of its
+// authorization beforehand, that of its ticket, that of its attestation key, or a new one of the user's. The caller locks.
 func (s *Server) find(j *join) (*Object, error) {
 	var o *Object
 	switch {
+	case j.deviceID != "":
+		if o = s.byDeviceID(j.deviceID); o == nil {
+			return nil, errMissing
+		}
 	case j.token != nil:
 		if o = s.byZTDID(j.token.ZTDID); o == nil {
 			return nil, errMissing
@@ -294,7 +320,7 @@ func (s *Server) change(o *Object, j *join, cert *x509.Certificate) {
 	}
 	s.revoke(o)
 	o.identify(cert)
-	o.Enabled, o.TransportKey, o.AttestationLevel = true, j.transport, j.level
+	o.Enabled, o.TransportKey, o.StorageKey, o.AttestationLevel = true, j.transport, j.storage, j.level
 	o.DisplayName, o.OSType, o.OSVersion = j.DeviceDisplayName, j.DeviceType, j.OSVersion
 	if j.aikName != "" {
 		o.AIKName = j.aikName

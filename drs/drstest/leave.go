@@ -55,6 +55,6 @@ func (s *Server) forget(o *Object) {
 		s.objects = slices.DeleteFunc(s.objects, func(other *Object) bool { return other == o })
 		return
 	}
-	o.Enabled, o.Owner, o.TransportKey, o.AttestationLevel = false, "", nil, 0
+	o.Enabled, o.Owner, o.TransportKey, o.StorageKey, o.AttestationLevel = false, "", nil, nil, 0
 	o.Identities, o.Certificates = nil, nil
 }

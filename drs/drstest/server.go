@@ -79,7 +79,8 @@ type Server struct {
 
 	// Fail, if set, may answer an operation in the server's place; it returns
 	// whether it did. Operations are "Discover", "Nonce", "Challenge",
-	// "Token", "Authorize", "Realm", "Metadata", "Join" and "Leave".
+	// "Token", "Authorize", "Realm", "Metadata", "Join", "Precreate",
+	// "Hybrid" and "Leave".
 	Fail func(op string, w http.ResponseWriter) bool
 
 	Now    func() time.Time // if nil, time.Now
@@ -93,18 +94,19 @@ type Server struct {
 	tokenKey *rsa.PrivateKey
 	keyErr   error
 
-	mu         sync.Mutex
-	objects    []*Object
-	nonces     nonces // of the token endpoint
-	drsNonces  nonces // of the registration service
-	challenges map[string]*challenge
-	tickets    map[string]*ticket
-	joins      map[[32]byte]*joined // of users, by what makes two the same
-	users      map[string]*User     // by UPN in lower case
-	refresh    map[string]string    // refresh tokens of users without a device, with the UPN
-	codes      map[string]string    // authorization codes, likewise
-	sessions   map[string]*session  // by primary refresh token
-	faults     map[string]Fault     // by operation
+	mu            sync.Mutex
+	objects       []*Object
+	nonces        nonces // of the token endpoint
+	drsNonces     nonces // of the registration service
+	preAuthorized nonces // challenges of joins that are authorized beforehand
+	challenges    map[string]*challenge
+	tickets       map[string]*ticket
+	joins         map[[32]byte]*joined // of users, by what makes two the same
+	users         map[string]*User     // by UPN in lower case
+	refresh       map[string]string    // refresh tokens of users without a device, with the UPN
+	codes         map[string]string    // authorization codes, likewise
+	sessions      map[string]*session  // by primary refresh token
+	faults        map[string]Fault     // by operation
 }
 
 // authority returns the CA of device certificates, which is made when it is
@@ -128,6 +130,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if op == "Leave" && r.Method == http.MethodPut {
+		op = "Hybrid"
+	}
 	if s.Fail != nil && s.Fail(op, w) {
 		return
 	}
@@ -149,7 +154,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // methods are those of operations that are not POST.
 var methods = map[string]string{
 	"Discover": http.MethodGet, "Contract": http.MethodGet, "Nonce": http.MethodGet, "Authorize": http.MethodGet,
-	"Realm": http.MethodGet, "Metadata": http.MethodGet, "Leave": http.MethodDelete,
+	"Realm": http.MethodGet, "Metadata": http.MethodGet, "Leave": http.MethodDelete, "Hybrid": http.MethodPut,
 }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, arg string) error {
@@ -167,7 +172,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, arg string) e
 	case "Realm":
 		return s.serveRealm(w, r, arg)
 	case "Join":
-		return s.serveJoin(w, r)
+		return s.serveJoin(w, r, op)
+	case "Hybrid":
+		return s.serveHybrid(w, r, arg)
 	case "Leave":
 		return s.serveLeave(w, r)
 	}
@@ -181,6 +188,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, arg string) e
 		return s.serveMetadata(w, r)
 	case "Nonce":
 		return s.serveNonce(w, r)
+	case "Precreate":
+		return s.serveJoin(w, r, op)
 	case "Challenge":
 		return s.serveChallenge(w, r)
 	case "Authorize":
@@ -232,6 +241,8 @@ func route(path string) (op, arg string) {
 		return "Challenge", p[2]
 	case len(p) == 2 && is(0, "EnrollmentServer") && is(1, "device"):
 		return "Join", ""
+	case len(p) == 4 && is(0, "EnrollmentServer") && is(1, "device") && is(2, "precreate"):
+		return "Precreate", p[3]
 	case len(p) == 3 && is(0, "EnrollmentServer") && is(1, "device"):
 		return "Leave", p[2]
 	}

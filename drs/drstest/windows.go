@@ -82,7 +82,7 @@ func (s *Server) readKADS(j *join, b, aikArea []byte) (*proof, error) {
 	}
 	var usage string
 	switch {
-	case sameKey(pub, j.transport) && j.token.Confirm["jkt"] != "":
+	case sameKey(pub, j.encryptTo()) && j.token.Confirm["jkt"] != "":
 		usage = "transport"
 	case sameKey(pub, j.device) && j.token.TransportKey != "":
 		usage = "device"

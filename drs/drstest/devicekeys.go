@@ -1,0 +1,97 @@
+package drstest
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// deviceKeysVersion is the first API version whose joins may have DeviceKeys.
+const deviceKeysVersion = "3.0"
+
+// deviceKeyData is a key that a join has in place of a transport key.
+type deviceKeyData struct {
+	Data                  []byte
+	Encoding, Type, Usage string
+}
+
+// readKeys reads the key that is encrypted to: a transport key, or the only one
+// of the device keys.
+func (j *join) readKeys() error {
+	var err error
+	switch {
+	case len(j.DeviceKeys) == 0:
+		if j.transport, err = readTransportKey(j.TransportKey); err != nil {
+			return badRequest("transport key: %w", err)
+		}
+		if n := j.transport.N.BitLen(); n != 2048 {
+			return badRequest("transport key has %d bits", n)
+		}
+		return nil
+	case len(j.TransportKey) > 0:
+		return badRequest("device keys: there is a transport key, too")
+	case j.version != deviceKeysVersion:
+		return badRequest("device keys: not in version %s", j.version)
+	case len(j.DeviceKeys) != 1:
+		return badRequest("device keys: %d of them", len(j.DeviceKeys))
+	}
+	if j.storage, err = j.DeviceKeys[0].read(); err != nil {
+		return badRequest("device keys: %w", err)
+	}
+	return nil
+}
+
+// maxJWK limits a JWK, in bytes.
+const maxJWK = 4096
+
+// read reads a storage key: a public JWK on P-256 (RFC 7518, section 6.2).
+func (k *deviceKeyData) read() (*ecdsa.PublicKey, error) {
+	if k.Encoding != "JWK" || k.Type != "ECC" || k.Usage != "STK" || len(k.Data) > maxJWK {
+		return nil, fmt.Errorf("encoding %q, type %q, usage %q, %d bytes", k.Encoding, k.Type, k.Usage, len(k.Data))
+	}
+	var jwk struct {
+		Type    string          `json:"kty"`
+		Curve   string          `json:"crv"`
+		X       string          `json:"x"`
+		Y       string          `json:"y"`
+		Private json.RawMessage `json:"d"`
+	}
+	if err := json.Unmarshal(k.Data, &jwk); err != nil {
+		return nil, err
+	}
+	if jwk.Type != "EC" || jwk.Curve != "P-256" || jwk.Private != nil {
+		return nil, fmt.Errorf("JWK of type %q on curve %q, private: %t", jwk.Type, jwk.Curve, jwk.Private != nil)
+	}
+	point := []byte{4} // not compressed
+	for _, text := range []string{jwk.X, jwk.Y} {
+		b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+		if err != nil {
+			return nil, err
+		}
+		if len(b) != 32 {
+			return nil, errors.New("a coordinate is not of 32 bytes")
+		}
+		point = append(point, b...)
+	}
+	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
+}
+
+// keyData returns the bytes of the key that is encrypted to, as they came.
+func (j *join) keyData() []byte {
+	if len(j.DeviceKeys) > 0 {
+		return j.DeviceKeys[0].Data
+	}
+	return j.TransportKey
+}
+
+// encryptTo returns the key that is encrypted to.
+func (j *join) encryptTo() crypto.PublicKey {
+	if j.storage != nil {
+		return j.storage
+	}
+	return j.transport
+}

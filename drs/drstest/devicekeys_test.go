@@ -1,0 +1,131 @@
+package drstest_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/drs/drstest"
+)
+
+// A join may have a key on P-256 in place of the transport key, certified by
+// the TPM as that is.
+func TestStorageKey(t *testing.T) {
+	key, point := storageKey(t)
+	area := binary.BigEndian.AppendUint32(u16(nil, 0x0023, 0x000B), transportAttributes)
+	area = u16(area, 0, 0x0010, 0x0010, 0x0003, 0x0010) // no policy, cipher or scheme; P-256; no KDF
+	stk := &softKey{area: append(append(area, sized(point[1:33])...), sized(point[33:])...)}
+	r := newRig(t)
+	_, err := r.join(r.storageRequest(key))
+	r.refused(err, "Join", "AttestationFailed", "check 7: transport")
+	r.device.certifyTK = stk
+	dev, err := r.join(r.storageRequest(key))
+	o := r.server.Objects()[0]
+	if err != nil || !o.Enabled || o.AttestationLevel != 1 || !o.StorageKey.Equal(key) || o.TransportKey != nil {
+		t.Fatalf("%v, joined as %+v", err, o)
+	}
+	// There is no transport key to which a session could be encrypted.
+	r.server.AddUser(drstest.User{UPN: alice, Password: password})
+	_, err = r.client.SignIn(t.Context(), r.tenant, &drs.SignIn{
+		Certificate: dev.Certificate, DeviceKey: r.device.dk, TransportKey: r.device.tk.PrivateKey, Username: alice, Password: password,
+	})
+	if err == nil || !strings.Contains(err.Error(), "transport key") {
+		t.Errorf("signed in: %v", err)
+	}
+}
+
+// storageKey makes a key on P-256, and returns its point, not compressed.
+func storageKey(t *testing.T) (*ecdsa.PublicKey, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := key.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &key.PublicKey, point
+}
+
+func TestStorageKeyRefused(t *testing.T) {
+	key, point := storageKey(t)
+	e := base64.RawURLEncoding.EncodeToString
+	x, y := e(point[1:33]), e(point[33:])
+	member := func(format string, args ...any) map[string]any {
+		return map[string]any{"Data": base64.StdEncoding.EncodeToString(fmt.Appendf(nil, format, args...)), "Encoding": "JWK", "Type": "ECC", "Usage": "STK"}
+	}
+	jwk := func(format string, args ...any) func(map[string]any) {
+		return func(b map[string]any) { b["DeviceKeys"] = []any{member(format, args...)} }
+	}
+	with := func(name, value string) func(map[string]any) {
+		return func(b map[string]any) { b["DeviceKeys"].([]any)[0].(map[string]any)[name] = value }
+	}
+	const good = `{"kty":"EC","crv":"P-256","x":%q,"y":%q}`
+	for _, c := range []struct {
+		name   string
+		change func(map[string]any)
+		want   string // "" if it is granted
+	}{
+		{"as it is", func(map[string]any) {}, ""},
+		{"written by hand", jwk(`{"kty":"EC","kid":"1","crv":"P-256","x":%q,"y":%q}`, x, y), "check 4"},
+		{"two keys", func(b map[string]any) { b["DeviceKeys"] = []any{member(good, x, y), member(good, x, y)} }, "2 of them"},
+		{"with a transport key", func(b map[string]any) { b["TransportKey"] = "UlNBMQ==" }, "there is a transport key, too"},
+		{"encoding", with("Encoding", "PEM"), `encoding "PEM"`},
+		{"type", with("Type", "RSA"), `type "RSA"`},
+		{"usage", with("Usage", "X"), `usage "X"`},
+		{"too long", jwk(good, x, strings.Repeat("A", 5000)), "bytes"},
+		{"no JSON", jwk("x"), "invalid character"},
+		{"another type", jwk(`{"kty":"RSA","crv":"P-256","x":%q,"y":%q}`, x, y), "JWK of type"},
+		{"another curve", jwk(`{"kty":"EC","crv":"P-384","x":%q,"y":%q}`, x, y), `curve "P-384"`},
+		{"private", jwk(`{"kty":"EC","crv":"P-256","x":%q,"y":%q,"d":"AA"}`, x, y), "private: true"},
+		{"standard base64", jwk(good, x+"=", y), "illegal base64"},
+		{"short", jwk(good, x, e(point[34:])), "not of 32 bytes"},
+		{"no point", jwk(good, x, x), "not on"},
+		{"type of the device key", func(b map[string]any) {
+			b["CertificateRequest"].(map[string]any)["KeyType"] = "ECC"
+		}, `type "ECC"`},
+		{"security without type", func(b map[string]any) {
+			delete(b["CertificateRequest"].(map[string]any), "KeyType")
+		}, `type ""`},
+	} {
+		r := newRig(t)
+		req := r.storageRequest(key)
+		r.change = func(path string, b map[string]any) { c.change(b) }
+		_, err := r.join(req)
+		switch {
+		case c.want == "check 4": // it can be read, but nothing was certified for it
+			wantError(t, err, "AttestationFailed", c.want)
+		case c.want != "":
+			r.refused(err, "Join", "error_fail", c.want)
+		case err == nil || !strings.Contains(err.Error(), "check 7: transport"):
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	// An older version has no such member.
+	r := newRig(t)
+	req := r.storageRequest(key)
+	req.StorageKey, req.TransportKey = nil, &r.device.tk.PublicKey
+	r.change = func(_ string, b map[string]any) {
+		delete(b, "TransportKey")
+		jwk(good, x, y)(b)
+	}
+	_, err := r.join(req)
+	r.refused(err, "Join", "error_fail", "not in version 2.0")
+}
+
+// storageRequest is a join with a storage key. What is certified in its place
+// is the transport key.
+func (r *rig) storageRequest(key *ecdsa.PublicKey) *drs.Request {
+	r.t.Helper()
+	req := r.device.request(r.authenticate())
+	req.TransportKey, req.StorageKey = nil, key
+	req.KeySecurity = "TPM"
+	return req
+}

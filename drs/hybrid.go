@@ -1,0 +1,126 @@
+package drs
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// hybrid is the join type of a computer of Active Directory.
+const hybrid JoinType = 6
+
+// A Computer is a device's account in Active Directory, which was synced to the
+// tenant. All but DomainController is required.
+type Computer struct {
+	ID  string // its objectGUID, which is the device's identifier in the tenant
+	SID string // such as "S-1-5-21-1-2-3-1104"
+
+	// Key is that of the self-signed certificate in the account's
+	// userCertificate: RSA. It signs with PKCS #1 v1.5 and SHA-256.
+	Key crypto.Signer
+
+	DomainController string // that the account was read from; may be empty
+}
+
+type clientIdentity struct {
+	Type       string
+	Sid        string
+	SignedBlob []byte
+}
+
+// A hybridRequest is the body of a hybrid join.
+type hybridRequest struct {
+	CertificateRequest certificateRequest
+	ServerAdJoinData   struct {
+		TransportKey           []byte
+		TargetDomain           string
+		TargetDomainID         string `json:"TargetDomainId"`
+		DeviceType             string
+		OSVersion              string
+		DeviceDisplayName      string
+		SourceDomainController string `json:",omitempty"`
+		ClientIdentity         clientIdentity
+	}
+	JoinType   JoinType
+	Attributes map[string]string `json:"attributes"`
+}
+
+// JoinHybrid joins a device that is a computer of Active Directory, by its
+// account's key: there is no token. Of req, Type is not used, and Token,
+// Ticket, Proof, PreAuthorized, Attestation and StorageKey are to be empty. The
+// answer is checked as in [Client.Join]; one for another object than that of
+// the computer fails with [ErrDevice]. The key signs the computer's SID and the
+// time: the clock must be right to some minutes.
+func (c *Client) JoinHybrid(ctx context.Context, d *Discovery, computer *Computer, req *Request) (*Device, error) {
+	d = c.services(d)
+	endpoint := strings.TrimSuffix(d.JoinEndpoint, "/") + "/"
+	fail := func(err error) (*Device, error) { return nil, asError(opHybrid, endpoint, err) }
+	body, err := c.hybrid(d, computer, req)
+	if err != nil {
+		return fail(err)
+	}
+	k := &call{op: opHybrid, method: http.MethodPut, url: withVersion(endpoint+computer.ID, d.JoinVersion), kind: "application/json"}
+	if k.body, err = json.Marshal(body); err != nil {
+		return fail(err)
+	}
+	var a joinAnswer
+	if err := c.do(ctx, k, &a); err != nil {
+		return nil, err
+	}
+	dev, err := c.readJoin(d, req, &a)
+	if err != nil {
+		return fail(err)
+	}
+	if !strings.EqualFold(dev.ID, computer.ID) {
+		return fail(fmt.Errorf("%w: %s, not %s", ErrDevice, dev.ID, computer.ID))
+	}
+	return dev, nil
+}
+
+// hybrid returns the body of a hybrid join.
+func (c *Client) hybrid(d *Discovery, computer *Computer, req *Request) (*hybridRequest, error) {
+	switch {
+	case req.Token != "" || req.Ticket != "" || req.Proof != nil || req.PreAuthorized != "" || req.Attestation != nil || req.StorageKey != nil:
+		return nil, errors.New("a hybrid join has no token, ticket, proof, challenge, attestation or storage key")
+	case computer == nil || !isGUID(computer.ID):
+		return nil, errors.New("no computer with an identifier")
+	case d.TenantID == "":
+		return nil, errors.New("no identifier of the tenant")
+	}
+	common, err := req.body(d)
+	if err != nil {
+		return nil, err
+	}
+	b := &hybridRequest{CertificateRequest: common.CertificateRequest, JoinType: hybrid, Attributes: common.Attributes}
+	data := &b.ServerAdJoinData
+	data.TransportKey, data.TargetDomain, data.TargetDomainID = common.TransportKey, common.TargetDomain, d.TenantID
+	data.DeviceType, data.OSVersion, data.DeviceDisplayName = common.DeviceType, common.OSVersion, common.DeviceDisplayName
+	data.SourceDomainController = computer.DomainController
+	data.ClientIdentity, err = computer.identity(c.now())
+	return b, err
+}
+
+// identity signs the computer's SID and the time.
+func (m *Computer) identity(now time.Time) (clientIdentity, error) {
+	if !strings.HasPrefix(m.SID, "S-1-") || m.Key == nil {
+		return clientIdentity{}, fmt.Errorf("computer has the SID %q, and a key: %t", cut(m.SID), m.Key != nil)
+	}
+	if _, ok := m.Key.Public().(*rsa.PublicKey); !ok {
+		return clientIdentity{}, fmt.Errorf("computer's key is %T, not RSA", m.Key.Public())
+	}
+	sid := m.SID + "." + now.UTC().Format("2006-01-02 15:04:05Z")
+	digest := sha256.Sum256([]byte(sid))
+	sig, err := m.Key.Sign(rand.Reader, digest[:], crypto.SHA256)
+	if err != nil {
+		return clientIdentity{}, fmt.Errorf("signing with the computer's key: %w", err)
+	}
+	return clientIdentity{Type: "sha256signed", Sid: sid, SignedBlob: sig}, nil
+}
