@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 
 	"github.com/whiteglove/whiteglove/scep"
@@ -60,7 +61,7 @@ func (f fixed) RoundTrip(r *http.Request) (*http.Response, error) {
 func FuzzAnswers(f *testing.F) {
 	server := &sceptest.Server{RA: true}
 	var seeds [][]byte
-	record := recorder{direct{server}, &seeds}
+	record := &recorder{RoundTripper: direct{server}, bodies: &seeds}
 	c := &scep.Client{URL: "https://ca.test", Roots: server.Roots(), HTTPClient: &http.Client{Transport: record}}
 	ca, err := c.CA(f.Context(), "")
 	if err != nil {
@@ -88,15 +89,18 @@ func FuzzAnswers(f *testing.F) {
 // recorder keeps the bodies of answers.
 type recorder struct {
 	http.RoundTripper
+	mu     sync.Mutex // two requests may be under way
 	bodies *[][]byte
 }
 
-func (r recorder) RoundTrip(req *http.Request) (*http.Response, error) {
+func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := r.RoundTripper.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
 	body, err := io.ReadAll(res.Body)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	*r.bodies = append(*r.bodies, body)
 	res.Body = io.NopCloser(bytes.NewReader(body))
 	return res, err

@@ -115,7 +115,7 @@ func campaignBase(t testing.TB, name string, server *sceptest.Server) base {
 	_, _ = rand.Read(nonce)
 	var bodies [][]byte
 	c := &scep.Client{URL: "https://ca.test", Roots: server.Roots()}
-	c.HTTPClient = &http.Client{Transport: recorder{direct{server}, &bodies}}
+	c.HTTPClient = &http.Client{Transport: &recorder{RoundTripper: direct{server}, bodies: &bodies}}
 	if server.Challenge != nil {
 		c.Challenge = "TestAttestation"
 	}
