@@ -81,7 +81,6 @@ type Device struct {
 	Name      string // display name; if empty, "whiteglove"
 	Type      string // if empty, "Windows"
 	OSVersion string // four numbers; if empty, "10.0.26100.1"
-	Serial    string // hardware serial number; may be empty
 }
 
 // A Step is one step of a run.
@@ -146,6 +145,9 @@ const (
 // run that was cut off is continued by the next one; a stored state of another
 // TPM or tenant is refused with [ErrState]. Nothing is left loaded in the TPM.
 func (p *Provisioner) Run(ctx context.Context) (*State, error) {
+	if p.TPM == nil || p.Tenant == "" || p.Management == "" {
+		return nil, &Error{Err: errors.New("a Provisioner needs a TPM, a Tenant and a Management URL")}
+	}
 	r := &run{Provisioner: p.withDefaults()}
 	unlock, err := r.lock(ctx)
 	if err != nil {

@@ -1,6 +1,7 @@
 package whiteglove_test
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -53,4 +54,39 @@ func TestFileStoreFailedSave(t *testing.T) {
 	if err := store.Save(t.Context(), &whiteglove.State{}); err == nil {
 		t.Error("saved into a folder that is not there")
 	}
+}
+
+// What is read as a state is written and read as the same.
+func FuzzState(f *testing.F) {
+	f.Add([]byte(`{"version":1,"tenant":"contoso.test","ekSha256":"AQI=","ekCertificates":["MAA="],"sealed":"2026-11-21T20:51:00Z"}`))
+	f.Add([]byte(`{"version":1,"aik":"-----BEGIN TSS2 PRIVATE KEY-----\n"}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		state, err := whiteglove.ParseState(text)
+		if err != nil {
+			if !errors.Is(err, whiteglove.ErrState) {
+				t.Errorf("error is %v", err)
+			}
+			return
+		}
+		store := whiteglove.FileStore(filepath.Join(t.TempDir(), "state"))
+		if err := store.Save(t.Context(), state); err != nil {
+			return // a time that JSON has no form for
+		}
+		again, err := store.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := marshal(t, state), marshal(t, again); a != b {
+			t.Errorf("%s became %s", a, b)
+		}
+	})
+}
+
+func marshal(t *testing.T, s *whiteglove.State) string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
