@@ -8,7 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/whiteglove/whiteglove/ekcert"
@@ -62,8 +61,9 @@ func FuzzCRL(f *testing.F) {
 	})
 }
 
-// FuzzCRLPoints reads what may be CRL distribution points. Where Go reads them
-// too, both find the same URLs.
+// FuzzCRLPoints reads what may be CRL distribution points. What Go finds of them
+// is found here too, in the same order; Go leaves a point where it meets a name
+// that is no URL.
 func FuzzCRLPoints(f *testing.F) {
 	f.Add([]byte{0x30, 0x0E, 0x30, 0x0C, 0xA0, 0x0A, 0xA0, 0x08, 0x86, 0x06, 'h', 't', 't', 'p', ':', '/'})
 	f.Add([]byte{0x30, 0x08, 0x30, 0x06, 0xA2, 0x04, 0xA4, 0x02, 0x30, 0x00})
@@ -84,8 +84,18 @@ func FuzzCRLPoints(f *testing.F) {
 		if err != nil || failed != nil {
 			return
 		}
-		if a, b := strings.Join(urls, "\n"), strings.Join(other.CRLDistributionPoints, "\n"); len(urls) < 16 && a != b {
-			t.Errorf("%q, and Go finds %q", a, b)
+		if len(urls) < 16 && !within(other.CRLDistributionPoints, urls) {
+			t.Errorf("%q, and Go finds %q", urls, other.CRLDistributionPoints)
 		}
 	})
+}
+
+// within reports whether all of part are in whole, in their order.
+func within(part, whole []string) bool {
+	for _, s := range whole {
+		if len(part) > 0 && part[0] == s {
+			part = part[1:]
+		}
+	}
+	return len(part) == 0
 }
