@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -103,9 +101,9 @@ func judgeTPM(ctx context.Context, c *ekcert.Client, tpm *attest.TPM) ([]*result
 		case err == nil:
 			results = append(results, check(ctx, c, cert, ek.Public, info.Firmware))
 		case errors.Is(err, ekcert.ErrNotFound):
-			results = append(results, &result{Key: keyName(ek.Public), Verdict: none, Error: explain(err)})
+			results = append(results, &result{Key: device.KeyName(ek.Public), Verdict: none, Error: explain(err)})
 		default:
-			results = append(results, &result{Key: keyName(ek.Public), Verdict: bad, Error: explain(err)})
+			results = append(results, &result{Key: device.KeyName(ek.Public), Verdict: bad, Error: explain(err)})
 		}
 	}
 	return results, nil
@@ -140,21 +138,11 @@ func check(ctx context.Context, c *ekcert.Client, cert *ekcert.Certificate, ek c
 func describe(cert *ekcert.Certificate) *result {
 	sum := sha256.Sum256(cert.Raw)
 	return &result{
-		Key: keyName(cert.PublicKey), Origin: cert.Origin, SHA256: hex.EncodeToString(sum[:]),
+		Key: device.KeyName(cert.PublicKey), Origin: cert.Origin, SHA256: hex.EncodeToString(sum[:]),
 		Manufacturer: cert.Manufacturer, Vendor: cert.Vendor(), Model: cert.Model, Version: cert.Version,
 		Serial: cert.SerialNumber.Text(16), Issuer: cert.Issuer.String(),
 		NotBefore: cert.NotBefore, NotAfter: cert.NotAfter,
 	}
-}
-
-func keyName(pub crypto.PublicKey) string {
-	switch k := pub.(type) {
-	case *rsa.PublicKey:
-		return fmt.Sprintf("rsa%d", k.N.BitLen())
-	case *ecdsa.PublicKey:
-		return fmt.Sprintf("p%d", k.Curve.Params().BitSize)
-	}
-	return "unknown"
 }
 
 func pool(certs []*x509.Certificate) *x509.CertPool {

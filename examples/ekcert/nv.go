@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
 )
 
 // maxNV is more than a TPM has.
@@ -74,7 +75,7 @@ func judgeDump(ctx context.Context, c *ekcert.Client, dir string) ([]*result, er
 			cert, err = c.Find(ctx, dump, "", key)
 		}
 		if err != nil {
-			results = append(results, &result{Origin: dump[index], Key: keyName(key), Verdict: bad, Error: explain(err)})
+			results = append(results, &result{Origin: dump[index], Key: device.KeyName(key), Verdict: bad, Error: explain(err)})
 			continue
 		}
 		results = append(results, check(ctx, c, cert, key, ""))

@@ -3,9 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -88,7 +85,7 @@ func judgeEK(r *result, ek *attest.EK) {
 	if ek.Handle != 0 {
 		where = fmt.Sprintf("at handle 0x%08X", ek.Handle)
 	}
-	name := keyName(ek.Public)
+	name := device.KeyName(ek.Public)
 	if !strings.HasPrefix(name, "rsa") {
 		r.note(warn, name+" "+where, "The attestation CA of Windows is known to take RSA endorsement keys; one with a certificate is missing here.")
 		return
@@ -127,14 +124,4 @@ func (c *tpmCheck) chain(ctx context.Context, cert *ekcert.Certificate, ek *atte
 	for _, f := range report.Findings {
 		note(r, f)
 	}
-}
-
-func keyName(pub crypto.PublicKey) string {
-	switch k := pub.(type) {
-	case *rsa.PublicKey:
-		return fmt.Sprintf("rsa%d", k.N.BitLen())
-	case *ecdsa.PublicKey:
-		return fmt.Sprintf("p%d", k.Curve.Params().BitSize)
-	}
-	return "unknown"
 }

@@ -151,7 +151,7 @@ func TestEnrollEK(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := keyName(certs[0].PublicKey); got != algorithm {
+		if got := device.KeyName(certs[0].PublicKey); got != algorithm {
 			t.Errorf("the certificate is of a key of %s, not %s", got, algorithm)
 		}
 	}

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -104,18 +101,8 @@ func selectEK(algorithm string) (func(*attest.EK) bool, error) {
 	}
 	for _, name := range []string{"rsa2048", "p256", "p384"} {
 		if algorithm == name {
-			return func(ek *attest.EK) bool { return keyName(ek.Public) == name }, nil
+			return func(ek *attest.EK) bool { return device.KeyName(ek.Public) == name }, nil
 		}
 	}
 	return nil, fmt.Errorf("-ek %q: want rsa2048, p256 or p384", algorithm)
-}
-
-func keyName(pub crypto.PublicKey) string {
-	switch k := pub.(type) {
-	case *rsa.PublicKey:
-		return fmt.Sprintf("rsa%d", k.N.BitLen())
-	case *ecdsa.PublicKey:
-		return fmt.Sprintf("p%d", k.Curve.Params().BitSize)
-	}
-	return ""
 }
