@@ -25,6 +25,18 @@ func (p *Provisioner) withDefaults() *Provisioner {
 	c.Device.OSVersion = or(c.Device.OSVersion, mdm.DefaultOSVersion)
 	c.EKCert, c.AIK, c.DRS = clone(c.EKCert), clone(c.AIK), clone(c.DRS)
 	c.Token, c.MDM = clone(c.Token), clone(c.MDM)
+	if c.DRS.MutualTLS == nil {
+		c.DRS.MutualTLS = c.MutualTLS
+	}
+	if c.Setup.Tree == nil {
+		c.Setup.Tree = new(mdm.Tree)
+	}
+	if c.Setup.Pause == 0 {
+		c.Setup.Pause = time.Minute
+	}
+	if c.Steps == nil {
+		c.Steps = between(StepEK, StepEnroll)
+	}
 	c.MDM.Device.Name = or(c.MDM.Device.Name, c.Device.Name)
 	c.MDM.Device.OSVersion = or(c.MDM.Device.OSVersion, c.Device.OSVersion)
 	for _, h := range []**http.Client{&c.EKCert.HTTPClient, &c.AIK.HTTPClient, &c.DRS.HTTPClient, &c.Token.HTTPClient, &c.MDM.HTTPClient} {

@@ -3,8 +3,9 @@
 //
 // # The flow
 //
-// A [Provisioner] runs these steps in order. Each is a small protocol client
-// in a package of its own, which can be imported and used alone.
+// A [Provisioner] takes these steps, side by side where it can. Each is a small
+// protocol client in a package of its own, which can be imported and used alone.
+// Any step can be left out, taken alone or done by a function of one's own.
 //
 //	step      what happens                                              package
 //	ek        read the endorsement key (EK); find its certificate in    attest, ekcert
@@ -22,8 +23,19 @@
 //	          token, both keys certified by the AIK
 //	enroll    trade the device certificate for a management token;      mdm
 //	          discovery, policy, RST and RSTR, provisioning document
-//	seal      if asked for: leave the tenant, still managed, so that the  drs
-//	          device can be handed to its user
+//	session   management sessions (SyncML) until the enrollment status  mdm
+//	          page is over
+//	seal      leave the tenant, still managed, so that the device can   drs
+//	          be handed to its user
+//	rejoin    the user's phase: join again with the user's token, the   drs
+//	          same device, new keys
+//	signin    get the user's primary refresh token; its session key     drs
+//	          opens with TK only
+//	owner     tell the tenant of the owner: how is not public, so this
+//	          is done only by a function of one's own
+//
+// Without Provisioner.Steps a run goes from ek to enroll; [Technician] and
+// [UserPhase] are the steps of the two phases.
 //
 // Package attest drives the TPM: keys, sessions, proofs. It is the only one
 // that does. The others take plain values, [crypto.Signer] and

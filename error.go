@@ -23,6 +23,9 @@ func (e *Error) Error() string {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
+// ErrNotDone is wrapped when a step needs what another step has not done.
+var ErrNotDone = errors.New("this step has not been done, and another needs it")
+
 // HRESULT returns the code Windows has for e, or 0.
 func (e *Error) HRESULT() uint32 {
 	var coded interface {

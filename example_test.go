@@ -72,7 +72,7 @@ func Example() {
 	}
 	device := directory.Objects()[0]
 	fmt.Println("enabled:", device.Enabled, "same device:", device.DeviceID == state.DeviceID, "enrolled:", len(management.Enrolled()))
-	// Output:
+	// Unordered output:
 	// done ek
 	// done aik
 	// done discover

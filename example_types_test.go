@@ -2,6 +2,8 @@ package whiteglove_test
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +13,150 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove"
+	"github.com/whiteglove/whiteglove/attest"
 )
+
+// A Provisioner for each phase of a device's life: the technician's, after
+// which the device is switched off and handed over, and the user's.
+func ExampleProvisioner() {
+	technician := &whiteglove.Provisioner{
+		Tenant:     "contoso.test",
+		Management: "https://mdm.contoso.test/EnrollmentServer/Discovery.svc",
+		Steps:      whiteglove.Technician(),
+		Store:      whiteglove.FileStore("state.json"),
+	}
+	user := *technician
+	user.Steps = whiteglove.UserPhase()
+	user.User = &whiteglove.User{Name: "ada@contoso.test"}
+	fmt.Println(technician.Steps)
+	fmt.Println(user.Steps)
+	_, err := technician.Run(context.Background()) // the TPM is missing
+	fmt.Println(err)
+	// Output:
+	// [ek aik discover token keys join enroll session seal]
+	// [rejoin signin]
+	// whiteglove: a Provisioner needs a TPM, a Tenant and a Management URL
+}
+
+// A StepFunc does a step in another way, or something beside it: here a factory
+// asks its own service for the certificate of the attestation key.
+func ExampleStepFunc() {
+	var factory interface {
+		Certify(ctx context.Context, key *attest.Key) ([]*x509.Certificate, error)
+	}
+	certify := func(ctx context.Context, r *whiteglove.Run) (resumed bool, err error) {
+		if len(r.State.AIKCertificates) > 0 {
+			return true, nil
+		}
+		if r.AIK, err = r.Provisioner.TPM.CreateKey(ctx, attest.Template{Usage: attest.Attest}); err != nil {
+			return false, err
+		}
+		if r.AIKChain, err = factory.Certify(ctx, r.AIK); err != nil {
+			return false, err
+		}
+		return false, r.Commit(ctx, func(s *whiteglove.State) { s.AIKCertificates = [][]byte{r.AIKChain[0].Raw} })
+	}
+	p := &whiteglove.Provisioner{Do: map[whiteglove.Step]whiteglove.StepFunc{whiteglove.StepAIK: certify}}
+	fmt.Println(len(p.Do))
+	// Output:
+	// 1
+}
+
+// An Event tells of each change of a step.
+func ExampleEvent() {
+	show := func(ev whiteglove.Event) {
+		switch ev.Status {
+		case whiteglove.Retrying:
+			fmt.Printf("%s: %v; again in %v\n", ev.Step, ev.Err, ev.Wait)
+		case whiteglove.Done:
+			fmt.Printf("%s: %v\n", ev.Step, ev.Elapsed)
+		}
+	}
+	show(whiteglove.Event{Step: whiteglove.StepAIK, Status: whiteglove.Retrying, Err: io.ErrUnexpectedEOF, Wait: time.Second})
+	show(whiteglove.Event{Step: whiteglove.StepAIK, Status: whiteglove.Done, Attempt: 2, Elapsed: 700 * time.Millisecond})
+	// Output:
+	// aik: unexpected EOF; again in 1s
+	// aik: 700ms
+}
+
+// A Step is known to whoever sees a run's requests.
+func ExampleStepOf() {
+	client := &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {
+		fmt.Printf("%q asks %s\n", whiteglove.StepOf(req.Context()), req.URL.Host)
+		return nil, io.ErrUnexpectedEOF
+	})}
+	_, err := client.Get("https://contoso.test")
+	fmt.Println(errors.Is(err, io.ErrUnexpectedEOF))
+	// Output:
+	// "" asks contoso.test
+	// true
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// A sealed State says when the device should be handed to its user.
+func ExampleState() {
+	state := &whiteglove.State{Sealed: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	from, until := state.Window()
+	fmt.Println(from.Format(time.DateTime))
+	fmt.Println(until.Format(time.DateTime))
+	// Output:
+	// 2026-03-01 13:30:00
+	// 2026-09-01 12:00:00
+}
+
+// A Store of one's own: here one in memory, which is gone with the process.
+func ExampleStore() {
+	var store whiteglove.Store = new(memory)
+	ctx := context.Background()
+	_, err := store.Load(ctx)
+	fmt.Println(err)
+	if err := store.Save(ctx, &whiteglove.State{Tenant: "contoso.test"}); err != nil {
+		fmt.Println(err)
+	}
+	state, err := store.Load(ctx)
+	fmt.Println(state.Tenant, err)
+	// Output:
+	// no stored state
+	// contoso.test <nil>
+}
+
+type memory struct{ text []byte }
+
+func (m *memory) Load(context.Context) (*whiteglove.State, error) {
+	if m.text == nil {
+		return nil, whiteglove.ErrNoState
+	}
+	s := new(whiteglove.State)
+	return s, json.Unmarshal(m.text, s)
+}
+
+func (m *memory) Save(_ context.Context, s *whiteglove.State) (err error) {
+	m.text, err = json.Marshal(s)
+	return err
+}
+
+// A Locker refuses a second run.
+func ExampleLocker() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	var store whiteglove.Locker = whiteglove.FileStore(filepath.Join(dir, "state.json"))
+	unlock, err := store.Lock(context.Background())
+	fmt.Println(err)
+	_, err = store.Lock(context.Background())
+	fmt.Println(err)
+	fmt.Println(unlock())
+	// Output:
+	// <nil>
+	// another run is using the stored state
+	// <nil>
+}
 
 // A state is kept in a file that is never half-written.
 func ExampleFileStore() {
@@ -32,7 +177,7 @@ func ExampleFileStore() {
 		return
 	}
 	defer unlock()
-	if err := store.Save(ctx, &whiteglove.State{Version: 1, Tenant: "contoso.test"}); err != nil {
+	if err := store.Save(ctx, &whiteglove.State{Version: 2, Tenant: "contoso.test"}); err != nil {
 		fmt.Println(err)
 		return
 	}

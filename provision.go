@@ -2,7 +2,7 @@ package whiteglove
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -15,9 +15,9 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// A Provisioner takes a device from a bare TPM to an enrolled one. TPM, Tenant
-// and Management are required; a nil client means one with its defaults.
-// Run must not be called twice at the same time.
+// A Provisioner takes a device from a bare TPM to an enrolled one, and hands it
+// to its user. TPM, Tenant and Management are required; a nil client means one
+// with its defaults. Run must not be called twice at the same time.
 type Provisioner struct {
 	// TPM holds every secret of the run.
 	TPM *attest.TPM
@@ -31,6 +31,17 @@ type Provisioner struct {
 	// Device describes the device to the tenant and to management.
 	Device Device
 
+	// Steps are the steps to take, in any order; if nil, those from StepEK to
+	// StepEnroll. See also [Technician] and [UserPhase]. What they need of a
+	// step that is not listed comes from the stored state; what is never
+	// stored, the tenant's services and the device token, is got anew. If
+	// neither can be, Run fails with [ErrNotDone] before anything is done.
+	Steps []Step
+
+	// Do has functions that stand in for steps: for a service that is none of
+	// these, or to do something before or after a step.
+	Do map[Step]StepFunc
+
 	// SelectEK reports whether an endorsement key may be used. If nil, any
 	// may; the first that has a certificate is taken.
 	SelectEK func(*attest.EK) bool
@@ -39,11 +50,6 @@ type Provisioner struct {
 	// (EKCert.SCEPURL) even if the TPM holds a certificate. Without it, that is done
 	// only if the TPM holds none; and without a CA, EKCert asks the maker's service.
 	EnrollEK bool
-
-	// Seal has the device leave the tenant at the end, as pre-provisioning
-	// does before a device goes to its user: the directory keeps the device's
-	// object, reset, and management keeps the device.
-	Seal bool
 
 	// Clients of the single steps. Set one to change an endpoint, the trust
 	// roots or a timeout of its step. A client without an HTTPClient uses
@@ -54,9 +60,24 @@ type Provisioner struct {
 	Token  *mdm.TokenClient // an empty Endpoint is the one the tenant names
 	MDM    *mdm.Client
 
+	// JoinToken authorizes the join, such as a static device ticket. If nil,
+	// DRS has the endorsement key proven.
+	JoinToken drs.TokenSource
+
+	// Setup is about the management sessions of StepSession.
+	Setup Setup
+
+	// User gets the device; required for the user's phase.
+	User *User
+
 	// HTTPClient is used by the clients above that name none.
 	// If it is nil too, http.DefaultClient is used.
 	HTTPClient *http.Client
+
+	// MutualTLS makes the transport of requests that show a certificate of the
+	// device's: of StepSeal and StepSession. If nil, it is a copy of the
+	// client's transport, which must be an [*http.Transport] then.
+	MutualTLS func(*tls.Config) http.RoundTripper
 
 	// Store keeps the state between runs. If nil, a run starts afresh.
 	Store Store
@@ -65,8 +86,8 @@ type Provisioner struct {
 	// DefaultBackoff. No other part of this module retries.
 	Backoff Backoff
 
-	// Observe, if set, is called at each change of a step, from the
-	// goroutine that called Run.
+	// Observe, if set, is called at each change of a step: not twice at the
+	// same time, and the run waits for it.
 	Observe func(Event)
 
 	// Now returns the time. If nil, it is time.Now.
@@ -83,63 +104,42 @@ type Device struct {
 	OSVersion string // four numbers; if empty, "10.0.26100.1"
 }
 
-// A Step is one step of a run.
-type Step string
+// A Setup says how the management server sets the device up.
+type Setup struct {
+	// Tree is what the server reads and writes, with handlers for what its
+	// commands do to the device and for its SCEP orders. If nil, it is a new
+	// one, and commands change nothing else. Nodes of earlier runs are put back
+	// into it.
+	Tree *mdm.Tree
 
-// The steps, in order.
-const (
-	StepEK       Step = "ek"       // find and check the endorsement key's certificate
-	StepAIK      Step = "aik"      // have an attestation key certified
-	StepDiscover Step = "discover" // find the tenant's services
-	StepToken    Step = "token"    // prove the endorsement key to the tenant
-	StepKeys     Step = "keys"     // make the device and transport keys
-	StepJoin     Step = "join"     // join the tenant
-	StepEnroll   Step = "enroll"   // enroll in management
-	StepSeal     Step = "seal"     // leave the tenant, still managed; only with Provisioner.Seal
-)
+	// Progress, if set, gets the enrollment status page after each session.
+	Progress func(*mdm.ESPReport)
 
-// steps are all steps with what they do, in order. A step reports whether an
-// earlier run had done it.
-var steps = []struct {
-	step Step
-	do   func(*run, context.Context) (resumed bool, err error)
-}{
-	{StepEK, (*run).findEK},
-	{StepAIK, (*run).certifyAIK},
-	{StepDiscover, (*run).discover},
-	{StepToken, (*run).authenticate},
-	{StepKeys, (*run).makeKeys},
-	{StepJoin, (*run).join},
-	{StepEnroll, (*run).enroll},
-	{StepSeal, (*run).seal},
+	// Pause is between sessions; if 0, it is a minute. It ends with the
+	// sessions, which go on until the page is over.
+	Pause time.Duration
 }
 
-// An Event is a change of a step.
-type Event struct {
-	Time    time.Time
-	Step    Step
-	Status  Status
-	Attempt int           // 1 at the first try
-	Elapsed time.Duration // of this try; 0 if Status is Started
-	Wait    time.Duration // before the next try, if Status is Retrying
-	Err     error         // if Status is Retrying or Failed
+// A User is who gets the device.
+type User struct {
+	// Name is the user principal name.
+	Name string
+
+	// JoinToken returns a token of the user's for the registration service, as
+	// a sign-in page gives it. It is asked for when it is needed, and not kept.
+	JoinToken func(ctx context.Context, d *drs.Discovery) (drs.Token, error)
+
+	// SignIn has the credential of the user's, for StepSignIn: one of Password,
+	// RefreshToken and UserKey. What else it needs is filled in.
+	SignIn drs.SignIn
 }
 
-// A Status is what became of a step.
-type Status string
-
-// The statuses of a step.
-const (
-	Started Status = "started"
-	Done    Status = "done"
-	Resumed Status = "resumed" // done in an earlier run, and still good
-	Failed  Status = "failed"
-
-	Retrying Status = "retrying" // failed, and will be tried again after Wait
-)
-
-// Run runs every step that the stored state does not show as done, and
-// returns the state it reached, also with an error. The error is an [*Error].
+// Run takes the steps that the stored state does not show as done, and returns
+// the state it reached, also with an error. The error is an [*Error].
+//
+// Steps run side by side where they can: discovery beside the TPM's work, and
+// the device's keys are made while the attestation CA makes up its challenge.
+// If one fails the others are stopped.
 //
 // The state is saved whenever something was won that a later run can use. A
 // run that was cut off is continued by the next one; a stored state of another
@@ -148,7 +148,7 @@ func (p *Provisioner) Run(ctx context.Context) (*State, error) {
 	if p.TPM == nil || p.Tenant == "" || p.Management == "" {
 		return nil, &Error{Err: errors.New("a Provisioner needs a TPM, a Tenant and a Management URL")}
 	}
-	r := &run{Provisioner: p.withDefaults()}
+	r := &Run{Provisioner: p.withDefaults()}
 	unlock, err := r.lock(ctx)
 	if err != nil {
 		return nil, &Error{Err: err}
@@ -157,86 +157,13 @@ func (p *Provisioner) Run(ctx context.Context) (*State, error) {
 	if err := r.load(ctx); err != nil {
 		return nil, &Error{Err: err}
 	}
+	if err := r.plan(); err != nil {
+		return r.State, err
+	}
 	release := p.TPM.Keep()
 	err = r.steps(ctx)
 	if rerr := release(context.WithoutCancel(ctx)); err == nil && rerr != nil {
 		err = &Error{Err: rerr}
 	}
-	return r.state, err
-}
-
-// lock keeps other runs from the Store, if it can.
-func (r *run) lock(ctx context.Context) (unlock func() error, err error) {
-	if l, ok := r.Store.(Locker); ok {
-		return l.Lock(ctx)
-	}
-	return func() error { return nil }, nil
-}
-
-func (r *run) steps(ctx context.Context) error {
-	for _, s := range steps {
-		if s.step == StepSeal && !r.Seal {
-			continue
-		}
-		_, err := r.try(ctx, s.step, func(ctx context.Context) (bool, error) { return s.do(r, ctx) })
-		if err != nil {
-			return &Error{Step: s.step, Err: err}
-		}
-	}
-	return nil
-}
-
-func (r *run) debug(msg string, args ...any) {
-	if r.Logger != nil {
-		r.Logger.Debug(msg, args...)
-	}
-}
-
-func (r *run) observe(ev Event) {
-	r.debug("step", "step", ev.Step, "status", ev.Status, "elapsed", ev.Elapsed, "err", ev.Err)
-	if r.Observe != nil {
-		r.Observe(ev)
-	}
-}
-
-// load reads the stored state, or starts a new one.
-func (r *run) load(ctx context.Context) error {
-	r.state = &State{Version: stateVersion, Tenant: r.Tenant}
-	if r.Store == nil {
-		return nil
-	}
-	state, err := r.Store.Load(ctx)
-	if errors.Is(err, ErrNoState) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := state.check(r.Tenant); err != nil {
-		return err
-	}
-	r.state = state
-	return nil
-}
-
-func (r *run) save(ctx context.Context) error {
-	if r.Store == nil {
-		return nil
-	}
-	return r.Store.Save(ctx, r.state)
-}
-
-// A run is one call of Run: the state it works on and what it holds besides.
-type run struct {
-	*Provisioner
-	state *State
-
-	ek        *attest.EK
-	ekChain   []*x509.Certificate
-	aik       *attest.Key
-	aikChain  []*x509.Certificate
-	discovery *drs.Discovery
-	token     *drs.DeviceToken
-	device    *attest.Key
-	transport *attest.Key
+	return r.State, err
 }

@@ -66,36 +66,57 @@ func retryAfter(err error) time.Duration {
 	return 0
 }
 
-// try does a step until it is done, its error is final or its tries are used
+// try takes a stage until it is done, its error is final or its tries are used
 // up.
-func (r *run) try(ctx context.Context, step Step, do func(context.Context) (bool, error)) (resumed bool, err error) {
+func (r *Run) try(ctx context.Context, s stage) error {
 	for n := 1; ; n++ {
-		start := r.Now()
-		r.observe(Event{Time: start, Step: step, Status: Started, Attempt: n})
-		resumed, err = do(ctx)
-		if err == nil && !resumed {
-			err = r.save(ctx)
-		}
-		ev := Event{Time: r.Now(), Step: step, Status: Done, Attempt: n, Err: err}
-		ev.Elapsed = ev.Time.Sub(start)
-		if err != nil {
-			ev.Status = Failed
-			if e := (&Error{Step: step, Err: err}); e.Retryable() && ctx.Err() == nil {
-				ev.Wait = r.Backoff(step, n, err)
-			}
-			if ev.Wait > 0 {
-				ev.Status = Retrying
-			}
-		} else if resumed {
-			ev.Status = Resumed
-		}
-		r.observe(ev)
+		ev := r.attempt(ctx, s, n)
 		if ev.Status != Retrying {
-			return resumed, err
+			return ev.Err
 		}
 		if err := pause(ctx, ev.Wait); err != nil {
-			return false, err
+			return err
 		}
+	}
+}
+
+// attempt takes a stage for the n-th time, and returns the event of its end.
+func (r *Run) attempt(ctx context.Context, s stage, n int) Event {
+	p := r.Provisioner
+	ev := Event{Time: p.Now(), Step: s.step, Status: Started, Attempt: n}
+	r.observe(ev)
+	start := ev.Time
+	resumed, err := s.do(ctx, r)
+	ev.Time, ev.Status, ev.Err = p.Now(), Done, err
+	ev.Elapsed = ev.Time.Sub(start)
+	switch {
+	case err == nil && resumed:
+		ev.Status = Resumed
+	case err == nil:
+	case context.Cause(ctx) == errStopped && errors.Is(err, context.Canceled):
+		ev.Status = Stopped
+	default:
+		ev.Status = Failed
+		if e := (&Error{Step: s.step, Err: err}); e.Retryable() && ctx.Err() == nil {
+			ev.Wait = p.Backoff(s.step, n, err)
+		}
+		if ev.Wait > 0 {
+			ev.Status = Retrying
+		}
+	}
+	r.observe(ev)
+	return ev
+}
+
+// observe tells of an event, with the warnings that came up since the last one.
+func (r *Run) observe(ev Event) {
+	r.debug("step", "step", ev.Step, "status", ev.Status, "elapsed", ev.Elapsed, "err", ev.Err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ev.Warnings = r.warnings[ev.Step]
+	delete(r.warnings, ev.Step)
+	if r.Provisioner.Observe != nil {
+		r.Provisioner.Observe(ev)
 	}
 }
 

@@ -18,7 +18,7 @@ func TestSeal(t *testing.T) {
 	if _, err := p.Run(t.Context()); err != nil { // joined and enrolled, not sealed
 		t.Fatal(err)
 	}
-	p.Seal = true
+	p.Steps = []whiteglove.Step{whiteglove.StepSeal}
 	for i, want := range []string{"done seal", "resumed seal"} {
 		got := events(p)
 		state, err := p.Run(t.Context())
@@ -55,7 +55,7 @@ func TestSealLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Seal = true
+	p.Steps = []whiteglove.Step{whiteglove.StepSeal}
 	for range 2 {
 		if err := os.WriteFile(file, before, 0o600); err != nil {
 			t.Fatal(err)

@@ -15,40 +15,46 @@ import (
 
 // findEK finds the endorsement key to work with and its certificate, and
 // checks both. It takes the first key that has a certificate.
-func (r *run) findEK(ctx context.Context) (bool, error) {
-	if len(r.state.EKSHA256) > 0 {
+func findEK(ctx context.Context, r *Run) (bool, error) {
+	if len(r.State.EKSHA256) > 0 {
 		return true, r.resumeEK(ctx)
 	}
 	cert, err := r.findCertificate(ctx)
 	if err != nil {
 		return false, err
 	}
-	report, err := r.EKCert.Verify(ctx, cert, r.ek.Public)
+	report, err := r.Provisioner.EKCert.Verify(ctx, cert, r.EK.Public)
 	if err != nil {
 		return false, err
 	}
 	for _, f := range report.Findings {
 		r.debug("endorsement certificate", "finding", f.ID, "detail", f.Detail)
+		if f.Severity >= ekcert.Warning {
+			r.Warn(ctx, "endorsement certificate: %s: %s", f.ID, f.Detail)
+		}
 	}
-	r.ekChain = report.Chain
-	r.state.EKCertificates = rawChain(r.ekChain)
-	r.state.EKSHA256, err = spkiSHA256(r.ek.Public)
-	return false, err
+	r.EKChain = report.Chain
+	sum, err := spkiSHA256(r.EK.Public)
+	if err != nil {
+		return false, err
+	}
+	return false, r.Commit(ctx, func(s *State) { s.EKCertificates, s.EKSHA256 = rawChain(r.EKChain), sum })
 }
 
-// findCertificate sets r.ek and returns its certificate: from the TPM or the
+// findCertificate sets r.EK and returns its certificate: from the TPM or the
 // system, else from the maker's CA or, without one, the maker's service.
-func (r *run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) {
+func (r *Run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) {
+	p := r.Provisioner
 	var first *attest.EK
 	for ek, err := range r.selectedEKs(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		r.ek = ek
-		if r.EnrollEK {
+		r.EK = ek
+		if p.EnrollEK {
 			return r.enrollEK(ctx)
 		}
-		cert, err := r.EKCert.Find(ctx, r.TPM, "", ek.Public)
+		cert, err := p.EKCert.Find(ctx, p.TPM, "", ek.Public)
 		if err == nil || !errors.Is(err, ekcert.ErrNotFound) {
 			return cert, err
 		}
@@ -59,8 +65,8 @@ func (r *run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) 
 	if first == nil {
 		return nil, fmt.Errorf("%w that may be used", attest.ErrNotFound)
 	}
-	r.ek = first
-	if r.EKCert.SCEPURL != "" {
+	r.EK = first
+	if p.EKCert.SCEPURL != "" {
 		return r.enrollEK(ctx)
 	}
 	return r.fetchCertificate(ctx)
@@ -68,19 +74,21 @@ func (r *run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) 
 
 // fetchCertificate asks the service of the TPM's maker, if it has one. The
 // error says what can be done, which depends on the maker.
-func (r *run) fetchCertificate(ctx context.Context) (*ekcert.Certificate, error) {
-	info, err := r.TPM.Info(ctx)
+func (r *Run) fetchCertificate(ctx context.Context) (*ekcert.Certificate, error) {
+	p := r.Provisioner
+	info, err := p.TPM.Info(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.EKCert.Find(ctx, r.TPM, info.Manufacturer, r.ek.Public)
+	return p.EKCert.Find(ctx, p.TPM, info.Manufacturer, r.EK.Public)
 }
 
 // selectedEKs yields the endorsement keys that may be used.
-func (r *run) selectedEKs(ctx context.Context) func(yield func(*attest.EK, error) bool) {
+func (r *Run) selectedEKs(ctx context.Context) func(yield func(*attest.EK, error) bool) {
+	may := r.Provisioner.SelectEK
 	return func(yield func(*attest.EK, error) bool) {
-		for ek, err := range r.TPM.EKs(ctx) {
-			if err == nil && r.SelectEK != nil && !r.SelectEK(ek) {
+		for ek, err := range r.Provisioner.TPM.EKs(ctx) {
+			if err == nil && may != nil && !may(ek) {
 				continue
 			}
 			if !yield(ek, err) || err != nil {
@@ -90,29 +98,26 @@ func (r *run) selectedEKs(ctx context.Context) func(yield func(*attest.EK, error
 	}
 }
 
-// enrollEK has the maker's CA certify r.ek. The attestation key that proves it
+// enrollEK has the maker's CA certify r.EK. The attestation key that proves it
 // is the one that is certified in the next step.
-func (r *run) enrollEK(ctx context.Context) (*ekcert.Certificate, error) {
-	info, err := r.TPM.Info(ctx)
+func (r *Run) enrollEK(ctx context.Context) (*ekcert.Certificate, error) {
+	info, err := r.Provisioner.TPM.Info(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := r.attestationKey(ctx); err != nil {
+	creation, err := r.attestationKey(ctx)
+	if err != nil {
 		return nil, err
 	}
-	creation := r.aik.Creation()
-	if creation == nil {
-		return nil, fmt.Errorf("%w: the attestation key has no creation statement", attest.ErrProof)
-	}
-	return r.EKCert.Enroll(ctx, &ekcert.Enrollment{
+	return r.Provisioner.EKCert.Enroll(ctx, &ekcert.Enrollment{
 		Vendor: info.Manufacturer, Model: info.Vendor, Version: info.Firmware,
-		EK: r.ek.Public, AIK: ekcert.Statement(*creation), Activate: r.activateBytes,
+		EK: r.EK.Public, AIK: ekcert.Statement(*creation), Activate: r.activateBytes,
 	})
 }
 
 // resumeEK finds the endorsement key of the stored state in this TPM.
-func (r *run) resumeEK(ctx context.Context) (err error) {
-	if r.ekChain, err = parseChain(r.state.EKCertificates); err != nil {
+func (r *Run) resumeEK(ctx context.Context) (err error) {
+	if r.EKChain, err = parseChain(r.State.EKCertificates); err != nil {
 		return err
 	}
 	for ek, err := range r.selectedEKs(ctx) {
@@ -123,17 +128,17 @@ func (r *run) resumeEK(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if bytes.Equal(sum, r.state.EKSHA256) {
-			r.ek = ek
+		if bytes.Equal(sum, r.State.EKSHA256) {
+			r.EK = ek
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: it is of another TPM: no endorsement key here is %x", ErrState, r.state.EKSHA256)
+	return fmt.Errorf("%w: it is of another TPM: no endorsement key here is %x", ErrState, r.State.EKSHA256)
 }
 
 // activateBytes opens a credential for the run's keys.
-func (r *run) activateBytes(ctx context.Context, blob, secret []byte) ([]byte, error) {
-	return r.TPM.ActivateCredential(ctx, r.ek, r.aik, &attest.Credential{Blob: blob, Secret: secret})
+func (r *Run) activateBytes(ctx context.Context, blob, secret []byte) ([]byte, error) {
+	return r.Provisioner.TPM.ActivateCredential(ctx, r.EK, r.AIK, &attest.Credential{Blob: blob, Secret: secret})
 }
 
 // spkiSHA256 returns the SHA-256 of a key's SubjectPublicKeyInfo.

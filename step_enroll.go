@@ -10,68 +10,85 @@ import (
 
 // enroll trades the device certificate for a management token and enrolls the
 // device with it.
-func (r *run) enroll(ctx context.Context) (bool, error) {
-	if r.enrolled() {
+func enroll(ctx context.Context, r *Run) (bool, error) {
+	if r.State.enrolled() {
 		return true, nil
 	}
 	token, err := r.managementToken(ctx)
 	if err != nil {
 		return false, err
 	}
-	r.MDM.Device.ID = r.state.DeviceID
-	d, err := r.MDM.Discover(ctx, r.Management, "")
+	c := r.management()
+	d, err := c.Discover(ctx, r.Provisioner.Management, "")
 	if err != nil {
 		return false, err
 	}
-	policy, err := r.MDM.Policy(ctx, d, token)
+	policy, err := c.Policy(ctx, d, token)
 	if err != nil {
 		return false, err
 	}
-	key, err := r.managementKey(ctx, policy)
+	key, err := r.managementKey(ctx, policy.MinimalKeyLength)
 	if err != nil {
 		return false, err
 	}
-	e, err := r.MDM.Enroll(ctx, d, policy, &mdm.Request{
-		Token: token, Key: key,
-		Context: r.enrollmentContext(),
+	e, err := c.Enroll(ctx, d, policy, &mdm.Request{Token: token, Key: key.WithContext(ctx), Context: r.enrollmentContext()})
+	if err != nil {
+		return false, err
+	}
+	return false, r.keepEnrollment(ctx, e)
+}
+
+// keepEnrollment puts an enrollment into the state. Its document, which holds
+// the account's secret, is encrypted to the transport key.
+func (r *Run) keepEnrollment(ctx context.Context, e *mdm.Enrollment) error {
+	box, err := lockAway(r.TransportKey, e.Document)
+	if err != nil {
+		return err
+	}
+	return r.Commit(ctx, func(s *State) {
+		s.ManagementCertificates = append([][]byte{e.Certificate}, e.Issuers...)
+		s.ManagementServer, s.ManagementDocument = e.Server, box
 	})
-	if err != nil {
-		return false, err
-	}
-	r.state.ManagementCertificates = append([][]byte{e.Certificate}, e.Issuers...)
-	r.state.ManagementServer = e.Server
-	return false, nil
+}
+
+// management returns the client of the management server, which knows the
+// device's identifier.
+func (r *Run) management() *mdm.Client {
+	c := *r.Provisioner.MDM
+	c.Device.ID = r.State.DeviceID
+	return &c
 }
 
 // enrollmentContext says that this is pre-provisioning.
-func (r *run) enrollmentContext() []mdm.Item {
+func (r *Run) enrollmentContext() []mdm.Item {
 	var items []mdm.Item
-	if r.state.ZTDID != "" {
-		items = append(items, mdm.Item{Name: mdm.ItemZeroTouch, Value: r.state.ZTDID})
+	if r.State.ZTDID != "" {
+		items = append(items, mdm.Item{Name: mdm.ItemZeroTouch, Value: r.State.ZTDID})
 	}
 	return append(items, mdm.Item{Name: mdm.ItemWhiteGlove, Value: "true"}, mdm.Item{Name: mdm.ItemNotInOOBE, Value: "false"})
 }
 
-func (r *run) managementToken(ctx context.Context) (mdm.Token, error) {
-	cert, err := r.deviceCertificate()
+func (r *Run) managementToken(ctx context.Context) (mdm.Token, error) {
+	cert, err := certificateOf(r.State.DeviceCertificate, r.DeviceKey)
 	if err != nil {
 		return "", err
 	}
-	client := *r.Token
+	client := *r.Provisioner.Token
 	if client.Endpoint == "" {
-		client.Endpoint = r.discovery.TokenEndpoint
+		client.Endpoint = r.Discovery.TokenEndpoint
 	}
-	return client.Exchange(ctx, &mdm.TokenRequest{Certificate: cert, DeviceKey: r.device})
+	return client.Exchange(ctx, &mdm.TokenRequest{Certificate: cert, DeviceKey: r.DeviceKey.WithContext(ctx)})
 }
 
-// managementKey loads or makes the key of the management certificate.
-func (r *run) managementKey(ctx context.Context, p *mdm.Policy) (*attest.Key, error) {
+// managementKey loads or makes the key of the management certificate, with at
+// least so many bits.
+func (r *Run) managementKey(ctx context.Context, bits int) (*attest.Key, error) {
 	algorithm := attest.RSA2048
 	switch {
-	case p.MinimalKeyLength > 3072:
-		return nil, fmt.Errorf("the management server's policy wants an RSA key of %d bits, and TPMs make none over 3072", p.MinimalKeyLength)
-	case p.MinimalKeyLength > 2048:
+	case bits > 3072:
+		return nil, fmt.Errorf("the management server's policy wants an RSA key of %d bits, and TPMs make none over 3072", bits)
+	case bits > 2048:
 		algorithm = attest.RSA3072
 	}
-	return r.key(ctx, &r.state.ManagementKey, attest.Template{Algorithm: algorithm, Usage: attest.Sign})
+	return r.key(ctx, func(s *State) *string { return &s.ManagementKey }, attest.Template{Algorithm: algorithm, Usage: attest.Sign})
 }

@@ -14,105 +14,114 @@ import (
 
 // discover finds the tenant's services. It is done in every run that has
 // something left to do with them: what they are may change.
-func (r *run) discover(ctx context.Context) (bool, error) {
-	if r.enrolled() && !r.toSeal() {
+func discover(ctx context.Context, r *Run) (bool, error) {
+	if !r.takes(StepJoin, StepEnroll, StepSeal, StepRejoin, StepSignIn, StepOwner) && r.State.joined() {
 		return true, nil
 	}
 	var err error
-	r.discovery, err = r.DRS.Discover(ctx, r.Tenant)
+	r.Discovery, err = r.Provisioner.DRS.Discover(ctx, r.Provisioner.Tenant)
 	return false, err
 }
 
-// joined reports whether the device is in the tenant.
-func (r *run) joined() bool { return len(r.state.DeviceCertificate) > 0 }
-
-// enrolled reports whether nothing is left to do.
-func (r *run) enrolled() bool { return r.joined() && len(r.state.ManagementCertificates) > 0 }
-
 // authenticate gets the token for the join. It is never stored.
-func (r *run) authenticate(ctx context.Context) (bool, error) {
-	if r.joined() {
+func authenticate(ctx context.Context, r *Run) (bool, error) {
+	if r.State.joined() {
 		return true, nil
 	}
-	var err error
-	r.token, err = r.DRS.Authenticate(ctx, r.discovery, &drs.Proof{
-		EK: r.ek.Public, EKArea: r.ek.Area, EKChain: r.ekChain,
-		AIKArea: r.aik.Area(), AIKChain: r.aikChain,
-		Activate: r.activateBytes,
-	})
-	if err == nil {
-		r.state.ZTDID = r.token.ZTDID
+	source := r.Provisioner.JoinToken
+	if source == nil {
+		source = &drs.Prover{Client: r.Provisioner.DRS, Proof: &drs.Proof{
+			EK: r.EK.Public, EKArea: r.EK.Area, EKChain: r.EKChain,
+			AIKArea: r.AIK.Area(), AIKChain: r.AIKChain,
+			Activate: r.activateBytes,
+		}}
 	}
-	return false, err
+	token, err := source.JoinToken(ctx, r.Discovery)
+	if err != nil {
+		return false, err
+	}
+	r.Token = token
+	return false, r.Commit(ctx, func(s *State) { s.ZTDID = token.ZTDID })
 }
 
 // join joins the tenant. One whose answer was lost is done again with the same
 // keys, which the directory takes as the same device.
-func (r *run) join(ctx context.Context) (bool, error) {
-	if r.joined() {
-		return true, r.checkJoined()
+func join(ctx context.Context, r *Run) (bool, error) {
+	if r.State.joined() {
+		_, err := certificateOf(r.State.DeviceCertificate, r.DeviceKey)
+		return true, err
 	}
-	transport, ok := r.transport.Public().(*rsa.PublicKey)
-	if !ok {
-		return false, fmt.Errorf("%w: the transport key is no RSA key", ErrState)
-	}
-	dev, err := r.DRS.Join(ctx, r.discovery, &drs.Request{
-		Ticket: r.token.Token, DeviceKey: r.device, TransportKey: transport,
-		Attestation: &drs.Attestation{AIK: r.aik.Area(), AIKChain: r.aikChain, Nonce: r.token.Nonce, Certify: r.certify},
-		DisplayName: r.Device.Name, DeviceType: r.Device.Type, OSVersion: r.Device.OSVersion,
-	})
+	req, err := r.joinRequest(ctx, r.DeviceKey, r.TransportKey, r.Token.Nonce)
 	if err != nil {
 		return false, err
 	}
-	r.state.DeviceID, r.state.TenantID = dev.ID, dev.TenantID
-	r.state.DeviceCertificate = dev.Certificate.Raw
-	return false, nil
+	req.SetToken(r.Token)
+	dev, err := r.Provisioner.DRS.Join(ctx, r.Discovery, req)
+	if err != nil {
+		return false, err
+	}
+	return false, r.Commit(ctx, func(s *State) {
+		s.DeviceID, s.TenantID, s.DeviceCertificate = dev.ID, dev.TenantID, dev.Certificate.Raw
+	})
 }
 
-// certify has the attestation key certify a key of the join.
-func (r *run) certify(ctx context.Context, usage string, qualifyingData []byte) (*drs.Statement, error) {
-	keys := map[string]*attest.Key{drs.UsageDevice: r.device, drs.UsageTransport: r.transport}
-	key, ok := keys[usage]
+// joinRequest returns a request for a join with two keys, which the attestation
+// key certifies. Without a nonce it asks the service for one.
+func (r *Run) joinRequest(ctx context.Context, device, transport *attest.Key, nonce []byte) (*drs.Request, error) {
+	p := r.Provisioner
+	public, ok := transport.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("no key is for %q", usage)
+		return nil, fmt.Errorf("%w: the transport key is no RSA key", ErrState)
 	}
-	s, err := r.TPM.Certify(ctx, key, r.aik, qualifyingData)
-	if err != nil {
-		return nil, err
+	req := &drs.Request{
+		DeviceKey: device.WithContext(ctx), TransportKey: public,
+		DisplayName: p.Device.Name, DeviceType: p.Device.Type, OSVersion: p.Device.OSVersion,
 	}
-	return &drs.Statement{Public: s.Area, Attest: s.Attest, Signature: s.Signature, Creation: s.Creation}, nil
+	if len(nonce) == 0 {
+		text, err := p.DRS.Nonce(ctx, r.Discovery)
+		if err != nil {
+			return nil, err
+		}
+		req.Nonce, nonce = text, []byte(text)
+	}
+	keys := map[string]*attest.Key{drs.UsageDevice: device, drs.UsageTransport: transport}
+	req.Attestation = &drs.Attestation{
+		AIK: r.AIK.Area(), AIKChain: r.AIKChain, Nonce: nonce,
+		Certify: func(ctx context.Context, usage string, qualifyingData []byte) (*drs.Statement, error) {
+			key, ok := keys[usage]
+			if !ok {
+				return nil, fmt.Errorf("no key is for %q", usage)
+			}
+			s, err := p.TPM.Certify(ctx, key, r.AIK, qualifyingData)
+			if err != nil {
+				return nil, err
+			}
+			return &drs.Statement{Public: s.Area, Attest: s.Attest, Signature: s.Signature, Creation: s.Creation}, nil
+		},
+	}
+	return req, nil
 }
 
-// deviceCertificate returns the certificate of the join.
-func (r *run) deviceCertificate() (*x509.Certificate, error) {
-	chain, err := parseChain([][]byte{r.state.DeviceCertificate})
+// certificateOf returns the device certificate of a stored state, which must be
+// that of key.
+func certificateOf(der []byte, key *attest.Key) (*x509.Certificate, error) {
+	chain, err := parseChain([][]byte{der})
 	if err != nil {
 		return nil, err
+	}
+	if !samePublic(chain[0].PublicKey, key.Public()) {
+		return nil, fmt.Errorf("%w: the device key and its certificate do not belong together", ErrState)
 	}
 	return chain[0], nil
 }
 
-func (r *run) checkJoined() error {
-	cert, err := r.deviceCertificate()
-	if err != nil {
-		return err
-	}
-	if !samePublic(cert.PublicKey, r.device.Public()) {
-		return fmt.Errorf("%w: the device key and its certificate do not belong together", ErrState)
-	}
-	return nil
-}
-
-// toSeal reports whether the device is still to leave the tenant.
-func (r *run) toSeal() bool { return r.Seal && r.state.Sealed.IsZero() }
-
 // seal takes the device out of the tenant. A device that the directory no longer
 // knows has left: the answer that said so was lost.
-func (r *run) seal(ctx context.Context) (bool, error) {
-	if !r.toSeal() {
+func seal(ctx context.Context, r *Run) (bool, error) {
+	if r.State.sealed() {
 		return true, nil
 	}
-	cert, err := r.deviceCertificate()
+	cert, err := certificateOf(r.State.DeviceCertificate, r.DeviceKey)
 	if err != nil {
 		return false, err
 	}
@@ -120,9 +129,11 @@ func (r *run) seal(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", ErrState, err)
 	}
-	if err := r.DRS.Leave(ctx, r.discovery, dev, r.device); err != nil && !errors.Is(err, drs.ErrGone) {
+	err = r.Provisioner.DRS.Leave(ctx, r.Discovery, dev, r.DeviceKey.WithContext(ctx))
+	if errors.Is(err, drs.ErrGone) {
+		r.Warn(ctx, "the directory does not know the device: it has left before, or was deleted")
+	} else if err != nil {
 		return false, err
 	}
-	r.state.Sealed = r.Now().UTC().Truncate(time.Second)
-	return false, nil
+	return false, r.Commit(ctx, func(s *State) { s.Sealed = r.Provisioner.Now().UTC().Truncate(time.Second) })
 }

@@ -1,7 +1,9 @@
 package whiteglove
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,54 +11,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 )
 
-// stateVersion is the version of State that this package writes and reads.
-const stateVersion = 1
-
 // maxState is how large a stored state may be.
-const maxState = 1 << 20
-
-// State is what a run has reached. It holds no secret: its keys are wrapped by
-// the TPM that made them and of use to no other, and tokens are left out.
-// Certificates are in DER, the subject's first, then issuers as far as known.
-// Keys are PEM, as attest.Key encodes them. What is empty was not reached.
-type State struct {
-	Version int    `json:"version"`
-	Tenant  string `json:"tenant"`
-
-	EKSHA256       []byte   `json:"ekSha256,omitempty"` // of the EK's SubjectPublicKeyInfo
-	EKCertificates [][]byte `json:"ekCertificates,omitempty"`
-
-	AIK             string   `json:"aik,omitempty"`
-	AIKName         []byte   `json:"aikName,omitempty"` // TPM name: nameAlg and digest
-	AIKCertificates [][]byte `json:"aikCertificates,omitempty"`
-
-	DeviceKey         string `json:"deviceKey,omitempty"`
-	TransportKey      string `json:"transportKey,omitempty"`
-	ZTDID             string `json:"ztdId,omitempty"` // of the registration for pre-provisioning
-	DeviceID          string `json:"deviceId,omitempty"`
-	TenantID          string `json:"tenantId,omitempty"`
-	DeviceCertificate []byte `json:"deviceCertificate,omitempty"`
-
-	ManagementKey          string   `json:"managementKey,omitempty"`
-	ManagementCertificates [][]byte `json:"managementCertificates,omitempty"`
-	ManagementServer       string   `json:"managementServer,omitempty"` // the session's URL
-
-	Sealed time.Time `json:"sealed,omitzero"` // when the device left the tenant
-}
-
-// check reports whether a stored state can be continued for tenant.
-func (s *State) check(tenant string) error {
-	if s.Version != stateVersion {
-		return fmt.Errorf("%w: it has version %d, not %d", ErrState, s.Version, stateVersion)
-	}
-	if s.Tenant != tenant {
-		return fmt.Errorf("%w: it is of tenant %q, not %q", ErrState, s.Tenant, tenant)
-	}
-	return nil
-}
+const maxState = 4 << 20
 
 // ErrNoState is returned by a [Store] that holds no state.
 var ErrNoState = errors.New("no stored state")
@@ -84,8 +42,9 @@ type Locker interface {
 var ErrLocked = errors.New("another run is using the stored state")
 
 // FileStore is a Store in the named file: JSON, mode 0600, written beside it,
-// synced and renamed into place. It is a Locker by a file of the same name with
-// ".lock" behind it, whose lock ends with the process.
+// synced and renamed into place. A SHA-256 in it tells if it was edited, or
+// damaged; it keeps no one out who can compute that. It is a Locker by a file of
+// the same name with ".lock" behind it, whose lock ends with the process.
 type FileStore string
 
 // Lock implements Locker.
@@ -114,21 +73,61 @@ func (f FileStore) Load(context.Context) (*State, error) {
 	return parseState(text)
 }
 
+// A stateFile is what a FileStore writes.
+type stateFile struct {
+	State  json.RawMessage `json:"state"`
+	SHA256 []byte          `json:"sha256"` // of State without white space
+}
+
+// digest returns the SHA-256 of JSON without its white space.
+func digest(text []byte) ([]byte, error) {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, text); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(compact.Bytes())
+	return sum[:], nil
+}
+
 // parseState reads a state as Save writes it.
 func parseState(text []byte) (*State, error) {
 	if len(text) > maxState {
 		return nil, fmt.Errorf("%w: over %d bytes", ErrState, maxState)
 	}
+	var file stateFile
+	if err := json.Unmarshal(text, &file); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrState, err)
+	}
+	sum, err := digest(file.State)
+	if err != nil {
+		return nil, fmt.Errorf("%w: it holds no state", ErrState)
+	}
+	if !bytes.Equal(sum, file.SHA256) {
+		return nil, fmt.Errorf("%w: it was edited or damaged", ErrState)
+	}
 	s := new(State)
-	if err := json.Unmarshal(text, s); err != nil {
+	if err := json.Unmarshal(file.State, s); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
 	}
 	return s, nil
 }
 
+// formatState writes a state for parseState.
+func formatState(s *State) ([]byte, error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := digest(text)
+	if err != nil {
+		return nil, err
+	}
+	return json.MarshalIndent(stateFile{text, sum}, "", "\t")
+}
+
 // Save implements Store.
 func (f FileStore) Save(_ context.Context, s *State) (err error) {
-	text, err := json.MarshalIndent(s, "", "\t")
+	text, err := formatState(s)
 	if err != nil {
 		return err
 	}
@@ -151,5 +150,8 @@ func (f FileStore) Save(_ context.Context, s *State) (err error) {
 	if err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), string(f))
+	if err := os.Rename(tmp.Name(), string(f)); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(string(f)))
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/whiteglove/whiteglove"
 )
@@ -18,7 +19,7 @@ func TestFileStore(t *testing.T) {
 		t.Fatalf("nothing stored: %v", err)
 	}
 	for _, id := range []string{"one", "two"} {
-		want := &whiteglove.State{Version: 1, Tenant: "contoso.test", DeviceID: id, EKCertificates: [][]byte{{1, 2}}}
+		want := &whiteglove.State{Version: 2, Tenant: "contoso.test", DeviceID: id, EKCertificates: [][]byte{{1, 2}}}
 		if err := store.Save(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
@@ -58,8 +59,16 @@ func TestFileStoreFailedSave(t *testing.T) {
 
 // What is read as a state is written and read as the same.
 func FuzzState(f *testing.F) {
-	f.Add([]byte(`{"version":1,"tenant":"contoso.test","ekSha256":"AQI=","ekCertificates":["MAA="],"sealed":"2026-11-21T20:51:00Z"}`))
-	f.Add([]byte(`{"version":1,"aik":"-----BEGIN TSS2 PRIVATE KEY-----\n"}`))
+	for _, s := range []*whiteglove.State{
+		{Version: 2, Tenant: "contoso.test", EKSHA256: []byte{1, 2}, EKCertificates: [][]byte{{0x30, 0}}, Sealed: time.Unix(1, 0)},
+		{AIK: "-----BEGIN TSS2 PRIVATE KEY-----\n", User: &whiteglove.UserState{Name: "x"}},
+	} {
+		text, err := whiteglove.FormatState(s)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		state, err := whiteglove.ParseState(text)

@@ -3,6 +3,7 @@ package whiteglove
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -33,6 +34,7 @@ type traceStep struct {
 	Begin, End time.Time
 	Err        string
 	Remedy     string
+	Warnings   []string
 }
 
 // A traceEntry is an HTTP exchange or a TPM command.
@@ -82,14 +84,26 @@ func (t *Trace) Observe(ev Event) {
 		t.steps = append(t.steps, traceStep{Step: ev.Step, Status: Started, Attempt: ev.Attempt, Begin: ev.Time, End: ev.Time})
 		return
 	}
-	if len(t.steps) == 0 {
+	i := t.last(ev.Step)
+	if i < 0 {
 		return
 	}
-	s := &t.steps[len(t.steps)-1]
-	s.Status, s.End = ev.Status, ev.Time
+	s := &t.steps[i]
+	s.Status, s.End, s.Warnings = ev.Status, ev.Time, ev.Warnings
 	if ev.Err != nil {
 		s.Err, s.Remedy = ev.Err.Error(), Diagnose(ev.Err).Remedy
 	}
+}
+
+// last returns the last try of a step, or the last step that began if step is
+// "", or -1. The caller locks.
+func (t *Trace) last(step Step) int {
+	for i := len(t.steps) - 1; i >= 0; i-- {
+		if step == "" || t.steps[i].Step == step {
+			return i
+		}
+	}
+	return -1
 }
 
 // begin remembers the first moment of the trace. The caller locks.
@@ -99,8 +113,8 @@ func (t *Trace) begin(at time.Time) {
 	}
 }
 
-// add keeps an entry.
-func (t *Trace) add(e traceEntry) {
+// add keeps an entry of a step; if that is "", of the one that began last.
+func (t *Trace) add(step Step, e traceEntry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.begin(e.Begin)
@@ -108,7 +122,7 @@ func (t *Trace) add(e traceEntry) {
 		t.lost++
 		return
 	}
-	e.Step = len(t.steps) - 1
+	e.Step = t.last(step)
 	t.entries = append(t.entries, e)
 }
 
@@ -124,11 +138,9 @@ type traceView struct {
 func (t *Trace) view() traceView {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return traceView{
-		Start: t.start, Lost: t.lost,
-		Steps:   append([]traceStep(nil), t.steps...),
-		Entries: append([]traceEntry(nil), t.entries...),
-	}
+	v := traceView{Start: t.start, Lost: t.lost, Steps: slices.Clone(t.steps), Entries: slices.Clone(t.entries)}
+	slices.SortStableFunc(v.Entries, func(a, b traceEntry) int { return a.Begin.Compare(b.Begin) })
+	return v
 }
 
 // of returns the entries of a step, or those before the first for -1.

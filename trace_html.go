@@ -27,8 +27,9 @@ func (t *Trace) WriteHTML(w io.Writer) error {
 	}
 	for i, s := range v.Steps {
 		p.Steps = append(p.Steps, scale.step(s, v.of(i)))
-		p.Failed = s.Status == Failed
-		p.Error, p.Remedy = s.Err, s.Remedy
+		if s.Status == Failed {
+			p.Failed, p.Error, p.Remedy = true, s.Err, s.Remedy
+		}
 	}
 	for _, e := range v.Entries {
 		if e.Kind == "TPM" {
@@ -50,6 +51,7 @@ type reportData struct {
 
 type reportStep struct {
 	Name, Status, Took, Error string
+	Warnings                  []string
 	Left, Width               string // percent
 	Bars                      []reportBar
 }
@@ -91,7 +93,7 @@ func (s timeScale) percent(d time.Duration) string {
 
 func (s timeScale) step(t traceStep, entries []traceEntry) reportStep {
 	return reportStep{
-		Name: string(t.Step) + attempt(t.Attempt), Status: string(t.Status), Took: show(t.End.Sub(t.Begin)), Error: t.Err,
+		Name: string(t.Step) + attempt(t.Attempt), Status: string(t.Status), Took: show(t.End.Sub(t.Begin)), Error: t.Err, Warnings: t.Warnings,
 		Left: s.percent(t.Begin.Sub(s.begin)), Width: s.percent(t.End.Sub(t.Begin)), Bars: s.bars(entries),
 	}
 }

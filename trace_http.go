@@ -66,7 +66,7 @@ func (t *tracedHTTP) RoundTrip(req *http.Request) (*http.Response, error) {
 	res, err := t.inner.RoundTrip(req)
 	if err != nil {
 		e.End, e.Failed, e.Result = time.Now(), true, err.Error()
-		t.trace.add(e)
+		t.trace.add(StepOf(req.Context()), e)
 		return nil, err
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxTraced))
@@ -83,7 +83,7 @@ func (t *tracedHTTP) RoundTrip(req *http.Request) (*http.Response, error) {
 	if e.Failed || isCapabilities(req.URL) {
 		e.Got.Text = words(body)
 	}
-	t.trace.add(e)
+	t.trace.add(StepOf(req.Context()), e)
 	return res, nil
 }
 
@@ -138,6 +138,9 @@ var purposes = []struct{ part, why string }{
 	{"/EnrollmentServer/device", "the join: both keys, certified by the attestation key"},
 	{"/Discovery.svc", "where the management server enrolls devices"},
 	{"/Policy.svc", "what the management certificate must be like"},
+	{"/nonce/", "a nonce, against replay"},
+	{"/.well-known/", "what the directory can do"},
+	{"/ManagementServer/", "a message of a management session"},
 	{"/Enrollment.svc", "the certificate request, for a certificate and an account"},
 }
 

@@ -23,6 +23,9 @@ func (t *Trace) WriteMarkdown(w io.Writer) error {
 		if s.Err != "" {
 			fmt.Fprintf(out, "> %s\n\n", markdown(strings.TrimSpace(s.Err+"\n"+s.Remedy)))
 		}
+		for _, w := range s.Warnings {
+			fmt.Fprintf(out, "> Warning: %s\n\n", markdown(w))
+		}
 		writeEntries(out, v.of(i))
 	}
 	if v.Lost > 0 {

@@ -1,6 +1,7 @@
 package whiteglove
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -21,8 +22,13 @@ type tracedTPM struct {
 
 // Send implements transport.TPM.
 func (t *tracedTPM) Send(command []byte) ([]byte, error) {
+	return t.SendContext(context.Background(), command)
+}
+
+// SendContext is what an attest.TPM calls in place of Send.
+func (t *tracedTPM) SendContext(ctx context.Context, command []byte) ([]byte, error) {
 	e := traceEntry{Kind: "TPM", Begin: time.Now()}
-	answer, err := t.tpm.Send(command)
+	answer, err := send(ctx, t.tpm, command)
 	e.End = time.Now()
 	e.Name, e.Why = commandName(command)
 	e.Sent, e.Got = newMessage(command, ""), newMessage(answer, "")
@@ -36,8 +42,18 @@ func (t *tracedTPM) Send(command []byte) ([]byte, error) {
 	default:
 		e.Result = "ok"
 	}
-	t.trace.add(e)
+	t.trace.add(StepOf(ctx), e)
 	return answer, err
+}
+
+// send sends a command, with ctx if tpm takes it.
+func send(ctx context.Context, tpm transport.TPM, command []byte) ([]byte, error) {
+	if c, ok := tpm.(interface {
+		SendContext(ctx context.Context, command []byte) ([]byte, error)
+	}); ok {
+		return c.SendContext(ctx, command)
+	}
+	return tpm.Send(command)
 }
 
 // isProbe reports whether a command asks whether something is there.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
-	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/internal/challenge"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -35,26 +35,35 @@ type Client struct {
 	Logger      *slog.Logger     // if nil, nothing is logged
 }
 
-// A Request is an attestation key to be certified. EK, Chain and AIK are
-// required.
+// A Request is an attestation key to be certified. EK, Chain, and either AIK or
+// Make are required.
 type Request struct {
 	// Vendor is the TCG vendor ID of the TPM, such as "INTC". If empty, it is
 	// taken from the endorsement certificate.
 	Vendor string
 
 	EK    *attest.EK          // endorsement key; only its Public is used
-	Chain []*x509.Certificate // its certificate, then the issuers as far as known
+	Chain []*x509.Certificate // its certificate, which names the TPM, if in part, then the issuers as far as known
 	AIK   *attest.Statement   // the attestation key's creation
+
+	// Make makes the attestation key and returns its creation. It is called
+	// once, while the CA is looked up, so that neither waits for the other; if
+	// the CA is not found, its context is canceled. What it made remains the
+	// caller's, to be used when he tries again.
+	Make func(context.Context) (*attest.Statement, error)
 
 	// Signer signs the SCEP messages and opens the replies. It is an RSA key
 	// that has nothing to do with the TPM. If nil, one is made.
 	Signer SignerDecrypter
 }
 
-// Enroll has req.AIK certified. activate opens the CA's challenge; it is
-// [attest.TPM.ActivateCredential] with the keys of req. The certificate is
+// Enroll has the attestation key certified. activate opens the CA's challenge;
+// it is [attest.TPM.ActivateCredential] with the keys of req. The certificate is
 // returned with its issuers, root last. The error is an [*Error].
 func (c *Client) Enroll(ctx context.Context, req *Request, activate func(context.Context, *attest.Credential) ([]byte, error)) ([]*x509.Certificate, error) {
+	if activate == nil {
+		return nil, new(Challenge).fail("request", fmt.Errorf("%w: no function to open the challenge is given", ErrRequest))
+	}
 	ch, err := c.Begin(ctx, req)
 	if err != nil {
 		return nil, err
@@ -68,13 +77,18 @@ func (c *Client) Enroll(ctx context.Context, req *Request, activate func(context
 
 // Begin does the first half of Enroll: it asks, and returns the challenge.
 func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
-	ch := &Challenge{id: requestID()}
+	ch := &Challenge{x: challenge.Exchange{RequestID: requestID()}}
 	p, err := prepare(req)
 	if err != nil {
 		return nil, ch.fail("request", fmt.Errorf("%w: %w", ErrRequest, err))
 	}
-	if err := c.findAuthority(ctx, ch, expand(c.url(), p.vendor, req.Chain)); err != nil {
-		return nil, ch.fail("authority", err)
+	urls := expand(c.url(), p.vendor, req.Chain)
+	if len(urls) == 0 {
+		return nil, ch.fail("authority", fmt.Errorf("%w: the endorsement certificate has no authority key identifier", ErrNoAuthority))
+	}
+	find := func(ctx context.Context) *Error { return failed("authority", c.findAuthority(ctx, ch, urls)) }
+	if e := both(ctx, find, p.makeKey); e != nil {
+		return nil, ch.fail(e.Op, e.Err)
 	}
 	if err := c.ask(ctx, ch, p); err != nil {
 		return nil, ch.fail("enroll", err)
@@ -84,36 +98,22 @@ func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
 
 // ask sends the request and reads the challenge.
 func (c *Client) ask(ctx context.Context, ch *Challenge, p *prepared) error {
-	req, err := p.message(ch, c.now())
+	req, err := p.message(&ch.x, c.now())
 	if err != nil {
 		return err
 	}
-	reply, err := c.scepClient(ch.url, ch.id).Enroll(ctx, ch.ca, req)
+	reply, err := c.scepClient(ch.x.URL, ch.x.RequestID).Enroll(ctx, ch.x.CA, req)
 	if err != nil {
 		return err
 	}
 	if reply.Status != scep.StatusChallenge {
 		return fmt.Errorf("%w: %v", ErrChallenge, reply.Status)
 	}
-	ch.transaction = reply.TransactionID
-	if err := ch.read(reply.Content); err != nil {
+	if err := ch.x.Read(reply); err != nil {
 		return fmt.Errorf("%w: %w", ErrChallenge, err)
 	}
-	return nil
-}
-
-// read takes the credential and the context out of a challenge's content.
-func (ch *Challenge) read(content []byte) error {
-	parts, err := wcce.ParseChallenge(content)
-	if err != nil {
-		return err
-	}
-	tach, err := wcce.ParseTACH(parts.TACH)
-	if err != nil {
-		return err
-	}
-	ch.context = parts.Context
-	ch.Credential = &attest.Credential{Blob: tach.Blob, Secret: tach.Secret}
+	ch.Signer = ch.x.Signer
+	ch.show()
 	return nil
 }
 

@@ -296,6 +296,7 @@ func TestBadRequest(t *testing.T) {
 			r.EK = &attest.EK{Public: d.key.Public()}
 		},
 		"no statement":  func(r *aik.Request) { r.AIK = nil },
+		"both":          func(r *aik.Request) { r.Make = made(t, d) },
 		"wrong signer":  func(r *aik.Request) { r.AIK = &forged },
 		"certification": func(r *aik.Request) { s := *d.AIK; s.Creation = nil; r.AIK = &s },
 		"no name": func(r *aik.Request) {

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/internal/challenge"
 	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/scep"
 )
@@ -40,7 +40,7 @@ func expand(url, vendor string, chain []*x509.Certificate) []string {
 	}
 	var urls []string
 	for _, c := range chain {
-		if len(c.AuthorityKeyId) == 0 {
+		if c == nil || len(c.AuthorityKeyId) == 0 {
 			continue
 		}
 		name := vendorName(vendor) + "-KeyId-" + hex.EncodeToString(c.AuthorityKeyId)
@@ -73,16 +73,13 @@ func vendorName(id string) string {
 // until one exists. Only the answer that there is no such CA leads to the next:
 // the first that fails otherwise may be the right one, and is to be asked again.
 func (c *Client) findAuthority(ctx context.Context, ch *Challenge, urls []string) error {
-	if len(urls) == 0 {
-		return fmt.Errorf("%w: the endorsement certificate has no authority key identifier", ErrNoAuthority)
-	}
 	var failed attempts
 	for _, u := range urls {
-		ch.url, ch.URL = u, wire.Redact(u)
-		ca, err := c.scepClient(u, ch.id).CA(ctx, "")
+		ch.x.URL, ch.URL = u, wire.Redact(u)
+		ca, err := c.scepClient(u, ch.x.RequestID).CA(ctx, "")
 		if err == nil {
 			c.debug("attestation CA found", "url", ch.URL)
-			ch.ca = ca
+			ch.x.CA = ca
 			return checkCA(ca)
 		}
 		failed = append(failed, err)
@@ -119,17 +116,10 @@ func (a attempts) Unwrap() []error {
 	return all
 }
 
-// checkCA checks what [scep.Client.CA] does not: that the CA can do what is
-// needed, and that those who read and sign messages are not mere keys of TPMs
-// under the same root.
+// checkCA checks what [scep.Client.CA] does not.
 func checkCA(ca *scep.CA) error {
 	if !ca.Caps.Has(capability) {
 		return fmt.Errorf("%w: %s", scep.ErrCapability, capability)
 	}
-	for _, cert := range []*x509.Certificate{ca.Recipient, ca.Signer} {
-		if wcce.IsTPMKey(cert) {
-			return fmt.Errorf("%w: certificate %x is that of a TPM's key", scep.ErrUntrusted, cert.SerialNumber)
-		}
-	}
-	return nil
+	return challenge.CheckRoles(ca)
 }

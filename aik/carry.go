@@ -1,146 +1,40 @@
 package aik
 
 import (
-	"crypto/x509"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/url"
-	"slices"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/internal/challenge"
 	"github.com/whiteglove/whiteglove/internal/wire"
-	"github.com/whiteglove/whiteglove/scep"
 )
-
-// carriedVersion is raised when older programs must not read what is written.
-const carriedVersion = 1
-
-// Limits of a carried challenge, which has some 15 kB.
-const (
-	maxCarried      = 256 << 10
-	maxCertificates = 32
-	maxKey          = 8 << 10
-)
-
-// A carried is a Challenge in JSON. Certificates, keys and requests are DER; what
-// is binary is in base64.
-type carried struct {
-	Version         int       `json:"version"`
-	URL             string    `json:"url"`
-	RequestID       string    `json:"requestId"`
-	TransactionID   string    `json:"transactionId"`
-	Capabilities    scep.Caps `json:"capabilities"`
-	Certificates    [][]byte  `json:"certificates"` // of the CA
-	Recipient       []byte    `json:"recipient"`    // of the CA's, who may read
-	Replier         []byte    `json:"replier"`      // of the CA's, who signs
-	CSR             []byte    `json:"csr"`
-	Certificate     []byte    `json:"certificate"`         // of the messages' signer
-	Key             []byte    `json:"signerKey,omitempty"` // PKCS #8; absent if it cannot be had
-	Blob            []byte    `json:"credentialBlob"`
-	EncryptedSecret []byte    `json:"encryptedSecret"`
-	Context         []byte    `json:"context"`
-}
 
 // MarshalJSON encodes ch to be carried to where it is completed. See [Challenge]
 // for what is secret in it.
 func (ch Challenge) MarshalJSON() ([]byte, error) {
-	if ch.ca == nil || ch.Credential == nil {
-		return nil, ch.fail("challenge", fmt.Errorf("%w: the challenge is not one of Begin", ErrRequest))
+	if ch.x.CA == nil {
+		return nil, ch.fail("challenge", errNotBegun)
 	}
-	key, err := marshalSigner(ch.Signer)
+	ch.x.Signer = ch.Signer
+	text, err := ch.x.Marshal()
 	if err != nil {
 		return nil, ch.fail("challenge", err)
 	}
-	out := &carried{
-		Version: carriedVersion, URL: ch.url, RequestID: ch.id, TransactionID: ch.transaction,
-		Capabilities: ch.ca.Caps, Recipient: ch.ca.Recipient.Raw, Replier: ch.ca.Signer.Raw,
-		CSR: ch.csr, Certificate: ch.certificate.Raw, Key: key,
-		Blob: ch.Credential.Blob, EncryptedSecret: ch.Credential.Secret, Context: ch.context,
-	}
-	for _, cert := range ch.ca.Chain {
-		out.Certificates = append(out.Certificates, cert.Raw)
-	}
-	return json.Marshal(out)
+	return text, nil
 }
 
 // UnmarshalJSON decodes what MarshalJSON encoded. Whether the CA is to be trusted
 // is checked by Complete. The error is an [*Error] that wraps ErrChallenge.
 func (ch *Challenge) UnmarshalJSON(text []byte) error {
-	read, err := parseCarried(text)
+	x, err := challenge.Parse(text)
 	if err != nil {
 		return new(Challenge).fail("challenge", fmt.Errorf("%w: %w", ErrChallenge, err))
 	}
-	*ch = *read
+	*ch = Challenge{URL: wire.Redact(x.URL), Signer: x.Signer, x: *x}
+	ch.show()
 	return nil
 }
 
-func parseCarried(text []byte) (*Challenge, error) {
-	if len(text) > maxCarried {
-		return nil, fmt.Errorf("%d bytes, at most %d", len(text), maxCarried)
-	}
-	var in carried
-	if err := json.Unmarshal(text, &in); err != nil {
-		return nil, err
-	}
-	if err := in.check(); err != nil {
-		return nil, err
-	}
-	ch := &Challenge{
-		Credential: &attest.Credential{Blob: in.Blob, Secret: in.EncryptedSecret},
-		URL:        wire.Redact(in.URL),
-		id:         in.RequestID, url: in.URL, csr: in.CSR, transaction: in.TransactionID, context: in.Context,
-	}
-	var err error
-	if ch.ca, err = in.authority(); err != nil {
-		return nil, err
-	}
-	if ch.certificate, err = x509.ParseCertificate(in.Certificate); err != nil {
-		return nil, fmt.Errorf("signer: %w", err)
-	}
-	if len(in.Key) > 0 {
-		ch.Signer, err = parseSigner(in.Key, ch.certificate)
-	}
-	return ch, err
-}
-
-// check checks all but certificates and key.
-func (in *carried) check() error {
-	u, err := url.Parse(in.URL)
-	switch {
-	case in.Version != carriedVersion:
-		return fmt.Errorf("version %d, not %d", in.Version, carriedVersion)
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("no absolute URL")
-	case len(in.Blob) == 0 || len(in.EncryptedSecret) == 0 || len(in.Context) == 0 || in.TransactionID == "":
-		return errors.New("a part is missing")
-	case len(in.Certificates) > maxCertificates || len(in.Key) > maxKey:
-		return errors.New("a part is too large")
-	}
-	_, err = requested(in.CSR)
-	return err
-}
-
-// authority returns the CA. Who reads and signs is among its certificates.
-func (in *carried) authority() (*scep.CA, error) {
-	ca := &scep.CA{Caps: in.Capabilities}
-	for _, der := range in.Certificates {
-		cert, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, fmt.Errorf("CA: %w", err)
-		}
-		ca.Chain = append(ca.Chain, cert)
-	}
-	find := func(der []byte) *x509.Certificate {
-		i := slices.IndexFunc(ca.Chain, func(c *x509.Certificate) bool { return slices.Equal(c.Raw, der) })
-		if i < 0 {
-			return nil
-		}
-		return ca.Chain[i]
-	}
-	ca.Recipient, ca.Signer = find(in.Recipient), find(in.Replier)
-	if ca.Recipient == nil || ca.Signer == nil {
-		return nil, errors.New("CA: recipient or replier is not among the certificates")
-	}
-	return ca, nil
+// show puts what the TPM needs where it is seen.
+func (ch *Challenge) show() {
+	ch.Credential = &attest.Credential{Blob: ch.x.Blob, Secret: ch.x.Secret}
 }

@@ -218,32 +218,3 @@ func carriedStranger(t testing.TB) []byte {
 	}
 	return der
 }
-
-// FuzzChallenge demands that what is read is written as what reads the same.
-func FuzzChallenge(f *testing.F) {
-	var m map[string]any
-	if err := json.Unmarshal(carriedText(f), &m); err != nil {
-		f.Fatal(err)
-	}
-	delete(m, "signerKey") // which takes most of the time to read
-	text, err := json.Marshal(m)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(text)
-	f.Add([]byte(`{"version":1}`))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		var ch aik.Challenge
-		if ch.UnmarshalJSON(in) != nil {
-			return
-		}
-		once, err := json.Marshal(&ch)
-		if err != nil {
-			t.Fatal(err)
-		}
-		again, err := json.Marshal(carry(t, &ch))
-		if err != nil || !bytes.Equal(once, again) {
-			t.Errorf("%s, then %s, %v", once, again, err)
-		}
-	})
-}

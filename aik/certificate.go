@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/whiteglove/whiteglove/internal/challenge"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
@@ -50,8 +51,8 @@ func Trust(cert *x509.Certificate) TrustLevel {
 
 // check returns the chain of the certificate of want among certs, if it is what
 // was asked for. ca are the CA's certificates.
-func (c *Client) check(want *subject, certs, ca []*x509.Certificate) ([]*x509.Certificate, error) {
-	i := slices.IndexFunc(certs, func(cert *x509.Certificate) bool { return sameKey(cert.PublicKey, want.key) })
+func (c *Client) check(want *challenge.Subject, certs, ca []*x509.Certificate) ([]*x509.Certificate, error) {
+	i := slices.IndexFunc(certs, func(cert *x509.Certificate) bool { return sameKey(cert.PublicKey, want.Key) })
 	if i < 0 {
 		return nil, errors.New("it is for another key")
 	}
@@ -59,14 +60,14 @@ func (c *Client) check(want *subject, certs, ca []*x509.Certificate) ([]*x509.Ce
 	if err := checkProfile(leaf); err != nil {
 		return nil, err
 	}
-	device, critical, err := altName(leaf.Extensions)
+	device, critical, err := challenge.AltName(leaf.Extensions)
 	switch {
 	case err != nil:
 		return nil, err
 	case !critical:
 		return nil, errors.New("its subject alternative name is not critical, though there is no subject")
-	case *device != want.device:
-		return nil, fmt.Errorf("it names another TPM: %+v, not %+v", *device, want.device)
+	case *device != want.Device:
+		return nil, fmt.Errorf("it names another TPM: %+v, not %+v", *device, want.Device)
 	}
 	chain, err := c.chain(leaf, certs, ca)
 	if err != nil {
@@ -94,25 +95,13 @@ func checkProfile(leaf *x509.Certificate) error {
 }
 
 // chain returns the longest chain from leaf to the roots; without roots, to the
-// CA's certificates as they came over TLS. The alternative name, which
-// crypto/x509 does not know in this form, has been read.
+// CA's certificates as they came over TLS.
 func (c *Client) chain(leaf *x509.Certificate, sent, ca []*x509.Certificate) ([]*x509.Certificate, error) {
-	roots, issuers := c.Roots, x509.NewCertPool()
+	roots := c.Roots
 	if roots == nil {
-		roots = x509.NewCertPool()
-		for _, cert := range ca {
-			roots.AddCert(cert)
-		}
+		roots = challenge.Pool(ca)
 	}
-	for _, cert := range slices.Concat(sent, ca) {
-		issuers.AddCert(cert)
-	}
-	own := *leaf
-	own.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(leaf.UnhandledCriticalExtensions), wcce.OIDSubjectAltName.Equal)
-	chains, err := own.Verify(x509.VerifyOptions{
-		Roots: roots, Intermediates: issuers, CurrentTime: c.now(),
-		KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	})
+	chains, err := challenge.Chains(leaf, roots, challenge.Pool(slices.Concat(sent, ca)), c.now())
 	if err != nil {
 		return nil, err
 	}

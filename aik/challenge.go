@@ -3,11 +3,11 @@ package aik
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 
 	"github.com/whiteglove/whiteglove/attest"
-	"github.com/whiteglove/whiteglove/internal/cms"
-	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/internal/challenge"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -34,28 +34,34 @@ type Challenge struct {
 	// before Complete.
 	Signer SignerDecrypter
 
-	id          string // the client request ID
-	url         string // the CA's, as it is
-	ca          *scep.CA
-	csr         []byte
-	certificate *x509.Certificate // Signer's
-	transaction string
-	context     []byte
+	x challenge.Exchange
 }
+
+// errNotBegun is of a challenge that was not read from JSON either.
+var errNotBegun = fmt.Errorf("%w: the challenge is not one of Begin", ErrRequest)
 
 // Complete does the second half of Enroll: it sends the opened secret. c should
 // be as it was for Begin. Nothing is sent unless the CA of the challenge leads to
 // c.Roots.
 func (c *Client) Complete(ctx context.Context, ch *Challenge, secret []byte) ([]*x509.Certificate, error) {
+	if ch == nil {
+		ch = new(Challenge)
+	}
 	want, err := c.expected(ch, secret)
 	if err != nil {
 		return nil, ch.fail("answer", err)
 	}
-	reply, err := c.answer(ctx, ch, secret)
+	reply, err := ch.x.Answer(ctx, c.scepClient(ch.x.URL, ch.x.RequestID), secret)
+	switch {
+	case errors.Is(err, scep.ErrMismatch), errors.Is(err, scep.ErrUntrusted):
+		err = fmt.Errorf("%w: %w", ErrCertificate, err)
+	case err == nil && reply.Status != scep.StatusSuccess:
+		err = fmt.Errorf("%w: %v to an answer", ErrChallenge, reply.Status)
+	}
 	if err != nil {
 		return nil, ch.fail("answer", err)
 	}
-	chain, err := c.check(want, reply.Certificates, ch.ca.Chain)
+	chain, err := c.check(want, reply.Certificates, ch.x.CA.Chain)
 	if err != nil {
 		return nil, ch.fail("certificate", fmt.Errorf("%w: %w", ErrCertificate, err))
 	}
@@ -65,56 +71,29 @@ func (c *Client) Complete(ctx context.Context, ch *Challenge, secret []byte) ([]
 
 // expected checks what can be checked beforehand, and returns what the
 // certificate has to be of.
-func (c *Client) expected(ch *Challenge, secret []byte) (*subject, error) {
+func (c *Client) expected(ch *Challenge, secret []byte) (*challenge.Subject, error) {
 	switch {
-	case ch.ca == nil:
-		return nil, fmt.Errorf("%w: the challenge is not one of Begin", ErrRequest)
+	case ch.x.CA == nil:
+		return nil, errNotBegun
 	case ch.Signer == nil:
 		return nil, fmt.Errorf("%w: the challenge has no signer", ErrRequest)
 	case len(secret) == 0:
 		return nil, fmt.Errorf("%w: no secret", ErrRequest)
 	}
-	for _, cert := range []*x509.Certificate{ch.ca.Recipient, ch.ca.Signer} {
-		if _, err := c.chain(cert, nil, ch.ca.Chain); err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", scep.ErrUntrusted, cert.Subject, err)
-		}
-	}
-	if err := checkCA(ch.ca); err != nil {
+	ch.x.Signer = ch.Signer
+	if err := ch.x.CheckTrust(c.Roots, c.now()); err != nil {
 		return nil, err
 	}
-	return requested(ch.csr)
-}
-
-// answer sends the secret, encrypted for the CA once more than all messages are.
-func (c *Client) answer(ctx context.Context, ch *Challenge, secret []byte) (*scep.Reply, error) {
-	sealed, err := cms.Encrypt(secret, ch.ca.Recipient, cms.AES128CBC)
-	if err != nil {
+	if err := checkCA(ch.x.CA); err != nil {
 		return nil, err
 	}
-	content, err := (&wcce.Answer{Secret: sealed, Context: ch.context}).Marshal()
-	if err != nil {
-		return nil, err
-	}
-	asked := &scep.Reply{Status: scep.StatusChallenge, TransactionID: ch.transaction}
-	reply, err := c.scepClient(ch.url, ch.id).Answer(ctx, ch.ca, ch.request(), asked, content)
-	if err != nil {
-		return nil, err
-	}
-	if reply.Status != scep.StatusSuccess {
-		return nil, fmt.Errorf("%w: %v to an answer", ErrChallenge, reply.Status)
-	}
-	return reply, nil
-}
-
-// request returns the SCEP request that the challenge is the answer to.
-func (ch *Challenge) request() *scep.Request {
-	return &scep.Request{CSR: ch.csr, Signer: ch.Signer, Decrypter: ch.Signer, Certificate: ch.certificate}
+	return challenge.Requested(ch.x.CSR)
 }
 
 func (ch *Challenge) fail(op string, err error) error {
 	e := &Error{Op: op, URL: ch.URL, Err: err}
 	if ch.URL != "" {
-		e.RequestID = ch.id
+		e.RequestID = ch.x.RequestID
 	}
 	return e
 }

@@ -16,24 +16,33 @@ var (
 	ErrNoAuthority = errors.New("no attestation CA for this endorsement key's issuer")
 
 	// ErrRequest is wrapped when a [Request] cannot be sent: a part is missing,
-	// or one does not belong to another. Nothing was sent.
+	// or one does not belong to another. None of it was sent.
 	ErrRequest = errors.New("request does not hold")
 
 	// ErrChallenge is wrapped when the CA does not prove the keys as it must,
 	// or its challenge cannot be read.
 	ErrChallenge = errors.New("not a challenge for an attestation key")
 
-	// ErrCertificate is wrapped when the certificate that was issued is not one
-	// for the attestation key.
+	// ErrCertificate is wrapped when what the CA gives in the end is not a
+	// certificate for the attestation key: it is for another key or TPM, by
+	// another CA, not as the profile wants it, or part of another exchange.
 	ErrCertificate = errors.New("not a certificate for this attestation key")
 )
 
 // An Error is a failed enrollment.
 type Error struct {
-	Op        string // "request", "authority", "enroll", "activate", "answer", "certificate"; "challenge" when one is marshalled
+	Op        string // "request", "authority", "make", "enroll", "activate", "answer", "certificate"; "challenge" when one is marshalled
 	URL       string // of the CA, without query; "" before one was asked
 	RequestID string // the client request ID the CA was sent; "" before one was asked
-	Err       error  // never nil; often a *scep.Error, or the TPM's error of activate
+	Err       error  // never nil; often a *scep.Error, or the TPM's error of Make or activate
+}
+
+// failed returns the error of an operation, nil if there is none.
+func failed(op string, err error) *Error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Op: op, Err: err}
 }
 
 // Error returns "aik: op: what happened".
@@ -98,6 +107,9 @@ var remedies = []struct{ words, remedy string }{
 func (e *Error) Remedy() string {
 	if errors.Is(e.Err, ErrNoAuthority) {
 		return "The attestation CA does not know this TPM's maker key: update the TPM's firmware, or ask the maker."
+	}
+	if errors.Is(e.Err, scep.ErrCapability) {
+		return "What answers offers no attestation: check the CA's address, and for a proxy that answers in its place."
 	}
 	var s *scep.Error
 	if errors.As(e.Err, &s) {

@@ -40,12 +40,14 @@ func TestFaults(t *testing.T) {
 		{"foreign RA", aiktest.ForeignRA, "authority", scep.ErrUntrusted, 0x800B0109, whole[:2]},
 		{"TPM's key as RA", aiktest.TPMKeyAsRA, "authority", scep.ErrUntrusted, 0, whole[:2]},
 		{"untrusted endorsement certificate", aiktest.UntrustedEK, "enroll", nil, 0x80190190, whole[:3]},
+		{"weak endorsement key", aiktest.WeakEK, "enroll", nil, 0x80190190, whole[:3]},
 		{"truncated TACH", aiktest.TruncatedTACH, "enroll", aik.ErrChallenge, 0x8007000D, whole[:3]},
 		{"challenge for another key", aiktest.ForeignChallenge, "activate", tpm2.TPMRCIntegrity, 0, whole[:3]},
 		{"wrong secret", aiktest.WrongSecret, "answer", nil, 0x80190190, whole},
 		{"expired challenge", aiktest.ExpiredChallenge, "answer", nil, 0x80190190, whole},
 		{"replayed reply", aiktest.ReplayedReply, "answer", scep.ErrMismatch, 0x8007000D, whole},
 		{"certificate for another key", aiktest.AnotherKey, "answer", scep.ErrMismatch, 0x8007000D, whole},
+		{"the same", aiktest.AnotherKey, "answer", aik.ErrCertificate, 0x8007000D, whole},
 		{"certificate for another TPM", aiktest.AnotherTPM, "certificate", aik.ErrCertificate, 0x800B0109, whole},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

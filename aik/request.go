@@ -1,6 +1,7 @@
 package aik
 
 import (
+	"context"
 	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/internal/challenge"
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/scep"
@@ -29,64 +31,66 @@ var client = wcce.Client{
 type prepared struct {
 	*Request
 	vendor  string
-	subject subject
+	subject challenge.Subject // its key is missing until the statement is there
+	aik     *attest.Statement // the attestation key's creation
 }
 
-// A subject is what a certificate is to be of.
-type subject struct {
-	key    crypto.PublicKey // the attestation key
-	device wcce.Device      // as the endorsement certificate names it
-}
-
-// requested returns what a request of ours asks a certificate for.
-func requested(der []byte) (*subject, error) {
-	csr, err := wcce.ParseCSR(der)
-	if err != nil {
-		return nil, err
-	}
-	key, err := x509.ParsePKIXPublicKey(csr.PublicKey)
-	if err != nil {
-		return nil, fmt.Errorf("request: %w", err)
-	}
-	exts, err := csr.Extensions()
-	if err != nil {
-		return nil, err
-	}
-	device, _, err := altName(exts)
-	if err != nil {
-		return nil, err
-	}
-	return &subject{key, *device}, nil
-}
-
-// prepare checks all that a CA would refuse and that can be known beforehand.
+// prepare checks all that a CA would refuse and that is known before the
+// attestation key is.
 func prepare(req *Request) (*prepared, error) {
 	switch {
-	case req.EK == nil || len(req.Chain) == 0 || req.Chain[0] == nil:
+	case req == nil || req.EK == nil || len(req.Chain) == 0 || req.Chain[0] == nil:
 		return nil, errors.New("no endorsement key or certificate")
-	case req.AIK == nil || len(req.AIK.Creation) == 0:
-		return nil, errors.New("no creation statement of the attestation key")
+	case (req.AIK == nil) == (req.Make == nil):
+		return nil, errors.New("either a statement or what makes it has to be there")
 	case slices.Contains(req.Chain, nil):
 		return nil, errors.New("the chain has a gap")
 	case !sameKey(req.Chain[0].PublicKey, req.EK.Public):
 		return nil, errors.New("endorsement certificate is of another key")
 	}
 	p := &prepared{Request: req, vendor: req.Vendor}
-	device, _, err := altName(req.Chain[0].Extensions)
+	device, _, err := challenge.AltName(req.Chain[0].Extensions)
 	if err != nil {
 		return nil, fmt.Errorf("endorsement certificate: %w", err)
 	}
-	p.subject.device = *device
+	p.subject.Device = *device
 	if p.vendor == "" {
 		p.vendor = device.Manufacturer
 	}
-	if p.subject.key, err = attest.PublicKey(req.AIK.Area); err != nil {
-		return nil, fmt.Errorf("attestation key: %w", err)
+	if req.AIK != nil {
+		err = p.take(req.AIK)
 	}
-	if err := req.AIK.Verify(p.subject.key, nil); err != nil {
-		return nil, fmt.Errorf("attestation key: %w", err)
+	return p, err
+}
+
+// take checks the statement on the attestation key's creation and keeps it.
+func (p *prepared) take(s *attest.Statement) (err error) {
+	if s == nil || len(s.Creation) == 0 {
+		return errors.New("no creation statement of the attestation key")
 	}
-	return p, nil
+	if p.subject.Key, err = attest.PublicKey(s.Area); err == nil {
+		err = s.Verify(p.subject.Key, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("attestation key: %w", err)
+	}
+	p.aik = s
+	return nil
+}
+
+// makeKey makes the attestation key if it is not there yet.
+func (p *prepared) makeKey(ctx context.Context) *Error {
+	if p.Make == nil {
+		return nil
+	}
+	s, err := p.Make(ctx)
+	if err != nil {
+		return failed("make", err)
+	}
+	if err := p.take(s); err != nil {
+		return failed("request", fmt.Errorf("%w: %w", ErrRequest, err))
+	}
+	return nil
 }
 
 // sameKey reports whether both keys are the same.
@@ -95,33 +99,16 @@ func sameKey(a, b crypto.PublicKey) bool {
 	return ok && k.Equal(b)
 }
 
-// altName returns the TPM that the subject alternative name among exts names,
-// and whether that is critical.
-func altName(exts []pkix.Extension) (device *wcce.Device, critical bool, err error) {
-	for _, e := range exts {
-		if e.Id.Equal(wcce.OIDSubjectAltName) {
-			device, err = wcce.ParseAltName(e.Value)
-			return device, e.Critical, err
-		}
-	}
-	return nil, false, errors.New("no subject alternative name")
-}
-
-// message returns the SCEP request for the CA of ch, and keeps in ch what is
+// message returns the SCEP request for the CA of x, and keeps in x what is
 // needed for the next.
-func (p *prepared) message(ch *Challenge, now time.Time) (req *scep.Request, err error) {
-	if ch.Signer = p.Signer; ch.Signer == nil {
-		if ch.Signer, err = newSigner(); err != nil {
-			return nil, err
-		}
-	}
-	if ch.certificate, err = scep.ProtocolCertificate(ch.Signer, nil, now); err != nil {
+func (p *prepared) message(x *challenge.Exchange, now time.Time) (req *scep.Request, err error) {
+	if err := x.SignAs(p.Signer, now); err != nil {
 		return nil, err
 	}
-	if ch.csr, err = p.csr(ch.ca.Recipient, ch.certificate.Raw); err != nil {
+	if x.CSR, err = p.csr(x.CA.Recipient, x.Certificate.Raw); err != nil {
 		return nil, err
 	}
-	req = ch.request()
+	req = x.Request()
 	req.Extra = slices.Clone(p.Chain[1:])
 	slices.Reverse(req.Extra) // the root first, as Windows sends them
 	return req, nil
@@ -130,7 +117,7 @@ func (p *prepared) message(ch *Challenge, now time.Time) (req *scep.Request, err
 // csr returns the null-signed request. signer is the certificate that the SCEP
 // message is signed with, in DER.
 func (p *prepared) csr(recipient *x509.Certificate, signer []byte) ([]byte, error) {
-	spki, err := x509.MarshalPKIXPublicKey(p.subject.key)
+	spki, err := x509.MarshalPKIXPublicKey(p.subject.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +142,7 @@ func (p *prepared) csr(recipient *x509.Certificate, signer []byte) ([]byte, erro
 }
 
 func (p *prepared) extensions(spki []byte) (wcce.Attribute, error) {
-	san, err := p.subject.device.AltName(true)
+	san, err := p.subject.Device.AltName(true)
 	if err != nil {
 		return wcce.Attribute{}, err
 	}
@@ -169,7 +156,7 @@ func (p *prepared) extensions(spki []byte) (wcce.Attribute, error) {
 // kast returns the statement on the attestation key's creation.
 func (p *prepared) kast() ([]byte, error) {
 	binding, err := (&wcce.IDBinding{
-		Public: p.AIK.Area, Creation: p.AIK.Creation, Attest: p.AIK.Attest, Signature: p.AIK.Signature,
+		Public: p.aik.Area, Creation: p.aik.Creation, Attest: p.aik.Attest, Signature: p.aik.Signature,
 	}).Marshal()
 	if err != nil {
 		return nil, err

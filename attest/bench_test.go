@@ -80,27 +80,47 @@ func goEnroll(t testing.TB, tr transport.TPM) {
 	must(dev.Close())
 }
 
+// A gauge sees how many transient objects there are at a time.
+type gauge struct {
+	*attesttest.TPM
+	objects int
+}
+
+func (g *gauge) Send(command []byte) ([]byte, error) {
+	answer, err := g.TPM.Send(command)
+	objects, _ := g.Loaded()
+	g.objects = max(g.objects, objects)
+	return answer, err
+}
+
 // BenchmarkCommands counts the commands of an enrollment, ours with creation
-// statement and protected bus, beside go-attestation's with neither.
+// statement and protected bus, beside go-attestation's with neither, and the
+// transient objects there are at a time.
 func BenchmarkCommands(b *testing.B) {
-	for _, state := range []string{"ready", "fresh"} {
-		for _, who := range []struct {
-			name string
-			f    func(testing.TB, transport.TPM)
-		}{{"whiteglove", enroll}, {"go-attestation", goEnroll}} {
-			b.Run(state+"/"+who.name, func(b *testing.B) {
-				for b.Loop() {
-					b.StopTimer()
-					r := attesttest.Counter(emulator(b, state))
-					b.StartTimer()
-					who.f(b, r)
-					to, from := r.Bytes()
-					b.ReportMetric(float64(r.Total()), "commands")
-					b.ReportMetric(float64(to), "B-sent")
-					b.ReportMetric(float64(from), "B-received")
-				}
-			})
-		}
+	for _, c := range []struct {
+		state, name string
+		enroll      func(testing.TB, transport.TPM)
+	}{
+		{"ready", "whiteglove", enroll},
+		{"ready", "go-attestation", goEnroll},
+		{"fresh", "whiteglove", enroll},
+		{"fresh", "whiteglove-PersistSRK", enrollPersisting},
+		{"fresh", "go-attestation", goEnroll},
+	} {
+		b.Run(c.state+"/"+c.name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				g := &gauge{TPM: emulator(b, c.state)}
+				r := attesttest.Counter(g)
+				b.StartTimer()
+				c.enroll(b, r)
+				to, from := r.Bytes()
+				b.ReportMetric(float64(r.Total()), "commands")
+				b.ReportMetric(float64(g.objects), "objects")
+				b.ReportMetric(float64(to), "B-sent")
+				b.ReportMetric(float64(from), "B-received")
+			}
+		})
 	}
 }
 
@@ -132,33 +152,45 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// BenchmarkChallenge checks an attestation key and makes a credential for it.
+// challenges gives f an attestation key's creation statement, the key, and
+// each of the endorsement keys that go-attestation can do, with its name.
+func challenges(t testing.TB, tr transport.TPM, f func(name string, ek *attest.EK, k *attest.Key)) {
+	t.Helper()
+	tpm := &attest.TPM{Transport: tr}
+	k := create(t, tpm, attest.Template{Usage: attest.Attest})
+	for ek, err := range tpm.EKs(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := map[uint32]string{0x01C00002: "RSA", 0x01C0000A: "P-256"}[ek.CertificateIndex]
+		if name == "" {
+			return
+		}
+		f(name, ek, k)
+	}
+}
+
+// challenge checks an attestation key and makes a credential for it.
+func challenge(ek *attest.EK, k *attest.Key, c *attest.Statement, secret []byte) error {
+	if err := c.Verify(k.Public(), nil); err != nil {
+		return err
+	}
+	n, err := attest.Name(c.Area)
+	if err != nil {
+		return err
+	}
+	_, err = attest.MakeCredential(ek.Area, n, secret)
+	return err
+}
+
 func BenchmarkChallenge(b *testing.B) {
-	tpm := &attest.TPM{Transport: benchTPM(b)}
 	secret := make([]byte, 32)
-	for ek, err := range tpm.EKs(b.Context()) {
-		if err != nil {
-			b.Fatal(err)
-		}
-		if ek.CertificateIndex == 0x01C00016 {
-			break // go-attestation's does not do P-384
-		}
-		k, err := tpm.CreateKey(b.Context(), attest.Template{Usage: attest.Attest})
-		if err != nil {
-			b.Fatal(err)
-		}
-		c, name := k.Creation(), map[uint32]string{0x01C00002: "RSA", 0x01C0000A: "P-256"}[ek.CertificateIndex]
+	challenges(b, benchTPM(b), func(name string, ek *attest.EK, k *attest.Key) {
+		c := k.Creation()
 		b.Run(name+"/whiteglove", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := c.Verify(k.Public(), nil); err != nil {
-					b.Fatal(err)
-				}
-				n, err := attest.Name(c.Area)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if _, err := attest.MakeCredential(ek.Area, n, secret); err != nil {
+				if err := challenge(ek, k, c, secret); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -174,7 +206,24 @@ func BenchmarkChallenge(b *testing.B) {
 				}
 			}
 		})
-	}
+	})
+}
+
+// TestChallengeAllocations bounds the allocations of a challenge.
+func TestChallengeAllocations(t *testing.T) {
+	secret := make([]byte, 32)
+	challenges(t, emulator(t, "ready"), func(name string, ek *attest.EK, k *attest.Key) {
+		c := k.Creation()
+		n := testing.AllocsPerRun(100, func() {
+			if err := challenge(ek, k, c, secret); err != nil {
+				t.Error(err)
+			}
+		})
+		t.Logf("%s: %v allocations", name, n)
+		if n > 60 {
+			t.Errorf("%s: %v allocations, more than 60", name, n)
+		}
+	})
 }
 
 // TestVerifyAllocations bounds the allocations of a check.

@@ -63,7 +63,7 @@ func (p *port) Send(command []byte) ([]byte, error) {
 			return nil, err
 		}
 		start := time.Now()
-		rsp, err := p.tpm.Transport.Send(command)
+		rsp, err := p.pass(command)
 		if err != nil {
 			return nil, err
 		}
@@ -83,6 +83,16 @@ func (p *port) Send(command []byte) ([]byte, error) {
 		case <-time.After(pause):
 		}
 	}
+}
+
+// pass passes a command on once, with the context if the transport takes one.
+func (p *port) pass(command []byte) ([]byte, error) {
+	if tr, ok := p.tpm.Transport.(interface {
+		SendContext(ctx context.Context, command []byte) ([]byte, error)
+	}); ok {
+		return tr.SendContext(p.ctx, command)
+	}
+	return p.tpm.Transport.Send(command)
 }
 
 // check looks at the header of a response: a successful one has sessions if the
@@ -128,6 +138,8 @@ func commandName(cc tpm2.TPMCC) string {
 		return "TPM2_CreateLoaded"
 	case tpm2.TPMCCCreatePrimary:
 		return "TPM2_CreatePrimary"
+	case tpm2.TPMCCEvictControl:
+		return "TPM2_EvictControl"
 	case tpm2.TPMCCFlushContext:
 		return "TPM2_FlushContext"
 	case tpm2.TPMCCGetCapability:

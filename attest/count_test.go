@@ -34,10 +34,11 @@ var ccNames = map[tpm2.TPMCC]string{
 	tpm2.TPMCCActivateCredential: "ActivateCredential", tpm2.TPMCCCertify: "Certify",
 	tpm2.TPMCCCertifyCreation: "CertifyCreation", tpm2.TPMCCCreate: "Create",
 	tpm2.TPMCCCreateLoaded: "CreateLoaded", tpm2.TPMCCCreatePrimary: "CreatePrimary",
+	tpm2.TPMCCEvictControl: "EvictControl",
 	tpm2.TPMCCFlushContext: "FlushContext", tpm2.TPMCCGetCapability: "GetCapability",
 	tpm2.TPMCCLoad: "Load", tpm2.TPMCCNVRead: "NV_Read", tpm2.TPMCCNVReadPublic: "NV_ReadPublic",
 	tpm2.TPMCCPolicySecret: "PolicySecret", tpm2.TPMCCPolicyOR: "PolicyOR", tpm2.TPMCCReadPublic: "ReadPublic",
-	tpm2.TPMCCRSADecrypt: "RSA_Decrypt", tpm2.TPMCCSign: "Sign", tpm2.TPMCCStartAuthSession: "StartAuthSession",
+	tpm2.TPMCCPCRRead: "PCR_Read", tpm2.TPMCCQuote: "Quote", tpm2.TPMCCRSADecrypt: "RSA_Decrypt", tpm2.TPMCCSign: "Sign", tpm2.TPMCCStartAuthSession: "StartAuthSession",
 }
 
 func commandCode(command []byte) tpm2.TPMCC {
@@ -71,7 +72,8 @@ func (p *tap) reset() []string {
 	return log
 }
 
-// TestCommands counts the commands of one enrollment and bounds them.
+// TestCommands counts the commands of one enrollment and bounds them, and the
+// transient objects there are at a time.
 //
 // The shortest sequence of go-tpm calls known for it has 16 on a TPM with a
 // persistent EK and SRK, and 19 on one with only certificates. Ours has
@@ -81,35 +83,69 @@ func (p *tap) reset() []string {
 //     data, so that Create, Load and CertifyCreation stand for it,
 //   - where nothing is persistent, one more to find that out.
 //
+// A storage key that is not persistent is the third object: with two slots, an
+// attestation key and the key it certifies could not both be loaded. To make it
+// persistent costs one command more, and one to learn that the endorsement key
+// is not.
+//
 // The endorsement key is known from its certificate; that the TPM has it is
 // checked by the HMAC of the activation, or by the name of the key it makes.
 func TestCommands(t *testing.T) {
 	for _, c := range []struct {
-		state string
-		most  int
-	}{{"ready", 19}, {"fresh", 23}} {
-		forBackends(t, c.state, func(t *testing.T, tr transport.TPM) {
+		state         string
+		enroll        func(testing.TB, transport.TPM)
+		most, objects int
+	}{{"ready", enroll, 19, 2}, {"fresh", enroll, 23, 3}, {"fresh", enrollPersisting, 25, 2}, {"persisted", enroll, 22, 2}} {
+		state := c.state
+		if state == "persisted" {
+			state = "fresh"
+		}
+		forBackends(t, state, func(t *testing.T, tr transport.TPM) {
+			if c.state == "persisted" {
+				if err := (&attest.TPM{Transport: tr}).PersistSRK(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
 			p := &tap{TPM: tr}
-			enroll(t, p)
+			objects := 0
+			p.change = func(_, answer []byte) []byte {
+				objects = max(objects, len(handles(t, tr, 0x80000000)))
+				return answer
+			}
+			c.enroll(t, p)
 			log := p.reset()
 			var b strings.Builder
 			for i, n := range log {
 				fmt.Fprintf(&b, "%2d %s\n", i+1, n)
 			}
-			t.Logf("%s: %d commands\n%s", c.state, len(log), b.String())
-			if len(log) > c.most {
-				t.Errorf("%d commands, more than %d", len(log), c.most)
+			t.Logf("%s: %d commands, at most %d transient objects\n%s", c.state, len(log), objects, b.String())
+			if len(log) > c.most || objects > c.objects {
+				t.Errorf("%d commands, more than %d, or %d objects, more than %d", len(log), c.most, objects, c.objects)
 			}
 		})
 	}
 }
 
+// enrollPersisting is enroll with the storage key made persistent.
+func enrollPersisting(t testing.TB, tr transport.TPM) {
+	t.Helper()
+	enrollment(t, tr, (*attest.TPM).PersistSRK)
+}
+
 // enroll does what an enrollment asks of a TPM.
 func enroll(t testing.TB, tr transport.TPM) {
+	t.Helper()
+	enrollment(t, tr, func(*attest.TPM, context.Context) error { return nil })
+}
+
+func enrollment(t testing.TB, tr transport.TPM, setUp func(*attest.TPM, context.Context) error) {
 	t.Helper()
 	ctx := context.Background()
 	tpm := &attest.TPM{Transport: tr}
 	release := tpm.Keep()
+	if err := setUp(tpm, ctx); err != nil {
+		t.Fatal(err)
+	}
 	der, err := tpm.ReadNV(ctx, 0x01C00002)
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,8 @@ const maxCredential = 1024
 // with the given TPM name, as TPM2_MakeCredential does (TCG Part 1, 24). It
 // needs no TPM. ekArea is the endorsement key's TPMT_PUBLIC: its name algorithm
 // and symmetric cipher are used. Where only the key is known, see [Area]. A
-// secret has at most as many bytes as the name algorithm's digest.
+// secret has at most as many bytes as the name algorithm's digest. SHA-1 names,
+// of either key, are refused.
 func MakeCredential(ekArea []byte, name, secret []byte) (*Credential, error) {
 	c, err := makeCredential(ekArea, name, secret)
 	if err != nil {
@@ -54,14 +55,23 @@ func makeCredential(ekArea, name, secret []byte) (*Credential, error) {
 // crosses the bus encrypted. A credential for another TPM or another key is
 // refused with TPM_RC_INTEGRITY.
 func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, ak *Key, c *Credential) ([]byte, error) {
-	if len(c.Blob) == 0 || len(c.Blob) > maxCredential || len(c.Secret) == 0 || len(c.Secret) > maxCredential {
+	if ek == nil || ak == nil {
+		return nil, &Error{Op: "ActivateCredential", Err: errNoKey}
+	}
+	if c == nil || len(c.Blob) == 0 || len(c.Blob) > maxCredential || len(c.Secret) == 0 || len(c.Secret) > maxCredential {
 		return nil, &Error{Op: "ActivateCredential", Err: errors.New("credential is empty or too long")}
 	}
 	var secret []byte
 	err := t.do(ctx, func() (err error) {
-		// A persistent storage key is a sign that the system has made the
-		// endorsement key persistent, too.
-		mk := ak.parent == uint32(tpm2.TPMRHOwner)
+		// First, for the storage key to be there before the endorsement key is
+		// made.
+		if _, err := t.load(ctx, ak); err != nil {
+			return err
+		}
+		mk, err := t.lacksEK(ctx, ek, t.knownParent(ak.parent))
+		if err != nil {
+			return err
+		}
 		secret, err = t.activateWith(ctx, ek, ak, c, mk)
 		if ek.assumed && !mk && hasRC(err, tpm2.TPMRCHandle) {
 			if err := t.sweep(ctx); err != nil { // sessions of the first try
@@ -74,19 +84,32 @@ func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, ak *Key, c *Creden
 	return secret, err
 }
 
+// lacksEK reports whether ek, if its handle is only assumed, has to be made. It
+// is not persistent where the storage key is not, which may have given up its
+// slot, and is where that is RSA, as Windows leaves both. Otherwise the TPM is
+// asked.
+func (t *TPM) lacksEK(ctx context.Context, ek *EK, parent *object) (bool, error) {
+	if !ek.assumed || parent == nil || !parent.persistent() {
+		return ek.assumed, nil
+	}
+	if a, err := parseArea(parent.area); err == nil && a.typ == algRSA {
+		return false, nil
+	}
+	_, _, err := t.readPublic(ctx, ek.Handle)
+	if hasRC(err, tpm2.TPMRCHandle) {
+		return true, nil
+	}
+	return false, err
+}
+
 // activateWith opens c with ek, made from its template if mk is true and its
 // handle is only assumed.
 func (t *TPM) activateWith(ctx context.Context, ek *EK, ak *Key, c *Credential, mk bool) ([]byte, error) {
-	// Twice, for the storage key to be there before the endorsement key is
-	// made, and in case the latter cost the attestation key its slot.
-	if _, err := t.load(ctx, ak); err != nil {
-		return nil, err
-	}
 	e, err := t.loadEK(ctx, ek, mk)
 	if err != nil {
 		return nil, err
 	}
-	o, err := t.load(ctx, ak, e)
+	o, err := t.load(ctx, ak, e) // e may have cost it its slot
 	if err != nil {
 		return nil, err
 	}

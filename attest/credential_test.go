@@ -209,6 +209,8 @@ func TestMakeCredentialRefuses(t *testing.T) {
 			t.Fatalf("%T", dk.Public())
 		}
 		name := dk.Name()
+		weak := bytes.Clone(ek.Area)
+		weak[3] = 4 // SHA-1
 		for what, c := range map[string]struct{ area, name, secret []byte }{
 			"long secret":       {ek.Area, name, make([]byte, 33)},
 			"no secret":         {ek.Area, name, nil},
@@ -219,6 +221,8 @@ func TestMakeCredentialRefuses(t *testing.T) {
 			"no name":           {ek.Area, nil, []byte("x")},
 			"trailing byte":     {append(bytes.Clone(ek.Area), 0), name, []byte("x")},
 			"no area":           {nil, name, []byte("x")},
+			"name of SHA-1":     {ek.Area, append([]byte{0, 4}, name[2:22]...), []byte("x")},
+			"EK named by SHA-1": {weak, name, []byte("x")},
 		} {
 			if _, err := attest.MakeCredential(c.area, c.name, c.secret); err == nil {
 				t.Errorf("%s: made", what)

@@ -21,21 +21,27 @@
 // That keeps secrets from whoever listens on the bus. Whoever can replace the
 // chip's answers from the first one on could pass off a storage key of his own;
 // no session can tell, but a verifier does, because such a key cannot activate
-// a credential made for a certified endorsement key.
+// a credential made for a certified endorsement key. The text of a key has the
+// name of its storage key, so that later runs take no other.
 //
 // # What stays loaded
 //
 // Methods load what they need and leave nothing loaded, unless the caller holds
-// [TPM.Keep]. Nothing is made persistent. Unless [Template] gives a key an
-// authorization value, whoever may use the TPM and has the key's text may use
-// the key.
+// [TPM.Keep]. Nothing is made persistent, unless the caller asks for it with
+// [TPM.PersistSRK]. Unless [Template] gives a key an authorization value,
+// whoever may use the TPM and has the key's text may use the key.
 //
 // # Commands
 //
 // Each command costs milliseconds on a chip. With Keep, an enrollment (read the
 // endorsement key and its certificate, make an attestation key with creation
 // statement, activate, make and certify a signing and a decryption key, sign,
-// decrypt, drop all) takes 19 on a TPM with a persistent EK and SRK and 23 on
-// one without, if the endorsement key is known from its certificate
-// ([DefaultEK]), or 20 and 25 if it is asked for ([TPM.EKs]).
+// decrypt, drop all) takes, if the endorsement key is known from its
+// certificate ([DefaultEK]) or if it is asked for ([TPM.EKs]),
+//
+//   - 19 or 20 on a TPM with a persistent EK and RSA SRK, as Windows leaves it,
+//     with at most two transient objects at a time,
+//   - 22 or 23 on one with a persistent P-256 SRK alone, with two,
+//   - 23 or 25 on one with neither, with three,
+//   - 25 or 26 on such a one if PersistSRK comes first, with two.
 package attest

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto"
 	"errors"
-	"fmt"
 	"iter"
 	"slices"
 
@@ -25,7 +24,7 @@ type EK struct {
 
 // DefaultEK returns the endorsement key with the given public key, as known
 // from its certificate, on the assumption that it was made from the TCG's
-// default template and, where the storage key is persistent, that it is
+// default template and, where an RSA storage key is persistent, that it is
 // persistent at its usual handle. No TPM is asked, which saves commands; but
 // [TPM.ActivateCredential] fails if the TPM has another endorsement key there,
 // since the name of the key is part of what it authenticates. If it says that,
@@ -54,7 +53,9 @@ func DefaultEK(pub crypto.PublicKey) (*EK, error) {
 // template, else made from the template in NV memory or the default one, with
 // the nonce in NV memory if there is one. It is made only when the loop asks for
 // it, so a caller that needs the first and stops has spent few commands. Kinds
-// the TPM cannot make are left out. After an error there are no more.
+// the TPM cannot make are left out. A template or nonce in NV memory that is
+// malformed or that may not be read is passed over: whether the key is the one
+// its maker meant, its certificate says. After an error there are no more.
 func (t *TPM) EKs(ctx context.Context) iter.Seq2[*EK, error] {
 	return func(yield func(*EK, error) bool) {
 		s := ekSearch{tpm: t}
@@ -104,7 +105,7 @@ func (s *ekSearch) kind(ctx context.Context, kind *ekKind) (*EK, error) {
 		if err != nil && !hasRC(err, tpm2.TPMRCHandle) {
 			return nil, err
 		}
-		if err == nil && sameTemplate(area, template) {
+		if err == nil && sameTemplate(area, *template) {
 			return newEK(area, h, kind.certificate, nil)
 		}
 	}
@@ -197,11 +198,11 @@ func (s *ekSearch) template(ctx context.Context, kind *ekKind) ([]byte, error) {
 		return nil, err
 	}
 	if b != nil {
-		nv, err := parseArea(b)
-		if err != nil || nv.typ != a.typ {
-			return nil, &Error{Op: "EKs", Err: fmt.Errorf("template in NV index %#x: %w", kind.templateNV, errArea)}
+		if nv, err := parseArea(b); err == nil && nv.typ == a.typ {
+			a = &nv
+		} else {
+			s.passOver(ctx, kind.templateNV, "not a template")
 		}
-		a = &nv
 	}
 	if kind.nonce == 0 {
 		return a.marshal(), nil
@@ -211,18 +212,28 @@ func (s *ekSearch) template(ctx context.Context, kind *ekKind) ([]byte, error) {
 		return nil, err
 	}
 	if nonce != nil && !a.setNonce(nonce) {
-		return nil, &Error{Op: "EKs", Err: fmt.Errorf("nonce in NV index %#x has %d bytes", kind.nonce, len(nonce))}
+		s.passOver(ctx, kind.nonce, "nonce longer than the key")
 	}
 	return a.marshal(), nil
 }
 
-// read returns the contents of an NV index, nil if there are none.
+// passOver tells the log of an NV index that is of no use.
+func (s *ekSearch) passOver(ctx context.Context, index uint32, why any) {
+	if l := s.tpm.Logger; l != nil {
+		l.DebugContext(ctx, "endorsement key: NV index passed over", "index", index, "why", why)
+	}
+}
+
+// read returns the contents of an NV index, nil if there are none or the TPM
+// does not give them away.
 func (s *ekSearch) read(ctx context.Context, index uint32) ([]byte, error) {
 	if ok, err := s.has(ctx, index); !ok {
 		return nil, err
 	}
 	b, err := s.tpm.readNV(ctx, index)
-	if errors.Is(err, ErrNotFound) {
+	var e *Error
+	if errors.As(err, &e) && e.RC != 0 && !e.Retryable() {
+		s.passOver(ctx, index, err)
 		return nil, nil
 	}
 	return b, err
@@ -239,6 +250,9 @@ func (t *TPM) createEK(ctx context.Context, template []byte) (*object, error) {
 	o, err := t.createPrimary(ctx, tpm2.TPMRHEndorsement, t.EndorsementAuth, template)
 	if err != nil {
 		return nil, err
+	}
+	if a, err := parseArea(template); err != nil || !sameTemplate(o.area, a) {
+		return nil, &Error{Op: "TPM2_CreatePrimary", Err: errOtherKey}
 	}
 	o.role = roleEK
 	return o, nil
@@ -279,7 +293,7 @@ var errOtherEK = errors.New("the TPM has another endorsement key")
 // made from.
 func defaultTemplate(area []byte) ([]byte, error) {
 	for _, kind := range ekKinds {
-		if a := kind.template(); sameTemplate(area, a) {
+		if a := kind.template(); sameTemplate(area, *a) {
 			return a.marshal(), nil
 		}
 	}

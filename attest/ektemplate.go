@@ -177,14 +177,16 @@ func defaultArea(ek crypto.PublicKey) (*area, *ekKind, error) {
 
 // sameTemplate reports whether a key is of the template, but for the unique
 // part.
-func sameTemplate(key []byte, template *area) bool {
+func sameTemplate(key []byte, template area) bool {
 	a, err := parseArea(key)
 	if err != nil {
 		return false
 	}
 	a.n, a.x, a.y = template.n, template.x, template.y
-	if a.exponent == 65537 {
-		a.exponent = 0
+	for _, p := range []*area{&a, &template} {
+		if p.exponent == 65537 {
+			p.exponent = 0
+		}
 	}
 	return bytes.Equal(a.marshal(), template.marshal())
 }

@@ -43,3 +43,14 @@ func Handles(t *TPM, first, last uint32) (all []uint32, err error) {
 func KDFa(h crypto.Hash, key []byte, label string, u, v []byte, bits int) []byte {
 	return kdfa(h, key, label, u, v, bits)
 }
+
+// KDFe derives a key.
+func KDFe(h crypto.Hash, z []byte, label string, u, v []byte) []byte {
+	return kdfe(h, z, label, u, v)
+}
+
+// IsKey reports whether pub is the key of a TPMT_PUBLIC.
+func IsKey(b []byte, pub crypto.PublicKey) bool {
+	a, err := parseArea(b)
+	return err == nil && a.check() == nil && a.is(pub)
+}

@@ -21,3 +21,12 @@ func TestKDFa(t *testing.T) {
 		}
 	}
 }
+
+func TestKDFe(t *testing.T) {
+	z, u, v := []byte("secret"), []byte("one"), []byte("two")
+	for _, h := range []crypto.Hash{crypto.SHA1, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		if got, want := attest.KDFe(h, z, "IDENTITY", u, v), tpm2.KDFe(h, z, "IDENTITY", u, v, h.Size()*8); !bytes.Equal(got, want) {
+			t.Errorf("%v: %x, want %x", h, got, want)
+		}
+	}
+}

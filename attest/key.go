@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/google/go-tpm/tpm2"
@@ -26,9 +27,11 @@ type Key struct {
 	name     []byte
 	private  []byte // contents of the TPM2B_PRIVATE
 	parent   uint32 // as in key files
+	under    []byte // name of the parent, nil if not known
 	creation *Statement
-	auth     []byte // authorization value
-	locked   bool   // it has one that we do not know
+	auth     []byte          // authorization value
+	locked   bool            // it has one that we do not know
+	ctx      context.Context // of Sign and Decrypt, or nil
 }
 
 // Public returns the public key, an *rsa.PublicKey or *ecdsa.PublicKey.
@@ -194,6 +197,7 @@ func (t *TPM) made(template *area, parent *object, area, private []byte) (*Key, 
 	if err != nil {
 		return nil, err
 	}
+	k.under = parent.name
 	a, err := parseArea(area)
 	if err != nil {
 		return nil, err
@@ -265,6 +269,11 @@ func (t *TPM) load(ctx context.Context, k *Key, use ...*object) (*object, error)
 	parent, err := t.parent(ctx, k.parent, use...)
 	if err != nil {
 		return nil, err
+	}
+	if k.under != nil && !bytes.Equal(k.under, parent.name) {
+		// As the TPM would say, if it were asked.
+		err := fmt.Errorf("the TPM has another storage key than the one the key was made under: %w", tpm2.TPMRCIntegrity)
+		return nil, &Error{Op: "TPM2_Load", RC: tpm2.TPMRCIntegrity, Err: err}
 	}
 	var rsp *tpm2.LoadResponse
 	err = t.withSlots(ctx, 1+parent.borrows(), func() error {

@@ -14,6 +14,7 @@ import (
 const (
 	pemKey      = "TSS2 PRIVATE KEY"
 	pemCreation = "TPM CREATION STATEMENT" // ours
+	pemParent   = "TPM PARENT NAME"        // ours
 )
 
 // maxKeyText is above what the largest keys give.
@@ -53,12 +54,12 @@ type creationBlock struct {
 }
 
 // MarshalText encodes the key, wrapped by its parent in the TPM, as the PEM
-// block "TSS2 PRIVATE KEY" that openssl's TPM provider and other tools read. An
-// Attest key's creation statement follows in a block "TPM CREATION STATEMENT",
-// which is ours and which other tools pass over: the TPM cannot be asked for it
-// again. The text is of use only to the TPM that made it, but to everyone who
-// may use that TPM, unless the key has an authorization value. That is not in
-// the text; see [Key.WithAuth].
+// block "TSS2 PRIVATE KEY" that openssl's TPM provider and other tools read.
+// Blocks of ours follow, which other tools pass over: an Attest key's creation
+// statement in "TPM CREATION STATEMENT", since the TPM cannot be asked for it
+// again, and the TPM name of the parent in "TPM PARENT NAME". The text is of use
+// only to the TPM that made it, but to everyone who may use that TPM, unless the
+// key has an authorization value. That is not in the text; see [Key.WithAuth].
 func (k *Key) MarshalText() ([]byte, error) {
 	f := tssKey{
 		Type:       oidLoadableKey,
@@ -81,13 +82,18 @@ func (k *Key) MarshalText() ([]byte, error) {
 		}
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: pemCreation, Bytes: der})...)
 	}
+	if k.under != nil {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: pemParent, Bytes: k.under})...)
+	}
 	return text, nil
 }
 
 // LoadKey returns the key that MarshalText encoded, or another tool that writes
 // such files, if it has no policy. It loads the key to make sure of it: one of
-// another TPM is refused with TPM_RC_INTEGRITY. To use a key that has an
-// authorization value, see [Key.WithAuth].
+// another TPM is refused with TPM_RC_INTEGRITY. If the text has the parent's
+// name, the TPM's storage key must have it too: so what ran in one process
+// protected by that key cannot run in the next by somebody else's. To use a key
+// that has an authorization value, see [Key.WithAuth].
 func (t *TPM) LoadKey(ctx context.Context, text []byte) (*Key, error) {
 	k, err := t.parseKey(text)
 	if err != nil {
@@ -129,7 +135,7 @@ func (t *TPM) parseKey(text []byte) (*Key, error) {
 		return nil, err
 	}
 	k.locked = !f.hasEmptyAuth()
-	return k, k.readCreation(rest)
+	return k, k.readOurs(rest)
 }
 
 // check refuses what we cannot use.
@@ -147,15 +153,33 @@ func (f *tssKey) check() error {
 	return nil
 }
 
-// readCreation takes the creation statement from what follows the key, if it
-// is there, and checks it.
-func (k *Key) readCreation(rest []byte) error {
-	block, _ := pem.Decode(rest)
-	if block == nil || block.Type != pemCreation {
-		return nil
+// readOurs reads the blocks that follow the key, if they are there.
+func (k *Key) readOurs(rest []byte) error {
+	for {
+		var block *pem.Block
+		block, rest = pem.Decode(rest)
+		if block == nil {
+			return nil
+		}
+		switch block.Type {
+		case pemCreation:
+			if err := k.readCreation(block.Bytes); err != nil {
+				return err
+			}
+		case pemParent:
+			r := newReader(block.Bytes)
+			if h := hashOf(r.u16()); h == 0 || len(r.b) != h.Size() {
+				return errors.New("malformed name of the parent")
+			}
+			k.under = block.Bytes
+		}
 	}
+}
+
+// readCreation takes and checks the creation statement.
+func (k *Key) readCreation(der []byte) error {
 	var c creationBlock
-	if left, err := asn1.Unmarshal(block.Bytes, &c); err != nil || len(left) != 0 {
+	if left, err := asn1.Unmarshal(der, &c); err != nil || len(left) != 0 {
 		return errors.New("malformed creation statement")
 	}
 	s := &Statement{Area: k.area, Attest: c.Attest, Signature: c.Signature, Creation: c.Creation}

@@ -21,7 +21,7 @@ const (
 	roleEK role = iota
 	roleKey
 	roleAIK
-	roleParent // never
+	roleParent // only for what another parent is needed for
 )
 
 // An object is a key in the TPM.
@@ -94,8 +94,9 @@ func (t *TPM) withSlots(ctx context.Context, need int, f func() error, use ...*o
 // there was one.
 func (t *TPM) evict(ctx context.Context, use []*object) bool {
 	best := -1
+	another := slices.ContainsFunc(use, func(o *object) bool { return o != nil && o.role == roleParent })
 	for i, o := range t.loaded {
-		if o.role != roleParent && !slices.Contains(use, o) && (best < 0 || o.role < t.loaded[best].role) {
+		if (o.role != roleParent || another) && !slices.Contains(use, o) && (best < 0 || o.role < t.loaded[best].role) {
 			best = i
 		}
 	}
@@ -104,6 +105,10 @@ func (t *TPM) evict(ctx context.Context, use []*object) bool {
 	}
 	o := t.loaded[best]
 	t.loaded = slices.Delete(t.loaded, best, best+1)
+	t.parents = slices.DeleteFunc(t.parents, func(p *object) bool { return p == o })
+	if t.storage == o {
+		t.storage = nil
+	}
 	if t.flush(ctx, o.handle) != nil {
 		t.stray = append(t.stray, o.handle)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/go-tpm/tpm2"
 )
@@ -34,6 +35,41 @@ func (t *TPM) newParent(ctx context.Context) (*object, error) {
 		t.storage = o
 	}
 	return o, err
+}
+
+// PersistSRK makes the P-256 storage root key persistent at 0x81000001, where
+// the TCG's provisioning guidance wants one, unless one is there already. There
+// it stays until the owner hierarchy is cleared. Then it need not be made in
+// each run, which takes a chip some tenths of a second, and two transient
+// objects do where [TPM.Keep] has three. Keys that were made before still work,
+// but go on needing one that is made for them. Nothing else here makes an
+// object persistent.
+func (t *TPM) PersistSRK(ctx context.Context) error {
+	return t.do(ctx, func() error {
+		o, err := t.newParent(ctx)
+		if err != nil || o.persistent() {
+			return err
+		}
+		s, err := t.authSession(ctx, t.OwnerAuth, o)
+		if err != nil {
+			return err
+		}
+		_, err = run(ctx, t, tpm2.EvictControl{
+			Auth:             tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: s},
+			ObjectHandle:     o.named(),
+			PersistentHandle: persistentSRK,
+		})
+		if err := t.spent(s, err); err != nil {
+			return err
+		}
+		t.loaded = slices.DeleteFunc(t.loaded, func(l *object) bool { return l == o })
+		t.stray = append(t.stray, o.handle)
+		// Key files that name the hierarchy mean the same key.
+		o.handle = persistentSRK
+		t.storage = &object{handle: o.handle, area: o.area, name: o.name, role: o.role, keyFile: persistentSRK}
+		t.parents = append(t.parents, t.storage)
+		return nil
+	})
 }
 
 // parent returns the storage key that a key file names.
@@ -146,24 +182,38 @@ func (t *TPM) createPrimary(ctx context.Context, hierarchy tpm2.TPMHandle, auth,
 	return o, nil
 }
 
+// saltKey returns a storage key to salt a session to: one that was seen, else
+// one of the null hierarchy, which needs no authorization and which is made for
+// it.
+func (t *TPM) saltKey(ctx context.Context) (*object, error) {
+	for _, o := range slices.Concat(t.parents, t.loaded) {
+		if o.role == roleParent || o.keyFile == uint32(tpm2.TPMRHNull) {
+			return o, nil
+		}
+	}
+	o, err := t.createPrimary(ctx, tpm2.TPMRHNull, nil, srkTemplate().marshal())
+	if err == nil {
+		o.keyFile = uint32(tpm2.TPMRHNull)
+	}
+	return o, err
+}
+
 // authSession returns what authorizes a hierarchy or a key for one command: the
-// empty password, or an HMAC session, salted if a storage key is at hand. The
-// objects in use are not evicted for it.
+// empty password, or a salted HMAC session, so that who listens cannot try
+// values on its HMAC. The objects in use are not evicted for it.
 func (t *TPM) authSession(ctx context.Context, auth []byte, use ...*object) (tpm2.Session, error) {
 	if len(auth) == 0 {
 		return tpm2.PasswordAuth(nil), nil
 	}
-	var salt *object
-	need := 0
-	if len(t.parents) > 0 {
-		salt = t.parents[0]
-		need = salt.borrows()
+	salt, err := t.saltKey(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var s *session
-	err := t.withSlots(ctx, need, func() (err error) {
+	err = t.withSlots(ctx, salt.borrows(), func() (err error) {
 		s, err = t.startSession(ctx, salt, tpm2.TPMSEHMAC, algSHA256)
 		return err
-	}, use...)
+	}, append(use, salt)...)
 	if err != nil {
 		return nil, err
 	}

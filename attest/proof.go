@@ -21,6 +21,7 @@ const (
 type attested struct {
 	typ       uint16
 	extraData []byte
+	moment    Moment
 	name      []byte // of the key it is about
 	digest    []byte // creation: hash of the creation data; quote: of the PCRs
 	bank      uint16 // quote: hash of the one bank it selects from
@@ -37,11 +38,7 @@ func parseAttest(b []byte) (attested, error) {
 	a := attested{typ: r.u16()}
 	r.sized(66) // qualified name of the signer
 	a.extraData = r.sized(66)
-	r.take(8 + 4 + 4) // clock, resets, restarts
-	if r.u8() > 1 {   // safe, a TPMI_YES_NO
-		r.bad = true
-	}
-	r.take(8) // firmware version
+	a.moment = readMoment(&r)
 	switch a.typ {
 	case attestCertify:
 		a.name = r.sized(66)

@@ -163,6 +163,68 @@ func TestQuoteRace(t *testing.T) {
 	noneLoaded(t, tr)
 }
 
+// A quote of some PCRs is about those and no others, and does not mind that the
+// rest change.
+func TestQuoteOfSome(t *testing.T) {
+	forBackends(t, "ready", func(t *testing.T, tr transport.TPM) {
+		p := &tap{TPM: tr}
+		tpm := &attest.TPM{Transport: p}
+		aik := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
+		p.before = func(command []byte) []byte {
+			if commandCode(command) == tpm2.TPMCCQuote {
+				event{pcr: 10, data: "measured meanwhile"}.extend(t, tr)
+			}
+			return nil
+		}
+		if _, err := tpm.Quote(t.Context(), aik, nil, crypto.SHA256); err == nil {
+			t.Error("all PCRs: quoted, though one changes")
+		}
+		bootEvents[1].extend(t, tr)
+		q, err := tpm.Quote(t.Context(), aik, []byte("nonce"), crypto.SHA256, 0, 1, 2, 3, 4, 5, 6, 7, 7, 11, 23)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Verify(aik.Public(), []byte("nonce")); err != nil {
+			t.Error(err)
+		}
+		if len(q.PCRs) != 24 || q.PCRs[10] != nil || q.PCRs[8] != nil || bytes.Equal(q.PCRs[7], make([]byte, 32)) || len(q.PCRs[23]) != 32 {
+			t.Errorf("PCRs %x", q.PCRs)
+		}
+		pub, err := goattest.ParseAKPublic(aik.Area())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var pcrs []goattest.PCR
+		for _, v := range goPCRs(q) {
+			if v.Digest != nil {
+				pcrs = append(pcrs, v)
+			}
+		}
+		if err := pub.Verify(goattest.Quote{Quote: q.Attest, Signature: q.Signature}, pcrs, []byte("nonce")); err != nil {
+			t.Errorf("go-attestation: %v", err)
+		}
+		for name, change := range map[string]func(c *attest.Quote){
+			"one less":     func(c *attest.Quote) { c.PCRs[23] = nil },
+			"one more":     func(c *attest.Quote) { c.PCRs[10] = make([]byte, 32) },
+			"another":      func(c *attest.Quote) { c.PCRs[8], c.PCRs[7] = c.PCRs[7], nil },
+			"other values": func(c *attest.Quote) { c.PCRs[0], c.PCRs[7] = c.PCRs[7], c.PCRs[0] },
+			"none":         func(c *attest.Quote) { c.PCRs = make([][]byte, 24) },
+		} {
+			c := *q
+			c.PCRs = append([][]byte(nil), q.PCRs...)
+			change(&c)
+			if err := c.Verify(aik.Public(), []byte("nonce")); !errors.Is(err, attest.ErrProof) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for _, i := range []int{-1, 24, 32} {
+			if _, err := tpm.Quote(t.Context(), aik, nil, crypto.SHA256, 0, i); err == nil {
+				t.Errorf("PCR %d: quoted", i)
+			}
+		}
+	})
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // Changing any byte of a quote is noticed, and so are other PCRs.

@@ -51,6 +51,8 @@ func (r *reader) u32() uint32 {
 	return 0
 }
 
+func (r *reader) u64() uint64 { return uint64(r.u32())<<32 | uint64(r.u32()) }
+
 // sized returns the contents of a TPM2B of at most limit bytes.
 func (r *reader) sized(limit int) []byte {
 	n := int(r.u16())

@@ -1,15 +1,12 @@
 package attest
 
 import (
+	"crypto"
 	"crypto/aes"
-	"crypto/ecdh"
-	"crypto/ecdsa"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
-
-	"github.com/google/go-tpm/tpm2"
 )
 
 // Labels of what is encrypted to a storage key (TCG Part 1, 24.5 and 19.6.14).
@@ -35,30 +32,31 @@ func storageKey(b []byte) (*area, error) {
 // algorithm, and the same encrypted to the key, as a TPM2B_ENCRYPTED_SECRET
 // without its size (TCG Part 1, B.10 and C.6).
 func (a *area) newSeed(label string) (seed, encrypted []byte, err error) {
-	pub, err := a.key()
+	if a.typ == algECC {
+		return a.agree(label)
+	}
+	pub, err := a.rsaKey()
 	if err != nil {
 		return nil, nil, err
 	}
 	h := hashOf(a.nameAlg)
-	switch k := pub.(type) {
-	case *rsa.PublicKey:
-		seed = make([]byte, h.Size())
-		if _, err := rand.Read(seed); err != nil {
-			return nil, nil, err
-		}
-		encrypted, err = rsa.EncryptOAEP(h.New(), rand.Reader, k, seed, append([]byte(label), 0))
-		return seed, encrypted, err
-	case *ecdsa.PublicKey:
-		return a.agree(k, label)
+	seed = make([]byte, h.Size())
+	if _, err := rand.Read(seed); err != nil {
+		return nil, nil, err
 	}
-	return nil, nil, errNoParent
+	encrypted, err = rsa.EncryptOAEP(h.New(), rand.Reader, pub, seed, append([]byte(label), 0))
+	return seed, encrypted, err
 }
 
 // agree is newSeed for ECC: one-pass ECDH with an ephemeral key.
-func (a *area) agree(k *ecdsa.PublicKey, label string) (seed, encrypted []byte, err error) {
-	peer, err := k.ECDH()
+func (a *area) agree(label string) (seed, encrypted []byte, err error) {
+	point, err := a.point()
 	if err != nil {
 		return nil, nil, err
+	}
+	peer, err := ecdhOf(a.curve).NewPublicKey(point)
+	if err != nil {
+		return nil, nil, errPoint
 	}
 	own, err := peer.Curve().GenerateKey(rand.Reader)
 	if err != nil {
@@ -68,17 +66,17 @@ func (a *area) agree(k *ecdsa.PublicKey, label string) (seed, encrypted []byte, 
 	if err != nil {
 		return nil, nil, err
 	}
-	x, y := coordinates(own.PublicKey())
-	px, _ := coordinates(peer)
-	h := hashOf(a.nameAlg)
-	seed = tpm2.KDFe(h, z, label, x, px, h.Size()*8)
+	x, y := coordinates(own.PublicKey().Bytes())
+	px, _ := coordinates(point)
+	seed = kdfe(hashOf(a.nameAlg), z, label, x, px)
 	return seed, appendSized(appendSized(make([]byte, 0, 4+2*len(x)), x), y), nil
 }
 
-// coordinates returns a point's coordinates, as long as the field.
-func coordinates(k *ecdh.PublicKey) (x, y []byte) {
-	point := k.Bytes()[1:]
-	return point[:len(point)/2], point[len(point)/2:]
+// coordinates returns an uncompressed point's coordinates, as long as the
+// field.
+func coordinates(point []byte) (x, y []byte) {
+	size := len(point) / 2
+	return point[1 : 1+size], point[1+size:]
 }
 
 // seal encrypts a secret with a seed for the object with the given name, and
@@ -102,14 +100,19 @@ func (a *area) seal(seed, name, secret []byte) ([]byte, error) {
 	return blob, nil
 }
 
-// checkSecret refuses what does not go into a credential.
+// checkSecret refuses what does not go into a credential, and SHA-1 names,
+// which two keys could share.
 func checkSecret(a *area, name, secret []byte) error {
 	if h := hashOf(a.nameAlg); len(secret) == 0 || len(secret) > h.Size() {
 		return errors.New("secret is empty or longer than the digest of the name algorithm")
 	}
 	r := newReader(name)
-	if nh := hashOf(r.u16()); nh == 0 || len(name) != 2+nh.Size() {
+	nh := hashOf(r.u16())
+	if nh == 0 || len(name) != 2+nh.Size() {
 		return errors.New("malformed name")
+	}
+	if nh == crypto.SHA1 || a.nameAlg == algSHA1 {
+		return errWeakName
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (t *TPM) protect(ctx context.Context, parent *object, answer bool, use ...*
 		err := t.withSlots(ctx, parent.borrows(), func() (err error) {
 			t.session, err = t.startSession(ctx, parent, tpm2.TPMSEPolicy, algSHA256)
 			return err
-		}, use...)
+		}, append(use, parent)...)
 		if err != nil {
 			return nil, err
 		}
@@ -220,18 +220,15 @@ func (s *session) cfb(b, newer, older []byte, encrypt bool) error {
 // cfb is full-block cipher feedback, which the standard library deprecates.
 // It changes iv.
 func cfb(block cipher.Block, iv, b []byte, encrypt bool) {
-	pad := make([]byte, len(iv))
 	for len(b) > 0 {
-		block.Encrypt(pad, iv)
-		n := min(len(pad), len(b))
-		if !encrypt {
-			copy(iv, b[:n])
-		}
-		for i := range n {
-			b[i] ^= pad[i]
-		}
-		if encrypt {
-			copy(iv, b[:n])
+		block.Encrypt(iv, iv)
+		n := min(len(iv), len(b))
+		for i, in := range b[:n] {
+			b[i] ^= iv[i]
+			if encrypt {
+				in = b[i]
+			}
+			iv[i] = in // the ciphertext
 		}
 		b = b[n:]
 	}

@@ -26,7 +26,7 @@ type keySet struct {
 	tk, seed []byte
 }
 
-func newKeySet(t *testing.T, tr transport.TPM) *keySet {
+func newKeySet(t testing.TB, tr transport.TPM) *keySet {
 	t.Helper()
 	tpm := &attest.TPM{Transport: tr}
 	s := &keySet{ek: firstEK(t, tpm), seed: []byte("secret of the attestation CA, 32")}

@@ -15,9 +15,27 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// useTimeout bounds how long Sign and Decrypt, which have no context, wait for
-// a TPM that answers TPM_RC_RETRY.
+// useTimeout bounds how long Sign and Decrypt, where they have no context, wait
+// for their turn and for a TPM that answers TPM_RC_RETRY.
 const useTimeout = time.Minute
+
+// WithContext returns the key with Sign and Decrypt, which take no context, to
+// run under ctx: the wait for their turn, the repetition of commands, and what
+// the transport is told. Otherwise, or if ctx is nil, they run under the
+// background's, for a minute at most. Methods that take a context do not care.
+func (k *Key) WithContext(ctx context.Context) *Key {
+	c := *k
+	c.ctx = ctx
+	return &c
+}
+
+// context returns the context of Sign and Decrypt.
+func (k *Key) context() (context.Context, context.CancelFunc) {
+	if k.ctx != nil {
+		return k.ctx, func() {}
+	}
+	return context.WithTimeout(context.Background(), useTimeout)
+}
 
 // Sign implements crypto.Signer. The digest was made by the caller with
 // opts.HashFunc(): SHA-1, SHA-256, SHA-384 or SHA-512. RSA keys sign with
@@ -29,7 +47,7 @@ func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 	if err != nil {
 		return nil, &Error{Op: "Sign", Err: err}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), useTimeout)
+	ctx, cancel := k.context()
 	defer cancel()
 	var sig signature
 	err = k.tpm.do(ctx, func() error {
@@ -126,7 +144,7 @@ func (k *Key) Decrypt(_ io.Reader, msg []byte, opts crypto.DecrypterOpts) ([]byt
 	if err != nil {
 		return nil, &Error{Op: "Decrypt", Err: err}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), useTimeout)
+	ctx, cancel := k.context()
 	defer cancel()
 	var plain []byte
 	err = k.tpm.do(ctx, func() error {

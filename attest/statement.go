@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"errors"
 	"slices"
 
@@ -32,11 +34,15 @@ func (s *Statement) clone() *Statement {
 // Certify has ak state that key is in the same TPM. The nonce, of at most 64
 // bytes, is repeated in the statement.
 func (t *TPM) Certify(ctx context.Context, key, ak *Key, nonce []byte) (*Statement, error) {
-	if err := ak.attests(nonce); err != nil {
+	err := ak.attests(nonce)
+	if err == nil && key == nil {
+		err = errNoKey
+	}
+	if err != nil {
 		return nil, &Error{Op: "Certify", Err: err}
 	}
 	var st *Statement
-	err := t.do(ctx, func() error {
+	err = t.do(ctx, func() error {
 		a, err := t.load(ctx, ak)
 		if err != nil {
 			return err
@@ -80,8 +86,13 @@ func (t *TPM) certify(ctx context.Context, key, ak *Key, o, a *object, nonce []b
 	}, nil
 }
 
+var errNoKey = errors.New("no key")
+
 // attests reports why k cannot sign a statement for a nonce.
 func (k *Key) attests(nonce []byte) error {
+	if k == nil {
+		return errNoKey
+	}
 	if k.attrs&attrRestricted == 0 || k.attrs&attrSign == 0 {
 		return errors.New("not an attestation key")
 	}
@@ -94,10 +105,11 @@ func (k *Key) attests(nonce []byte) error {
 // Verify checks that s is about the key in s.Area, was made by the key ak for
 // nonce (nil is the same as empty), and that the key is one that cannot leave
 // its TPM: it has fixedTPM, fixedParent and sensitiveDataOrigin. If s.Creation
-// is not nil, s must be a creation statement about that data; if it is also
-// signed by the key it is about, that must be a key that signs only what its
-// TPM made, since any other could sign what it likes of itself. Keys that
-// [PublicKey] refuses are refused.
+// is not nil, s must be a creation statement about that data. If s is signed by
+// the key it is about, that must be a key that signs only what its TPM made,
+// since any other could sign what it likes of itself. Keys that [PublicKey]
+// refuses are refused, and so are those with a SHA-1 name: the name is all that
+// ties s.Attest to s.Area, and another area with the same one could be made.
 //
 // Verify does not decide whether ak may be believed, nor what the key may be
 // used for; see [Attributes]. SHA-1 signatures are accepted, because Windows's
@@ -114,6 +126,8 @@ type proofError struct{ reason error }
 
 func (e proofError) Error() string   { return ErrProof.Error() + ": " + e.reason.Error() }
 func (e proofError) Unwrap() []error { return []error{ErrProof, e.reason} }
+
+var errWeakName = errors.New("name is of SHA-1, which does not bind the key")
 
 func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 	if s == nil {
@@ -132,9 +146,15 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 	if !a.has(attrBound) {
 		return errors.New("key may leave its TPM, or was not made in it")
 	}
+	if a.nameAlg == algSHA1 {
+		return errWeakName
+	}
 	name, err := a.name(s.Area)
 	if err != nil {
 		return err
+	}
+	if (!a.has(attrRestricted|attrSign) || a.has(attrDecrypt)) && a.is(ak) {
+		return errors.New("key speaks for itself but may sign anything")
 	}
 	at, err := parseAttest(s.Attest)
 	if err != nil {
@@ -147,9 +167,6 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 		if err := at.created(&a, s.Creation); err != nil {
 			return err
 		}
-		if (!a.has(attrRestricted|attrSign) || a.has(attrDecrypt)) && a.is(ak) {
-			return errors.New("key speaks for itself but may sign anything")
-		}
 	}
 	sig, err := parseSignature(s.Signature)
 	if err != nil {
@@ -158,9 +175,15 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 	return sig.verify(ak, s.Attest)
 }
 
-// is reports whether pub is the key of a, which check has passed.
+// is reports whether pub, which checkKey has passed, is the key of a, or for ECC
+// that with the negative point, which has the same owner.
 func (a *area) is(pub crypto.PublicKey) bool {
-	own, err := a.key()
-	k, ok := own.(interface{ Equal(crypto.PublicKey) bool })
-	return err != nil || ok && k.Equal(pub)
+	switch k := pub.(type) {
+	case *rsa.PublicKey:
+		return a.typ == algRSA && bytes.Equal(k.N.Bytes(), a.n)
+	case *ecdsa.PublicKey:
+		//lint:ignore SA1019 Bytes would check the point, and the signature's check does
+		return a.curve == curveID(k.Curve) && bytes.Equal(k.X.Bytes(), bytes.TrimLeft(a.x, "\x00"))
+	}
+	return false
 }

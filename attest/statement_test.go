@@ -26,11 +26,23 @@ func TestGoAttestationAccepts(t *testing.T) {
 			tpm := &attest.TPM{Transport: tr}
 			release := tpm.Keep()
 			ek := firstEK(t, tpm)
-			for _, alg := range []attest.Algorithm{attest.RSA2048, attest.P256} {
-				aik := create(t, tpm, attest.Template{Algorithm: alg, Usage: attest.Attest})
+			for _, c := range []struct {
+				aik  attest.Template
+				keys []attest.Template
+			}{
+				{attest.Template{}, []attest.Template{{Usage: attest.Sign}, {Usage: attest.Decrypt}}},
+				{attest.Template{Algorithm: attest.P256}, []attest.Template{{Algorithm: attest.P256, Usage: attest.Sign}, {Algorithm: attest.P384, Usage: attest.Sign}}},
+				{attest.Template{Algorithm: attest.P384, Hash: crypto.SHA384}, []attest.Template{{Algorithm: attest.P384, Usage: attest.Sign}, {Usage: attest.Decrypt}}},
+				{attest.Template{Algorithm: attest.RSA3072, Hash: crypto.SHA384}, []attest.Template{{Algorithm: attest.RSA3072, Usage: attest.Sign | attest.Decrypt}}},
+			} {
+				if c.aik.Algorithm == attest.RSA3072 && state == "fresh" {
+					continue // it takes long to make
+				}
+				c.aik.Usage = attest.Attest
+				aik := create(t, tpm, c.aik)
 				goActivates(t, tpm, ek, aik)
-				for _, tmpl := range []attest.Template{{Algorithm: alg, Usage: attest.Sign}, {Usage: attest.Decrypt}} {
-					goCertifies(t, tpm, aik, create(t, tpm, tmpl))
+				for _, tmpl := range c.keys {
+					goCertifies(t, tpm, aik, create(t, tpm, tmpl), max(c.aik.Hash, crypto.SHA256))
 				}
 			}
 			if err := release(context.Background()); err != nil {
@@ -63,11 +75,11 @@ func goActivates(t *testing.T, tpm *attest.TPM, ek *attest.EK, aik *attest.Key) 
 	}
 }
 
-func goCertifies(t *testing.T, tpm *attest.TPM, aik, key *attest.Key) {
+func goCertifies(t *testing.T, tpm *attest.TPM, aik, key *attest.Key, hash crypto.Hash) {
 	t.Helper()
 	s := certify(t, tpm, key, aik, nil)
 	p := goattest.CertificationParameters{Public: s.Area, CreateAttestation: s.Attest, CreateSignature: s.Signature}
-	if err := p.Verify(goattest.VerifyOpts{Public: aik.Public(), Hash: crypto.SHA256}); err != nil {
+	if err := p.Verify(goattest.VerifyOpts{Public: aik.Public(), Hash: hash}); err != nil {
 		t.Errorf("go-attestation: %v", err)
 	}
 }
@@ -199,28 +211,41 @@ func TestVerifyRefuses(t *testing.T) {
 func TestVerifyRefusesAttributes(t *testing.T) {
 	tr := emulator(t, "fresh")
 
-	// A P-256 signing primary key without fixedParent, or without restricted.
+	// A P-256 signing primary key that speaks of itself, without fixedParent,
+	// without restricted, or with a SHA-1 name.
+	loose := tpm2.TPMAObject{SensitiveDataOrigin: true, UserWithAuth: true, SignEncrypt: true, NoDA: true}
+	bound := loose
+	bound.FixedTPM, bound.FixedParent = true, true
+	restricted := bound
+	restricted.Restricted = true
 	for name, c := range map[string]struct {
-		attrs tpm2.TPMAObject
-		self  bool
+		attrs    tpm2.TPMAObject
+		nameAlg  tpm2.TPMIAlgHash
+		creation bool
+		ok       bool
 	}{
-		"may leave":       {tpm2.TPMAObject{SensitiveDataOrigin: true, UserWithAuth: true, SignEncrypt: true, NoDA: true}, false},
-		"speaks for self": {tpm2.TPMAObject{FixedTPM: true, FixedParent: true, SensitiveDataOrigin: true, UserWithAuth: true, SignEncrypt: true, NoDA: true}, true},
+		"may leave":                 {loose, tpm2.TPMAlgSHA256, false, false},
+		"unrestricted":              {bound, tpm2.TPMAlgSHA256, false, false},
+		"unrestricted, creation":    {bound, tpm2.TPMAlgSHA256, true, false},
+		"name of SHA-1":             {restricted, tpm2.TPMAlgSHA1, false, false},
+		"name of SHA-1, creation":   {restricted, tpm2.TPMAlgSHA1, true, false},
+		"as it should be":           {restricted, tpm2.TPMAlgSHA256, false, true},
+		"as it should be, creation": {restricted, tpm2.TPMAlgSHA384, true, true},
 	} {
-		s, by := foreignStatement(t, tr, c.attrs, c.self)
+		s, by := foreignStatement(t, tr, c.attrs, c.nameAlg, c.creation)
 		err := s.Verify(by, nil)
-		if !errors.Is(err, attest.ErrProof) {
+		if (err == nil) != c.ok || err != nil && !errors.Is(err, attest.ErrProof) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// foreignStatement certifies a key that the package would not make.
-func foreignStatement(t *testing.T, tr transport.TPM, attrs tpm2.TPMAObject, self bool) (*attest.Statement, crypto.PublicKey) {
+// foreignStatement has a key that the package would not make speak of itself.
+func foreignStatement(t *testing.T, tr transport.TPM, attrs tpm2.TPMAObject, nameAlg tpm2.TPMIAlgHash, creation bool) (*attest.Statement, crypto.PublicKey) {
 	t.Helper()
 	scheme := tpm2.TPMTECCScheme{Scheme: tpm2.TPMAlgECDSA, Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgECDSA, &tpm2.TPMSSigSchemeECDSA{HashAlg: tpm2.TPMAlgSHA256})}
 	key, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(tpm2.TPMTPublic{
-		Type: tpm2.TPMAlgECC, NameAlg: tpm2.TPMAlgSHA256, ObjectAttributes: attrs,
+		Type: tpm2.TPMAlgECC, NameAlg: nameAlg, ObjectAttributes: attrs,
 		Parameters: tpm2.NewTPMUPublicParms(tpm2.TPMAlgECC, &tpm2.TPMSECCParms{CurveID: tpm2.TPMECCNistP256, Scheme: scheme}),
 	})}.Execute(tr)
 	if err != nil {
@@ -234,7 +259,7 @@ func foreignStatement(t *testing.T, tr transport.TPM, attrs tpm2.TPMAObject, sel
 	if err != nil {
 		t.Fatal(err)
 	}
-	if self {
+	if creation {
 		rsp, err := tpm2.CertifyCreation{SignHandle: handle, ObjectHandle: handle, CreationHash: key.CreationHash, InScheme: null, CreationTicket: key.CreationTicket}.Execute(tr)
 		if err != nil {
 			t.Fatal(err)

@@ -8,11 +8,16 @@ import (
 
 // A Template says what a key is to be. Its zero value is an RSA 2048 key
 // without a use, which CreateKey refuses.
+//
+// AuthPolicy restricts nothing: the authorization value alone is enough to use
+// the key, and the policy is another way, which this package never takes and
+// which is not in the key's text. It is for a verifier that expects an area with
+// it, as that of Windows's attestation keys.
 type Template struct {
 	Algorithm  Algorithm
 	Usage      Usage
 	Hash       crypto.Hash // of an Attest key's signatures: SHA-1, SHA-256, SHA-384 or SHA-512; if 0, SHA-256
-	AuthPolicy []byte      // SHA-256 policy digest, besides the authorization value; nil for none
+	AuthPolicy []byte      // SHA-256 policy digest for the key's area, nil for none; see below
 	Auth       []byte      // authorization value of at most 32 bytes; nil for the empty one. See [Key.WithAuth]
 }
 

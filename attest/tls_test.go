@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -11,12 +12,14 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-tpm/tpm2/transport"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
 )
 
 // Keys serve as TLS certificates on both sides, in TLS 1.2 and 1.3; the latter
@@ -47,6 +50,34 @@ func TestTLS(t *testing.T) {
 		}
 		noneLoaded(t, tr)
 	})
+}
+
+// A TPM whose PSS salts are as long as they can be makes signatures that nobody
+// in TLS 1.3 takes: Sign says so. The others are good.
+func TestLongSalt(t *testing.T) {
+	tr, err := attesttest.New(attesttest.Config{LongSalt: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tpm := &attest.TPM{Transport: tr}
+	k := create(t, tpm, attest.Template{Usage: attest.Sign})
+	pss := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+	if _, err := k.Sign(nil, make32(), pss); err == nil || !strings.Contains(err.Error(), "salt") {
+		t.Errorf("PSS: %v", err)
+	}
+	sig, err := k.Sign(nil, make32(), crypto.SHA256)
+	if err != nil || rsa.VerifyPKCS1v15(k.Public().(*rsa.PublicKey), crypto.SHA256, make32(), sig) != nil {
+		t.Errorf("PKCS #1 v1.5: %v", err)
+	}
+	cert := selfSigned(t, k)
+	cert.SupportedSignatureAlgorithms = []tls.SignatureScheme{tls.PKCS1WithSHA256}
+	if err := handshake(cert, tls.VersionTLS12); err != nil {
+		t.Errorf("TLS 1.2: %v", err)
+	}
+	if err := handshake(cert, tls.VersionTLS13); err == nil {
+		t.Error("TLS 1.3: done")
+	}
+	noneLoaded(t, tr)
 }
 
 // selfSigned returns a certificate of a key for both sides of TLS.

@@ -16,13 +16,27 @@ import (
 // Its methods may be called by several goroutines; they run one after the
 // other, in the order of the calls. They repeat a command that the TPM answers with TPM_RC_RETRY,
 // TPM_RC_YIELDED or TPM_RC_TESTING until it is done or ctx is; ctx is looked at
-// between commands, not during one. They leave no object and no session loaded
-// when they return, unless [TPM.Keep] says so.
+// between commands, and during one only by the transport. They leave no object
+// and no session loaded when they return, unless [TPM.Keep] says so.
 type TPM struct {
-	Transport       transport.TPM
-	EndorsementAuth []byte       // of the endorsement hierarchy; usually empty, but not on Windows
-	OwnerAuth       []byte       // of the owner hierarchy; usually empty
-	Logger          *slog.Logger // gets each command's name, result and time at level Debug; if nil, nothing is logged
+	// Transport sends the commands, one at a time. If it has a method
+	//
+	//	SendContext(ctx context.Context, command []byte) ([]byte, error)
+	//
+	// that is called instead of Send, with the ctx of the method on whose behalf
+	// the command is sent, so that a transport can tell who that is, or give up.
+	// What a command makes that the TPM runs to its end all the same stays
+	// loaded then, so one should cancel it there first. Where objects are
+	// flushed, that is not canceled when the method's ctx is, but has ten
+	// seconds; and Close, which has no ctx, flushes under the background's.
+	Transport transport.TPM
+
+	// Authorization values of hierarchies. They go into the HMAC of salted
+	// sessions and so cannot be guessed from what crosses the bus.
+	EndorsementAuth []byte // usually empty, but not on Windows
+	OwnerAuth       []byte // usually empty
+
+	Logger *slog.Logger // gets each command's name, result and time at level Debug; if nil, nothing is logged
 
 	once           sync.Once
 	turn           chan struct{}    // full while a method runs: see lock
@@ -54,9 +68,11 @@ func (t *TPM) Close() error {
 // Keep lets the methods keep the session, the storage key and the keys used
 // last loaded, until release is called: a run then needs about half the
 // commands. At most three transient objects are loaded, what a chip has slots
-// for; the endorsement key goes first, then the keys not used for longest,
-// then attestation keys, and the storage key never. After the last release
-// nothing is loaded. Calls nest; release may be called more than once.
+// for, or two if the storage key is persistent, which takes a slot only while
+// it is used. The endorsement key goes first, then the keys not used for
+// longest, then attestation keys, and the storage key in use never. After the
+// last release nothing is loaded. Calls nest; release may be called more than
+// once.
 func (t *TPM) Keep() (release func(ctx context.Context) error) {
 	_ = t.lock(context.Background())
 	defer t.unlock()

@@ -34,7 +34,7 @@ const (
 
 // causes are the known codes and subcodes, in lower case.
 var causes = map[string]cause{
-	"msatickettpmvalidationfailed": {hresult: codeAuthorization, remedy: "Update the TPM's firmware; check that the device is registered for pre-provisioning."},
+	"msatickettpmvalidationfailed": {hresult: codeAuthorization, remedy: "Check the device's clock, and that the device is registered for pre-provisioning; then update the TPM's firmware."},
 	"devicetokenkeymismatch":       {hresult: codeAuthorization, remedy: "Ask for a new device token, then join with the keys it is for."},
 	"aikvalidationfailed":          {hresult: codeAIK, remedy: newAIK},
 	"attestationfailed":            {hresult: codeAttestation, remedy: "Make new keys and join again; check that no other TPM is in use."},
@@ -57,6 +57,7 @@ var causes = map[string]cause{
 	"device_not_found":             {hresult: codeNoObject, remedy: "Join the device again."},
 	"device_authentication_failed": {hresult: codeAuthentication, remedy: "Join the device again: its certificate is not accepted."},
 	"session_revoked":              {hresult: codeAuthentication, remedy: "Sign in again: the device was joined anew since."},
+	"invalid_grant":                {remedy: "The directory does not accept what the device or the user proves to be: check the credentials and the device's clock, then try again."},
 	"directoryerror":               {hresult: codeDirectory, remedy: "Wait and try again; remove stale objects of this device."},
 	"authenticationerror":          {hresult: codeAuthentication},
 	"authentication_error":         {hresult: codeAuthentication},

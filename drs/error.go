@@ -170,8 +170,16 @@ func (e *Error) Remedy() string {
 		return "Sign in again: the session is of another transport key."
 	case errors.Is(e.Err, ErrEndpoint):
 		return "Check for a proxy that rewrites answers of the registration service."
+	case errors.Is(e.Err, ErrMalformed):
+		return "Check for a proxy that answers in the service's place. If there is none, tell the service's operator."
+	case errors.Is(e.Err, ErrCertificate):
+		return "Check the device's clock, and for a proxy that rewrites answers of the registration service."
 	case e.Retryable():
 		return "The service is busy or cannot be reached: try again later."
+	case e.HTTPStatus == http.StatusNotFound:
+		return "There is no such service at this address: check the address, and for a proxy that answers in its place."
+	case e.HTTPStatus == http.StatusBadRequest:
+		return "The service cannot read the request: check the address, and for a proxy that changes requests."
 	}
 	return ""
 }

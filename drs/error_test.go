@@ -79,6 +79,26 @@ func TestErrorForms(t *testing.T) {
 	}
 }
 
+func TestErrorRemedy(t *testing.T) {
+	for _, c := range []struct {
+		status     int
+		body, want string
+	}{
+		{200, "\xde\xad", "in the service's place"},
+		{400, "", "changes requests"},
+		{404, "", "no such service"},
+		{400, `{"error":"invalid_grant","error_description":"AADSTS50126: no"}`, "clock"},
+		{400, `{"error":"invalid_grant","suberror":"device_disabled"}`, "Enable the device"},
+		{400, `{"code":"AuthorizationError","subcode":"MsaTicketTpmValidationFailed"}`, "clock"},
+		{503, "", "try again later"},
+		{401, "", ""}, // the code says it
+	} {
+		if got := discoverError(t, answering(t, c.status, c.body)).Remedy(); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%d %s: %q", c.status, c.body, got)
+		}
+	}
+}
+
 func TestErrorRetryAfter(t *testing.T) {
 	e := discoverError(t, answering(t, 429, "", "Retry-After", "300", "request-id", "r9"))
 	if e.RetryAfter != 5*time.Minute || !e.Retryable() || e.RequestID != "r9" || e.Remedy() == "" {

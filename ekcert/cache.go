@@ -10,10 +10,10 @@ import (
 // A Cache keeps what was fetched, by its URL. What it returns is checked like
 // what comes from the network. It must be safe for concurrent use.
 type Cache interface {
-	// Load returns what is kept for url, or nil.
+	// Load returns what is kept for url and has not ended, or nil.
 	Load(url string) []byte
 
-	// Store keeps body until the time given, or for as long as it wants.
+	// Store keeps body until the time given, or for less.
 	Store(url string, body []byte, until time.Time)
 }
 
@@ -26,6 +26,8 @@ const (
 // A MemoryCache is a [Cache] in memory, of at most 64 answers and 16 MiB. Its
 // zero value is ready to use.
 type MemoryCache struct {
+	Now func() time.Time // that of the Client; if nil, time.Now
+
 	mu   sync.Mutex
 	kept map[string]cached
 	size int
@@ -40,7 +42,17 @@ type cached struct {
 func (m *MemoryCache) Load(url string) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.now().Before(m.kept[url].until) {
+		m.drop(url)
+	}
 	return m.kept[url].body
+}
+
+func (m *MemoryCache) now() time.Time {
+	if m.Now != nil {
+		return m.Now()
+	}
+	return time.Now()
 }
 
 // Store implements [Cache]. What ends first makes room.

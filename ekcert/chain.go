@@ -29,11 +29,15 @@ func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certi
 	for _, roots := range pools {
 		options.Roots = roots
 		chains, err := leaf.Verify(options)
-		if err == nil {
+		i := slices.IndexFunc(chains, forEKs)
+		if i >= 0 {
 			if c.Roots.has(roots) {
-				c.Known.add(roots, chains[0][1:])
+				c.Known.add(roots, chains[i][1:])
 			}
-			return append([]*x509.Certificate{cert.Certificate}, chains[0][1:]...), nil
+			return append([]*x509.Certificate{cert.Certificate}, chains[i][1:]...), nil
+		}
+		if err == nil {
+			err = errors.New("an issuer is not for endorsement keys")
 		}
 		if failure == nil || isExpired(err) {
 			failure = err
@@ -43,6 +47,17 @@ func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certi
 		return nil, fmt.Errorf("%w: %w", ErrExpired, failure)
 	}
 	return nil, fmt.Errorf("%w: %w", ErrUntrusted, failure)
+}
+
+// forEKs reports whether no CA between a certificate and its root is limited to
+// other purposes.
+func forEKs(chain []*x509.Certificate) bool {
+	for i := 1; i < len(chain)-1; i++ {
+		if !mayBeForEKs(chain[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // intermediates returns c.Intermediates with issuers added.

@@ -28,7 +28,7 @@ var oneDevice struct {
 }
 
 // theDevice returns a TPM that the tests share.
-func theDevice(t *testing.T) *device {
+func theDevice(t testing.TB) *device {
 	t.Helper()
 	oneDevice.Do(func() {
 		oneDevice.device, oneDevice.err = newDevice(attesttest.Config{NoCertificate: true}, attest.P256)
@@ -79,7 +79,7 @@ type web struct {
 	gets, all int
 }
 
-func serve(t *testing.T, h http.Handler) *web {
+func serve(t testing.TB, h http.Handler) *web {
 	t.Helper()
 	w := new(web)
 	w.Server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

@@ -19,8 +19,9 @@
 // endorsement key, its maker, model and version, and an attestation key of its
 // own; the CA checks that the TPM is not known to be at risk, and gives the
 // certificate to whoever opens a challenge that only the holder of the
-// endorsement key can open. No maker publishes such a service: the profile of
-// these messages is this module's own, for CAs that want to offer it.
+// endorsement key can open. [Client.Begin] and [Client.Complete] are its halves,
+// for a TPM on another machine. No maker publishes such a service: the profile
+// of these messages is this module's own, for CAs that want to offer it.
 //
 // # What is sent, and when
 //

@@ -2,8 +2,6 @@ package ekcert
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -11,8 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whiteglove/whiteglove/internal/cms"
-	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/internal/challenge"
 	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/scep"
 )
@@ -24,18 +21,21 @@ const capability = "EndorsementKeyEnrollment"
 // Enroll has the maker's CA at SCEPURL certify an endorsement key. The CA must
 // name the capability EndorsementKeyEnrollment and lead to one of Roots for the
 // maker; until both are known, nothing about the TPM is sent. The certificate is
-// checked as Verify does, against the same roots as the CA, and has to name the
-// maker; its Issuers are its chain, root last.
+// checked as Verify does, which tells more of it, and has to name the maker; its
+// Issuers are its chain, root last.
 //
 // Errors are of type [*Error]. They wrap ErrNoEnrollment or ErrUntrustedCA if
-// the CA will not do; ErrAtRisk, ErrRevoked, ErrUnknownManufacturer or
+// the CA will not do; ErrWeakKey before it is asked; ErrAtRisk, ErrRevoked, ErrUnknownManufacturer or
 // ErrUnsupportedEK if it refuses the TPM; the errors of Verify if its
 // certificate does not hold; else the error of [scep.Client], which checks
 // first that the certificate is of the key and comes from this CA, or that of
 // Activate.
 func (c *Client) Enroll(ctx context.Context, e *Enrollment) (*Certificate, error) {
+	if e == nil {
+		e = new(Enrollment)
+	}
 	if e.Activate == nil {
-		return nil, c.enrollError(e, errors.New("no function to open the challenge is given"))
+		return nil, enrollError(c.SCEPURL, e.Vendor, errors.New("no function to open the challenge is given"))
 	}
 	ch, err := c.Begin(ctx, e)
 	if err != nil {
@@ -43,31 +43,20 @@ func (c *Client) Enroll(ctx context.Context, e *Enrollment) (*Certificate, error
 	}
 	secret, err := e.Activate(ctx, ch.Blob, ch.Secret)
 	if err != nil {
-		return nil, c.enrollError(e, fmt.Errorf("opening the challenge: %w", err))
+		return nil, enrollError(c.SCEPURL, e.Vendor, fmt.Errorf("opening the challenge: %w", err))
 	}
 	return c.Complete(ctx, ch, secret)
-}
-
-// A Challenge is what a CA wants opened before it certifies an endorsement key.
-// It is good for Complete once, and for as long as the CA waits.
-type Challenge struct {
-	Blob   []byte // TPM2B_ID_OBJECT without its size
-	Secret []byte // TPM2B_ENCRYPTED_SECRET without its size
-
-	e       *Enrollment
-	client  *scep.Client
-	ca      *scep.CA
-	req     *scep.Request
-	reply   *scep.Reply
-	context []byte
 }
 
 // Begin does the first half of Enroll, for a TPM in another machine: it asks,
 // and returns the challenge for that TPM to open. e needs no Activate.
 func (c *Client) Begin(ctx context.Context, e *Enrollment) (*Challenge, error) {
+	if e == nil {
+		e = new(Enrollment)
+	}
 	ch, err := c.begin(ctx, e)
 	if err != nil {
-		return nil, c.enrollError(e, err)
+		return nil, enrollError(c.SCEPURL, e.Vendor, err)
 	}
 	return ch, nil
 }
@@ -80,78 +69,85 @@ func (c *Client) begin(ctx context.Context, e *Enrollment) (*Challenge, error) {
 	if err != nil {
 		return nil, err
 	}
-	csr, err := e.csr(ca.Recipient)
+	x := challenge.Exchange{URL: c.SCEPURL, CA: ca}
+	if err := x.SignAs(nil, c.now()); err != nil {
+		return nil, err
+	}
+	if x.CSR, err = e.csr(ca.Recipient); err != nil {
+		return nil, err
+	}
+	reply, err := client.Enroll(ctx, ca, x.Request())
 	if err != nil {
 		return nil, err
 	}
-	signer, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
+	if reply.Status != scep.StatusChallenge {
+		return nil, fmt.Errorf("%w: it asks for no proof of the key, but answers with %v", ErrNoEnrollment, reply.Status)
+	}
+	if err := x.Read(reply); err != nil {
 		return nil, err
 	}
-	own := *e
-	ch := &Challenge{e: &own, client: client, ca: ca, req: &scep.Request{CSR: csr, Signer: signer}}
-	ch.reply, err = client.Enroll(ctx, ca, ch.req)
-	if err != nil {
-		return nil, err
-	}
-	if ch.reply.Status != scep.StatusChallenge {
-		return nil, fmt.Errorf("%w: it asks for no proof of the key, but answers with %v", ErrNoEnrollment, ch.reply.Status)
-	}
-	return ch, ch.read(ch.reply.Content)
-}
-
-// read takes the parts of the challenge out of a reply's content.
-func (ch *Challenge) read(content []byte) error {
-	parts, err := wcce.ParseChallenge(content)
-	if err != nil {
-		return err
-	}
-	tach, err := wcce.ParseTACH(parts.TACH)
-	if err != nil {
-		return err
-	}
-	ch.Blob, ch.Secret, ch.context = tach.Blob, tach.Secret, parts.Context
-	return nil
+	return newChallenge(&x), nil
 }
 
 // Complete does the second half of Enroll: it sends the secret that was in the
-// challenge, and checks and returns the certificate.
+// challenge, and checks and returns the certificate. Nothing is sent unless the
+// CA of the challenge leads to one of c.Roots for the maker.
 func (c *Client) Complete(ctx context.Context, ch *Challenge, secret []byte) (*Certificate, error) {
-	cert, err := c.complete(ctx, ch, secret)
+	if ch == nil || ch.x.CA == nil {
+		return nil, enrollError("", "", errNotBegun)
+	}
+	want, err := challenge.Requested(ch.x.CSR)
 	if err != nil {
-		return nil, c.enrollError(ch.e, err)
+		return nil, enrollError(ch.x.URL, "", err)
+	}
+	cert, err := c.complete(ctx, ch, want, secret)
+	if err != nil {
+		return nil, enrollError(ch.x.URL, want.Device.Manufacturer, err)
 	}
 	return cert, nil
 }
 
-func (c *Client) complete(ctx context.Context, ch *Challenge, secret []byte) (*Certificate, error) {
-	if ch.client == nil {
-		return nil, errors.New("the challenge is not one of Begin")
-	}
-	sealed, err := cms.Encrypt(secret, ch.ca.Recipient, cms.AES128CBC)
+func (c *Client) complete(ctx context.Context, ch *Challenge, want *challenge.Subject, secret []byte) (*Certificate, error) {
+	roots, err := c.rootsOf(&ch.x, VendorName(want.Device.Manufacturer))
 	if err != nil {
 		return nil, err
 	}
-	content, err := (&wcce.Answer{Secret: sealed, Context: ch.context}).Marshal()
+	reply, err := ch.x.Answer(ctx, c.scepClient(ch.x.URL, roots), secret)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := ch.client.Answer(ctx, ch.ca, ch.req, ch.reply, content)
-	if err != nil {
-		return nil, err
+	return c.accept(ctx, &ch.x, reply, want)
+}
+
+// rootsOf returns the pool that vouches for the CA of an exchange.
+func (c *Client) rootsOf(x *challenge.Exchange, vendor string) (*x509.CertPool, error) {
+	err := noRoot(vendor)
+	for _, roots := range c.Roots.of(vendor) {
+		if err = x.CheckTrust(roots, c.now()); err == nil {
+			return roots, checkCA(x.CA)
+		}
+		err = fmt.Errorf("%w: %w", ErrUntrustedCA, err)
 	}
-	return c.accept(ch.client.Roots, ch.ca, reply, ch.e)
+	return nil, err
+}
+
+func noRoot(vendor string) error {
+	return fmt.Errorf("%w: no root is configured for %q", ErrUntrustedCA, vendor)
+}
+
+func (c *Client) scepClient(url string, roots *x509.CertPool) *scep.Client {
+	return &scep.Client{
+		URL: url, Roots: roots, Challenge: capability,
+		HTTPClient: c.HTTPClient, Now: c.Now, Logger: c.Logger,
+	}
 }
 
 // findCA asks for the CA and checks it against each pool of roots that may
 // vouch for the maker. It tells the CA nothing.
 func (c *Client) findCA(ctx context.Context, vendor string) (*scep.Client, *scep.CA, error) {
-	err := fmt.Errorf("%w: no root is configured for %q", ErrUntrustedCA, vendor)
+	err := noRoot(vendor)
 	for _, roots := range c.Roots.of(vendor) {
-		client := &scep.Client{
-			URL: c.SCEPURL, Roots: roots, Challenge: capability,
-			HTTPClient: c.HTTPClient, Now: c.Now, Logger: c.Logger,
-		}
+		client := c.scepClient(c.SCEPURL, roots)
 		var ca *scep.CA
 		ca, err = client.CA(ctx, "")
 		switch {
@@ -172,13 +168,10 @@ func isNotFound(err error) bool {
 	return errors.As(err, &se) && se.HTTPStatus == http.StatusNotFound
 }
 
-// checkCA checks what client.CA does not: the capabilities, and that those who
-// will read and sign messages are not mere endorsement keys under the same root.
+// checkCA checks what client.CA does not.
 func checkCA(ca *scep.CA) error {
-	for _, cert := range []*x509.Certificate{ca.Recipient, ca.Signer} {
-		if !cert.IsCA && slices.ContainsFunc(cert.UnknownExtKeyUsage, wcce.OIDKeyPurposeEK.Equal) {
-			return fmt.Errorf("%w: certificate %v is an endorsement key's", ErrUntrustedCA, cert.SerialNumber)
-		}
+	if err := challenge.CheckRoles(ca); err != nil {
+		return fmt.Errorf("%w: %w", ErrUntrustedCA, err)
 	}
 	return checkCaps(ca.Caps)
 }
@@ -200,26 +193,21 @@ func checkCaps(caps scep.Caps) error {
 }
 
 // accept checks the certificate that a CA gave.
-func (c *Client) accept(roots *x509.CertPool, ca *scep.CA, reply *scep.Reply, e *Enrollment) (*Certificate, error) {
+func (c *Client) accept(ctx context.Context, x *challenge.Exchange, reply *scep.Reply, want *challenge.Subject) (*Certificate, error) {
 	if reply.Status != scep.StatusSuccess || len(reply.Certificates) == 0 {
 		return nil, fmt.Errorf("%w: the challenge is answered, and it says %v", ErrNoEnrollment, reply.Status)
 	}
 	cert := newCertificate(reply.Certificates[0])
-	cert.Issuers = append(cert.Issuers, reply.Certificates[1:]...)
-	cert.Origin = wire.Redact(c.SCEPURL)
-	if err := checkKey(cert.Certificate, e.EK); err != nil {
-		return nil, err
-	}
-	if got, want := cert.Vendor(), VendorName(e.Vendor); got != want {
+	cert.Issuers = slices.Concat(reply.Certificates[1:], x.CA.Chain)
+	cert.Origin = wire.Redact(x.URL)
+	if got, want := cert.Vendor(), VendorName(want.Device.Manufacturer); got != want {
 		return nil, fmt.Errorf("%w: it names %q instead of %q", ErrUntrusted, got, want)
 	}
-	whole := *cert
-	whole.Issuers = append(append([]*x509.Certificate(nil), cert.Issuers...), ca.Chain...)
-	chain, err := c.chain(&whole, []*x509.CertPool{roots})
+	report, err := c.verify(ctx, cert, want.Key)
 	if err != nil {
 		return nil, err
 	}
-	cert.Issuers = chain[1:]
+	cert.Issuers = report.Chain[1:]
 	return cert, nil
 }
 
@@ -235,11 +223,8 @@ var refusals = []struct {
 }
 
 // enrollError dresses err as the package's own.
-func (c *Client) enrollError(e *Enrollment, err error) *Error {
-	out := &Error{Op: "enroll", Origin: wire.Redact(c.SCEPURL), Err: err}
-	if e != nil {
-		out.Vendor = VendorName(e.Vendor)
-	}
+func enrollError(url, vendor string, err error) *Error {
+	out := &Error{Op: "enroll", Origin: wire.Redact(url), Vendor: VendorName(vendor), Err: err}
 	var se *scep.Error
 	if !errors.As(err, &se) {
 		return out

@@ -264,6 +264,7 @@ func TestEnrollIncomplete(t *testing.T) {
 		"odd version":  func(e *ekcert.Enrollment) { e.Version = "1.2.3" },
 		"huge version": func(e *ekcert.Enrollment) { e.Version = "1.2.3.65536" },
 		"no EK":        func(e *ekcert.Enrollment) { e.EK = nil },
+		"weak EK":      func(e *ekcert.Enrollment) { e.EK = weakKey(t, false) },
 		"no statement": func(e *ekcert.Enrollment) { e.AIK.Creation = nil },
 		"no function":  func(e *ekcert.Enrollment) { e.Activate = nil },
 	} {

@@ -65,6 +65,8 @@ func (e *Enrollment) check() error {
 	switch {
 	case e.EK == nil:
 		return errors.New("no endorsement key is given")
+	case WeakKey(e.EK):
+		return ErrWeakKey
 	case len(e.AIK.Area) == 0 || len(e.AIK.Attest) == 0 || len(e.AIK.Signature) == 0 || len(e.AIK.Creation) == 0:
 		return errors.New("no creation statement of an attestation key is given")
 	}
@@ -77,7 +79,7 @@ func (e *Enrollment) check() error {
 // in hexadecimal.
 func versionID(version string) (string, error) {
 	if isID(version) {
-		return version, nil
+		return "id:" + strings.ToUpper(version[len("id:"):]), nil
 	}
 	parts := strings.Split(version, ".")
 	var raw []byte

@@ -18,6 +18,8 @@ var (
 	ErrUntrusted      = errors.New("certificate leads to no trusted root of its maker")
 	ErrExpired        = errors.New("certificate is not valid at this time")
 	ErrRevoked        = errors.New("endorsement key is revoked")
+	ErrNotEK          = errors.New("certificate is not one of an endorsement key")
+	ErrWeakKey        = errors.New("private key can be computed (CVE-2017-15361)")
 	ErrNoService      = errors.New("service does not give out certificates in this way") // HTTP 403, 405
 )
 
@@ -62,8 +64,11 @@ func (e *Error) Unwrap() error { return e.Err }
 // Codes that only this package uses.
 const (
 	certExpired    uint32 = 0x800B0101 // CERT_E_EXPIRED
+	certWrongUsage uint32 = 0x800B0110 // CERT_E_WRONG_USAGE
 	notSupported   uint32 = 0x80070032 // ERROR_NOT_SUPPORTED
 	vulnerableTPM  uint32 = 0x81039024 // as setup screens show it
+	tpmAnswers     uint32 = 0x80280000 // of a TPM 2.0, in the lowest 12 bits, or TPM_E_COMMAND_BLOCKED
+	tbsDenied      uint32 = 0x80284012 // TBS_E_ACCESS_DENIED
 	tpmHandle      uint32 = 0x8028008B // TPM_20_E_HANDLE
 	tpmNVUnwritten uint32 = 0x8028014A // TPM_20_E_NV_UNINITIALIZED
 )
@@ -76,11 +81,13 @@ var sentinels = []struct {
 }{
 	{ErrAtRisk, vulnerableTPM, "Install the machine maker's TPM firmware update, clear the TPM, then run again."},
 	{ErrRevoked, hresult.CertRevoked, "The maker has revoked this TPM's endorsement key or its CA: have the mainboard or the TPM replaced."},
+	{ErrWeakKey, vulnerableTPM, "Install the machine maker's TPM firmware update, clear the TPM, then run again."},
 	{ErrUnknownManufacturer, notSupported, "Use the certification service of this TPM's own maker."},
 	{ErrUnsupportedEK, notSupported, "Enroll another endorsement key of this TPM: RSA 2048 is the most widely accepted."},
 	{ErrNoEnrollment, 0, "The service at this URL does not certify endorsement keys: check the URL."},
 	{ErrUntrustedCA, hresult.CertUntrusted, "Check that the URL is the maker's service and that its root is configured for this maker. " +
 		"Nothing about the TPM was sent."},
+	{ErrNotEK, certWrongUsage, "The certificate is of another kind of key: ask the maker for that of the endorsement key."},
 	{ErrMismatch, hresult.InvalidData, "The certificate is of another key: ask the maker for the right one."},
 	{ErrNegativeSerial, hresult.InvalidData, "Ask the maker for a certificate with a valid serial number."},
 	{ErrMalformed, hresult.InvalidData, "The stored certificate is damaged: ask the maker for a new one."},

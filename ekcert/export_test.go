@@ -1,16 +1,15 @@
 package ekcert
 
 import (
-	"crypto/rsa"
 	"crypto/x509"
 	"slices"
 )
 
 // What tests see of the package beside what it exports.
 var (
-	SameDomain = sameDomain
+	Within     = within
+	Request    = (*Enrollment).csr
 	SplitChain = splitChain
-	IsROCA     = func(key *rsa.PublicKey) bool { return isROCA(key) }
 )
 
 // ParseCRL reads a CRL and looks for cert in it.

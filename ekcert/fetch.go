@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -23,9 +22,9 @@ const (
 var errSlow = errors.New("no answer in time")
 
 // errElsewhere is a redirect that is not followed.
-var errElsewhere = errors.New("redirect to another domain")
+var errElsewhere = errors.New("redirect to another host")
 
-// get fetches a URL. Redirects may not leave the domain.
+// get fetches a URL. Redirects may not leave the host.
 func get(ctx context.Context, client *http.Client, address string, limit int64) (*wire.Answer, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -44,15 +43,16 @@ func get(ctx context.Context, client *http.Client, address string, limit int64) 
 	return answer, err
 }
 
-// staying returns a copy of client that follows redirects only within the
-// domain of the request.
+// staying returns a copy of client that follows redirects only to the host of
+// the request and those below it. A wider domain could be one that strangers
+// share, such as co.uk or that of a provider.
 func staying(client *http.Client) *http.Client {
 	if client == nil {
 		client = http.DefaultClient
 	}
 	own := *client
 	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		if !sameDomain(req.URL.Hostname(), via[0].URL.Hostname()) {
+		if !within(req.URL.Hostname(), via[0].URL.Hostname()) {
 			return fmt.Errorf("%w, %s", errElsewhere, req.URL.Hostname())
 		}
 		if client.CheckRedirect != nil {
@@ -63,21 +63,10 @@ func staying(client *http.Client) *http.Client {
 	return &own
 }
 
-// sameDomain reports whether two hosts are the same, or have their last two
-// labels in common.
-func sameDomain(a, b string) bool {
-	if strings.EqualFold(a, b) {
-		return true
-	}
-	if _, err := netip.ParseAddr(a); err == nil {
-		return false
-	}
-	return strings.Contains(a, ".") && strings.EqualFold(lastTwo(a), lastTwo(b))
-}
-
-func lastTwo(host string) string {
-	labels := strings.Split(host, ".")
-	return strings.Join(labels[max(0, len(labels)-2):], ".")
+// within reports whether host is domain or a name below it.
+func within(host, domain string) bool {
+	host, domain = strings.ToLower(host), strings.ToLower(domain)
+	return host == domain || domain != "" && strings.HasSuffix(host, "."+domain)
 }
 
 // fetch gets an issuer or a CRL, from the cache if it is there. What keep

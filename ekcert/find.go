@@ -64,8 +64,8 @@ func indices(ek crypto.PublicKey) []uint32 {
 //
 //   - the NV memory of the TPM that nv reads (nil: none), at the indices that
 //     the TCG assigns to the kind of key. Unless Roots and Intermediates already
-//     lead from it to a root, the chain in NV memory is read too and becomes its
-//     Issuers;
+//     lead from it to a root, the chain in NV memory is read too, as far as the
+//     TPM lets it be, and becomes its Issuers;
 //   - SystemStore;
 //   - the service of the maker, if there is one for it in Services. It learns a
 //     hash of the key, which identifies the machine.
@@ -77,7 +77,9 @@ func indices(ek crypto.PublicKey) []uint32 {
 //
 // Errors are of type [*Error]. They wrap ErrNotFound if there is none,
 // ErrMismatch if there is one of another key only, ErrMalformed if there is one
-// that cannot be read only, else the error of nv or of the service.
+// that cannot be read only, else the error of nv or of the service. If the TPM
+// refuses to have an index read, the other sources are tried nevertheless; if
+// it does not answer, none is.
 func (c *Client) Find(ctx context.Context, nv NVReader, vendor string, ek crypto.PublicKey) (*Certificate, error) {
 	fail := &Error{Op: "find", Vendor: VendorName(vendor), Err: ErrNotFound}
 	cert, err := c.findInNV(ctx, nv, ek, fail)
@@ -98,7 +100,7 @@ func (c *Client) Find(ctx context.Context, nv NVReader, vendor string, ek crypto
 }
 
 // findInNV returns nil if there is no certificate in NV memory that will do,
-// and has fail say why. An error is one of the TPM.
+// and has fail say why. An error is of one that does not answer.
 func (c *Client) findInNV(ctx context.Context, nv NVReader, ek crypto.PublicKey, fail *Error) (*Certificate, error) {
 	if nv == nil {
 		return nil, nil
@@ -112,7 +114,7 @@ func (c *Client) findInNV(ctx context.Context, nv NVReader, ek crypto.PublicKey,
 			continue
 		}
 		fail.Origin, fail.Err = origin(index), err
-		if !errors.Is(err, ErrMismatch) && !errors.Is(err, ErrMalformed) {
+		if !errors.Is(err, ErrMismatch) && !errors.Is(err, ErrMalformed) && !isRefusal(err) {
 			return nil, err
 		}
 	}
@@ -202,12 +204,24 @@ func readCertificate(ctx context.Context, nv NVReader, index uint32, ek crypto.P
 // notThere reports whether err says that an NV index is not defined or was
 // never written.
 func notThere(err error) bool {
+	code := codeOf(err)
+	return code == tpmHandle || code == tpmNVUnwritten || code == 0 && errors.Is(err, fs.ErrNotExist)
+}
+
+// isRefusal reports whether err is a TPM's answer to a command, or the system's
+// that does not let it through to the TPM: what is said of one index, and not of
+// the TPM.
+func isRefusal(err error) bool {
+	code := codeOf(err)
+	return code&^0xFFF == tpmAnswers || code == tbsDenied
+}
+
+func codeOf(err error) uint32 {
 	var coded interface{ HRESULT() uint32 }
 	if errors.As(err, &coded) {
-		code := coded.HRESULT()
-		return code == tpmHandle || code == tpmNVUnwritten
+		return coded.HRESULT()
 	}
-	return errors.Is(err, fs.ErrNotExist)
+	return 0
 }
 
 // addChain adds the chain in NV memory to cert, if its issuers are not known.
@@ -219,6 +233,10 @@ func (c *Client) addChain(ctx context.Context, nv NVReader, cert *Certificate) e
 	for index := firstChainIndex; index <= lastChainIndex && len(joined) < maxSize; index++ {
 		b, err := nv.ReadNV(ctx, index)
 		if notThere(err) {
+			break
+		}
+		if isRefusal(err) {
+			c.debug("chain in NV memory", "index", origin(index), "error", err)
 			break
 		}
 		if err != nil {

@@ -1,6 +1,7 @@
 package ekcert_test
 
 import (
+	"context"
 	"crypto/elliptic"
 	"crypto/x509"
 	"errors"
@@ -67,6 +68,67 @@ type coded uint32
 
 func (e coded) Error() string   { return "TPM error" }
 func (e coded) HRESULT() uint32 { return uint32(e) }
+
+// TestFindGoesOn has a TPM that refuses to have indices read, with and without
+// another source that has the certificate.
+func TestFindGoesOn(t *testing.T) {
+	m := newMaker(t, "Intel")
+	ek := ekKey(t).Public()
+	der := m.issue(t, ek, intel).Raw
+	const unavailable, blocked, denied, stopped = coded(0x8028012F), coded(0x80280400), coded(0x80284012), coded(0x80284008)
+	for name, tt := range map[string]struct {
+		code   coded
+		high   bool // the certificate is at the next index
+		system bool // it is in the system's store
+		origin string
+		want   error
+	}{
+		"next index":           {code: unavailable, high: true, origin: "nv:0x01c00012"},
+		"next source":          {code: unavailable, system: true, origin: "system"},
+		"blocked by TBS":       {code: blocked, system: true, origin: "system"},
+		"denied by TBS":        {code: denied, system: true, origin: "system"},
+		"nowhere else":         {code: unavailable, want: unavailable},
+		"no answer of the TPM": {code: stopped, high: true, system: true, want: stopped},
+	} {
+		nv := &nvMemory{content: map[uint32][]byte{}, fail: map[uint32]error{0x01C00002: tt.code, 0x01C00100: tt.code}}
+		if tt.high {
+			nv.content[0x01C00012] = der
+		}
+		c := &ekcert.Client{Services: nobody, SystemStore: func(context.Context) ([][]byte, error) {
+			if tt.system {
+				return [][]byte{der}, nil
+			}
+			return nil, nil
+		}}
+		cert, err := c.Find(t.Context(), nv, "INTC", ek)
+		if !errors.Is(err, tt.want) || err == nil && cert.Origin != tt.origin {
+			t.Errorf("%s: %+v, %v", name, cert, err)
+		}
+		var e *ekcert.Error
+		if err != nil && (!errors.As(err, &e) || e.Origin != "nv:0x01c00002" || e.HRESULT() != uint32(tt.code)) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestFindWithLockedChain has an index behind the chain's first that the TPM
+// does not let anybody read.
+func TestFindWithLockedChain(t *testing.T) {
+	m := newMaker(t, "Intel")
+	ek := ekKey(t).Public()
+	nv := &nvMemory{
+		content: map[uint32][]byte{0x01C00002: m.issue(t, ek, intel).Raw, 0x01C00100: m.ca.Raw},
+		fail:    map[uint32]error{0x01C00101: coded(0x80280148)}, // TPM_20_E_NV_LOCKED
+	}
+	c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Services: nobody}
+	cert, err := c.Find(t.Context(), nv, "INTC", ek)
+	if err == nil {
+		_, err = c.Verify(t.Context(), cert, ek)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
 
 func TestFindTakesTPMCodes(t *testing.T) {
 	for code, want := range map[coded]bool{0x8028008B: true, 0x8028014A: true, 0x80280101: false} {

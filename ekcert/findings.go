@@ -1,7 +1,6 @@
 package ekcert
 
 import (
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -18,26 +17,23 @@ type Severity int
 
 // Severities.
 const (
-	Info     Severity = iota // harmless, and common in the field
-	Warning                  // to be looked at: not what the profile wants of an endorsement key, or advice
-	Critical                 // certain, and the key should not be used
+	Info    Severity = iota // harmless, and common in the field
+	Warning                 // to be looked at: not what the profile wants of an endorsement key, or advice
 )
 
-// String returns "info", "warning" or "critical".
+// String returns "info" or "warning".
 func (s Severity) String() string {
 	switch s {
 	case Info:
 		return "info"
 	case Warning:
 		return "warning"
-	case Critical:
-		return "critical"
 	}
 	return fmt.Sprintf("Severity(%d)", int(s))
 }
 
 // A Finding is a deviation from the TCG's certificate profile (EK Credential
-// Profile, section 3.2), or a known weakness. Its ID is one of
+// Profile, section 3.2) that real certificates have, or advice. Its ID is one of
 //
 //	malformed-extension     warning   a TCG extension cannot be read
 //	no-manufacturer         warning   the certificate names no maker, model or version
@@ -45,15 +41,13 @@ func (s Severity) String() string {
 //	unknown-manufacturer    info      vendor ID is in no registry
 //	version-format          info      version is not "id:" and 8 hexadecimal digits
 //	alt-name-not-critical   info      subject is empty, and the alternative name not critical
-//	is-ca                   warning   the certificate says it is a CA
 //	no-basic-constraints    info      the certificate does not say whether it is a CA
-//	key-usage               warning   the key is not for key encipherment (RSA) or agreement (ECC);
-//	                        info      if it is an ECC key for key encipherment, as Intel has them
+//	key-usage               warning   there is no key usage, or it is agreement for an RSA key;
+//	                        info      it is encipherment for an ECC key, as Intel has them
 //	key-usage-not-critical  info      the key usage is not critical
-//	no-eku                  info      the extended key usage does not name endorsement keys
+//	no-eku                  info      there is no extended key usage, or any is
 //	no-authority-key-id     info      no authority key identifier
 //	long-serial             info      serial number over 20 bytes
-//	weak-key-roca           critical  the key itself has the fingerprint of CVE-2017-15361
 //	firmware-advisory       warning   the version has a known weakness, see [Advisories]
 type Finding struct {
 	ID       string
@@ -69,8 +63,36 @@ var infos = map[string]bool{
 	"no-authority-key-id": true, "long-serial": true,
 }
 
-// findings compares a certificate with the TCG's profile, and with what is
-// known of weaknesses.
+// checkPurpose returns an error that wraps ErrNotEK if a certificate says of
+// itself what that of an endorsement key cannot: a maker's CA may certify other
+// keys of a TPM too, whose holder could not be challenged by them. What it does
+// not say is a finding.
+func checkPurpose(cert *x509.Certificate) error {
+	const opens = x509.KeyUsageKeyEncipherment | x509.KeyUsageKeyAgreement
+	switch {
+	case cert.IsCA:
+		return fmt.Errorf("%w: it is a CA's", ErrNotEK)
+	case !mayBeForEKs(cert):
+		return fmt.Errorf("%w: its extended key usage names others", ErrNotEK)
+	case cert.KeyUsage != 0 && cert.KeyUsage&opens == 0:
+		return fmt.Errorf("%w: its key usage is neither encipherment nor agreement, but %s", ErrNotEK, usage(cert.KeyUsage))
+	}
+	return nil
+}
+
+// mayBeForEKs reports whether the extended key usage of a certificate, of a key
+// or of a CA, leaves room for endorsement keys.
+func mayBeForEKs(cert *x509.Certificate) bool {
+	return len(cert.ExtKeyUsage)+len(cert.UnknownExtKeyUsage) == 0 || namesEKs(cert) ||
+		slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageAny)
+}
+
+func namesEKs(cert *x509.Certificate) bool {
+	return slices.ContainsFunc(cert.UnknownExtKeyUsage, wcce.OIDKeyPurposeEK.Equal)
+}
+
+// findings compares a certificate that checkPurpose lets pass with the TCG's
+// profile, and with what is known of weak firmware.
 func findings(cert *x509.Certificate) []Finding {
 	var out []Finding
 	add := func(odd bool, id, detail string) {
@@ -93,18 +115,12 @@ func findings(cert *x509.Certificate) []Finding {
 	add(f.manufacturer != "" && !knownVendor(vendor), "unknown-manufacturer", f.manufacturer)
 	add(f.version != "" && !isID(f.version), "version-format", f.version)
 	add(emptyName(cert.RawSubject) && f.altName && !critical(cert, wcce.OIDSubjectAltName), "alt-name-not-critical", "")
-	add(cert.IsCA, "is-ca", "")
 	add(!cert.BasicConstraintsValid, "no-basic-constraints", "")
 	add(!rightUsage(cert), "key-usage", usage(cert.KeyUsage))
 	add(cert.KeyUsage != 0 && !critical(cert, oidKeyUsage), "key-usage-not-critical", "")
-	add(!slices.ContainsFunc(cert.UnknownExtKeyUsage, wcce.OIDKeyPurposeEK.Equal), "no-eku", "")
+	add(!namesEKs(cert), "no-eku", "")
 	add(len(cert.AuthorityKeyId) == 0, "no-authority-key-id", "")
 	add(len(cert.SerialNumber.Bytes()) > 20, "long-serial", fmt.Sprintf("%d bytes", len(cert.SerialNumber.Bytes())))
-	if k, ok := cert.PublicKey.(*rsa.PublicKey); ok && isROCA(k) {
-		out = append(out, Finding{
-			ID: "weak-key-roca", Severity: Critical, Detail: "the private key can be computed", CVE: "CVE-2017-15361",
-		})
-	}
 	return append(out, Advisories(f.manufacturer, f.version)...)
 }
 

@@ -10,7 +10,7 @@ import (
 
 const (
 	maxDepth    = 6  // CAs between a certificate and its root that are looked for
-	maxFetches  = 10 // of issuers in one Verify
+	maxFetches  = 10 // of issuers in one Verify, and of CRLs for each certificate
 	issuerStays = 24 * time.Hour
 )
 
@@ -68,10 +68,7 @@ func (c *Client) fetchIssuers(ctx context.Context, cert *x509.Certificate, left 
 			return nil, errors.Join(append(errs, fmt.Errorf("over %d fetches", maxFetches))...)
 		}
 		*left--
-		issuers, err := c.fetchBag(ctx, address)
-		if err == nil && issuerOf(cert, issuers) == nil {
-			err = errors.New("the issuer is not there")
-		}
+		issuers, err := c.fetchIssuer(ctx, cert, address)
 		if err == nil {
 			return issuers, nil
 		}
@@ -80,15 +77,20 @@ func (c *Client) fetchIssuers(ctx context.Context, cert *x509.Certificate, left 
 	return nil, errors.Join(errs...)
 }
 
-// fetchBag gets certificates: DER, PEM or PKCS #7.
-func (c *Client) fetchBag(ctx context.Context, address string) ([]*x509.Certificate, error) {
+// fetchIssuer gets certificates, DER, PEM or PKCS #7, with the issuer of cert
+// among them. Anything else is not kept: whoever is between could make it last.
+func (c *Client) fetchIssuer(ctx context.Context, cert *x509.Certificate, address string) ([]*x509.Certificate, error) {
 	var certs []*x509.Certificate
-	err := c.fetch(ctx, address, maxSize, func(b []byte) (time.Time, error) {
+	err := c.fetch(ctx, address, maxSize, func(b []byte) (until time.Time, err error) {
 		found, err := parse(b)
-		if err == nil {
-			certs = append([]*x509.Certificate{found.Certificate}, found.Issuers...)
+		if err != nil {
+			return until, err
 		}
-		return c.now().Add(issuerStays), err
+		certs = append([]*x509.Certificate{found.Certificate}, found.Issuers...)
+		if issuerOf(cert, certs) == nil {
+			return until, errors.New("the issuer is not there")
+		}
+		return c.now().Add(issuerStays), nil
 	})
 	return certs, err
 }

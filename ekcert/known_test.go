@@ -118,7 +118,7 @@ func TestMemoryCache(t *testing.T) {
 		t.Error("an empty cache has something")
 	}
 	body := []byte("one")
-	m.Store("1", body, now)
+	m.Store("1", body, now.Add(time.Minute))
 	body[0] = 'x'
 	if string(m.Load("1")) != "one" {
 		t.Error("what is kept changes with what was given")
@@ -129,11 +129,16 @@ func TestMemoryCache(t *testing.T) {
 	if m.Load("1") != nil || m.Load("n0") == nil || m.Load("n63") == nil {
 		t.Error("what ends first does not make room")
 	}
+	m.Now = func() time.Time { return now.Add(time.Hour) }
+	if m.Load("n0") != nil || m.Load("n63") != nil {
+		t.Error("what has ended is still there")
+	}
+	m.Now = nil
 	large := []byte(strings.Repeat("x", 6<<20))
 	for i := range 4 {
 		m.Store("large"+strconv.Itoa(i), large, now.Add(time.Duration(i+2)*time.Hour))
 	}
-	if m.Load("n0") != nil || m.Load("large1") != nil || m.Load("large3") == nil {
+	if m.Load("n1") != nil || m.Load("large1") != nil || m.Load("large3") == nil {
 		t.Error("the size is not bounded")
 	}
 }

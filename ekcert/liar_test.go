@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/elliptic"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +88,11 @@ func TestEnrollWithLiar(t *testing.T) {
 			tmpl.ExtraExtensions = nil
 			return a.Issue(tmpl, ek)
 		}, ekcert.ErrUntrusted},
+		"for an attestation key": {func(a *sceptest.Authority) (*x509.Certificate, error) {
+			tmpl := profile(t, intel)
+			tmpl.UnknownExtKeyUsage = []asn1.ObjectIdentifier{wcce.OIDKeyPurposeAIK}
+			return a.Issue(tmpl, ek)
+		}, ekcert.ErrNotEK},
 		"expired": {func(a *sceptest.Authority) (*x509.Certificate, error) {
 			tmpl := profile(t, intel)
 			tmpl.NotBefore, tmpl.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(-time.Minute)
@@ -134,11 +141,22 @@ func TestEnrollEndsWithContext(t *testing.T) {
 	}
 }
 
-// TestEnrollWithEndorsementKeyAsCA has somebody pose as the CA who holds no
-// more than an endorsement key with a certificate of the same maker.
-func TestEnrollWithEndorsementKeyAsCA(t *testing.T) {
+// TestEnrollWithTPMKeyAsCA has somebody pose as the CA who holds no more than an
+// endorsement or attestation key with a certificate of the same maker.
+func TestEnrollWithTPMKeyAsCA(t *testing.T) {
+	for _, purpose := range []asn1.ObjectIdentifier{wcce.OIDKeyPurposeEK, wcce.OIDKeyPurposeAIK} {
+		enrollWithTPMKeyAsCA(t, purpose)
+	}
+}
+
+func enrollWithTPMKeyAsCA(t *testing.T, purpose asn1.ObjectIdentifier) {
+	t.Helper()
 	m := newMaker(t, "Intel")
-	bag, err := pkcs7.DegenerateCertificate(join(m.issue(t, ekKey(t).Public(), intel).Raw, m.ca.Raw, m.root.Raw))
+	cert := m.issue(t, ekKey(t).Public(), intel, func(c *x509.Certificate) {
+		c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{purpose}
+		c.KeyUsage = x509.KeyUsageKeyEncipherment | x509.KeyUsageDigitalSignature
+	})
+	bag, err := pkcs7.DegenerateCertificate(join(cert.Raw, m.ca.Raw, m.root.Raw))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +173,7 @@ func TestEnrollWithEndorsementKeyAsCA(t *testing.T) {
 	})
 	c := &ekcert.Client{SCEPURL: server.URL, Roots: ekcert.Roots{"INTC": m.roots()}}
 	_, err = c.Enroll(t.Context(), showing(t))
-	if !errors.Is(err, ekcert.ErrUntrustedCA) || server.posts() != 0 {
+	if !errors.Is(err, ekcert.ErrUntrustedCA) || !strings.Contains(err.Error(), "that of a TPM's key") || server.posts() != 0 {
 		t.Errorf("got %v after %d messages", err, server.posts())
 	}
 }

@@ -26,7 +26,7 @@ func TestCertificateQuirks(t *testing.T) {
 	}{
 		"":                     {},
 		"ecc-key-encipherment": {key: ecKey, findings: "key-usage info"},
-		"signing-ek":           {findings: "key-usage warning"},
+		"signing-ek":           {verify: ekcert.ErrNotEK},
 		"no-eku":               {findings: "no-eku info"},
 		"three-rdns":           {},
 		"printable-string":     {},

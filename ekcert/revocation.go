@@ -71,8 +71,13 @@ func (c *Client) revoked(ctx context.Context, check *crlCheck) error {
 		return errors.New("names no CRL")
 	}
 	var errs []error
+	left := maxFetches
 	for _, check.point = range points {
 		for _, address := range check.point.urls {
+			if left == 0 {
+				return errors.Join(append(errs, fmt.Errorf("over %d fetches", maxFetches))...)
+			}
+			left--
 			var verdict error
 			err := c.fetch(ctx, address, maxCRLSize, func(der []byte) (until time.Time, err error) {
 				until, verdict, err = check.judge(der)

@@ -118,10 +118,22 @@ func TestNothingIsFetchedUnasked(t *testing.T) {
 	if requests != 3 { // the issuer, and a CRL for each of two
 		t.Errorf("%d requests", requests)
 	}
-	// A month later the CRLs that are kept are out of date, and fetched again.
+	// Two months later the issuer is fetched again, and so are the CRLs, which
+	// are out of date even in a cache that goes by another clock.
 	c.Now = func() time.Time { return time.Now().AddDate(0, 2, 0) }
 	m.Now = c.Now
 	if report, err := c.Verify(t.Context(), cert, ek); err != nil || report.Revocation != ekcert.RevocationGood || requests != 5 {
+		t.Errorf("%v, %+v, %d requests", err, report, requests)
+	}
+	c.Cache = &ekcert.MemoryCache{Now: c.Now}
+	for range 2 {
+		if _, err := c.Verify(t.Context(), cert, ek); err != nil || requests != 8 {
+			t.Errorf("%v, %d requests", err, requests)
+		}
+	}
+	c.Now = func() time.Time { return time.Now().AddDate(0, 2, 2) }
+	c.Cache.(*ekcert.MemoryCache).Now = c.Now
+	if report, err := c.Verify(t.Context(), cert, ek); err != nil || requests != 9 {
 		t.Errorf("%v, %+v, %d requests", err, report, requests)
 	}
 	// One that is revoked stays so without a network.
@@ -134,6 +146,37 @@ func TestNothingIsFetchedUnasked(t *testing.T) {
 		server.Close()
 	}
 }
+
+// TestWrongIssuerIsNotKept has somebody on the way to the maker's server give out
+// another certificate, once.
+func TestWrongIssuerIsNotKept(t *testing.T) {
+	ek := ekKey(t).Public()
+	m, liar := open(t, "INTC"), newMaker(t, "Intel")
+	honest := http.DefaultTransport
+	lies := 1
+	c := client(m)
+	c.Cache = new(ekcert.MemoryCache)
+	c.HTTPClient = &http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		if !strings.HasPrefix(r.URL.Path, "/ca/") || lies == 0 {
+			return honest.RoundTrip(r)
+		}
+		lies--
+		w := httptest.NewRecorder()
+		w.Write(liar.ca.Raw)
+		return w.Result(), nil
+	})}
+	cert := parsed(t, certify(t, m, ek))
+	if _, err := c.Verify(t.Context(), cert, ek); !errors.Is(err, ekcert.ErrUntrusted) {
+		t.Errorf("with a wrong issuer: %v", err)
+	}
+	if _, err := c.Verify(t.Context(), cert, ek); err != nil {
+		t.Errorf("with the right one: %v", err)
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestWalkEnds has a CA that names itself as its issuer, without end.
 func TestWalkEnds(t *testing.T) {
@@ -154,6 +197,26 @@ func TestWalkEnds(t *testing.T) {
 	_, err := c.Verify(t.Context(), parsed(t, leaf.Raw), ek)
 	if !errors.Is(err, ekcert.ErrUntrusted) || requests != 10 || !strings.Contains(err.Error(), "over 10 fetches") {
 		t.Errorf("%v after %d requests", err, requests)
+	}
+}
+
+// TestCRLsEnd has a CA that names more CRLs than anybody wants to ask for.
+func TestCRLsEnd(t *testing.T) {
+	m := newMaker(t, "Intel")
+	server := serve(t, http.NotFoundHandler())
+	ek := ekKey(t).Public()
+	leaf := m.issue(t, ek, intel, func(c *x509.Certificate) {
+		for i := range 15 {
+			c.CRLDistributionPoints = append(c.CRLDistributionPoints, server.URL+"/"+strings.Repeat("x", i))
+		}
+	})
+	c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca), CheckRevocation: true}
+	report, err := c.Verify(t.Context(), parsed(t, leaf.Raw), ek)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Revocation != ekcert.RevocationUnknown || server.all != 10 || !strings.Contains(report.RevocationDetail, "over 10 fetches") {
+		t.Errorf("%v after %d requests: %s", report.Revocation, server.all, report.RevocationDetail)
 	}
 }
 

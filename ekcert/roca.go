@@ -1,6 +1,7 @@
 package ekcert
 
 import (
+	"crypto"
 	"crypto/rsa"
 	"math/big"
 	"sync"
@@ -23,13 +24,18 @@ var rocaPowers = sync.OnceValue(func() []map[uint64]bool {
 	return all
 })
 
-// isROCA reports whether a key has the fingerprint of the weak ones. Of other
-// keys about four in 10^9 have it too.
-func isROCA(key *rsa.PublicKey) bool {
+// WeakKey reports whether a TPM's key, an *[rsa.PublicKey] or of another kind, is
+// one of which anybody can compute the private key: whether it has the
+// fingerprint of CVE-2017-15361. Of other RSA keys about four in 10^9 have it too.
+func WeakKey(key crypto.PublicKey) bool {
+	k, ok := key.(*rsa.PublicKey)
+	if !ok || k == nil || k.N == nil {
+		return false
+	}
 	powers := rocaPowers()
 	var prime, rest big.Int
 	for i, p := range rocaPrimes {
-		if !powers[i][rest.Mod(key.N, prime.SetUint64(p)).Uint64()] {
+		if !powers[i][rest.Mod(k.N, prime.SetUint64(p)).Uint64()] {
 			return false
 		}
 	}

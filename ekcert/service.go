@@ -28,7 +28,8 @@ type Retriever interface {
 
 // A Service is a maker's service that answers a GET of a URL with the name of
 // the key at its end. It is a [Retriever]. Answers over 64 KiB or after 10 s
-// are refused, as are redirects to another domain or away from https.
+// are refused, as are redirects to another host that is not below the URL's, or
+// away from https.
 //
 // Those of Intel and AMD are
 //
@@ -61,6 +62,10 @@ func (c *Client) services() map[string]Retriever {
 // would identify the machine.
 func (s *Service) Retrieve(ctx context.Context, ek crypto.PublicKey) ([]byte, error) {
 	fail := &Error{Op: "retrieve", Origin: wire.Redact(s.URL)}
+	if s.Name == nil {
+		fail.Err = errors.New("the service has no Name")
+		return nil, fail
+	}
 	name, err := s.Name(ek)
 	if err != nil {
 		fail.Err = err

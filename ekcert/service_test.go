@@ -170,17 +170,22 @@ func TestServiceIsUnreachable(t *testing.T) {
 	}
 }
 
-func TestSameDomain(t *testing.T) {
+func TestWithin(t *testing.T) {
 	for hosts, want := range map[[2]string]bool{
-		{"ekop.intel.com", "EKOP.intel.com"}:        true,
-		{"ekop.intel.com", "www.intel.com"}:         true,
-		{"ekop.intel.com", "intel.com"}:             true,
-		{"ekop.intel.com", "ekop.intel.com.evil.c"}: false,
-		{"ekop.intel.com", "evil.com"}:              false,
-		{"127.0.0.1", "10.0.0.1"}:                   false,
-		{"localhost", "local"}:                      false,
+		{"ekop.intel.com", "EKOP.intel.com"}:          true,
+		{"de.ekop.Intel.com", "ekop.intel.com"}:       true,
+		{"ekop.intel.com", "www.intel.com"}:           false,
+		{"intel.com", "ekop.intel.com"}:               false,
+		{"evil.co.uk", "maker.co.uk"}:                 false,
+		{"evil.cloud.example", "maker.cloud.example"}: false,
+		{"ekop.intel.com.evil.c", "ekop.intel.com"}:   false,
+		{"notekop.intel.com", "ekop.intel.com"}:       false,
+		{"10.0.0.1", "0.0.1"}:                         true, // which is no host
+		{"127.0.0.1", "10.0.0.1"}:                     false,
+		{"", ""}:                                      true,
+		{"evil.", ""}:                                 false,
 	} {
-		if got := ekcert.SameDomain(hosts[0], hosts[1]); got != want {
+		if got := ekcert.Within(hosts[0], hosts[1]); got != want {
 			t.Errorf("%q: %v", hosts, got)
 		}
 	}

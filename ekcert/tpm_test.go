@@ -1,9 +1,13 @@
 package ekcert_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"errors"
+	"os"
 	"testing"
+
+	"github.com/google/go-tpm/tpm2"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -18,13 +22,60 @@ func TestFindOnTPM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hide(t, d, 0x01C00101)
 	findAll(t, d)
+}
+
+// hide defines an NV index that nobody can read: its policy is unknown.
+func hide(t *testing.T, d *device, index tpm2.TPMHandle) {
+	t.Helper()
+	public := tpm2.TPMSNVPublic{
+		NVIndex: index, NameAlg: tpm2.TPMAlgSHA256, DataSize: 8, AuthPolicy: tpm2.TPM2BDigest{Buffer: make([]byte, 32)},
+		Attributes: tpm2.TPMANV{OwnerWrite: true, PolicyRead: true, NT: tpm2.TPMNTOrdinary},
+	}
+	define := tpm2.NVDefineSpace{AuthHandle: tpm2.TPMRHOwner, PublicInfo: tpm2.New2B(public)}
+	if _, err := define.Execute(d.tpm.Transport); err != nil {
+		t.Fatal(err)
+	}
+	name, err := tpm2.NVName(&public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := tpm2.NVWrite{
+		AuthHandle: tpm2.TPMRHOwner, NVIndex: tpm2.NamedHandle{Handle: index, Name: *name}, Data: tpm2.TPM2BMaxNVBuffer{Buffer: make([]byte, 8)},
+	}
+	if _, err := write.Execute(d.tpm.Transport); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFindHiddenOnTPM has a TPM whose certificate nobody can read, with and
+// without another one elsewhere.
+func TestFindHiddenOnTPM(t *testing.T) {
+	d, err := newDevice(attesttest.Config{NoCertificate: true}, attest.P256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hide(t, d, 0x01C00002)
+	der, err := attesttest.EKCertificate(d.eks[0].Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		system [][]byte
+		want   error
+	}{{[][]byte{der}, nil}, {nil, tpm2.TPMRCAuthUnavailable}} {
+		c := &ekcert.Client{SystemStore: func(context.Context) ([][]byte, error) { return tt.system, nil }}
+		if _, err := c.Find(t.Context(), d.tpm, "", d.eks[0].Public); !errors.Is(err, tt.want) {
+			t.Errorf("%d elsewhere: %v", len(tt.system), err)
+		}
+	}
 }
 
 // TestOnSWTPM finds and enrolls on a TPM that others wrote.
 func TestOnSWTPM(t *testing.T) {
 	swtpm, err := attesttest.StartSWTPM(t.TempDir())
-	if errors.Is(err, attesttest.ErrNoSWTPM) {
+	if errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
 		t.Skip(err)
 	}
 	if err != nil {
@@ -35,6 +86,7 @@ func TestOnSWTPM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hide(t, d, 0x01C00101)
 	findAll(t, d)
 	ca := new(ekcerttest.Server)
 	c := &ekcert.Client{SCEPURL: serve(t, ca).URL, Roots: ekcert.Roots{attesttest.Vendor: ca.Roots()}}

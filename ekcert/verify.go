@@ -14,7 +14,7 @@ import (
 // A Report is what Verify learned of a certificate that holds.
 type Report struct {
 	Chain    []*x509.Certificate // certificate first, root last
-	Findings []Finding           // in no order that matters; may be empty
+	Findings []Finding           // what is odd, in no order that matters; may be empty
 
 	// Revocation is what the CRLs say of all in Chain but the root, and
 	// RevocationDetail why it is not known.
@@ -25,14 +25,19 @@ type Report struct {
 // Verify checks that cert is of the key ek, is valid now, and leads to one of
 // Roots or Pins for the maker that it names. Issuers between are taken from
 // Intermediates and from cert.Issuers, and fetched if FetchIssuers is set. A
-// critical extension that this package does not know is refused. With
-// CheckRevocation set, none in the chain may be revoked; where that cannot be
-// learned, the report says so. What else is odd about it, as much in the field
-// is, are findings for the caller to weigh.
+// critical extension that this package does not know is refused, and so are a
+// certificate that says that it is not for endorsement keys, such as that of an
+// attestation key, issuers that are limited to other purposes, and a [WeakKey].
+// With CheckRevocation set, none in the chain may be revoked; where that cannot
+// be learned, the report says so. What else is odd about it, as much in the
+// field is, are findings for the caller to weigh.
 //
-// Errors are of type [*Error] and wrap ErrMismatch, ErrExpired, ErrUntrusted,
-// ErrRevoked or ErrMalformed.
+// Errors are of type [*Error] and wrap ErrMismatch, ErrNotEK, ErrWeakKey,
+// ErrExpired, ErrUntrusted, ErrRevoked or ErrMalformed.
 func (c *Client) Verify(ctx context.Context, cert *Certificate, ek crypto.PublicKey) (*Report, error) {
+	if cert == nil || cert.Certificate == nil {
+		return nil, &Error{Op: "verify", Err: fmt.Errorf("%w: there is none", ErrMalformed)}
+	}
 	report, err := c.verify(ctx, cert, ek)
 	if err != nil {
 		return nil, &Error{Op: "verify", Origin: cert.Origin, Vendor: cert.Vendor(), Err: err}
@@ -47,6 +52,12 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 	if err := checkKey(cert.Certificate, ek); err != nil {
 		return nil, err
 	}
+	if err := checkPurpose(cert.Certificate); err != nil {
+		return nil, err
+	}
+	if WeakKey(ek) {
+		return nil, ErrWeakKey
+	}
 	// The maker that is vouched for is the one in the signed bytes.
 	f, err := readFields(cert.Certificate)
 	if errors.Is(err, errAltName) && critical(cert.Certificate, wcce.OIDSubjectAltName) {
@@ -57,7 +68,7 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 	}
 	vendor := VendorName(f.manufacturer)
 	own := *cert // to be added to
-	own.Issuers = slices.Clone(cert.Issuers)
+	own.Issuers = slices.DeleteFunc(slices.Clone(cert.Issuers), func(issuer *x509.Certificate) bool { return issuer == nil })
 	pools := c.trusted(vendor, own.Issuers)
 	chain, err := c.chain(&own, pools)
 	if errors.Is(err, ErrUntrusted) && c.FetchIssuers && len(pools) > 0 {

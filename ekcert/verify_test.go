@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
 func TestVerify(t *testing.T) {
@@ -100,6 +101,77 @@ func TestVerifyUsesSignedFields(t *testing.T) {
 	}
 }
 
+// TestVerifyRefusesOtherKinds has certificates for an endorsement key that say
+// that they are for something else, all by the maker's own CA.
+func TestVerifyRefusesOtherKinds(t *testing.T) {
+	m := newMaker(t, "Intel")
+	ek := ekKey(t).Public()
+	for name, edit := range map[string]func(*x509.Certificate){
+		"attestation key": func(c *x509.Certificate) {
+			c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{wcce.OIDKeyPurposeAIK}
+			c.KeyUsage = x509.KeyUsageDigitalSignature
+		},
+		"attestation key that opens": func(c *x509.Certificate) { c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{wcce.OIDKeyPurposeAIK} },
+		"server and code": func(c *x509.Certificate) {
+			c.UnknownExtKeyUsage, c.ExtKeyUsage = nil, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageCodeSigning}
+		},
+		"CA":                       func(c *x509.Certificate) { c.IsCA = true },
+		"Google's signing EK":      func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature },
+		"signs, does not say what": func(c *x509.Certificate) { c.UnknownExtKeyUsage, c.KeyUsage = nil, x509.KeyUsageDigitalSignature },
+	} {
+		c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca)}
+		_, err := c.Verify(t.Context(), parsed(t, m.issue(t, ek, intel, edit).Raw), ek)
+		var e *ekcert.Error
+		if !errors.Is(err, ekcert.ErrNotEK) || !errors.As(err, &e) || e.HRESULT() != 0x800B0110 || e.Retryable() || e.Remedy() == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestIssuersForOtherPurposes has CAs that are limited to purposes.
+func TestIssuersForOtherPurposes(t *testing.T) {
+	rootKey, caKey := newECKey(t, elliptic.P256()), newECKey(t, elliptic.P256())
+	root := authority(t, "root", rootKey, nil, rootKey)
+	ek := ekKey(t).Public()
+	for name, tt := range map[string]struct {
+		purposes []asn1.ObjectIdentifier
+		known    []x509.ExtKeyUsage
+		want     error
+	}{
+		"none said":        {nil, nil, nil},
+		"endorsement keys": {[]asn1.ObjectIdentifier{{1, 3, 6, 1, 4, 1, 311, 122, 2}, wcce.OIDKeyPurposeEK}, nil, nil}, // as AMD's Pluton
+		"any":              {nil, []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, nil},
+		"attestation keys": {[]asn1.ObjectIdentifier{wcce.OIDKeyPurposeAIK}, nil, ekcert.ErrUntrusted},
+		"servers":          {nil, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, ekcert.ErrUntrusted},
+	} {
+		tmpl := *authority(t, name, caKey, nil, caKey)
+		tmpl.UnknownExtKeyUsage, tmpl.ExtKeyUsage = tt.purposes, tt.known
+		m := &maker{root: root, ca: sign(t, &tmpl, root, caKey.Public(), rootKey), key: caKey}
+		c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca), Known: new(ekcert.Known)}
+		cert := parsed(t, m.issue(t, ek, intel).Raw)
+		for range 2 { // Known or not
+			if _, err := c.Verify(t.Context(), cert, ek); !errors.Is(err, tt.want) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// TestVerifyNothing has what there is nothing to verify of.
+func TestVerifyNothing(t *testing.T) {
+	m := newMaker(t, "Intel")
+	ek := ekKey(t).Public()
+	c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}}
+	for name, cert := range map[string]*ekcert.Certificate{"nil": nil, "empty": {}} {
+		if _, err := c.Verify(t.Context(), cert, ek); !errors.Is(err, ekcert.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := c.Verify(t.Context(), parsed(t, m.issue(t, ek, intel).Raw, nil, m.ca), ek); err != nil {
+		t.Errorf("with a gap among the issuers: %v", err)
+	}
+}
+
 // TestFindings has the deviations that real certificates have.
 func TestFindings(t *testing.T) {
 	m := newMaker(t, "Intel")
@@ -118,7 +190,12 @@ func TestFindings(t *testing.T) {
 		"by the profile":          {rsaKey, func(*x509.Certificate) {}, nil},
 		"ECC by the profile":      {ecKey, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }, nil},
 		"Intel Comet Lake ECC":    {ecKey, func(*x509.Certificate) {}, []string{"key-usage"}},
-		"Google's signing EK":     {rsaKey, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature }, []string{"key-usage"}},
+		"RSA for key agreement":   {rsaKey, func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyAgreement }, []string{"key-usage"}},
+		"signs too, as swtpm may": {rsaKey, func(c *x509.Certificate) { c.KeyUsage |= x509.KeyUsageDigitalSignature }, nil},
+		"another purpose too":     {rsaKey, func(c *x509.Certificate) { c.UnknownExtKeyUsage = append(c.UnknownExtKeyUsage, wcce.OIDKeyPurposeAIK) }, nil},
+		"any purpose": {rsaKey, func(c *x509.Certificate) {
+			c.UnknownExtKeyUsage, c.ExtKeyUsage = nil, []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
+		}, []string{"no-eku"}},
 		"Infineon SLB9670":        {rsaKey, named(oneRDN(t, "id:49465800", "SLB9670", "id:0728")), []string{"version-format", "firmware-advisory"}},
 		"swtpm":                   {rsaKey, named(oneRDN(t, "id:00001014", "swtpm", "id:20191023")), []string{"unknown-manufacturer"}},
 		"lower case":              {rsaKey, named(oneRDN(t, "id:49424d00", "NVChip", "id:00000001")), nil},
@@ -126,7 +203,6 @@ func TestFindings(t *testing.T) {
 		"no version":              {rsaKey, named(altName(t, pkix.RelativeDistinguishedNameSET{atv(1, intel), atv(2, "x")})), []string{"no-manufacturer"}},
 		"name is not critical":    {rsaKey, named(uncritical), []string{"alt-name-not-critical"}},
 		"no EKU":                  {rsaKey, func(c *x509.Certificate) { c.UnknownExtKeyUsage = nil }, []string{"no-eku"}},
-		"a CA":                    {rsaKey, func(c *x509.Certificate) { c.IsCA = true }, []string{"is-ca"}},
 		"no constraints, no uses": {rsaKey, func(c *x509.Certificate) { c.BasicConstraintsValid, c.KeyUsage = false, 0 }, []string{"no-basic-constraints", "key-usage"}},
 		"odd attributes": {rsaKey, func(c *x509.Certificate) {
 			c.ExtraExtensions = append(c.ExtraExtensions, badAttributes)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"math/big"
 	"slices"
 	"testing"
@@ -52,32 +53,41 @@ func TestROCA(t *testing.T) {
 		"weak": {weakKey(t, false), true}, "all but one": {weakKey(t, true), false}, "good": {&ekKey(t).PublicKey, false},
 		"Skylake": {rsaKey(t, skylake), false}, "Cannon Lake": {rsaKey(t, cannonLake), false}, "AMD": {rsaKey(t, amdRenoir), false},
 	} {
-		if got := ekcert.IsROCA(tt.key); got != tt.want {
+		if got := ekcert.WeakKey(tt.key); got != tt.want {
 			t.Errorf("%s: %v", name, got)
+		}
+	}
+	for _, none := range []any{nil, "no key", (*rsa.PublicKey)(nil), &rsa.PublicKey{}, newECKey(t, elliptic.P256()).Public()} {
+		if ekcert.WeakKey(none) {
+			t.Errorf("%T is weak", none)
 		}
 	}
 }
 
-// TestWeakKeyIsFound has the certificate of a weak key, and of a firmware that
-// makes such keys.
-func TestWeakKeyIsFound(t *testing.T) {
+// TestWeakKeyIsRefused has certificates of a firmware that makes weak keys: of
+// such a key, and of one that is not weak.
+func TestWeakKeyIsRefused(t *testing.T) {
 	m := newMaker(t, "Infineon")
-	key := weakKey(t, false)
-	leaf := m.issue(t, key, "id:49465800", func(c *x509.Certificate) {
-		c.ExtraExtensions[0] = oneRDN(t, "id:49465800", "SLB9665", "id:00050033")
-	})
 	c := &ekcert.Client{Roots: ekcert.Roots{"IFX": m.roots()}, Intermediates: pool(m.ca)}
-	report, err := c.Verify(t.Context(), parsed(t, leaf.Raw), key)
+	verify := func(key *rsa.PublicKey) (*ekcert.Report, error) {
+		leaf := m.issue(t, key, "id:49465800", func(c *x509.Certificate) {
+			c.ExtraExtensions[0] = oneRDN(t, "id:49465800", "SLB9665", "id:00050033")
+		})
+		return c.Verify(t.Context(), parsed(t, leaf.Raw), key)
+	}
+	_, err := verify(weakKey(t, false))
+	var e *ekcert.Error
+	if !errors.Is(err, ekcert.ErrWeakKey) || !errors.As(err, &e) || e.HRESULT() != 0x81039024 || e.Retryable() || e.Remedy() == "" {
+		t.Errorf("weak: %v", err)
+	}
+	report, err := verify(&ekKey(t).PublicKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []ekcert.Finding{
-		{ID: "weak-key-roca", Severity: ekcert.Critical, Detail: "the private key can be computed", CVE: "CVE-2017-15361"},
-		{
-			ID: "firmware-advisory", Severity: ekcert.Warning, CVE: "CVE-2017-15361",
-			Detail: "firmware id:00050033: RSA keys made by it can be broken (ROCA); fixed in a later one; keys have to be made anew",
-		},
-	}
+	want := []ekcert.Finding{{
+		ID: "firmware-advisory", Severity: ekcert.Warning, CVE: "CVE-2017-15361",
+		Detail: "firmware id:00050033: RSA keys made by it can be broken (ROCA); fixed in a later one; keys have to be made anew",
+	}}
 	if !slices.Equal(report.Findings, want) {
 		t.Errorf("%+v", report.Findings)
 	}

@@ -70,8 +70,8 @@ func (c *Client) call(ctx context.Context, op, target string, m *message, want s
 	case err != nil:
 		failed.Err = err
 		return nil, failed
-	case !r.body.is(want):
-		failed.Err = fmt.Errorf("the answer is a <%.40s>, not a <%s>", r.body.name, want)
+	case !r.body.Is(want):
+		failed.Err = fmt.Errorf("the answer is a <%.40s>, not a <%s>", r.body.Name, want)
 		return nil, failed
 	}
 	return r.body, nil

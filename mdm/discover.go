@@ -179,19 +179,19 @@ func isUser(s string) bool {
 // readDiscovery reads a DiscoverResponse. Only the enrollment service must be
 // there, and where a token will be sent must be reachable in secret.
 func readDiscovery(e *element) (*Discovery, error) {
-	result := e.at("DiscoverResult")
-	if err := errors.Join(e.unique(), result.unique()); err != nil {
+	result := e.At("DiscoverResult")
+	if err := errors.Join(e.Unique(), result.Unique()); err != nil {
 		return nil, err
 	}
 	d := &Discovery{
-		AuthPolicy:    result.value("AuthPolicy"),
-		AuthURL:       or(result.value("AuthenticationServiceUrl"), result.value("AuthUrl")),
-		PolicyURL:     result.value("EnrollmentPolicyServiceUrl"),
-		EnrollURL:     result.value("EnrollmentServiceUrl"),
-		EnrollVersion: or(result.value("EnrollmentVersion"), "3.0"),
+		AuthPolicy:    result.Value("AuthPolicy"),
+		AuthURL:       or(result.Value("AuthenticationServiceUrl"), result.Value("AuthUrl")),
+		PolicyURL:     result.Value("EnrollmentPolicyServiceUrl"),
+		EnrollURL:     result.Value("EnrollmentServiceUrl"),
+		EnrollVersion: or(result.Value("EnrollmentVersion"), "3.0"),
 
-		AttestationURL: result.value("DeviceAssociationMaaUrl"),
-		GatewayURL:     result.value("GatewayService"),
+		AttestationURL: result.Value("DeviceAssociationMaaUrl"),
+		GatewayURL:     result.Value("GatewayService"),
 	}
 	if d.EnrollURL == "" {
 		return nil, withCode(codeNotConfigured, "the answer names no enrollment service")

@@ -57,8 +57,8 @@ func parseDocument(data []byte) (*Document, error) {
 	if err != nil {
 		return nil, fmt.Errorf("provisioning document: %w", err)
 	}
-	if !root.is("wap-provisioningdoc") {
-		return nil, fmt.Errorf("provisioning document: it is a <%.40s>", root.name)
+	if !root.Is("wap-provisioningdoc") {
+		return nil, fmt.Errorf("provisioning document: it is a <%.40s>", root.Name)
 	}
 	top, err := readCharacteristic(root)
 	if err != nil {
@@ -71,10 +71,10 @@ func parseDocument(data []byte) (*Document, error) {
 }
 
 func readCharacteristic(e *element) (*Characteristic, error) {
-	c := &Characteristic{Type: e.attr("type")}
-	for _, child := range e.children {
+	c := &Characteristic{Type: e.Attr("type")}
+	for _, child := range e.Children {
 		switch {
-		case child.is("characteristic"):
+		case child.Is("characteristic"):
 			sub, err := readCharacteristic(child)
 			if err != nil {
 				return nil, err
@@ -83,14 +83,14 @@ func readCharacteristic(e *element) (*Characteristic, error) {
 				return nil, errors.New("a characteristic has no type")
 			}
 			c.Characteristics = append(c.Characteristics, sub)
-		case child.is("parm"):
-			p := Parm{Name: child.attr("name"), Value: child.attr("value"), DataType: child.attr("datatype")}
+		case child.Is("parm"):
+			p := Parm{Name: child.Attr("name"), Value: child.Attr("value"), DataType: child.Attr("datatype")}
 			if p.Name == "" {
 				return nil, fmt.Errorf("a parm in %.60q has no name", c.Type)
 			}
 			c.Parms = append(c.Parms, p)
 		default:
-			return nil, fmt.Errorf("unknown element <%.40s>", child.name)
+			return nil, fmt.Errorf("unknown element <%.40s>", child.Name)
 		}
 	}
 	return c, nil

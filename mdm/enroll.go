@@ -138,18 +138,18 @@ func tokenRequest(kind, valueType string, request []byte, items []Item) string {
 // readResponse returns the provisioning document in an answer. Servers differ
 // in the types they write beside it, so only the content counts.
 func readResponse(collection *element) ([]byte, error) {
-	responses := collection.all("RequestSecurityTokenResponse")
+	responses := collection.All("RequestSecurityTokenResponse")
 	if len(responses) != 1 {
 		return nil, withCode(codeProvUnknown, "the answer has %d security token responses, not one", len(responses))
 	}
-	if err := responses[0].unique(); err != nil {
+	if err := responses[0].Unique(); err != nil {
 		return nil, withCode(codeProvUnknown, "%w", err)
 	}
-	tokens := responses[0].at("RequestedSecurityToken").all("BinarySecurityToken")
+	tokens := responses[0].At("RequestedSecurityToken").All("BinarySecurityToken")
 	if len(tokens) != 1 {
 		return nil, withCode(codeProvUnknown, "the answer has %d security tokens, not one", len(tokens))
 	}
-	document, err := decode64(tokens[0].text)
+	document, err := decode64(tokens[0].Value())
 	if err != nil {
 		return nil, withCode(codeProvUnknown, "the answer's security token: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ const maxWords = 1000
 
 // An Error is a call that failed.
 type Error struct {
-	Op         string        // "Nonce", "Exchange", "Discover", "Policy", "Enroll", "Renew", "Recover" or "Session"
+	Op         string        // "Nonce", "Exchange", "Discover", "Policy", "Enroll", "Renew", "Recover", "Session" or "Setup"
 	URL        string        // without query; empty if nothing was sent
 	HTTPStatus int           // 0 if there was no answer
 	OAuth      string        // error of a token answer, such as "invalid_grant"
@@ -106,6 +107,8 @@ func (e *Error) Unwrap() error { return e.Err }
 func (e *Error) HRESULT() uint32 {
 	var c *coded
 	switch {
+	case e.HTTPStatus == http.StatusOK && !e.soap() && e.OAuth == "":
+		return hresult.InvalidResponse
 	case e.Fault != nil:
 		return e.Fault.hresult()
 	case errors.As(e.Err, &c):

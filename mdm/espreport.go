@@ -72,6 +72,23 @@ type ESPStep struct {
 	Code  uint32   // HRESULT of a failure, if known
 }
 
+// Err returns the failure that the page shows as an *Error with operation
+// "Setup", or nil if it shows none.
+func (r *ESPReport) Err() error {
+	if r.State != ESPFailed {
+		return nil
+	}
+	what := "the device was not set up"
+	for _, c := range r.Categories {
+		for _, s := range c.Steps {
+			if s.State == ESPFailed {
+				what = fmt.Sprintf("%s: %s: %s", c.Title, s.Title, s.Text)
+			}
+		}
+	}
+	return &Error{Op: opSetup, Message: r.Message, Err: withCode(r.Code, "%s", what)}
+}
+
 // Progress returns how many of the page's items are done. A step that is one
 // thing counts as one.
 func (r *ESPReport) Progress() (done, total int) {

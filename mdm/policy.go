@@ -118,49 +118,49 @@ func (c *Client) policyBody() (string, error) {
 // readPolicy reads a GetPoliciesResponse: its first policy.
 func readPolicy(e *element) (*Policy, error) {
 	p := defaultPolicy()
-	attributes := e.at("response", "policies", "policy", "attributes")
+	attributes := e.At("response", "policies", "policy", "attributes")
 	if attributes == nil {
 		return p, nil
 	}
-	key := attributes.at("privateKeyAttributes")
-	if err := errors.Join(attributes.unique(), key.unique("provider"), attributes.at("certificateValidity").unique()); err != nil {
+	key := attributes.At("privateKeyAttributes")
+	if err := errors.Join(attributes.Unique(), key.Unique("provider"), attributes.At("certificateValidity").Unique()); err != nil {
 		return nil, err
 	}
-	if s := attributes.value("policySchema"); s != "" && s != policySchema {
+	if s := attributes.Value("policySchema"); s != "" && s != policySchema {
 		return nil, fmt.Errorf("the policy has schema %.20q, not %s", s, policySchema)
 	}
-	if strings.EqualFold(attributes.value("permission", "enroll"), "false") {
+	if strings.EqualFold(attributes.Value("permission", "enroll"), "false") {
 		return nil, withCode(codeAuthorization, "the policy does not permit enrollment")
 	}
-	p.Name = attributes.value("commonName")
+	p.Name = attributes.Value("commonName")
 	p.Providers = providers(key)
-	p.readAttestation(attributes.at("attestation"), key)
+	p.readAttestation(attributes.At("attestation"), key)
 	oids, err := readOIDs(e)
 	if err != nil {
 		return nil, err
 	}
-	p.KeyAlgorithm = oids[key.value("algorithmOIDReference")]
-	p.Hash = hashOf(oids[attributes.value("hashAlgorithmOIDReference")])
+	p.KeyAlgorithm = oids[key.Value("algorithmOIDReference")]
+	p.Hash = hashOf(oids[attributes.Value("hashAlgorithmOIDReference")])
 	return p, p.readNumbers(attributes, key)
 }
 
 func (p *Policy) readNumbers(attributes, key *element) error {
-	if s := key.value("minimalKeyLength"); s != "" {
+	if s := key.Value("minimalKeyLength"); s != "" {
 		bits, err := strconv.Atoi(s)
 		if err != nil || bits < 0 || bits > maxKeyLength {
 			return fmt.Errorf("the policy's key length is %.40q", s)
 		}
 		p.MinimalKeyLength = max(bits, defaultKeyLength)
 	}
-	validity := attributes.at("certificateValidity")
+	validity := attributes.At("certificateValidity")
 	for _, f := range []struct {
 		name string
 		from []string
 		to   *time.Duration
 	}{
-		{"validityPeriodSeconds", []string{validity.value("validityPeriodSeconds")}, &p.Validity},
-		{"renewalPeriodSeconds", []string{validity.value("renewalPeriodSeconds")}, &p.Renewal},
-		{"operationTimeout", []string{attributes.value("attestation", "operationTimeout"), key.value("OperationTimeout")}, &p.AttestationTimeout},
+		{"validityPeriodSeconds", []string{validity.Value("validityPeriodSeconds")}, &p.Validity},
+		{"renewalPeriodSeconds", []string{validity.Value("renewalPeriodSeconds")}, &p.Renewal},
+		{"operationTimeout", []string{attributes.Value("attestation", "operationTimeout"), key.Value("OperationTimeout")}, &p.AttestationTimeout},
 	} {
 		s := or(f.from[0], f.from[len(f.from)-1])
 		if s == "" {
@@ -178,10 +178,10 @@ func (p *Policy) readNumbers(attributes, key *element) error {
 // readAttestation reads what is asked of a client's attestation. The block of
 // version 6.0 goes before what version 5.0 has among the key's attributes.
 func (p *Policy) readAttestation(block, key *element) {
-	p.AttestationFailure = or(block.value("attestationFailureBehavior"), key.value("AttestationFailureBehavior"))
-	if azure := block.at("azureAttestation"); azure != nil {
+	p.AttestationFailure = or(block.Value("attestationFailureBehavior"), key.Value("AttestationFailureBehavior"))
+	if azure := block.At("azureAttestation"); azure != nil {
 		p.Azure = &AzureAttestation{
-			Nonce: azure.value("nonce"), RelyingPartyID: azure.value("relyingPartyId"), Endpoint: azure.value("endpointUri"),
+			Nonce: azure.Value("nonce"), RelyingPartyID: azure.Value("relyingPartyId"), Endpoint: azure.Value("endpointUri"),
 		}
 	}
 }
@@ -189,9 +189,9 @@ func (p *Policy) readAttestation(block, key *element) {
 // providers reads the list of providers, which some servers do not wrap.
 func providers(key *element) []string {
 	var names []string
-	for _, p := range append(key.at("cryptoProviders").all("provider"), key.all("provider")...) {
-		if p.text != "" {
-			names = append(names, p.text)
+	for _, p := range append(key.At("cryptoProviders").All("provider"), key.All("provider")...) {
+		if p.Value() != "" {
+			names = append(names, p.Value())
 		}
 	}
 	return names
@@ -201,9 +201,9 @@ func providers(key *element) []string {
 // their groups and names wrong, so only the value counts.
 func readOIDs(e *element) (map[string]string, error) {
 	oids := make(map[string]string)
-	for _, list := range e.all("oIDs") {
-		for _, o := range list.all("oID") {
-			ref, value := o.value("oIDReferenceID"), o.value("value")
+	for _, list := range e.All("oIDs") {
+		for _, o := range list.All("oID") {
+			ref, value := o.Value("oIDReferenceID"), o.Value("value")
 			if known, ok := oids[ref]; ok && known != value {
 				return nil, fmt.Errorf("the policy has two OIDs with reference %.40q", ref)
 			}

@@ -3,6 +3,8 @@ package mdm
 import (
 	"slices"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
 // remedies has one sentence or two for each code with a known cause.
@@ -14,26 +16,27 @@ var remedies = map[uint32]string{
 		"against its policy, then its certificate authority.",
 	codeEnrollmentServer: "The management service failed; try again later. In pre-provisioning also check that the " +
 		"deployment profile allows it and is assigned to the device.",
-	codeInternalService:  "The management service failed; try again later.",
-	codeInvalidSecurity:  "The server could not read the security header: check that the token is a JWT and no proxy changes requests.",
-	codeDeviceCapReached: "Remove old devices of this account, or raise the limit.",
-	codeNotSupported:     "The server does not manage this kind of device.",
-	codeNotEligible:      "The device must enroll anew; check its clock too.",
-	codeInMaintenance:    "The account is under maintenance: try again later.",
-	codeUserLicense:      "Assign a license for device management.",
-	codeEnrollmentData:   "The server did not accept the description of the device: check the context items of the request.",
-	codeDiscoveryDate:    "The discovery server's TLS certificate is not valid at this time: check the device's clock, then the certificate.",
-	codeInvalidCert:      "The server's TLS certificate is not trusted: add its root, or correct its name or chain.",
-	codeInsecureRedirect: "The server leads from https to http: correct its address or its configuration.",
-	codeProvCertStore:    "The server's provisioning document has certificates that do not fit each other: its operator must correct it.",
-	codeProvW7:           "The server's provisioning document has no usable management account: its operator must correct it.",
-	codeProvUnknown:      "The server's answer holds no provisioning document that can be read: its operator must correct it.",
-	codeProvCertNotFound: "The server sent no certificate for the device's key: its operator must correct it.",
-	codeKeyCreation:      "Make a key that the server's certificate policy allows.",
-	codeNotConfigured:    "The tenant names no management service: set up MDM for it.",
-	codeCustomServer:     "See the server's message.",
-	codeServer429:        "The server asks to come back later.",
-	codeNoEnvelope:       "The server answered without an envelope: check for a proxy in between, and whether the server accepts device tokens.",
+	codeInternalService:     "The management service failed; try again later.",
+	codeInvalidSecurity:     "The server could not read the security header: check that the token is a JWT and no proxy changes requests.",
+	codeDeviceCapReached:    "Remove old devices of this account, or raise the limit.",
+	codeNotSupported:        "The server does not manage this kind of device.",
+	codeNotEligible:         "The device must enroll anew; check its clock too.",
+	codeInMaintenance:       "The account is under maintenance: try again later.",
+	codeUserLicense:         "Assign a license for device management.",
+	codeEnrollmentData:      "The server did not accept the description of the device: check the context items of the request.",
+	codeDiscoveryDate:       "The discovery server's TLS certificate is not valid at this time: check the device's clock, then the certificate.",
+	codeInvalidCert:         "The server's TLS certificate is not trusted: add its root, or correct its name or chain.",
+	codeInsecureRedirect:    "The server leads from https to http: correct its address or its configuration.",
+	codeProvCertStore:       "The server's provisioning document has certificates that do not fit each other: its operator must correct it.",
+	codeProvW7:              "The server's provisioning document has no usable management account: its operator must correct it.",
+	codeProvUnknown:         "The server's answer holds no provisioning document that can be read: its operator must correct it.",
+	codeProvCertNotFound:    "The server sent no certificate for the device's key: its operator must correct it.",
+	codeKeyCreation:         "Make a key that the server's certificate policy allows.",
+	codeNotConfigured:       "The tenant names no management service: set up MDM for it.",
+	codeCustomServer:        "See the server's message.",
+	codeServer429:           "The server asks to come back later.",
+	hresult.InvalidResponse: "The answer of the token service cannot be read: check its address, and for a proxy that answers in its place.",
+	codeNoEnvelope:          "The server answered without an envelope: check for a proxy in between, and whether the server accepts device tokens.",
 }
 
 // accountRemedies is by error number of the directory's token endpoint.

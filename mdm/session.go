@@ -12,7 +12,10 @@ import (
 	"time"
 )
 
-const opSession = "Session"
+const (
+	opSession = "Session"
+	opSetup   = "Setup" // what sessions are to end in
+)
 
 // Alerts (OMA DM Protocol 1.2 and [MS-MDM]).
 const (
@@ -50,6 +53,12 @@ type Session struct {
 	Login       string  // who uses the device: "user", "others" or, if empty, "none"
 	Alerts      []Alert // told the server at the start
 	MaxMessages int     // of the device in one session; if 0, 100
+
+	// Save, if set, is called whenever the commands of a message have been
+	// carried out, before the server is told so: what it stores of the Tree is
+	// never less than what the server believes to be there. Its error ends the
+	// session.
+	Save func(ctx context.Context) error
 
 	// HTTPClient, if its transport is an *http.Transport or nil, gets a copy of
 	// that transport with TLSConfig. Any other transport must have set that

@@ -103,7 +103,11 @@ func (e *exchange) loop(ctx context.Context) error {
 			body = append([]*syncml.Command{e.header(m, statusOK)}, e.first()...)
 			continue
 		}
-		if body, err = e.execute(ctx, m); err != nil || body == nil {
+		body, err = e.execute(ctx, m)
+		if err == nil && e.Save != nil {
+			err = e.Save(ctx)
+		}
+		if err != nil || body == nil {
 			return err
 		}
 	}

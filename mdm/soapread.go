@@ -21,19 +21,19 @@ func parseReply(data []byte) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := envelope.unique(); err != nil {
+	if err := envelope.Unique(); err != nil {
 		return nil, err
 	}
-	body := envelope.at("Body")
-	known := envelope.space == nsSOAP12 || envelope.space == nsSOAP11 || !strings.Contains(envelope.space, ":") && body.at("Fault") != nil
-	if !envelope.is("Envelope") || !known {
-		return nil, fmt.Errorf("<%.40s> is no SOAP envelope", envelope.name)
+	body := envelope.At("Body")
+	known := envelope.Space == nsSOAP12 || envelope.Space == nsSOAP11 || !strings.Contains(envelope.Space, ":") && body.At("Fault") != nil
+	if !envelope.Is("Envelope") || !known {
+		return nil, fmt.Errorf("<%.40s> is no SOAP envelope", envelope.Name)
 	}
-	if body == nil || len(body.children) != 1 {
+	if body == nil || len(body.Children) != 1 {
 		return nil, errors.New("the SOAP envelope has no body with one element")
 	}
-	r := &reply{relatesTo: envelope.value("Header", "RelatesTo"), body: body.children[0]}
-	if r.body.is("Fault") {
+	r := &reply{relatesTo: envelope.Value("Header", "RelatesTo"), body: body.Children[0]}
+	if r.body.Is("Fault") {
 		r.fault = readFault(r.body)
 	}
 	return r, nil
@@ -42,23 +42,23 @@ func parseReply(data []byte) (*reply, error) {
 // readFault reads a fault of either SOAP version, in any case.
 func readFault(e *element) *Fault {
 	f := &Fault{
-		Code:    e.value("Code", "Value"),
-		Subcode: e.value("Code", "Subcode", "Value"),
-		Reason:  e.value("Reason", "Text"),
+		Code:    e.Value("Code", "Value"),
+		Subcode: e.Value("Code", "Subcode", "Value"),
+		Reason:  e.Value("Reason", "Text"),
 	}
-	if e.at("Code") == nil {
-		f.Code, f.Reason = e.value("faultcode"), e.value("faultstring")
+	if e.At("Code") == nil {
+		f.Code, f.Reason = e.Value("faultcode"), e.Value("faultstring")
 		f.Subcode = subcode11(f.Code)
 	}
-	detail := e.at("Detail")
-	if d := detail.below("DeviceEnrollmentServiceError"); d != nil {
-		f.Type, f.TraceID = shorten(d.value("ErrorType")), shorten(d.value("TraceId"))
+	detail := e.At("Detail")
+	if d := detail.Below("DeviceEnrollmentServiceError"); d != nil {
+		f.Type, f.TraceID = shorten(d.Value("ErrorType")), shorten(d.Value("TraceId"))
 		if f.Reason == "" {
-			f.Reason = d.value("Message")
+			f.Reason = d.Value("Message")
 		}
 	}
-	if d := detail.below("CertificateEnrollmentWSDetail"); d != nil {
-		f.Number = number(d.value("ErrorCode"))
+	if d := detail.Below("CertificateEnrollmentWSDetail"); d != nil {
+		f.Number = number(d.Value("ErrorCode"))
 	}
 	f.Code, f.Subcode, f.Reason = shorten(f.Code), shorten(f.Subcode), shorten(f.Reason)
 	return f

@@ -1,6 +1,7 @@
 package scep
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -110,14 +111,24 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// badAlgorithm is NTE_BAD_ALGID.
-const badAlgorithm = 0x80090008
+// Codes of winerror.h.
+const (
+	badAlgorithm = 0x80090008 // NTE_BAD_ALGID
+	badSignature = 0x80090006 // NTE_BAD_SIGNATURE
+	certExpired  = 0x800B0101 // CERT_E_EXPIRED: not valid at this time
+)
+
+// untimely reports whether a certificate was refused for its time.
+func untimely(err error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
+}
 
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
 // HRESULT returns e.Code, or the code Windows has for the HTTP status, the
-// network failure or the kind of error; 0 if it has none.
+// failInfo, the network failure or the kind of error; 0 if it has none.
 func (e *Error) HRESULT() uint32 {
 	if e.Code != 0 {
 		return e.Code
@@ -126,6 +137,12 @@ func (e *Error) HRESULT() uint32 {
 		return hresult.HTTP(e.HTTPStatus)
 	}
 	switch {
+	case e.FailInfo == BadTime, untimely(e.Err):
+		return certExpired
+	case e.FailInfo == BadAlg:
+		return badAlgorithm
+	case e.FailInfo == BadMessageCheck:
+		return badSignature
 	case errors.Is(e.Err, ErrUntrusted):
 		return hresult.CertUntrusted
 	case errors.Is(e.Err, ErrLegacy), errors.Is(e.Err, ErrAlgorithm):
@@ -171,6 +188,8 @@ func (e *Error) Remedy() string {
 		return "The answer cannot be read: check the address, and ask the CA's operator."
 	case e.HTTPStatus == http.StatusNotFound:
 		return "There is no CA at this address: check it."
+	case untimely(e.Err):
+		return "A certificate is not valid at this time: set the device's clock, and have the CA's operator check that of the CA."
 	case errors.Is(e.Err, ErrUntrusted):
 		return "The CA is not the expected one: check the roots, and whether a proxy inspects the connection."
 	case errors.Is(e.Err, ErrCapability):

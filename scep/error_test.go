@@ -2,6 +2,7 @@ package scep_test
 
 import (
 	"context"
+	"crypto/x509"
 	"crypto"
 	"errors"
 	"fmt"
@@ -21,11 +22,11 @@ func TestError(t *testing.T) {
 		retryable bool
 		remedy    string
 	}{
-		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadTime}, "scep: PKCSReq: badTime", 0, true, "clock"},
-		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadAlg, Message: "no"}, `scep: PKCSReq: badAlg: "no"`, 0, false, "algorithms"},
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadTime}, "scep: PKCSReq: badTime (0x800b0101)", 0x800B0101, true, "clock"},
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadAlg, Message: "no"}, `scep: PKCSReq: badAlg: "no" (0x80090008)`, 0x80090008, false, "algorithms"},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadRequest, Code: 0x80094817}, "scep: PKCSReq: badRequest (0x80094817)", 0x80094817, false, ""},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadRequest}, "scep: PKCSReq: badRequest", 0, false, "challenge password"},
-		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadMessageCheck}, "scep: PKCSReq: badMessageCheck", 0, false, "expected CA"},
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadMessageCheck}, "scep: PKCSReq: badMessageCheck (0x80090006)", 0x80090006, false, "expected CA"},
 		{scep.Error{Op: "CertPoll", FailInfo: scep.BadCertID}, "scep: CertPoll: badCertId", 0, false, "enroll anew"},
 		{
 			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrLegacy},
@@ -47,6 +48,10 @@ func TestError(t *testing.T) {
 		{
 			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrDecrypt},
 			"scep: PKCSReq: cannot decrypt the reply (0x8007000d)", 0x8007000D, false, "cannot be read",
+		},
+		{
+			scep.Error{Op: "GetCACert", FailInfo: scep.NoFailInfo, Err: fmt.Errorf("%w: %w", scep.ErrUntrusted, x509.CertificateInvalidError{Reason: x509.Expired})},
+			"scep: GetCACert: not the CA's: x509: certificate has expired or is not yet valid:  (0x800b0101)", 0x800B0101, false, "clock",
 		},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: scep.ErrCapability}, "scep: PKCSReq: capability not advertised", 0, false, "offer"},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: io.ErrUnexpectedEOF}, "scep: PKCSReq: unexpected EOF (0x80072eff)", 0x80072EFF, true, ""},

@@ -1,10 +1,14 @@
 package aiktest_test
 
 import (
+	"bytes"
+	"crypto/rsa"
 	"crypto/x509"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -48,6 +52,13 @@ func TestRefusals(t *testing.T) {
 		{"no endorsement certificate", func(_ *lab, a *attempt) { a.noCert = true }, "no endorsement certificate", ek},
 		{"another endorsement key", func(l *lab, a *attempt) { a.ek = l.stranger.Public() }, "certificate is of another key", ek},
 		{"issuers missing", func(_ *lab, a *attempt) { a.extra = nil }, "no trusted root", ek},
+		{"another CA that poses as it", func(l *lab, a *attempt) {
+			a.issuer, a.extra = l.impostor, []*x509.Certificate{l.impostor.Certificate}
+		}, "of another authority", ek},
+		{"weak endorsement key", func(_ *lab, a *attempt) { a.ek, a.ekKey = weakKey(), weakKey() }, "CVE-2017-15361", statement},
+		{"endorsement key in another form", func(_ *lab, a *attempt) { a.info = func(i *wcce.EKInfo) { i.PublicKey = longer(i.PublicKey) } }, "something else in it", ek},
+		{"certificate of an attestation key", func(_ *lab, a *attempt) { a.purpose = wcce.OIDKeyPurposeAIK }, "not one of an endorsement key", ek},
+		{"names another version", func(_ *lab, a *attempt) { a.ekDevice.Version = "" }, "names another TPM", ek},
 		{"another CA of the maker", func(l *lab, a *attempt) {
 			a.issuer, a.extra = l.other, []*x509.Certificate{l.other.Certificate}
 		}, "of another authority", ek},
@@ -91,6 +102,40 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	l.begin(t) // nothing of it sticks
+}
+
+// weakKey is an RSA key with the fingerprint of CVE-2017-15361: by each of its
+// primes, 1 is left of the modulus, the lowest power of 65537.
+func weakKey() *rsa.PublicKey {
+	m := big.NewInt(2)
+	for _, p := range []int64{11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157} {
+		m.Mul(m, big.NewInt(p))
+	}
+	n := new(big.Int).Lsh(big.NewInt(3), 2046)
+	n.Sub(n, new(big.Int).Mod(n, m))
+	return &rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 65537}
+}
+
+// longer puts NULL at the end of a SEQUENCE of over 127 bytes.
+func longer(der []byte) []byte {
+	out := append(bytes.Clone(der), 0x05, 0x00)
+	binary.BigEndian.PutUint16(out[2:], uint16(len(out)-4))
+	return out
+}
+
+// TestPartOfAName has endorsement certificates that do not name all of the TPM.
+func TestPartOfAName(t *testing.T) {
+	l := newLab(t)
+	for name, device := range map[string]wcce.Device{
+		"no model":   {Manufacturer: soft.Manufacturer, Version: soft.Version},
+		"no version": {Manufacturer: soft.Manufacturer, Model: soft.Model},
+	} {
+		a := l.good(t)
+		a.device, a.ekDevice = device, device
+		if _, err := l.client.Enroll(t.Context(), l.caInfo, l.request(t, a)); err != nil {
+			t.Errorf("%s: %v; refusals %q", name, err, l.server.Refusals())
+		}
+	}
 }
 
 // begin returns a request that was answered by a challenge.
@@ -227,6 +272,10 @@ func TestAuthorities(t *testing.T) {
 		{"no key", "example.test", "/SOFT-KeyId-", nil, 404},
 		{"no name", "example.test", "/scep", nil, 404},
 		{"roots for every maker", "example.test", "/ANY-KeyId-" + id, ekcert.Roots{"": l.server.EKRoots["SOFT"]}, 200},
+		{"a vendor without letters", "example.test", "/00001014-KeyId-" + id, ekcert.Roots{"": l.server.EKRoots["SOFT"]}, 200},
+		{"a vendor of five letters", "example.test", "/SOFTS-KeyId-" + id, ekcert.Roots{"": l.server.EKRoots["SOFT"]}, 404},
+		{"a vendor with other signs", "example.test", "/SO.T-KeyId-" + id, ekcert.Roots{"": l.server.EKRoots["SOFT"]}, 404},
+		{"no vendor", "example.test", "/-KeyId-" + id, ekcert.Roots{"": l.server.EKRoots["SOFT"]}, 404},
 		{"other roots", "example.test", "/SOFT-KeyId-" + id, ekcert.Roots{"SOFT": foreign}, 404},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -249,6 +298,26 @@ func TestAuthorities(t *testing.T) {
 				t.Errorf("body %q", body)
 			}
 		})
+	}
+}
+
+// TestAuthoritiesEnd asks for more authorities than a server makes.
+func TestAuthoritiesEnd(t *testing.T) {
+	aiktest.LimitAuthorities(t, 2)
+	l := newLab(t)
+	s := &aiktest.Server{Makers: l.server.Makers, EKRoots: ekcert.Roots{"": l.server.EKRoots["SOFT"]}}
+	ask := func(vendor string) int {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://ca.test/"+l.authority(vendor)+"?operation=GetCACaps", nil))
+		return w.Code
+	}
+	for i, tt := range []struct {
+		vendor string
+		code   int
+	}{{"one", 200}, {"two", 200}, {"more", 500}, {"one", 200}} {
+		if code := ask(tt.vendor); code != tt.code {
+			t.Errorf("%d: %s: %d", i, tt.vendor, code)
+		}
 	}
 }
 

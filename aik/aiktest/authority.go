@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -52,11 +53,19 @@ func (a *authority) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// maxAuthorities is how many a server makes: with roots for every maker, whoever
+// asks could have it make keys without end.
+var maxAuthorities = 64
+
+// vendorForm is that of the vendor IDs in names, in lower case: letters and
+// digits, or what has none in hexadecimal.
+var vendorForm = regexp.MustCompile(`^([0-9a-z]{1,4}|[0-9a-f]{8})$`)
+
 // authority returns the authority called name, or nil if there is none.
 func (s *Server) authority(name string) (*authority, error) {
 	vendor, id, _ := strings.Cut(name, mark)
 	keyID, err := hex.DecodeString(id)
-	if err != nil || len(keyID) == 0 {
+	if err != nil || len(keyID) == 0 || !vendorForm.MatchString(vendor) {
 		return nil, nil
 	}
 	maker := s.maker(vendor, keyID)
@@ -67,6 +76,9 @@ func (s *Server) authority(name string) (*authority, error) {
 	defer s.mu.Unlock()
 	if a := s.authorities[name]; a != nil {
 		return a, nil
+	}
+	if len(s.authorities) == maxAuthorities {
+		return nil, fmt.Errorf("over %d authorities", maxAuthorities)
 	}
 	a, err := s.newAuthority(vendor, maker)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/judge"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
@@ -39,7 +40,7 @@ func (a *authority) challenge(req *sceptest.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret, tach, err := makeCredential(id.key, key.binding)
+	secret, tach, err := judge.Challenge(id.key, key.binding)
 	if err != nil {
 		return nil, refuse("challenge", badEK, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/judge"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
@@ -28,6 +29,7 @@ const (
 	ForeignRA              // the registration authority's certificates lead to another root
 	TPMKeyAsRA             // requests are to be encrypted to a certificate of an endorsement key
 	UntrustedEK            // no endorsement certificate leads to a trusted root
+	WeakEK                 // every endorsement key is one whose private key can be computed
 	TruncatedTACH          // the challenge ends early
 	ForeignChallenge       // the challenge is for another attestation key: a TPM does not open it
 	WrongSecret            // the right answer is refused: its secret is wrong
@@ -144,7 +146,7 @@ func (a *authority) spoil(p *pending, ek crypto.PublicKey, key *attested, tach *
 	case a.server.commits(ForeignChallenge):
 		area := append([]byte(nil), key.binding.Public...)
 		area[len(area)-1] ^= 1 // another modulus or point
-		_, other, err := ownCredential(ek, area)
+		_, other, err := judge.Credential(ek, area)
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/challenge"
+	"github.com/whiteglove/whiteglove/internal/spki"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/scep"
 	"github.com/whiteglove/whiteglove/scep/sceptest"
@@ -35,10 +37,7 @@ var (
 	errMaker        = errors.New("endorsement certificate is of another authority")
 	errDenied       = errors.New("endorsement key is on the deny list")
 	errDevice       = errors.New("request names another TPM than the endorsement certificate")
-	errAttributes   = errors.New("attestation key has not the attributes of one")
 	errKey          = errors.New("statement is about another key than the request's")
-	errKind         = errors.New("statement is not one of a TPM 2.0 about an attestation key")
-	errStatement    = errors.New("statement does not hold")
 	errContext      = errors.New("context is not the challenge's")
 	errExpired      = errors.New("challenge has expired")
 	errSecret       = errors.New("secret is wrong")
@@ -87,14 +86,17 @@ func (a *authority) identify(req *sceptest.Request, csr *wcce.CSR) (*identity, e
 		return nil, refuse("EK", badRequest, err)
 	}
 	id, err := a.checkEK(req, info)
+	if errors.Is(err, ekcert.ErrWeakKey) {
+		return nil, refuse("EK", badStatement, err)
+	}
 	if err != nil {
 		return nil, refuse("EK", badEK, err)
 	}
-	device, err := requestedDevice(csr)
+	subject, err := challenge.Requested(req.CSR)
 	if err != nil {
 		return nil, refuse("EK", badRequest, err)
 	}
-	if *device != id.device {
+	if subject.Device != id.device {
 		return nil, refuse("EK", badEK, errDevice)
 	}
 	return id, nil
@@ -118,9 +120,12 @@ func (a *authority) checkEK(req *sceptest.Request, info *wcce.EKInfo) (*identity
 	if len(info.Certificates) == 0 {
 		return nil, errNoEK
 	}
-	key, err := x509.ParsePKIXPublicKey(info.PublicKey)
+	key, err := spki.Parse(info.PublicKey)
 	if err != nil {
 		return nil, err
+	}
+	if a.server.commits(WeakEK) {
+		return nil, ekcert.ErrWeakKey
 	}
 	cert, err := ekcert.Parse(info.Certificates[0])
 	if err != nil {
@@ -132,27 +137,13 @@ func (a *authority) checkEK(req *sceptest.Request, info *wcce.EKInfo) (*identity
 		return nil, err
 	}
 	byMaker := slices.ContainsFunc(report.Chain[1:], func(c *x509.Certificate) bool {
-		return bytes.Equal(c.SubjectKeyId, a.maker.SubjectKeyId)
+		return bytes.Equal(c.RawSubjectPublicKeyInfo, a.maker.RawSubjectPublicKeyInfo)
 	})
 	if !byMaker || !strings.EqualFold(cert.Vendor(), a.vendor) {
 		return nil, fmt.Errorf("%w: %s by %s", errMaker, cert.Vendor(), cert.Issuer)
 	}
-	if deny := a.server.Deny; deny != nil && deny(sha256.Sum256(cert.RawSubjectPublicKeyInfo)) {
+	if deny := a.server.Deny; deny != nil && deny(sha256.Sum256(info.PublicKey)) {
 		return nil, errDenied
 	}
 	return &identity{key: key, device: wcce.Device{Manufacturer: cert.Manufacturer, Model: cert.Model, Version: cert.Version}}, nil
-}
-
-// requestedDevice returns the TPM that the requested extensions name.
-func requestedDevice(csr *wcce.CSR) (*wcce.Device, error) {
-	exts, err := csr.Extensions()
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range exts {
-		if e.Id.Equal(wcce.OIDSubjectAltName) {
-			return wcce.ParseAltName(e.Value)
-		}
-	}
-	return nil, errDevice
 }

@@ -23,9 +23,10 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// A maker makes TPMs. Its root has two CAs for endorsement certificates.
+// A maker makes TPMs. Its root has two CAs for endorsement certificates, and one
+// with the key identifier of the first.
 type maker struct {
-	root, ca, other *sceptest.Authority
+	root, ca, other, impostor *sceptest.Authority
 }
 
 var theMaker = sync.OnceValues(func() (*maker, error) {
@@ -37,7 +38,10 @@ var theMaker = sync.OnceValues(func() (*maker, error) {
 	if m.ca, err = sceptest.NewAuthority("maker's CA", m.root, nil); err != nil {
 		return nil, err
 	}
-	m.other, err = sceptest.NewAuthority("maker's other CA", m.root, nil)
+	if m.other, err = sceptest.NewAuthority("maker's other CA", m.root, nil); err != nil {
+		return nil, err
+	}
+	m.impostor, err = sceptest.NewAuthority("maker's impostor", m.root, &x509.Certificate{SubjectKeyId: m.ca.Certificate.SubjectKeyId})
 	return &m, err
 })
 
@@ -98,9 +102,12 @@ func newLab(t testing.TB) *lab {
 
 // An attempt is all that a client may do wrong.
 type attempt struct {
-	device      wcce.Device // in the request
-	ekDevice    wcce.Device // in the endorsement certificate
-	ek          crypto.PublicKey
+	device      wcce.Device           // in the request
+	ekDevice    wcce.Device           // in the endorsement certificate
+	ek          crypto.PublicKey      // in EK_INFO
+	ekKey       crypto.PublicKey      // in the endorsement certificate
+	purpose     asn1.ObjectIdentifier // in the endorsement certificate
+	info        func(*wcce.EKInfo)    // changes it
 	issuer      *sceptest.Authority
 	extra       []*x509.Certificate
 	noCert      bool
@@ -128,7 +135,8 @@ func (l *lab) good(t testing.TB) *attempt {
 		t.Fatal(err)
 	}
 	return &attempt{
-		device: soft, ekDevice: soft, ek: l.ek.Public(), issuer: l.ca,
+		device: soft, ekDevice: soft, ek: l.ek.Public(), ekKey: l.ek.Public(), issuer: l.ca,
+		purpose: wcce.OIDKeyPurposeEK, info: func(*wcce.EKInfo) {},
 		extra: []*x509.Certificate{l.ca.Certificate}, recipient: l.caInfo.Recipient, signerHash: cert.Raw,
 		csrKey: l.aik.Public(), attestKey: l.aik, attestKind: tpm2.TPMSTAttestCreation,
 		attributes: tpm2.TPMAObject{
@@ -177,8 +185,8 @@ func (l *lab) ekInfo(t testing.TB, a *attempt) []byte {
 	}
 	cert, err := a.issuer.Issue(&x509.Certificate{
 		KeyUsage: x509.KeyUsageKeyEncipherment, BasicConstraintsValid: true,
-		UnknownExtKeyUsage: []asn1.ObjectIdentifier{wcce.OIDKeyPurposeEK}, ExtraExtensions: []pkix.Extension{san},
-	}, l.ek.Public())
+		UnknownExtKeyUsage: []asn1.ObjectIdentifier{a.purpose}, ExtraExtensions: []pkix.Extension{san},
+	}, a.ekKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +194,7 @@ func (l *lab) ekInfo(t testing.TB, a *attempt) []byte {
 	if a.noCert {
 		info.Certificates = nil
 	}
+	a.info(&info)
 	plain, err := info.Marshal()
 	if err != nil {
 		t.Fatal(err)

@@ -44,23 +44,25 @@ func Certified(p ga.CertificationParameters) *attest.Statement {
 
 // Quote returns a quote and the values it is about.
 func Quote(q *attest.Quote) (ga.Quote, []ga.PCR) {
-	pcrs := make([]ga.PCR, len(q.PCRs))
+	var pcrs []ga.PCR
 	for i, v := range q.PCRs {
-		pcrs[i] = ga.PCR{Index: i, Digest: v, DigestAlg: q.Bank}
+		if len(v) > 0 {
+			pcrs = append(pcrs, ga.PCR{Index: i, Digest: v, DigestAlg: q.Bank})
+		}
 	}
 	return ga.Quote{Quote: q.Attest, Signature: q.Signature}, pcrs
 }
 
-// Quoted is the reverse of Quote. The PCRs must be 0 to 23 of one bank, in
-// order.
+// Quoted is the reverse of Quote. The PCRs must be of 0 to 23 and of one bank,
+// each there once.
 func Quoted(q ga.Quote, pcrs []ga.PCR) (*attest.Quote, error) {
-	out := &attest.Quote{Attest: q.Quote, Signature: q.Signature}
-	for i, p := range pcrs {
-		if p.Index != i || p.DigestAlg != pcrs[0].DigestAlg {
-			return nil, fmt.Errorf("attestga: Quoted: PCR %d of %v at place %d", p.Index, p.DigestAlg, i)
+	out := &attest.Quote{Attest: q.Quote, Signature: q.Signature, PCRs: make([][]byte, 24)}
+	for _, p := range pcrs {
+		if p.Index < 0 || p.Index >= len(out.PCRs) || out.PCRs[p.Index] != nil || p.DigestAlg != pcrs[0].DigestAlg {
+			return nil, fmt.Errorf("attestga: Quoted: PCR %d of %v", p.Index, p.DigestAlg)
 		}
 		out.Bank = p.DigestAlg
-		out.PCRs = append(out.PCRs, p.Digest)
+		out.PCRs[p.Index] = p.Digest
 	}
 	return out, nil
 }

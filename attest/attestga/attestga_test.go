@@ -95,6 +95,13 @@ func TestOurs(t *testing.T) {
 			check(t, err)
 			gq, pcrs := attestga.Quote(q)
 			check(t, pub.Verify(gq, pcrs, []byte("nonce")))
+			some, err := tpm.Quote(ctx, aik, []byte("nonce"), crypto.SHA256, 0, 7)
+			check(t, err)
+			gq, pcrs = attestga.Quote(some)
+			check(t, pub.Verify(gq, pcrs, []byte("nonce")))
+			back, err := attestga.Quoted(gq, pcrs)
+			check(t, err)
+			check(t, back.Verify(aik.Public(), []byte("nonce")))
 		}
 	}
 }
@@ -137,8 +144,17 @@ func TestTheirs(t *testing.T) {
 	q, err := attestga.Quoted(*gq, pcrs)
 	check(t, err)
 	check(t, q.Verify(ak.Public(), []byte("nonce")))
-	if _, err := attestga.Quoted(*gq, pcrs[1:]); err == nil {
-		t.Error("PCRs that do not begin with 0")
+	q, err = attestga.Quoted(*gq, pcrs[1:])
+	check(t, err)
+	if err := q.Verify(ak.Public(), []byte("nonce")); !errors.Is(err, attest.ErrProof) {
+		t.Errorf("a PCR less: %v", err)
+	}
+	other := pcrs[0]
+	other.DigestAlg = crypto.SHA1
+	for name, p := range map[string]ga.PCR{"twice": pcrs[3], "25th": {Index: 24, DigestAlg: crypto.SHA256}, "negative": {Index: -1, DigestAlg: crypto.SHA256}, "another bank": other} {
+		if _, err := attestga.Quoted(*gq, append(pcrs[1:], p)); err == nil {
+			t.Errorf("%s: taken", name)
+		}
 	}
 	check(t, k.Close())
 	check(t, ak.Close(dev))

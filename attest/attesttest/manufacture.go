@@ -83,7 +83,7 @@ func withNonce(template, nonce []byte) []byte {
 
 // manufacture makes a new TPM of a seed.
 func (t *TPM) manufacture(seed []byte) (*softtpm.TPM, error) {
-	core := softtpm.New(identity, seed)
+	core := softtpm.New(t.identity(), seed)
 	eks := t.endorsements()
 	if !t.cfg.Fresh {
 		if _, err := core.Primary(endorsementRoot, eks[0].template, handleEK); err != nil {

@@ -79,6 +79,10 @@ type Config struct {
 	// minutes, as Windows sets it.
 	Recovery time.Duration
 
+	// LongSalt makes PSS signatures with the longest salt that fits, as TPMs
+	// do that do not follow FIPS 186-4, instead of one as long as the hash.
+	LongSalt bool
+
 	// Retrying answers each command that is authorized with TPM_RC_RETRY, and
 	// runs it when it comes again.
 	Retrying bool
@@ -104,6 +108,12 @@ type TPM struct {
 // ErrClosed is wrapped by errors about a closed TPM.
 var ErrClosed = errors.New("attesttest: TPM is closed")
 
+func (t *TPM) identity() softtpm.Identity {
+	id := identity
+	id.LongSalt = t.cfg.LongSalt
+	return id
+}
+
 // New returns a TPM, started up.
 func New(cfg Config) (*TPM, error) {
 	t := &TPM{cfg: cfg}
@@ -123,7 +133,7 @@ func (t *TPM) open() (*softtpm.TPM, error) {
 	if t.cfg.StateFile != "" {
 		b, err := readState(t.cfg.StateFile)
 		if err == nil {
-			core, err := softtpm.Restore(identity, b)
+			core, err := softtpm.Restore(t.identity(), b)
 			if err != nil {
 				return nil, fmt.Errorf("attesttest: state file: %w", err)
 			}
@@ -134,7 +144,7 @@ func (t *TPM) open() (*softtpm.TPM, error) {
 		}
 	}
 	if t.cfg.State != nil {
-		core, err := softtpm.Restore(identity, t.cfg.State)
+		core, err := softtpm.Restore(t.identity(), t.cfg.State)
 		if err != nil {
 			return nil, fmt.Errorf("attesttest: state: %w", err)
 		}

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/asn1"
 	"encoding/json"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/spki"
 )
 
 type asn1ID = asn1.ObjectIdentifier
@@ -92,7 +92,7 @@ var errCSR = errors.New("it cannot be read")
 func readCSR(der []byte) (*csr, error) {
 	in, out := cryptobyte.String(der), new(csr)
 	var outer, info, subject, key, attributes, algorithm cryptobyte.String
-	var tbs, spki []byte
+	var tbs []byte
 	var signature asn1.BitString
 	var version int
 	var id asn1ID
@@ -106,8 +106,7 @@ func readCSR(der []byte) (*csr, error) {
 		!info.ReadASN1Element(&key, cbasn1.SEQUENCE) || !info.ReadOptionalASN1(&attributes, nil, contextZero) || !info.Empty() {
 		return nil, errCSR
 	}
-	spki = key
-	pub, err := x509.ParsePKIXPublicKey(spki)
+	pub, err := spki.Parse(key)
 	if err != nil {
 		return nil, err
 	}

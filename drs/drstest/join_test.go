@@ -2,11 +2,13 @@ package drstest_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
@@ -286,6 +288,15 @@ func TestJoinRefused(t *testing.T) {
 			}
 			r.changeCSR(&softTPM{dk: &softKey{PrivateKey: k}}, func(*x509.CertificateRequest) {})
 		}, "error_fail", "key has 3072 bits"},
+		{"key in another form", func(r *rig, d *softTPM, q *drs.Request) {
+			r.changeCSR(d, func(*x509.CertificateRequest) {})
+			inner := r.change
+			r.change = func(op string, b map[string]any) {
+				inner(op, b)
+				request := b["CertificateRequest"].(map[string]any)
+				request["Data"] = r.longerKey(d, request["Data"].(string))
+			}
+		}, "error_fail", "something else in it"},
 		{"request that is none", func(r *rig, d *softTPM, q *drs.Request) {
 			r.change = func(_ string, b map[string]any) {
 				b["CertificateRequest"] = map[string]any{"Type": "pkcs10", "Data": "MAA="}
@@ -325,6 +336,45 @@ func (r *rig) changeCSR(d *softTPM, change func(*x509.CertificateRequest)) {
 	r.change = func(_ string, body map[string]any) {
 		body["CertificateRequest"] = map[string]any{"Type": "pkcs10", "Data": base64.StdEncoding.EncodeToString(der)}
 	}
+}
+
+// longerKey puts NULL at the end of the public key in a certificate request, and
+// signs it again.
+func (r *rig) longerKey(d *softTPM, text string) string {
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var csr struct {
+		Info struct {
+			Version int
+			Subject asn1.RawValue
+			Key     struct {
+				Algorithm asn1.RawValue
+				Bits      asn1.BitString
+				More      asn1.RawValue `asn1:"optional"`
+			}
+			Attributes asn1.RawValue `asn1:"optional,tag:0"`
+		}
+		Algorithm asn1.RawValue
+		Signature asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(der, &csr); err != nil {
+		r.t.Fatal(err)
+	}
+	csr.Info.Key.More = asn1.NullRawValue
+	info, err := asn1.Marshal(csr.Info)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	digest := sha256.Sum256(info)
+	if csr.Signature.Bytes, err = rsa.SignPKCS1v15(nil, d.dk.PrivateKey, crypto.SHA256, digest[:]); err != nil {
+		r.t.Fatal(err)
+	}
+	if der, err = asn1.Marshal(csr); err != nil {
+		r.t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(der)
 }
 
 // What a statement is over is written out here once more.

@@ -15,13 +15,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/internal/judge"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
 const (
-	secretSize    = 32
 	stateSize     = 16
 	maxChallenges = 1000
 	challengeTime = 10 * time.Minute
@@ -73,19 +72,17 @@ func (s *Server) challenge(req *sceptest.Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	random := make([]byte, secretSize+stateSize)
-	if _, err := rand.Read(random); err != nil {
-		return nil, err
-	}
-	secret, state := random[:secretSize], random[secretSize:]
-	cred, err := attest.MakeCredential(app.area, app.name, secret)
+	secret, tach, err := judge.Challenge(app.ek, app.aik)
 	if err != nil {
 		return nil, err
 	}
-	tach, err := (&wcce.TACH{Blob: cred.Blob, Secret: cred.Secret, Opaque: app.opaque}).Marshal()
+	tach.Opaque = app.opaque
+	blob, err := tach.Marshal()
 	if err != nil {
 		return nil, err
 	}
+	state := make([]byte, stateSize)
+	_, _ = rand.Read(state) // never fails
 	context, err := wcce.MarshalContext(state)
 	if err != nil {
 		return nil, err
@@ -95,7 +92,7 @@ func (s *Server) challenge(req *sceptest.Request) ([]byte, error) {
 	if err := s.open.add(state, ch, now); err != nil {
 		return nil, err
 	}
-	return (&wcce.Challenge{TACH: tach, Context: context}).Marshal()
+	return (&wcce.Challenge{TACH: blob, Context: context}).Marshal()
 }
 
 // check compares the answer with the challenge.

@@ -5,15 +5,15 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"slices"
-
-	goattest "github.com/google/go-attestation/attest"
+	"regexp"
+	"unicode/utf8"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/judge"
+	"github.com/whiteglove/whiteglove/internal/spki"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/scep"
 	"github.com/whiteglove/whiteglove/scep/sceptest"
@@ -23,9 +23,8 @@ import (
 type application struct {
 	device *wcce.Device
 	ek     crypto.PublicKey
-	area   []byte // TPMT_PUBLIC of the endorsement key
-	name   []byte // TPM name of the attestation key
-	opaque []byte // to be echoed
+	aik    *wcce.IDBinding // the attestation key's creation
+	opaque []byte          // to be echoed
 }
 
 // refuse is a refusal in the words of the profile.
@@ -65,19 +64,22 @@ func (s *Server) read(req *sceptest.Request) (*application, error) {
 	if err := checkEKInfo(csr, req); err != nil {
 		return nil, err
 	}
-	return app, app.readStatement(csr)
+	if app.aik, app.opaque, err = judge.Read(csr); err != nil {
+		return nil, err
+	}
+	return app, judge.Check(app.aik)
 }
 
 // readEK takes the endorsement key, if it is of a kind that TPMs are made with.
 func (a *application) readEK(csr *wcce.CSR) error {
-	key, err := x509.ParsePKIXPublicKey(csr.PublicKey)
+	key, err := spki.Parse(csr.PublicKey)
 	if err != nil {
 		return refuse("ek-unsupported")
 	}
 	if k, ok := key.(*rsa.PublicKey); ok && (k.N.BitLen() < 2048 || k.E != 65537) {
 		return refuse("ek-unsupported")
 	}
-	if a.area, err = attest.Area(key); err != nil {
+	if _, err := attest.Area(key); err != nil {
 		return refuse("ek-unsupported")
 	}
 	a.ek = key
@@ -101,11 +103,20 @@ func (a *application) readDevice(csr *wcce.CSR) error {
 			return err
 		}
 	}
-	if a.device == nil {
+	switch d := a.device; {
+	case d == nil:
 		return errors.New("no subject alternative name")
+	case !idForm.MatchString(d.Manufacturer) || !idForm.MatchString(d.Version):
+		return fmt.Errorf("manufacturer %q or version %q is no ID", d.Manufacturer, d.Version)
+	case d.Model == "" || !utf8.ValidString(d.Model):
+		return fmt.Errorf("model %q", d.Model)
 	}
 	return nil
 }
+
+// idForm is the only form that the certificates have of a maker and a version, so
+// that the lists need to know no other.
+var idForm = regexp.MustCompile(`^id:[0-9A-F]{8}$`)
 
 // checkLists asks whether the CA wants to certify this TPM.
 func (s *Server) checkLists(a *application, csr *wcce.CSR) error {
@@ -115,6 +126,9 @@ func (s *Server) checkLists(a *application, csr *wcce.CSR) error {
 	}
 	if s.Revoked != nil && s.Revoked(sha256.Sum256(csr.PublicKey)) {
 		return refuse("tpm-revoked")
+	}
+	if ekcert.WeakKey(a.ek) {
+		return refuse("tpm-at-risk: CVE-2017-15361")
 	}
 	if s.AtRisk == nil {
 		return nil
@@ -142,73 +156,6 @@ func checkEKInfo(csr *wcce.CSR, req *sceptest.Request) error {
 	}
 	if !bytes.Equal(info.PublicKey, csr.PublicKey) {
 		return errors.New("EK_INFO is of another key")
-	}
-	return nil
-}
-
-// Attributes of an object (TPM 2.0 Library part 2, section 8.3).
-const (
-	fixedTPM            = 1 << 1
-	fixedParent         = 1 << 4
-	sensitiveDataOrigin = 1 << 5
-	restricted          = 1 << 16
-	decrypt             = 1 << 17
-	sign                = 1 << 18
-)
-
-// readStatement checks that the attestation key is one, and was made by a TPM.
-func (a *application) readStatement(csr *wcce.CSR) error {
-	blob, err := csr.Octets(wcce.OIDAttestation)
-	if err != nil {
-		return err
-	}
-	kast, err := wcce.ParseKAST(blob)
-	if err != nil {
-		return err
-	}
-	if kast.Platform != wcce.PlatformTPM20 || len(kast.KeyAttestation) != 0 {
-		return errors.New("KAST is not the creation statement of a TPM 2.0")
-	}
-	b, err := wcce.ParseIDBinding(kast.IDBinding)
-	if err != nil {
-		return err
-	}
-	if err := checkStatement(b); err != nil {
-		return err
-	}
-	a.opaque = kast.AIKOpaque
-	a.name, err = attest.Name(b.Public)
-	return err
-}
-
-// checkStatement has two judges: this module's own and go-attestation.
-func checkStatement(b *wcce.IDBinding) error {
-	attributes, err := attest.Attributes(b.Public)
-	if err != nil {
-		return err
-	}
-	const want = fixedTPM | fixedParent | sensitiveDataOrigin | restricted | sign
-	if attributes&want != want || attributes&decrypt != 0 {
-		return fmt.Errorf("attestation key has the attributes %#x", attributes)
-	}
-	aik, err := attest.PublicKey(b.Public)
-	if err != nil {
-		return err
-	}
-	st := &attest.Statement{
-		Area: b.Public, Attest: b.Attest, Signature: b.Signature, Creation: b.Creation,
-	}
-	if err := st.Verify(aik, nil); err != nil {
-		return err
-	}
-	other := goattest.ActivationParameters{AK: goattest.AttestationParameters{
-		Public:            slices.Clone(b.Public),
-		CreateData:        slices.Clone(b.Creation),
-		CreateAttestation: slices.Clone(b.Attest),
-		CreateSignature:   slices.Clone(b.Signature),
-	}}
-	if err := other.CheckAKParameters(); err != nil {
-		return fmt.Errorf("go-attestation: %w", err)
 	}
 	return nil
 }

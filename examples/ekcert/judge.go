@@ -20,7 +20,7 @@ import (
 // Verdicts.
 const (
 	good = "good" // the certificate is of the key and leads to a root
-	bad  = "bad"  // it does not, is revoked, or the key is known to be weak
+	bad  = "bad"  // it does not or is revoked, or the key is known to be weak
 	none = "none" // there is no certificate of this key
 )
 
@@ -128,9 +128,6 @@ func check(ctx context.Context, c *ekcert.Client, cert *ekcert.Certificate, ek c
 	r.Verdict = good
 	for _, f := range append(report.Findings, ekcert.Advisories(cert.Manufacturer, firmware)...) {
 		r.Findings = append(r.Findings, finding{f.ID, f.Severity.String(), f.Detail, f.CVE})
-		if f.Severity == ekcert.Critical {
-			r.Verdict, r.Error = bad, f.ID
-		}
 	}
 	return r
 }

@@ -6,8 +6,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"encoding/json"
 	"encoding/pem"
+	"math/big"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -111,6 +113,27 @@ func TestFile(t *testing.T) {
 			(r.Error == "") != (code == 0) {
 			t.Errorf("%s: %d, %+v", name, code, r)
 		}
+	}
+}
+
+// TestWeakKey has a key whose private key can be computed: by each prime of the
+// fingerprint, 1 is left of its modulus.
+func TestWeakKey(t *testing.T) {
+	product := big.NewInt(2)
+	for _, p := range []int64{11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157} {
+		product.Mul(product, big.NewInt(p))
+	}
+	n := new(big.Int).Lsh(big.NewInt(3), 2046)
+	n.Sub(n, new(big.Int).Mod(n, product)).Add(n, big.NewInt(1))
+	m := &ekcerttest.Maker{Vendor: "IFX", Quirks: []string{"joined"}}
+	der, err := m.Certify(&rsa.PublicKey{N: n, E: 65537})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	args := []string{"-file", write(t, "ek.der", m.NV(der)), "-ek-roots", rootsFile(t, m)}
+	if code := run(t.Context(), args, &out, &errs); code != 1 || !strings.Contains(out.String(), "bad: ") || !strings.Contains(out.String(), "CVE-2017-15361") {
+		t.Errorf("%d: %s%s", code, &out, &errs)
 	}
 }
 

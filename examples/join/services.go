@@ -4,14 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
-	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
-	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/examples/internal/mock"
@@ -66,35 +62,4 @@ func (s *services) start(ctx context.Context, o *options) error {
 		server.Close(end)
 	}
 	return nil
-}
-
-// signInPage stands for the page where a user signs in to join a device: it
-// returns the user's token for the registration service. The mock server takes
-// the password itself (RFC 6749, section 4.3).
-func (d *joiner) signInPage(ctx context.Context) (drs.Token, error) {
-	form := url.Values{
-		"grant_type": {"password"}, "username": {d.user}, "password": {d.password},
-		"client_id": {drs.BrokerClient}, "resource": {d.discovery.JoinResource},
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.discovery.TokenEndpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := d.services.client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	var answer struct {
-		Token       string `json:"access_token"`
-		Description string `json:"error_description"`
-	}
-	if err := json.NewDecoder(http.MaxBytesReader(nil, res.Body, 1<<20)).Decode(&answer); err != nil {
-		return "", fmt.Errorf("sign-in page: %w", err)
-	}
-	if res.StatusCode != http.StatusOK || answer.Token == "" {
-		return "", fmt.Errorf("sign-in page: %d: %q", res.StatusCode, answer.Description)
-	}
-	return drs.Token(answer.Token), nil
 }

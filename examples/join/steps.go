@@ -12,6 +12,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/drstest"
+	"github.com/whiteglove/whiteglove/examples/internal/signin"
 )
 
 // steps are what can be done, in order.
@@ -162,7 +163,8 @@ func (d *joiner) rejoin(ctx context.Context) (string, error) {
 		return "", err
 	}
 	req.Nonce = nonce
-	if req.Token, err = d.signInPage(ctx); err != nil {
+	page := &signin.Page{Client: d.services.client, User: d.user, Password: d.password}
+	if req.Token, err = page.Token(ctx, d.discovery); err != nil {
 		return "", err
 	}
 	dev, err := d.client.Rejoin(ctx, d.discovery, strings.TrimSpace(string(id)), req)

@@ -1,7 +1,8 @@
 // Mockserver is every party that a device meets on its way to be enrolled, on
 // one TLS listener: a TPM maker's SCEP CA, an attestation CA, a directory with
 // its registration and token services, and a management server. They check what
-// real ones must and say what they refuse, and why.
+// real ones must and say what they refuse, and why. With -fault they go wrong,
+// for somebody who wants to rehearse a failing site.
 //
 // Its keys and roots are made when it starts. It is for tests.
 package main
@@ -14,8 +15,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,7 +56,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		o.users[name] = password
 		return nil
 	})
-	fs.Func("fault", "let requests of a step go wrong, `STEP:KIND[:N]`: an HTTP status, 429, timeout, cut, truncate, garbage, slow, lost or nonce; may be repeated", func(text string) error {
+	fs.Func("fault", faultUsage(), func(text string) error {
 		f, err := mock.ParseFault(text)
 		o.faults = append(o.faults, f)
 		return err
@@ -73,6 +76,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// faultUsage is the help text of -fault.
+func faultUsage() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "let N requests (default 1, or \"all\") of a step go wrong, `STEP:KIND[:N]`; may be repeated.\nSteps: %s.\nKinds: an HTTP status from 400 to 599, or", strings.Join(mock.Steps(), ", "))
+	for _, kind := range slices.Sorted(maps.Keys(mock.Kinds)) {
+		fmt.Fprintf(&b, "\n  %-9s %s", kind, mock.Kinds[kind])
+	}
+	b.WriteString("\nOf connections, the step tls, only expired and skew: the server's certificate is by that clock. Only in token is there a nonce")
+	return b.String()
 }
 
 func serve(ctx context.Context, o options, stdout io.Writer, logger *slog.Logger) error {

@@ -67,6 +67,42 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// Faults are met in their order, as often as they say.
+func TestFault(t *testing.T) {
+	dir := t.TempDir()
+	ready, roots := filepath.Join(dir, "url"), filepath.Join(dir, "roots.pem")
+	ctx, cancel := context.WithCancel(t.Context())
+	code := make(chan int, 1)
+	var stdout, stderr bytes.Buffer
+	go func() {
+		code <- run(ctx, []string{"-ready-file", ready, "-roots-out", roots, "-fault", "tls:expired", "-fault", "discover:503:2"}, &stdout, &stderr)
+	}()
+	url := await(t, ready) + mock.DirectoryPath + "/" + mock.Tenant + "/Discover?api-version=1.9"
+	certs, err := device.ReadCertificates(roots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: mock.Pool(certs)}}}
+	for _, want := range []string{"expired", "503", "503", "200"} {
+		res, err := client.Get(url)
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			got = res.Status
+			res.Body.Close()
+		}
+		if !strings.Contains(got, want) {
+			t.Errorf("want %s, got %s", want, got)
+		}
+	}
+	client.CloseIdleConnections()
+	cancel()
+	if c := <-code; c != 0 || !strings.Contains(stderr.String(), "fault") {
+		t.Errorf("exit %d: %s", c, stderr.String())
+	}
+}
+
 func TestUsage(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none")
 	for _, c := range []struct {
@@ -81,6 +117,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"-fault", "keys:503"}, 2},
 		{[]string{"-fault", "join:200"}, 2},
 		{[]string{"-fault", "join:lost:0"}, 2},
+		{[]string{"-fault", "join:nonce"}, 2},
+		{[]string{"-fault", "tls:503"}, 2},
 		{[]string{"-ek-roots", missing}, 1},
 		{[]string{"-admit", missing}, 1},
 		{[]string{"-addr", "nowhere"}, 1},

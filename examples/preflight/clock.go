@@ -32,10 +32,17 @@ func ahead(resp *http.Response, before, after time.Time) (time.Duration, bool) {
 func checkClock(answers []*answer) *result {
 	r := &result{Phase: phaseBase, Name: "clock"}
 	var all []time.Duration
+	untimely := 0
 	for _, a := range answers {
 		if a.dated {
 			all = append(all, a.ahead)
 		}
+		if a.untimely {
+			untimely++
+		}
+	}
+	if len(all) == 0 && untimely > 0 {
+		return r.note(fail, fmt.Sprintf("by it, certificates of %d services are not valid, and no service said what time it is", untimely), remedyClock)
 	}
 	if len(all) == 0 {
 		return r.note(warn, "no service said what time it is", "Compare the clock with another.")

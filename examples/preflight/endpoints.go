@@ -35,7 +35,7 @@ type endpoint struct {
 // known of the service.
 type proof struct {
 	status int    // wanted; 0 for any
-	text   string // in the body, whatever its case
+	text   string // in the body, or in where a redirect leads, whatever its case
 	hint   string // what is likeliest to be wrong if the answer is another
 }
 
@@ -44,7 +44,9 @@ const authority = "{authority}"
 // endpoints are those of the requirements that Microsoft publishes for Windows
 // Autopilot ("Networking requirements"), each wildcard with a host below it
 // that can be asked. The makers' services are those that the TPM section there
-// names; what they answer was seen by others.
+// names; what they answer was seen by others. The link asked of go.microsoft.com
+// is that of Microsoft's list of TPM roots, and the revocation list is the one
+// that certificates of attestation CAs name.
 var endpoints = []endpoint{
 	{phase: phaseBase, url: "http://www.msftconnecttest.com/connecttest.txt", use: "setup's own test for internet", allow: "*.msftconnecttest.com:80", proof: proof{status: 200, text: "Microsoft Connect Test"}},
 	{phase: phaseBase, url: "ntp://time.windows.com", use: "setting the clock", allow: "time.windows.com:123/udp", minor: true},
@@ -61,7 +63,7 @@ var endpoints = []endpoint{
 
 	{phase: phaseActivation, url: "https://licensing.mp.microsoft.com/", use: "activation of Windows", minor: true},
 	{phase: phaseActivation, url: "https://activation.sls.microsoft.com/", use: "activation of Windows", allow: "*.sls.microsoft.com:443", minor: true},
-	{phase: phaseActivation, url: "https://go.microsoft.com/", use: "activation of Windows", minor: true},
+	{phase: phaseActivation, url: "https://go.microsoft.com/fwlink/?linkid=2097925", use: "activation of Windows", minor: true, proof: proof{text: "TrustedTpm.cab"}},
 
 	{phase: phaseEntra, url: "https://login.microsoftonline.com/{tenant}/.well-known/openid-configuration", mock: mock.DirectoryPath + "/{tenant}/.well-known/openid-configuration", use: "tokens", proof: proof{status: 200, text: `"token_endpoint"`, hint: "400 is its answer if it does not know the tenant: see -tenant"}},
 	{phase: phaseEntra, url: "https://enterpriseregistration.windows.net/{tenant}/Discover?api-version=1.9", mock: mock.DirectoryPath + "/{tenant}/Discover?api-version=1.9", use: "joining the tenant", proof: proof{status: 200, text: "DeviceJoinService", hint: "404 and 400 are its answers if it does not know the tenant: see -tenant"}},
@@ -95,7 +97,7 @@ var endpoints = []endpoint{
 	{phase: phaseRevocation, url: "http://crl3.digicert.com/", use: "revocation of TLS certificates", quick: true},
 	{phase: phaseRevocation, url: "http://crl4.digicert.com/", use: "revocation of TLS certificates", quick: true},
 	{phase: phaseRevocation, url: "http://crl.microsoft.com/", use: "revocation of TLS certificates", quick: true},
-	{phase: phaseRevocation, url: "http://www.microsoft.com/pkiops/", use: "revocation of TLS certificates", quick: true},
+	{phase: phaseRevocation, url: "http://www.microsoft.com/pkiops/crl/Microsoft%20TPM%20Root%20Certificate%20Authority%202014.crl", use: "revocation of TLS and attestation key certificates", quick: true, proof: proof{status: 200, text: "Microsoft TPM Root Certificate Authority 2014"}},
 	{phase: phaseRevocation, url: "http://oneocsp.microsoft.com/", use: "revocation of TLS certificates", quick: true},
 }
 

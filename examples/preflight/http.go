@@ -112,7 +112,7 @@ func (p proof) judge(r *result, resp *http.Response, body []byte) {
 		r.note(fail, said+": a proxy wants to know who asks", remedies[stageProxy])
 	case resp.StatusCode == http.StatusNetworkAuthenticationRequired, elsewhere(resp):
 		r.note(fail, said+": sent to another site, as by the sign-in page of a guest network", "Use a network without a sign-in page, or sign in on another device first.")
-	case p.status == resp.StatusCode && bytes.Contains(bytes.ToLower(body), []byte(strings.ToLower(p.text))):
+	case p.holds(resp, body):
 		r.Stage = ""
 		r.note(pass, said+", as the service answers", "")
 	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
@@ -124,6 +124,12 @@ func (p proof) judge(r *result, resp *http.Response, body []byte) {
 	default:
 		r.note(fail, said+", but this is not how the service answers", p.remedy())
 	}
+}
+
+// holds reports whether an answer is one that only the service gives.
+func (p proof) holds(resp *http.Response, body []byte) bool {
+	text := append(bytes.ToLower(body), strings.ToLower(resp.Header.Get("Location"))...)
+	return p != proof{} && (p.status == 0 || p.status == resp.StatusCode) && bytes.Contains(text, []byte(strings.ToLower(p.text)))
 }
 
 // remedy returns what to do about an answer that proves nothing.

@@ -59,15 +59,24 @@ func rootsFile(t *testing.T, ders ...[]byte) string {
 	return name
 }
 
-// startMock starts a mock server and returns the flags that lead to it.
-func startMock(t *testing.T) (*mock.Server, []string) {
+// startMock starts a mock server with faults and returns the flags that lead to
+// it.
+func startMock(t *testing.T, faults ...string) (*mock.Server, []string) {
 	t.Helper()
-	s, err := mock.Start("127.0.0.1:0", mock.Config{})
+	var c mock.Config
+	for _, text := range faults {
+		f, err := mock.ParseFault(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Faults = append(c.Faults, f)
+	}
+	s, err := mock.Start("127.0.0.1:0", c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close(context.Background()) })
-	return s, []string{"-server", s.URL, "-roots", rootsFile(t, s.Roots[0].Raw), "-tenant", mock.Tenant}
+	return s, []string{"-timeout", "1m", "-server", s.URL, "-roots", rootsFile(t, s.Roots[0].Raw), "-tenant", mock.Tenant}
 }
 
 func TestMock(t *testing.T) {
@@ -111,6 +120,38 @@ func TestMockRefuses(t *testing.T) {
 	}
 }
 
+// A site whose certificates or clocks are wrong shows as that.
+func TestMockTime(t *testing.T) {
+	for _, tt := range []struct {
+		faults []string
+		clock  string // status of the check of the clock
+		says   string // in its detail
+		others string // status of services with the fault
+		stage  string // of theirs
+		in     string // in the detail of all of those
+	}{
+		{[]string{"tls:expired:all"}, fail, "certificates of 4 services", fail, stageTLS, "has expired"},
+		{[]string{"tls:skew:all"}, fail, "certificates of 4 services", fail, stageTLS, "is not valid yet"},
+		{[]string{"ek:skew:all", "discover:skew:all"}, fail, "slow, as 4 services", pass, "", ""},
+		{[]string{"ek:expired:all", "discover:expired:all"}, fail, "fast, as 4 services", pass, "", ""},
+		{[]string{"ek:skew:all"}, warn, "do not agree", pass, "", ""},
+	} {
+		s, flags := startMock(t, tt.faults...)
+		code, results := preflightJSON(t, flags...)
+		if r := results["clock"]; code != 1 && tt.clock == fail || r.Status != tt.clock || !strings.Contains(r.Detail, tt.says) || !strings.Contains(strings.ToLower(r.Remedy), "clock") {
+			t.Errorf("%v: exit %d: %+v", tt.faults, code, *r)
+		}
+		for _, r := range results {
+			if !strings.HasPrefix(r.URL, s.URL) {
+				continue
+			}
+			if r.Status != tt.others || r.Stage != tt.stage || !strings.Contains(r.Detail, tt.in) || r.Status == fail && !strings.Contains(r.Remedy, "clock") {
+				t.Errorf("%v: %+v", tt.faults, *r)
+			}
+		}
+	}
+}
+
 // internet is what real services answer, as far as it is asked of them.
 func internet(w http.ResponseWriter, r *http.Request) {
 	switch r.Host {
@@ -127,6 +168,10 @@ func internet(w http.ResponseWriter, r *http.Request) {
 	case "enterpriseregistration.windows.net":
 		io.WriteString(w, `{"DeviceJoinService":{}}`)
 	case "enrollment.manage.microsoft.com":
+	case "go.microsoft.com":
+		http.Redirect(w, r, "https://download.microsoft.com/download/TrustedTPM.cab", http.StatusFound)
+	case "www.microsoft.com":
+		io.WriteString(w, "0\x82...Microsoft TPM Root Certificate Authority 2014...")
 	default:
 		if strings.HasSuffix(r.Host, ".microsoftaik.azure.net") {
 			io.WriteString(w, "POSTPKIOperation\r\nIdentityKeyAttestation\r\n")

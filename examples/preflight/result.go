@@ -33,6 +33,8 @@ type result struct {
 	Issuer    string  `json:"issuer,omitempty"`    // of the server's certificate
 	HTTP      int     `json:"http,omitempty"`      // status of the answer
 	Elapsed   float64 `json:"ms,omitempty"`
+
+	untimely bool // by this machine's clock the server's certificate is not valid
 }
 
 // note sets what a result ends as, and returns it.

@@ -47,11 +47,26 @@ func judgeCertificate(r *result, err error) bool {
 	case errors.As(err, &name):
 		r.note(fail, "tls: "+name.Error()+": another server answers", "Look for a proxy, a sign-in page or a DNS server that leads this name elsewhere.")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		r.note(fail, "tls: by this machine's clock its certificate is valid from "+day(leaf.NotBefore)+" to "+day(leaf.NotAfter), "Set the clock. If it is right, exclude this host from TLS inspection.")
+		judgeTime(r, leaf)
 	default:
 		r.note(fail, "tls: "+plain(unverified.Err), remedies[stageTLS])
 	}
 	return true
+}
+
+// judgeTime says that a server's certificate, or one above it, is not valid at
+// this machine's time.
+func judgeTime(r *result, leaf *x509.Certificate) {
+	now, what := time.Now(), "a certificate above its own is not valid"
+	switch {
+	case now.After(leaf.NotAfter):
+		what = "its certificate has expired, on " + day(leaf.NotAfter)
+	case now.Before(leaf.NotBefore):
+		what = "its certificate is not valid yet, but from " + day(leaf.NotBefore) + " on"
+	}
+	r.untimely = true
+	r.note(fail, "tls: by this machine's clock, "+day(now)+", "+what,
+		"Set the clock. If it is right, tell who runs the service; or, if a proxy shows that certificate, exclude this host from TLS inspection.")
 }
 
 // judgeIssuer warns of a certificate that this machine trusts, but that leads to

@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove"
@@ -24,9 +25,10 @@ func main() { command.Main(run) }
 type options struct {
 	server, roots, tpm, ekRoots, ek, tenant, state, out string
 	traceMD, har, report                                string
+	steps, user, password                               string
 
-	ekEnroll, seal, json bool
-	timeout              time.Duration
+	ekEnroll, json bool
+	pause, timeout time.Duration
 }
 
 // run provisions. It returns 0 if it is done, 1 if a step failed or 2 for
@@ -61,7 +63,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.tenant, "tenant", mock.Tenant, "join the tenant of this domain `NAME`")
 	fs.StringVar(&o.state, "state", "", "keep the state in `FILE`, and go on from it")
 	fs.StringVar(&o.out, "out", "", "write certificates, keys and summary.json to `DIR`")
-	fs.BoolVar(&o.seal, "seal", false, "leave the tenant at the end, still managed, as before a device goes to its user")
+	fs.StringVar(&o.steps, "steps", "", "take only these `STEPS`: names with commas between, \"technician\" (from ek to seal) or \"user\" (rejoin, signin)\n(default: from ek to enroll)")
+	fs.StringVar(&o.user, "user", "", "hand the device to the user with this `NAME` (UPN)")
+	fs.StringVar(&o.password, "password", "", "the user's `PASSWORD`, or @FILE")
+	fs.DurationVar(&o.pause, "pause", time.Second, "let `D` pass between management sessions")
 	fs.StringVar(&o.traceMD, "trace-md", "", "write what was said to servers and TPM to `FILE` as Markdown")
 	fs.StringVar(&o.har, "har", "", "write the HTTP exchanges to `FILE` as an HTTP Archive")
 	fs.StringVar(&o.report, "report", "", "write a time line of it all to `FILE` as one HTML page")
@@ -84,8 +89,10 @@ func (o *options) check(fs *flag.FlagSet) error {
 		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	case o.server == "" && o.roots != "":
 		return errors.New("-roots goes with -server")
-	case o.timeout <= 0:
-		return errors.New("-timeout must be positive")
+	case o.timeout <= 0 || o.pause <= 0:
+		return errors.New("-timeout and -pause must be positive")
+	case (o.user == "") != (o.password == ""):
+		return errors.New("-user and -password go together")
 	}
 	_, err := selectEK(o.ek)
 	return err
@@ -100,7 +107,7 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 	defer dev.Close()
 	c := new(counts)
 	trace := new(whiteglove.Trace)
-	tpm := &attest.TPM{Transport: countedTPM{trace.TPM(dev), c}}
+	tpm := &attest.TPM{Transport: trace.TPM(countedTPM{dev, c})}
 	services, err := o.services(ctx)
 	if err != nil {
 		return err
@@ -111,7 +118,11 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 		fmt.Fprintf(stdout, "%s; services at %s\n", dev.Name, services.url)
 	}
 	p := services.provisioner(tpm, c, trace)
-	p.Tenant, p.EnrollEK, p.Seal = o.tenant, o.ekEnroll, o.seal
+	p.Tenant, p.EnrollEK, p.Steps, p.Setup.Pause = o.tenant, o.ekEnroll, stepsOf(o.steps), o.pause
+	p.Setup.Progress = rep.progress
+	if p.User, err = o.newUser(p.HTTPClient); err != nil {
+		return err
+	}
 	p.Observe = func(ev whiteglove.Event) {
 		trace.Observe(ev)
 		rep.observe(ev)
@@ -138,6 +149,23 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 		return write(o.out, state, rep.steps)
 	}
 	return nil
+}
+
+// stepsOf returns the steps of a flag, or nil for "".
+func stepsOf(flag string) []whiteglove.Step {
+	var steps []whiteglove.Step
+	for name := range strings.SplitSeq(flag, ",") {
+		switch name {
+		case "":
+		case "technician":
+			steps = append(steps, whiteglove.Technician()...)
+		case "user":
+			steps = append(steps, whiteglove.UserPhase()...)
+		default:
+			steps = append(steps, whiteglove.Step(name))
+		}
+	}
+	return steps
 }
 
 // explain returns an error on one line: step, operation, code and remedy.

@@ -58,9 +58,9 @@ func TestNoFlags(t *testing.T) {
 	if len(lines) != len(steps)+2 || !strings.Contains(lines[0], "emulated TPM") || !strings.Contains(lines[len(lines)-1], "is enrolled") {
 		t.Fatalf("it printed\n%s", stdout)
 	}
-	for i, step := range steps {
-		if f := strings.Fields(lines[i+1]); f[0] != "done" || f[1] != step {
-			t.Errorf("line %d is %q", i+1, lines[i+1])
+	for _, step := range steps {
+		if strings.Count(stdout, "\ndone    "+step+" ") != 1 {
+			t.Errorf("step %s is not done once:\n%s", step, stdout)
 		}
 	}
 }
@@ -157,10 +157,32 @@ func TestEnrollEK(t *testing.T) {
 	}
 }
 
+// A technician's run, and then the user's with another process's state.
+func TestUserPhase(t *testing.T) {
+	_, flags := start(t, mock.Config{AdmitAny: true, Users: map[string]string{"ada@contoso.test": "pass word"}})
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("pass word\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags = append(flags, files(t)...)
+	code, stdout, stderr := provision(t, append(flags, "-steps", "technician", "-pause", "1ms")...)
+	if code != 0 || !strings.Contains(stdout, "status page: succeeded") || !strings.Contains(stdout, "is sealed, to be handed over") {
+		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+	}
+	code, stdout, stderr = provision(t, append(flags, "-steps", "user", "-user", "ada@contoso.test", "-password", "@"+password)...)
+	if code != 0 || !strings.Contains(stdout, "done    signin") || !strings.Contains(stdout, "is ada@contoso.test's") || !strings.Contains(stdout, "warning: ") {
+		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
+	}
+	noSecrets(t, filepath.Dir(flags[len(flags)-1]))
+	if code, _, stderr := provision(t, append(flags, "-steps", "rejoin")...); code != 1 || !strings.Contains(stderr, "rejoin") {
+		t.Errorf("without a user: exit %d: %s", code, stderr)
+	}
+}
+
 func TestSealAndTraces(t *testing.T) {
 	dir := t.TempDir()
 	md, har, page := filepath.Join(dir, "md"), filepath.Join(dir, "har"), filepath.Join(dir, "html")
-	code, stdout, stderr := provision(t, "-seal", "-trace-md", md, "-har", har, "-report", page)
+	code, stdout, stderr := provision(t, "-steps", "technician", "-trace-md", md, "-har", har, "-report", page)
 	if code != 0 || !strings.Contains(stdout, "done    seal") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
@@ -187,7 +209,7 @@ func TestJSON(t *testing.T) {
 			got = append(got, ev.Step)
 		}
 	}
-	if !slices.Equal(got, steps) {
+	if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(steps))) {
 		t.Errorf("done are %q", got)
 	}
 }
@@ -210,7 +232,7 @@ func TestFailure(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
-		{"-no-such-flag"}, {"extra"}, {"-roots", "x"}, {"-ek", "rsa1024"}, {"-timeout", "0s"}, {"-timeout", "soon"},
+		{"-no-such-flag"}, {"extra"}, {"-roots", "x"}, {"-ek", "rsa1024"}, {"-timeout", "0s"}, {"-timeout", "soon"}, {"-user", "x"}, {"-pause", "0s"},
 	} {
 		if code, _, stderr := provision(t, args...); code != 2 || stderr == "" {
 			t.Errorf("%q: exit %d, %q", args, code, stderr)
@@ -230,10 +252,16 @@ func TestUsage(t *testing.T) {
 func TestTerminal(t *testing.T) {
 	var out bytes.Buffer
 	r := &reporter{out: &out, terminal: true, counts: new(counts)}
-	for _, status := range []whiteglove.Status{whiteglove.Started, whiteglove.Done} {
-		r.observe(whiteglove.Event{Step: whiteglove.StepEK, Status: status, Attempt: 1})
+	for _, ev := range []whiteglove.Event{
+		{Step: whiteglove.StepAIK, Status: whiteglove.Started},
+		{Step: whiteglove.StepKeys, Status: whiteglove.Started},
+		{Step: whiteglove.StepKeys, Status: whiteglove.Done},
+		{Step: whiteglove.StepAIK, Status: whiteglove.Done},
+	} {
+		r.observe(ev)
 	}
-	if text := out.String(); !strings.HasPrefix(text, "…") || !strings.Contains(text, "\r\x1b[Kdone ") || strings.Count(text, "\n") != 1 {
+	text := out.String()
+	if !strings.Contains(text, "\r\x1b[K…       aik, keys\r\x1b[Kdone    keys ") || !strings.Contains(text, "…       aik\r\x1b[Kdone    aik ") || strings.Count(text, "\n") != 2 {
 		t.Errorf("it showed %q", text)
 	}
 }

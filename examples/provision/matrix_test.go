@@ -6,39 +6,111 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"text/tabwriter"
 	"time"
 
 	"github.com/whiteglove/whiteglove"
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/examples/internal/signin"
 )
 
-// TestFaultMatrix lets one request of each step go wrong in each way. The run
-// ends in success after a retry, or in one typed error whose diagnosis says all
-// that there is to say. Without WHITEGLOVE_CAMPAIGN it takes every kind once.
+// The user of the matrix.
+const (
+	userName     = "alice@" + mock.Tenant
+	userPassword = "correct horse"
+)
+
+// statuses are the HTTP statuses of the matrix besides 429.
+var statuses = []string{"400", "401", "403", "404", "500", "503"}
+
+// passingFaults are overcome by another try.
+var passingFaults = []string{"429", "500", "503", "cut", "slow", "timeout"}
+
+// TestFaultMatrix lets requests of each step go wrong in each way, in a run of
+// both phases. The run ends in success after a retry, or in one typed error
+// whose diagnosis says all that there is to say. It prints what came of each.
+// Faults without meaning are those that mock.Fits leaves out. Without
+// WHITEGLOVE_CAMPAIGN it takes every kind once.
 func TestFaultMatrix(t *testing.T) {
-	server, _ := start(t, mock.Config{AdmitAny: true})
-	kinds := append(slices.Sorted(maps.Keys(mock.Kinds)), "400", "401", "403", "404", "500", "503")
-	steps := []string{"ek", "aik", "discover", "token", "join", "enroll"}
-	for i, kind := range kinds {
-		for j, step := range steps {
-			if os.Getenv("WHITEGLOVE_CAMPAIGN") == "" && i%len(steps) != j {
-				continue
+	kinds := append(slices.Sorted(maps.Keys(mock.Kinds)), statuses...)
+	rows, full := make([][]*cell, len(mock.Steps())), os.Getenv("WHITEGLOVE_CAMPAIGN") != ""
+	t.Run("", func(t *testing.T) {
+		for i, step := range mock.Steps() {
+			for j, kind := range kinds {
+				if mock.Fits(step, kind) && (full || j%len(rows) == i) {
+					rows[i] = append(rows[i], &cell{fault: &mock.Fault{Step: step, Kind: kind, Left: 1}})
+				}
 			}
-			t.Run(step+":"+kind, func(t *testing.T) { faultOnce(t, server, step, kind) })
+			t.Run(step, func(t *testing.T) {
+				t.Parallel()
+				server, _ := start(t, mock.Config{AdmitAny: true, Users: map[string]string{userName: userPassword}})
+				for _, c := range rows[i] {
+					t.Run(c.fault.Kind, func(t *testing.T) { c.run(t, server) })
+				}
+			})
+		}
+	})
+	cells := slices.DeleteFunc(slices.Concat(rows...), func(c *cell) bool { return !c.ran })
+	good := 0
+	for _, c := range cells {
+		if c.good {
+			good++
 		}
 	}
+	for line := range strings.Lines(table(cells)) {
+		t.Log(strings.TrimRight(line, " \n"))
+	}
+	t.Logf("%d of %d faults ended in success or in an error that is fully diagnosed", good, len(cells))
 }
 
-func faultOnce(t *testing.T, server *mock.Server, step, kind string) {
-	fault, err := mock.ParseFault(step + ":" + kind)
-	if err != nil {
-		t.Fatal(err)
+// A cell is a run that meets a fault, and what came of it.
+type cell struct {
+	fault     *mock.Fault
+	met       int // how often
+	retries   atomic.Int64
+	diagnosis *whiteglove.Diagnosis // nil after success
+	ran, good bool
+}
+
+// table returns cells as lines of columns.
+func table(cells []*cell) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "FAULT\tMET\tRETRIES\tEND\tOPERATION\tCODE\tSYMBOL\tREMEDY")
+	for _, c := range cells {
+		fmt.Fprintf(w, "%s:%s\t%d\t%d\t", c.fault.Step, c.fault.Kind, c.met, c.retries.Load())
+		if d := c.diagnosis; d != nil {
+			fmt.Fprintf(w, "%s\t%s\t0x%08X\t%s\t%s\n", d.Step, d.Op, d.HRESULT, d.Symbol, d.Remedy)
+		} else {
+			fmt.Fprintln(w, "done\t\t\t\t")
+		}
 	}
-	server.SetFaults(fault)
-	defer server.SetFaults()
+	w.Flush()
+	return b.String()
+}
+
+// run runs both phases while requests go wrong: one, or all if it is a clock or
+// a certificate that is wrong, as these stay so.
+func (c *cell) run(t *testing.T, server *mock.Server) {
+	if c.fault.Kind == "expired" || c.fault.Kind == "skew" {
+		c.fault.Left = -1
+	}
+	p := c.provisioner(t, server)
+	server.SetFaults(c.fault)
+	_, err := p.Run(t.Context())
+	c.met, c.ran = server.Met(), true
+	server.SetFaults()
+	c.good = c.judge(t, err)
+}
+
+// provisioner returns what runs both phases, with three retries a step.
+func (c *cell) provisioner(t *testing.T, server *mock.Server) *whiteglove.Provisioner {
 	s, err := (&options{server: server.URL}).services(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -48,30 +120,44 @@ func faultOnce(t *testing.T, server *mock.Server, step, kind string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer chip.Close()
+	t.Cleanup(func() { chip.Close() })
 	p := s.provisioner(&attest.TPM{Transport: chip}, new(counts), new(whiteglove.Trace))
-	p.Tenant, p.EnrollEK = mock.Tenant, step == "ek"
-	p.HTTPClient.Timeout = 3 * time.Second
-	retries := 0
-	p.Backoff = func(whiteglove.Step, int, error) time.Duration {
-		retries++
+	p.Tenant, p.EnrollEK = mock.Tenant, c.fault.Step == "ek"
+	p.Steps = append(whiteglove.Technician(), whiteglove.UserPhase()...)
+	p.Setup.Pause = time.Millisecond
+	page := &signin.Page{Client: p.HTTPClient, User: userName, Password: userPassword}
+	p.User = &whiteglove.User{Name: userName, SignIn: drs.SignIn{Password: userPassword}, JoinToken: page.Token}
+	if c.fault.Kind == "timeout" {
+		p.HTTPClient.Timeout = 3 * time.Second
+	}
+	p.Backoff = func(_ whiteglove.Step, n int, _ error) time.Duration {
+		if n > 3 {
+			return 0
+		}
+		c.retries.Add(1)
 		return time.Millisecond
 	}
-	_, err = p.Run(t.Context())
-	if fault.Left != 0 && kind != "nonce" {
-		t.Errorf("no request of the step was made: %v", err)
+	return p
+}
+
+// judge reports whether a run ended as it may.
+func (c *cell) judge(t *testing.T, err error) bool {
+	if c.met == 0 {
+		t.Errorf("no request met the fault: %v", err)
 	}
 	if err == nil {
-		t.Logf("%-8s %-8s done after %d retries", step, kind, retries)
-		return
+		return c.met > 0
 	}
 	var e *whiteglove.Error
 	d := whiteglove.Diagnose(err)
-	t.Logf("%-8s %-8s %s %s %s: %s", step, kind, d.Step, d.Op, fmt.Sprintf("%#x", d.HRESULT), d.Symbol)
+	c.diagnosis = &d
 	if !errors.As(err, &e) || d.Step == "" || d.Op == "" || d.HRESULT == 0 || d.Symbol == "" || d.Remedy == "" {
 		t.Errorf("%v\n%+v", err, d)
+		return false
 	}
-	if kind == "503" || kind == "429" || kind == "500" || kind == "cut" || kind == "timeout" {
+	if slices.Contains(passingFaults, c.fault.Kind) {
 		t.Errorf("not overcome: %v", err)
+		return false
 	}
+	return c.met > 0
 }

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove"
+	"github.com/whiteglove/whiteglove/mdm"
 )
 
 // what each step does, for people.
@@ -19,7 +22,10 @@ var what = map[whiteglove.Step]string{
 	whiteglove.StepKeys:     "device and transport keys made",
 	whiteglove.StepJoin:     "joined to the tenant",
 	whiteglove.StepEnroll:   "enrolled in management",
+	whiteglove.StepSession:  "set up by management",
 	whiteglove.StepSeal:     "left the tenant, still managed",
+	whiteglove.StepRejoin:   "joined again, for the user",
+	whiteglove.StepSignIn:   "user signed in",
 }
 
 // A stepReport is what a step cost.
@@ -29,6 +35,7 @@ type stepReport struct {
 	Milliseconds float64           `json:"ms"`
 	TPMCommands  int64             `json:"tpmCommands"`
 	HTTPRequests int64             `json:"httpRequests"`
+	Warnings     []string          `json:"warnings,omitempty"`
 }
 
 // A reporter shows a run as it goes, and keeps what each step cost.
@@ -38,8 +45,9 @@ type reporter struct {
 	terminal bool // a running step is shown and then overwritten
 	counts   *counts
 
-	steps          []stepReport
-	tpm0, request0 int64
+	steps   []stepReport
+	running []whiteglove.Step
+	shown   string // the last state of the status page
 }
 
 // isTerminal reports whether f shows text to a person.
@@ -54,26 +62,46 @@ func isTerminal(f io.Writer) bool {
 
 // observe is a Provisioner's Observe.
 func (r *reporter) observe(ev whiteglove.Event) {
-	tpm, requests := r.counts.tpmCommands.Load(), r.counts.httpRequests.Load()
-	if ev.Status == whiteglove.Started && ev.Attempt == 1 {
-		r.tpm0, r.request0 = tpm, requests
-	}
+	sum := r.counts.of(ev.Step)
 	rep := stepReport{
 		Step: ev.Step, Status: ev.Status,
 		Milliseconds: float64(ev.Elapsed.Microseconds()) / 1000,
-		TPMCommands:  tpm - r.tpm0, HTTPRequests: requests - r.request0,
+		TPMCommands:  sum.tpmCommands, HTTPRequests: sum.httpRequests, Warnings: ev.Warnings,
 	}
 	if ev.Status != whiteglove.Started && ev.Status != whiteglove.Retrying {
 		r.steps = append(r.steps, rep)
 	}
-	switch {
-	case r.json:
+	if r.json {
 		r.printJSON(ev, rep)
-	case ev.Status == whiteglove.Started && r.terminal:
-		fmt.Fprintf(r.out, "…       %-9s %s", ev.Step, what[ev.Step])
-	case ev.Status != whiteglove.Started:
+		return
+	}
+	r.clear()
+	r.running = slices.DeleteFunc(r.running, func(s whiteglove.Step) bool { return s == ev.Step })
+	if ev.Status == whiteglove.Started {
+		r.running = append(r.running, ev.Step)
+	} else {
 		r.printLine(ev, rep)
 	}
+	r.showRunning()
+}
+
+// clear clears the line of the running steps on a terminal.
+func (r *reporter) clear() {
+	if r.terminal {
+		fmt.Fprint(r.out, "\r\x1b[K")
+	}
+}
+
+// showRunning shows on a terminal what is under way, to be overwritten.
+func (r *reporter) showRunning() {
+	if !r.terminal || len(r.running) == 0 {
+		return
+	}
+	words := make([]string, len(r.running))
+	for i, s := range r.running {
+		words[i] = string(s)
+	}
+	fmt.Fprintf(r.out, "…       %s", strings.Join(words, ", "))
 }
 
 func (r *reporter) printJSON(ev whiteglove.Event, rep stepReport) {
@@ -89,18 +117,49 @@ func (r *reporter) printJSON(ev whiteglove.Event, rep stepReport) {
 }
 
 func (r *reporter) printLine(ev whiteglove.Event, rep stepReport) {
-	if r.terminal {
-		fmt.Fprint(r.out, "\r\x1b[K")
-	}
 	fmt.Fprintf(r.out, "%-7s %-9s %-38s %8.1f ms  %2d TPM commands  %2d requests\n",
 		ev.Status, ev.Step, what[ev.Step], rep.Milliseconds, rep.TPMCommands, rep.HTTPRequests)
 	if ev.Status == whiteglove.Retrying {
 		fmt.Fprintf(r.out, "        %v; again in %v\n", ev.Err, ev.Wait.Round(100*time.Millisecond))
 	}
+	for _, w := range ev.Warnings {
+		fmt.Fprintf(r.out, "        warning: %s\n", w)
+	}
+}
+
+// progress is a Provisioner's Setup.Progress: it prints the status page's state
+// when that changes.
+func (r *reporter) progress(page *mdm.ESPReport) {
+	done, total := page.Progress()
+	text := fmt.Sprintf("        status page: %s, %d of %d done", page.State, done, total)
+	if r.json || text == r.shown {
+		return
+	}
+	r.shown = text
+	r.clear()
+	fmt.Fprintln(r.out, text)
+	r.showRunning()
 }
 
 // printTotal prints what was won, and what it cost.
 func (r *reporter) printTotal(s *whiteglove.State, elapsed time.Duration) {
-	fmt.Fprintf(r.out, "device %s of tenant %s is enrolled: %v, %d TPM commands, %d requests\n", s.DeviceID, s.TenantID,
-		elapsed.Round(time.Millisecond), r.counts.tpmCommands.Load(), r.counts.httpRequests.Load())
+	sum := r.counts.sum()
+	fmt.Fprintf(r.out, "device %s of tenant %s is %s: %v, %d TPM commands, %d requests\n", s.DeviceID, s.TenantID, reached(s),
+		elapsed.Round(time.Millisecond), sum.tpmCommands, sum.httpRequests)
+}
+
+// reached says in a few words how far a device is.
+func reached(s *whiteglove.State) string {
+	switch {
+	case s.User != nil && len(s.User.DeviceCertificate) > 0:
+		return s.User.Name + "'s"
+	case !s.Sealed.IsZero():
+		from, until := s.Window()
+		return fmt.Sprintf("sealed, to be handed over from %s to %s", from.Format(time.DateTime), until.Format(time.DateOnly))
+	case len(s.ManagementCertificates) > 0:
+		return "enrolled"
+	case len(s.DeviceCertificate) > 0:
+		return "joined"
+	}
+	return "not joined"
 }

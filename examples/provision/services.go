@@ -44,7 +44,11 @@ func (o *options) services(ctx context.Context) (*services, error) {
 		s.ekRoots = ekcert.Roots{"": mock.Pool(makers)}
 	}
 	if o.server == "" {
-		return s, s.start(ctx, makers)
+		users, err := o.users()
+		if err != nil {
+			return nil, err
+		}
+		return s, s.start(ctx, makers, users)
 	}
 	if o.roots != "" {
 		certs, err := device.ReadCertificates(o.roots)
@@ -57,8 +61,8 @@ func (o *options) services(ctx context.Context) (*services, error) {
 }
 
 // start starts a mock server in this process.
-func (s *services) start(ctx context.Context, makers []*x509.Certificate) error {
-	server, err := mock.Start("127.0.0.1:0", mock.Config{EKRoots: makers, AdmitAny: true})
+func (s *services) start(ctx context.Context, makers []*x509.Certificate, users map[string]string) error {
+	server, err := mock.Start("127.0.0.1:0", mock.Config{EKRoots: makers, AdmitAny: true, Users: users})
 	if err != nil {
 		return err
 	}
@@ -74,22 +78,20 @@ func (s *services) start(ctx context.Context, makers []*x509.Certificate) error 
 // provisioner returns what runs the steps with these services. Requests are
 // counted and traced.
 func (s *services) provisioner(tpm *attest.TPM, c *counts, trace *whiteglove.Trace) *whiteglove.Provisioner {
-	client := func(config *tls.Config) *http.Client {
+	transport := func(config *tls.Config) http.RoundTripper {
 		config.RootCAs = s.roots
-		transport := http.DefaultTransport.(*http.Transport).Clone()
-		transport.TLSClientConfig = config
-		return trace.HTTP(&http.Client{Transport: countedHTTP{transport, c}, Timeout: time.Minute})
+		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.TLSClientConfig = config
+		return trace.HTTP(&http.Client{Transport: countedHTTP{own, c}}).Transport
 	}
 	return &whiteglove.Provisioner{
 		TPM:        tpm,
 		Management: s.url + mock.DiscoveryPath,
 		EKCert:     &ekcert.Client{Roots: s.ekRoots, SCEPURL: s.url + mock.MakerPath},
 		AIK:        &aik.Client{URL: s.url + mock.AIKPath, Roots: s.roots},
-		DRS: &drs.Client{
-			BaseURL:   s.url + mock.DirectoryPath,
-			MutualTLS: func(config *tls.Config) http.RoundTripper { return client(config).Transport },
-		},
-		HTTPClient: client(&tls.Config{MinVersion: tls.VersionTLS12}),
+		DRS:        &drs.Client{BaseURL: s.url + mock.DirectoryPath},
+		HTTPClient: &http.Client{Transport: transport(&tls.Config{MinVersion: tls.VersionTLS12}), Timeout: time.Minute},
+		MutualTLS:  transport,
 	}
 }
 

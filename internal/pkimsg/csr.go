@@ -2,16 +2,17 @@ package pkimsg
 
 import (
 	"crypto"
-	"crypto/x509"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/whiteglove/whiteglove/internal/spki"
 )
 
 // A CSR is what a PKCS #10 request says of its key (RFC 2986).
 type CSR struct {
 	Subject []byte // Name, in DER
-	SPKI    []byte // SubjectPublicKeyInfo, in DER
+	SPKI    []byte // SubjectPublicKeyInfo, in DER; the only form of Key
 	Key     crypto.PublicKey
 }
 
@@ -22,7 +23,7 @@ func ParseCSR(der []byte) (*CSR, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := x509.ParsePKIXPublicKey(r.spki)
+	key, err := spki.Parse(r.spki)
 	if err != nil {
 		return nil, malformed("key of a PKCS #10 request: " + err.Error())
 	}

@@ -120,6 +120,11 @@ func FuzzContent(f *testing.F) {
 				t.Errorf("%x became %x", der, again)
 			}
 		}
+		if csr, err := pkimsg.ParseCSR(der); err == nil {
+			if again, err := x509.MarshalPKIXPublicKey(csr.Key); err != nil || !bytes.Equal(again, csr.SPKI) {
+				t.Errorf("key %x became %x, %v", csr.SPKI, again, err)
+			}
+		}
 		if password, err := pkimsg.Password(der); err == nil && len(password) > 255 {
 			t.Errorf("a password of %d bytes", len(password))
 		}

@@ -3,6 +3,7 @@ package softtpm
 import (
 	"bytes"
 	"crypto/hmac"
+	"crypto/rsa"
 )
 
 // attestation writes the head of a TPMS_ATTEST (part 2, 10.12.12). Keys that
@@ -47,7 +48,7 @@ func (c *call) signAttest(signer *object, asked scheme, n int, w *writer) code {
 	if !ok {
 		return rcScheme.param(n)
 	}
-	sig, rc := signer.sign(s, digest(s.hash, w.b))
+	sig, rc := signer.sign(s, digest(s.hash, w.b), rsa.PSSSaltLengthEqualsHash)
 	c.out.raw(sig)
 	return rc
 }

@@ -24,8 +24,9 @@ func (o *object) pick(asked scheme) (scheme, bool) {
 	return s, s.alg == algECDSA
 }
 
-// sign signs a digest of the scheme's hash; it returns a TPMT_SIGNATURE.
-func (o *object) sign(s scheme, d []byte) ([]byte, code) {
+// sign signs a digest of the scheme's hash, with PSS with a salt of the given
+// length as package crypto/rsa has it; it returns a TPMT_SIGNATURE.
+func (o *object) sign(s scheme, d []byte, salt int) ([]byte, code) {
 	var w writer
 	w.u16(s.alg)
 	w.u16(s.hash)
@@ -35,7 +36,7 @@ func (o *object) sign(s scheme, d []byte) ([]byte, code) {
 	var sig []byte
 	var err error
 	if h := hashOf(s.hash); s.alg == algRSAPSS {
-		sig, err = rsa.SignPSS(rand.Reader, o.rsaKey, h, d, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		sig, err = rsa.SignPSS(rand.Reader, o.rsaKey, h, d, &rsa.PSSOptions{SaltLength: salt})
 	} else {
 		sig, err = rsa.SignPKCS1v15(nil, o.rsaKey, h, d)
 	}
@@ -93,7 +94,11 @@ func sign(t *TPM, c *call) code {
 	} else if len(d) != digestSize(s.hash) {
 		return rcSize.param(1)
 	}
-	sig, rc := o.sign(s, d)
+	salt := rsa.PSSSaltLengthEqualsHash
+	if t.id.LongSalt {
+		salt = rsa.PSSSaltLengthAuto
+	}
+	sig, rc := o.sign(s, d, salt)
 	c.out.raw(sig)
 	return rc
 }

@@ -30,6 +30,7 @@ type Identity struct {
 	Firmware     [2]uint32
 	Revision     uint32 // of the specification, times 100
 	Year, Day    uint32 // of the specification
+	LongSalt     bool   // TPM2_Sign makes PSS signatures with the longest salt that fits, not one as long as the hash
 }
 
 // A hierarchy has a seed for its primaries, a proof for its tickets, and an

@@ -24,7 +24,6 @@ const (
 // Limits of a message that is read.
 const (
 	MaxSize     = 1 << 20 // bytes
-	maxDepth    = 32      // elements in each other
 	maxElements = 50000
 )
 

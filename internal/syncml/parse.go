@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/xmltree"
 )
 
 // ErrNotSyncML is for XML that is something else.
@@ -17,20 +19,20 @@ func Parse(data []byte) (*Message, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("syncml: message of more than %d bytes", MaxSize)
 	}
-	root, err := parseXML(data)
+	root, err := xmltree.Parse(data, maxElements)
 	if err != nil {
 		return nil, fmt.Errorf("syncml: %w", err)
 	}
-	if !root.is("SyncML") {
-		return nil, fmt.Errorf("syncml: %w but a <%.40s>", ErrNotSyncML, root.name)
+	if !root.Is("SyncML") {
+		return nil, fmt.Errorf("syncml: %w but a <%.40s>", ErrNotSyncML, root.Name)
 	}
-	header, body := root.child("SyncHdr"), root.child("SyncBody")
+	header, body := root.At("SyncHdr"), root.At("SyncBody")
 	if header == nil || body == nil {
 		return nil, errors.New("syncml: a message without SyncHdr or SyncBody")
 	}
 	m := readHeader(header)
-	for _, c := range body.children {
-		if c.is("Final") {
+	for _, c := range body.Children {
+		if c.Is("Final") {
 			m.Final = true
 			continue
 		}
@@ -39,16 +41,16 @@ func Parse(data []byte) (*Message, error) {
 	return m, nil
 }
 
-func readHeader(e *element) *Message {
+func readHeader(e *xmltree.Element) *Message {
 	m := &Message{
-		SessionID: e.value("SessionID"), ID: e.value("MsgID"),
-		Target: e.value("Target", "LocURI"), Source: e.value("Source", "LocURI"), SourceName: e.value("Source", "LocName"),
+		SessionID: e.Value("SessionID"), ID: e.Value("MsgID"),
+		Target: e.Value("Target", "LocURI"), Source: e.Value("Source", "LocURI"), SourceName: e.Value("Source", "LocName"),
 	}
-	if size, err := strconv.ParseUint(e.value("Meta", "MaxMsgSize"), 10, 31); err == nil {
+	if size, err := strconv.ParseUint(e.Value("Meta", "MaxMsgSize"), 10, 31); err == nil {
 		m.MaxMsgSize = int(size)
 	}
-	if c := e.child("Cred"); c != nil {
-		m.Cred = &Cred{Meta: readMeta(c.child("Meta")), Data: c.value("Data")}
+	if c := e.At("Cred"); c != nil {
+		m.Cred = &Cred{Meta: readMeta(c.At("Meta")), Data: c.Value("Data")}
 	}
 	return m
 }
@@ -62,33 +64,33 @@ var names = func() map[string]string {
 	return all
 }()
 
-func readCommand(e *element) *Command {
-	c := &Command{Name: e.name}
-	if known, ok := names[strings.ToLower(e.name)]; ok {
+func readCommand(e *xmltree.Element) *Command {
+	c := &Command{Name: e.Name}
+	if known, ok := names[strings.ToLower(e.Name)]; ok {
 		c.Name = known
 	}
-	for _, f := range e.children {
-		switch strings.ToLower(f.name) {
+	for _, f := range e.Children {
+		switch strings.ToLower(f.Name) {
 		case "cmdid":
-			c.ID = f.value()
+			c.ID = f.Value()
 		case "msgref":
-			c.MsgRef = f.value()
+			c.MsgRef = f.Value()
 		case "cmdref":
-			c.CmdRef = f.value()
+			c.CmdRef = f.Value()
 		case "cmd":
-			c.Cmd = f.value()
+			c.Cmd = f.Value()
 		case "targetref":
-			c.Targets = append(c.Targets, f.value())
+			c.Targets = append(c.Targets, f.Value())
 		case "sourceref":
-			c.Sources = append(c.Sources, f.value())
+			c.Sources = append(c.Sources, f.Value())
 		case "data":
-			c.Data = f.value()
+			c.Data = f.Value()
 		case "noresp":
 			c.NoResp = true
 		case "meta":
 			c.Meta = readMeta(f)
 		case "chal":
-			chal := readMeta(f.child("Meta"))
+			chal := readMeta(f.At("Meta"))
 			c.Chal = &chal
 		case "item":
 			c.Items = append(c.Items, readItem(f))
@@ -101,17 +103,17 @@ func readCommand(e *element) *Command {
 	return c
 }
 
-func readItem(e *element) *Item {
+func readItem(e *xmltree.Element) *Item {
 	i := &Item{
-		Target: e.value("Target", "LocURI"), Source: e.value("Source", "LocURI"),
-		Meta: readMeta(e.child("Meta")), MoreData: e.child("MoreData") != nil,
+		Target: e.Value("Target", "LocURI"), Source: e.Value("Source", "LocURI"),
+		Meta: readMeta(e.At("Meta")), MoreData: e.At("MoreData") != nil,
 	}
-	if d := e.child("Data"); d != nil {
-		i.Data, i.Markup = string(d.text), len(d.children) > 0
+	if d := e.At("Data"); d != nil {
+		i.Data, i.Markup = string(d.Text), len(d.Children) > 0
 	}
 	return i
 }
 
-func readMeta(e *element) Meta {
-	return Meta{Format: e.value("Format"), Type: e.value("Type"), Mark: e.value("Mark"), NextNonce: e.value("NextNonce")}
+func readMeta(e *xmltree.Element) Meta {
+	return Meta{Format: e.Value("Format"), Type: e.Value("Type"), Mark: e.Value("Mark"), NextNonce: e.Value("NextNonce")}
 }

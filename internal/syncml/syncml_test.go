@@ -104,7 +104,7 @@ func TestParseRefuses(t *testing.T) {
 		return `<SyncML><SyncHdr/><SyncBody>` + body + `</SyncBody></SyncML>`
 	}
 	for name, test := range map[string]struct{ text, want string }{
-		"empty":         {"", "no element"},
+		"empty":         {"", "no XML element"},
 		"no header":     {"<SyncML><SyncBody/></SyncML>", "SyncHdr"},
 		"no body":       {"<SyncML><SyncHdr/></SyncML>", "SyncBody"},
 		"cut off":       {"<SyncML><SyncHdr>", "EOF"},

@@ -35,6 +35,10 @@ func FuzzAltName(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(san.Value)
+	if san, err = (&wcce.Device{Model: "m"}).AltName(true); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(san.Value)
 	f.Fuzz(func(t *testing.T, in []byte) {
 		d, err := wcce.ParseAltName(in)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,7 +13,8 @@ import (
 )
 
 // A Device names a TPM in the subject alternative name of a certificate or
-// request, as the TCG's EK credential profile has it.
+// request, as the TCG's EK credential profile has it. What is empty is not there,
+// as in some real certificates.
 type Device struct {
 	Manufacturer string // TCG vendor ID in hexadecimal, "id:494E5443"
 	Model        string // "NPCT75x"
@@ -23,13 +25,17 @@ type Device struct {
 var directoryName = der.Tag(4).ContextSpecific().Constructed()
 
 // AltName returns the extension that names the TPM: one directoryName with one
-// relative name of three attributes, as in the real service's certificates.
+// relative name of up to three attributes, as in the real service's certificates.
+// It is an error if there is none.
 func (d *Device) AltName(critical bool) (pkix.Extension, error) {
 	var rdn [][]byte
 	for _, v := range []struct {
 		id    asn1.ObjectIdentifier
 		value string
 	}{{OIDTPMManufacturer, d.Manufacturer}, {OIDTPMModel, d.Model}, {OIDTPMVersion, d.Version}} {
+		if v.value == "" {
+			continue
+		}
 		var b cryptobyte.Builder
 		b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1ObjectIdentifier(v.id)
@@ -40,6 +46,9 @@ func (d *Device) AltName(critical bool) (pkix.Extension, error) {
 			return pkix.Extension{}, fmt.Errorf("wcce: device: %w", err)
 		}
 		rdn = append(rdn, a)
+	}
+	if rdn == nil {
+		return pkix.Extension{}, errors.New("wcce: device: it has no name")
 	}
 	slices.SortFunc(rdn, bytes.Compare) // DER sorts a SET OF
 	var b cryptobyte.Builder
@@ -61,7 +70,7 @@ func (d *Device) AltName(critical bool) (pkix.Extension, error) {
 // ParseAltName reads the TPM's name out of the value of a subject alternative
 // name extension. The attributes may be in one relative name or in several, in
 // any order and among others; names of other kinds are passed over. It is an
-// error if one of the three is missing, or there twice and not the same.
+// error if all three are missing, or one is there twice and not the same.
 func ParseAltName(value []byte) (*Device, error) {
 	const op = "device"
 	var names cryptobyte.String
@@ -80,8 +89,8 @@ func ParseAltName(value []byte) (*Device, error) {
 			return nil, malformed(op, "bad directory name")
 		}
 	}
-	if d.Manufacturer == "" || d.Model == "" || d.Version == "" {
-		return nil, malformed(op, "manufacturer, model or version is missing")
+	if d == (Device{}) {
+		return nil, malformed(op, "manufacturer, model and version are missing")
 	}
 	return &d, nil
 }

@@ -179,9 +179,22 @@ func TestAltName(t *testing.T) {
 	if !bytes.Equal(one.Value, genuine) {
 		t.Errorf("got %x", one.Value)
 	}
+	for _, part := range []wcce.Device{{Manufacturer: "id:4E544300"}, {Model: "NPCT75x", Version: "id:13"}} {
+		ext, err := part.AltName(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := wcce.ParseAltName(ext.Value); err != nil || *got != part {
+			t.Errorf("in part: %+v, %v", got, err)
+		}
+	}
+	if _, err := new(wcce.Device).AltName(true); err == nil {
+		t.Error("nothing has a name")
+	}
 	for name, bad := range map[string][]byte{
 		"empty":    {},
 		"no names": {0x30, 0x00},
+		"another":  unhex(t, "3010a40e300c310a300806035504030c0161"), // CN=a
 		"trailing": append(bytes.Clone(one.Value), 0),
 		"twice":    append([]byte{0x30, byte(2 * (len(one.Value) - 2))}, append(bytes.Clone(one.Value[2:]), bytes.Replace(one.Value[2:], []byte("75x"), []byte("75y"), 1)...)...),
 	} {

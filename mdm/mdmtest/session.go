@@ -21,7 +21,7 @@ const (
 // A managed is a device that has sessions.
 type managed struct {
 	session   *dialog // that runs; nil between sessions
-	given     bool    // Commands were delivered
+	given     bool    // Commands were carried out
 	sessions  int     // that came to their end
 	responses []Response
 	gone      bool
@@ -165,6 +165,7 @@ func (s *Server) work(dev *managed, m *syncMessage, out *outgoing, code int) ([]
 			return nil, err
 		}
 		dev.responses = append(dev.responses, done...)
+		dev.given = true
 	}
 	w := &syncWriter{quirks: s.Session.Quirks}
 	out.commands = w.assign(s.next(dev))
@@ -192,11 +193,8 @@ func (s *Server) work(dev *managed, m *syncMessage, out *outgoing, code int) ([]
 
 // next returns the commands of the next message.
 func (s *Server) next(dev *managed) []Command {
-	if !dev.given {
-		dev.given = true
-		if len(s.Session.Commands) > 0 {
-			return s.Session.Commands
-		}
+	if !dev.given && len(s.Session.Commands) > 0 {
+		return s.Session.Commands
 	}
 	if s.Session.Next == nil {
 		return nil

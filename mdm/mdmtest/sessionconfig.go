@@ -5,7 +5,8 @@ import "crypto/tls"
 // A SessionConfig says what a server does in management sessions. Its zero
 // value has nothing to say: a session then ends after the first message.
 type SessionConfig struct {
-	// Commands are given to each device in its first session.
+	// Commands are given to each device in its first session, and again in the
+	// next if it did not answer them.
 	Commands []Command
 
 	// Next, if set, is asked for more commands whenever there are none left, in

@@ -1,26 +1,24 @@
 package mock
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
 // A Fault is a way in which a party goes wrong, for somebody who wants to
 // rehearse a failing site.
 type Fault struct {
-	Step string // whose requests: ek, aik, discover, token, join or enroll
+	Step string // whose requests; one of Steps
 	Kind string // see Kinds
 	Left int    // how many requests are still to go wrong; below 0: all
 }
 
-// Kinds are the kinds of faults besides HTTP status codes such as "503".
+// Kinds are the kinds of faults besides HTTP status codes such as "503". The
+// last two are of time: see Fits for what they are of TLS.
 var Kinds = map[string]string{
 	"429":      "answered 429 with a Retry-After of one second",
 	"timeout":  "not answered",
@@ -29,20 +27,36 @@ var Kinds = map[string]string{
 	"garbage":  "answered by bytes without meaning",
 	"slow":     "answered in drops, a second in all",
 	"lost":     "carried out, then cut off before the answer",
-	"nonce":    "answered with another nonce",
+	"nonce":    "answered with another nonce, where the answer has one",
+	"expired":  "carried out by a party whose clock is two years slow: what it issues for less has expired, and what it is shown is not valid yet",
+	"skew":     "carried out by a party whose clock is a day fast: what it issues is not valid yet, and what it is shown for less has expired",
 }
 
-// paths say which step a request belongs to.
-var paths = []struct {
-	step string
-	path *regexp.Regexp
-}{
-	{"ek", regexp.MustCompile(`^/ek/`)},
-	{"aik", regexp.MustCompile(`^/aik/`)},
-	{"discover", regexp.MustCompile(`(?i)/Discover$`)},
-	{"token", regexp.MustCompile(`/tpmchallenge/|/oauth2/token$`)},
-	{"join", regexp.MustCompile(`/EnrollmentServer/device`)},
-	{"enroll", regexp.MustCompile(`^/mdm/`)},
+// offs are how far clocks are off, by the kind of fault.
+var offs = map[string]time.Duration{"expired": -2 * year, "skew": 24 * time.Hour}
+
+const year = 365 * 24 * time.Hour
+
+// stepTLS stands for connections in place of requests.
+const stepTLS = "tls"
+
+// Fits reports whether there are faults of a kind in a step. Only answers in
+// the step token have nonces that can be another: those over SCEP are signed.
+// And of connections (tls) only the time can be wrong: a certificate that the
+// clock of the fault would have made is shown, which has expired or is not
+// valid yet. Connections that are there already stay.
+func Fits(step, kind string) bool {
+	_, known := Kinds[kind]
+	if code, err := strconv.Atoi(kind); err == nil && code >= 400 && code <= 599 {
+		known = true
+	}
+	switch {
+	case !known || !slices.Contains(Steps(), step):
+		return false
+	case step == stepTLS:
+		return offs[kind] != 0
+	}
+	return kind != "nonce" || step == "token"
 }
 
 // ParseFault reads STEP:KIND[:N]. Without N one request goes wrong, with "all"
@@ -53,119 +67,38 @@ func ParseFault(text string) (*Fault, error) {
 		return nil, fmt.Errorf("fault %q: want STEP:KIND[:N]", text)
 	}
 	f := &Fault{Step: parts[0], Kind: parts[1], Left: 1}
-	known := false
-	for _, p := range paths {
-		known = known || p.step == f.Step
-	}
-	if !known {
+	switch {
+	case !slices.Contains(Steps(), f.Step):
 		return nil, fmt.Errorf("fault %q: no requests belong to a step %q", text, f.Step)
+	case !Fits(f.Step, f.Kind):
+		return nil, fmt.Errorf("fault %q: no kind %q in this step", text, f.Kind)
+	case len(parts) == 2:
+		return f, nil
+	case parts[2] == "all":
+		f.Left = -1
+		return f, nil
 	}
-	if _, ok := Kinds[f.Kind]; !ok {
-		if code, err := strconv.Atoi(f.Kind); err != nil || code < 400 || code > 599 {
-			return nil, fmt.Errorf("fault %q: no kind %q", text, f.Kind)
-		}
+	n, err := strconv.Atoi(parts[2])
+	if err != nil || n < 1 {
+		return nil, fmt.Errorf("fault %q: %q is no number of requests", text, parts[2])
 	}
-	if len(parts) == 3 {
-		n, err := strconv.Atoi(parts[2])
-		switch {
-		case parts[2] == "all":
-			n = -1
-		case err != nil || n < 1:
-			return nil, fmt.Errorf("fault %q: %q is no number of requests", text, parts[2])
-		}
-		f.Left = n
-	}
+	f.Left = n
 	return f, nil
 }
 
-// faulty is a handler whose answers go wrong as the faults say.
-type faulty struct {
-	http.Handler
-	mu     sync.Mutex
-	faults []*Fault
+// status returns the HTTP status that f answers, or 0.
+func (f *Fault) status() int {
+	code, err := strconv.Atoi(f.Kind)
+	if err != nil {
+		return 0
+	}
+	return code
 }
 
-// take returns the fault that a request meets, or nil. The probe of the
-// management server is left alone: clients go on without its answer.
-func (h *faulty) take(method, path string) *Fault {
-	if method == http.MethodGet && path == DiscoveryPath {
-		return nil
+// answer answers with an HTTP status in a party's place.
+func answer(w http.ResponseWriter, code int) {
+	if code == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, f := range h.faults {
-		for _, p := range paths {
-			if f.Left != 0 && p.step == f.Step && p.path.MatchString(path) {
-				if f.Left > 0 {
-					f.Left--
-				}
-				return f
-			}
-		}
-	}
-	return nil
+	http.Error(w, "this fault was asked for", code)
 }
-
-// ServeHTTP implements http.Handler.
-func (h *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f := h.take(r.Method, r.URL.Path)
-	if f == nil {
-		h.Handler.ServeHTTP(w, r)
-		return
-	}
-	if code, err := strconv.Atoi(f.Kind); err == nil {
-		if code == http.StatusTooManyRequests {
-			w.Header().Set("Retry-After", "1")
-		}
-		http.Error(w, "this fault was asked for", code)
-		return
-	}
-	switch f.Kind {
-	case "timeout":
-		<-r.Context().Done()
-	case "cut":
-		abort()
-	case "garbage":
-		w.Write(bytes.Repeat([]byte{0xDE, 0xAD, '{', '<', 0x30, 0x80}, 40))
-	default:
-		h.spoil(w, r, f.Kind)
-	}
-}
-
-// spoil carries a request out and spoils its answer.
-func (h *faulty) spoil(w http.ResponseWriter, r *http.Request, kind string) {
-	real := httptest.NewRecorder()
-	h.Handler.ServeHTTP(real, r)
-	if kind == "lost" {
-		abort()
-	}
-	body := real.Body.Bytes()
-	for name, values := range real.Header() {
-		w.Header()[name] = values
-	}
-	w.Header().Del("Content-Length")
-	switch kind {
-	case "nonce":
-		body = nonce.ReplaceAll(body, []byte(`$1"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="`))
-	case "truncate":
-		body = body[:len(body)/2]
-	}
-	w.WriteHeader(real.Code)
-	if kind != "slow" {
-		w.Write(body)
-		return
-	}
-	const drops = 10
-	for i := range drops {
-		w.Write(body[len(body)*i/drops : len(body)*(i+1)/drops])
-		_ = http.NewResponseController(w).Flush()
-		time.Sleep(time.Second / drops)
-	}
-}
-
-// nonce is a nonce in a JSON answer.
-var nonce = regexp.MustCompile(`("(?:Server)?Nonce":\s*)"[^"]*"`)
-
-// abort ends the connection without an answer, in the way that net/http has for
-// it.
-func abort() { panic(http.ErrAbortHandler) }

@@ -12,46 +12,72 @@ import (
 	"github.com/whiteglove/whiteglove/examples/internal/mock"
 )
 
+const (
+	discover = mock.DirectoryPath + "/" + mock.Tenant + "/Discover?api-version=1.9"
+	token    = mock.DirectoryPath + "/" + mock.Tenant + "/oauth2/token"
+)
+
+// start starts a server with faults, and returns a client that trusts it and
+// uses no connection twice.
+func start(t *testing.T, faults ...string) (*mock.Server, *http.Client) {
+	t.Helper()
+	var c mock.Config
+	for _, text := range faults {
+		f, err := mock.ParseFault(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Faults = append(c.Faults, f)
+	}
+	s, err := mock.Start("127.0.0.1:0", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: mock.Pool(s.Roots)}}
+	t.Cleanup(func() {
+		tr.CloseIdleConnections()
+		s.Close(context.Background())
+	})
+	return s, &http.Client{Transport: tr, Timeout: 4 * time.Second}
+}
+
 // Each kind of fault is what it says, as often as it says, and only for its
 // step.
 func TestFaults(t *testing.T) {
-	const discover, maker = mock.DirectoryPath + "/contoso.test/Discover?api-version=1.9", mock.MakerPath + "?operation=GetCACaps"
 	has := func(part string) func(bad, good string) bool {
 		return func(bad, _ string) bool { return strings.Contains(bad, part) }
 	}
-	for kind, want := range map[string]func(bad, good string) bool{
-		"503":      has("503 "),
-		"429":      has("429 "),
-		"timeout":  has("Timeout exceeded"),
-		"cut":      has("EOF"),
-		"lost":     has("EOF"),
-		"garbage":  has("200 \xde\xad"),
-		"truncate": func(bad, good string) bool { return strings.HasPrefix(good, bad) && len(bad) < len(good) },
-		"slow":     func(bad, good string) bool { return bad == good },
+	for fault, want := range map[string]func(bad, good string) bool{
+		"discover:503":      has("503 "),
+		"discover:429":      has("429 "),
+		"discover:timeout":  has("Timeout exceeded"),
+		"discover:cut":      has("EOF"),
+		"discover:lost":     has("EOF"),
+		"discover:garbage":  has("200 \xde\xad"),
+		"discover:truncate": func(bad, good string) bool { return strings.HasPrefix(good, bad) && len(bad) < len(good) },
+		"discover:slow":     func(bad, good string) bool { return bad == good },
+		"discover:skew":     func(bad, good string) bool { return bad == good },
+		"discover:expired":  func(bad, good string) bool { return bad == good },
+		"tls:expired":       has("certificate has expired"),
+		"tls:skew":          has("is not yet valid"),
 	} {
-		t.Run(kind, func(t *testing.T) {
+		t.Run(fault, func(t *testing.T) {
 			t.Parallel()
-			f, err := mock.ParseFault("discover:" + kind)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s, err := mock.Start("127.0.0.1:0", mock.Config{Faults: []*mock.Fault{f}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close(context.Background())
-			tr := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: mock.Pool(s.Roots)}}
-			defer tr.CloseIdleConnections()
-			c := &http.Client{Transport: tr, Timeout: 4 * time.Second}
-			if got := get(c, s.URL+maker); !strings.HasPrefix(got, "200 ") {
+			s, c := start(t, fault)
+			if got := get(c, s.URL+mock.ManagementPath+"/nothing"); !strings.HasPrefix(fault, "tls:") && !strings.HasPrefix(got, "404 ") {
 				t.Errorf("another step: %s", got)
+			} else if strings.HasPrefix(fault, "tls:") && !want(got, "") {
+				t.Errorf("a connection for another step: %s", got)
+			}
+			if kind, ok := strings.CutPrefix(fault, "tls:"); ok {
+				s.SetFaults(&mock.Fault{Step: "tls", Kind: kind, Left: 1})
 			}
 			bad, good := get(c, s.URL+discover), get(c, s.URL+discover)
 			if !strings.Contains(good, `"DeviceJoinService"`) {
 				t.Errorf("afterwards: %s", good)
 			}
-			if !want(bad, good) {
-				t.Errorf("got %q", bad)
+			if !want(bad, good) || s.Met() != 1 {
+				t.Errorf("got %q; %d faults were met", bad, s.Met())
 			}
 		})
 	}
@@ -69,4 +95,44 @@ func get(c *http.Client, url string) string {
 		return err.Error()
 	}
 	return res.Status[:4] + string(body)
+}
+
+// A nonce is another only where there is one.
+func TestNonce(t *testing.T) {
+	s, c := start(t, "token:nonce")
+	ask := func(grant string) string {
+		t.Helper()
+		res, err := c.Post(s.URL+token, "application/x-www-form-urlencoded", strings.NewReader("grant_type="+grant))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	if body := ask("unknown"); !strings.Contains(body, "unsupported_grant_type") || s.Met() != 0 {
+		t.Errorf("an answer without a nonce: %s, met %d", body, s.Met())
+	}
+	if body := ask("srv_challenge"); !strings.Contains(body, "AAAAAAAAAAAA") || s.Met() != 1 {
+		t.Errorf("%s, met %d", body, s.Met())
+	}
+	if body := ask("srv_challenge"); strings.Contains(body, "AAAAAAAAAAAA") {
+		t.Errorf("a second nonce is wrong too: %s", body)
+	}
+}
+
+func TestParseFault(t *testing.T) {
+	for _, text := range []string{"", "join", "keys:503", "join:200", "join:600", "join:weird", "join:lost:0", "join:lost:x", "join:lost:1:1", "join:nonce", "tls:cut", "tls:503", "owner:cut"} {
+		if f, err := mock.ParseFault(text); err == nil {
+			t.Errorf("%q: %+v", text, f)
+		}
+	}
+	for text, left := range map[string]int{"signin:404": 1, "seal:lost:3": 3, "tls:expired:all": -1, "token:nonce": 1, "session:skew": 1} {
+		if f, err := mock.ParseFault(text); err != nil || f.Left != left {
+			t.Errorf("%q: %+v, %v", text, f, err)
+		}
+	}
 }

@@ -57,6 +57,7 @@ type Server struct {
 	Directory  *drstest.Server
 	Management *mdmtest.Server
 
+	clocks struct{ maker, aik, directory, management clock }
 	faults *faulty
 	http   *http.Server
 	done   chan error
@@ -73,7 +74,7 @@ func Start(addr string, c Config) (*Server, error) {
 		l.Close()
 		return nil, err
 	}
-	root, leaf, err := newTLS(host)
+	ca, err := newTLS(host)
 	if err != nil {
 		l.Close()
 		return nil, err
@@ -83,11 +84,11 @@ func Start(addr string, c Config) (*Server, error) {
 		l.Close()
 		return nil, err
 	}
-	s.Roots = append([]*x509.Certificate{root}, s.partyRoots()...)
-	s.faults = &faulty{Handler: s.handler(), faults: c.Faults}
+	s.Roots = append([]*x509.Certificate{ca.root}, s.partyRoots()...)
+	s.faults = &faulty{Handler: s.handler(), logger: c.Logger, faults: c.Faults}
 	s.http = &http.Server{
 		Handler:           s.faults,
-		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{leaf}, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert},
+		TLSConfig:         &tls.Config{GetCertificate: s.certificate(ca), MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert},
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          errorLog(c.Logger),
 	}
@@ -95,11 +96,26 @@ func Start(addr string, c Config) (*Server, error) {
 	return s, nil
 }
 
+// certificate returns what picks the server's certificate for a connection.
+func (s *Server) certificate(ca *issuer) func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		off := time.Duration(0)
+		if f := s.faults.take(stepTLS); f != nil {
+			off = offs[f.Kind]
+		}
+		return ca.issue(time.Now().Add(off))
+	}
+}
+
 // SetFaults says anew what goes wrong.
-func (s *Server) SetFaults(f ...*Fault) {
+func (s *Server) SetFaults(f ...*Fault) { s.faults.set(f) }
+
+// Met returns how many requests and connections have gone wrong since faults
+// were set.
+func (s *Server) Met() int {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
-	s.faults.faults = f
+	return s.faults.met
 }
 
 // Close stops listening and waits for running requests until ctx ends.
@@ -113,6 +129,7 @@ func (s *Server) Close(ctx context.Context) error {
 
 // compose makes the parties. Each trusts those before it.
 func (s *Server) compose(c Config) error {
+	s.clocks.maker.lazy, s.clocks.aik.lazy = true, true
 	roots := ekcert.Roots{attesttest.Vendor: attesttest.Roots()}
 	if len(c.EKRoots) > 0 {
 		roots[""] = Pool(c.EKRoots)
@@ -120,14 +137,14 @@ func (s *Server) compose(c Config) error {
 	maker := attesttest.Certificates()
 	s.Maker = &ekcerttest.Server{
 		Authority: &sceptest.Authority{Certificate: maker[0], Parents: maker[1:], Key: attesttest.DefaultMaker().Key()},
-		Logger:    c.Logger,
+		Now:       s.clocks.maker.now, Logger: c.Logger,
 	}
 	s.AIK = &aiktest.Server{
 		Makers:  append(maker, c.EKRoots...),
-		EKRoots: roots, Logger: c.Logger,
+		EKRoots: roots, Now: s.clocks.aik.now, Logger: c.Logger,
 	}
 	s.Directory = &drstest.Server{
-		BaseURL: s.URL + DirectoryPath, EKRoots: roots, AIKRoots: s.AIK.Roots(), Logger: c.Logger,
+		BaseURL: s.URL + DirectoryPath, EKRoots: roots, AIKRoots: s.AIK.Roots(), Now: s.clocks.directory.now, Logger: c.Logger,
 	}
 	if c.AdmitAny {
 		s.Directory.Admit = func(_ crypto.PublicKey, cert *x509.Certificate) bool { return cert != nil }
@@ -139,7 +156,8 @@ func (s *Server) compose(c Config) error {
 	}
 	s.Management = &mdmtest.Server{
 		BaseURL: s.URL + ManagementPath, TokenKey: s.Directory.TokenKey, Issuer: s.Directory.Issuer(),
-		TenantID: drstest.DefaultTenantID, Resource: drstest.ManagementResource, Registered: s.registered, Logger: c.Logger,
+		TenantID: drstest.DefaultTenantID, Resource: drstest.ManagementResource, Registered: s.registered,
+		Session: setUp(), Now: s.clocks.management.now, Logger: c.Logger,
 	}
 	for name, password := range c.Users {
 		s.Directory.AddUser(drstest.User{UPN: name, Password: password})
@@ -161,10 +179,10 @@ func (s *Server) registered(ztdID string) bool {
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle(MakerPath, s.Maker)
-	mux.Handle("/aik/", s.AIK)
-	mux.Handle(DirectoryPath+"/", s.Directory)
-	mux.Handle(ManagementPath+"/", s.Management)
+	mux.Handle(MakerPath, s.clocks.maker.serve(s.Maker))
+	mux.Handle("/aik/", s.clocks.aik.serve(s.AIK))
+	mux.Handle(DirectoryPath+"/", s.clocks.directory.serve(s.Directory))
+	mux.Handle(ManagementPath+"/", s.clocks.management.serve(s.Management))
 	return mux
 }
 

@@ -15,33 +15,41 @@ import (
 	"time"
 )
 
-// newTLS makes a root and, under it, a certificate for host and the names of
-// the loopback interface.
-func newTLS(host string) (root *x509.Certificate, leaf tls.Certificate, err error) {
+// An issuer issues the server's certificates.
+type issuer struct {
+	root      *x509.Certificate
+	key       *ecdsa.PrivateKey // of root
+	template  *x509.Certificate // of the server's
+	serverKey *ecdsa.PrivateKey
+}
+
+// newTLS makes a root for certificates of host and the names of the loopback
+// interface.
+func newTLS(host string) (*issuer, error) {
 	now := time.Now()
-	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, leaf, err
+		return nil, err
 	}
 	ca := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Mock TLS Root"},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, ca, ca, rootKey.Public(), rootKey)
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
 	if err != nil {
-		return nil, leaf, err
+		return nil, err
 	}
-	if root, err = x509.ParseCertificate(der); err != nil {
-		return nil, leaf, err
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	root, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, leaf, err
+		return nil, err
+	}
+	serverKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
 	}
 	server := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "mock server"},
-		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		Subject:               pkix.Name{CommonName: "mock server"},
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    []string{"localhost"},
@@ -52,10 +60,19 @@ func newTLS(host string) (root *x509.Certificate, leaf tls.Certificate, err erro
 	} else {
 		server.DNSNames = append(server.DNSNames, host)
 	}
-	if der, err = x509.CreateCertificate(rand.Reader, server, root, key.Public(), rootKey); err != nil {
-		return nil, leaf, err
+	return &issuer{root, key, server, serverKey}, nil
+}
+
+// issue returns a certificate of the server, for a year from a time on.
+func (i *issuer) issue(now time.Time) (*tls.Certificate, error) {
+	own := *i.template
+	own.SerialNumber = big.NewInt(now.UnixNano())
+	own.NotBefore, own.NotAfter = now.Add(-time.Hour), now.AddDate(1, 0, 0)
+	der, err := x509.CreateCertificate(rand.Reader, &own, i.root, i.serverKey.Public(), i.key)
+	if err != nil {
+		return nil, err
 	}
-	return root, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: i.serverKey}, nil
 }
 
 // errorLog returns where an http.Server writes its complaints.

@@ -24,3 +24,13 @@ func lockFile(name string) (*os.File, error) {
 	}
 	return nil, err
 }
+
+// syncDir has the entries of a folder written to disk.
+func syncDir(name string) error {
+	dir, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

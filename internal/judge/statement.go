@@ -1,0 +1,82 @@
+package judge
+
+import (
+	"errors"
+	"fmt"
+
+	goattest "github.com/google/go-attestation/attest"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/wcce"
+)
+
+// Bits of TPMA_OBJECT, TPM 2.0 Library part 2, section 8.3.
+const (
+	fixedTPM            = 1 << 1
+	fixedParent         = 1 << 4
+	sensitiveDataOrigin = 1 << 5
+	restricted          = 1 << 16
+	decrypt             = 1 << 17
+	sign                = 1 << 18
+)
+
+// Reasons why a key is none, besides those of package wcce.
+var (
+	errAttributes = errors.New("attestation key has not the attributes of one")
+	errKind       = errors.New("statement is not one of a TPM 2.0 about an attestation key")
+	errStatement  = errors.New("statement does not hold")
+)
+
+// Read reads the statement in a request on the creation of its attestation key,
+// and what is to be echoed to the client.
+func Read(csr *wcce.CSR) (b *wcce.IDBinding, opaque []byte, err error) {
+	blob, err := csr.Octets(wcce.OIDAttestation)
+	if err != nil {
+		return nil, nil, err
+	}
+	kast, err := wcce.ParseKAST(blob)
+	if err != nil {
+		return nil, nil, err
+	}
+	if kast.Platform != wcce.PlatformTPM20 || len(kast.KeyAttestation) > 0 {
+		return nil, nil, errKind
+	}
+	b, err = wcce.ParseIDBinding(kast.IDBinding)
+	return b, kast.AIKOpaque, err
+}
+
+// Check checks that a key is an attestation key that a TPM made and signed the
+// statement itself.
+func Check(b *wcce.IDBinding) error {
+	key, err := attest.PublicKey(b.Public)
+	if err != nil {
+		return err
+	}
+	bits, err := attest.Attributes(b.Public)
+	if err != nil {
+		return err
+	}
+	if ekcert.WeakKey(key) {
+		return ekcert.ErrWeakKey
+	}
+	const must = fixedTPM | fixedParent | sensitiveDataOrigin | restricted | sign
+	if bits&(must|decrypt) != must {
+		return fmt.Errorf("%w: %#x", errAttributes, bits)
+	}
+	own := attest.Statement{Area: b.Public, Attest: b.Attest, Signature: b.Signature, Creation: b.Creation}
+	if err := own.Verify(key, nil); err != nil {
+		return fmt.Errorf("%w: %w", errStatement, err)
+	}
+	if err := parameters(nil, b).CheckAKParameters(); err != nil {
+		return fmt.Errorf("%w: go-attestation: %w", errStatement, err)
+	}
+	return nil
+}
+
+// parameters are the statement as go-attestation reads it.
+func parameters(ek any, b *wcce.IDBinding) *goattest.ActivationParameters {
+	return &goattest.ActivationParameters{EK: ek, AK: goattest.AttestationParameters{
+		Public: b.Public, CreateData: b.Creation, CreateAttestation: b.Attest, CreateSignature: b.Signature,
+	}}
+}
