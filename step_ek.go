@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/go-tpm/tpm2"
+
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/ekcert"
 )
@@ -55,7 +57,8 @@ func (r *Run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) 
 			return r.enrollEK(ctx)
 		}
 		cert, err := p.EKCert.Find(ctx, p.TPM, "", ek.Public)
-		if err == nil || !errors.Is(err, ekcert.ErrNotFound) {
+		var hidden tpm2.TPMRC // the TPM does not let it be read
+		if err == nil || !errors.Is(err, ekcert.ErrNotFound) && !errors.As(err, &hidden) {
 			return cert, err
 		}
 		if first == nil {

@@ -161,17 +161,17 @@ func TestTokenAnswers(t *testing.T) {
 		want    string
 	}{
 		{"good", []string{"200 " + nonce, `200 {"token_type":"bearer","access_token":"a.b.c"}`}, "", false, 0, ""},
-		{"no nonce", []string{"200 {}"}, "Nonce", false, 0x801900C8, "no nonce"},
-		{"no JSON", []string{"200 <html>"}, "Nonce", false, 0x801900C8, "reading the answer"},
-		{"empty", []string{"200 "}, "Nonce", false, 0x801900C8, "reading the answer"},
+		{"no nonce", []string{"200 {}"}, "Nonce", false, 0x80072F78, "no nonce"},
+		{"no JSON", []string{"200 <html>"}, "Nonce", false, 0x80072F78, "reading the answer"},
+		{"empty", []string{"200 "}, "Nonce", false, 0x80072F78, "reading the answer"},
 		{"unavailable", []string{"503 <html>"}, "Nonce", true, 0x801901F7, "status 503"},
 		{"many", []string{"429 {}"}, "Nonce", true, 0x801901AD, "status 429"},
 		{"redirect", []string{"302 "}, "Nonce", false, 0x8019012E, "status 302"},
 		{"error with 200", []string{"200 " + nonce, `200 {"error":"invalid_grant","error_description":"no"}`}, "Exchange", false, 0x801900C8, "invalid_grant"},
 		{"for now", []string{"200 " + nonce, `400 {"error":"temporarily_unavailable"}`}, "Exchange", true, 0x80190190, "temporarily"},
-		{"another type", []string{"200 " + nonce, `200 {"token_type":"pop","access_token":"a.b.c"}`}, "Exchange", false, 0x801900C8, "no bearer"},
-		{"no token", []string{"200 " + nonce, `200 {"token_type":"Bearer"}`}, "Exchange", false, 0x801900C8, "empty"},
-		{"token with a line break", []string{"200 " + nonce, `200 {"token_type":"Bearer","access_token":"a\r\nb"}`}, "Exchange", false, 0x801900C8, "characters"},
+		{"another type", []string{"200 " + nonce, `200 {"token_type":"pop","access_token":"a.b.c"}`}, "Exchange", false, 0x80072F78, "no bearer"},
+		{"no token", []string{"200 " + nonce, `200 {"token_type":"Bearer"}`}, "Exchange", false, 0x80072F78, "empty"},
+		{"token with a line break", []string{"200 " + nonce, `200 {"token_type":"Bearer","access_token":"a\r\nb"}`}, "Exchange", false, 0x80072F78, "characters"},
 		{"too large", []string{"200 " + strings.Repeat(" ", 1<<17)}, "Nonce", false, 0, "too large"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

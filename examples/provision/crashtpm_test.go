@@ -1,0 +1,167 @@
+package main
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-tpm/tpm2"
+	"github.com/google/go-tpm/tpm2/transport"
+
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+)
+
+// A machine is what a killed process leaves running: a TPM.
+type machine struct {
+	flag   string // -tpm, for the next process
+	outlet *outlet
+	died   func(t *testing.T, at int) // what else ends when a process is killed
+}
+
+// left returns what the last process left in the TPM, or "".
+func (m *machine) left() string {
+	if m.outlet == nil {
+		return ""
+	}
+	return <-m.outlet.left
+}
+
+// plug has the next processes use a TPM outside of them.
+func (m *machine) plug(t *testing.T, tpm transport.TPM) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	m.flag, m.outlet = "tcp:"+l.Addr().String(), &outlet{tpm, make(chan string, 1)}
+	go m.outlet.serve(l)
+}
+
+// emulator is a machine whose power is cut by the kill: the TPM is in the
+// process. What comes after is that TPM again, started from its file, where it
+// can be asked for what the next process left in it.
+func emulator(t *testing.T) *machine {
+	file := filepath.Join(t.TempDir(), "tpm")
+	m := &machine{flag: "soft:" + file}
+	m.died = func(t *testing.T, _ int) {
+		tpm, err := attesttest.New(attesttest.Config{StateFile: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { tpm.Close() })
+		m.plug(t, tpm)
+	}
+	return m
+}
+
+// swtpm returns what makes machines that go on when a process is killed, behind
+// a resource manager, or whose power is cut then, by turns of two points. All
+// are as one maker left the first.
+func swtpm(t *testing.T) func(*testing.T) *machine {
+	maker := t.TempDir()
+	first, err := attesttest.StartSWTPM(maker)
+	if errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
+		t.Skip(err)
+	}
+	if err == nil {
+		err = first.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(t *testing.T) *machine {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(maker)); err != nil {
+			t.Fatal(err)
+		}
+		tpm, err := attesttest.StartSWTPM(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { tpm.Close() })
+		m := new(machine)
+		m.plug(t, tpm)
+		m.died = func(t *testing.T, at int) {
+			if at/2%2 == 0 {
+				return
+			}
+			if err := tpm.Reboot(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return m
+	}
+}
+
+// An outlet lets one process after the other use a TPM. When one ends, however
+// it does, its objects and sessions are flushed, as the resource managers of
+// Linux and Windows do: a bare TPM would keep a killed process's.
+type outlet struct {
+	tpm  transport.TPM
+	left chan string // what there was to flush after each process
+}
+
+func (o *outlet) serve(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		for err == nil {
+			err = o.pass(conn)
+		}
+		conn.Close()
+		o.left <- o.flush()
+	}
+}
+
+// pass passes a command on, and its response back.
+func (o *outlet) pass(conn net.Conn) error {
+	command := make([]byte, 10)
+	if _, err := io.ReadFull(conn, command); err != nil {
+		return err
+	}
+	size := binary.BigEndian.Uint32(command[2:])
+	if size < 10 || size > 1<<16 {
+		return fmt.Errorf("command of %d bytes", size)
+	}
+	command = append(command, make([]byte, size-10)...)
+	if _, err := io.ReadFull(conn, command[10:]); err != nil {
+		return err
+	}
+	response, err := o.tpm.Send(command)
+	if err == nil {
+		_, err = conn.Write(response)
+	}
+	return err
+}
+
+// flush flushes all that is loaded, and says what it was.
+func (o *outlet) flush() (was string) {
+	for _, kind := range []uint32{0x02000000, 0x03000000, 0x80000000} { // sessions: loaded, saved; transient objects
+		rsp, err := tpm2.GetCapability{Capability: tpm2.TPMCapHandles, Property: kind, PropertyCount: 32}.Execute(o.tpm)
+		if err != nil {
+			return was + " " + err.Error()
+		}
+		list, err := rsp.CapabilityData.Data.Handles()
+		if err != nil {
+			return was + " " + err.Error()
+		}
+		for _, h := range list.Handle {
+			if top := uint32(h) >> 24; top != 2 && top != 3 && top != 0x80 {
+				continue
+			}
+			was += fmt.Sprintf(" %08X", uint32(h))
+			if _, err := (tpm2.FlushContext{FlushHandle: h}).Execute(o.tpm); err != nil {
+				was += ": " + err.Error()
+			}
+		}
+	}
+	return was
+}
