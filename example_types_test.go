@@ -2,7 +2,7 @@ package whiteglove_test
 
 import (
 	"context"
-	"crypto/x509"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove"
-	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/drs"
 )
 
 // A Provisioner for each phase of a device's life: the technician's, after
@@ -38,25 +38,24 @@ func ExampleProvisioner() {
 	// whiteglove: a Provisioner needs a TPM, a Tenant and a Management URL
 }
 
-// A StepFunc does a step in another way, or something beside it: here a factory
-// asks its own service for the certificate of the attestation key.
+// A StepFunc does a step in another way: here a depot has a service of its own
+// that hands out tokens for the devices on its list.
 func ExampleStepFunc() {
-	var factory interface {
-		Certify(ctx context.Context, key *attest.Key) ([]*x509.Certificate, error)
+	var depot interface {
+		Ticket(ctx context.Context, ek crypto.PublicKey) (drs.Token, error)
 	}
-	certify := func(ctx context.Context, r *whiteglove.Run) (resumed bool, err error) {
-		if len(r.State.AIKCertificates) > 0 {
-			return true, nil
+	token := func(ctx context.Context, r *whiteglove.Run) (resumed bool, err error) {
+		if r.State.DeviceID != "" {
+			return true, nil // the device has joined
 		}
-		if r.AIK, err = r.Provisioner.TPM.CreateKey(ctx, attest.Template{Usage: attest.Attest}); err != nil {
+		ticket, err := depot.Ticket(ctx, r.EK.Public)
+		if err != nil {
 			return false, err
 		}
-		if r.AIKChain, err = factory.Certify(ctx, r.AIK); err != nil {
-			return false, err
-		}
-		return false, r.Commit(ctx, func(s *whiteglove.State) { s.AIKCertificates = [][]byte{r.AIKChain[0].Raw} })
+		r.Token = &drs.DeviceToken{Token: ticket}
+		return false, nil
 	}
-	p := &whiteglove.Provisioner{Do: map[whiteglove.Step]whiteglove.StepFunc{whiteglove.StepAIK: certify}}
+	p := &whiteglove.Provisioner{Do: map[whiteglove.Step]whiteglove.StepFunc{whiteglove.StepToken: token}}
 	fmt.Println(len(p.Do))
 	// Output:
 	// 1

@@ -87,6 +87,9 @@ func (r *Run) attempt(ctx context.Context, s stage, n int) Event {
 	r.observe(ev)
 	start := ev.Time
 	resumed, err := s.do(ctx, r)
+	if err == nil && s.won != nil && !s.won(r) {
+		err = errors.New("the function in Provisioner.Do has not set all that the step is for; see Run and State")
+	}
 	ev.Time, ev.Status, ev.Err = p.Now(), Done, err
 	ev.Elapsed = ev.Time.Sub(start)
 	switch {

@@ -105,8 +105,8 @@ func (r *Run) plan() error {
 			return &Error{Err: fmt.Errorf("there is no step %q", step)}
 		case s.do == nil && p.Do[step] == nil:
 			return &Error{Step: step, Err: errors.New("how this is done is not public: it needs a function in Provisioner.Do")}
-		case slices.Contains(UserPhase(), step) && p.Do[step] == nil && p.User == nil:
-			return &Error{Step: step, Err: errors.New("it needs a Provisioner.User")}
+		case slices.Contains(UserPhase(), step) && p.Do[step] == nil && (p.User == nil || p.User.JoinToken == nil && step == StepRejoin):
+			return &Error{Step: step, Err: errors.New("it needs a Provisioner.User, and to rejoin a User.JoinToken")}
 		}
 	}
 	taken := make(map[Step]bool)

@@ -60,6 +60,7 @@ type stage struct {
 	after []Step            // that come before it, if they are taken
 	done  func(*State) bool // reports whether the state has its results; nil if they are never stored
 	do    StepFunc          // nil if there has to be one in Provisioner.Do
+	won   func(*Run) bool   // reports whether what others rely on is there; nil if that is nothing
 }
 
 // tpmFree is when the device's keys can be made: while the CA of the
@@ -70,18 +71,54 @@ const tpmFree Step = "tpm free"
 
 // flow is all stages, in order.
 var flow = []stage{
-	{StepEK, nil, nil, func(s *State) bool { return len(s.EKSHA256) > 0 }, findEK},
-	{StepAIK, []Step{StepEK}, nil, func(s *State) bool { return len(s.AIKCertificates) > 0 }, certifyAIK},
-	{StepDiscover, nil, nil, nil, discover},
-	{StepToken, []Step{StepAIK, StepDiscover}, nil, nil, authenticate},
-	{StepKeys, nil, []Step{tpmFree}, func(s *State) bool { return s.DeviceKey != "" && s.TransportKey != "" }, makeKeys},
-	{StepJoin, []Step{StepToken, StepKeys}, nil, (*State).joined, join},
-	{StepEnroll, []Step{StepJoin}, nil, (*State).enrolled, enroll},
-	{StepSession, []Step{StepEnroll}, nil, func(s *State) bool { return !s.SetUp.IsZero() }, setUp},
-	{StepSeal, []Step{StepJoin}, []Step{StepEnroll, StepSession}, (*State).sealed, seal},
-	{StepRejoin, []Step{StepAIK, StepDiscover, StepJoin}, []Step{StepSeal}, (*State).rejoined, rejoin},
-	{StepSignIn, []Step{StepRejoin}, nil, func(s *State) bool { return s.rejoined() && len(s.User.Session) > 0 }, signIn},
-	{StepOwner, []Step{StepRejoin}, []Step{StepSignIn}, nil, nil},
+	{
+		step: StepEK, do: findEK,
+		done: func(s *State) bool { return len(s.EKSHA256) > 0 },
+		won:  func(r *Run) bool { return r.EK != nil && len(r.EKChain) > 0 },
+	},
+	{
+		step: StepAIK, needs: []Step{StepEK}, do: certifyAIK,
+		done: func(s *State) bool { return len(s.AIKCertificates) > 0 },
+		won:  func(r *Run) bool { return r.AIK != nil && len(r.AIKChain) > 0 },
+	},
+	{
+		step: StepDiscover, do: discover,
+		won: func(r *Run) bool { return r.Discovery != nil || !r.needsDirectory() },
+	},
+	{
+		step: StepToken, needs: []Step{StepAIK, StepDiscover}, do: authenticate,
+		won: func(r *Run) bool { return r.Token != nil || r.State.joined() },
+	},
+	{
+		step: StepKeys, after: []Step{tpmFree}, do: makeKeys,
+		done: func(s *State) bool { return s.DeviceKey != "" && s.TransportKey != "" },
+		won:  func(r *Run) bool { return r.DeviceKey != nil && r.TransportKey != nil },
+	},
+	{
+		step: StepJoin, needs: []Step{StepToken, StepKeys}, do: join, done: (*State).joined,
+		won: func(r *Run) bool { return r.State.joined() },
+	},
+	{
+		step: StepEnroll, needs: []Step{StepJoin}, do: enroll, done: (*State).enrolled,
+	},
+	{
+		step: StepSession, needs: []Step{StepEnroll}, do: setUp,
+		done: func(s *State) bool { return !s.SetUp.IsZero() },
+	},
+	{
+		step: StepSeal, needs: []Step{StepJoin}, after: []Step{StepEnroll, StepSession}, do: seal, done: (*State).sealed,
+	},
+	{
+		step: StepRejoin, needs: []Step{StepAIK, StepDiscover, StepJoin}, after: []Step{StepSeal}, do: rejoin, done: (*State).rejoined,
+		won: func(r *Run) bool { return r.UserDeviceKey != nil && r.UserTransportKey != nil && r.State.rejoined() },
+	},
+	{
+		step: StepSignIn, needs: []Step{StepRejoin}, do: signIn,
+		done: func(s *State) bool { return s.rejoined() && len(s.User.Session) > 0 },
+	},
+	{
+		step: StepOwner, needs: []Step{StepRejoin}, after: []Step{StepSignIn},
+	},
 }
 
 // stageOf returns the stage of a step, or nil.

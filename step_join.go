@@ -15,12 +15,18 @@ import (
 // discover finds the tenant's services. It is done in every run that has
 // something left to do with them: what they are may change.
 func discover(ctx context.Context, r *Run) (bool, error) {
-	if !r.takes(StepJoin, StepEnroll, StepSeal, StepRejoin, StepSignIn, StepOwner) && r.State.joined() {
+	if !r.needsDirectory() {
 		return true, nil
 	}
 	var err error
 	r.Discovery, err = r.Provisioner.DRS.Discover(ctx, r.Provisioner.Tenant)
 	return false, err
+}
+
+// needsDirectory reports whether the run has something left to do with the
+// tenant's services.
+func (r *Run) needsDirectory() bool {
+	return !r.State.joined() || r.takes(StepEnroll, StepSeal, StepRejoin, StepSignIn, StepOwner)
 }
 
 // authenticate gets the token for the join. It is never stored.

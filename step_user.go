@@ -2,7 +2,6 @@ package whiteglove
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -33,9 +32,6 @@ func rejoin(ctx context.Context, r *Run) (bool, error) {
 	req, err := r.joinRequest(ctx, r.UserDeviceKey, r.UserTransportKey, nil)
 	if err != nil {
 		return false, err
-	}
-	if user.JoinToken == nil {
-		return false, errors.New("the User has no JoinToken")
 	}
 	if req.Token, err = user.JoinToken(ctx, r.Discovery); err != nil {
 		return false, err

@@ -117,6 +117,22 @@ func TestDo(t *testing.T) {
 	}
 }
 
+// A function that forgets what others rely on is told so, not run into.
+func TestDoForgets(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	for _, step := range []whiteglove.Step{whiteglove.StepEK, whiteglove.StepAIK, whiteglove.StepDiscover, whiteglove.StepToken, whiteglove.StepKeys, whiteglove.StepJoin} {
+		p := w.provisioner(tpm)
+		p.Do = map[whiteglove.Step]whiteglove.StepFunc{step: func(context.Context, *whiteglove.Run) (bool, error) { return false, nil }}
+		_, err := p.Run(t.Context())
+		var e *whiteglove.Error
+		if !errors.As(err, &e) || e.Step != step || !strings.Contains(err.Error(), "has not set") {
+			t.Errorf("%s: %v", step, err)
+		}
+	}
+}
+
 // tokens is a source of a token that no directory takes.
 type tokens struct{ asked bool }
 

@@ -122,7 +122,7 @@ func TestTechnicianThenUser(t *testing.T) {
 	if i < 0 || w.directory.Objects()[i].DeviceID != state.DeviceID {
 		t.Errorf("objects %+v", w.directory.Objects())
 	}
-	p.User = &whiteglove.User{Name: "eve@contoso.test"}
+	p.User = &whiteglove.User{Name: "eve@contoso.test", JoinToken: w.signInPage}
 	if _, err := p.Run(t.Context()); !errors.Is(err, whiteglove.ErrState) {
 		t.Errorf("another user: %v", err)
 	}

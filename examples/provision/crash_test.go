@@ -31,8 +31,8 @@ const (
 
 // What such a provision prints at its end.
 const (
-	wasKilled = "killed\n"
-	hasPassed = "passed "
+	wasKilled = "-- killed --"
+	hasPassed = "-- passed "
 )
 
 func TestMain(m *testing.M) {
@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 		if n := passed.Add(1); n == at {
 			kill()
 		} else if n > at && at > 0 {
-			select {} // the end is near
+			select {}
 		}
 	}
 	code := run(context.Background(), strings.Split(os.Getenv(crashArgs), "\n"), os.Stdout, os.Stderr)
@@ -53,7 +53,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// kill ends this process by SIGKILL, wherever its other goroutines are.
+// kill ends this process by SIGKILL, wherever its other goroutines are. Those
+// that come to a point stay there.
 func kill() {
 	os.Stdout.WriteString(wasKilled)
 	p, err := os.FindProcess(os.Getpid())
@@ -77,7 +78,7 @@ func crash(t *testing.T, at int, args []string) (passed int, killed bool) {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && strings.HasSuffix(out.String(), wasKilled) {
+	if errors.As(err, &exit) && strings.Contains(out.String(), wasKilled) {
 		return 0, true
 	}
 	_, count, _ := strings.Cut(out.String(), hasPassed)
@@ -102,9 +103,9 @@ func TestCrash(t *testing.T) {
 	t.Run("swtpm", func(t *testing.T) { campaign(t, 2, swtpm(t)) })
 }
 
-// campaign kills runs at a few points, or at all in the campaign. How many
-// points a run has differs a little, since steps run side by side: a kill that
-// comes too late for its run counts for nothing.
+// campaign kills runs at a few points, or at all of them. How many points a run
+// has may differ a little, since its steps run side by side: a kill that comes
+// too late for its run is not one.
 func campaign(t *testing.T, few int, insert func(*testing.T) *machine) {
 	whole := newTrial(t, insert)
 	points, _ := whole.crash(t, 0)
@@ -118,7 +119,7 @@ func campaign(t *testing.T, few int, insert func(*testing.T) *machine) {
 	}
 	first := 1 + time.Now().YearDay()%every
 	var killed, recovered, late atomic.Int64
-	start := time.Now()
+	begin := time.Now()
 	t.Run("kill", func(t *testing.T) {
 		for at := first; at <= points; at += every {
 			t.Run(strconv.Itoa(at), func(t *testing.T) {
@@ -130,9 +131,7 @@ func campaign(t *testing.T, few int, insert func(*testing.T) *machine) {
 				}
 				killed.Add(1)
 				tr.machine.died(t, at)
-				if _, hit := tr.crash(t, 0); hit {
-					t.Fatal("the next run was killed, too")
-				}
+				tr.crash(t, 0)
 				if got := tr.finished(t); !slices.Equal(got, want) {
 					t.Errorf("the next run reached %q, not %q", got, want)
 				}
@@ -142,8 +141,8 @@ func campaign(t *testing.T, few int, insert func(*testing.T) *machine) {
 			})
 		}
 	})
-	t.Logf("%d of %d runs that were killed were finished by the next run; killed at each %d. of %d points from %d on, %d came too late; %v",
-		recovered.Load(), killed.Load(), every, points, first, late.Load(), time.Since(start).Round(time.Second))
+	t.Logf("%d of %d killed runs were finished by the next (points %d to %d in steps of %d; %d kills came too late) in %v",
+		recovered.Load(), killed.Load(), first, points, every, late.Load(), time.Since(begin).Round(time.Second))
 	if killed.Load() == 0 {
 		t.Error("no run was killed")
 	}
@@ -204,7 +203,7 @@ func (tr *trial) finished(t *testing.T) []string {
 	if len(enrolled) == 0 || len(s.ManagementCertificates) == 0 || !bytes.Equal(enrolled[len(enrolled)-1].Raw, s.ManagementCertificates[0]) {
 		t.Fatalf("the certificate of management is not the last of the %d it issued", len(enrolled))
 	}
-	for _, cert := range enrolled { // a lost one was issued again, to the same device and key
+	for _, cert := range enrolled { // one that was lost was issued again, for the same device and key
 		last := enrolled[len(enrolled)-1]
 		if cert.Subject.CommonName != last.Subject.CommonName || !bytes.Equal(cert.RawSubjectPublicKeyInfo, last.RawSubjectPublicKeyInfo) {
 			t.Errorf("%s and %s are enrolled", cert.Subject, last.Subject)
@@ -213,7 +212,7 @@ func (tr *trial) finished(t *testing.T) []string {
 	return reachedBy(t, s)
 }
 
-// reachedBy names all that a state has.
+// reachedBy names all that a state has; the user's part is seen into.
 func reachedBy(t *testing.T, s *whiteglove.State) []string {
 	t.Helper()
 	text, err := json.Marshal(s)
@@ -247,7 +246,7 @@ func files(t *testing.T) []string {
 // clear.
 func noSecrets(t *testing.T, dir string, secrets ...string) {
 	t.Helper()
-	secrets = append(secrets, "eyJhbGciOi", "eyJ0eXAiOi", "BEGIN PRIVATE KEY", "BEGIN RSA", "BEGIN EC ")
+	secrets = append(secrets, "eyJhbGciOi", "eyJ0eXAiOi", "Bearer", "BEGIN PRIVATE KEY", "BEGIN RSA", "BEGIN EC ")
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Base(path) == "tpm" { // the emulator's own memory
 			return err

@@ -16,14 +16,15 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 )
 
-// A machine is what a killed process leaves running: a TPM.
+// A machine has a TPM and runs provision.
 type machine struct {
-	flag   string // -tpm, for the next process
-	outlet *outlet
-	died   func(t *testing.T, at int) // what else ends when a process is killed
+	flag   string                     // -tpm, for the next process
+	outlet *outlet                    // nil if the TPM is in that process
+	died   func(t *testing.T, at int) // what comes between a kill at a point and the next process
 }
 
-// left returns what the last process left in the TPM, or "".
+// left returns what the last process left in the TPM, or "". It must be asked
+// after each.
 func (m *machine) left() string {
 	if m.outlet == nil {
 		return ""
@@ -31,7 +32,7 @@ func (m *machine) left() string {
 	return <-m.outlet.left
 }
 
-// plug has the next processes use a TPM outside of them.
+// plug gives the next processes a TPM outside of them.
 func (m *machine) plug(t *testing.T, tpm transport.TPM) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -43,9 +44,9 @@ func (m *machine) plug(t *testing.T, tpm transport.TPM) {
 	go m.outlet.serve(l)
 }
 
-// emulator is a machine whose power is cut by the kill: the TPM is in the
-// process. What comes after is that TPM again, started from its file, where it
-// can be asked for what the next process left in it.
+// emulator returns a machine whose power is cut by a kill: the TPM is in the
+// process, with its state in a file. The next process has that TPM, started from
+// the file, at an outlet, where it can be asked for what is left in it.
 func emulator(t *testing.T) *machine {
 	file := filepath.Join(t.TempDir(), "tpm")
 	m := &machine{flag: "soft:" + file}
@@ -60,9 +61,9 @@ func emulator(t *testing.T) *machine {
 	return m
 }
 
-// swtpm returns what makes machines that go on when a process is killed, behind
-// a resource manager, or whose power is cut then, by turns of two points. All
-// are as one maker left the first.
+// swtpm returns what makes machines with a swtpm as it left its maker. It
+// outlives a killed process, which is all that ends at two points; at the next
+// two the machine reboots as well.
 func swtpm(t *testing.T) func(*testing.T) *machine {
 	maker := t.TempDir()
 	first, err := attesttest.StartSWTPM(maker)
@@ -99,9 +100,10 @@ func swtpm(t *testing.T) func(*testing.T) *machine {
 	}
 }
 
-// An outlet lets one process after the other use a TPM. When one ends, however
-// it does, its objects and sessions are flushed, as the resource managers of
-// Linux and Windows do: a bare TPM would keep a killed process's.
+// An outlet lets one process after the other use a TPM. When one ends, in
+// whichever way, what it left loaded is flushed, as the resource managers of
+// Linux and Windows do it. A TPM without one, a bare socket or /dev/tpm0, would
+// keep what a killed process had there until it is turned off.
 type outlet struct {
 	tpm  transport.TPM
 	left chan string // what there was to flush after each process
