@@ -52,6 +52,9 @@ func (e *Error) Remedy() string {
 	if errors.Is(e.Err, ErrState) {
 		return "Remove the stored state to provision this device anew."
 	}
+	if errors.Is(e.Err, ErrNotDone) {
+		return "Take this step first, or together with the others."
+	}
 	var advised interface {
 		error
 		Remedy() string

@@ -2,8 +2,8 @@ package scep_test
 
 import (
 	"context"
-	"crypto/x509"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
