@@ -42,7 +42,7 @@ func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
 // be made again for that, they come after the last challenge.
 func TestKeysBesideChallenge(t *testing.T) {
 	w := newWorld(t, nil)
-	tpm, chip := newTPM(t, attesttest.Config{})
+	tpm, _ := newTPM(t, attesttest.Config{})
 	w.admit(t, tpm)
 	p := w.provisioner(tpm)
 	made := make(chan struct{})
@@ -60,7 +60,7 @@ func TestKeysBesideChallenge(t *testing.T) {
 	}
 	checkEnrolled(t, w, state)
 
-	_, chip = newTPM(t, attesttest.Config{Fresh: true, Seed: "another"})
+	_, chip := newTPM(t, attesttest.Config{Fresh: true, Seed: "another"})
 	w.admit(t, &attest.TPM{Transport: chip})
 	count := &stepCounter{TPM: chip}
 	var last whiteglove.Step

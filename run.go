@@ -94,58 +94,6 @@ func (r *Run) load(ctx context.Context) error {
 	return nil
 }
 
-// plan finds the stages that are to be taken: those of the steps asked for, and
-// those that give them what is not stored or has to be loaded.
-func (r *Run) plan() error {
-	p := r.Provisioner
-	for _, step := range p.Steps {
-		s := stageOf(step)
-		switch {
-		case s == nil:
-			return &Error{Err: fmt.Errorf("there is no step %q", step)}
-		case s.do == nil && p.Do[step] == nil:
-			return &Error{Step: step, Err: errors.New("how this is done is not public: it needs a function in Provisioner.Do")}
-		case slices.Contains(UserPhase(), step) && p.Do[step] == nil && (p.User == nil || p.User.JoinToken == nil && step == StepRejoin):
-			return &Error{Step: step, Err: errors.New("it needs a Provisioner.User, and to rejoin a User.JoinToken")}
-		}
-	}
-	taken := make(map[Step]bool)
-	for _, s := range slices.Backward(flow) {
-		if !taken[s.step] && !slices.Contains(p.Steps, s.step) {
-			continue
-		}
-		taken[s.step] = true
-		for _, need := range s.needs {
-			taken[need] = true
-		}
-	}
-	r.marks, r.warnings = map[Step]chan struct{}{}, map[Step][]string{}
-	for _, s := range flow {
-		if !taken[s.step] {
-			continue
-		}
-		if !slices.Contains(p.Steps, s.step) && s.done != nil && !s.done(r.State) {
-			return &Error{Step: s.step, Err: ErrNotDone}
-		}
-		if p.Do[s.step] != nil {
-			s.do = p.Do[s.step]
-		}
-		r.stages = append(r.stages, s)
-		r.marks[s.step] = make(chan struct{})
-	}
-	if taken[StepAIK] {
-		r.marks[tpmFree] = make(chan struct{})
-	}
-	return nil
-}
-
-// takes reports whether one of steps is taken and not yet done.
-func (r *Run) takes(steps ...Step) bool {
-	return slices.ContainsFunc(r.stages, func(s stage) bool {
-		return slices.Contains(steps, s.step) && (s.done == nil || !s.done(r.State))
-	})
-}
-
 // reach lets those go on that wait for a step, which may be reached before.
 func (r *Run) reach(step Step) {
 	r.mu.Lock()

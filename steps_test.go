@@ -53,11 +53,16 @@ func TestStepsRefused(t *testing.T) {
 		{[]whiteglove.Step{"dance"}, "", nil},
 		{[]whiteglove.Step{whiteglove.StepJoin}, whiteglove.StepEK, whiteglove.ErrNotDone},
 		{[]whiteglove.Step{whiteglove.StepEK, whiteglove.StepJoin}, whiteglove.StepAIK, whiteglove.ErrNotDone},
-		{whiteglove.UserPhase(), whiteglove.StepRejoin, nil},
-		{[]whiteglove.Step{whiteglove.StepOwner}, whiteglove.StepOwner, nil},
+		{whiteglove.UserPhase(), whiteglove.StepEK, whiteglove.ErrNotDone},
+		{append(whiteglove.Technician(), whiteglove.UserPhase()...), whiteglove.StepRejoin, nil},                  // nobody
+		{append(whiteglove.Technician(), whiteglove.StepSignIn), whiteglove.StepRejoin, whiteglove.ErrNotDone},    // without a join
+		{append(whiteglove.Technician(), whiteglove.StepRejoin, whiteglove.StepOwner), whiteglove.StepOwner, nil}, // how is not known
 	} {
 		p := w.provisioner(tpm)
 		p.Steps = c.steps
+		if slices.Contains(c.steps, whiteglove.StepOwner) {
+			p.User = w.user()
+		}
 		got := events(p)
 		_, err := p.Run(t.Context())
 		var e *whiteglove.Error
