@@ -173,7 +173,7 @@ func TestUserPhase(t *testing.T) {
 	if code != 0 || !strings.Contains(stdout, "done    signin") || !strings.Contains(stdout, "is ada@contoso.test's") || !strings.Contains(stdout, "warning: ") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
-	noSecrets(t, filepath.Dir(flags[len(flags)-1]))
+	noSecrets(t, filepath.Dir(flags[len(flags)-1]), "pass word")
 	if code, _, stderr := provision(t, append(flags, "-steps", "rejoin")...); code != 1 || !strings.Contains(stderr, "rejoin") {
 		t.Errorf("without a user: exit %d: %s", code, stderr)
 	}
