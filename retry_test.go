@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,19 +48,28 @@ func TestDefaultBackoff(t *testing.T) {
 type busy struct {
 	http.RoundTripper
 	path  string
-	left  int
 	reply string // body
+
+	mu   sync.Mutex
+	left int
 }
 
 func (b *busy) RoundTrip(req *http.Request) (*http.Response, error) {
-	if b.left == 0 || !strings.Contains(req.URL.Path, b.path) {
+	if !strings.Contains(req.URL.Path, b.path) || !b.take() {
 		return b.RoundTripper.RoundTrip(req)
 	}
-	b.left--
 	return &http.Response{
 		Status: "503 Service Unavailable", StatusCode: http.StatusServiceUnavailable, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Retry-After": {"2"}}, Body: io.NopCloser(bytes.NewReader([]byte(b.reply))), Request: req,
 	}, nil
+}
+
+// take reports whether a request is one of the first.
+func (b *busy) take() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left--
+	return b.left >= 0
 }
 
 // A step that may succeed later is tried again, after the pause that the

@@ -81,6 +81,7 @@ func (h *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.Handler.ServeHTTP(w, withOff(r, offs[f.Kind]))
 	case f.Kind == "timeout":
 		<-r.Context().Done()
+		abort()
 	case f.Kind == "cut":
 		abort()
 	case f.Kind == "garbage":
