@@ -12,7 +12,8 @@ import (
 )
 
 // A Backoff returns the pause before the n-th retry of a step that failed with
-// a retryable err, or 0 to give up. n starts at 1.
+// a retryable err, or 0 to give up. n starts at 1. Steps that run side by side
+// may ask at the same time.
 type Backoff func(step Step, n int, err error) time.Duration
 
 // Bounds of DefaultBackoff.
