@@ -1,11 +1,13 @@
-// Package whiteglove takes a device from a bare TPM to an enrolled, managed
-// device, the way Windows Autopilot pre-provisioning ("white glove") does.
+// Package whiteglove is the map of a module that takes a device from a bare TPM
+// to an enrolled, managed device, the way Windows Autopilot pre-provisioning
+// ("white glove") does. The package itself is empty: import those below.
 //
 // # The flow
 //
-// A [Provisioner] takes these steps, side by side where it can. Each is a small
-// protocol client in a package of its own, which can be imported and used alone.
-// Any step can be left out, taken alone or done by a function of one's own.
+// Each step is a small protocol client in a package of its own, which can be
+// imported and used alone. Package provision runs them all, side by side where
+// it can; any step can be left out, taken alone or done by a function of the
+// caller's.
 //
 //	step      what happens                                              package
 //	ek        read the endorsement key (EK); find its certificate in    attest, ekcert
@@ -23,23 +25,36 @@
 //	          token, both keys certified by the AIK
 //	enroll    trade the device certificate for a management token;      mdm
 //	          discovery, policy, RST and RSTR, provisioning document
-//	session   management sessions (SyncML) until the enrollment status  mdm
-//	          page is over
+//	session   management sessions (SyncML) until the enrollment         mdm/omadm, mdm/esp
+//	          status page is over
 //	seal      leave the tenant, still managed, so that the device can   drs
 //	          be handed to its user
 //	rejoin    the user's phase: join again with the user's token, the   drs
 //	          same device, new keys
 //	signin    get the user's primary refresh token; its session key     drs
 //	          opens with TK only
-//	owner     tell the tenant of the owner: how is not public, so this
-//	          is done only by a function of one's own
+//	owner     tell the tenant of the owner; how Windows does it is      (the caller's)
+//	          not public
 //
-// Without Provisioner.Steps a run goes from ek to enroll; [Technician] and
-// [UserPhase] are the steps of the two phases.
+// # The house
 //
-// Package attest drives the TPM: keys, sessions, proofs. It is the only one
-// that does. The others take plain values, [crypto.Signer] and
-// [crypto.Decrypter], so that a key may live anywhere.
+//	provision  the run: steps, stored state, retries
+//	trace      what a run said to its servers and its TPM, written out
+//	diagnose   codes and errors in words
+//	drs        device registration and sign-in
+//	mdm        management token, discovery, policy, enrollment, renewal
+//	mdm/omadm  management sessions: SyncML and the tree of nodes
+//	mdm/esp    the enrollment status page
+//	aik        an attestation key certified by an attestation CA
+//	ekcert     endorsement key certificates: find, parse, check, enroll
+//	scep       SCEP (RFC 8894) and the Windows challenge exchange
+//	attest     the device's TPM: keys, sessions, proofs
+//
+// Imports point down this list. Package attest drives the TPM, and it is the
+// only one that does. The others take plain values, [crypto.Signer] and
+// [crypto.Decrypter], so that a key may live anywhere. Every nil or zero field
+// has a stated meaning, every call takes a context first, and each package has
+// one typed Error.
 //
 // # What is Microsoft's and what is ours
 //
@@ -53,14 +68,15 @@
 //
 // # Secrets
 //
-// Keys are made in the TPM and never leave it. A [State] holds them wrapped by
-// the TPM that made them; tokens, nonces and challenge secrets are not stored
-// and do not print.
+// Keys are made in the TPM and never leave it. A stored state holds them
+// wrapped by the TPM that made them; tokens, nonces and challenge secrets are
+// not stored and do not print.
 //
 // # Test doubles
 //
 // Every package has a server for tests that checks what a real service must:
 // attest/attesttest is a TPM, ekcert/ekcerttest its maker's CA, scep/sceptest
 // a SCEP CA, aik/aiktest an attestation CA, drs/drstest a directory and
-// mdm/mdmtest a management server. examples/mockserver composes them.
+// mdm/mdmtest a management server. provision/provisiontest is all of them
+// behind one listener, with emulated devices.
 package whiteglove

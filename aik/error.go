@@ -57,6 +57,15 @@ func (e *Error) Error() string {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Operation returns e.Op.
+func (e *Error) Operation() string { return e.Op }
+
+// Service returns e.URL.
+func (e *Error) Service() string { return e.URL }
+
+// Reference returns e.RequestID.
+func (e *Error) Reference() string { return e.RequestID }
+
 // HRESULT returns the code Windows has for the cause, or 0.
 func (e *Error) HRESULT() uint32 {
 	var coded interface {

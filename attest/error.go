@@ -14,8 +14,8 @@ import (
 // Errors that an [Error] may wrap.
 var (
 	ErrNoTPM    = errors.New("no TPM 2.0 found")
-	ErrNotFound = errors.New("not in the TPM")
-	ErrProof    = errors.New("proof does not hold") // wrapped by every failed Verify
+	ErrNotFound = hresult.NewError(hresult.NotFound, "not in the TPM")
+	ErrProof    = hresult.NewError(hresult.ValidationFailed, "proof does not hold") // wrapped by every failed Verify
 )
 
 // An Error is an operation that failed.
@@ -35,6 +35,12 @@ func (e *Error) Error() string { return "attest: " + e.Op + ": " + e.Err.Error()
 
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Operation returns e.Op.
+func (e *Error) Operation() string { return e.Op }
+
+// ResponseCode returns e.RC (TCG Part 2, 6.6), or 0.
+func (e *Error) ResponseCode() uint32 { return uint32(e.RC) }
 
 // Codes of the Windows SDK's winerror.h.
 const (

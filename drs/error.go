@@ -26,16 +26,16 @@ var (
 
 // An Error is a call that failed.
 type Error struct {
-	Op         string        // name of the Client's method, such as "Join"
-	URL        string        // of the service, without query values; may be empty
-	HTTPStatus int           // 0 if there was no answer
-	Code       string        // such as "AuthorizationError" or, from a token endpoint, "invalid_grant"
-	Subcode    string        // such as "MsaTicketTpmValidationFailed" or "tpm_ek_unknown"
-	Operation  string        // the server's name of it, such as "DeviceRenew"
-	Message    string        // the server's own words
-	RequestID  string        // to quote to the service's operator
-	RetryAfter time.Duration // 0 if the server named none
-	Err        error         // nil if the server's refusal is all there is
+	Op              string        // name of the Client's method, such as "Join"
+	URL             string        // of the service, without query values; may be empty
+	HTTPStatus      int           // 0 if there was no answer
+	Code            string        // such as "AuthorizationError" or, from a token endpoint, "invalid_grant"
+	Subcode         string        // such as "MsaTicketTpmValidationFailed" or "tpm_ek_unknown"
+	ServerOperation string        // the server's name of it, such as "DeviceRenew"
+	Message         string        // the server's own words
+	RequestID       string        // to quote to the service's operator
+	RetryAfter      time.Duration // 0 if the server named none
+	Err             error         // nil if the server's refusal is all there is
 }
 
 // Error implements error.
@@ -64,6 +64,28 @@ func (e *Error) Error() string {
 
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Operation returns e.Op.
+func (e *Error) Operation() string { return e.Op }
+
+// Service returns e.URL.
+func (e *Error) Service() string { return e.URL }
+
+// Status returns e.HTTPStatus.
+func (e *Error) Status() int { return e.HTTPStatus }
+
+// Protocol returns "DRS" with the code and subcode, such as
+// "DRS AuthorizationError/tpm_ek_unknown", or "" if there are none.
+func (e *Error) Protocol() string { return wire.Protocol("DRS", e.Code, e.Subcode) }
+
+// ServerMessage returns e.Message.
+func (e *Error) ServerMessage() string { return e.Message }
+
+// Reference returns e.RequestID.
+func (e *Error) Reference() string { return e.RequestID }
+
+// RetryDelay returns e.RetryAfter.
+func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
 
 // HRESULT returns the code Windows has for e: DSREG_E_ (0x801Cxxxx) where the
 // server's words are known, else that of the wrapped error, of the HTTP status

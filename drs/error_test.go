@@ -51,7 +51,7 @@ func TestErrorForms(t *testing.T) {
 		{
 			"modern",
 			`{"code":"invalid_request","subcode":"error_missing_device","message":"gone","operation":"DeviceRenew","requestid":"r1","time":"2023-04-04T06:10:25.3372369Z"}`,
-			drs.Error{Code: "invalid_request", Subcode: "error_missing_device", Operation: "DeviceRenew", Message: "gone", RequestID: "r1"},
+			drs.Error{Code: "invalid_request", Subcode: "error_missing_device", ServerOperation: "DeviceRenew", Message: "gone", RequestID: "r1"},
 		},
 		{
 			"key provisioning",
@@ -70,7 +70,7 @@ func TestErrorForms(t *testing.T) {
 		{"nothing", "", drs.Error{}},
 	} {
 		got := discoverError(t, answering(t, 400, c.body))
-		if got.Code != c.want.Code || got.Subcode != c.want.Subcode || got.Operation != c.want.Operation || got.Message != c.want.Message || got.RequestID != c.want.RequestID {
+		if got.Code != c.want.Code || got.Subcode != c.want.Subcode || got.ServerOperation != c.want.ServerOperation || got.Message != c.want.Message || got.RequestID != c.want.RequestID {
 			t.Errorf("%s: got %+v", c.name, *got)
 		}
 		if got.HTTPStatus != 400 || got.Op != "Discover" || strings.Contains(got.URL, "?") {

@@ -79,7 +79,7 @@ func (e *Error) read(b []byte) {
 	}
 	e.Code = first(body.Code, body.ErrorType, oauth, outer.Code)
 	e.Subcode = first(body.Subcode, body.Suberror, body.Response, outer.Subcode)
-	e.Operation = first(body.Operation, outer.Operation)
+	e.ServerOperation = first(body.Operation, outer.Operation)
 	e.Message = first(body.Message, body.Description, outer.Message)
 	e.RequestID = first(body.RequestID, body.TraceID, body.ClientRequestID, body.OAuthTrace, outer.RequestID)
 }

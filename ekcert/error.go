@@ -61,6 +61,27 @@ func (e *Error) Error() string {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Operation returns e.Op.
+func (e *Error) Operation() string { return e.Op }
+
+// Service returns the URL of the service that was asked, or "" if e.Origin is
+// none.
+func (e *Error) Service() string {
+	if !strings.Contains(e.Origin, "://") {
+		return ""
+	}
+	return e.Origin
+}
+
+// Status returns e.HTTPStatus.
+func (e *Error) Status() int { return e.HTTPStatus }
+
+// ServerMessage returns e.Message.
+func (e *Error) ServerMessage() string { return e.Message }
+
+// RetryDelay returns e.RetryAfter.
+func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
+
 // Codes that only this package uses.
 const (
 	certExpired    uint32 = 0x800B0101 // CERT_E_EXPIRED

@@ -99,6 +99,34 @@ func (e *Error) what() string {
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Operation returns e.Op.
+func (e *Error) Operation() string { return e.Op }
+
+// Service returns e.URL.
+func (e *Error) Service() string { return e.URL }
+
+// Status returns e.HTTPStatus.
+func (e *Error) Status() int { return e.HTTPStatus }
+
+// Protocol returns "SOAP" with the codes of the fault, such as
+// "SOAP s:Receiver/s:Authorization/DeviceCapReached", or "OAuth" with the
+// token service's error, or "".
+func (e *Error) Protocol() string {
+	if e.Fault != nil {
+		return wire.Protocol("SOAP", e.Fault.Code, e.Fault.Subcode, e.Fault.Type)
+	}
+	return wire.Protocol("OAuth", e.OAuth)
+}
+
+// ServerMessage returns e.Message.
+func (e *Error) ServerMessage() string { return e.Message }
+
+// Reference returns e.TraceID.
+func (e *Error) Reference() string { return e.TraceID }
+
+// RetryDelay returns e.RetryAfter.
+func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
+
 // HRESULT returns the code Windows has for e: of the MENROLL_E_ family
 // (0x8018…) for faults, refused documents and refused certificates of servers,
 // 0x80190000 plus the HTTP status for other answers (0x801900C8 for a 200 that

@@ -39,7 +39,7 @@ var (
 
 	// ErrCapability is wrapped when a server does not name a capability that
 	// is needed, or uses one that it did not name.
-	ErrCapability = errors.New("capability not advertised")
+	ErrCapability = hresult.NewError(hresult.NotSupported, "capability not advertised")
 )
 
 // A FailInfo is the reason a server gives for a failure.
@@ -126,6 +126,30 @@ func untimely(err error) bool {
 
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
+
+// Operation returns e.Op.
+func (e *Error) Operation() string { return e.Op }
+
+// Service returns e.URL.
+func (e *Error) Service() string { return e.URL }
+
+// Status returns e.HTTPStatus.
+func (e *Error) Status() int { return e.HTTPStatus }
+
+// ServerMessage returns e.Message.
+func (e *Error) ServerMessage() string { return e.Message }
+
+// RetryDelay returns e.RetryAfter.
+func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
+
+// Protocol returns "SCEP" and the failInfo's name, or "" if there is no
+// failInfo.
+func (e *Error) Protocol() string {
+	if e.FailInfo == NoFailInfo {
+		return ""
+	}
+	return "SCEP " + e.FailInfo.String()
+}
 
 // HRESULT returns e.Code, or the code Windows has for the HTTP status, the
 // failInfo, the network failure or the kind of error; 0 if it has none.

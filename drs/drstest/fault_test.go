@@ -105,7 +105,7 @@ func TestSlow(t *testing.T) {
 // The three forms of an error are one to the client, but for what they lack.
 func TestErrorForms(t *testing.T) {
 	for form, want := range map[drstest.ErrorForm]drs.Error{
-		drstest.ErrorModern: {Code: "AuthorizationError", Subcode: "AttestationFailed", Operation: "DeviceJoin"},
+		drstest.ErrorModern: {Code: "AuthorizationError", Subcode: "AttestationFailed", ServerOperation: "DeviceJoin"},
 		drstest.ErrorLegacy: {Code: "AuthorizationError"},
 		drstest.ErrorKPP:    {Code: "AuthorizationError", Subcode: "ERROR_FAIL"},
 	} {
@@ -115,7 +115,7 @@ func TestErrorForms(t *testing.T) {
 		req.Attestation = nil
 		_, err := r.join(req)
 		var e *drs.Error
-		if !errors.As(err, &e) || e.HTTPStatus != http.StatusForbidden || e.Code != want.Code || e.Subcode != want.Subcode || e.Operation != want.Operation ||
+		if !errors.As(err, &e) || e.HTTPStatus != http.StatusForbidden || e.Code != want.Code || e.Subcode != want.Subcode || e.ServerOperation != want.ServerOperation ||
 			len(e.RequestID) != 36 || !strings.Contains(e.Message, "names no device key") {
 			t.Errorf("form %d: %+v", form, e)
 		}

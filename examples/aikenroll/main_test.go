@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // try runs the program.
@@ -35,9 +35,9 @@ func must(t *testing.T, args ...string) string {
 }
 
 // startServer starts a mock server and writes its roots to a file.
-func startServer(t *testing.T) (server *mock.Server, roots string) {
+func startServer(t *testing.T) (server *provisiontest.Server, roots string) {
 	t.Helper()
-	server, err := mock.Start("127.0.0.1:0", mock.Config{})
+	server, err := provisiontest.Start("127.0.0.1:0", provisiontest.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,13 +91,13 @@ func TestInProcess(t *testing.T) {
 
 func TestServer(t *testing.T) {
 	server, roots := startServer(t)
-	must(t, "-url", server.URL+mock.AIKPath, "-roots", roots, "-windows")
+	must(t, "-url", server.URL+provisiontest.AIKPath, "-roots", roots, "-windows")
 	if r := server.Refusals(); len(r) > 0 {
 		t.Errorf("refusals %q", r)
 	}
 	// Another server's roots.
 	_, others := startServer(t)
-	code, _, stderr := try(t, "-url", server.URL+mock.AIKPath, "-roots", others)
+	code, _, stderr := try(t, "-url", server.URL+provisiontest.AIKPath, "-roots", others)
 	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "aikenroll: aik: authority: ") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
@@ -113,7 +113,7 @@ func TestHalves(t *testing.T) {
 	server, roots := startServer(t)
 	dir := t.TempDir()
 	tpm, file, out := "soft:"+filepath.Join(dir, "tpm"), filepath.Join(dir, "challenge"), filepath.Join(dir, "out")
-	text := must(t, "-tpm", tpm, "-url", server.URL+mock.AIKPath, "-roots", roots, "-begin", file)
+	text := must(t, "-tpm", tpm, "-url", server.URL+provisiontest.AIKPath, "-roots", roots, "-begin", file)
 	if !strings.Contains(text, server.URL) {
 		t.Errorf("output %q", text)
 	}
@@ -136,7 +136,7 @@ func TestBadFiles(t *testing.T) {
 	server, roots := startServer(t)
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good")
-	must(t, "-url", server.URL+mock.AIKPath, "-roots", roots, "-begin", good)
+	must(t, "-url", server.URL+provisiontest.AIKPath, "-roots", roots, "-begin", good)
 	text, err := os.ReadFile(good)
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // services fills in whom e asks and trusts. stop ends what was started for it.
@@ -28,7 +28,7 @@ func (o *options) services(ctx context.Context, e *enroller) (stop func(), err e
 		if makers, err = device.ReadCertificates(o.ekRoots); err != nil {
 			return nil, err
 		}
-		e.ekcert.Roots = ekcert.Roots{"": mock.Pool(makers)}
+		e.ekcert.Roots = ekcert.Roots{"": provisiontest.Pool(makers)}
 	}
 	e.aik = &aik.Client{URL: o.url}
 	if o.url == "windows" {
@@ -40,7 +40,7 @@ func (o *options) services(ctx context.Context, e *enroller) (stop func(), err e
 		if err != nil {
 			return nil, err
 		}
-		e.aik.Roots = mock.Pool(certs)
+		e.aik.Roots = provisiontest.Pool(certs)
 	case o.url == "" && o.complete == "":
 		if stop, err = startMock(ctx, e.aik, makers); err != nil {
 			return nil, err
@@ -54,11 +54,11 @@ func (o *options) services(ctx context.Context, e *enroller) (stop func(), err e
 
 // startMock starts a mock server for c.
 func startMock(ctx context.Context, c *aik.Client, makers []*x509.Certificate) (stop func(), err error) {
-	server, err := mock.Start("127.0.0.1:0", mock.Config{EKRoots: makers})
+	server, err := provisiontest.Start("127.0.0.1:0", provisiontest.Config{EKRoots: makers})
 	if err != nil {
 		return nil, err
 	}
-	c.URL, c.Roots = server.URL+mock.AIKPath, mock.Pool(server.Roots)
+	c.URL, c.Roots = server.URL+provisiontest.AIKPath, provisiontest.Pool(server.Roots)
 	return func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()

@@ -19,7 +19,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whiteglove/whiteglove"
+	"github.com/whiteglove/whiteglove/diagnose"
 )
 
 // Exit codes.
@@ -56,9 +56,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	code, err := exitKnown, error(nil)
 	switch {
 	case *list && *asJSON:
-		err = writeJSON(stdout, whiteglove.Codes())
+		err = writeJSON(stdout, diagnose.Codes())
 	case *list:
-		err = writeList(stdout, whiteglove.Codes())
+		err = writeList(stdout, diagnose.Codes())
 	default:
 		var found []reading
 		found, code = decode(fs.Args())
@@ -91,16 +91,16 @@ func guard(args []string) []string {
 
 // A reading is what one argument means.
 type reading struct {
-	Input    string               `json:"input"`
-	Known    bool                 `json:"known"`
-	Meanings []whiteglove.Meaning `json:"meanings"` // likeliest first
+	Input    string             `json:"input"`
+	Known    bool               `json:"known"`
+	Meanings []diagnose.Meaning `json:"meanings"` // likeliest first
 }
 
 // decode reads the arguments. The code is exitUnknown if one is not known.
 func decode(args []string) (found []reading, code int) {
 	for _, arg := range args {
-		r := reading{Input: arg, Meanings: whiteglove.Decode(arg)}
-		r.Known = slices.ContainsFunc(r.Meanings, whiteglove.Meaning.Known)
+		r := reading{Input: arg, Meanings: diagnose.Decode(arg)}
+		r.Known = slices.ContainsFunc(r.Meanings, diagnose.Meaning.Known)
 		if !r.Known {
 			code = exitUnknown
 		}
@@ -117,7 +117,7 @@ func writeJSON(w io.Writer, v any) error {
 }
 
 // writeList writes a line for each code, its columns separated by tabs.
-func writeList(w io.Writer, codes []whiteglove.Meaning) error {
+func writeList(w io.Writer, codes []diagnose.Meaning) error {
 	b := bufio.NewWriter(w)
 	for _, m := range codes {
 		fmt.Fprintln(b, strings.Join([]string{m.Name, or(m.Symbol, "-"), steps(m), m.Text, m.Causes, m.Remedy, m.Source}, "\t"))
@@ -145,7 +145,7 @@ func writeText(w io.Writer, found []reading) error {
 	return b.Flush()
 }
 
-func writeMeaning(w io.Writer, m whiteglove.Meaning) {
+func writeMeaning(w io.Writer, m diagnose.Meaning) {
 	fmt.Fprintln(w, strings.TrimSpace(m.Name+" "+m.Symbol))
 	for _, line := range []struct{ name, value string }{
 		{"meaning", m.Text},
@@ -170,7 +170,7 @@ func source(s string) string {
 	return s
 }
 
-func steps(m whiteglove.Meaning) string {
+func steps(m diagnose.Meaning) string {
 	var list []string
 	for _, s := range m.Steps {
 		list = append(list, string(s))

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/whiteglove/whiteglove"
+	"github.com/whiteglove/whiteglove/diagnose"
 )
 
 func try(args ...string) (code int, stdout, stderr string) {
@@ -51,7 +51,7 @@ func TestJSON(t *testing.T) {
 	var got []struct {
 		Input    string
 		Known    bool
-		Meanings []whiteglove.Meaning
+		Meanings []diagnose.Meaning
 	}
 	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != 0 {
 		t.Fatalf("%d, %v: %s", code, err, stdout)
@@ -63,13 +63,13 @@ func TestJSON(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	want := len(whiteglove.Codes())
+	want := len(diagnose.Codes())
 	code, stdout, _ := try("-list")
 	if n := strings.Count(stdout, "\n"); code != 0 || n != want || strings.Count(stdout, "\t") != 6*want {
 		t.Errorf("%d, %d lines, want %d", code, n, want)
 	}
 	code, stdout, _ = try("-list", "-json")
-	var all []whiteglove.Meaning
+	var all []diagnose.Meaning
 	if err := json.Unmarshal([]byte(stdout), &all); err != nil || code != 0 || len(all) != want {
 		t.Errorf("%d, %v, %d codes, want %d", code, err, len(all), want)
 	}

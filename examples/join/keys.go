@@ -14,7 +14,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // key loads the key that is kept under a name, or makes one and keeps it.
@@ -65,7 +65,7 @@ func (d *joiner) identity(ctx context.Context) error {
 	if !errors.Is(err, errMissing) {
 		return err
 	}
-	client := &aik.Client{URL: d.services.url + mock.AIKPath, Roots: d.services.roots, HTTPClient: d.services.client}
+	client := &aik.Client{URL: d.services.url + provisiontest.AIKPath, Roots: d.services.roots, HTTPClient: d.services.client}
 	d.aikChain, err = client.Enroll(ctx, &aik.Request{EK: d.ek, Chain: d.ekChain, AIK: key.Creation()},
 		func(ctx context.Context, c *attest.Credential) ([]byte, error) {
 			return d.tpm.ActivateCredential(ctx, d.ek, key, c)

@@ -18,7 +18,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 func main() { command.Main(run) }
@@ -63,7 +63,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.server, "server", "", "use the mock server at `URL` (default: one in this process)")
 	fs.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the services in `FILE` (PEM)")
 	fs.StringVar(&o.tpm, "tpm", "soft", device.Usage)
-	fs.StringVar(&o.tenant, "tenant", mock.Tenant, "join the tenant of this domain `NAME`")
+	fs.StringVar(&o.tenant, "tenant", provisiontest.Tenant, "join the tenant of this domain `NAME`")
 	fs.StringVar(&o.user, "user", defaultUser, "rejoin for the user with this `NAME`")
 	fs.StringVar(&o.password, "password", defaultPassword, "the user's `PASSWORD`")
 	fs.StringVar(&o.out, "out", "", "keep keys (wrapped by the TPM), certificates and the sealed session in `DIR`")
@@ -114,7 +114,7 @@ func (o *options) join(ctx context.Context, stdout io.Writer) error {
 	release := tpm.Keep()
 	d := &joiner{
 		options: o, services: services, tpm: tpm, store: store{dir: o.out}, out: stdout,
-		client: &drs.Client{BaseURL: services.url + mock.DirectoryPath, HTTPClient: services.client},
+		client: &drs.Client{BaseURL: services.url + provisiontest.DirectoryPath, HTTPClient: services.client},
 	}
 	err = d.run(ctx)
 	if rerr := release(context.WithoutCancel(ctx)); err == nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 func TestAllSteps(t *testing.T) {
@@ -35,7 +35,7 @@ func TestAllSteps(t *testing.T) {
 
 // Each step alone, against one server, with what the one before it has left.
 func TestStepsAlone(t *testing.T) {
-	server, err := mock.Start("127.0.0.1:0", mock.Config{AdmitAny: true})
+	server, err := provisiontest.Start("127.0.0.1:0", provisiontest.Config{AdmitAny: true})
 	if err != nil {
 		t.Fatal(err)
 	}

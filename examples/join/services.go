@@ -10,12 +10,12 @@ import (
 
 	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // The user whom a mock server in this process knows.
 const (
-	defaultUser     = "alice@" + mock.Tenant
+	defaultUser     = "alice@" + provisiontest.Tenant
 	defaultPassword = "Wh1te-Gl0ve"
 )
 
@@ -40,7 +40,7 @@ func (o *options) services(ctx context.Context) (*services, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.roots = mock.Pool(certs)
+		s.roots = provisiontest.Pool(certs)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: s.roots, MinVersion: tls.VersionTLS12}
@@ -50,12 +50,12 @@ func (o *options) services(ctx context.Context) (*services, error) {
 
 // start starts a mock server in this process, with one user.
 func (s *services) start(ctx context.Context, o *options) error {
-	server, err := mock.Start("127.0.0.1:0", mock.Config{AdmitAny: true})
+	server, err := provisiontest.Start("127.0.0.1:0", provisiontest.Config{AdmitAny: true})
 	if err != nil {
 		return err
 	}
 	server.Directory.AddUser(drstest.User{UPN: o.user, Password: o.password})
-	s.url, s.roots = server.URL, mock.Pool(server.Roots)
+	s.url, s.roots = server.URL, provisiontest.Pool(server.Roots)
 	s.stop = func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()

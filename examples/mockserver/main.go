@@ -26,7 +26,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 func main() { command.Main(run) }
@@ -34,7 +34,7 @@ func main() { command.Main(run) }
 // options are the flags.
 type options struct {
 	addr, ekRoots, admit, rootsOut, readyFile string
-	faults                                    []*mock.Fault
+	faults                                    []*provisiontest.Fault
 	users                                     map[string]string
 }
 
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return nil
 	})
 	fs.Func("fault", faultUsage(), func(text string) error {
-		f, err := mock.ParseFault(text)
+		f, err := provisiontest.ParseFault(text)
 		o.faults = append(o.faults, f)
 		return err
 	})
@@ -81,9 +81,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // faultUsage is the help text of -fault.
 func faultUsage() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "let N requests (default 1, or \"all\") of a step go wrong, `STEP:KIND[:N]`; may be repeated.\nSteps: %s.\nKinds: an HTTP status from 400 to 599, or", strings.Join(mock.Steps(), ", "))
-	for _, kind := range slices.Sorted(maps.Keys(mock.Kinds)) {
-		fmt.Fprintf(&b, "\n  %-9s %s", kind, mock.Kinds[kind])
+	fmt.Fprintf(&b, "let N requests (default 1, or \"all\") of a step go wrong, `STEP:KIND[:N]`; may be repeated.\nSteps: %s.\nKinds: an HTTP status from 400 to 599, or", strings.Join(provisiontest.Steps(), ", "))
+	for _, kind := range slices.Sorted(maps.Keys(provisiontest.Kinds)) {
+		fmt.Fprintf(&b, "\n  %-9s %s", kind, provisiontest.Kinds[kind])
 	}
 	b.WriteString("\nOf connections, the step tls, only expired and skew: the server's certificate is by that clock. Only in token is there a nonce")
 	return b.String()
@@ -95,7 +95,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, logger *slog.Logger
 		return err
 	}
 	config.Logger = logger
-	s, err := mock.Start(o.addr, config)
+	s, err := provisiontest.Start(o.addr, config)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func serve(ctx context.Context, o options, stdout io.Writer, logger *slog.Logger
 }
 
 // config reads the files that the flags name.
-func (o options) config(ctx context.Context) (c mock.Config, err error) {
+func (o options) config(ctx context.Context) (c provisiontest.Config, err error) {
 	if o.ekRoots != "" {
 		if c.EKRoots, err = device.ReadCertificates(o.ekRoots); err != nil {
 			return c, err
@@ -146,7 +146,7 @@ func emulatorEKs(ctx context.Context) ([]crypto.PublicKey, error) {
 
 // announce says where the server listens, roots first: whoever waits for the
 // ready file may then read both.
-func (o options) announce(s *mock.Server, stdout io.Writer) error {
+func (o options) announce(s *provisiontest.Server, stdout io.Writer) error {
 	if o.rootsOut != "" {
 		var ders [][]byte
 		for _, c := range s.Roots {
@@ -161,7 +161,7 @@ func (o options) announce(s *mock.Server, stdout io.Writer) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(stdout, "listening at %s, tenant %s\n", s.URL, mock.Tenant)
+	_, err := fmt.Fprintf(stdout, "listening at %s, tenant %s\n", s.URL, provisiontest.Tenant)
 	return err
 }
 

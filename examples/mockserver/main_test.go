@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // await returns what is written to a file.
@@ -41,12 +41,12 @@ func TestServe(t *testing.T) {
 	if err != nil || len(certs) != 4 {
 		t.Fatalf("%d roots, %v", len(certs), err)
 	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: mock.Pool(certs)}}}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: provisiontest.Pool(certs)}}}
 	for path, want := range map[string]int{
 		"/drs/contoso.test/Discover?api-version=1.9":                        200,
 		"/drs/other.test/Discover?api-version=1.9":                          400,
-		mock.DiscoveryPath:                                                  200,
-		mock.MakerPath + "?operation=GetCACaps":                             200,
+		provisiontest.DiscoveryPath:                                         200,
+		provisiontest.MakerPath + "?operation=GetCACaps":                    200,
 		"/aik/intc-keyid-00/templates/Aik/scep?operation=GetCACaps&message": 404,
 		"/nothing": 404,
 	} {
@@ -77,12 +77,12 @@ func TestFault(t *testing.T) {
 	go func() {
 		code <- run(ctx, []string{"-ready-file", ready, "-roots-out", roots, "-fault", "tls:expired", "-fault", "discover:503:2"}, &stdout, &stderr)
 	}()
-	url := await(t, ready) + mock.DirectoryPath + "/" + mock.Tenant + "/Discover?api-version=1.9"
+	url := await(t, ready) + provisiontest.DirectoryPath + "/" + provisiontest.Tenant + "/Discover?api-version=1.9"
 	certs, err := device.ReadCertificates(roots)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: mock.Pool(certs)}}}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: provisiontest.Pool(certs)}}}
 	for _, want := range []string{"expired", "503", "503", "200"} {
 		res, err := client.Get(url)
 		got := ""

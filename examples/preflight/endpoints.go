@@ -1,6 +1,6 @@
 package main
 
-import "github.com/whiteglove/whiteglove/examples/internal/mock"
+import "github.com/whiteglove/whiteglove/provision/provisiontest"
 
 // Phases, in the order in which a device meets them.
 const (
@@ -54,8 +54,8 @@ var endpoints = []endpoint{
 	{phase: phaseTPM, url: "https://ekop.intel.com/ekcertservice/" + noSuchKey, use: "EK certificates of Intel's firmware TPMs", maker: "INTC", proof: proof{status: 404, text: "not found"}},
 	{phase: phaseTPM, url: "https://ftpm.amd.com/pki/aia/00000000000000000000000000000000", use: "EK certificates of AMD's firmware TPMs", maker: "AMD", proof: proof{status: 404}},
 	{phase: phaseTPM, url: "https://ekcert.spserv.microsoft.com/EKCertificate/GetEKCertificate/v1", use: "EK certificates of Qualcomm's TPMs and Pluton", maker: "QCOM", proof: proof{status: 405}},
-	{phase: phaseTPM, url: "", mock: mock.MakerPath + capabilities, use: "EK certificates of the mock server's maker", proof: proof{status: 200, text: "POSTPKIOperation"}},
-	{phase: phaseTPM, url: "https://" + authority + ".microsoftaik.azure.net/templates/Aik/scep" + capabilities, mock: mock.AIKPath + capabilities, use: "certificates of attestation keys", allow: "*.microsoftaik.azure.net:443", proof: proof{status: 200, text: "IdentityKeyAttestation", hint: "404 is its answer to TPMs of issuers it does not know: look for firmware that brings another EK certificate, or ask the maker"}},
+	{phase: phaseTPM, url: "", mock: provisiontest.MakerPath + capabilities, use: "EK certificates of the mock server's maker", proof: proof{status: 200, text: "POSTPKIOperation"}},
+	{phase: phaseTPM, url: "https://" + authority + ".microsoftaik.azure.net/templates/Aik/scep" + capabilities, mock: provisiontest.AIKPath + capabilities, use: "certificates of attestation keys", allow: "*.microsoftaik.azure.net:443", proof: proof{status: 200, text: "IdentityKeyAttestation", hint: "404 is its answer to TPMs of issuers it does not know: look for firmware that brings another EK certificate, or ask the maker"}},
 
 	{phase: phaseTicket, url: "https://login.live.com/", use: "the device's ticket"},
 	{phase: phaseProfile, url: "https://ztd.dds.microsoft.com/", use: "the deployment profile"},
@@ -65,8 +65,8 @@ var endpoints = []endpoint{
 	{phase: phaseActivation, url: "https://activation.sls.microsoft.com/", use: "activation of Windows", allow: "*.sls.microsoft.com:443", minor: true},
 	{phase: phaseActivation, url: "https://go.microsoft.com/fwlink/?linkid=2097925", use: "activation of Windows", minor: true, proof: proof{text: "TrustedTpm.cab"}},
 
-	{phase: phaseEntra, url: "https://login.microsoftonline.com/{tenant}/.well-known/openid-configuration", mock: mock.DirectoryPath + "/{tenant}/.well-known/openid-configuration", use: "tokens", proof: proof{status: 200, text: `"token_endpoint"`, hint: "400 is its answer if it does not know the tenant: see -tenant"}},
-	{phase: phaseEntra, url: "https://enterpriseregistration.windows.net/{tenant}/Discover?api-version=1.9", mock: mock.DirectoryPath + "/{tenant}/Discover?api-version=1.9", use: "joining the tenant", proof: proof{status: 200, text: "DeviceJoinService", hint: "404 and 400 are its answers if it does not know the tenant: see -tenant"}},
+	{phase: phaseEntra, url: "https://login.microsoftonline.com/{tenant}/.well-known/openid-configuration", mock: provisiontest.DirectoryPath + "/{tenant}/.well-known/openid-configuration", use: "tokens", proof: proof{status: 200, text: `"token_endpoint"`, hint: "400 is its answer if it does not know the tenant: see -tenant"}},
+	{phase: phaseEntra, url: "https://enterpriseregistration.windows.net/{tenant}/Discover?api-version=1.9", mock: provisiontest.DirectoryPath + "/{tenant}/Discover?api-version=1.9", use: "joining the tenant", proof: proof{status: 200, text: "DeviceJoinService", hint: "404 and 400 are its answers if it does not know the tenant: see -tenant"}},
 	{phase: phaseEntra, url: "https://device.login.microsoftonline.com/", use: "tokens for joined devices"},
 	{phase: phaseEntra, url: "https://aadcdn.msauth.net/", use: "the sign-in page"},
 	{phase: phaseEntra, url: "https://aadcdn.msftauth.net/", use: "the sign-in page"},
@@ -75,7 +75,7 @@ var endpoints = []endpoint{
 	{phase: phaseEntra, url: "https://autologon.microsoftazuread-sso.com/", use: "single sign-on of hybrid tenants", minor: true},
 	{phase: phaseEntra, url: "https://tokenprovider.termsofuse.identitygovernance.azure.com/", use: "terms of use, if the tenant has them", minor: true},
 
-	{phase: phaseIntune, url: "https://enrollment.manage.microsoft.com/enrollmentserver/discovery.svc", mock: mock.DiscoveryPath, use: "enrollment", allow: "*.manage.microsoft.com:443", proof: proof{status: 200}},
+	{phase: phaseIntune, url: "https://enrollment.manage.microsoft.com/enrollmentserver/discovery.svc", mock: provisiontest.DiscoveryPath, use: "enrollment", allow: "*.manage.microsoft.com:443", proof: proof{status: 200}},
 	{phase: phaseIntune, url: "https://enterpriseenrollment.manage.microsoft.com/", use: "finding the enrollment service", allow: "*.manage.microsoft.com:443"},
 	{phase: phaseIntune, url: "https://enterpriseenrollment-s.manage.microsoft.com/", use: "finding the enrollment service", allow: "*.manage.microsoft.com:443"},
 	{phase: phaseIntune, url: "https://portal.manage.microsoft.com/", use: "terms of use and portal", allow: "*.manage.microsoft.com:443"},

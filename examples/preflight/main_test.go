@@ -15,7 +15,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // preflight runs the command and returns its exit code and what it wrote.
@@ -61,22 +61,22 @@ func rootsFile(t *testing.T, ders ...[]byte) string {
 
 // startMock starts a mock server with faults and returns the flags that lead to
 // it.
-func startMock(t *testing.T, faults ...string) (*mock.Server, []string) {
+func startMock(t *testing.T, faults ...string) (*provisiontest.Server, []string) {
 	t.Helper()
-	var c mock.Config
+	var c provisiontest.Config
 	for _, text := range faults {
-		f, err := mock.ParseFault(text)
+		f, err := provisiontest.ParseFault(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c.Faults = append(c.Faults, f)
 	}
-	s, err := mock.Start("127.0.0.1:0", c)
+	s, err := provisiontest.Start("127.0.0.1:0", c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close(context.Background()) })
-	return s, []string{"-timeout", "1m", "-server", s.URL, "-roots", rootsFile(t, s.Roots[0].Raw), "-tenant", mock.Tenant}
+	return s, []string{"-timeout", "1m", "-server", s.URL, "-roots", rootsFile(t, s.Roots[0].Raw), "-tenant", provisiontest.Tenant}
 }
 
 func TestMock(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 var quiet = log.New(io.Discard, "", 0)
@@ -96,7 +96,7 @@ func TestConnection(t *testing.T) {
 func TestTrustedInterceptor(t *testing.T) {
 	for _, tt := range []struct{ organization, want string }{{"Proxy", warn}, {"DigiCert Inc", pass}} {
 		ca := newCA(t, tt.organization)
-		p := &prober{hosts: map[string]string{"*": ca.serve(t, says(200, ""), time.Now().AddDate(0, 1, 0), host)}, system: mock.Pool([]*x509.Certificate{ca.cert}), proxy: direct, timeout: 10 * time.Second}
+		p := &prober{hosts: map[string]string{"*": ca.serve(t, says(200, ""), time.Now().AddDate(0, 1, 0), host)}, system: provisiontest.Pool([]*x509.Certificate{ca.cert}), proxy: direct, timeout: 10 * time.Second}
 		r := p.probe(t.Context(), target{urls: []string{"https://" + host}})
 		if r.Status != tt.want || !strings.Contains(r.Issuer, tt.organization) {
 			t.Errorf("%s: %+v", tt.organization, *r.result)

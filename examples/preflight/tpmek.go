@@ -14,7 +14,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/ekcert/roots"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // ekClient returns what finds and checks EK certificates, without asking
@@ -23,7 +23,7 @@ func (o *options) ekClient() (*ekcert.Client, error) {
 	c := &ekcert.Client{Services: map[string]ekcert.Retriever{}}
 	if o.ekRoots != "" {
 		certs, err := device.ReadCertificates(o.ekRoots)
-		c.Roots = ekcert.Roots{"": mock.Pool(certs)}
+		c.Roots = ekcert.Roots{"": provisiontest.Pool(certs)}
 		return c, err
 	}
 	var err error

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-tpm/tpm2/transport"
 
-	"github.com/whiteglove/whiteglove"
+	"github.com/whiteglove/whiteglove/provision"
 )
 
 // A cost is what crossed the two seams of a run.
@@ -16,7 +16,7 @@ type cost struct{ tpmCommands, httpRequests int64 }
 // counts counts it by step.
 type counts struct {
 	mu    sync.Mutex
-	steps map[whiteglove.Step]cost // that of "" is beside all steps
+	steps map[provision.Step]cost // that of "" is beside all steps
 }
 
 // add adds to the step of ctx.
@@ -24,9 +24,9 @@ func (c *counts) add(ctx context.Context, tpm, http int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.steps == nil {
-		c.steps = make(map[whiteglove.Step]cost)
+		c.steps = make(map[provision.Step]cost)
 	}
-	step := whiteglove.StepOf(ctx)
+	step := provision.StepOf(ctx)
 	sum := c.steps[step]
 	c.steps[step] = cost{sum.tpmCommands + tpm, sum.httpRequests + http}
 }
@@ -43,7 +43,7 @@ func (c *counts) sum() (all cost) {
 }
 
 // of returns the cost of a step so far.
-func (c *counts) of(step whiteglove.Step) cost {
+func (c *counts) of(step provision.Step) cost {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.steps[step]

@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/whiteglove/whiteglove"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // What tells the test program to be a provision that is killed when it passes
@@ -150,20 +150,20 @@ func campaign(t *testing.T, few int, insert func(*testing.T) *machine) {
 
 // The user of a trial.
 const (
-	crashUser     = "grace@" + mock.Tenant
+	crashUser     = "grace@" + provisiontest.Tenant
 	crashPassword = "correct-horse-battery"
 )
 
 // A trial is a device, its files and the servers it meets.
 type trial struct {
-	server  *mock.Server
+	server  *provisiontest.Server
 	machine *machine
 	dir     string // of all that provision writes
 	flags   []string
 }
 
 func newTrial(t *testing.T, insert func(*testing.T) *machine) *trial {
-	server, flags := start(t, mock.Config{AdmitAny: true, Users: map[string]string{crashUser: crashPassword}})
+	server, flags := start(t, provisiontest.Config{AdmitAny: true, Users: map[string]string{crashUser: crashPassword}})
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte(crashPassword), 0o600); err != nil {
 		t.Fatal(err)
@@ -191,7 +191,7 @@ func (tr *trial) crash(t *testing.T, at int) (passed int, killed bool) {
 func (tr *trial) finished(t *testing.T) []string {
 	t.Helper()
 	noSecrets(t, tr.dir, crashPassword)
-	s, err := whiteglove.FileStore(filepath.Join(tr.dir, "state")).Load(t.Context())
+	s, err := provision.FileStore(filepath.Join(tr.dir, "state")).Load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +213,7 @@ func (tr *trial) finished(t *testing.T) []string {
 }
 
 // reachedBy names all that a state has; the user's part is seen into.
-func reachedBy(t *testing.T, s *whiteglove.State) []string {
+func reachedBy(t *testing.T, s *provision.State) []string {
 	t.Helper()
 	text, err := json.Marshal(s)
 	if err != nil {

@@ -12,11 +12,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whiteglove/whiteglove"
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
+	"github.com/whiteglove/whiteglove/trace"
 )
 
 func main() { command.Main(run) }
@@ -60,7 +62,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.ekRoots, "ek-roots", "", "trust the EK CAs in `FILE` (PEM; default: the emulator's maker)")
 	fs.StringVar(&o.ek, "ek", "", "use the endorsement key of `ALGORITHM`: rsa2048, p256 or p384 (default: the first with a certificate)")
 	fs.BoolVar(&o.ekEnroll, "ek-enroll", false, "ignore a certificate in the TPM; have the maker's CA issue one over SCEP")
-	fs.StringVar(&o.tenant, "tenant", mock.Tenant, "join the tenant of this domain `NAME`")
+	fs.StringVar(&o.tenant, "tenant", provisiontest.Tenant, "join the tenant of this domain `NAME`")
 	fs.StringVar(&o.state, "state", "", "keep the state in `FILE`, and go on from it")
 	fs.StringVar(&o.out, "out", "", "write certificates, keys and summary.json to `DIR`")
 	fs.StringVar(&o.steps, "steps", "", "take only these `STEPS`: names with commas between, \"technician\" (from ek to seal) or \"user\" (rejoin, signin)\n(default: from ek to enroll)")
@@ -106,7 +108,7 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 	}
 	defer dev.Close()
 	c := new(counts)
-	trace := new(whiteglove.Trace)
+	trace := new(trace.Trace)
 	tpm := &attest.TPM{Transport: trace.TPM(countedTPM{dev, c})}
 	services, err := o.services(ctx)
 	if err != nil {
@@ -123,7 +125,7 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 	if p.User, err = o.newUser(p.HTTPClient); err != nil {
 		return err
 	}
-	p.Observe = func(ev whiteglove.Event) {
+	p.Observe = func(ev provision.Event) {
 		trace.Observe(ev)
 		rep.observe(ev)
 		passing()
@@ -132,7 +134,7 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	if o.state != "" {
-		p.Store = whiteglove.FileStore(o.state)
+		p.Store = provision.FileStore(o.state)
 	}
 	start := time.Now()
 	state, err := p.Run(ctx)
@@ -152,21 +154,21 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 }
 
 // stepsOf returns the steps of a flag, or nil for "".
-func stepsOf(flag string) []whiteglove.Step {
-	var steps []whiteglove.Step
+func stepsOf(flag string) []provision.Step {
+	var steps []provision.Step
 	for name := range strings.SplitSeq(flag, ",") {
 		switch name {
 		case "":
 		case "technician":
-			steps = append(steps, whiteglove.Technician()...)
+			steps = append(steps, provision.Technician()...)
 		case "user":
-			steps = append(steps, whiteglove.UserPhase()...)
+			steps = append(steps, provision.UserPhase()...)
 		default:
-			steps = append(steps, whiteglove.Step(name))
+			steps = append(steps, provision.Step(name))
 		}
 	}
 	return steps
 }
 
 // explain returns an error on one line: step, operation, code and remedy.
-func explain(err error) string { return "provision: " + whiteglove.Diagnose(err).String() }
+func explain(err error) string { return "provision: " + diagnose.Explain(err).String() }

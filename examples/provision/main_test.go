@@ -13,15 +13,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/whiteglove/whiteglove"
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // provision runs the command and returns its exit code and what it wrote.
-func provision(t *testing.T, args ...string) (code int, stdout, stderr string) {
+func runProvision(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	code = run(t.Context(), args, &out, &errs)
@@ -29,9 +29,9 @@ func provision(t *testing.T, args ...string) (code int, stdout, stderr string) {
 }
 
 // start starts a mock server and returns the flags that lead to it.
-func start(t *testing.T, c mock.Config) (*mock.Server, []string) {
+func start(t *testing.T, c provisiontest.Config) (*provisiontest.Server, []string) {
 	t.Helper()
-	s, err := mock.Start("127.0.0.1:0", c)
+	s, err := provisiontest.Start("127.0.0.1:0", c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func start(t *testing.T, c mock.Config) (*mock.Server, []string) {
 var steps = []string{"ek", "aik", "discover", "token", "keys", "join", "enroll"}
 
 func TestNoFlags(t *testing.T) {
-	code, stdout, stderr := provision(t)
+	code, stdout, stderr := runProvision(t)
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit %d: %s", code, stderr)
 	}
@@ -66,10 +66,10 @@ func TestNoFlags(t *testing.T) {
 }
 
 func TestOut(t *testing.T) {
-	_, flags := start(t, mock.Config{AdmitAny: true})
+	_, flags := start(t, provisiontest.Config{AdmitAny: true})
 	dir, state, tpm := t.TempDir(), filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "tpm")
 	flags = append(flags, "-tpm", "soft:"+tpm, "-state", state, "-out", dir)
-	if code, _, stderr := provision(t, flags...); code != 0 {
+	if code, _, stderr := runProvision(t, flags...); code != 0 {
 		t.Fatal(stderr)
 	}
 	first := readSummary(t, dir)
@@ -77,7 +77,7 @@ func TestOut(t *testing.T) {
 		checkPair(t, dir, name, tpm)
 	}
 	// The second run only looks at what the first one won.
-	code, stdout, stderr := provision(t, flags...)
+	code, stdout, stderr := runProvision(t, flags...)
 	if code != 0 || strings.Contains(stdout, "done ") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
@@ -141,10 +141,10 @@ func checkPair(t *testing.T, dir, name, state string) {
 }
 
 func TestEnrollEK(t *testing.T) {
-	_, flags := start(t, mock.Config{AdmitAny: true})
+	_, flags := start(t, provisiontest.Config{AdmitAny: true})
 	for _, algorithm := range []string{"rsa2048", "p256"} {
 		dir := t.TempDir()
-		if code, _, stderr := provision(t, append(flags, "-ek-enroll", "-ek", algorithm, "-out", dir)...); code != 0 {
+		if code, _, stderr := runProvision(t, append(flags, "-ek-enroll", "-ek", algorithm, "-out", dir)...); code != 0 {
 			t.Fatalf("%s: %s", algorithm, stderr)
 		}
 		certs, err := device.ReadCertificates(filepath.Join(dir, "ek.pem"))
@@ -159,22 +159,22 @@ func TestEnrollEK(t *testing.T) {
 
 // A technician's run, and then the user's with another process's state.
 func TestUserPhase(t *testing.T) {
-	_, flags := start(t, mock.Config{AdmitAny: true, Users: map[string]string{"ada@contoso.test": "pass word"}})
+	_, flags := start(t, provisiontest.Config{AdmitAny: true, Users: map[string]string{"ada@contoso.test": "pass word"}})
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte("pass word\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	flags = append(flags, files(t)...)
-	code, stdout, stderr := provision(t, append(flags, "-steps", "technician", "-pause", "1ms")...)
+	code, stdout, stderr := runProvision(t, append(flags, "-steps", "technician", "-pause", "1ms")...)
 	if code != 0 || !strings.Contains(stdout, "status page: succeeded") || !strings.Contains(stdout, "is sealed, to be handed over") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
-	code, stdout, stderr = provision(t, append(flags, "-steps", "user", "-user", "ada@contoso.test", "-password", "@"+password)...)
+	code, stdout, stderr = runProvision(t, append(flags, "-steps", "user", "-user", "ada@contoso.test", "-password", "@"+password)...)
 	if code != 0 || !strings.Contains(stdout, "done    signin") || !strings.Contains(stdout, "is ada@contoso.test's") || !strings.Contains(stdout, "warning: ") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
 	noSecrets(t, filepath.Dir(flags[len(flags)-1]), "pass word")
-	if code, _, stderr := provision(t, append(flags, "-steps", "rejoin")...); code != 1 || !strings.Contains(stderr, "rejoin") {
+	if code, _, stderr := runProvision(t, append(flags, "-steps", "rejoin")...); code != 1 || !strings.Contains(stderr, "rejoin") {
 		t.Errorf("without a user: exit %d: %s", code, stderr)
 	}
 }
@@ -182,7 +182,7 @@ func TestUserPhase(t *testing.T) {
 func TestSealAndTraces(t *testing.T) {
 	dir := t.TempDir()
 	md, har, page := filepath.Join(dir, "md"), filepath.Join(dir, "har"), filepath.Join(dir, "html")
-	code, stdout, stderr := provision(t, "-steps", "technician", "-trace-md", md, "-har", har, "-report", page)
+	code, stdout, stderr := runProvision(t, "-steps", "technician", "-trace-md", md, "-har", har, "-report", page)
 	if code != 0 || !strings.Contains(stdout, "done    seal") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
@@ -195,7 +195,7 @@ func TestSealAndTraces(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	code, stdout, stderr := provision(t, "-json")
+	code, stdout, stderr := runProvision(t, "-json")
 	if code != 0 {
 		t.Fatal(stderr)
 	}
@@ -215,8 +215,8 @@ func TestJSON(t *testing.T) {
 }
 
 func TestFailure(t *testing.T) {
-	s, flags := start(t, mock.Config{}) // nobody is imported
-	code, _, stderr := provision(t, flags...)
+	s, flags := start(t, provisiontest.Config{}) // nobody is imported
+	code, _, stderr := runProvision(t, flags...)
 	if code != 1 || strings.Count(stderr, "\n") != 1 {
 		t.Fatalf("exit %d: %q", code, stderr)
 	}
@@ -234,15 +234,15 @@ func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"-no-such-flag"}, {"extra"}, {"-roots", "x"}, {"-ek", "rsa1024"}, {"-timeout", "0s"}, {"-timeout", "soon"}, {"-user", "x"}, {"-pause", "0s"},
 	} {
-		if code, _, stderr := provision(t, args...); code != 2 || stderr == "" {
+		if code, _, stderr := runProvision(t, args...); code != 2 || stderr == "" {
 			t.Errorf("%q: exit %d, %q", args, code, stderr)
 		}
 	}
-	if code, _, _ := provision(t, "-h"); code != 0 {
+	if code, _, _ := runProvision(t, "-h"); code != 0 {
 		t.Errorf("-h: exit %d", code)
 	}
 	for _, tpm := range []string{"hard", "swtpm", "unix:" + filepath.Join(t.TempDir(), "none"), "device:" + filepath.Join(t.TempDir(), "none")} {
-		if code, _, stderr := provision(t, "-tpm", tpm); code != 1 || strings.Count(stderr, "\n") != 1 {
+		if code, _, stderr := runProvision(t, "-tpm", tpm); code != 1 || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("-tpm %s: exit %d, %q", tpm, code, stderr)
 		}
 	}
@@ -252,11 +252,11 @@ func TestUsage(t *testing.T) {
 func TestTerminal(t *testing.T) {
 	var out bytes.Buffer
 	r := &reporter{out: &out, terminal: true, counts: new(counts)}
-	for _, ev := range []whiteglove.Event{
-		{Step: whiteglove.StepAIK, Status: whiteglove.Started},
-		{Step: whiteglove.StepKeys, Status: whiteglove.Started},
-		{Step: whiteglove.StepKeys, Status: whiteglove.Done},
-		{Step: whiteglove.StepAIK, Status: whiteglove.Done},
+	for _, ev := range []provision.Event{
+		{Step: provision.StepAIK, Status: provision.Started},
+		{Step: provision.StepKeys, Status: provision.Started},
+		{Step: provision.StepKeys, Status: provision.Done},
+		{Step: provision.StepAIK, Status: provision.Done},
 	} {
 		r.observe(ev)
 	}

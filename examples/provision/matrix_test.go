@@ -12,17 +12,19 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/whiteglove/whiteglove"
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/drs"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
 	"github.com/whiteglove/whiteglove/examples/internal/signin"
+	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
+	"github.com/whiteglove/whiteglove/trace"
 )
 
 // The user of the matrix.
 const (
-	userName     = "alice@" + mock.Tenant
+	userName     = "alice@" + provisiontest.Tenant
 	userPassword = "correct horse"
 )
 
@@ -35,21 +37,21 @@ var passingFaults = []string{"429", "500", "503", "cut", "slow", "timeout"}
 // TestFaultMatrix lets requests of each step go wrong in each way, in a run of
 // both phases. The run ends in success after a retry, or in one typed error
 // whose diagnosis says all that there is to say. It prints what came of each.
-// Faults without meaning are those that mock.Fits leaves out. Without
+// Faults without meaning are those that provisiontest.Fits leaves out. Without
 // WHITEGLOVE_CAMPAIGN it takes every kind once.
 func TestFaultMatrix(t *testing.T) {
-	kinds := append(slices.Sorted(maps.Keys(mock.Kinds)), statuses...)
-	rows, full := make([][]*cell, len(mock.Steps())), os.Getenv("WHITEGLOVE_CAMPAIGN") != ""
+	kinds := append(slices.Sorted(maps.Keys(provisiontest.Kinds)), statuses...)
+	rows, full := make([][]*cell, len(provisiontest.Steps())), os.Getenv("WHITEGLOVE_CAMPAIGN") != ""
 	t.Run("", func(t *testing.T) {
-		for i, step := range mock.Steps() {
+		for i, step := range provisiontest.Steps() {
 			for j, kind := range kinds {
-				if mock.Fits(step, kind) && (full || j%len(rows) == i) {
-					rows[i] = append(rows[i], &cell{fault: &mock.Fault{Step: step, Kind: kind, Left: 1}})
+				if provisiontest.Fits(step, kind) && (full || j%len(rows) == i) {
+					rows[i] = append(rows[i], &cell{fault: &provisiontest.Fault{Step: step, Kind: kind, Left: 1}})
 				}
 			}
 			t.Run(step, func(t *testing.T) {
 				t.Parallel()
-				server, _ := start(t, mock.Config{AdmitAny: true, Users: map[string]string{userName: userPassword}})
+				server, _ := start(t, provisiontest.Config{AdmitAny: true, Users: map[string]string{userName: userPassword}})
 				for _, c := range rows[i] {
 					t.Run(c.fault.Kind, func(t *testing.T) { c.run(t, server) })
 				}
@@ -71,10 +73,10 @@ func TestFaultMatrix(t *testing.T) {
 
 // A cell is a run that meets a fault, and what came of it.
 type cell struct {
-	fault     *mock.Fault
+	fault     *provisiontest.Fault
 	met       int // how often
 	retries   atomic.Int64
-	diagnosis *whiteglove.Diagnosis // nil after success
+	diagnosis *diagnose.Diagnosis // nil after success
 	ran, good bool
 }
 
@@ -97,7 +99,7 @@ func table(cells []*cell) string {
 
 // run runs both phases while requests go wrong: one, or all if it is a clock or
 // a certificate that is wrong, as these stay so.
-func (c *cell) run(t *testing.T, server *mock.Server) {
+func (c *cell) run(t *testing.T, server *provisiontest.Server) {
 	if c.fault.Kind == "expired" || c.fault.Kind == "skew" {
 		c.fault.Left = -1
 	}
@@ -110,27 +112,27 @@ func (c *cell) run(t *testing.T, server *mock.Server) {
 }
 
 // provisioner returns what runs both phases, with three retries a step.
-func (c *cell) provisioner(t *testing.T, server *mock.Server) *whiteglove.Provisioner {
+func (c *cell) provisioner(t *testing.T, server *provisiontest.Server) *provision.Provisioner {
 	s, err := (&options{server: server.URL}).services(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.roots = mock.Pool(server.Roots)
+	s.roots = provisiontest.Pool(server.Roots)
 	chip, err := attesttest.New(attesttest.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { chip.Close() })
-	p := s.provisioner(&attest.TPM{Transport: chip}, new(counts), new(whiteglove.Trace))
-	p.Tenant, p.EnrollEK = mock.Tenant, c.fault.Step == "ek"
-	p.Steps = append(whiteglove.Technician(), whiteglove.UserPhase()...)
+	p := s.provisioner(&attest.TPM{Transport: chip}, new(counts), new(trace.Trace))
+	p.Tenant, p.EnrollEK = provisiontest.Tenant, c.fault.Step == "ek"
+	p.Steps = append(provision.Technician(), provision.UserPhase()...)
 	p.Setup.Pause = time.Millisecond
 	page := &signin.Page{Client: p.HTTPClient, User: userName, Password: userPassword}
-	p.User = &whiteglove.User{Name: userName, SignIn: drs.SignIn{Password: userPassword}, JoinToken: page.Token}
+	p.User = &provision.User{Name: userName, SignIn: drs.SignIn{Password: userPassword}, JoinToken: page.Token}
 	if c.fault.Kind == "timeout" {
 		p.HTTPClient.Timeout = 3 * time.Second
 	}
-	p.Backoff = func(_ whiteglove.Step, n int, _ error) time.Duration {
+	p.Backoff = func(_ provision.Step, n int, _ error) time.Duration {
 		if n > 3 {
 			return 0
 		}
@@ -148,8 +150,8 @@ func (c *cell) judge(t *testing.T, err error) bool {
 	if err == nil {
 		return c.met > 0
 	}
-	var e *whiteglove.Error
-	d := whiteglove.Diagnose(err)
+	var e *provision.Error
+	d := diagnose.Explain(err)
 	c.diagnosis = &d
 	if !errors.As(err, &e) || d.Step == "" || d.Op == "" || d.HRESULT == 0 || d.Symbol == "" || d.Remedy == "" {
 		t.Errorf("%v\n%+v", err, d)

@@ -9,33 +9,33 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whiteglove/whiteglove"
 	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/provision"
 )
 
 // what each step does, for people.
-var what = map[whiteglove.Step]string{
-	whiteglove.StepEK:       "endorsement key and its certificate",
-	whiteglove.StepAIK:      "attestation key certified",
-	whiteglove.StepDiscover: "tenant's services found",
-	whiteglove.StepToken:    "endorsement key proven to the tenant",
-	whiteglove.StepKeys:     "device and transport keys made",
-	whiteglove.StepJoin:     "joined to the tenant",
-	whiteglove.StepEnroll:   "enrolled in management",
-	whiteglove.StepSession:  "set up by management",
-	whiteglove.StepSeal:     "left the tenant, still managed",
-	whiteglove.StepRejoin:   "joined again, for the user",
-	whiteglove.StepSignIn:   "user signed in",
+var what = map[provision.Step]string{
+	provision.StepEK:       "endorsement key and its certificate",
+	provision.StepAIK:      "attestation key certified",
+	provision.StepDiscover: "tenant's services found",
+	provision.StepToken:    "endorsement key proven to the tenant",
+	provision.StepKeys:     "device and transport keys made",
+	provision.StepJoin:     "joined to the tenant",
+	provision.StepEnroll:   "enrolled in management",
+	provision.StepSession:  "set up by management",
+	provision.StepSeal:     "left the tenant, still managed",
+	provision.StepRejoin:   "joined again, for the user",
+	provision.StepSignIn:   "user signed in",
 }
 
 // A stepReport is what a step cost.
 type stepReport struct {
-	Step         whiteglove.Step   `json:"step"`
-	Status       whiteglove.Status `json:"status"`
-	Milliseconds float64           `json:"ms"`
-	TPMCommands  int64             `json:"tpmCommands"`
-	HTTPRequests int64             `json:"httpRequests"`
-	Warnings     []string          `json:"warnings,omitempty"`
+	Step         provision.Step   `json:"step"`
+	Status       provision.Status `json:"status"`
+	Milliseconds float64          `json:"ms"`
+	TPMCommands  int64            `json:"tpmCommands"`
+	HTTPRequests int64            `json:"httpRequests"`
+	Warnings     []string         `json:"warnings,omitempty"`
 }
 
 // A reporter shows a run as it goes, and keeps what each step cost.
@@ -46,7 +46,7 @@ type reporter struct {
 	counts   *counts
 
 	steps   []stepReport
-	running []whiteglove.Step
+	running []provision.Step
 	shown   string // the last state of the status page
 }
 
@@ -61,14 +61,14 @@ func isTerminal(f io.Writer) bool {
 }
 
 // observe is a Provisioner's Observe.
-func (r *reporter) observe(ev whiteglove.Event) {
+func (r *reporter) observe(ev provision.Event) {
 	sum := r.counts.of(ev.Step)
 	rep := stepReport{
 		Step: ev.Step, Status: ev.Status,
 		Milliseconds: float64(ev.Elapsed.Microseconds()) / 1000,
 		TPMCommands:  sum.tpmCommands, HTTPRequests: sum.httpRequests, Warnings: ev.Warnings,
 	}
-	if ev.Status != whiteglove.Started && ev.Status != whiteglove.Retrying {
+	if ev.Status != provision.Started && ev.Status != provision.Retrying {
 		r.steps = append(r.steps, rep)
 	}
 	if r.json {
@@ -76,8 +76,8 @@ func (r *reporter) observe(ev whiteglove.Event) {
 		return
 	}
 	r.clear()
-	r.running = slices.DeleteFunc(r.running, func(s whiteglove.Step) bool { return s == ev.Step })
-	if ev.Status == whiteglove.Started {
+	r.running = slices.DeleteFunc(r.running, func(s provision.Step) bool { return s == ev.Step })
+	if ev.Status == provision.Started {
 		r.running = append(r.running, ev.Step)
 	} else {
 		r.printLine(ev, rep)
@@ -104,7 +104,7 @@ func (r *reporter) showRunning() {
 	fmt.Fprintf(r.out, "…       %s", strings.Join(words, ", "))
 }
 
-func (r *reporter) printJSON(ev whiteglove.Event, rep stepReport) {
+func (r *reporter) printJSON(ev provision.Event, rep stepReport) {
 	line := struct {
 		Time time.Time `json:"time"`
 		stepReport
@@ -116,10 +116,10 @@ func (r *reporter) printJSON(ev whiteglove.Event, rep stepReport) {
 	json.NewEncoder(r.out).Encode(line)
 }
 
-func (r *reporter) printLine(ev whiteglove.Event, rep stepReport) {
+func (r *reporter) printLine(ev provision.Event, rep stepReport) {
 	fmt.Fprintf(r.out, "%-7s %-9s %-38s %8.1f ms  %2d TPM commands  %2d requests\n",
 		ev.Status, ev.Step, what[ev.Step], rep.Milliseconds, rep.TPMCommands, rep.HTTPRequests)
-	if ev.Status == whiteglove.Retrying {
+	if ev.Status == provision.Retrying {
 		fmt.Fprintf(r.out, "        %v; again in %v\n", ev.Err, ev.Wait.Round(100*time.Millisecond))
 	}
 	for _, w := range ev.Warnings {
@@ -142,14 +142,14 @@ func (r *reporter) progress(page *mdm.ESPReport) {
 }
 
 // printTotal prints what was won, and what it cost.
-func (r *reporter) printTotal(s *whiteglove.State, elapsed time.Duration) {
+func (r *reporter) printTotal(s *provision.State, elapsed time.Duration) {
 	sum := r.counts.sum()
 	fmt.Fprintf(r.out, "device %s of tenant %s is %s: %v, %d TPM commands, %d requests\n", s.DeviceID, s.TenantID, reached(s),
 		elapsed.Round(time.Millisecond), sum.tpmCommands, sum.httpRequests)
 }
 
 // reached says in a few words how far a device is.
-func reached(s *whiteglove.State) string {
+func reached(s *provision.State) string {
 	switch {
 	case s.User != nil && len(s.User.DeviceCertificate) > 0:
 		return s.User.Name + "'s"

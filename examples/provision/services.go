@@ -9,14 +9,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whiteglove/whiteglove"
 	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/examples/internal/mock"
+	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
+	"github.com/whiteglove/whiteglove/trace"
 )
 
 // services are where the parties are, and whom to trust.
@@ -41,7 +42,7 @@ func (o *options) services(ctx context.Context) (*services, error) {
 		if makers, err = device.ReadCertificates(o.ekRoots); err != nil {
 			return nil, err
 		}
-		s.ekRoots = ekcert.Roots{"": mock.Pool(makers)}
+		s.ekRoots = ekcert.Roots{"": provisiontest.Pool(makers)}
 	}
 	if o.server == "" {
 		users, err := o.users()
@@ -55,18 +56,18 @@ func (o *options) services(ctx context.Context) (*services, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.roots = mock.Pool(certs)
+		s.roots = provisiontest.Pool(certs)
 	}
 	return s, nil
 }
 
 // start starts a mock server in this process.
 func (s *services) start(ctx context.Context, makers []*x509.Certificate, users map[string]string) error {
-	server, err := mock.Start("127.0.0.1:0", mock.Config{EKRoots: makers, AdmitAny: true, Users: users})
+	server, err := provisiontest.Start("127.0.0.1:0", provisiontest.Config{EKRoots: makers, AdmitAny: true, Users: users})
 	if err != nil {
 		return err
 	}
-	s.url, s.roots = server.URL, mock.Pool(server.Roots)
+	s.url, s.roots = server.URL, provisiontest.Pool(server.Roots)
 	s.stop = func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
@@ -77,19 +78,19 @@ func (s *services) start(ctx context.Context, makers []*x509.Certificate, users 
 
 // provisioner returns what runs the steps with these services. Requests are
 // counted and traced.
-func (s *services) provisioner(tpm *attest.TPM, c *counts, trace *whiteglove.Trace) *whiteglove.Provisioner {
+func (s *services) provisioner(tpm *attest.TPM, c *counts, trace *trace.Trace) *provision.Provisioner {
 	transport := func(config *tls.Config) http.RoundTripper {
 		config.RootCAs = s.roots
 		own := http.DefaultTransport.(*http.Transport).Clone()
 		own.TLSClientConfig = config
 		return trace.HTTP(&http.Client{Transport: countedHTTP{own, c}}).Transport
 	}
-	return &whiteglove.Provisioner{
+	return &provision.Provisioner{
 		TPM:        tpm,
-		Management: s.url + mock.DiscoveryPath,
-		EKCert:     &ekcert.Client{Roots: s.ekRoots, SCEPURL: s.url + mock.MakerPath},
-		AIK:        &aik.Client{URL: s.url + mock.AIKPath, Roots: s.roots},
-		DRS:        &drs.Client{BaseURL: s.url + mock.DirectoryPath},
+		Management: s.url + provisiontest.DiscoveryPath,
+		EKCert:     &ekcert.Client{Roots: s.ekRoots, SCEPURL: s.url + provisiontest.MakerPath},
+		AIK:        &aik.Client{URL: s.url + provisiontest.AIKPath, Roots: s.roots},
+		DRS:        &drs.Client{BaseURL: s.url + provisiontest.DirectoryPath},
 		HTTPClient: &http.Client{Transport: transport(&tls.Config{MinVersion: tls.VersionTLS12}), Timeout: time.Minute},
 		MutualTLS:  transport,
 	}

@@ -5,9 +5,9 @@ import (
 	"os"
 	"strings"
 
-	"github.com/whiteglove/whiteglove"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/examples/internal/signin"
+	"github.com/whiteglove/whiteglove/provision"
 )
 
 // secret returns the user's password.
@@ -30,7 +30,7 @@ func (o *options) users() (map[string]string, error) {
 }
 
 // newUser returns the user of the flags, or nil.
-func (o *options) newUser(client *http.Client) (*whiteglove.User, error) {
+func (o *options) newUser(client *http.Client) (*provision.User, error) {
 	if o.user == "" {
 		return nil, nil
 	}
@@ -39,5 +39,5 @@ func (o *options) newUser(client *http.Client) (*whiteglove.User, error) {
 		return nil, err
 	}
 	page := &signin.Page{Client: client, User: o.user, Password: password}
-	return &whiteglove.User{Name: o.user, JoinToken: page.Token, SignIn: drs.SignIn{Password: drs.Token(password)}}, nil
+	return &provision.User{Name: o.user, JoinToken: page.Token, SignIn: drs.SignIn{Password: drs.Token(password)}}, nil
 }

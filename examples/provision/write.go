@@ -8,8 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/whiteglove/whiteglove"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/trace"
 )
 
 // A summary is what summary.json holds.
@@ -23,7 +24,7 @@ type summary struct {
 
 // write writes what a run won to dir: certificates (with issuers), keys
 // (wrapped by the TPM, TSS2 PEM) and a summary.
-func write(dir string, s *whiteglove.State, steps []stepReport) error {
+func write(dir string, s *provision.State, steps []stepReport) error {
 	text, err := json.MarshalIndent(summary{
 		DeviceID: s.DeviceID, TenantID: s.TenantID,
 		EKSHA256: hex.EncodeToString(s.EKSHA256), AIKName: hex.EncodeToString(s.AIKName), Steps: steps,
@@ -56,7 +57,7 @@ func write(dir string, s *whiteglove.State, steps []stepReport) error {
 }
 
 // writeTraces writes the trace in the forms that were asked for.
-func (o *options) writeTraces(t *whiteglove.Trace) error {
+func (o *options) writeTraces(t *trace.Trace) error {
 	for _, f := range []struct {
 		name  string
 		write func(io.Writer) error

@@ -1,0 +1,316 @@
+package diagnose
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+)
+
+// A Meaning is one reading of a code.
+type Meaning struct {
+	Code   uint32   `json:"code"`             // the HRESULT, or the number within Family
+	Name   string   `json:"name"`             // as it is usually written: "0x80180014", "AADSTS50155", "MD event 171"
+	Family string   `json:"family"`           // "device enrollment (MENROLL)"
+	Symbol string   `json:"symbol,omitempty"` // empty if none is public
+	Text   string   `json:"text"`             // what it means
+	Phase  string   `json:"phase,omitempty"`  // what the setup screen was at, if it says so
+	Steps  []string `json:"steps,omitempty"`  // where it is met; empty: anywhere. Also "profile", "import", "setup" and "hybrid", which are not of a run
+	Causes string   `json:"causes"`           // likely causes
+	Remedy string   `json:"remedy"`           // what a technician can do
+
+	// Source is what is known of the code itself and says how far to trust it:
+	// "documented", "observed" (in code, event manifests or scripts),
+	// "inferred", "community" (reports only), "memory" (not checked again),
+	// "computed" (by the rule of its family) or "family" (nothing is known
+	// but the family).
+	Source string `json:"source"`
+}
+
+// Sources that no row of the table has.
+const (
+	sourceComputed = "computed"
+	sourceFamily   = "family"
+)
+
+// Known reports whether more is known of the code than its family.
+func (m Meaning) Known() bool { return m.Source != sourceFamily }
+
+// String returns m on one line.
+func (m Meaning) String() string {
+	var b strings.Builder
+	b.WriteString(m.Name)
+	if m.Symbol != "" {
+		b.WriteString(" " + m.Symbol)
+	}
+	fmt.Fprintf(&b, ": %s; likely: %s. %s [%s; %s", m.Text, m.Causes, m.Remedy, m.Family, m.Source)
+	if m.Phase != "" {
+		b.WriteString("; while " + m.Phase)
+	}
+	b.WriteString("]")
+	return b.String()
+}
+
+// maxDecode is how much of a text Decode reads.
+const maxDecode = 4096
+
+// Decode returns what the codes in a text may mean, likeliest first, or nil if
+// there is none that it knows. It reads codes as screens and logs print them:
+// "0x80180014", "80180014", "-2145910764", "(6, 0x80180014)",
+// "MENROLL_E_DEVICENOTSUPPORTED", "AADSTS50155", "807", "MD event 171",
+// "badTime", "TPM_RC_INTEGRITY", a raw TPM response code such as "0x1DF", or a
+// whole line that holds some of these. Case does not matter.
+//
+// HTTP statuses (0x8019xxxx), TPM 2.0 codes with the number of a parameter,
+// handle or session (0x80280xxx) and Win32 errors (0x8007xxxx) are computed
+// where no row is there. Decode is cheap; the table is read at its first use.
+func Decode(text string) []Meaning {
+	words := codeWords(text)
+	if len(words) == 1 {
+		return readWord(words[0].text, false)
+	}
+	var found []Meaning
+	for i, w := range words {
+		if m := readNumbered(words[i:]); m != nil {
+			found = addMeanings(found, *m)
+			continue
+		}
+		meanings := readWord(w.text, true)
+		if row := screenPhase(words[:i], w); row != nil {
+			setPhase(meanings, row)
+		}
+		found = addMeanings(found, meanings...)
+	}
+	return found
+}
+
+// Codes returns the meaning of every code in the table, in its order. An
+// event that stands for a range is there with its first number.
+func Codes() []Meaning {
+	rows := hresult.Rows()
+	all := make([]Meaning, len(rows))
+	for i, r := range rows {
+		all[i] = rowMeaning(r, r.Low)
+	}
+	return all
+}
+
+// A codeWord is what may be a code, a symbol or the name of a family.
+type codeWord struct {
+	gap  string // what is between the word before and this one, without spaces
+	text string
+}
+
+// codeWords splits a text into words.
+func codeWords(text string) []codeWord {
+	var words []codeWord
+	if len(text) > maxDecode {
+		text = strings.TrimRightFunc(text[:maxDecode], isCodeRune) // no part of a word
+	}
+	for {
+		start := strings.IndexFunc(text, isCodeRune)
+		if start < 0 {
+			return words
+		}
+		gap := strings.TrimSpace(text[:start])
+		text = text[start:]
+		end := strings.IndexFunc(text, func(r rune) bool { return !isCodeRune(r) })
+		if end < 0 {
+			end = len(text)
+		}
+		words = append(words, codeWord{gap, text[:end]})
+		text = text[end:]
+	}
+}
+
+func isCodeRune(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '_' || r == '-'
+}
+
+// addMeanings appends the meanings that are not there yet.
+func addMeanings(found []Meaning, meanings ...Meaning) []Meaning {
+	for _, m := range meanings {
+		same := func(o Meaning) bool { return o.Name == m.Name && o.Family == m.Family }
+		if !slices.ContainsFunc(found, same) {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// screenPhase returns the row of the phase in "(6, 0x80180014)", of which
+// before ends in the 6 and w is the code, or nil.
+func screenPhase(before []codeWord, w codeWord) *hresult.Row {
+	if len(before) == 0 || w.gap != "," {
+		return nil
+	}
+	last := before[len(before)-1]
+	n, err := strconv.ParseUint(last.text, 10, 8)
+	if err != nil || len(last.text) != 1 {
+		return nil
+	}
+	if len(before) > 1 && !strings.HasSuffix(last.gap, "(") && !strings.HasSuffix(last.gap, ":") {
+		return nil // "attempt 6, 0x80180014" is none
+	}
+	return hresult.Numbered(familyScreen, uint32(n))
+}
+
+// setPhase tells meanings what the setup screen was at, and narrows their
+// steps to it.
+func setPhase(meanings []Meaning, row *hresult.Row) {
+	for i := range meanings {
+		meanings[i].Phase = row.Meaning
+		if len(row.Steps) > 0 {
+			meanings[i].Steps = rowSteps(row)
+		}
+	}
+}
+
+// readNumbered reads a family's name and a number, such as "MD event 171", of
+// which words are the first, or returns nil.
+func readNumbered(words []codeWord) *Meaning {
+	family, rest := strings.ToUpper(words[0].text), words[1:]
+	if family == "FAILINFO" {
+		family = familySCEP
+	}
+	for len(rest) > 0 && slices.Contains([]string{"event", "code", "error", "failinfo", "status", "id"}, strings.ToLower(rest[0].text)) {
+		rest = rest[1:]
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	n, err := strconv.ParseUint(rest[0].text, 10, 32)
+	if err != nil {
+		return nil
+	}
+	if family == familyHTTP {
+		return httpMeaning(int(min(n, 1<<16)))
+	}
+	if r := hresult.Numbered(family, uint32(n)); r != nil && r.Family.Kind != hresult.KindHRESULT {
+		m := rowMeaning(r, uint32(n))
+		return &m
+	}
+	return nil
+}
+
+// httpMeaning returns the meaning of an HTTP status, or nil.
+func httpMeaning(status int) *Meaning {
+	if status < 100 || status > 599 {
+		return nil
+	}
+	m := readHRESULT(hresult.HTTP(status))
+	return &m[0]
+}
+
+// rowMeaning returns the meaning of n by its row.
+func rowMeaning(r *hresult.Row, n uint32) Meaning {
+	m := Meaning{
+		Code: n, Family: r.Family.Title, Symbol: r.Symbol(), Text: r.Meaning,
+		Steps: rowSteps(r), Causes: r.Causes, Remedy: r.Remedy, Source: r.Source,
+	}
+	switch {
+	case r.Family.Kind == hresult.KindHRESULT:
+		m.Name = fmt.Sprintf("0x%08X", n)
+	case r.Family.Kind == hresult.KindEvent:
+		m.Name = fmt.Sprintf("%s event %d", r.Family.Name, n)
+	case r.Family.Name == familyAADSTS:
+		m.Name = fmt.Sprintf("%s%d", r.Family.Name, n)
+	default:
+		m.Name = fmt.Sprintf("%s %d", r.Family.Name, n)
+	}
+	return m
+}
+
+func rowSteps(r *hresult.Row) []string {
+	return slices.Clone(r.Steps)
+}
+
+// readHRESULT returns the readings of an HRESULT: those of the table, else the
+// one by its family's rule, else its family.
+func readHRESULT(code uint32) []Meaning {
+	rows := hresult.Find(code)
+	if len(rows) == 0 {
+		rows = hresult.Find(hresult.Alias(code))
+	}
+	if len(rows) == 0 {
+		return ruleMeaning(code)
+	}
+	var found []Meaning
+	for _, r := range rows {
+		m := rowMeaning(r, r.Low)
+		m.Code, m.Name = code, fmt.Sprintf("0x%08X", code)
+		found = append(found, m)
+	}
+	return found
+}
+
+// ruleMeaning returns the reading of an HRESULT that is not in the table.
+func ruleMeaning(code uint32) []Meaning {
+	f := hresult.FamilyOf(code)
+	if f == nil {
+		return nil
+	}
+	m := Meaning{
+		Code: code, Name: fmt.Sprintf("0x%08X", code), Family: f.Title, Source: sourceFamily,
+		Text: "not a public code", Causes: "only its family is known", Remedy: "Read the log of the component named.",
+	}
+	low := int(code & 0xFFFF)
+	switch code >> 16 {
+	case hresult.FacilityHTTP:
+		statusMeaning(&m, low)
+	case hresult.FacilityTPM:
+		if tpm := readTPM(uint32(low)); tpm != nil {
+			return []Meaning{*tpm}
+		}
+	case hresult.FacilityWin32:
+		m.Source, m.Text = sourceComputed, fmt.Sprintf("Win32 error %d", low)
+		m.Causes, m.Remedy = "see the component that logged it", fmt.Sprintf("Windows prints its text: net helpmsg %d.", low)
+	}
+	return []Meaning{m}
+}
+
+// statusMeaning fills in what the class of an HTTP status says.
+func statusMeaning(m *Meaning, status int) {
+	if status < 100 || status > 599 {
+		return
+	}
+	m.Source, m.Text = sourceComputed, fmt.Sprintf("HTTP status %d", status)
+	if words := http.StatusText(status); words != "" {
+		m.Text += " " + words
+	}
+	switch {
+	case status < 300:
+		m.Causes, m.Remedy = "the answer was not what was expected, as from a proxy or a portal", "Check the address, and that no proxy or portal answers in the server's place."
+	case status < 400:
+		m.Causes, m.Remedy = "a redirect that was not followed, as to a portal", "Check the address, and that no proxy or portal answers in the server's place."
+	case status < 500:
+		m.Causes, m.Remedy = "the request, or a proxy", "Read the server's words."
+	default:
+		m.Causes, m.Remedy = "the server", "Wait a little and run again."
+	}
+}
+
+// readTPM returns the reading of a TPM response code, or nil if there is none.
+func readTPM(rc uint32) *Meaning {
+	if rc == 0 || rc > 0xFFF {
+		return nil
+	}
+	code := hresult.FacilityTPM<<16 | rc
+	rows := hresult.Find(code)
+	if len(rows) == 0 {
+		code = hresult.TPM(rc)
+		rows = hresult.Find(code)
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	m := rowMeaning(rows[0], code)
+	if s := hresult.SubjectOf(rc); s.Kind != "" {
+		m.Text += fmt.Sprintf(" (%s %d)", s.Kind, s.Number)
+		m.Source = sourceComputed
+	}
+	return &m
+}

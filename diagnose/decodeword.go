@@ -1,0 +1,158 @@
+package diagnose
+
+import (
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+)
+
+// Families of the table whose codes are not HRESULTs.
+const (
+	familyAADSTS = "AADSTS"
+	familyHTTP   = "HTTP" // of which the status is asked for
+	familySCEP   = "SCEP"
+	familyScreen = "SCREEN"
+	familyZTD    = "ZTD"
+)
+
+// eventFamilies are the families of events, those of Autopilot first.
+var eventFamilies = []string{"MD", "UDR", "DM", "SC", "TW", "AAD"}
+
+// readWord returns the readings of one word. Among other words (in a line),
+// what may be a plain word or number is not read.
+func readWord(word string, inLine bool) []Meaning {
+	if found := readSymbol(word, inLine); found != nil {
+		return found
+	}
+	number, isSTS := cutPrefixFold(word, familyAADSTS)
+	if isSTS {
+		if n, err := strconv.ParseUint(number, 10, 32); err == nil {
+			if r := hresult.Numbered(familyAADSTS, uint32(n)); r != nil {
+				return []Meaning{rowMeaning(r, uint32(n))}
+			}
+		}
+		return nil
+	}
+	return readNumber(word, inLine)
+}
+
+// readSymbol returns the readings of a symbol.
+func readSymbol(word string, inLine bool) []Meaning {
+	rows := hresult.Named(word)
+	if name, ok := cutPrefixFold(word, "TPM_RC_"); ok && rows == nil {
+		rows = hresult.Named("TPM_20_E_" + name)
+	}
+	var found []Meaning
+	for _, r := range rows {
+		if inLine && r.Family.Name == familyScreen {
+			continue // "Unknown" and the like are words
+		}
+		m := rowMeaning(r, r.Low)
+		for _, s := range r.Symbols { // the name that was asked for, in its spelling
+			if strings.EqualFold(s, word) {
+				m.Symbol = s
+			}
+		}
+		found = append(found, m)
+	}
+	return found
+}
+
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}
+
+// hexDigits is how many digits an HRESULT has.
+const hexDigits = 8
+
+// readNumber returns the readings of a number, in hexadecimal with or without
+// 0x, or in decimal with or without sign.
+func readNumber(word string, inLine bool) []Meaning {
+	word = strings.TrimRight(word, "LlUu") // as C writes them
+	if digits, ok := cutPrefixFold(word, "0x"); ok {
+		return readHex(digits)
+	}
+	if strings.HasPrefix(word, "-") {
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err != nil || n < math.MinInt32 {
+			return nil
+		}
+		return readHRESULT(uint32(n)) // its two's complement
+	}
+	var found []Meaning
+	if len(word) == hexDigits || !inLine && !isDecimal(word) {
+		if n, err := strconv.ParseUint(word, 16, 32); err == nil && (n > math.MaxInt32 || !isDecimal(word)) {
+			found = readHex(word)
+		}
+	}
+	n, err := strconv.ParseUint(word, 10, 32)
+	switch {
+	case err != nil:
+	case n > math.MaxInt32:
+		found = addMeanings(found, readHRESULT(uint32(n))...)
+	case !inLine:
+		found = addMeanings(found, readDecimal(uint32(n))...)
+	}
+	return found
+}
+
+func isDecimal(s string) bool { return strings.Trim(s, "0123456789") == "" }
+
+// readHex returns the readings of hexadecimal digits, which may be those of 64
+// bits with the sign repeated.
+func readHex(digits string) []Meaning {
+	n, err := strconv.ParseUint(digits, 16, 64)
+	if err == nil && n>>32 == math.MaxUint32 {
+		n &= math.MaxUint32
+	}
+	switch {
+	case err != nil || n > math.MaxUint32:
+		return nil
+	case n == 0 || n > math.MaxInt32:
+		return readHRESULT(uint32(n))
+	}
+	var found []Meaning
+	if m := readTPM(uint32(n)); m != nil {
+		found = append(found, *m)
+	}
+	return append(found, readWin32(uint32(n))...)
+}
+
+// readDecimal returns the readings of a small number: a service code, an HTTP
+// status, another number of the table, a Win32 error or an event.
+func readDecimal(n uint32) []Meaning {
+	var found []Meaning
+	numbered := func(families ...string) {
+		for _, f := range families {
+			if r := hresult.Numbered(f, n); r != nil {
+				found = append(found, rowMeaning(r, n))
+			}
+		}
+	}
+	if n == 0 {
+		found = readHRESULT(0)
+	}
+	numbered(familyZTD, familyAADSTS)
+	if n >= http.StatusMultipleChoices && http.StatusText(int(n)) != "" {
+		found = append(found, *httpMeaning(int(n)))
+	}
+	numbered(familySCEP)
+	found = append(found, readWin32(n)...)
+	numbered(eventFamilies...)
+	return found
+}
+
+// readWin32 returns the reading of a Win32 error that is in the table.
+func readWin32(n uint32) []Meaning {
+	code := hresult.FacilityWin32<<16 | n
+	if n == 0 || n > math.MaxUint16 || len(hresult.Find(code)) == 0 {
+		return nil
+	}
+	return readHRESULT(code)
+}

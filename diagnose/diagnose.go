@@ -1,0 +1,296 @@
+package diagnose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
+
+// A Diagnosis is what is known of an error, whichever package it came from.
+// Its zero value is that of no error. What is empty or 0 is not known.
+type Diagnosis struct {
+	Step       string        `json:"step,omitempty"`
+	Op         string        `json:"op,omitempty"`         // "PKCSReq", "TPM2_ActivateCredential"; the innermost that is known
+	URL        string        `json:"url,omitempty"`        // of the service, without query values
+	HTTPStatus int           `json:"httpStatus,omitempty"` // 0: no answer
+	Protocol   string        `json:"protocol,omitempty"`   // "SCEP badRequest", "DRS AuthorizationError/…", "TPM_RC_INTEGRITY (parameter 1)"
+	HRESULT    uint32        `json:"hresult,omitempty"`    // as Windows logs it
+	Symbol     string        `json:"symbol,omitempty"`     // its name, or "(DSREG 0x03EA)" where none is public
+	Screen     uint32        `json:"screen,omitempty"`     // what Windows' setup screen shows in this case, if another code
+	Retryable  bool          `json:"retryable"`            // the same may succeed later
+	RetryAfter time.Duration `json:"retryAfter,omitempty"` // pause the server asks for
+	RequestID  string        `json:"requestId,omitempty"`  // to quote to the server's operator
+	Message    string        `json:"message,omitempty"`    // the server's own words
+	Cause      string        `json:"cause,omitempty"`      // the innermost error, in its own words
+	Remedy     string        `json:"remedy,omitempty"`     // what a technician can do
+}
+
+// Explain collects what the chain of an error tells. It imports no client: it
+// reads an error by those of these methods that it has, as each Error of this
+// module's packages has those for which it knows an answer. What an outer error
+// says stays, but for the operation, of which the innermost is taken.
+//
+//	StepName() string           Diagnosis.Step
+//	Operation() string          Diagnosis.Op
+//	Service() string            Diagnosis.URL
+//	Status() int                Diagnosis.HTTPStatus
+//	Protocol() string           Diagnosis.Protocol
+//	ResponseCode() uint32       a TPM response code, named in Diagnosis.Protocol
+//	ServerMessage() string      Diagnosis.Message
+//	Reference() string          Diagnosis.RequestID
+//	RetryDelay() time.Duration  Diagnosis.RetryAfter
+//	HRESULT() uint32            Diagnosis.HRESULT
+//	Retryable() bool            Diagnosis.Retryable
+//	Remedy() string             Diagnosis.Remedy
+//
+// Where errors are joined, Explain follows the first branch that has an error
+// with one of the first two methods, else all. It parses no text and never
+// fails. Explain(nil) is the zero Diagnosis.
+func Explain(err error) (diagnosis Diagnosis) {
+	if err == nil {
+		return Diagnosis{}
+	}
+	var d diagnoser
+	defer func() {
+		if recover() != nil { // a method of an error failed, as that of a nil pointer does
+			d.Cause = oneLine(fmt.Sprint(err))
+			diagnosis = d.Diagnosis
+		}
+	}()
+	budget := maxChain
+	for _, e := range chain(err, &budget) {
+		d.collect(e)
+	}
+	if !d.judged {
+		d.Retryable = wire.Retryable(err)
+	}
+	if d.HRESULT == 0 {
+		d.HRESULT = plainCode(err, d.typed)
+	}
+	if d.HRESULT != 0 {
+		d.Symbol = symbol(d.HRESULT)
+	}
+	if d.Remedy == "" {
+		d.Remedy = codeRemedy(d.HRESULT)
+	}
+	d.Screen = screen(&d.Diagnosis, err)
+	return d.Diagnosis
+}
+
+// maxChain bounds how many errors Explain looks at.
+const maxChain = 100
+
+// chain returns err and what it wraps, outermost first. Of joined errors it
+// follows the first that leads to one of this module, else all.
+func chain(err error, budget *int) []error {
+	if err == nil || *budget <= 0 {
+		return nil
+	}
+	*budget--
+	list := []error{err}
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return append(list, chain(e.Unwrap(), budget)...)
+	case interface{ Unwrap() []error }:
+		for _, e := range e.Unwrap() {
+			branch := chain(e, budget)
+			if slices.ContainsFunc(branch, isReport) {
+				return append([]error{err}, branch...)
+			}
+			list = append(list, branch...)
+		}
+	}
+	return list
+}
+
+// A diagnoser is a diagnosis under way.
+type diagnoser struct {
+	Diagnosis
+	typed  bool // an error of this module was met
+	judged bool // an error said whether it is retryable
+}
+
+// collect adds what one error tells. What an outer error said stays, but for
+// the operation and the cause, of which the innermost is wanted.
+func (d *diagnoser) collect(err error) {
+	if isReport(err) {
+		d.typed, d.Cause = true, ""
+		d.collectReport(err)
+	} else {
+		setDefault(&d.Cause, oneLine(fmt.Sprint(err))) // fmt survives an Error that panics
+	}
+	if e, ok := err.(interface{ HRESULT() uint32 }); ok {
+		setDefault(&d.HRESULT, e.HRESULT())
+	}
+	if e, ok := err.(interface{ Remedy() string }); ok {
+		setDefault(&d.Remedy, e.Remedy())
+	}
+	if e, ok := err.(interface{ Retryable() bool }); ok && !d.judged {
+		d.judged, d.Retryable = true, e.Retryable()
+	}
+}
+
+// setDefault sets what is not set.
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// plainCode returns the code of an error of which no typed error knows one.
+func plainCode(err error, typed bool) uint32 {
+	for _, s := range []struct {
+		is   error
+		code uint32
+	}{
+		{fs.ErrPermission, hresult.AccessDenied},
+		{fs.ErrNotExist, hresult.FileNotFound},
+		{context.Canceled, hresult.Canceled},
+		{wire.ErrTooLarge, hresult.InvalidResponse},
+	} {
+		if errors.Is(err, s.is) {
+			return s.code
+		}
+	}
+	var refused *url.Error
+	switch code := wire.HRESULT(err); {
+	case errors.As(err, &refused) && code == 0:
+		return hresult.InvalidResponse
+	case errors.Is(err, context.DeadlineExceeded) && refused == nil:
+		return hresult.Timeout
+	case code == 0 && typed:
+		return hresult.Fail
+	default:
+		return code
+	}
+}
+
+// symbol returns the name of a code, or in parentheses its family and number.
+func symbol(code uint32) string {
+	if s := hresult.Symbol(hresult.Alias(code)); s != "" {
+		return s
+	}
+	family := hresult.FamilyOf(code)
+	switch {
+	case family == nil:
+		return fmt.Sprintf("(0x%08X)", code)
+	case code>>16 == hresult.FacilityHTTP || code>>16 == hresult.FacilityWin32:
+		return fmt.Sprintf("(%s %d)", family.Name, code&0xFFFF)
+	}
+	return fmt.Sprintf("(%s 0x%04X)", family.Name, code&0xFFFF)
+}
+
+// codeRemedy returns what helps against a code, or "".
+func codeRemedy(code uint32) string {
+	if code == 0 {
+		return ""
+	}
+	if m := readHRESULT(code); len(m) > 0 {
+		return m[0].Remedy
+	}
+	return ""
+}
+
+// Steps of a run in which the setup screen shows a code of its own.
+const (
+	stepEK    = "ek"
+	stepAIK   = "aik"
+	stepToken = "token"
+	stepJoin  = "join"
+)
+
+// Codes that the setup screen shows of Windows' own accord.
+const (
+	screenTriesUsedUp uint32 = 0x81039001 // attestation was tried as often as it may be
+	screenTimeout            = hresult.Timeout
+	screenJoin        uint32 = 0x801C03EA // the join by device token or attestation failed
+	deviceAIK         uint32 = 0x801C0010 // DSREG_E_DEVICE_AIK_VALIDATION_ERROR
+	deviceAttestation uint32 = 0x801C0011 // DSREG_E_DEVICE_ATTESTATION_ERROR
+)
+
+// screen returns the code that Windows' setup screen shows for d, or 0 if that
+// is d.HRESULT. Setup names the whole phase where d names the cause.
+func screen(d *Diagnosis, err error) uint32 {
+	code := uint32(0)
+	late := errors.Is(err, context.DeadlineExceeded) || d.HRESULT == hresult.InternetTimeout
+	switch d.Step {
+	case stepEK, stepAIK:
+		switch {
+		case late:
+			code = screenTimeout
+		case d.Step == stepAIK && d.Retryable:
+			code = screenTriesUsedUp
+		}
+	case stepToken, stepJoin:
+		if d.HRESULT == deviceAIK || d.HRESULT == deviceAttestation {
+			code = screenJoin
+		}
+	}
+	if code == d.HRESULT {
+		return 0
+	}
+	return code
+}
+
+// String returns d on one line, with codes as Windows prints them, or "" if it
+// is the zero Diagnosis.
+func (d Diagnosis) String() string {
+	if d == (Diagnosis{}) {
+		return ""
+	}
+	var parts []string
+	part := func(s string) {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	part(d.Step)
+	part(strings.TrimSpace(d.Op + " " + d.URL))
+	if d.HTTPStatus != 0 {
+		part(fmt.Sprintf("HTTP status %d", d.HTTPStatus))
+	}
+	if !strings.HasPrefix(d.Cause, d.Protocol) {
+		part(d.Protocol)
+	}
+	if d.Message != "" {
+		part(fmt.Sprintf("%q", d.Message))
+	}
+	part(d.Cause)
+	line := oneLine(strings.Join(parts, ": ") + d.codes())
+	if d.Retryable {
+		line += "; may pass"
+		if d.RetryAfter > 0 {
+			line += fmt.Sprintf(" after %v", d.RetryAfter)
+		}
+	}
+	if d.Remedy != "" {
+		line += ". " + oneLine(d.Remedy)
+	}
+	return strings.TrimPrefix(strings.TrimSpace(line), ". ")
+}
+
+// codes returns d's codes in parentheses, with a space before.
+func (d Diagnosis) codes() string {
+	if d.HRESULT == 0 {
+		return ""
+	}
+	s := fmt.Sprintf(" (0x%08X %s", d.HRESULT, d.Symbol)
+	if d.Screen != 0 {
+		s += fmt.Sprintf("; setup screen 0x%08X", d.Screen)
+	}
+	return s + ")"
+}
+
+// oneLine replaces what would break a line, or a terminal, by spaces.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7F || r >= 0x80 && r < 0xA0 || r == 0x2028 || r == 0x2029 }), " ")
+}

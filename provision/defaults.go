@@ -1,0 +1,64 @@
+package provision
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/whiteglove/whiteglove/aik"
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/mdm"
+)
+
+// withDefaults returns a copy of p without a nil client or an empty field that
+// has a default.
+func (p *Provisioner) withDefaults() *Provisioner {
+	c := *p
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Backoff == nil {
+		c.Backoff = DefaultBackoff
+	}
+	c.Device.Name = or(c.Device.Name, "whiteglove")
+	c.Device.Type = or(c.Device.Type, "Windows")
+	c.Device.OSVersion = or(c.Device.OSVersion, mdm.DefaultOSVersion)
+	c.EKCert, c.AIK, c.DRS = clone(c.EKCert), clone(c.AIK), clone(c.DRS)
+	c.Token, c.MDM = clone(c.Token), clone(c.MDM)
+	if c.DRS.MutualTLS == nil {
+		c.DRS.MutualTLS = c.MutualTLS
+	}
+	if c.Setup.Tree == nil {
+		c.Setup.Tree = new(mdm.Tree)
+	}
+	if c.Setup.Pause == 0 {
+		c.Setup.Pause = time.Minute
+	}
+	if c.Steps == nil {
+		c.Steps = between(StepEK, StepEnroll)
+	}
+	c.MDM.Device.Name = or(c.MDM.Device.Name, c.Device.Name)
+	c.MDM.Device.OSVersion = or(c.MDM.Device.OSVersion, c.Device.OSVersion)
+	for _, h := range []**http.Client{&c.EKCert.HTTPClient, &c.AIK.HTTPClient, &c.DRS.HTTPClient, &c.Token.HTTPClient, &c.MDM.HTTPClient} {
+		if *h == nil {
+			*h = c.HTTPClient
+		}
+	}
+	return &c
+}
+
+// clone returns a copy of *p, or of the zero value.
+func clone[T ekcert.Client | aik.Client | drs.Client | mdm.Client | mdm.TokenClient](p *T) *T {
+	if p == nil {
+		return new(T)
+	}
+	c := *p
+	return &c
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}

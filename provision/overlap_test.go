@@ -1,0 +1,148 @@
+package provision_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/provision"
+)
+
+// gate holds requests whose URL has a part until what they wait for has
+// happened.
+type gate struct {
+	http.RoundTripper
+	part   string
+	opened <-chan struct{}
+	once   sync.Once
+	passed chan struct{} // closed when the first request is there
+}
+
+func (g *gate) RoundTrip(req *http.Request) (*http.Response, error) {
+	if strings.Contains(req.URL.String(), g.part) {
+		g.once.Do(func() { close(g.passed) })
+		select {
+		case <-g.opened:
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		}
+	}
+	return g.RoundTripper.RoundTrip(req)
+}
+
+// The keys are made while the attestation CA is at work on the challenge: here
+// it answers only when they are there. Where the endorsement key would have to
+// be made again for that, they come after the last challenge.
+func TestKeysBesideChallenge(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	p := w.provisioner(tpm)
+	made := make(chan struct{})
+	p.HTTPClient = &http.Client{Transport: &gate{
+		RoundTripper: w.client.Transport, part: "operation=PKIOperation", opened: made, passed: make(chan struct{}),
+	}, Timeout: 30 * time.Second}
+	p.Observe = func(ev provision.Event) {
+		if ev.Step == provision.StepKeys && ev.Status == provision.Done {
+			close(made)
+		}
+	}
+	state, err := p.Run(t.Context())
+	if err != nil {
+		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+	}
+	checkEnrolled(t, w, state)
+
+	_, chip := newTPM(t, attesttest.Config{Fresh: true, Seed: "another"})
+	w.admit(t, &attest.TPM{Transport: chip})
+	count := &stepCounter{TPM: chip}
+	var last provision.Step
+	p = w.provisioner(&attest.TPM{Transport: count})
+	if _, err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	primaries := 0
+	for _, c := range count.list {
+		if c.step == provision.StepKeys && c.code == tpm2.TPMCCCreateLoaded && last != provision.StepKeys {
+			if last != provision.StepToken {
+				t.Errorf("keys are made after %s", last)
+			}
+		}
+		if c.code == tpm2.TPMCCCreatePrimary {
+			primaries++
+		}
+		last = c.step
+	}
+	if primaries != 2 {
+		t.Errorf("%d primary keys were made", primaries)
+	}
+}
+
+// Discovery is beside the TPM's work: its answer comes only when the
+// endorsement key's certificate was read, and the run does not wait for it
+// before.
+func TestDiscoveryBesideTPM(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	p := w.provisioner(tpm)
+	certified := make(chan struct{})
+	g := &gate{RoundTripper: w.client.Transport, part: "/Discover", opened: certified, passed: make(chan struct{})}
+	p.HTTPClient = &http.Client{Transport: g, Timeout: 30 * time.Second}
+	p.Observe = func(ev provision.Event) {
+		if ev.Step == provision.StepAIK && ev.Status == provision.Done {
+			select {
+			case <-g.passed:
+			default:
+				t.Error("the tenant was not asked before the attestation key was certified")
+			}
+			close(certified)
+		}
+	}
+	if _, err := p.Run(t.Context()); err != nil {
+		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+	}
+}
+
+// A step that fails stops the others, which say so, and nothing stays loaded.
+func TestStopped(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, chip := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	p := w.provisioner(tpm)
+	p.Tenant = "nobody.test"
+	asked := make(chan struct{})
+	g := &gate{RoundTripper: w.client.Transport, part: "/aik/", opened: make(chan struct{}), passed: asked}
+	p.HTTPClient = &http.Client{Transport: waiting{g, asked}}
+	got := events(p)
+	_, err := p.Run(t.Context())
+	if e, ok := err.(*provision.Error); !ok || e.Step != provision.StepDiscover {
+		t.Errorf("error %v", err)
+	}
+	if !slices.Contains(*got, "failed discover") || !slices.Contains(*got, "stopped aik") {
+		t.Errorf("events %q", *got)
+	}
+	if objects, sessions := chip.Loaded(); objects != 0 || sessions != 0 {
+		t.Errorf("left loaded: %d objects, %d sessions", objects, sessions)
+	}
+}
+
+// waiting has discovery wait until another request is under way.
+type waiting struct {
+	http.RoundTripper
+	until <-chan struct{}
+}
+
+func (w waiting) RoundTrip(req *http.Request) (*http.Response, error) {
+	if strings.Contains(req.URL.Path, "/Discover") {
+		<-w.until
+	}
+	return w.RoundTripper.RoundTrip(req)
+}

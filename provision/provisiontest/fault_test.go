@@ -1,0 +1,138 @@
+package provisiontest_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
+)
+
+const (
+	discover = provisiontest.DirectoryPath + "/" + provisiontest.Tenant + "/Discover?api-version=1.9"
+	token    = provisiontest.DirectoryPath + "/" + provisiontest.Tenant + "/oauth2/token"
+)
+
+// start starts a server with faults, and returns a client that trusts it and
+// uses no connection twice.
+func start(t *testing.T, faults ...string) (*provisiontest.Server, *http.Client) {
+	t.Helper()
+	var c provisiontest.Config
+	for _, text := range faults {
+		f, err := provisiontest.ParseFault(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Faults = append(c.Faults, f)
+	}
+	s, err := provisiontest.Start("127.0.0.1:0", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: provisiontest.Pool(s.Roots)}}
+	t.Cleanup(func() {
+		tr.CloseIdleConnections()
+		s.Close(context.Background())
+	})
+	return s, &http.Client{Transport: tr, Timeout: 4 * time.Second}
+}
+
+// Each kind of fault is what it says, as often as it says, and only for its
+// step.
+func TestFaults(t *testing.T) {
+	has := func(part string) func(bad, good string) bool {
+		return func(bad, _ string) bool { return strings.Contains(bad, part) }
+	}
+	for fault, want := range map[string]func(bad, good string) bool{
+		"discover:503":      has("503 "),
+		"discover:429":      has("429 "),
+		"discover:timeout":  has("Timeout exceeded"),
+		"discover:cut":      has("EOF"),
+		"discover:lost":     has("EOF"),
+		"discover:garbage":  has("200 \xde\xad"),
+		"discover:truncate": func(bad, good string) bool { return strings.HasPrefix(good, bad) && len(bad) < len(good) },
+		"discover:slow":     func(bad, good string) bool { return bad == good },
+		"discover:skew":     func(bad, good string) bool { return bad == good },
+		"discover:expired":  func(bad, good string) bool { return bad == good },
+		"tls:expired":       has("certificate has expired"),
+		"tls:skew":          has("is not yet valid"),
+	} {
+		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
+			s, c := start(t, fault)
+			if got := get(c, s.URL+provisiontest.ManagementPath+"/nothing"); !strings.HasPrefix(fault, "tls:") && !strings.HasPrefix(got, "404 ") {
+				t.Errorf("another step: %s", got)
+			} else if strings.HasPrefix(fault, "tls:") && !want(got, "") {
+				t.Errorf("a connection for another step: %s", got)
+			}
+			if kind, ok := strings.CutPrefix(fault, "tls:"); ok {
+				s.SetFaults(&provisiontest.Fault{Step: "tls", Kind: kind, Left: 1})
+			}
+			bad, good := get(c, s.URL+discover), get(c, s.URL+discover)
+			if !strings.Contains(good, `"DeviceJoinService"`) {
+				t.Errorf("afterwards: %s", good)
+			}
+			if !want(bad, good) || s.Met() != 1 {
+				t.Errorf("got %q; %d faults were met", bad, s.Met())
+			}
+		})
+	}
+}
+
+// get returns the status and the body of an answer, or the error.
+func get(c *http.Client, url string) string {
+	res, err := c.Get(url)
+	if err != nil {
+		return err.Error()
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return res.Status[:4] + string(body)
+}
+
+// A nonce is another only where there is one.
+func TestNonce(t *testing.T) {
+	s, c := start(t, "token:nonce")
+	ask := func(grant string) string {
+		t.Helper()
+		res, err := c.Post(s.URL+token, "application/x-www-form-urlencoded", strings.NewReader("grant_type="+grant))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	if body := ask("unknown"); !strings.Contains(body, "unsupported_grant_type") || s.Met() != 0 {
+		t.Errorf("an answer without a nonce: %s, met %d", body, s.Met())
+	}
+	if body := ask("srv_challenge"); !strings.Contains(body, "AAAAAAAAAAAA") || s.Met() != 1 {
+		t.Errorf("%s, met %d", body, s.Met())
+	}
+	if body := ask("srv_challenge"); strings.Contains(body, "AAAAAAAAAAAA") {
+		t.Errorf("a second nonce is wrong too: %s", body)
+	}
+}
+
+func TestParseFault(t *testing.T) {
+	for _, text := range []string{"", "join", "keys:503", "join:200", "join:600", "join:weird", "join:lost:0", "join:lost:x", "join:lost:1:1", "join:nonce", "tls:cut", "tls:503", "owner:cut"} {
+		if f, err := provisiontest.ParseFault(text); err == nil {
+			t.Errorf("%q: %+v", text, f)
+		}
+	}
+	for text, left := range map[string]int{"signin:404": 1, "seal:lost:3": 3, "tls:expired:all": -1, "token:nonce": 1, "session:skew": 1} {
+		if f, err := provisiontest.ParseFault(text); err != nil || f.Left != left {
+			t.Errorf("%q: %+v, %v", text, f, err)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package provisiontest
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"sync"
+	"time"
+)
+
+// maxBody bounds the body of a request, in bytes.
+const maxBody = 4 << 20
+
+// faulty is a handler whose answers go wrong as the faults say.
+type faulty struct {
+	http.Handler
+	logger *slog.Logger
+
+	mu     sync.Mutex
+	faults []*Fault
+	met    int
+}
+
+// set says anew what goes wrong.
+func (h *faulty) set(faults []*Fault) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.faults, h.met = faults, 0
+}
+
+// take returns the fault that a request of a step meets, or nil.
+func (h *faulty) take(step string) *Fault {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.faults {
+		if f.Step == step && f.Left != 0 {
+			h.count(f, 1)
+			if h.logger != nil {
+				h.logger.Info("fault", "step", f.Step, "kind", f.Kind)
+			}
+			return f
+		}
+	}
+	return nil
+}
+
+// giveBack undoes take: the fault had nothing to spoil.
+func (h *faulty) giveBack(f *Fault) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.count(f, -1)
+}
+
+// count counts a fault. The caller locks.
+func (h *faulty) count(f *Fault, n int) {
+	h.met += n
+	if f.Left >= 0 {
+		f.Left -= n
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (h *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	f := h.take(request{r, body}.step())
+	switch {
+	case f == nil:
+		h.Handler.ServeHTTP(w, r)
+	case f.status() != 0:
+		answer(w, f.status())
+	case offs[f.Kind] != 0:
+		h.Handler.ServeHTTP(w, withOff(r, offs[f.Kind]))
+	case f.Kind == "timeout":
+		<-r.Context().Done()
+		abort()
+	case f.Kind == "cut":
+		abort()
+	case f.Kind == "garbage":
+		w.Write(bytes.Repeat([]byte{0xDE, 0xAD, '{', '<', 0x30, 0x80}, 40))
+	default:
+		h.spoil(w, r, f)
+	}
+}
+
+// spoil carries a request out and spoils its answer.
+func (h *faulty) spoil(w http.ResponseWriter, r *http.Request, f *Fault) {
+	real := httptest.NewRecorder()
+	h.Handler.ServeHTTP(real, r)
+	body := real.Body.Bytes()
+	switch f.Kind {
+	case "lost":
+		abort()
+	case "nonce":
+		body = nonce.ReplaceAll(body, []byte(`$1"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="`))
+	case "truncate":
+		body = body[:len(body)/2]
+	}
+	if f.Kind != "slow" && bytes.Equal(body, real.Body.Bytes()) {
+		h.giveBack(f)
+	}
+	maps.Copy(w.Header(), real.Header())
+	w.Header().Del("Content-Length")
+	w.WriteHeader(real.Code)
+	drops := 1
+	if f.Kind == "slow" {
+		drops = 10
+	}
+	for i := range drops {
+		w.Write(body[len(body)*i/drops : len(body)*(i+1)/drops])
+		if drops > 1 {
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(time.Second / 10)
+		}
+	}
+}
+
+// nonce is a nonce in a JSON answer.
+var nonce = regexp.MustCompile(`("(?:Server)?Nonce":\s*)"[^"]*"`)
+
+// abort ends the connection without an answer, in the way that net/http has for
+// it.
+func abort() { panic(http.ErrAbortHandler) }

@@ -1,0 +1,16 @@
+package provisiontest
+
+import "github.com/whiteglove/whiteglove/mdm/mdmtest"
+
+// policy is the one that the management server sets.
+const policy = "./Device/Vendor/MSFT/Policy/Config/Mock/SetUp"
+
+// setUp returns what the management server has a device do: show the enrollment
+// status page until a policy is set.
+func setUp() mdmtest.SessionConfig {
+	return mdmtest.SessionConfig{Commands: []mdmtest.Command{
+		mdmtest.Page(map[string]string{"ExpectedPolicies": policy, "TimeOutUntilSyncFailure": "60", "BlockInStatusPage": "1"}),
+		mdmtest.Atomic(mdmtest.Write("Replace", policy, "int", "1")),
+		mdmtest.Page(map[string]string{"ServerHasFinishedProvisioning": "true"}),
+	}}
+}

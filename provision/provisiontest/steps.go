@@ -1,0 +1,101 @@
+package provisiontest
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// A request is what tells to which step a request belongs.
+type request struct {
+	*http.Request
+	body []byte
+}
+
+// requests say which step a request belongs to: the first row that fits. A row
+// without a step is of requests whose answers clients can do without.
+var requests = []struct {
+	step   string
+	method string // "" for any
+	path   *regexp.Regexp
+	is     func(request) bool // nil for any
+}{
+	{step: "ek", path: regexp.MustCompile(`^/ek/`)},
+	{step: "aik", path: regexp.MustCompile(`^/aik/`)},
+	{step: "discover", path: regexp.MustCompile(`(?i)/Discover$|/\.well-known/openid-configuration$`)},
+	{step: "token", path: regexp.MustCompile(`(?i)/tpmchallenge/`)},
+	{step: "rejoin", path: tokenPath, is: request.ofUser},
+	{step: "enroll", path: tokenPath, is: request.ofDevice},
+	{step: "signin", path: tokenPath, is: request.signed},
+	{step: "token", path: tokenPath}, // the proof, and nonces for whatever comes
+	{step: "seal", method: http.MethodDelete, path: devicePath},
+	{step: "rejoin", method: http.MethodPost, path: devicePath, is: request.byUser},
+	{step: "join", method: http.MethodPost, path: devicePath},
+	{step: "", method: http.MethodGet, path: regexp.MustCompile(`^` + DiscoveryPath + `$`)},
+	{step: "session", path: regexp.MustCompile(`(?i)^` + ManagementPath + `/ManagementServer/`)},
+	{step: "enroll", path: regexp.MustCompile(`^` + ManagementPath + `/`)},
+}
+
+var (
+	tokenPath  = regexp.MustCompile(`/oauth2/token$`)
+	devicePath = regexp.MustCompile(`(?i)/EnrollmentServer/device(/|$)`)
+)
+
+// Steps returns the steps that can go wrong, in their order: those with
+// requests, and "tls".
+func Steps() []string {
+	return []string{stepTLS, "ek", "aik", "discover", "token", "join", "enroll", "session", "seal", "rejoin", "signin"}
+}
+
+// step returns the step that a request belongs to, or "".
+func (r request) step() string {
+	for _, row := range requests {
+		if (row.method == "" || row.method == r.Method) && row.path.MatchString(r.URL.Path) && (row.is == nil || row.is(r)) {
+			return row.step
+		}
+	}
+	return ""
+}
+
+// form returns a value of the form in the body, or "".
+func (r request) form(name string) string {
+	form, err := url.ParseQuery(string(r.body))
+	if err != nil {
+		return ""
+	}
+	return form.Get(name)
+}
+
+// ofUser reports whether a user asks for a token without a device.
+func (r request) ofUser() bool {
+	switch r.form("grant_type") {
+	case "password", "refresh_token", "authorization_code":
+		return true
+	}
+	return false
+}
+
+// signed reports whether a joined device asks, for itself or a user on it.
+func (r request) signed() bool { return r.form("request") != "" }
+
+// ofDevice reports whether a joined device asks for itself.
+func (r request) ofDevice() bool { return claim(r.form("request"), "grant_type") == "device_token" }
+
+// byUser reports whether a user authorizes a request.
+func (r request) byUser() bool {
+	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	return claim(token, "idtyp") == "user"
+}
+
+// claim returns a claim of a JWT, whoever signed it, or "".
+func claim(token, name string) string {
+	claims := jwt.MapClaims{}
+	if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {
+		return ""
+	}
+	text, _ := claims[name].(string)
+	return text
+}

@@ -1,0 +1,150 @@
+package provision_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/provision"
+)
+
+func TestDefaultBackoff(t *testing.T) {
+	plain := errors.New("x")
+	asked := func(d time.Duration) error { return fmt.Errorf("y: %w", &drs.Error{RetryAfter: d}) }
+	for _, c := range []struct {
+		step     provision.Step
+		n        int
+		err      error
+		min, max time.Duration
+	}{
+		{provision.StepJoin, 1, plain, 500 * time.Millisecond, time.Second},
+		{provision.StepJoin, 4, plain, 4 * time.Second, 8 * time.Second},
+		{provision.StepJoin, 5, plain, 0, 0},
+		{provision.StepAIK, 9, plain, 30 * time.Second, time.Minute},
+		{provision.StepAIK, 10, plain, 0, 0},
+		{provision.StepToken, 1, asked(5 * time.Minute), 5 * time.Minute, 5 * time.Minute},
+		{provision.StepToken, 1, asked(time.Hour), 0, 0},
+	} {
+		for range 20 {
+			if got := provision.DefaultBackoff(c.step, c.n, c.err); got < c.min || got > c.max {
+				t.Errorf("%s, retry %d after %v: %v, want %v to %v", c.step, c.n, c.err, got, c.min, c.max)
+			}
+		}
+	}
+}
+
+// busy answers the first requests to a path as a service under load does.
+type busy struct {
+	http.RoundTripper
+	path  string
+	reply string // body
+
+	mu   sync.Mutex
+	left int
+}
+
+func (b *busy) RoundTrip(req *http.Request) (*http.Response, error) {
+	if !strings.Contains(req.URL.Path, b.path) || !b.take() {
+		return b.RoundTripper.RoundTrip(req)
+	}
+	return &http.Response{
+		Status: "503 Service Unavailable", StatusCode: http.StatusServiceUnavailable, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{"Retry-After": {"2"}}, Body: io.NopCloser(bytes.NewReader([]byte(b.reply))), Request: req,
+	}, nil
+}
+
+// take reports whether a request is one of the first.
+func (b *busy) take() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left--
+	return b.left >= 0
+}
+
+// A step that may succeed later is tried again, after the pause that the
+// caller's Backoff says; others are not.
+func TestRetry(t *testing.T) {
+	for _, path := range []string{"/Discover", "/tpmchallenge/", "/device/", "/aik/", "/oauth2/token", "/Enrollment.svc"} {
+		t.Run(path, func(t *testing.T) {
+			w := newWorld(t, nil)
+			tpm, _ := newTPM(t, attesttest.Config{})
+			w.admit(t, tpm)
+			p := w.provisioner(tpm)
+			c := *w.client
+			c.Transport = &busy{RoundTripper: c.Transport, path: path, left: 2}
+			p.HTTPClient = &c
+			var asked []int
+			p.Backoff = func(_ provision.Step, n int, _ error) time.Duration {
+				asked = append(asked, n)
+				return time.Millisecond
+			}
+			retried := 0
+			p.Observe = func(ev provision.Event) {
+				if ev.Status == provision.Retrying && ev.Wait == time.Millisecond && ev.Err != nil {
+					retried++
+				}
+			}
+			state, err := p.Run(t.Context())
+			if err != nil || retried != 2 || !slices.Equal(asked, []int{1, 2}) {
+				t.Fatalf("%v after %d retries, asked %v", err, retried, asked)
+			}
+			checkEnrolled(t, w, state)
+		})
+	}
+}
+
+func TestNoRetryOfFinalErrors(t *testing.T) {
+	w := newWorld(t, nil)
+	err := runWith(t, w, false, func(p *provision.Provisioner) { // nobody is imported
+		p.Backoff = func(step provision.Step, _ int, err error) time.Duration {
+			t.Errorf("asked to try %s again after %v", step, err)
+			return 0
+		}
+	})
+	if err == nil {
+		t.Fatal("enrolled all the same")
+	}
+}
+
+// The pause is the one of the backoff, in the time of the clock.
+func TestPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		if err := provision.Pause(t.Context(), time.Hour); err != nil || time.Since(start) != time.Hour {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestLock(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	store := provision.FileStore(filepath.Join(t.TempDir(), "state"))
+	unlock, err := store.Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := w.provisioner(tpm)
+	p.Store = store
+	if _, err := p.Run(t.Context()); !errors.Is(err, provision.ErrLocked) {
+		t.Errorf("a locked store: %v", err)
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if unlock, err = store.Lock(t.Context()); err != nil {
+		t.Fatalf("unlocked: %v", err)
+	}
+	unlock()
+}

@@ -1,0 +1,69 @@
+package provision
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// plan finds the stages that are to be taken: those of the steps asked for, and
+// those that give them what is not stored or has to be loaded.
+func (r *Run) plan() error {
+	p := r.Provisioner
+	taken := make(map[Step]bool)
+	for _, step := range p.Steps {
+		if stageOf(step) == nil {
+			return &Error{Err: fmt.Errorf("there is no step %q", step)}
+		}
+		taken[step] = true
+	}
+	for _, s := range slices.Backward(flow) {
+		for _, need := range s.needs {
+			taken[need] = taken[need] || taken[s.step]
+		}
+	}
+	r.marks, r.warnings = map[Step]chan struct{}{}, map[Step][]string{}
+	for _, s := range flow {
+		if !taken[s.step] {
+			continue
+		}
+		if err := r.check(s); err != nil {
+			return &Error{Step: s.step, Err: err}
+		}
+		if own := p.Do[s.step]; own != nil {
+			s.do = own
+		}
+		r.stages = append(r.stages, s)
+		r.marks[s.step] = make(chan struct{})
+	}
+	if taken[StepAIK] {
+		r.marks[tpmFree] = make(chan struct{})
+	}
+	return nil
+}
+
+// check reports whether a stage can be taken.
+func (r *Run) check(s stage) error {
+	p := r.Provisioner
+	done := s.done != nil && s.done(r.State)
+	switch {
+	case !slices.Contains(p.Steps, s.step) && s.done != nil && !done:
+		return ErrNotDone
+	case p.Do[s.step] != nil:
+		return nil
+	case s.do == nil:
+		return errors.New("how this is done is not public: it needs a function in Provisioner.Do")
+	case slices.Contains(UserPhase(), s.step) && p.User == nil:
+		return errors.New("it needs a Provisioner.User")
+	case s.step == StepRejoin && !done && p.User.JoinToken == nil:
+		return errors.New("it needs a User.JoinToken")
+	}
+	return nil
+}
+
+// takes reports whether one of steps is taken and not yet done.
+func (r *Run) takes(steps ...Step) bool {
+	return slices.ContainsFunc(r.stages, func(s stage) bool {
+		return slices.Contains(steps, s.step) && (s.done == nil || !s.done(r.State))
+	})
+}

@@ -1,0 +1,94 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/mdm"
+)
+
+// enroll trades the device certificate for a management token and enrolls the
+// device with it.
+func enroll(ctx context.Context, r *Run) (bool, error) {
+	if r.State.enrolled() {
+		return true, nil
+	}
+	token, err := r.managementToken(ctx)
+	if err != nil {
+		return false, err
+	}
+	c := r.management()
+	d, err := c.Discover(ctx, r.Provisioner.Management, "")
+	if err != nil {
+		return false, err
+	}
+	policy, err := c.Policy(ctx, d, token)
+	if err != nil {
+		return false, err
+	}
+	key, err := r.managementKey(ctx, policy.MinimalKeyLength)
+	if err != nil {
+		return false, err
+	}
+	e, err := c.Enroll(ctx, d, policy, &mdm.Request{Token: token, Key: key.WithContext(ctx), Context: r.enrollmentContext()})
+	if err != nil {
+		return false, err
+	}
+	return false, r.keepEnrollment(ctx, e)
+}
+
+// keepEnrollment puts an enrollment into the state. Its document, which holds
+// the account's secret, is encrypted to the transport key.
+func (r *Run) keepEnrollment(ctx context.Context, e *mdm.Enrollment) error {
+	box, err := lockAway(r.TransportKey, e.Document)
+	if err != nil {
+		return err
+	}
+	return r.Commit(ctx, func(s *State) {
+		s.ManagementCertificates = append([][]byte{e.Certificate}, e.Issuers...)
+		s.ManagementServer, s.ManagementDocument = e.Server, box
+	})
+}
+
+// management returns the client of the management server, which knows the
+// device's identifier.
+func (r *Run) management() *mdm.Client {
+	c := *r.Provisioner.MDM
+	c.Device.ID = r.State.DeviceID
+	return &c
+}
+
+// enrollmentContext says that this is pre-provisioning.
+func (r *Run) enrollmentContext() []mdm.Item {
+	var items []mdm.Item
+	if r.State.ZTDID != "" {
+		items = append(items, mdm.Item{Name: mdm.ItemZeroTouch, Value: r.State.ZTDID})
+	}
+	return append(items, mdm.Item{Name: mdm.ItemWhiteGlove, Value: "true"}, mdm.Item{Name: mdm.ItemNotInOOBE, Value: "false"})
+}
+
+func (r *Run) managementToken(ctx context.Context) (mdm.Token, error) {
+	cert, err := certificateOf(r.State.DeviceCertificate, r.DeviceKey)
+	if err != nil {
+		return "", err
+	}
+	client := *r.Provisioner.Token
+	if client.Endpoint == "" {
+		client.Endpoint = r.Discovery.TokenEndpoint
+	}
+	return client.Exchange(ctx, &mdm.TokenRequest{Certificate: cert, DeviceKey: r.DeviceKey.WithContext(ctx)})
+}
+
+// managementKey loads or makes the key of the management certificate, with at
+// least so many bits.
+func (r *Run) managementKey(ctx context.Context, bits int) (*attest.Key, error) {
+	algorithm := attest.RSA2048
+	switch {
+	case bits > 3072:
+		return nil, fmt.Errorf("the management server's policy wants an RSA key of %d bits, and TPMs make none over 3072", bits)
+	case bits > 2048:
+		algorithm = attest.RSA3072
+	}
+	return r.key(ctx, func(s *State) *string { return &s.ManagementKey }, attest.Template{Algorithm: algorithm, Usage: attest.Sign})
+}

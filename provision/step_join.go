@@ -1,0 +1,145 @@
+package provision
+
+import (
+	"context"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/drs"
+)
+
+// discover finds the tenant's services. It is done in every run that has
+// something left to do with them: what they are may change.
+func discover(ctx context.Context, r *Run) (bool, error) {
+	if !r.needsDirectory() {
+		return true, nil
+	}
+	var err error
+	r.Discovery, err = r.Provisioner.DRS.Discover(ctx, r.Provisioner.Tenant)
+	return false, err
+}
+
+// needsDirectory reports whether the run has something left to do with the
+// tenant's services.
+func (r *Run) needsDirectory() bool {
+	return !r.State.joined() || r.takes(StepEnroll, StepSeal, StepRejoin, StepSignIn, StepOwner)
+}
+
+// authenticate gets the token for the join. It is never stored.
+func authenticate(ctx context.Context, r *Run) (bool, error) {
+	if r.State.joined() {
+		return true, nil
+	}
+	source := r.Provisioner.JoinToken
+	if source == nil {
+		source = &drs.Prover{Client: r.Provisioner.DRS, Proof: &drs.Proof{
+			EK: r.EK.Public, EKArea: r.EK.Area, EKChain: r.EKChain,
+			AIKArea: r.AIK.Area(), AIKChain: r.AIKChain,
+			Activate: r.activateBytes,
+		}}
+	}
+	token, err := source.JoinToken(ctx, r.Discovery)
+	if err != nil {
+		return false, err
+	}
+	r.Token = token
+	return false, r.Commit(ctx, func(s *State) { s.ZTDID = token.ZTDID })
+}
+
+// join joins the tenant. One whose answer was lost is done again with the same
+// keys, which the directory takes as the same device.
+func join(ctx context.Context, r *Run) (bool, error) {
+	if r.State.joined() {
+		_, err := certificateOf(r.State.DeviceCertificate, r.DeviceKey)
+		return true, err
+	}
+	req, err := r.joinRequest(ctx, r.DeviceKey, r.TransportKey, r.Token.Nonce)
+	if err != nil {
+		return false, err
+	}
+	req.SetToken(r.Token)
+	dev, err := r.Provisioner.DRS.Join(ctx, r.Discovery, req)
+	if err != nil {
+		return false, err
+	}
+	return false, r.Commit(ctx, func(s *State) {
+		s.DeviceID, s.TenantID, s.DeviceCertificate = dev.ID, dev.TenantID, dev.Certificate.Raw
+	})
+}
+
+// joinRequest returns a request for a join with two keys, which the attestation
+// key certifies. Without a nonce it asks the service for one.
+func (r *Run) joinRequest(ctx context.Context, device, transport *attest.Key, nonce []byte) (*drs.Request, error) {
+	p := r.Provisioner
+	public, ok := transport.Public().(*rsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("%w: the transport key is no RSA key", ErrState)
+	}
+	req := &drs.Request{
+		DeviceKey: device.WithContext(ctx), TransportKey: public,
+		DisplayName: p.Device.Name, DeviceType: p.Device.Type, OSVersion: p.Device.OSVersion,
+	}
+	if len(nonce) == 0 {
+		text, err := p.DRS.Nonce(ctx, r.Discovery)
+		if err != nil {
+			return nil, err
+		}
+		req.Nonce, nonce = text, []byte(text)
+	}
+	keys := map[string]*attest.Key{drs.UsageDevice: device, drs.UsageTransport: transport}
+	req.Attestation = &drs.Attestation{
+		AIK: r.AIK.Area(), AIKChain: r.AIKChain, Nonce: nonce,
+		Certify: func(ctx context.Context, usage string, qualifyingData []byte) (*drs.Statement, error) {
+			key, ok := keys[usage]
+			if !ok {
+				return nil, fmt.Errorf("no key is for %q", usage)
+			}
+			s, err := p.TPM.Certify(ctx, key, r.AIK, qualifyingData)
+			if err != nil {
+				return nil, err
+			}
+			return &drs.Statement{Public: s.Area, Attest: s.Attest, Signature: s.Signature, Creation: s.Creation}, nil
+		},
+	}
+	return req, nil
+}
+
+// certificateOf returns the device certificate of a stored state, which must be
+// that of key.
+func certificateOf(der []byte, key *attest.Key) (*x509.Certificate, error) {
+	chain, err := parseChain([][]byte{der})
+	if err != nil {
+		return nil, err
+	}
+	if !samePublic(chain[0].PublicKey, key.Public()) {
+		return nil, fmt.Errorf("%w: the device key and its certificate do not belong together", ErrState)
+	}
+	return chain[0], nil
+}
+
+// seal takes the device out of the tenant. A device that the directory no longer
+// knows has left: the answer that said so was lost.
+func seal(ctx context.Context, r *Run) (bool, error) {
+	if r.State.sealed() {
+		return true, nil
+	}
+	cert, err := certificateOf(r.State.DeviceCertificate, r.DeviceKey)
+	if err != nil {
+		return false, err
+	}
+	dev, err := drs.ParseDevice(cert)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrState, err)
+	}
+	err = r.Provisioner.DRS.Leave(ctx, r.Discovery, dev, r.DeviceKey.WithContext(ctx))
+	if errors.Is(err, drs.ErrGone) {
+		r.Warn(ctx, "the directory does not know the device: it has left before, or was deleted")
+	} else if err != nil {
+		return false, err
+	}
+	return false, r.Commit(ctx, func(s *State) { s.Sealed = r.Provisioner.Now().UTC().Truncate(time.Second) })
+}

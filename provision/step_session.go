@@ -1,0 +1,138 @@
+package provision
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/whiteglove/whiteglove/mdm"
+)
+
+// setUp holds management sessions until the enrollment status page is over. The
+// nodes that the server writes are stored before it is told that they are there.
+func setUp(ctx context.Context, r *Run) (bool, error) {
+	if !r.State.SetUp.IsZero() {
+		return true, nil
+	}
+	s, page, err := r.session(ctx)
+	if err != nil {
+		return false, err
+	}
+	setup := r.Provisioner.Setup
+	for {
+		result, err := s.Run(ctx)
+		if result != nil {
+			for _, oddity := range result.Oddities {
+				r.Warn(ctx, "management server: %s", oddity)
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+		report := page.Report()
+		if setup.Progress != nil {
+			setup.Progress(report)
+		}
+		switch report.State {
+		case mdm.ESPFailed:
+			return false, report.Err()
+		case mdm.ESPSucceeded:
+			return false, r.Commit(ctx, func(s *State) { s.SetUp = r.Provisioner.Now().UTC().Truncate(time.Second) })
+		}
+		if err := pause(ctx, setup.Pause); err != nil {
+			return false, err
+		}
+	}
+}
+
+// session returns the device's side of management, with the nodes that earlier
+// runs stored, and the page that follows from them.
+func (r *Run) session(ctx context.Context) (*mdm.Session, *mdm.ESP, error) {
+	p := r.Provisioner
+	key, err := r.managementKey(ctx, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	chain, err := parseChain(r.State.ManagementCertificates)
+	if err != nil {
+		return nil, nil, err
+	}
+	account, err := r.account(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &mdm.Session{
+		Server: r.State.ManagementServer, Device: r.management().Device,
+		Certificate: chain[0], Issuers: r.State.ManagementCertificates[1:], Key: key.WithContext(ctx),
+		Tree: p.Setup.Tree, Save: r.keepTree, Now: p.Now, Logger: p.Logger, HTTPClient: p.MDM.HTTPClient,
+	}
+	for i := range account.Auth {
+		if account.Auth[i].Level == "APPSRV" {
+			s.Auth = &account.Auth[i]
+		}
+	}
+	if p.MutualTLS != nil {
+		config, err := s.TLSConfig(nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.HTTPClient = p.withTLS(config)
+	}
+	page := &mdm.ESP{Tree: s.Tree, Provider: account.ProviderID, Now: p.Now}
+	page.Watch()
+	for _, done := range []string{mdm.ESPAttestation, mdm.ESPJoin, mdm.ESPEnrollment} {
+		page.End(done, nil)
+	}
+	return s, page, nil
+}
+
+// account fills the tree by the provisioning document and what was stored of
+// the tree, and returns the management account.
+func (r *Run) account(ctx context.Context) (*mdm.Account, error) {
+	text, err := unlock(ctx, r.TransportKey, r.State.ManagementDocument)
+	if err != nil {
+		return nil, err
+	}
+	document, err := mdm.ParseDocument(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrState, err)
+	}
+	tree := r.Provisioner.Setup.Tree
+	if len(r.State.ManagementTree) == 0 {
+		tree.Apply(document)
+		return document.Account()
+	}
+	if text, err = unlock(ctx, r.TransportKey, r.State.ManagementTree); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, tree); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrState, err)
+	}
+	return document.Account()
+}
+
+// keepTree puts the tree into the state, encrypted to the transport key.
+func (r *Run) keepTree(ctx context.Context) error {
+	text, err := json.Marshal(r.Provisioner.Setup.Tree)
+	if err != nil {
+		return err
+	}
+	box, err := lockAway(r.TransportKey, text)
+	if err != nil {
+		return err
+	}
+	return r.Commit(ctx, func(s *State) { s.ManagementTree = box })
+}
+
+// withTLS returns a client that shows a certificate.
+func (p *Provisioner) withTLS(config *tls.Config) *http.Client {
+	c := *http.DefaultClient
+	if p.MDM.HTTPClient != nil {
+		c = *p.MDM.HTTPClient
+	}
+	c.Transport = p.MutualTLS(config)
+	return &c
+}

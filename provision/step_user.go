@@ -1,0 +1,106 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/whiteglove/whiteglove/drs"
+)
+
+// rejoin joins the tenant again with the user's token: the same device, with
+// new keys.
+func rejoin(ctx context.Context, r *Run) (bool, error) {
+	user := r.Provisioner.User
+	if u := r.State.User; u != nil && u.Name != user.Name {
+		return false, fmt.Errorf("%w: the device is that of %q, not %q", ErrState, u.Name, user.Name)
+	}
+	resumed := r.State.rejoined()
+	if !resumed {
+		r.warnOfWindow(ctx)
+		if err := r.Commit(ctx, func(s *State) { s.User = &UserState{Name: user.Name} }); err != nil {
+			return false, err
+		}
+	}
+	if err := r.userKeys(ctx); err != nil {
+		return false, err
+	}
+	if resumed {
+		_, err := certificateOf(r.State.User.DeviceCertificate, r.UserDeviceKey)
+		return true, err
+	}
+	req, err := r.joinRequest(ctx, r.UserDeviceKey, r.UserTransportKey, nil)
+	if err != nil {
+		return false, err
+	}
+	if req.Token, err = user.JoinToken(ctx, r.Discovery); err != nil {
+		return false, err
+	}
+	dev, err := r.Provisioner.DRS.Rejoin(ctx, r.Discovery, r.State.DeviceID, req)
+	if err != nil {
+		return false, err
+	}
+	return false, r.Commit(ctx, func(s *State) { s.User.DeviceCertificate = dev.Certificate.Raw })
+}
+
+// warnOfWindow warns if it is not the time to hand the device to its user.
+func (r *Run) warnOfWindow(ctx context.Context) {
+	from, until := r.State.Window()
+	switch now := r.Provisioner.Now(); {
+	case from.IsZero():
+		r.Warn(ctx, "the device was not sealed")
+	case now.Before(from):
+		r.Warn(ctx, "the device is to be left alone until %s: what the tenant knows of it may be out of date", from.Format(timeFormat))
+	case now.After(until):
+		r.Warn(ctx, "the device was sealed %s; since %s it should be provisioned anew", r.State.Sealed.Format(timeFormat), until.Format(timeFormat))
+	}
+}
+
+// timeFormat is a time in a warning.
+const timeFormat = "2006-01-02 15:04 MST"
+
+// userKeys loads or makes the keys of the user's join.
+func (r *Run) userKeys(ctx context.Context) (err error) {
+	if r.UserTransportKey, err = r.key(ctx, func(s *State) *string { return &s.User.TransportKey }, transportTemplate); err != nil {
+		return err
+	}
+	r.UserDeviceKey, err = r.key(ctx, func(s *State) *string { return &s.User.DeviceKey }, deviceTemplate)
+	return err
+}
+
+// signIn signs the user in. The session is stored sealed to the transport key.
+func signIn(ctx context.Context, r *Run) (bool, error) {
+	u := r.State.User
+	transport := r.UserTransportKey.WithContext(ctx)
+	if len(u.Session) > 0 {
+		session, err := drs.OpenSession(u.Session, transport)
+		if err != nil {
+			return false, fmt.Errorf("%w: %w", ErrState, err)
+		}
+		if session.Expires.After(r.Provisioner.Now()) {
+			r.Session = session
+			return true, nil
+		}
+	}
+	cert, err := certificateOf(u.DeviceCertificate, r.UserDeviceKey)
+	if err != nil {
+		return false, err
+	}
+	can, err := r.Provisioner.DRS.Capabilities(ctx, r.Discovery)
+	if err != nil {
+		return false, err
+	}
+	req := r.Provisioner.User.SignIn
+	req.Certificate, req.DeviceKey, req.TransportKey = cert, r.UserDeviceKey.WithContext(ctx), transport
+	req.Username, req.Derive2 = r.Provisioner.User.Name, slices.Contains(can, "kdf_ver2")
+	session, err := r.Provisioner.DRS.SignIn(ctx, r.Discovery, &req)
+	if err != nil {
+		return false, err
+	}
+	sealed, err := session.Seal()
+	if err != nil {
+		return false, err
+	}
+	r.Session = session
+	return false, r.Commit(ctx, func(s *State) { s.User.Session = sealed })
+}

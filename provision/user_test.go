@@ -1,0 +1,217 @@
+package provision_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/diagnose"
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/drs/drstest"
+	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/mdmtest"
+	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/trace"
+)
+
+const userName, userPassword = "ada@contoso.test", "correct horse"
+
+// user returns a user whose sign-in page is the directory's token endpoint.
+func (w *world) user() *provision.User {
+	w.directory.AddUser(drstest.User{UPN: userName, Password: userPassword})
+	return &provision.User{Name: userName, SignIn: drs.SignIn{Password: userPassword}, JoinToken: w.signInPage}
+}
+
+func (w *world) signInPage(ctx context.Context, d *drs.Discovery) (drs.Token, error) {
+	form := url.Values{
+		"grant_type": {"password"}, "username": {userName}, "password": {userPassword},
+		"client_id": {drs.BrokerClient}, "resource": {d.JoinResource},
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.TokenEndpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := w.client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	err = json.NewDecoder(res.Body).Decode(&answer)
+	return drs.Token(answer.Token), err
+}
+
+// setup has the management server set a device up in two sessions.
+func setup(w *world) {
+	const page = "./Vendor/MSFT/DMClient/Provider/TestMDM/FirstSyncStatus/"
+	set := func(uri, format, data string) mdmtest.Command {
+		return mdmtest.Command{Verb: "Replace", Items: []mdmtest.Item{{Target: uri, Format: format, Data: data}}}
+	}
+	w.management.Session.Commands = []mdmtest.Command{
+		set(page+"ExpectedPolicies", "chr", "./Vendor/MSFT/Policy/Config/Camera/AllowCamera"),
+		set("./Vendor/MSFT/Policy/Config/Camera/AllowCamera", "int", "0"),
+	}
+	asked := 0
+	w.management.Session.Next = func(string, []mdmtest.Response) []mdmtest.Command {
+		if asked++; asked == 2 { // in the second session
+			return []mdmtest.Command{set(page+"ServerHasFinishedProvisioning", "bool", "true")}
+		}
+		return nil
+	}
+}
+
+// The whole life: the technician's phase, a reboot, the user's phase, which is
+// of the same device.
+func TestTechnicianThenUser(t *testing.T) {
+	w := newWorld(t, setup)
+	tpm, chip := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	p := w.provisioner(tpm)
+	file := filepath.Join(t.TempDir(), "state")
+	p.Store, p.Steps, p.Setup.Pause = provision.FileStore(file), provision.Technician(), time.Millisecond
+	var pages []mdm.ESPState
+	p.Setup.Progress = func(r *mdm.ESPReport) { pages = append(pages, r.State) }
+	state, err := p.Run(t.Context())
+	if err != nil {
+		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+	}
+	if !slices.Equal(pages, []mdm.ESPState{mdm.ESPInProgress, mdm.ESPSucceeded}) || state.SetUp.IsZero() || state.Sealed.IsZero() {
+		t.Fatalf("pages %q, set up %v, sealed %v", pages, state.SetUp, state.Sealed)
+	}
+	for _, o := range w.directory.Objects() {
+		if o.Enabled {
+			t.Error("a sealed device is enabled")
+		}
+	}
+	if err := chip.Reboot(); err != nil {
+		t.Fatal(err)
+	}
+	p = w.provisioner(tpm)
+	p.Store, p.Steps, p.User = provision.FileStore(file), provision.UserPhase(), w.user()
+	p.Now = func() time.Time { return time.Now().Add(time.Minute) }
+	var warnings []string
+	p.Observe = func(ev provision.Event) { warnings = append(warnings, ev.Warnings...) }
+	for range 2 { // the second finds everything done
+		after, err := p.Run(t.Context())
+		if err != nil {
+			t.Fatalf("%v\nrefused: %q", err, w.refusals())
+		}
+		if after.User == nil || after.DeviceID != state.DeviceID || len(after.User.Session) == 0 {
+			t.Fatalf("state %+v", after)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil || strings.Contains(string(text), userPassword) || strings.Contains(string(text), "eyJhbGciOi") || strings.Contains(string(text), "eyJ0eXAiOi") {
+			t.Errorf("the state holds a secret, or %v", err)
+		}
+	}
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "left alone until") {
+		t.Errorf("warnings %q", warnings)
+	}
+	i := slices.IndexFunc(w.directory.Objects(), func(o drstest.Object) bool { return o.Enabled })
+	if i < 0 || w.directory.Objects()[i].DeviceID != state.DeviceID {
+		t.Errorf("objects %+v", w.directory.Objects())
+	}
+	p.User = &provision.User{Name: "eve@contoso.test", JoinToken: w.signInPage}
+	if _, err := p.Run(t.Context()); !errors.Is(err, provision.ErrState) {
+		t.Errorf("another user: %v", err)
+	}
+}
+
+func TestWindow(t *testing.T) {
+	sealed := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	from, until := (&provision.State{Sealed: sealed}).Window()
+	if from.Sub(sealed) != 90*time.Minute || !until.Equal(time.Date(2026, 9, 1, 12, 0, 0, 0, time.UTC)) {
+		t.Errorf("from %v until %v", from, until)
+	}
+	if from, until := new(provision.State).Window(); !from.IsZero() || !until.IsZero() {
+		t.Error("a device that was not sealed has a window")
+	}
+}
+
+// A session that was cut off goes on with what the device already has, also if
+// the process ended.
+func TestSetUpResumed(t *testing.T) {
+	w := newWorld(t, setup)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	p := w.provisioner(tpm)
+	file := filepath.Join(t.TempDir(), "state")
+	p.Store, p.Setup.Pause = provision.FileStore(file), time.Hour
+	p.Steps = []provision.Step{provision.StepEK, provision.StepAIK, provision.StepKeys, provision.StepJoin, provision.StepEnroll, provision.StepSession}
+	ctx, cancel := context.WithCancel(t.Context())
+	p.Setup.Progress = func(*mdm.ESPReport) { cancel() } // after the first session
+	if _, err := p.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	p = w.provisioner(tpm)
+	p.Store, p.Steps, p.Setup.Tree = provision.FileStore(file), []provision.Step{provision.StepSession}, new(mdm.Tree)
+	state, err := p.Run(t.Context())
+	if err != nil || state.SetUp.IsZero() {
+		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+	}
+	if v, ok := p.Setup.Tree.Get("./Vendor/MSFT/Policy/Config/Camera/AllowCamera"); !ok || v.Data != "0" {
+		t.Errorf("what the first session set is %+v, %v", v, ok)
+	}
+	if text, err := os.ReadFile(file); err != nil || strings.Contains(string(text), "AllowCamera") {
+		t.Errorf("the state tells of policies, or %v", err)
+	}
+}
+
+// A page that ends in failure fails the step with its code.
+func TestSetUpFails(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.management.Session.Commands = []mdmtest.Command{{Verb: "Replace", Items: []mdmtest.Item{{
+			Target: "./Vendor/MSFT/DMClient/Provider/TestMDM/FirstSyncStatus/TimeOutUntilSyncFailure", Format: "int", Data: "1",
+		}}}}
+	})
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	p := w.provisioner(tpm)
+	p.Steps, p.Setup.Pause = provision.Technician(), time.Millisecond
+	late := false
+	p.Setup.Progress = func(*mdm.ESPReport) { late = true }
+	p.Now = func() time.Time {
+		if late {
+			return time.Now().Add(2 * time.Hour)
+		}
+		return time.Now()
+	}
+	_, err := p.Run(t.Context())
+	d := diagnose.Explain(err)
+	if d.Step != string(provision.StepSession) || d.Op != "Setup" || d.HRESULT != 0x800705B4 || d.Remedy == "" {
+		t.Errorf("%v: %+v", err, d)
+	}
+}
+
+// A Transport of one's own shows the device's certificates by MutualTLS.
+func TestMutualTLS(t *testing.T) {
+	w := newWorld(t, setup)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	p := w.provisioner(tpm)
+	var trace trace.Trace
+	p.HTTPClient = trace.HTTP(w.client)
+	made := 0
+	p.MutualTLS = func(config *tls.Config) http.RoundTripper {
+		made++
+		config.RootCAs = w.client.Transport.(*http.Transport).TLSClientConfig.RootCAs
+		return &http.Transport{TLSClientConfig: config}
+	}
+	p.Steps, p.Setup.Pause = provision.Technician(), time.Millisecond
+	if _, err := p.Run(t.Context()); err != nil || made != 2 {
+		t.Fatalf("%d transports, %v\nrefused: %q", made, err, w.refusals())
+	}
+}

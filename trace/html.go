@@ -1,0 +1,124 @@
+package trace
+
+import (
+	_ "embed" // the report's page
+	"fmt"
+	"html/template"
+	"io"
+	"time"
+
+	"github.com/whiteglove/whiteglove/provision"
+)
+
+//go:embed page.html
+var reportPage string
+
+// report is the page of WriteHTML.
+var report = template.Must(template.New("report").Parse(reportPage))
+
+// WriteHTML writes the trace as one page that needs nothing else: the steps,
+// and each command and request as a bar on a time line, with what it is for.
+func (t *Trace) WriteHTML(w io.Writer) error {
+	v := t.view()
+	p := reportData{Start: v.Start.UTC().Format("2006-01-02 15:04:05 UTC"), Lost: v.Lost}
+	begin, end := v.span()
+	scale := timeScale{begin, max(end.Sub(begin), time.Millisecond)}
+	p.Total = show(end.Sub(begin))
+	if early := v.of(-1); len(early) > 0 {
+		p.Steps = append(p.Steps, reportStep{Name: "before", Status: "done", Bars: scale.bars(early)})
+	}
+	for i, s := range v.Steps {
+		p.Steps = append(p.Steps, scale.step(s, v.of(i)))
+		if s.Status == provision.Failed {
+			p.Failed, p.Error, p.Remedy = true, s.Err, s.Remedy
+		}
+	}
+	for _, e := range v.Entries {
+		if e.Kind == "TPM" {
+			p.TPM++
+		} else {
+			p.HTTP++
+		}
+	}
+	return report.Execute(w, p)
+}
+
+// reportData is what the page shows.
+type reportData struct {
+	Start, Total, Error, Remedy string
+	Failed                      bool
+	TPM, HTTP, Lost             int
+	Steps                       []reportStep
+}
+
+type reportStep struct {
+	Name, Status, Took, Error string
+	Warnings                  []string
+	Left, Width               string // percent
+	Bars                      []reportBar
+}
+
+type reportBar struct {
+	Kind, Name, Why, Result, Took, Sent, Got, Text string
+	Failed                                         bool
+	Left, Width                                    string // percent
+}
+
+// span returns the first and the last moment of a trace.
+func (v traceView) span() (begin, end time.Time) {
+	begin, end = v.Start, v.Start
+	for _, s := range v.Steps {
+		end = later(end, s.End)
+	}
+	for _, e := range v.Entries {
+		end = later(end, e.End)
+	}
+	return begin, end
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// A timeScale places moments on the page.
+type timeScale struct {
+	begin time.Time
+	whole time.Duration
+}
+
+func (s timeScale) percent(d time.Duration) string {
+	return fmt.Sprintf("%.3f", min(100, max(0, 100*float64(d)/float64(s.whole))))
+}
+
+func (s timeScale) step(t traceStep, entries []traceEntry) reportStep {
+	return reportStep{
+		Name: string(t.Step) + attempt(t.Attempt), Status: string(t.Status), Took: show(t.End.Sub(t.Begin)), Error: t.Err, Warnings: t.Warnings,
+		Left: s.percent(t.Begin.Sub(s.begin)), Width: s.percent(t.End.Sub(t.Begin)), Bars: s.bars(entries),
+	}
+}
+
+func (s timeScale) bars(entries []traceEntry) []reportBar {
+	var out []reportBar
+	for _, e := range entries {
+		out = append(out, reportBar{
+			Kind: e.Kind, Name: e.Name, Why: e.Why, Result: e.Result, Failed: e.Failed, Took: show(e.End.Sub(e.Begin)),
+			Sent: e.Sent.String(), Got: e.Got.String(), Text: e.Got.Text,
+			Left: s.percent(e.Begin.Sub(s.begin)), Width: s.percent(e.End.Sub(e.Begin)),
+		})
+	}
+	return out
+}
+
+// show returns a duration with three digits or so.
+func show(d time.Duration) string {
+	switch {
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d >= time.Millisecond:
+		return d.Round(100 * time.Microsecond).String()
+	}
+	return d.Round(time.Microsecond).String()
+}

@@ -1,0 +1,62 @@
+package trace
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// WriteMarkdown writes the trace as text for people: a heading a step, a line a
+// command or request, with a word on why it was sent.
+func (t *Trace) WriteMarkdown(w io.Writer) error {
+	v := t.view()
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "# Provisioning, %s\n", v.Start.UTC().Format(time.RFC3339))
+	if early := v.of(-1); len(early) > 0 {
+		fmt.Fprint(out, "\n## before the first step\n\n")
+		writeEntries(out, early)
+	}
+	for i, s := range v.Steps {
+		fmt.Fprintf(out, "\n## %s%s: %s after %v\n\n", s.Step, attempt(s.Attempt), s.Status, s.End.Sub(s.Begin).Round(time.Microsecond))
+		if s.Err != "" {
+			fmt.Fprintf(out, "> %s\n\n", markdown(strings.TrimSpace(s.Err+"\n"+s.Remedy)))
+		}
+		for _, w := range s.Warnings {
+			fmt.Fprintf(out, "> Warning: %s\n\n", markdown(w))
+		}
+		writeEntries(out, v.of(i))
+	}
+	if v.Lost > 0 {
+		fmt.Fprintf(out, "\n%d later entries were not kept.\n", v.Lost)
+	}
+	return out.Flush()
+}
+
+func attempt(n int) string {
+	if n <= 1 {
+		return ""
+	}
+	return fmt.Sprintf(", try %d", n)
+}
+
+func writeEntries(out io.Writer, entries []traceEntry) {
+	for _, e := range entries {
+		why := ""
+		if e.Why != "" {
+			why = " — " + e.Why
+		}
+		fmt.Fprintf(out, "- `%s` **%s** %v%s  \n  sent %s, got %s\n", strings.ReplaceAll(e.Name, "`", "'"), markdown(e.Result),
+			e.End.Sub(e.Begin).Round(time.Microsecond), why, e.Sent, e.Got)
+		if e.Got.Text != "" {
+			fmt.Fprintf(out, "  > %s\n", markdown(e.Got.Text))
+		}
+	}
+}
+
+// markdown returns text on one line, in which nothing is markup.
+func markdown(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	return strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "<", "&lt;", "[", "\\[").Replace(text)
+}
