@@ -13,30 +13,29 @@ import (
 // A Meaning is one reading of a code.
 type Meaning struct {
 	Code   uint32   `json:"code"`             // the HRESULT, or the number within Family
-	Name   string   `json:"name"`             // as it is usually written: "0x80180014", "AADSTS50155", "MD event 171"
-	Family string   `json:"family"`           // "device enrollment (MENROLL)"
-	Symbol string   `json:"symbol,omitempty"` // empty if none is public
+	Name   string   `json:"name"`             // the usual way to write it: "0x80180014", "AADSTS50155", "MD event 171"
+	Family string   `json:"family"`           // codes that are counted together: "device enrollment (MENROLL)"
+	Symbol string   `json:"symbol,omitempty"` // its name in headers and logs; empty if none is public
 	Text   string   `json:"text"`             // what it means
-	Phase  string   `json:"phase,omitempty"`  // what the setup screen was at, if it says so
-	Steps  []string `json:"steps,omitempty"`  // where it is met; empty: anywhere. Also "profile", "import", "setup" and "hybrid", which are not of a run
+	Phase  string   `json:"phase,omitempty"`  // what the setup screen was doing; empty if the text does not tell
+	Steps  []string `json:"steps,omitempty"`  // the steps in which it occurs; nil for any. Besides the steps of a run: "profile", "import", "setup", "hybrid"
 	Causes string   `json:"causes"`           // likely causes
 	Remedy string   `json:"remedy"`           // what a technician can do
 
-	// Source is what is known of the code itself and says how far to trust it:
-	// "documented", "observed" (in code, event manifests or scripts),
-	// "inferred", "community" (reports only), "memory" (not checked again),
-	// "computed" (by the rule of its family) or "family" (nothing is known
-	// but the family).
+	// Source tells how far to trust the meaning: "documented", "observed" (in
+	// code, event manifests or scripts), "inferred", "community" (only reports),
+	// "memory" (not checked again), "computed" (by the rule of its family) or
+	// "family" (only the family is known).
 	Source string `json:"source"`
 }
 
-// Sources that no row of the table has.
+// Sources of meanings that have no row in the table.
 const (
 	sourceComputed = "computed"
 	sourceFamily   = "family"
 )
 
-// Known reports whether more is known of the code than its family.
+// Known reports whether more than the family of the code is known.
 func (m Meaning) Known() bool { return m.Source != sourceFamily }
 
 // String returns m on one line.
@@ -54,19 +53,21 @@ func (m Meaning) String() string {
 	return b.String()
 }
 
-// maxDecode is how much of a text Decode reads.
+// maxDecode is how many bytes of a text Decode reads.
 const maxDecode = 4096
 
-// Decode returns what the codes in a text may mean, likeliest first, or nil if
-// there is none that it knows. It reads codes as screens and logs print them:
+// Decode returns what the codes in a text may mean, the likeliest meaning first. It
+// returns nil if it knows none of them. It reads codes as screens and logs print
+// them:
 // "0x80180014", "80180014", "-2145910764", "(6, 0x80180014)",
 // "MENROLL_E_DEVICENOTSUPPORTED", "AADSTS50155", "807", "MD event 171",
 // "badTime", "TPM_RC_INTEGRITY", a raw TPM response code such as "0x1DF", or a
 // whole line that holds some of these. Case does not matter.
 //
-// HTTP statuses (0x8019xxxx), TPM 2.0 codes with the number of a parameter,
-// handle or session (0x80280xxx) and Win32 errors (0x8007xxxx) are computed
-// where no row is there. Decode is cheap; the table is read at its first use.
+// Where the table has no row, Decode computes the meaning of HTTP statuses
+// (0x8019xxxx), TPM 2.0 codes with the number of a parameter, handle or session
+// (0x80280xxx) and Win32 errors (0x8007xxxx). It reads the first 4096 bytes of the
+// text. The table is loaded at its first use; Decode is safe for concurrent use.
 func Decode(text string) []Meaning {
 	words := codeWords(text)
 	if len(words) == 1 {
@@ -87,8 +88,9 @@ func Decode(text string) []Meaning {
 	return found
 }
 
-// Codes returns the meaning of every code in the table, in its order. An
-// event that stands for a range is there with its first number.
+// Codes returns the meaning of every code in the table, more than a thousand, in
+// the order of the table. A row that stands for a range of events has the first
+// number of the range. The caller owns the slice.
 func Codes() []Meaning {
 	rows := hresult.Rows()
 	all := make([]Meaning, len(rows))
@@ -98,9 +100,9 @@ func Codes() []Meaning {
 	return all
 }
 
-// A codeWord is what may be a code, a symbol or the name of a family.
+// A codeWord is a word that may be a code, a symbol or the name of a family.
 type codeWord struct {
-	gap  string // what is between the word before and this one, without spaces
+	gap  string // what stands between the word before and this one, without spaces
 	text string
 }
 
@@ -108,7 +110,7 @@ type codeWord struct {
 func codeWords(text string) []codeWord {
 	var words []codeWord
 	if len(text) > maxDecode {
-		text = strings.TrimRightFunc(text[:maxDecode], isCodeRune) // no part of a word
+		text = strings.TrimRightFunc(text[:maxDecode], isCodeRune) // without the part of a word at the end
 	}
 	for {
 		start := strings.IndexFunc(text, isCodeRune)
@@ -130,7 +132,7 @@ func isCodeRune(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '_' || r == '-'
 }
 
-// addMeanings appends the meanings that are not there yet.
+// addMeanings appends those meanings that found does not have.
 func addMeanings(found []Meaning, meanings ...Meaning) []Meaning {
 	for _, m := range meanings {
 		same := func(o Meaning) bool { return o.Name == m.Name && o.Family == m.Family }
@@ -153,13 +155,13 @@ func screenPhase(before []codeWord, w codeWord) *hresult.Row {
 		return nil
 	}
 	if len(before) > 1 && !strings.HasSuffix(last.gap, "(") && !strings.HasSuffix(last.gap, ":") {
-		return nil // "attempt 6, 0x80180014" is none
+		return nil // in "attempt 6, 0x80180014" the 6 is not a phase
 	}
 	return hresult.Numbered(familyScreen, uint32(n))
 }
 
-// setPhase tells meanings what the setup screen was at, and narrows their
-// steps to it.
+// setPhase sets what the setup screen was doing in meanings, and narrows their
+// steps to that phase.
 func setPhase(meanings []Meaning, row *hresult.Row) {
 	for i := range meanings {
 		meanings[i].Phase = row.Meaning
@@ -205,7 +207,7 @@ func httpMeaning(status int) *Meaning {
 	return &m[0]
 }
 
-// rowMeaning returns the meaning of n by its row.
+// rowMeaning returns the meaning of the number n by its row.
 func rowMeaning(r *hresult.Row, n uint32) Meaning {
 	m := Meaning{
 		Code: n, Family: r.Family.Title, Symbol: r.Symbol(), Text: r.Meaning,
@@ -224,6 +226,7 @@ func rowMeaning(r *hresult.Row, n uint32) Meaning {
 	return m
 }
 
+// rowSteps returns the steps of a row, or nil.
 func rowSteps(r *hresult.Row) []string {
 	return slices.Clone(r.Steps)
 }
@@ -255,7 +258,7 @@ func ruleMeaning(code uint32) []Meaning {
 	}
 	m := Meaning{
 		Code: code, Name: fmt.Sprintf("0x%08X", code), Family: f.Title, Source: sourceFamily,
-		Text: "not a public code", Causes: "only its family is known", Remedy: "Read the log of the component named.",
+		Text: "not a public code", Causes: "only its family is known", Remedy: "Read the log of the component that the family names.",
 	}
 	low := int(code & 0xFFFF)
 	switch code >> 16 {
@@ -267,12 +270,12 @@ func ruleMeaning(code uint32) []Meaning {
 		}
 	case hresult.FacilityWin32:
 		m.Source, m.Text = sourceComputed, fmt.Sprintf("Win32 error %d", low)
-		m.Causes, m.Remedy = "see the component that logged it", fmt.Sprintf("Windows prints its text: net helpmsg %d.", low)
+		m.Causes, m.Remedy = "see the component that logged it", fmt.Sprintf("Let Windows print its text: net helpmsg %d.", low)
 	}
 	return []Meaning{m}
 }
 
-// statusMeaning fills in what the class of an HTTP status says.
+// statusMeaning fills in what is known from the class of an HTTP status.
 func statusMeaning(m *Meaning, status int) {
 	if status < 100 || status > 599 {
 		return
@@ -283,17 +286,17 @@ func statusMeaning(m *Meaning, status int) {
 	}
 	switch {
 	case status < 300:
-		m.Causes, m.Remedy = "the answer was not what was expected, as from a proxy or a portal", "Check the address, and that no proxy or portal answers in the server's place."
+		m.Causes, m.Remedy = "an unexpected answer, such as that of a proxy or a portal", "Check the address, and that no proxy or portal answers in the server's place."
 	case status < 400:
-		m.Causes, m.Remedy = "a redirect that was not followed, as to a portal", "Check the address, and that no proxy or portal answers in the server's place."
+		m.Causes, m.Remedy = "a redirect that was not followed, such as one to a portal", "Check the address, and that no proxy or portal answers in the server's place."
 	case status < 500:
-		m.Causes, m.Remedy = "the request, or a proxy", "Read the server's words."
+		m.Causes, m.Remedy = "the request, or a proxy", "Read what the server says in its answer."
 	default:
 		m.Causes, m.Remedy = "the server", "Wait a little and run again."
 	}
 }
 
-// readTPM returns the reading of a TPM response code, or nil if there is none.
+// readTPM returns the reading of a TPM response code, or nil if none is known.
 func readTPM(rc uint32) *Meaning {
 	if rc == 0 || rc > 0xFFF {
 		return nil

@@ -12,17 +12,17 @@ import (
 // Families of the table whose codes are not HRESULTs.
 const (
 	familyAADSTS = "AADSTS"
-	familyHTTP   = "HTTP" // of which the status is asked for
+	familyHTTP   = "HTTP" // its rows are found by status
 	familySCEP   = "SCEP"
 	familyScreen = "SCREEN"
 	familyZTD    = "ZTD"
 )
 
-// eventFamilies are the families of events, those of Autopilot first.
+// eventFamilies are the families of events, with those of Autopilot first.
 var eventFamilies = []string{"MD", "UDR", "DM", "SC", "TW", "AAD"}
 
-// readWord returns the readings of one word. Among other words (in a line),
-// what may be a plain word or number is not read.
+// readWord returns the readings of one word. In a line of several words it does
+// not read what may be a plain word or number.
 func readWord(word string, inLine bool) []Meaning {
 	if found := readSymbol(word, inLine); found != nil {
 		return found
@@ -48,10 +48,10 @@ func readSymbol(word string, inLine bool) []Meaning {
 	var found []Meaning
 	for _, r := range rows {
 		if inLine && r.Family.Name == familyScreen {
-			continue // "Unknown" and the like are words
+			continue // names such as "Unknown" are plain words, too
 		}
 		m := rowMeaning(r, r.Low)
-		for _, s := range r.Symbols { // the name that was asked for, in its spelling
+		for _, s := range r.Symbols { // show the name that the text has
 			if strings.EqualFold(s, word) {
 				m.Symbol = s
 			}
@@ -61,6 +61,7 @@ func readSymbol(word string, inLine bool) []Meaning {
 	return found
 }
 
+// cutPrefixFold is strings.CutPrefix without regard to case.
 func cutPrefixFold(s, prefix string) (string, bool) {
 	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
 		return s, false
@@ -68,13 +69,13 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	return s[len(prefix):], true
 }
 
-// hexDigits is how many digits an HRESULT has.
+// hexDigits is the number of hexadecimal digits of an HRESULT.
 const hexDigits = 8
 
-// readNumber returns the readings of a number, in hexadecimal with or without
-// 0x, or in decimal with or without sign.
+// readNumber returns the readings of a number in hexadecimal, with or without 0x, or
+// in decimal, with or without a sign.
 func readNumber(word string, inLine bool) []Meaning {
-	word = strings.TrimRight(word, "LlUu") // as C writes them
+	word = strings.TrimRight(word, "LlUu") // suffixes of C
 	if digits, ok := cutPrefixFold(word, "0x"); ok {
 		return readHex(digits)
 	}
@@ -102,10 +103,11 @@ func readNumber(word string, inLine bool) []Meaning {
 	return found
 }
 
+// isDecimal reports whether s has only decimal digits.
 func isDecimal(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-// readHex returns the readings of hexadecimal digits, which may be those of 64
-// bits with the sign repeated.
+// readHex returns the readings of hexadecimal digits. They may be a 32-bit code
+// whose sign was extended to 64 bits.
 func readHex(digits string) []Meaning {
 	n, err := strconv.ParseUint(digits, 16, 64)
 	if err == nil && n>>32 == math.MaxUint32 {
@@ -124,8 +126,9 @@ func readHex(digits string) []Meaning {
 	return append(found, readWin32(uint32(n))...)
 }
 
-// readDecimal returns the readings of a small number: a service code, an HTTP
-// status, another number of the table, a Win32 error or an event.
+// readDecimal returns the readings of a small number, in this order: a code of the
+// Autopilot service or of the token service, an HTTP status, a SCEP failInfo, a
+// Win32 error, an event.
 func readDecimal(n uint32) []Meaning {
 	var found []Meaning
 	numbered := func(families ...string) {
@@ -148,7 +151,8 @@ func readDecimal(n uint32) []Meaning {
 	return found
 }
 
-// readWin32 returns the reading of a Win32 error that is in the table.
+// readWin32 returns the reading of a Win32 error, or nil if the table does not have
+// it.
 func readWin32(n uint32) []Meaning {
 	code := hresult.FacilityWin32<<16 | n
 	if n == 0 || n > math.MaxUint16 || len(hresult.Find(code)) == 0 {

@@ -14,19 +14,20 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// A Diagnosis is what is known of an error, whichever package it came from.
-// Its zero value is that of no error. What is empty or 0 is not known.
+// A Diagnosis is what is known about an error, whichever package it came from. An
+// empty or zero field means that the error does not tell. The zero value is the
+// diagnosis of a nil error.
 type Diagnosis struct {
 	Step       string        `json:"step,omitempty"`
-	Op         string        `json:"op,omitempty"`         // "PKCSReq", "TPM2_ActivateCredential"; the innermost that is known
-	URL        string        `json:"url,omitempty"`        // of the service, without query values
-	HTTPStatus int           `json:"httpStatus,omitempty"` // 0: no answer
-	Protocol   string        `json:"protocol,omitempty"`   // "SCEP badRequest", "DRS AuthorizationError/…", "TPM_RC_INTEGRITY (parameter 1)"
+	Op         string        `json:"op,omitempty"`         // the innermost operation that is known, such as "PKCSReq" or "TPM2_ActivateCredential"
+	URL        string        `json:"url,omitempty"`        // of the service that was asked, without query values
+	HTTPStatus int           `json:"httpStatus,omitempty"` // of the service's answer
+	Protocol   string        `json:"protocol,omitempty"`   // the protocol's own code, such as "SCEP badRequest", "DRS AuthorizationError/…" or "TPM_RC_INTEGRITY (parameter 1)"
 	HRESULT    uint32        `json:"hresult,omitempty"`    // as Windows logs it
-	Symbol     string        `json:"symbol,omitempty"`     // its name, or "(DSREG 0x03EA)" where none is public
-	Screen     uint32        `json:"screen,omitempty"`     // what Windows' setup screen shows in this case, if another code
-	Retryable  bool          `json:"retryable"`            // the same may succeed later
-	RetryAfter time.Duration `json:"retryAfter,omitempty"` // pause the server asks for
+	Symbol     string        `json:"symbol,omitempty"`     // the name of HRESULT, or its family and number such as "(DSREG 0x03EA)" if no name is public
+	Screen     uint32        `json:"screen,omitempty"`     // the code that Windows' setup screen shows in this case; 0 if that is HRESULT
+	Retryable  bool          `json:"retryable"`            // whether the same call may succeed later
+	RetryAfter time.Duration `json:"retryAfter,omitempty"` // the pause that the server asks for
 	RequestID  string        `json:"requestId,omitempty"`  // to quote to the server's operator
 	Message    string        `json:"message,omitempty"`    // the server's own words
 	Cause      string        `json:"cause,omitempty"`      // the innermost error, in its own words
@@ -60,7 +61,7 @@ func Explain(err error) (diagnosis Diagnosis) {
 	}
 	var d diagnoser
 	defer func() {
-		if recover() != nil { // a method of an error failed, as that of a nil pointer does
+		if recover() != nil { // a method of an error panicked, as it does on a nil pointer
 			d.Cause = oneLine(fmt.Sprint(err))
 			diagnosis = d.Diagnosis
 		}
@@ -85,11 +86,12 @@ func Explain(err error) (diagnosis Diagnosis) {
 	return d.Diagnosis
 }
 
-// maxChain bounds how many errors Explain looks at.
+// maxChain is how many errors Explain looks at.
 const maxChain = 100
 
-// chain returns err and what it wraps, outermost first. Of joined errors it
-// follows the first that leads to one of this module, else all.
+// chain returns err and the errors that it wraps, the outermost first. Of joined
+// errors it follows the first branch that has an error that isReport, else all
+// branches.
 func chain(err error, budget *int) []error {
 	if err == nil || *budget <= 0 {
 		return nil
@@ -111,15 +113,15 @@ func chain(err error, budget *int) []error {
 	return list
 }
 
-// A diagnoser is a diagnosis under way.
+// A diagnoser collects a diagnosis.
 type diagnoser struct {
 	Diagnosis
-	typed  bool // an error of this module was met
+	typed  bool // whether an error of the chain isReport
 	judged bool // an error said whether it is retryable
 }
 
-// collect adds what one error tells. What an outer error said stays, but for
-// the operation and the cause, of which the innermost is wanted.
+// collect adds what one error tells. What an outer error said stays, except for the
+// operation and the cause, which come from the innermost error.
 func (d *diagnoser) collect(err error) {
 	if isReport(err) {
 		d.typed, d.Cause = true, ""
@@ -138,7 +140,7 @@ func (d *diagnoser) collect(err error) {
 	}
 }
 
-// setDefault sets what is not set.
+// setDefault sets *p to v if *p is zero.
 func setDefault[T comparable](p *T, v T) {
 	var zero T
 	if *p == zero {
@@ -146,7 +148,8 @@ func setDefault[T comparable](p *T, v T) {
 	}
 }
 
-// plainCode returns the code of an error of which no typed error knows one.
+// plainCode returns the code for a chain in which no error has one, or 0. typed
+// tells whether an error of the chain isReport.
 func plainCode(err error, typed bool) uint32 {
 	for _, s := range []struct {
 		is   error
@@ -174,7 +177,7 @@ func plainCode(err error, typed bool) uint32 {
 	}
 }
 
-// symbol returns the name of a code, or in parentheses its family and number.
+// symbol returns the name of a code or, in parentheses, its family and number.
 func symbol(code uint32) string {
 	if s := hresult.Symbol(hresult.Alias(code)); s != "" {
 		return s
@@ -189,7 +192,7 @@ func symbol(code uint32) string {
 	return fmt.Sprintf("(%s 0x%04X)", family.Name, code&0xFFFF)
 }
 
-// codeRemedy returns what helps against a code, or "".
+// codeRemedy returns the remedy of a code, or "".
 func codeRemedy(code uint32) string {
 	if code == 0 {
 		return ""
@@ -208,17 +211,17 @@ const (
 	stepJoin  = "join"
 )
 
-// Codes that the setup screen shows of Windows' own accord.
+// Codes that Windows' setup screen shows for a phase, whatever the cause.
 const (
-	screenTriesUsedUp uint32 = 0x81039001 // attestation was tried as often as it may be
+	screenTriesUsedUp uint32 = 0x81039001 // all attempts at attestation have failed
 	screenTimeout            = hresult.Timeout
 	screenJoin        uint32 = 0x801C03EA // the join by device token or attestation failed
 	deviceAIK         uint32 = 0x801C0010 // DSREG_E_DEVICE_AIK_VALIDATION_ERROR
 	deviceAttestation uint32 = 0x801C0011 // DSREG_E_DEVICE_ATTESTATION_ERROR
 )
 
-// screen returns the code that Windows' setup screen shows for d, or 0 if that
-// is d.HRESULT. Setup names the whole phase where d names the cause.
+// screen returns the code that Windows' setup screen shows for d, or 0 if that is
+// d.HRESULT. The screen has one code for a phase where d has the code of the cause.
 func screen(d *Diagnosis, err error) uint32 {
 	code := uint32(0)
 	late := errors.Is(err, context.DeadlineExceeded) || d.HRESULT == hresult.InternetTimeout
@@ -241,8 +244,8 @@ func screen(d *Diagnosis, err error) uint32 {
 	return code
 }
 
-// String returns d on one line, with codes as Windows prints them, or "" if it
-// is the zero Diagnosis.
+// String returns d on one line, with codes as Windows prints them. It returns "" for
+// the zero Diagnosis.
 func (d Diagnosis) String() string {
 	if d == (Diagnosis{}) {
 		return ""
@@ -278,7 +281,7 @@ func (d Diagnosis) String() string {
 	return strings.TrimPrefix(strings.TrimSpace(line), ". ")
 }
 
-// codes returns d's codes in parentheses, with a space before.
+// codes returns d's codes in parentheses after a space, or "" if there are none.
 func (d Diagnosis) codes() string {
 	if d.HRESULT == 0 {
 		return ""
@@ -290,7 +293,8 @@ func (d Diagnosis) codes() string {
 	return s + ")"
 }
 
-// oneLine replaces what would break a line, or a terminal, by spaces.
+// oneLine replaces white space and control characters by single spaces, so that
+// foreign text neither breaks a line nor controls a terminal.
 func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7F || r >= 0x80 && r < 0xA0 || r == 0x2028 || r == 0x2029 }), " ")
 }

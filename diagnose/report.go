@@ -8,8 +8,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
-// isReport reports whether err itself says where it happened, as the errors of
-// this module's packages do.
+// isReport reports whether err itself says in which operation or step it occurred,
+// as the errors of this module's packages do.
 func isReport(err error) bool {
 	switch err.(type) {
 	case interface{ Operation() string }, interface{ StepName() string }:
@@ -18,7 +18,7 @@ func isReport(err error) bool {
 	return false
 }
 
-// collectReport adds what the methods of an error tell, see [Explain].
+// collectReport adds what the methods of an error tell; see [Explain].
 func (d *diagnoser) collectReport(err error) {
 	if e, ok := err.(interface{ StepName() string }); ok {
 		setDefault(&d.Step, e.StepName())
@@ -49,8 +49,8 @@ func (d *diagnoser) collectReport(err error) {
 	}
 }
 
-// tpmName returns the TCG's name of a response code with what it is about, or
-// "" for 0.
+// tpmName returns the TCG's name of a response code and the parameter, handle or
+// session that the code is about. It returns "" for 0.
 func tpmName(rc uint32) string {
 	if rc == 0 {
 		return ""

@@ -10,8 +10,8 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// withDefaults returns a copy of p without a nil client or an empty field that
-// has a default.
+// withDefaults returns a copy of p in which nil clients and empty fields have
+// their defaults.
 func (p *Provisioner) withDefaults() *Provisioner {
 	c := *p
 	if c.Now == nil {
@@ -47,7 +47,7 @@ func (p *Provisioner) withDefaults() *Provisioner {
 	return &c
 }
 
-// clone returns a copy of *p, or of the zero value.
+// clone returns a copy of *p, or a zero value if p is nil.
 func clone[T ekcert.Client | aik.Client | drs.Client | mdm.Client | mdm.TokenClient](p *T) *T {
 	if p == nil {
 		return new(T)
@@ -56,6 +56,7 @@ func clone[T ekcert.Client | aik.Client | drs.Client | mdm.Client | mdm.TokenCli
 	return &c
 }
 
+// or returns s, or fallback if s is empty.
 func or(s, fallback string) string {
 	if s == "" {
 		return fallback

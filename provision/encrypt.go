@@ -13,12 +13,13 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 )
 
-// lockAway encrypts text so that only the TPM with a decryption key opens it: a
-// fresh AES-256 key, by RSA-OAEP with SHA-256; then text, by AES-GCM.
+// lockAway encrypts text so that only the TPM that holds key can decrypt it. The
+// result is a fresh AES-256 key, encrypted by RSA-OAEP with SHA-256, followed by
+// the text, encrypted by AES-GCM with its nonce in front.
 func lockAway(key *attest.Key, text []byte) ([]byte, error) {
 	public, ok := key.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: the transport key is no RSA key", ErrState)
+		return nil, fmt.Errorf("%w: the transport key is not an RSA key", ErrState)
 	}
 	secret := make([]byte, 32)
 	rand.Read(secret)
@@ -33,11 +34,12 @@ func lockAway(key *attest.Key, text []byte) ([]byte, error) {
 	return gcm.Seal(box, nil, text, nil), nil
 }
 
-// unlock opens what lockAway returned.
+// unlock decrypts what lockAway encrypted. The error wraps ErrState if box was
+// damaged.
 func unlock(ctx context.Context, key *attest.Key, box []byte) ([]byte, error) {
 	public, ok := key.Public().(*rsa.PublicKey)
 	if !ok || len(box) < public.Size() {
-		return nil, fmt.Errorf("%w: what is encrypted in it is damaged", ErrState)
+		return nil, fmt.Errorf("%w: an encrypted part is damaged", ErrState)
 	}
 	secret, err := key.WithContext(ctx).Decrypt(nil, box[:public.Size()], &rsa.OAEPOptions{Hash: crypto.SHA256})
 	if err != nil {
@@ -49,12 +51,13 @@ func unlock(ctx context.Context, key *attest.Key, box []byte) ([]byte, error) {
 	}
 	text, err := gcm.Open(nil, nil, box[public.Size():], nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: what is encrypted in it was changed", ErrState)
+		return nil, fmt.Errorf("%w: an encrypted part was changed", ErrState)
 	}
 	return text, nil
 }
 
-// newGCM returns AES-GCM that makes its own nonces.
+// newGCM returns AES-GCM that makes its own nonces and puts them before the
+// ciphertext.
 func newGCM(secret []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(secret)
 	if err != nil {

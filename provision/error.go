@@ -7,14 +7,15 @@ import (
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
-// An Error is a run that failed. HRESULT, Retryable and Remedy are those of
-// the first error in its chain that knows one; each package's Error does.
+// An Error says why a run failed. [errors.As] finds the error of the step's
+// package in it, such as a *drs.Error.
 type Error struct {
-	Step Step // empty if the run failed outside a step
-	Err  error
+	Step Step  // the step that failed; empty if none did
+	Err  error // what failed; never nil
 }
 
-// Error implements error.
+// Error returns "provision: step: what happened", without the step if there is
+// none.
 func (e *Error) Error() string {
 	if e.Step == "" {
 		return fmt.Sprintf("provision: %v", e.Err)
@@ -28,10 +29,13 @@ func (e *Error) Unwrap() error { return e.Err }
 // StepName returns the name of the step that failed, or "".
 func (e *Error) StepName() string { return string(e.Step) }
 
-// ErrNotDone is wrapped when a step needs what another step has not done.
+// ErrNotDone is wrapped by the error of Run if a step needs the results of
+// another step, which is not among Provisioner.Steps and has not been done by an
+// earlier run. Error.Step is the step that has not been done.
 var ErrNotDone = errors.New("this step has not been done, and another needs it")
 
-// HRESULT returns the code Windows has for e, or 0.
+// HRESULT returns the code that Windows has for the failure: that of the first
+// error in the chain that knows one, ERROR_INVALID_DATA for [ErrState], or 0.
 func (e *Error) HRESULT() uint32 {
 	var coded interface {
 		error
@@ -46,7 +50,8 @@ func (e *Error) HRESULT() uint32 {
 	return 0
 }
 
-// Retryable reports whether the same run may succeed later.
+// Retryable reports whether the same run may succeed later, as the first error
+// in the chain judges that knows. It is false if none does.
 func (e *Error) Retryable() bool {
 	var judged interface {
 		error
@@ -55,7 +60,8 @@ func (e *Error) Retryable() bool {
 	return errors.As(e.Err, &judged) && judged.Retryable()
 }
 
-// Remedy returns what a technician can do, or "".
+// Remedy returns what a technician can do, in whole sentences, or "" if nothing
+// is known.
 func (e *Error) Remedy() string {
 	if errors.Is(e.Err, ErrState) {
 		return "Remove the stored state to provision this device anew."

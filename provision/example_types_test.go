@@ -138,15 +138,15 @@ func (m *memory) Save(_ context.Context, s *provision.State) (err error) {
 	return err
 }
 
-// A Locker refuses a second run.
-func ExampleLocker() {
+// The lock of a FileStore keeps a second run out.
+func ExampleFileStore_Lock() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer os.RemoveAll(dir)
-	var store provision.Locker = provision.FileStore(filepath.Join(dir, "state.json"))
+	store := provision.FileStore(filepath.Join(dir, "state.json"))
 	unlock, err := store.Lock(context.Background())
 	fmt.Println(err)
 	_, err = store.Lock(context.Background())
@@ -188,9 +188,9 @@ func ExampleFileStore() {
 	// contoso.test <nil>
 }
 
-// A Backoff of one's own gives up after three tries, a second apart.
-func ExampleBackoff() {
-	var backoff provision.Backoff = func(_ provision.Step, n int, _ error) time.Duration {
+// A backoff that gives up after three attempts, a second apart.
+func ExampleProvisioner_backoff() {
+	backoff := func(_ provision.Step, n int, _ error) time.Duration {
 		if n >= 3 {
 			return 0
 		}

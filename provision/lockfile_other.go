@@ -7,8 +7,9 @@ import (
 	"os"
 )
 
-// lockFile reports that this system has no locks that end with a process.
+// lockFile returns errors.ErrUnsupported: this system has no locks that end with
+// the process.
 func lockFile(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
-// syncDir does nothing: folders cannot be synced here.
+// syncDir does nothing, because directories cannot be synced here.
 func syncDir(string) error { return nil }

@@ -8,7 +8,8 @@ import (
 	"syscall"
 )
 
-// lockFile opens or makes a file and locks it until it is closed.
+// lockFile opens or creates a file and locks it until it is closed. It returns
+// ErrLocked if another process or open file holds the lock.
 func lockFile(name string) (*os.File, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -25,7 +26,7 @@ func lockFile(name string) (*os.File, error) {
 	return nil, err
 }
 
-// syncDir has the entries of a folder written to disk.
+// syncDir writes the entries of a directory to disk.
 func syncDir(name string) error {
 	dir, err := os.Open(name)
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 // sharingViolation is ERROR_SHARING_VIOLATION of winerror.h.
 const sharingViolation syscall.Errno = 32
 
-// lockFile opens or makes a file and lets nobody else open it until it is
-// closed.
+// lockFile opens or creates a file that nobody else can open until it is closed.
+// It returns ErrLocked if somebody has it open.
 func lockFile(name string) (*os.File, error) {
 	path, err := syscall.UTF16PtrFromString(name)
 	if err != nil {
@@ -26,5 +26,5 @@ func lockFile(name string) (*os.File, error) {
 	return os.NewFile(uintptr(h), name), nil
 }
 
-// syncDir does nothing: folders cannot be synced here.
+// syncDir does nothing, because directories cannot be synced here.
 func syncDir(string) error { return nil }

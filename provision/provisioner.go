@@ -15,135 +15,163 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// A Provisioner takes a device from a bare TPM to an enrolled one, and hands it
-// to its user. TPM, Tenant and Management are required; a nil client means one
-// with its defaults. Run must not be called twice at the same time.
+// A Provisioner takes a device from a bare TPM to an enrolled device, and hands
+// it to its user. TPM, Tenant and Management are required, and so are the roots
+// in EKCert and AIK that the device's makers need. A nil client stands for the
+// zero value of its type. Fields must not be changed while Run runs, and Run must
+// not be called twice at the same time.
 type Provisioner struct {
-	// TPM holds every secret of the run.
+	// TPM makes and keeps the keys of the device.
 	TPM *attest.TPM
 
-	// Tenant is the tenant's domain name or identifier.
+	// Tenant is a domain name of the tenant, such as "contoso.com", or its
+	// identifier, a GUID.
 	Tenant string
 
-	// Management is the URL of the management server's discovery service.
+	// Management is the https URL of the management server's discovery service
+	// ([MS-MDE2] section 3.1).
 	Management string
 
-	// Device describes the device to the tenant and to management.
+	// Device describes the device to the tenant and to the management server.
 	Device Device
 
-	// Steps are the steps to take, in any order; if nil, those from StepEK to
-	// StepEnroll. See also [Technician] and [UserPhase]. What they need of a
-	// step that is not listed comes from the stored state; what is never
-	// stored, the tenant's services and the device token, is got anew. If
-	// neither can be, Run fails with [ErrNotDone] before anything is done.
+	// Steps are the steps to take, in any order. If nil, they are those from
+	// StepEK to StepEnroll. See also [Technician] and [UserPhase].
+	//
+	// A step may need results of a step that is not listed. They come from the
+	// stored state; the tenant's services and the device token, which are never
+	// stored, are fetched again. If the state does not have them, Run fails
+	// with [ErrNotDone] before it does anything.
 	Steps []Step
 
-	// Do has functions that stand in for steps: for a service that is none of
-	// these, or to do something before or after a step.
+	// Do holds functions that take the place of steps. Use it for a service
+	// that no client of this module speaks to, or for a step of which the
+	// protocol is not public, such as StepOwner.
 	Do map[Step]StepFunc
 
-	// SelectEK reports whether an endorsement key may be used. If nil, any
-	// may; the first that has a certificate is taken.
+	// SelectEK reports whether an endorsement key may be used. If it is nil,
+	// every key may be. Of these the run takes the first that has a certificate.
 	SelectEK func(*attest.EK) bool
 
-	// EnrollEK has the endorsement key certified by the maker's CA over SCEP
-	// (EKCert.SCEPURL) even if the TPM holds a certificate. Without it, that is done
-	// only if the TPM holds none; and without a CA, EKCert asks the maker's service.
+	// EnrollEK requests a certificate for the endorsement key from the maker's
+	// CA over SCEP (EKCert.SCEPURL) even if the TPM holds one. If it is false,
+	// the run does so only if the TPM holds none; and if EKCert.SCEPURL is
+	// empty, it asks the maker's certificate service instead.
 	EnrollEK bool
 
-	// Clients of the single steps. Set one to change an endpoint, the trust
-	// roots or a timeout of its step. A client without an HTTPClient uses
-	// that of the Provisioner.
-	EKCert *ekcert.Client // its Roots are required
-	AIK    *aik.Client
-	DRS    *drs.Client
-	Token  *mdm.TokenClient // an empty Endpoint is the one the tenant names
-	MDM    *mdm.Client
+	// Clients of the single steps. Set one to change the endpoints or the trust
+	// roots of its step. A client without an HTTPClient uses that of the
+	// Provisioner. Run works on copies.
+	EKCert *ekcert.Client   // for StepEK; its Roots are required
+	AIK    *aik.Client      // for StepAIK
+	DRS    *drs.Client      // for the steps at the tenant
+	Token  *mdm.TokenClient // for StepEnroll; if its Endpoint is empty, the tenant names it
+	MDM    *mdm.Client      // for StepEnroll and StepSession
 
-	// JoinToken authorizes the join, such as a static device ticket. If nil,
-	// DRS has the endorsement key proven.
+	// JoinToken returns the token that authorizes the join, such as a device
+	// ticket from elsewhere. If it is nil, the run proves the endorsement key to
+	// the tenant by the profile ek-jwt-v1 of this module, which Microsoft's
+	// public service does not offer.
 	JoinToken drs.TokenSource
 
-	// Setup is about the management sessions of StepSession.
+	// Setup configures the management sessions of StepSession.
 	Setup Setup
 
-	// User gets the device; required for the user's phase.
+	// User is the user who gets the device. It is required for the user's phase
+	// and not used before.
 	User *User
 
-	// HTTPClient is used by the clients above that name none.
-	// If it is nil too, http.DefaultClient is used.
+	// HTTPClient is used by the clients above that have none. If it is nil,
+	// they use [http.DefaultClient].
 	HTTPClient *http.Client
 
-	// MutualTLS makes the transport of requests that show a certificate of the
-	// device's: of StepSeal and StepSession. If nil, it is a copy of the
-	// client's transport, which must be an [*http.Transport] then.
+	// MutualTLS returns the transport of requests in which the device shows a
+	// certificate of its own: those of StepSeal and StepSession. If it is nil,
+	// the transport is a copy of the HTTP client's, which then must be an
+	// [*http.Transport] or nil.
 	MutualTLS func(*tls.Config) http.RoundTripper
 
-	// Store keeps the state between runs. If nil, a run starts afresh.
+	// Store keeps the state between runs. If it is nil, every run starts from
+	// the beginning.
 	Store Store
 
-	// Backoff says whether and when a step is tried again. If nil, it is
-	// DefaultBackoff. No other part of this module retries.
-	Backoff Backoff
+	// Backoff returns the pause before the n-th retry of a step that failed
+	// with err, or 0 to give up. It is asked only about errors that say that
+	// they are retryable. n starts at 1. Steps that run side by side may ask at
+	// the same time. If it is nil, it is [DefaultBackoff]. Nothing else in this
+	// module retries a request.
+	Backoff func(step Step, n int, err error) time.Duration
 
-	// Observe, if set, is called at each change of a step: not twice at the
-	// same time, and the run waits for it.
+	// Observe, if not nil, is called at each change of a step. Calls do not
+	// overlap, and the run waits for each to return.
 	Observe func(Event)
 
-	// Now returns the time. If nil, it is time.Now.
+	// Now returns the current time. If it is nil, it is [time.Now].
 	Now func() time.Time
 
-	// Logger receives debug records. If nil, nothing is logged.
+	// Logger receives debug records. If it is nil, nothing is logged.
 	Logger *slog.Logger
 }
 
-// A Device is what a device says of itself.
+// A Device is how a device describes itself to the tenant and to the management
+// server.
 type Device struct {
 	Name      string // display name; if empty, "whiteglove"
-	Type      string // if empty, "Windows"
-	OSVersion string // four numbers; if empty, "10.0.26100.1"
+	Type      string // kind of operating system; if empty, "Windows"
+	OSVersion string // four numbers separated by dots; if empty, "10.0.26100.1"
 }
 
-// A Setup says how the management server sets the device up.
+// A Setup configures how the management server sets the device up. The zero
+// value is ready to use.
 type Setup struct {
-	// Tree is what the server reads and writes, with handlers for what its
-	// commands do to the device and for its SCEP orders. If nil, it is a new
-	// one, and commands change nothing else. Nodes of earlier runs are put back
-	// into it.
+	// Tree holds the nodes that the server reads and writes, and the handlers
+	// that carry its commands out. If it is nil, the run uses a new tree, whose
+	// commands change nothing but the tree. Nodes that earlier runs stored are
+	// put back into it.
 	Tree *mdm.Tree
 
-	// Progress, if set, gets the enrollment status page after each session.
+	// Progress, if not nil, is called with the enrollment status page after each
+	// session.
 	Progress func(*mdm.ESPReport)
 
-	// Pause is between sessions; if 0, it is a minute. It ends with the
-	// sessions, which go on until the page is over.
+	// Pause is the time between two sessions. If it is 0, it is a minute.
+	// Sessions follow one another until the page reports success or failure.
 	Pause time.Duration
 }
 
-// A User is who gets the device.
+// A User is the user who gets the device.
 type User struct {
-	// Name is the user principal name.
+	// Name is the user principal name, such as "ada@contoso.com".
 	Name string
 
-	// JoinToken returns a token of the user's for the registration service, as
-	// a sign-in page gives it. It is asked for when it is needed, and not kept.
+	// JoinToken returns a token with which the user may join devices, such as
+	// one from a sign-in page for the resource d.JoinResource. StepRejoin calls
+	// it when it needs the token, which is not stored.
 	JoinToken func(ctx context.Context, d *drs.Discovery) (drs.Token, error)
 
-	// SignIn has the credential of the user's, for StepSignIn: one of Password,
-	// RefreshToken and UserKey. What else it needs is filled in.
+	// SignIn holds the user's credential for StepSignIn in one of the fields
+	// Password, RefreshToken and UserKey. The run sets the certificate, the
+	// keys and the name.
 	SignIn drs.SignIn
 }
 
-// Run takes the steps that the stored state does not show as done, and returns
-// the state it reached, also with an error. The error is an [*Error].
+// Run takes the steps that the stored state does not show as done. It returns
+// the state that it has reached, also with an error; the state is nil if a field
+// is missing or the stored state cannot be used.
 //
 // Steps run side by side where they can: discovery beside the TPM's work, and
-// the device's keys are made while the attestation CA makes up its challenge.
-// If one fails the others are stopped.
+// the making of the device's keys while the attestation CA prepares its
+// challenge. If one fails, Run stops the others.
 //
-// The state is saved whenever something was won that a later run can use. A
-// run that was cut off is continued by the next one; a stored state of another
-// TPM or tenant is refused with [ErrState]. Nothing is left loaded in the TPM.
+// Run saves the state whenever it has something that a later run can use. If a
+// run is cut off, the next one goes on where it stopped. When Run returns, it
+// has left nothing loaded in the TPM.
+//
+// The error is an [*Error], which names the step and wraps the error of the
+// step's package. It wraps [ErrLocked] if another run uses the Store,
+// [ErrState] if the stored state is damaged or belongs to another TPM, tenant or
+// user, [ErrNotDone] if a step needs one that has not been done, and the error
+// of ctx if that ended first.
 func (p *Provisioner) Run(ctx context.Context) (*State, error) {
 	if p.TPM == nil || p.Tenant == "" || p.Management == "" {
 		return nil, &Error{Err: errors.New("a Provisioner needs a TPM, a Tenant and a Management URL")}

@@ -7,24 +7,20 @@ import (
 	"time"
 )
 
-// A Backoff returns the pause before the n-th retry of a step that failed with
-// a retryable err, or 0 to give up. n starts at 1. Steps that run side by side
-// may ask at the same time.
-type Backoff func(step Step, n int, err error) time.Duration
-
 // Bounds of DefaultBackoff.
 const (
 	firstPause   = time.Second
 	longestPause = time.Minute
-	longestWait  = 10 * time.Minute // that a server may ask for
+	longestWait  = 10 * time.Minute // the longest pause that a server may ask for
 	tries        = 5
-	aikTries     = 10 // what Windows' own scripts give the attestation CA
+	aikTries     = 10 // as many as Windows' own scripts make
 )
 
-// DefaultBackoff tries each step five times, the certification of the
-// attestation key ten times. The pause doubles from a second to a minute, less
-// up to half of it at random; a server that asks for a longer one has it, up to
-// ten minutes.
+// DefaultBackoff is the usual Provisioner.Backoff. It lets StepAIK be tried ten
+// times and every other step five times. Pauses double from a second to at most
+// a minute, and each is shortened at random by up to a half. If a server asks for
+// a longer pause (Retry-After), that is the pause; if it asks for more than ten
+// minutes, DefaultBackoff gives up. It is safe for concurrent use.
 func DefaultBackoff(step Step, n int, err error) time.Duration {
 	most := tries
 	if step == StepAIK {
@@ -45,7 +41,8 @@ func DefaultBackoff(step Step, n int, err error) time.Duration {
 	return max(pause, asked)
 }
 
-// retryAfter returns the pause that a server asked for, or 0.
+// retryAfter returns the pause that a server asked for, or 0 if no error in the
+// chain knows of one.
 func retryAfter(err error) time.Duration {
 	for {
 		var asked interface {
@@ -62,8 +59,8 @@ func retryAfter(err error) time.Duration {
 	}
 }
 
-// try takes a stage until it is done, its error is final or its tries are used
-// up.
+// try takes a stage until it succeeds, fails for good or has used up its
+// attempts.
 func (r *Run) try(ctx context.Context, s stage) error {
 	for n := 1; ; n++ {
 		ev := r.attempt(ctx, s, n)
@@ -76,15 +73,16 @@ func (r *Run) try(ctx context.Context, s stage) error {
 	}
 }
 
-// attempt takes a stage for the n-th time, and returns the event of its end.
+// attempt takes a stage for the n-th time. It returns the event that ended the
+// attempt.
 func (r *Run) attempt(ctx context.Context, s stage, n int) Event {
 	p := r.Provisioner
 	ev := Event{Time: p.Now(), Step: s.step, Status: Started, Attempt: n}
 	r.observe(ev)
 	start := ev.Time
 	resumed, err := s.do(ctx, r)
-	if err == nil && s.won != nil && !s.won(r) {
-		err = errors.New("the function in Provisioner.Do has not set all that the step is for; see Run and State")
+	if err == nil && s.present != nil && !s.present(r) {
+		err = errors.New("the function in Provisioner.Do has not set all results of the step; see Run and State")
 	}
 	ev.Time, ev.Status, ev.Err = p.Now(), Done, err
 	ev.Elapsed = ev.Time.Sub(start)
@@ -107,7 +105,8 @@ func (r *Run) attempt(ctx context.Context, s stage, n int) Event {
 	return ev
 }
 
-// observe tells of an event, with the warnings that came up since the last one.
+// observe reports an event, with the warnings that came up since the step's last
+// event.
 func (r *Run) observe(ev Event) {
 	r.debug("step", "step", ev.Step, "status", ev.Status, "elapsed", ev.Elapsed, "err", ev.Err)
 	r.mu.Lock()
@@ -119,6 +118,7 @@ func (r *Run) observe(ev Event) {
 	}
 }
 
+// pause waits for d. The error is that of ctx if it ends first.
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -12,40 +12,42 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// A Run is one call of Provisioner.Run, for those who do a step. Each of its
-// fields is set by one step, and read by those that need it. What an earlier run won is
-// taken from the state before they read it.
+// A Run is one call of Provisioner.Run, as a [StepFunc] sees it. Each field is
+// set by one step and read by the steps that need it. Results of an earlier run
+// are loaded from the state before such a step reads them. A field is nil if its
+// step is neither taken nor needed.
 type Run struct {
-	// Provisioner has what was nil or empty replaced by its default. It is not
-	// to be changed.
+	// Provisioner is a copy of the caller's in which nil and empty fields have
+	// their defaults. It must not be changed.
 	Provisioner *Provisioner
 
-	// State is to be changed by Commit alone.
+	// State is what the run has reached. Only Commit may change it.
 	State *State
 
 	EK      *attest.EK          // by StepEK
-	EKChain []*x509.Certificate // its certificate first
+	EKChain []*x509.Certificate // by StepEK; the certificate of EK first, then its issuers
 
 	AIK      *attest.Key         // by StepAIK
-	AIKChain []*x509.Certificate // its certificate first
+	AIKChain []*x509.Certificate // by StepAIK; the certificate of AIK first, then its issuers
 
 	Discovery *drs.Discovery   // by StepDiscover
 	Token     *drs.DeviceToken // by StepToken
 
-	DeviceKey    *attest.Key // by StepKeys; signs
-	TransportKey *attest.Key // by StepKeys; decrypts
+	DeviceKey    *attest.Key // by StepKeys; RSA-2048, signs
+	TransportKey *attest.Key // by StepKeys; RSA-2048, decrypts
 
 	UserDeviceKey    *attest.Key  // by StepRejoin, as DeviceKey
 	UserTransportKey *attest.Key  // by StepRejoin, as TransportKey
 	Session          *drs.Session // by StepSignIn
 
-	mu       sync.Mutex // for State, marks and warnings, and one Observe at a time
-	stages   []stage    // that are taken
-	marks    map[Step]chan struct{}
-	warnings map[Step][]string
+	mu       sync.Mutex             // guards State, marks and warnings, and calls of Observe
+	stages   []stage                // the stages that are taken, in order
+	marks    map[Step]chan struct{} // closed when the step has been reached
+	warnings map[Step][]string      // since the step's last event
 }
 
-// Commit changes the state by change, and saves it.
+// Commit calls change with the state, and saves it. Calls do not overlap. The
+// error is that of Store.Save; the state keeps the change even so.
 func (r *Run) Commit(ctx context.Context, change func(*State)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,8 +58,8 @@ func (r *Run) Commit(ctx context.Context, change func(*State)) error {
 	return r.Provisioner.Store.Save(ctx, r.State)
 }
 
-// Warn has the event that ends a step, the one of ctx, say what is not as it
-// should be.
+// Warn adds a warning to the event that ends the present attempt of the step of
+// ctx. Arguments are as for [fmt.Sprintf].
 func (r *Run) Warn(ctx context.Context, format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,9 +67,11 @@ func (r *Run) Warn(ctx context.Context, format string, args ...any) {
 	r.warnings[step] = append(r.warnings[step], fmt.Sprintf(format, args...))
 }
 
-// lock keeps other runs from the Store, if it can.
+// lock keeps other runs from using the Store, if the Store has a method Lock.
 func (r *Run) lock(ctx context.Context) (unlock func() error, err error) {
-	if l, ok := r.Provisioner.Store.(Locker); ok {
+	if l, ok := r.Provisioner.Store.(interface {
+		Lock(ctx context.Context) (unlock func() error, err error)
+	}); ok {
 		return l.Lock(ctx)
 	}
 	return func() error { return nil }, nil
@@ -94,7 +98,8 @@ func (r *Run) load(ctx context.Context) error {
 	return nil
 }
 
-// reach lets those go on that wait for a step, which may be reached before.
+// reach marks a step as reached, so that the steps that wait for it go on. It
+// may be called more than once for a step.
 func (r *Run) reach(step Step) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -107,8 +112,8 @@ func (r *Run) reach(step Step) {
 	}
 }
 
-// await waits until all steps that are taken have been reached, or returns
-// ctx's error.
+// await waits until those of the listed steps that are taken have been reached.
+// The error is that of ctx.
 func (r *Run) await(ctx context.Context, lists ...[]Step) error {
 	for _, step := range slices.Concat(lists...) {
 		mark := r.marks[step]
@@ -129,16 +134,16 @@ func (r *Run) await(ctx context.Context, lists ...[]Step) error {
 	return nil
 }
 
-// errStopped is why steps are stopped when another has failed.
+// errStopped is the cause of a context that ends because another step failed.
 var errStopped = errors.New("another step failed")
 
-// steps takes all stages, each as soon as it can be, and returns the first
-// error.
+// steps takes all stages, each as soon as the steps before it have been reached,
+// and returns the error that came first.
 func (r *Run) steps(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
-	errs := make(chan error, len(r.stages)) // in the order in which they came
+	errs := make(chan error, len(r.stages)) // in the order in which they came up
 	for _, s := range r.stages {
 		all.Go(func() {
 			if err := r.await(ctx, s.needs, s.after); err != nil {
@@ -162,12 +167,12 @@ func (r *Run) steps(ctx context.Context) error {
 	default:
 	}
 	if err := r.await(ctx, r.taken()); err != nil {
-		return &Error{Err: err} // ended between two steps
+		return &Error{Err: err} // ctx ended between two steps
 	}
 	return nil
 }
 
-// taken returns the steps that are taken.
+// taken returns the steps of the stages that are taken.
 func (r *Run) taken() []Step {
 	list := make([]Step, len(r.stages))
 	for i, s := range r.stages {

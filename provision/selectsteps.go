@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// plan finds the stages that are to be taken: those of the steps asked for, and
-// those that give them what is not stored or has to be loaded.
+// plan selects the stages to take: those of the steps in Provisioner.Steps, and
+// those from which they need results, to load them or to make them again.
 func (r *Run) plan() error {
 	p := r.Provisioner
 	taken := make(map[Step]bool)
@@ -42,7 +42,7 @@ func (r *Run) plan() error {
 	return nil
 }
 
-// check reports whether a stage can be taken.
+// check returns why a stage cannot be taken, or nil if it can.
 func (r *Run) check(s stage) error {
 	p := r.Provisioner
 	done := s.done != nil && s.done(r.State)
@@ -52,16 +52,16 @@ func (r *Run) check(s stage) error {
 	case p.Do[s.step] != nil:
 		return nil
 	case s.do == nil:
-		return errors.New("how this is done is not public: it needs a function in Provisioner.Do")
+		return errors.New("the protocol of this step is not public: set a function for it in Provisioner.Do")
 	case slices.Contains(UserPhase(), s.step) && p.User == nil:
-		return errors.New("it needs a Provisioner.User")
+		return errors.New("this step needs Provisioner.User")
 	case s.step == StepRejoin && !done && p.User.JoinToken == nil:
-		return errors.New("it needs a User.JoinToken")
+		return errors.New("this step needs User.JoinToken")
 	}
 	return nil
 }
 
-// takes reports whether one of steps is taken and not yet done.
+// takes reports whether at least one of steps is taken and has not been done.
 func (r *Run) takes(steps ...Step) bool {
 	return slices.ContainsFunc(r.stages, func(s stage) bool {
 		return slices.Contains(steps, s.step) && (s.done == nil || !s.done(r.State))

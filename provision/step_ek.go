@@ -15,8 +15,8 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 )
 
-// findEK finds the endorsement key to work with and its certificate, and
-// checks both. It takes the first key that has a certificate.
+// findEK does StepEK: it finds the endorsement key to work with and its
+// certificate, and checks both.
 func findEK(ctx context.Context, r *Run) (bool, error) {
 	if len(r.State.EKSHA256) > 0 {
 		return true, r.resumeEK(ctx)
@@ -43,8 +43,10 @@ func findEK(ctx context.Context, r *Run) (bool, error) {
 	return false, r.Commit(ctx, func(s *State) { s.EKCertificates, s.EKSHA256 = rawChain(r.EKChain), sum })
 }
 
-// findCertificate sets r.EK and returns its certificate: from the TPM or the
-// system, else from the maker's CA or, without one, the maker's service.
+// findCertificate sets r.EK to the first endorsement key that has a certificate
+// in the TPM or in the operating system, and returns the certificate. If no key
+// has one, it requests one for the first key: from the maker's CA if a URL is set
+// for it, else from the maker's certificate service.
 func (r *Run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) {
 	p := r.Provisioner
 	var first *attest.EK
@@ -57,7 +59,7 @@ func (r *Run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) 
 			return r.enrollEK(ctx)
 		}
 		cert, err := p.EKCert.Find(ctx, p.TPM, "", ek.Public)
-		var hidden tpm2.TPMRC // the TPM does not let it be read
+		var hidden tpm2.TPMRC // the TPM refuses to read the certificate
 		if err == nil || !errors.Is(err, ekcert.ErrNotFound) && !errors.As(err, &hidden) {
 			return cert, err
 		}
@@ -66,7 +68,7 @@ func (r *Run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) 
 		}
 	}
 	if first == nil {
-		return nil, fmt.Errorf("%w that may be used", attest.ErrNotFound)
+		return nil, fmt.Errorf("no endorsement key that may be used: %w", attest.ErrNotFound)
 	}
 	r.EK = first
 	if p.EKCert.SCEPURL != "" {
@@ -75,8 +77,8 @@ func (r *Run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) 
 	return r.fetchCertificate(ctx)
 }
 
-// fetchCertificate asks the service of the TPM's maker, if it has one. The
-// error says what can be done, which depends on the maker.
+// fetchCertificate asks the certificate service of the TPM's maker, if the maker
+// has one. It names the maker to Find, because the remedy depends on the maker.
 func (r *Run) fetchCertificate(ctx context.Context) (*ekcert.Certificate, error) {
 	p := r.Provisioner
 	info, err := p.TPM.Info(ctx)
@@ -86,7 +88,7 @@ func (r *Run) fetchCertificate(ctx context.Context) (*ekcert.Certificate, error)
 	return p.EKCert.Find(ctx, p.TPM, info.Manufacturer, r.EK.Public)
 }
 
-// selectedEKs yields the endorsement keys that may be used.
+// selectedEKs yields the endorsement keys that Provisioner.SelectEK permits.
 func (r *Run) selectedEKs(ctx context.Context) func(yield func(*attest.EK, error) bool) {
 	may := r.Provisioner.SelectEK
 	return func(yield func(*attest.EK, error) bool) {
@@ -101,8 +103,8 @@ func (r *Run) selectedEKs(ctx context.Context) func(yield func(*attest.EK, error
 	}
 }
 
-// enrollEK has the maker's CA certify r.EK. The attestation key that proves it
-// is the one that is certified in the next step.
+// enrollEK requests a certificate for r.EK from the maker's CA. The attestation
+// key that takes part in the proof is the one that StepAIK uses.
 func (r *Run) enrollEK(ctx context.Context) (*ekcert.Certificate, error) {
 	info, err := r.Provisioner.TPM.Info(ctx)
 	if err != nil {
@@ -118,7 +120,8 @@ func (r *Run) enrollEK(ctx context.Context) (*ekcert.Certificate, error) {
 	})
 }
 
-// resumeEK finds the endorsement key of the stored state in this TPM.
+// resumeEK finds the endorsement key of the stored state in this TPM. The error
+// wraps ErrState if the TPM does not have it.
 func (r *Run) resumeEK(ctx context.Context) (err error) {
 	if r.EKChain, err = parseChain(r.State.EKCertificates); err != nil {
 		return err
@@ -136,15 +139,15 @@ func (r *Run) resumeEK(ctx context.Context) (err error) {
 			return nil
 		}
 	}
-	return fmt.Errorf("%w: it is of another TPM: no endorsement key here is %x", ErrState, r.State.EKSHA256)
+	return fmt.Errorf("%w: it belongs to another TPM: none of the endorsement keys here has the SHA-256 %x", ErrState, r.State.EKSHA256)
 }
 
-// activateBytes opens a credential for the run's keys.
+// activateBytes opens a credential for the run's endorsement and attestation keys.
 func (r *Run) activateBytes(ctx context.Context, blob, secret []byte) ([]byte, error) {
 	return r.Provisioner.TPM.ActivateCredential(ctx, r.EK, r.AIK, &attest.Credential{Blob: blob, Secret: secret})
 }
 
-// spkiSHA256 returns the SHA-256 of a key's SubjectPublicKeyInfo.
+// spkiSHA256 returns the SHA-256 of a key's SubjectPublicKeyInfo in DER.
 func spkiSHA256(pub crypto.PublicKey) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
@@ -154,6 +157,7 @@ func spkiSHA256(pub crypto.PublicKey) ([]byte, error) {
 	return sum[:], nil
 }
 
+// rawChain returns certificates in DER.
 func rawChain(chain []*x509.Certificate) [][]byte {
 	raw := make([][]byte, len(chain))
 	for i, c := range chain {
@@ -162,7 +166,8 @@ func rawChain(chain []*x509.Certificate) [][]byte {
 	return raw
 }
 
-// parseChain reads certificates of a stored state.
+// parseChain parses the certificates of a stored state, of which there must be at
+// least one. The error wraps ErrState.
 func parseChain(raw [][]byte) ([]*x509.Certificate, error) {
 	chain := make([]*x509.Certificate, len(raw))
 	for i, der := range raw {

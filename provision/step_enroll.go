@@ -8,8 +8,8 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// enroll trades the device certificate for a management token and enrolls the
-// device with it.
+// enroll does StepEnroll: it trades the device certificate for a management token
+// and enrolls the device with that.
 func enroll(ctx context.Context, r *Run) (bool, error) {
 	if r.State.enrolled() {
 		return true, nil
@@ -38,8 +38,8 @@ func enroll(ctx context.Context, r *Run) (bool, error) {
 	return false, r.keepEnrollment(ctx, e)
 }
 
-// keepEnrollment puts an enrollment into the state. Its document, which holds
-// the account's secret, is encrypted to the transport key.
+// keepEnrollment stores an enrollment. Its document holds the account's secret,
+// so it is encrypted to the transport key.
 func (r *Run) keepEnrollment(ctx context.Context, e *mdm.Enrollment) error {
 	box, err := lockAway(r.TransportKey, e.Document)
 	if err != nil {
@@ -51,15 +51,16 @@ func (r *Run) keepEnrollment(ctx context.Context, e *mdm.Enrollment) error {
 	})
 }
 
-// management returns the client of the management server, which knows the
-// device's identifier.
+// management returns the client of the management server with the device's
+// identifier set.
 func (r *Run) management() *mdm.Client {
 	c := *r.Provisioner.MDM
 	c.Device.ID = r.State.DeviceID
 	return &c
 }
 
-// enrollmentContext says that this is pre-provisioning.
+// enrollmentContext returns the context items by which a server recognizes
+// pre-provisioning.
 func (r *Run) enrollmentContext() []mdm.Item {
 	var items []mdm.Item
 	if r.State.ZTDID != "" {
@@ -68,6 +69,7 @@ func (r *Run) enrollmentContext() []mdm.Item {
 	return append(items, mdm.Item{Name: mdm.ItemWhiteGlove, Value: "true"}, mdm.Item{Name: mdm.ItemNotInOOBE, Value: "false"})
 }
 
+// managementToken trades the device certificate for a management token.
 func (r *Run) managementToken(ctx context.Context) (mdm.Token, error) {
 	cert, err := certificateOf(r.State.DeviceCertificate, r.DeviceKey)
 	if err != nil {
@@ -80,13 +82,13 @@ func (r *Run) managementToken(ctx context.Context) (mdm.Token, error) {
 	return client.Exchange(ctx, &mdm.TokenRequest{Certificate: cert, DeviceKey: r.DeviceKey.WithContext(ctx)})
 }
 
-// managementKey loads or makes the key of the management certificate, with at
-// least so many bits.
+// managementKey loads the key of the management certificate, or makes an RSA key
+// with at least that many bits.
 func (r *Run) managementKey(ctx context.Context, bits int) (*attest.Key, error) {
 	algorithm := attest.RSA2048
 	switch {
 	case bits > 3072:
-		return nil, fmt.Errorf("the management server's policy wants an RSA key of %d bits, and TPMs make none over 3072", bits)
+		return nil, fmt.Errorf("the management server's policy requires an RSA key of %d bits, but TPMs make RSA keys of at most 3072 bits", bits)
 	case bits > 2048:
 		algorithm = attest.RSA3072
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// discover finds the tenant's services. It is done in every run that has
-// something left to do with them: what they are may change.
+// discover does StepDiscover: it finds the tenant's services. Every run that
+// still needs them asks again, because they may change.
 func discover(ctx context.Context, r *Run) (bool, error) {
 	if !r.needsDirectory() {
 		return true, nil
@@ -23,13 +23,13 @@ func discover(ctx context.Context, r *Run) (bool, error) {
 	return false, err
 }
 
-// needsDirectory reports whether the run has something left to do with the
-// tenant's services.
+// needsDirectory reports whether the run still needs the tenant's services.
 func (r *Run) needsDirectory() bool {
 	return !r.State.joined() || r.takes(StepEnroll, StepSeal, StepRejoin, StepSignIn, StepOwner)
 }
 
-// authenticate gets the token for the join. It is never stored.
+// authenticate does StepToken: it gets the token that authorizes the join. The
+// token is not stored.
 func authenticate(ctx context.Context, r *Run) (bool, error) {
 	if r.State.joined() {
 		return true, nil
@@ -50,8 +50,8 @@ func authenticate(ctx context.Context, r *Run) (bool, error) {
 	return false, r.Commit(ctx, func(s *State) { s.ZTDID = token.ZTDID })
 }
 
-// join joins the tenant. One whose answer was lost is done again with the same
-// keys, which the directory takes as the same device.
+// join does StepJoin. If the answer to an earlier join was lost, the run joins
+// again with the same keys, and the directory recognizes the same device.
 func join(ctx context.Context, r *Run) (bool, error) {
 	if r.State.joined() {
 		_, err := certificateOf(r.State.DeviceCertificate, r.DeviceKey)
@@ -71,13 +71,13 @@ func join(ctx context.Context, r *Run) (bool, error) {
 	})
 }
 
-// joinRequest returns a request for a join with two keys, which the attestation
-// key certifies. Without a nonce it asks the service for one.
+// joinRequest returns the request of a join with two keys, which the attestation
+// key certifies for nonce. If nonce is empty, it asks the service for one.
 func (r *Run) joinRequest(ctx context.Context, device, transport *attest.Key, nonce []byte) (*drs.Request, error) {
 	p := r.Provisioner
 	public, ok := transport.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: the transport key is no RSA key", ErrState)
+		return nil, fmt.Errorf("%w: the transport key is not an RSA key", ErrState)
 	}
 	req := &drs.Request{
 		DeviceKey: device.WithContext(ctx), TransportKey: public,
@@ -96,7 +96,7 @@ func (r *Run) joinRequest(ctx context.Context, device, transport *attest.Key, no
 		Certify: func(ctx context.Context, usage string, qualifyingData []byte) (*drs.Statement, error) {
 			key, ok := keys[usage]
 			if !ok {
-				return nil, fmt.Errorf("no key is for %q", usage)
+				return nil, fmt.Errorf("there is no key for usage %q", usage)
 			}
 			s, err := p.TPM.Certify(ctx, key, r.AIK, qualifyingData)
 			if err != nil {
@@ -108,21 +108,21 @@ func (r *Run) joinRequest(ctx context.Context, device, transport *attest.Key, no
 	return req, nil
 }
 
-// certificateOf returns the device certificate of a stored state, which must be
-// that of key.
+// certificateOf parses a device certificate of the stored state. The error wraps
+// ErrState if the certificate is not for key.
 func certificateOf(der []byte, key *attest.Key) (*x509.Certificate, error) {
 	chain, err := parseChain([][]byte{der})
 	if err != nil {
 		return nil, err
 	}
 	if !samePublic(chain[0].PublicKey, key.Public()) {
-		return nil, fmt.Errorf("%w: the device key and its certificate do not belong together", ErrState)
+		return nil, fmt.Errorf("%w: the device certificate is for another key", ErrState)
 	}
 	return chain[0], nil
 }
 
-// seal takes the device out of the tenant. A device that the directory no longer
-// knows has left: the answer that said so was lost.
+// seal does StepSeal: the device leaves the tenant. If the directory does not
+// know the device, an earlier run has left and the answer was lost.
 func seal(ctx context.Context, r *Run) (bool, error) {
 	if r.State.sealed() {
 		return true, nil
@@ -137,7 +137,7 @@ func seal(ctx context.Context, r *Run) (bool, error) {
 	}
 	err = r.Provisioner.DRS.Leave(ctx, r.Discovery, dev, r.DeviceKey.WithContext(ctx))
 	if errors.Is(err, drs.ErrGone) {
-		r.Warn(ctx, "the directory does not know the device: it has left before, or was deleted")
+		r.Warn(ctx, "the directory does not know the device: it left in an earlier run, or somebody deleted it")
 	} else if err != nil {
 		return false, err
 	}

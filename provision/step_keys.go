@@ -12,8 +12,8 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 )
 
-// attestationKey loads or makes the attestation key, if that was not done yet,
-// and returns the statement on how it was made.
+// attestationKey sets r.AIK, unless it is set, to the stored attestation key or
+// to a new one. It returns the statement that tells how the key was made.
 func (r *Run) attestationKey(ctx context.Context) (*attest.Statement, error) {
 	if r.AIK == nil {
 		key, err := r.key(ctx, stored(func(s *State) *string { return &s.AIK }), attest.Template{Algorithm: attest.RSA2048, Usage: attest.Attest})
@@ -28,17 +28,17 @@ func (r *Run) attestationKey(ctx context.Context) (*attest.Statement, error) {
 	return nil, fmt.Errorf("%w: the attestation key has no creation statement", ErrState)
 }
 
-// stored is where the state keeps a key.
+// A stored function returns the field of the state that keeps a key.
 type stored func(*State) *string
 
-// key loads the key that the state keeps, or makes one and has it kept. A
-// stored key that this TPM does not know means a state of another TPM.
+// key loads the key in a field of the state. If the field is empty, it makes the
+// key and stores it. The error wraps ErrState if another TPM made the stored key.
 func (r *Run) key(ctx context.Context, at stored, tmpl attest.Template) (*attest.Key, error) {
 	tpm := r.Provisioner.TPM
 	if text := *at(r.State); text != "" {
 		key, err := tpm.LoadKey(ctx, []byte(text))
 		if errors.Is(err, tpm2.TPMRCIntegrity) {
-			return nil, fmt.Errorf("%w: its keys are not of this TPM, or it was cleared: %w", ErrState, err)
+			return nil, fmt.Errorf("%w: another TPM made its keys, or this TPM was cleared since: %w", ErrState, err)
 		}
 		return key, err
 	}
@@ -53,8 +53,8 @@ func (r *Run) key(ctx context.Context, at stored, tmpl attest.Template) (*attest
 	return key, r.Commit(ctx, func(s *State) { *at(s) = string(text) })
 }
 
-// certifyAIK has the attestation key certified. It is made while its CA is
-// looked for.
+// certifyAIK does StepAIK: it obtains a certificate for the attestation key. The
+// TPM makes the key while the client looks for the CA.
 func certifyAIK(ctx context.Context, r *Run) (bool, error) {
 	if len(r.State.AIKCertificates) > 0 {
 		return true, r.resumeAIK(ctx)
@@ -77,6 +77,7 @@ func certifyAIK(ctx context.Context, r *Run) (bool, error) {
 	return false, r.Commit(ctx, func(s *State) { s.AIKCertificates, s.AIKName = rawChain(chain), r.AIK.Name() })
 }
 
+// resumeAIK loads the attestation key and its certificates from the state.
 func (r *Run) resumeAIK(ctx context.Context) (err error) {
 	if _, err = r.attestationKey(ctx); err != nil {
 		return err
@@ -85,18 +86,18 @@ func (r *Run) resumeAIK(ctx context.Context) (err error) {
 		return err
 	}
 	if !samePublic(r.AIKChain[0].PublicKey, r.AIK.Public()) {
-		return fmt.Errorf("%w: the attestation key and its certificate do not belong together", ErrState)
+		return fmt.Errorf("%w: the attestation key's certificate is for another key", ErrState)
 	}
 	return nil
 }
 
-// What the keys of a device are like: the directory takes no others.
+// Templates of the device's keys. Directories accept no other kinds.
 var (
 	deviceTemplate    = attest.Template{Algorithm: attest.RSA2048, Usage: attest.Sign}
 	transportTemplate = attest.Template{Algorithm: attest.RSA2048, Usage: attest.Decrypt}
 )
 
-// makeKeys makes the device key and the transport key.
+// makeKeys does StepKeys: it makes the device key and the transport key.
 func makeKeys(ctx context.Context, r *Run) (bool, error) {
 	resumed := r.State.DeviceKey != "" && r.State.TransportKey != ""
 	var err error
@@ -107,7 +108,7 @@ func makeKeys(ctx context.Context, r *Run) (bool, error) {
 	return resumed, err
 }
 
-// samePublic reports whether a and b are one public key.
+// samePublic reports whether a and b are the same public key.
 func samePublic(a, b crypto.PublicKey) bool {
 	k, ok := a.(interface {
 		Equal(crypto.PublicKey) bool

@@ -11,8 +11,9 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// setUp holds management sessions until the enrollment status page is over. The
-// nodes that the server writes are stored before it is told that they are there.
+// setUp does StepSession: it holds management sessions until the enrollment status
+// page reports success or failure. It stores the nodes that the server writes
+// before it acknowledges them.
 func setUp(ctx context.Context, r *Run) (bool, error) {
 	if !r.State.SetUp.IsZero() {
 		return true, nil
@@ -48,8 +49,8 @@ func setUp(ctx context.Context, r *Run) (bool, error) {
 	}
 }
 
-// session returns the device's side of management, with the nodes that earlier
-// runs stored, and the page that follows from them.
+// session returns the device's side of a management session, with the nodes that
+// earlier runs stored, and the status page that watches them.
 func (r *Run) session(ctx context.Context) (*mdm.Session, *mdm.ESP, error) {
 	p := r.Provisioner
 	key, err := r.managementKey(ctx, 0)
@@ -89,8 +90,8 @@ func (r *Run) session(ctx context.Context) (*mdm.Session, *mdm.ESP, error) {
 	return s, page, nil
 }
 
-// account fills the tree by the provisioning document and what was stored of
-// the tree, and returns the management account.
+// account fills the tree from the stored tree or, if there is none, from the
+// provisioning document. It returns the management account of the document.
 func (r *Run) account(ctx context.Context) (*mdm.Account, error) {
 	text, err := unlock(ctx, r.TransportKey, r.State.ManagementDocument)
 	if err != nil {
@@ -114,7 +115,7 @@ func (r *Run) account(ctx context.Context) (*mdm.Account, error) {
 	return document.Account()
 }
 
-// keepTree puts the tree into the state, encrypted to the transport key.
+// keepTree stores the tree, encrypted to the transport key.
 func (r *Run) keepTree(ctx context.Context) error {
 	text, err := json.Marshal(r.Provisioner.Setup.Tree)
 	if err != nil {
@@ -127,7 +128,7 @@ func (r *Run) keepTree(ctx context.Context) error {
 	return r.Commit(ctx, func(s *State) { s.ManagementTree = box })
 }
 
-// withTLS returns a client that shows a certificate.
+// withTLS returns a client whose connections show the certificate of config.
 func (p *Provisioner) withTLS(config *tls.Config) *http.Client {
 	c := *http.DefaultClient
 	if p.MDM.HTTPClient != nil {

@@ -8,12 +8,12 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// rejoin joins the tenant again with the user's token: the same device, with
-// new keys.
+// rejoin does StepRejoin: it joins the tenant again with the user's token. The
+// device stays the same and gets new keys.
 func rejoin(ctx context.Context, r *Run) (bool, error) {
 	user := r.Provisioner.User
 	if u := r.State.User; u != nil && u.Name != user.Name {
-		return false, fmt.Errorf("%w: the device is that of %q, not %q", ErrState, u.Name, user.Name)
+		return false, fmt.Errorf("%w: the device belongs to %q, not to %q", ErrState, u.Name, user.Name)
 	}
 	resumed := r.State.rejoined()
 	if !resumed {
@@ -43,23 +43,23 @@ func rejoin(ctx context.Context, r *Run) (bool, error) {
 	return false, r.Commit(ctx, func(s *State) { s.User.DeviceCertificate = dev.Certificate.Raw })
 }
 
-// warnOfWindow warns if it is not the time to hand the device to its user.
+// warnOfWindow warns if this is not the time to hand the device to its user.
 func (r *Run) warnOfWindow(ctx context.Context) {
 	from, until := r.State.Window()
 	switch now := r.Provisioner.Now(); {
 	case from.IsZero():
 		r.Warn(ctx, "the device was not sealed")
 	case now.Before(from):
-		r.Warn(ctx, "the device is to be left alone until %s: what the tenant knows of it may be out of date", from.Format(timeFormat))
+		r.Warn(ctx, "the device should be left alone until %s, because the tenant may still show its old registration", from.Format(timeFormat))
 	case now.After(until):
-		r.Warn(ctx, "the device was sealed %s; since %s it should be provisioned anew", r.State.Sealed.Format(timeFormat), until.Format(timeFormat))
+		r.Warn(ctx, "the device was sealed on %s and should have been provisioned again since %s", r.State.Sealed.Format(timeFormat), until.Format(timeFormat))
 	}
 }
 
-// timeFormat is a time in a warning.
+// timeFormat is the layout of times in warnings.
 const timeFormat = "2006-01-02 15:04 MST"
 
-// userKeys loads or makes the keys of the user's join.
+// userKeys loads or makes the keys for the user's join.
 func (r *Run) userKeys(ctx context.Context) (err error) {
 	if r.UserTransportKey, err = r.key(ctx, func(s *State) *string { return &s.User.TransportKey }, transportTemplate); err != nil {
 		return err
@@ -68,7 +68,9 @@ func (r *Run) userKeys(ctx context.Context) (err error) {
 	return err
 }
 
-// signIn signs the user in. The session is stored sealed to the transport key.
+// signIn does StepSignIn: it gets the user's primary refresh token and session key.
+// It stores the session encrypted to the transport key, and uses a stored session
+// until that expires.
 func signIn(ctx context.Context, r *Run) (bool, error) {
 	u := r.State.User
 	transport := r.UserTransportKey.WithContext(ctx)

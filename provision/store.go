@@ -13,41 +13,50 @@ import (
 	"path/filepath"
 )
 
-// maxState is how large a stored state may be.
+// maxState is the largest size of a stored state in bytes.
 const maxState = 4 << 20
 
-// ErrNoState is returned by a [Store] that holds no state.
+// ErrNoState is returned by Load of a [Store] that holds no state.
 var ErrNoState = errors.New("no stored state")
 
-// ErrState is wrapped when a stored state cannot be used: it is damaged, or of
-// another TPM, tenant or version. Nothing was changed; remove it to start over.
+// ErrState is wrapped by the error of Run and of FileStore.Load if a stored state
+// cannot be used: it is damaged, has another version, or belongs to another TPM,
+// tenant or user. The state was not changed. Remove it to start over.
 var ErrState = errors.New("stored state cannot be continued")
 
 // A Store keeps the state of a run across a reboot.
+//
+// A Store that only one run at a time may use also has a method
+//
+//	Lock(ctx context.Context) (unlock func() error, err error)
+//
+// Run calls it first, and unlock at its end. Lock returns [ErrLocked] at once if
+// another run holds the lock.
 type Store interface {
-	// Load returns the stored state, or ErrNoState.
+	// Load returns the stored state, which the caller owns. It returns
+	// ErrNoState if there is none, and an error that wraps ErrState if there is
+	// one that cannot be read.
 	Load(ctx context.Context) (*State, error)
-	// Save replaces the stored state as a whole, or leaves it as it was.
+
+	// Save replaces the stored state. If it fails, or the machine stops, the
+	// store holds the old state or the new one, never a part. It does not keep s.
 	Save(ctx context.Context, s *State) error
 }
 
-// A Locker is a Store that only one run at a time may use. Run locks it.
-type Locker interface {
-	Store
-	// Lock returns ErrLocked at once if another holds the lock.
-	Lock(ctx context.Context) (unlock func() error, err error)
-}
-
-// ErrLocked is wrapped when another run uses the same Store.
+// ErrLocked is returned by Lock of a [Store], and wrapped by the error of Run, if
+// another run uses the same Store.
 var ErrLocked = errors.New("another run is using the stored state")
 
-// FileStore is a Store in the named file: JSON, mode 0600, written beside it,
-// synced and renamed into place. A SHA-256 in it tells if it was edited, or
-// damaged; it keeps no one out who can compute that. It is a Locker by a file of
-// the same name with ".lock" behind it, whose lock ends with the process.
+// A FileStore is a [Store] in the file of that name. The file is JSON with mode
+// 0600. Save writes a new file beside it, syncs it and renames it into place. The
+// SHA-256 in the file detects damage and careless edits, not tampering: whoever
+// can write the file can compute it.
 type FileStore string
 
-// Lock implements Locker.
+// Lock locks the file of the store's name with ".lock" appended. The lock ends
+// with unlock or with the process; the file stays. The error is [ErrLocked] if
+// another process or another FileStore holds the lock, [errors.ErrUnsupported] on
+// systems without such locks, or that of the operating system.
 func (f FileStore) Lock(context.Context) (unlock func() error, err error) {
 	file, err := lockFile(string(f) + ".lock")
 	if err != nil {
@@ -56,7 +65,9 @@ func (f FileStore) Lock(context.Context) (unlock func() error, err error) {
 	return file.Close, nil
 }
 
-// Load implements Store.
+// Load implements [Store]. The error is [ErrNoState] if there is no file, wraps
+// [ErrState] if the file is larger than 4 MiB, damaged or edited, or is that of
+// the operating system.
 func (f FileStore) Load(context.Context) (*State, error) {
 	file, err := os.Open(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -76,7 +87,7 @@ func (f FileStore) Load(context.Context) (*State, error) {
 // A stateFile is what a FileStore writes.
 type stateFile struct {
 	State  json.RawMessage `json:"state"`
-	SHA256 []byte          `json:"sha256"` // of State without white space
+	SHA256 []byte          `json:"sha256"` // of State without its white space
 }
 
 // digest returns the SHA-256 of JSON without its white space.
@@ -89,10 +100,10 @@ func digest(text []byte) ([]byte, error) {
 	return sum[:], nil
 }
 
-// parseState reads a state as Save writes it.
+// parseState reads a state that formatState wrote.
 func parseState(text []byte) (*State, error) {
 	if len(text) > maxState {
-		return nil, fmt.Errorf("%w: over %d bytes", ErrState, maxState)
+		return nil, fmt.Errorf("%w: it is larger than %d bytes", ErrState, maxState)
 	}
 	var file stateFile
 	if err := json.Unmarshal(text, &file); err != nil {
@@ -112,7 +123,7 @@ func parseState(text []byte) (*State, error) {
 	return s, nil
 }
 
-// formatState writes a state for parseState.
+// formatState returns a state as a FileStore writes it.
 func formatState(s *State) ([]byte, error) {
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -125,7 +136,7 @@ func formatState(s *State) ([]byte, error) {
 	return json.MarshalIndent(stateFile{text, sum}, "", "\t")
 }
 
-// Save implements Store.
+// Save implements [Store]. The error is that of the operating system.
 func (f FileStore) Save(_ context.Context, s *State) (err error) {
 	text, err := formatState(s)
 	if err != nil {

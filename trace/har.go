@@ -8,9 +8,10 @@ import (
 	"time"
 )
 
-// WriteHAR writes the HTTP exchanges as an HTTP Archive 1.2, which browsers'
-// tools open. Steps are its pages. Bodies are replaced by their length and
-// SHA-256, and headers are left out but for content types.
+// WriteHAR writes the HTTP exchanges as an HTTP Archive 1.2 in UTF-8, which the
+// developer tools of browsers open. Steps are its pages. In place of a body stands
+// its length and SHA-256, and of the headers only Content-Type and Retry-After are
+// written. The error is that of w.
 func (t *Trace) WriteHAR(w io.Writer) error {
 	v := t.view()
 	log := harLog{Version: "1.2", Creator: harCreator{"whiteglove", "1"}, Pages: []harPage{}, Entries: []harEntry{}}
@@ -29,7 +30,7 @@ func (t *Trace) WriteHAR(w io.Writer) error {
 	}{log})
 }
 
-// The structures of HAR 1.2, as far as they are written.
+// The structures of HAR 1.2, with the members that WriteHAR writes.
 type (
 	harLog struct {
 		Version string     `json:"version"`
@@ -101,13 +102,16 @@ type (
 	}
 )
 
+// harTime returns a time as HAR writes it: ISO 8601 with milliseconds.
 func harTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
 
+// pageID returns the identifier of the page that stands for a step.
 func pageID(step int) string { return "step-" + strconv.Itoa(step+1) }
 
-// unknownSize is what HAR has for a size that is not known.
+// unknownSize stands for a size that is not known.
 const unknownSize = -1
 
+// harOf returns an exchange as HAR writes it.
 func harOf(e traceEntry) harEntry {
 	ms := float64(e.End.Sub(e.Begin).Microseconds()) / 1000
 	h := harEntry{
@@ -134,7 +138,7 @@ func harOf(e traceEntry) harEntry {
 	return h
 }
 
-// shown returns the text of a message or what stands for it.
+// shown returns the text of a message or, if it was not kept, what stands for it.
 func (m message) shown() string {
 	if m.Text != "" || m.Bytes == 0 {
 		return m.Text
@@ -142,6 +146,7 @@ func (m message) shown() string {
 	return m.String()
 }
 
+// headers returns the headers of a message that are written.
 func headers(m message, retryAfter string) []harPair {
 	pairs := []harPair{}
 	if m.Type != "" {
@@ -153,6 +158,7 @@ func headers(m message, retryAfter string) []harPair {
 	return pairs
 }
 
+// query returns the query parameters of a URL.
 func query(raw string) []harPair {
 	pairs := []harPair{}
 	u, err := url.Parse(raw)

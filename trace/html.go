@@ -1,7 +1,7 @@
 package trace
 
 import (
-	_ "embed" // the report's page
+	_ "embed" // for page.html
 	"fmt"
 	"html/template"
 	"io"
@@ -16,8 +16,9 @@ var reportPage string
 // report is the page of WriteHTML.
 var report = template.Must(template.New("report").Parse(reportPage))
 
-// WriteHTML writes the trace as one page that needs nothing else: the steps,
-// and each command and request as a bar on a time line, with what it is for.
+// WriteHTML writes the trace as one HTML page in UTF-8 that loads nothing from
+// elsewhere: each step with its requests and commands as bars on a time line, what
+// they are for, and where and why the run failed. The error is that of w.
 func (t *Trace) WriteHTML(w io.Writer) error {
 	v := t.view()
 	p := reportData{Start: v.Start.UTC().Format("2006-01-02 15:04:05 UTC"), Lost: v.Lost}
@@ -43,7 +44,7 @@ func (t *Trace) WriteHTML(w io.Writer) error {
 	return report.Execute(w, p)
 }
 
-// reportData is what the page shows.
+// A reportData is what the page shows.
 type reportData struct {
 	Start, Total, Error, Remedy string
 	Failed                      bool
@@ -51,6 +52,7 @@ type reportData struct {
 	Steps                       []reportStep
 }
 
+// A reportStep is one attempt at a step.
 type reportStep struct {
 	Name, Status, Took, Error string
 	Warnings                  []string
@@ -58,6 +60,7 @@ type reportStep struct {
 	Bars                      []reportBar
 }
 
+// A reportBar is a request or a command.
 type reportBar struct {
 	Kind, Name, Why, Result, Took, Sent, Got, Text string
 	Failed                                         bool
@@ -76,6 +79,7 @@ func (v traceView) span() (begin, end time.Time) {
 	return begin, end
 }
 
+// later returns the later of two moments.
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
@@ -83,16 +87,18 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// A timeScale places moments on the page.
+// A timeScale maps moments to places on the page.
 type timeScale struct {
 	begin time.Time
 	whole time.Duration
 }
 
+// percent returns d as a part of the whole, from 0 to 100.
 func (s timeScale) percent(d time.Duration) string {
 	return fmt.Sprintf("%.3f", min(100, max(0, 100*float64(d)/float64(s.whole))))
 }
 
+// step returns an attempt at a step with its entries.
 func (s timeScale) step(t traceStep, entries []traceEntry) reportStep {
 	return reportStep{
 		Name: string(t.Step) + attempt(t.Attempt), Status: string(t.Status), Took: show(t.End.Sub(t.Begin)), Error: t.Err, Warnings: t.Warnings,
@@ -100,6 +106,7 @@ func (s timeScale) step(t traceStep, entries []traceEntry) reportStep {
 	}
 }
 
+// bars returns entries in their places.
 func (s timeScale) bars(entries []traceEntry) []reportBar {
 	var out []reportBar
 	for _, e := range entries {
@@ -112,7 +119,7 @@ func (s timeScale) bars(entries []traceEntry) []reportBar {
 	return out
 }
 
-// show returns a duration with three digits or so.
+// show returns a duration, rounded for reading.
 func show(d time.Duration) string {
 	switch {
 	case d >= time.Second:

@@ -14,14 +14,14 @@ import (
 	"github.com/whiteglove/whiteglove/provision"
 )
 
-// maxTraced is how much of a body is read to be hashed; no client of this
+// maxTraced is how many bytes of a body are read and hashed. No client of this
 // module reads more.
 const maxTraced = 8 << 20
 
-// maxWords bounds the words of a server that are kept, in bytes.
+// maxWords is how many bytes of a server's words are kept.
 const maxWords = 2000
 
-// An httpDetail is what is kept of an exchange beside its messages.
+// An httpDetail is what a trace keeps of an HTTP exchange besides its messages.
 type httpDetail struct {
 	Method, URL string
 	Status      int
@@ -30,7 +30,12 @@ type httpDetail struct {
 	RetryAfter  string
 }
 
-// HTTP returns a copy of c (nil: [http.DefaultClient]) whose exchanges are kept.
+// HTTP returns a copy of c whose requests t records; a nil c stands for
+// [http.DefaultClient]. Set Provisioner.HTTPClient, or the HTTPClient of a single
+// client, to it.
+//
+// The transport of the copy is not an [*http.Transport]. A run that shows a
+// certificate of the device's in TLS therefore needs Provisioner.MutualTLS.
 func (t *Trace) HTTP(c *http.Client) *http.Client {
 	if c == nil {
 		c = http.DefaultClient
@@ -44,14 +49,14 @@ func (t *Trace) HTTP(c *http.Client) *http.Client {
 	return &own
 }
 
-// tracedHTTP keeps exchanges in a trace.
+// A tracedHTTP records HTTP exchanges in a trace.
 type tracedHTTP struct {
 	inner http.RoundTripper
 	trace *Trace
 }
 
-// RoundTrip implements http.RoundTripper. The answer's body is read before it
-// returns, up to the limit that all clients of this module stay under.
+// RoundTrip implements http.RoundTripper. It reads the first maxTraced bytes of
+// the answer's body before it returns.
 func (t *tracedHTTP) RoundTrip(req *http.Request) (*http.Response, error) {
 	e := traceEntry{Kind: "HTTP", Begin: time.Now(), HTTP: &httpDetail{Method: req.Method, URL: operation(req.URL)}}
 	e.Name, e.Why = req.Method+" "+e.HTTP.URL, purpose(req.URL)
@@ -88,7 +93,8 @@ func (t *tracedHTTP) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// failing is the end of a body: the error that reading it met, or its rest.
+// A failing reader is the end of a body: the error that ended the read before, or
+// else the rest of the body.
 type failing struct {
 	io.Reader
 	err error
@@ -102,7 +108,7 @@ func (f failing) Read(p []byte) (int, error) {
 	return f.Reader.Read(p)
 }
 
-// operation returns a URL with that of its query which names an operation.
+// operation returns a URL with only those query parameters that name an operation.
 func operation(u *url.URL) string {
 	kept := url.Values{}
 	for _, name := range []string{"operation", "api-version"} {
@@ -117,9 +123,10 @@ func operation(u *url.URL) string {
 	return text
 }
 
+// isCapabilities reports whether a request asks for a CA's capabilities.
 func isCapabilities(u *url.URL) bool { return u.Query().Get("operation") == "GetCACaps" }
 
-// words returns a body as text on one line, or "" if it is none.
+// words returns a body as text on one line, or "" if it is not UTF-8.
 func words(body []byte) string {
 	if !utf8.Valid(body) {
 		return ""
@@ -128,24 +135,25 @@ func words(body []byte) string {
 	return text[:min(len(text), maxWords)]
 }
 
-// purposes say what a request is for, by a part of its URL.
+// purposes tell what a request is for by a part of its URL. The first row that
+// fits counts.
 var purposes = []struct{ part, why string }{
-	{"operation=GetCACaps", "what the CA can do: digest, cipher and verb follow from it"},
-	{"operation=GetCACert", "the CA's certificates, checked before anything is sent"},
-	{"operation=PKIOperation", "a signed and encrypted SCEP message"},
-	{"/Discover?", "where the tenant's services are"},
+	{"operation=GetCACaps", "ask what the CA supports; digest, cipher and HTTP method follow from it"},
+	{"operation=GetCACert", "get the CA's certificates, which are checked before anything is sent"},
+	{"operation=PKIOperation", "exchange a signed and encrypted SCEP message"},
+	{"/Discover?", "find the tenant's services"},
 	{"/tpmchallenge/", "ask for a secret that only this TPM can open"},
-	{"/oauth2/token", "a nonce, or a proof traded for a token"},
-	{"/EnrollmentServer/device", "the join: both keys, certified by the attestation key"},
-	{"/Discovery.svc", "where the management server enrolls devices"},
-	{"/Policy.svc", "what the management certificate must be like"},
-	{"/nonce/", "a nonce, against replay"},
-	{"/.well-known/", "what the directory can do"},
-	{"/ManagementServer/", "a message of a management session"},
-	{"/Enrollment.svc", "the certificate request, for a certificate and an account"},
+	{"/oauth2/token", "get a nonce, or trade a proof for a token"},
+	{"/EnrollmentServer/device", "join: send both keys, certified by the attestation key"},
+	{"/Discovery.svc", "find where the management server enrolls devices"},
+	{"/Policy.svc", "learn what the management certificate must be like"},
+	{"/nonce/", "get a nonce, which prevents replay"},
+	{"/.well-known/", "ask what the directory supports"},
+	{"/ManagementServer/", "exchange a message of a management session"},
+	{"/Enrollment.svc", "send the certificate request; get a certificate and an account"},
 }
 
-// purpose returns what a request is for, or "".
+// purpose returns what a request is for, or "" if that is not known.
 func purpose(u *url.URL) string {
 	text := u.String()
 	for _, p := range purposes {

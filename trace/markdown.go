@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// WriteMarkdown writes the trace as text for people: a heading a step, a line a
-// command or request, with a word on why it was sent.
+// WriteMarkdown writes the trace as Markdown in UTF-8: a heading for each step, and
+// for each request and command a line that says what it is for and how it ended.
+// The error is that of w.
 func (t *Trace) WriteMarkdown(w io.Writer) error {
 	v := t.view()
 	out := bufio.NewWriter(w)
@@ -34,6 +35,7 @@ func (t *Trace) WriteMarkdown(w io.Writer) error {
 	return out.Flush()
 }
 
+// attempt returns ", try 2" for a second attempt, and "" for the first.
 func attempt(n int) string {
 	if n <= 1 {
 		return ""
@@ -41,6 +43,7 @@ func attempt(n int) string {
 	return fmt.Sprintf(", try %d", n)
 }
 
+// writeEntries writes entries as a list.
 func writeEntries(out io.Writer, entries []traceEntry) {
 	for _, e := range entries {
 		why := ""
@@ -55,7 +58,7 @@ func writeEntries(out io.Writer, entries []traceEntry) {
 	}
 }
 
-// markdown returns text on one line, in which nothing is markup.
+// markdown returns text on one line, escaped so that nothing in it is markup.
 func markdown(text string) string {
 	text = strings.Join(strings.Fields(text), " ")
 	return strings.NewReplacer("\\", "\\\\", "`", "\\`", "*", "\\*", "_", "\\_", "<", "&lt;", "[", "\\[").Replace(text)

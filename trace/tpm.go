@@ -13,10 +13,11 @@ import (
 	"github.com/whiteglove/whiteglove/provision"
 )
 
-// TPM returns a transport whose commands are kept.
+// TPM returns a transport that passes commands on to tpm and whose commands t
+// records. Set attest.TPM.Transport to it.
 func (t *Trace) TPM(tpm transport.TPM) transport.TPM { return &tracedTPM{tpm, t} }
 
-// tracedTPM keeps commands in a trace.
+// A tracedTPM records TPM commands in a trace.
 type tracedTPM struct {
 	tpm   transport.TPM
 	trace *Trace
@@ -27,7 +28,8 @@ func (t *tracedTPM) Send(command []byte) ([]byte, error) {
 	return t.SendContext(context.Background(), command)
 }
 
-// SendContext is what an attest.TPM calls in place of Send.
+// SendContext is what an attest.TPM calls in place of Send. The step comes from
+// ctx.
 func (t *tracedTPM) SendContext(ctx context.Context, command []byte) ([]byte, error) {
 	e := traceEntry{Kind: "TPM", Begin: time.Now()}
 	answer, err := send(ctx, t.tpm, command)
@@ -48,7 +50,7 @@ func (t *tracedTPM) SendContext(ctx context.Context, command []byte) ([]byte, er
 	return answer, err
 }
 
-// send sends a command, with ctx if tpm takes it.
+// send sends a command, with ctx if tpm has a method SendContext.
 func send(ctx context.Context, tpm transport.TPM, command []byte) ([]byte, error) {
 	if c, ok := tpm.(interface {
 		SendContext(ctx context.Context, command []byte) ([]byte, error)
@@ -58,17 +60,18 @@ func send(ctx context.Context, tpm transport.TPM, command []byte) ([]byte, error
 	return tpm.Send(command)
 }
 
-// isProbe reports whether a command asks whether something is there.
+// isProbe reports whether a command asks if an object exists.
 func isProbe(name string) bool { return name == "TPM2_ReadPublic" || name == "TPM2_NV_ReadPublic" }
 
-// codeAt is where a command or an answer has its code, and headerSize what is
-// before the handles (TCG Part 1, 18.1).
+// codeAt is the offset of the code in a command or an answer, and headerSize the
+// size of the header in bytes (TCG Part 1, section 18.1).
 const (
 	codeAt     = 6
 	headerSize = 10
 )
 
-// responseCode returns the code of an answer; TPM_RC_FAILURE if there is none.
+// responseCode returns the code of an answer, or TPM_RC_FAILURE if it is too short
+// to have one.
 func responseCode(answer []byte) tpm2.TPMRC {
 	if len(answer) < headerSize {
 		return tpm2.TPMRCFailure
@@ -79,7 +82,7 @@ func responseCode(answer []byte) tpm2.TPMRC {
 // commandName returns a command's name and what it is for.
 func commandName(command []byte) (name, why string) {
 	if len(command) < headerSize {
-		return "no command", ""
+		return "incomplete command", ""
 	}
 	code := tpm2.TPMCC(binary.BigEndian.Uint32(command[codeAt:]))
 	if c, ok := commands[code]; ok {
@@ -88,23 +91,23 @@ func commandName(command []byte) (name, why string) {
 	return fmt.Sprintf("command %#x", uint32(code)), ""
 }
 
-// commands are those that a run sends.
+// commands are the commands that a run sends.
 var commands = map[tpm2.TPMCC]struct{ name, why string }{
-	tpm2.TPMCCActivateCredential: {"ActivateCredential", "open a secret that was encrypted to the endorsement key, for a key of the same TPM"},
-	tpm2.TPMCCCertify:            {"Certify", "the attestation key states that a key is in this TPM"},
-	tpm2.TPMCCCertifyCreation:    {"CertifyCreation", "the attestation key states how it was made"},
+	tpm2.TPMCCActivateCredential: {"ActivateCredential", "decrypt a secret meant for an endorsement key and another key of the same TPM"},
+	tpm2.TPMCCCertify:            {"Certify", "let the attestation key state that a key is in this TPM"},
+	tpm2.TPMCCCertifyCreation:    {"CertifyCreation", "let the attestation key state how it was made"},
 	tpm2.TPMCCCreate:             {"Create", "make a key, wrapped by its parent"},
 	tpm2.TPMCCCreateLoaded:       {"CreateLoaded", "make a key and load it"},
 	tpm2.TPMCCCreatePrimary:      {"CreatePrimary", "make a key from the TPM's seed and a template"},
 	tpm2.TPMCCFlushContext:       {"FlushContext", "unload a key or end a session"},
-	tpm2.TPMCCGetCapability:      {"GetCapability", "what the TPM is, and what it holds"},
+	tpm2.TPMCCGetCapability:      {"GetCapability", "ask what the TPM is and what it holds"},
 	tpm2.TPMCCLoad:               {"Load", "load a wrapped key"},
 	tpm2.TPMCCNVRead:             {"NV_Read", "read NV memory: the maker's certificate"},
-	tpm2.TPMCCNVReadPublic:       {"NV_ReadPublic", "is there an NV index, and how large is it"},
+	tpm2.TPMCCNVReadPublic:       {"NV_ReadPublic", "ask whether an NV index exists and how large it is"},
 	tpm2.TPMCCPolicyOR:           {"PolicyOR", "satisfy the endorsement key's policy"},
 	tpm2.TPMCCPolicySecret:       {"PolicySecret", "satisfy the endorsement key's policy"},
 	tpm2.TPMCCReadPublic:         {"ReadPublic", "read a key's public area, and check it"},
-	tpm2.TPMCCRSADecrypt:         {"RSA_Decrypt", "open what was encrypted to a key"},
+	tpm2.TPMCCRSADecrypt:         {"RSA_Decrypt", "decrypt what was encrypted to a key"},
 	tpm2.TPMCCSign:               {"Sign", "sign a digest"},
 	tpm2.TPMCCStartAuthSession:   {"StartAuthSession", "begin a session whose secrets nobody on the bus can read"},
 }

@@ -11,25 +11,24 @@ import (
 	"github.com/whiteglove/whiteglove/provision"
 )
 
-// A Trace writes down what a run says to its servers and to its TPM, and when.
-// It sees the run through two seams only: [Trace.HTTP] and [Trace.TPM]. Its
-// zero value is ready to use, by several goroutines.
+// A Trace records what a run says to its servers and to its TPM, and when. The
+// zero value is an empty trace, ready to use. It is safe for concurrent use, and
+// must not be copied after its first use.
 //
-// What may be secret is never kept: of every message only its length and
-// SHA-256 stay, but for capabilities and for the words with which a server
-// refuses. Of a URL's query only what names an operation is kept.
+// A Trace keeps at most 20,000 requests and commands; what it writes says how many
+// came after them.
 type Trace struct {
 	mu      sync.Mutex
 	start   time.Time
 	steps   []traceStep
 	entries []traceEntry
-	lost    int // entries over maxEntries
+	lost    int // number of entries that came after the first maxEntries
 }
 
-// maxEntries bounds what a Trace keeps.
+// maxEntries is how many entries a Trace keeps.
 const maxEntries = 20000
 
-// A traceStep is one try of a step.
+// A traceStep is one attempt at a step.
 type traceStep struct {
 	Step       provision.Step
 	Status     provision.Status // provision.Started while it runs
@@ -43,24 +42,25 @@ type traceStep struct {
 // A traceEntry is an HTTP exchange or a TPM command.
 type traceEntry struct {
 	Kind       string // "HTTP" or "TPM"
-	Step       int    // in Trace.steps; -1 before the first
+	Step       int    // index in Trace.steps; -1 before the first step
 	Begin, End time.Time
 	Name       string // "GET https://…" or "TPM2_Create"
-	Why        string // what it is for, in plain words; may be empty
+	Why        string // what it is for, in words; may be empty
 	Result     string // "200", "TPM_RC_HANDLE", …
 	Failed     bool
 	Sent, Got  message
 	HTTP       *httpDetail // nil for a TPM command
 }
 
-// A message is what is kept of one.
+// A message is what a trace keeps of a message.
 type message struct {
 	Bytes  int
 	SHA256 string // hexadecimal; "" if there were no bytes
 	Type   string // content type
-	Text   string // only if it holds no secret
+	Text   string // its text, if that cannot hold a secret, else ""
 }
 
+// newMessage returns what is kept of b.
 func newMessage(b []byte, contentType string) message {
 	m := message{Bytes: len(b), Type: contentType}
 	if len(b) > 0 {
@@ -69,7 +69,8 @@ func newMessage(b []byte, contentType string) message {
 	return m
 }
 
-// String returns "[12 bytes, sha256 0123456789ab…]".
+// String returns what stands for a message, such as
+// "[12 bytes, sha256 0123456789ab…]".
 func (m message) String() string {
 	if m.Bytes == 0 {
 		return "[nothing]"
@@ -77,8 +78,9 @@ func (m message) String() string {
 	return fmt.Sprintf("[%d bytes, sha256 %.12s…]", m.Bytes, m.SHA256)
 }
 
-// Observe keeps a change of a step. It is meant for, or to be called by,
-// Provisioner.Observe.
+// Observe records a change of a step. Set Provisioner.Observe to it, or to a
+// function that calls it. Without it, the requests and commands of a run are not
+// grouped by step.
 func (t *Trace) Observe(ev provision.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -98,8 +100,8 @@ func (t *Trace) Observe(ev provision.Event) {
 	}
 }
 
-// last returns the last try of a step, or the last step that began if step is
-// "", or -1. The caller locks.
+// last returns the index of the last attempt at a step, or of the step that began
+// last if step is "". It returns -1 if there is none. The caller holds t.mu.
 func (t *Trace) last(step provision.Step) int {
 	for i := len(t.steps) - 1; i >= 0; i-- {
 		if step == "" || t.steps[i].Step == step {
@@ -109,14 +111,14 @@ func (t *Trace) last(step provision.Step) int {
 	return -1
 }
 
-// begin remembers the first moment of the trace. The caller locks.
+// begin records the first moment of the trace. The caller holds t.mu.
 func (t *Trace) begin(at time.Time) {
 	if t.start.IsZero() {
 		t.start = at
 	}
 }
 
-// add keeps an entry of a step; if that is "", of the one that began last.
+// add records an entry of a step or, if step is "", of the step that began last.
 func (t *Trace) add(step provision.Step, e traceEntry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -129,7 +131,7 @@ func (t *Trace) add(step provision.Step, e traceEntry) {
 	t.entries = append(t.entries, e)
 }
 
-// A traceView is a trace at one moment, for those who write it out.
+// A traceView is a copy of a trace, from which the reports are written.
 type traceView struct {
 	Start   time.Time
 	Steps   []traceStep
@@ -137,7 +139,7 @@ type traceView struct {
 	Lost    int
 }
 
-// view returns a copy of what is kept.
+// view returns a copy of t with its entries in the order of their begin.
 func (t *Trace) view() traceView {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -146,7 +148,8 @@ func (t *Trace) view() traceView {
 	return v
 }
 
-// of returns the entries of a step, or those before the first for -1.
+// of returns the entries of the step with an index, or those before the first step
+// if the index is -1.
 func (v traceView) of(step int) []traceEntry {
 	var out []traceEntry
 	for _, e := range v.Entries {

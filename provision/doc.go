@@ -1,0 +1,54 @@
+// Package provision takes a device from a bare TPM to an enrolled device: it runs
+// the steps of Windows Autopilot pre-provisioning, each of which is a client in a
+// package of its own, and continues where an earlier run stopped.
+//
+//	p := &provision.Provisioner{
+//		TPM:        tpm,
+//		Tenant:     "contoso.com",
+//		Management: "https://mdm.contoso.com/EnrollmentServer/Discovery.svc",
+//		EKCert:     &ekcert.Client{Roots: roots},
+//		Store:      provision.FileStore("state.json"),
+//	}
+//	state, err := p.Run(ctx)
+//
+// # What a run does
+//
+// By default a run takes the steps from [StepEK] to [StepEnroll]. [Technician]
+// and [UserPhase] are the steps of the two phases of pre-provisioning, and any
+// step can be taken alone. A step starts as soon as the results that it needs are
+// present:
+//
+//	ek ──► aik ──► token ──► join ──► enroll ──► session ──► seal
+//	discover ─────►│         ▲
+//	       keys ─────────────┘            then, for the user: rejoin ──► signin ──► owner
+//
+// The file flow.go holds this table, and each file named step_… does the steps
+// of one package. [Provisioner.Do] replaces a step by a function, which works on
+// the same [Run].
+//
+// # What is kept
+//
+// A [State] holds what a run has reached: wrapped keys, certificates and
+// identifiers, but no token and no other secret. A [Store] keeps it; [FileStore]
+// is one in a file. A state belongs to one TPM and one tenant. A run whose answer
+// from a server was lost asks again with the same keys, so that the server sees
+// the same device.
+//
+// # What is retried
+//
+// The clients neither retry nor sleep. A run asks [Provisioner.Backoff] after an
+// error that says that it is retryable; no other part of this module retries.
+//
+// # What is reported
+//
+// [Provisioner.Observe] receives an [Event] at each change of a step. Package
+// trace writes down every request and TPM command, and package diagnose explains
+// the [Error] of a run.
+//
+// How a device without a user proves its TPM to Microsoft's directory is not
+// public. StepToken speaks a documented profile of this module (ek-jwt-v1);
+// against another service, set [Provisioner.JoinToken].
+//
+// Package provisiontest is the other side: every party behind one listener, and
+// emulated devices.
+package provision
