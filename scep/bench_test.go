@@ -27,8 +27,8 @@ func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// BenchmarkEnroll is a whole enrollment, client and server: capabilities,
-// certificates, and the exchange.
+// BenchmarkEnroll measures a whole enrollment, client and server: capabilities,
+// certificates, and the exchange of messages.
 func BenchmarkEnroll(b *testing.B) {
 	server := new(sceptest.Server)
 	c := &scep.Client{
@@ -56,8 +56,8 @@ func (f fixed) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// FuzzAnswers feeds what a server may send to all who read it. No reply can be
-// good, for none is signed for the nonce of the moment.
+// FuzzAnswers gives bytes from a server to every function that reads answers. No
+// reply can be accepted, because none is signed for the current nonce.
 func FuzzAnswers(f *testing.F) {
 	server := &sceptest.Server{RA: true}
 	var seeds [][]byte
@@ -86,10 +86,10 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// recorder keeps the bodies of answers.
+// A recorder keeps the bodies of answers.
 type recorder struct {
 	http.RoundTripper
-	mu     sync.Mutex // two requests may be under way
+	mu     sync.Mutex // there may be two requests at the same time
 	bodies *[][]byte
 }
 
@@ -106,16 +106,16 @@ func (r *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// refuser answers every request with an error, at no cost.
+// A refuser answers every request with an error and costs nothing.
 type refuser struct{}
 
 func (refuser) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusTeapot, Header: make(http.Header), Body: http.NoBody, Request: r}, nil
 }
 
-// BenchmarkClient is what the client does for one exchange with a CA that it
-// knows: it seals a message, with one RSA signature, and opens a reply, with
-// one RSA decryption and two verifications.
+// BenchmarkClient measures what the client does for one exchange with a known
+// CA: it seals a message, with one RSA signature, and opens a reply, with one
+// RSA decryption and two verifications.
 func BenchmarkClient(b *testing.B) {
 	server := new(sceptest.Server)
 	base := campaignBase(b, "success", server)
@@ -136,7 +136,7 @@ func BenchmarkClient(b *testing.B) {
 	}
 }
 
-// BenchmarkRSA is RSA operations as many as in BenchmarkClient, alone.
+// BenchmarkRSA measures only the RSA operations of BenchmarkClient.
 func BenchmarkRSA(b *testing.B) {
 	key := testKey()
 	digest := make([]byte, 32)

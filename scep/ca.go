@@ -14,37 +14,56 @@ import (
 	"time"
 )
 
-// oidPrivacyCA is the extended key usage of the certificates that requests to
-// Windows's attestation CA are encrypted to.
+// oidPrivacyCA is the extended key usage of the certificates to which requests
+// to Windows's attestation CA are encrypted.
 var oidPrivacyCA = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 21, 36}
 
-// A CA is what a client must know of a server to enroll with it. [Client.CA]
-// makes one whose certificates are checked. Recipient and Signer are its
-// choice and may be replaced by other certificates of Chain; whoever fills in
-// a CA otherwise has to trust every certificate in it.
+// A CA is what a client must know about a server to enroll with it. [Client.CA]
+// returns one whose certificates are checked. A caller may keep it and use it
+// for any number of requests, from several goroutines.
+//
+// A caller may replace Recipient and Signer by other certificates of Chain. A
+// caller who fills in a CA without [Client.CA] vouches for every certificate in
+// it: none is checked again.
 type CA struct {
-	Caps      Caps
-	Chain     []*x509.Certificate // those that lead to the roots, in the server's order
-	Recipient *x509.Certificate   // whom messages are encrypted to
-	Signer    *x509.Certificate   // who signs replies; a CA certificate of Chain may, too
+	Caps Caps // capabilities; they decide which algorithms are used
+
+	// Chain holds the certificates that lead to the roots: CAs and
+	// registration authorities (RAs), in the order in which the server sent
+	// them. A new certificate must lead to a CA in it.
+	Chain []*x509.Certificate
+
+	Recipient *x509.Certificate // messages are encrypted to it; its key is an RSA key
+	Signer    *x509.Certificate // signs replies; any CA certificate in Chain may sign them, too
 }
 
-// CA asks for capabilities and certificates, by GetCACertChain if the server
-// names it, and keeps the certificates that lead to the roots.
+// CA asks the server for its capabilities and its certificates, and keeps the
+// certificates that lead to the roots (see [Client.Roots]). It uses
+// GetCACertChain if the server advertises it, else GetCACert. id names a CA on a
+// server that has several; it may be empty.
 //
-// A server that fails to answer GetCACaps is one without capabilities (RFC
-// 8894, section 3.5.1), but for a client with a Challenge, which cannot do
-// without: it gets the error, in which HTTP status 404 says that there is no
-// such CA.
+// If GetCACaps fails, the server is taken as one without capabilities (RFC 8894,
+// section 3.5.1), unless Challenge is set: then the error is returned, in which
+// HTTP status 404 means that the server has no such CA.
 //
-// Messages are encrypted to the RA's certificate with the extended key usage
-// 1.3.6.1.4.1.311.21.36, else to the RA's with key usage keyEncipherment, else
-// to the only CA certificate with that usage, else to the issuing CA. Replies
-// are signed by the RA's certificate with key usage digitalSignature, else by
-// its only one, else by the issuing CA. A certificate whose extended key usages
-// are those of clients and servers is not taken for an RA's.
+// Recipient is the first of these that exists:
+//  1. the RA certificate with the extended key usage 1.3.6.1.4.1.311.21.36
+//  2. the RA certificate with the key usage keyEncipherment
+//  3. the CA certificate with that key usage, if there is only one
+//  4. the certificate of the issuing CA
 //
-// Both are asked for at the same time, if the client has no Challenge.
+// Signer is the RA certificate with the key usage digitalSignature, else the
+// only RA certificate, else the certificate of the issuing CA. An RA certificate
+// is any that is not a CA's, except one whose extended key usages are only those
+// of TLS clients, TLS servers and e-mail.
+//
+// Without Challenge, GetCACaps and GetCACert are sent at the same time.
+//
+// The error is an [*Error]. It wraps [ErrUntrusted] if no certificate leads to
+// the roots, the one with the Fingerprint is missing, or there is nothing to
+// trust the answer by; [ErrMalformed] if the answer cannot be read or has no CA
+// certificate; [ErrCapability] if Recipient would have no RSA key; and the error
+// of ctx if that ended first.
 func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
 	caps, op, sent, err := c.ask(ctx, id)
 	if err != nil {
@@ -65,8 +84,8 @@ func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
 	return ca, nil
 }
 
-// ask asks for capabilities and certificates, and says by which operation it
-// got the latter.
+// ask gets capabilities and certificates. op is the operation that returned the
+// certificates.
 func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent []*x509.Certificate, err error) {
 	var failed error
 	get := func() { sent, failed = c.GetCACert(ctx, id) }
@@ -98,9 +117,10 @@ func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent
 	return caps, chain, sent, err
 }
 
-// trust keeps of the certificates sent those that lead to the roots now, and
-// says why the others do not. Nil roots are the one with the fingerprint; if
-// that is nil too, those sent.
+// trust sets Chain to those of the certificates sent that lead to the roots now.
+// left says why the others do not, and is nil if all do. If roots is nil, the
+// certificate with the fingerprint is the root; if that is nil too, all CA
+// certificates sent are.
 func (ca *CA) trust(sent []*x509.Certificate, roots *x509.CertPool, fingerprint []byte, now time.Time) (left, err error) {
 	anchors := sent
 	if fingerprint != nil {
@@ -134,19 +154,20 @@ func (ca *CA) trust(sent []*x509.Certificate, roots *x509.CertPool, fingerprint 
 	return errors.Join(why...), nil
 }
 
-// find returns the CA certificate with a fingerprint.
+// find returns the CA certificate with a SHA-256 fingerprint.
 func find(sent []*x509.Certificate, fingerprint []byte) (*x509.Certificate, error) {
 	if len(fingerprint) != sha256.Size {
-		return nil, fmt.Errorf("%w: a fingerprint of %d bytes, not %d", errRequest, len(fingerprint), sha256.Size)
+		return nil, fmt.Errorf("%w: Fingerprint has %d bytes, not %d", errRequest, len(fingerprint), sha256.Size)
 	}
 	for _, cert := range sent {
 		if sum := sha256.Sum256(cert.Raw); isCA(cert) && bytes.Equal(sum[:], fingerprint) {
 			return cert, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: no CA certificate with the fingerprint %x among %d", ErrUntrusted, fingerprint, len(sent))
+	return nil, fmt.Errorf("%w: none of %d certificates is a CA's with the fingerprint %x", ErrUntrusted, len(sent), fingerprint)
 }
 
+// addCAs adds the CA certificates among certs to pool.
 func addCAs(pool *x509.CertPool, certs []*x509.Certificate) {
 	for _, cert := range certs {
 		if isCA(cert) {
@@ -155,16 +176,17 @@ func addCAs(pool *x509.CertPool, certs []*x509.Certificate) {
 	}
 }
 
-// isCA reports whether cert may issue others. Roots of version 1 cannot say.
+// isCA reports whether cert may issue others. A self-signed certificate of
+// version 1 has no extension to say so, and counts as a CA.
 func isCA(cert *x509.Certificate) bool {
 	return cert.IsCA || (cert.Version == 1 && bytes.Equal(cert.RawIssuer, cert.RawSubject))
 }
 
 var oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
 
-// leadsTo checks that cert leads to roots. What it may be used for is not
-// looked at, and neither is a critical subject alternative name of a kind that
-// crypto/x509 leaves to its caller: the names of TPMs are such.
+// leadsTo checks that cert leads to roots. It accepts every extended key usage,
+// and a critical subject alternative name of a kind that crypto/x509 leaves to
+// its caller, such as the name of a TPM.
 func leadsTo(cert *x509.Certificate, roots, intermediates *x509.CertPool, now time.Time) error {
 	own := *cert
 	own.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(cert.UnhandledCriticalExtensions),
@@ -176,11 +198,11 @@ func leadsTo(cert *x509.Certificate, roots, intermediates *x509.CertPool, now ti
 	return err
 }
 
-// choose fills in Recipient and Signer.
+// choose sets Recipient and Signer.
 func (ca *CA) choose() error {
 	issuing := ca.issuing()
 	if issuing == nil {
-		return fmt.Errorf("%w: no CA certificate among %d", ErrMalformed, len(ca.Chain))
+		return fmt.Errorf("%w: none of %d certificates is a CA's", ErrMalformed, len(ca.Chain))
 	}
 	ca.Recipient = first(
 		ca.ra(func(c *x509.Certificate) bool { return slices.ContainsFunc(c.UnknownExtKeyUsage, oidPrivacyCA.Equal) }),
@@ -197,6 +219,7 @@ func (ca *CA) choose() error {
 	return nil
 }
 
+// first returns the first certificate that is not nil, or nil.
 func first(certs ...*x509.Certificate) *x509.Certificate {
 	for _, c := range certs {
 		if c != nil {
@@ -206,7 +229,7 @@ func first(certs ...*x509.Certificate) *x509.Certificate {
 	return nil
 }
 
-// ra returns the first certificate of an RA that ok accepts.
+// ra returns the first RA certificate that ok accepts, or nil.
 func (ca *CA) ra(ok func(*x509.Certificate) bool) *x509.Certificate {
 	for _, c := range ca.Chain {
 		if isRA(c) && ok(c) {
@@ -216,9 +239,9 @@ func (ca *CA) ra(ok func(*x509.Certificate) bool) *x509.Certificate {
 	return nil
 }
 
-// isRA reports whether cert may be an RA's. Nothing in it has to say so, but
-// what a CA issues to its clients says that it is for clients or servers: else
-// one of them could pose as the RA to the others.
+// isRA reports whether cert may be an RA's. An RA certificate need not say what
+// it is. Certificates for TLS clients, TLS servers and e-mail are excluded:
+// otherwise one client of the CA could pose as its RA to the others.
 func isRA(cert *x509.Certificate) bool {
 	return !isCA(cert) && (len(cert.ExtKeyUsage) == 0 || len(cert.UnknownExtKeyUsage) > 0 ||
 		slices.ContainsFunc(cert.ExtKeyUsage, func(u x509.ExtKeyUsage) bool {
@@ -226,7 +249,7 @@ func isRA(cert *x509.Certificate) bool {
 		}))
 }
 
-// onlyRA returns the RA's certificate if there is just one.
+// onlyRA returns the RA certificate if there is just one, else nil.
 func (ca *CA) onlyRA() *x509.Certificate {
 	var found *x509.Certificate
 	for _, c := range ca.Chain {
@@ -240,7 +263,8 @@ func (ca *CA) onlyRA() *x509.Certificate {
 	return found
 }
 
-// onlyCA returns the CA certificate with a key usage if there is just one.
+// onlyCA returns the CA certificate with a key usage if there is just one, else
+// nil.
 func (ca *CA) onlyCA(usage x509.KeyUsage) *x509.Certificate {
 	var found *x509.Certificate
 	for _, c := range ca.Chain {
@@ -254,7 +278,8 @@ func (ca *CA) onlyCA(usage x509.KeyUsage) *x509.Certificate {
 	return found
 }
 
-// issuing returns the CA certificate that issued no other CA's.
+// issuing returns the first CA certificate that did not issue another CA's
+// certificate, or nil.
 func (ca *CA) issuing() *x509.Certificate {
 	for _, c := range ca.Chain {
 		above := slices.ContainsFunc(ca.Chain, func(o *x509.Certificate) bool {
@@ -267,8 +292,8 @@ func (ca *CA) issuing() *x509.Certificate {
 	return nil
 }
 
-// signer returns the certificate that may have signed a reply: Signer or a CA
-// certificate that says it is the one.
+// signer returns the certificate that a reply names as its signer, or nil. It
+// may be Signer or a CA certificate; is reports whether the reply names it.
 func (ca *CA) signer(is func(*x509.Certificate) bool) *x509.Certificate {
 	if ca.Signer != nil && is(ca.Signer) {
 		return ca.Signer

@@ -15,7 +15,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// meaning is what a reply says, without what the client does not go by.
+// meaning describes a reply, without the parts that the client ignores.
 func meaning(reply *scep.Reply, err error) string {
 	if err != nil {
 		info, text := scep.Failure(err)
@@ -33,8 +33,8 @@ func meaning(reply *scep.Reply, err error) string {
 	return out
 }
 
-// TestCampaign flips bits of 10,000 replies, and cuts and stretches them. None
-// may be taken with another meaning.
+// TestCampaign changes a good reply in 10,000 ways: it flips bits, cuts bytes
+// out and puts bytes in. Each result must be refused or have the same meaning.
 func TestCampaign(t *testing.T) {
 	t.Parallel()
 	const cases = 10000
@@ -66,7 +66,7 @@ func TestCampaign(t *testing.T) {
 			t.Fatalf("case %d, %s: %s became %s\n%x", i, b.name, b.means, got, body)
 		}
 	}
-	// What is not signed may differ: certificates sent along, version numbers.
+	// Parts that are not signed may differ: certificates and version numbers.
 	t.Logf("%d of %d were taken, all with their meaning", taken, cases)
 	if taken > cases/2 {
 		t.Errorf("%d of %d were taken", taken, cases)
@@ -107,8 +107,8 @@ func campaignBases(t *testing.T) []base {
 	return bases
 }
 
-// campaignBase returns the reply of a server to a message with a nonce that is
-// known, and what opens it.
+// campaignBase returns the reply of a server to a message with a known nonce,
+// and the Opener for it.
 func campaignBase(t testing.TB, name string, server *sceptest.Server) base {
 	t.Helper()
 	nonce := make([]byte, pkimsg.NonceSize)
@@ -137,7 +137,7 @@ func campaignBase(t testing.TB, name string, server *sceptest.Server) base {
 	return b
 }
 
-// sealed makes the message of req for server.
+// sealed returns the message that req becomes for server.
 func sealed(t testing.TB, server *sceptest.Server, req *scep.Request, nonce []byte) []byte {
 	t.Helper()
 	envelope, err := encryptTo(server.Recipient(), req.CSR)

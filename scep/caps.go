@@ -9,20 +9,22 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// Caps are the capabilities a server names, in its order (RFC 8894, section
-// 3.5.2).
+// Caps holds the capabilities that a server advertises, such as "SHA-256", in
+// its order (RFC 8894, section 3.5.2). Unknown ones are kept. Nil means that the
+// server advertises none.
 type Caps []string
 
-// Has reports whether name is among c, in any case of letters.
+// Has reports whether name is among c. It ignores the case of letters.
 func (c Caps) Has(name string) bool {
 	return slices.ContainsFunc(c, func(s string) bool { return strings.EqualFold(s, name) })
 }
 
 func (c Caps) hasAny(names ...string) bool { return slices.ContainsFunc(names, c.Has) }
 
-// Algorithms says in words what a client with or without AllowLegacy uses with
-// a server of these capabilities, such as "SHA-256, AES-128-CBC, POST,
-// RenewalReq". The error wraps [ErrCapability] if there is nothing it may use.
+// Algorithms describes what a client uses with a server of these capabilities,
+// such as "SHA-256, AES-128-CBC, POST, RenewalReq". legacy is the client's
+// AllowLegacy. The error wraps both [ErrCapability] and [ErrLegacy] if the
+// client may use none of the server's digests or ciphers.
 func (c Caps) Algorithms(legacy bool) (string, error) {
 	hash, err := c.digest(legacy)
 	if err != nil {
@@ -42,7 +44,7 @@ func (c Caps) Algorithms(legacy bool) (string, error) {
 	return fmt.Sprintf("%v, %v, %s, %s", hash, cipher, method, renewal), nil
 }
 
-// digest returns what to sign with. SHA-1 is the last resort.
+// digest returns the digest for signatures. SHA-1 is the last resort.
 func (c Caps) digest(legacy bool) (crypto.Hash, error) {
 	switch {
 	case c.hasAny("SCEPStandard", "SHA-256"):
@@ -55,7 +57,7 @@ func (c Caps) digest(legacy bool) (crypto.Hash, error) {
 	return 0, fmt.Errorf("%w: neither SHA-256 nor SHA-512: %w", ErrCapability, ErrLegacy)
 }
 
-// cipher returns what to encrypt with. Triple DES is the last resort.
+// cipher returns the cipher for requests. Triple DES is the last resort.
 func (c Caps) cipher(legacy bool) (cms.Cipher, error) {
 	switch {
 	case c.hasAny("SCEPStandard", "AES", "AES128"):
@@ -68,10 +70,12 @@ func (c Caps) cipher(legacy bool) (cms.Cipher, error) {
 	return 0, fmt.Errorf("%w: no AES: %w", ErrCapability, ErrLegacy)
 }
 
-// post reports whether messages go in a body rather than in the URL.
+// post reports whether a message is sent in the body of a POST rather than in
+// the URL of a GET (RFC 8894, section 4.1).
 func (c Caps) post() bool { return c.hasAny("SCEPStandard", "POSTPKIOperation") }
 
-// parseCaps reads capabilities, one a line. What is no word is left out.
+// parseCaps reads capabilities, one on each line. It skips lines that are not a
+// single word, and all after the first hundred capabilities.
 func parseCaps(body []byte) Caps {
 	const most = 100
 	var caps Caps
@@ -84,7 +88,7 @@ func parseCaps(body []byte) Caps {
 	return caps
 }
 
-// isWord reports whether s is a keyword and not, say, a line of HTML.
+// isWord reports whether s may be a capability rather than, say, a line of HTML.
 func isWord(s string) bool {
 	if s == "" || len(s) > 100 {
 		return false

@@ -15,8 +15,9 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// script runs certmonger on a bus and with folders of its own, and has its
-// scep-submit enroll. $1 is the server, the rest are files in the work folder.
+// script runs certmonger with a message bus and folders of its own, and enrolls
+// with its scep-submit. $1 is the server's URL; other files are in the current
+// folder.
 const script = `
 certmonger -s -n -d 2 -p "$PWD/cm.pid" >cm.log 2>&1 & CM=$!
 trap 'kill $CM; wait $CM 2>/dev/null' EXIT
@@ -34,8 +35,8 @@ getcert list -s -i req1
 exit 1
 `
 
-// TestCertmonger has another client, which is not in Go and sends messages by
-// GET, enroll from the test server.
+// TestCertmonger enrolls with certmonger at the test server. It is an independent
+// client, written in C, and sends messages by GET.
 func TestCertmonger(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"certmonger", "dbus-run-session"} {

@@ -20,40 +20,51 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// maxAnswer bounds an answer. A whole enrollment takes some 40 kB.
+// maxAnswer is the largest answer accepted, in bytes. All messages of an
+// enrollment together have about 40 kB.
 const maxAnswer = 256 << 10
 
-// A Client talks to one SCEP server. Only URL is required. It keeps nothing
-// between calls and may be used by several goroutines.
+// A Client talks to one SCEP server. Only URL is required. A Client keeps
+// nothing between calls; several goroutines may use it at the same time.
 type Client struct {
-	// URL is the server's. Operations are added to its query.
+	// URL is the absolute http or https URL of the server, such as
+	// "https://ca.example/scep". The client adds parameters to its query.
 	URL string
 
-	// Roots are what the CA's certificates must lead to. If nil, and without
-	// Fingerprint, they are trusted as far as TLS is, and plain http is refused.
+	// Roots are the root certificates to which the CA's certificates must
+	// lead. If Roots and Fingerprint are both nil, the CA is trusted because
+	// TLS authenticates its server, and a URL with plain http is refused.
 	Roots *x509.CertPool
 
-	// Fingerprint is the SHA-256 of the CA's certificate, or of one above it,
-	// in DER. The server must send that certificate. If Roots is nil, it is
-	// the root. If Fingerprint is nil, no certificate is singled out.
+	// Fingerprint is the SHA-256 digest (32 bytes) of the certificate, in DER,
+	// of the CA or of a CA above it. The server must send that certificate. If
+	// Roots is nil, that certificate is the only root; otherwise it must lead to
+	// Roots. If Fingerprint is nil, no particular certificate is required.
 	Fingerprint []byte
 
-	// RenewAs is what Renew sends.
+	// RenewAs is the message that Renew sends. The zero value follows the
+	// server's capabilities.
 	RenewAs RenewAs
 
-	// Challenge is the capability, such as "IdentityKeyAttestation", that
-	// makes challenges (pkiStatus 11) and their answers (messageType 41) legal
-	// with a server that names it. If "", they never are.
+	// Challenge is a capability, such as "IdentityKeyAttestation". A server that
+	// advertises it may send challenges (pkiStatus 11), which are answered with
+	// messageType 41. If Challenge is empty, challenges are refused.
 	Challenge string
 
-	// AllowLegacy permits triple DES and SHA-1 with a server that names
-	// nothing better, and in replies. Single DES and MD5 are never used.
+	// AllowLegacy permits SHA-1 and triple DES: in requests to a server that
+	// advertises nothing better, and in all replies. Single DES and MD5 are
+	// never permitted.
 	AllowLegacy bool
 
-	Header     http.Header      // sent along with every request; may be nil
-	HTTPClient *http.Client     // if nil, http.DefaultClient
-	Now        func() time.Time // if nil, time.Now
-	Logger     *slog.Logger     // if nil, nothing is logged
+	// Header is sent with every HTTP request. It may be nil.
+	Header http.Header
+
+	// HTTPClient sends the requests. If nil, it is http.DefaultClient. Its
+	// redirects are followed up to five times, but not from https to http.
+	HTTPClient *http.Client
+
+	Now    func() time.Time // current time; if nil, time.Now
+	Logger *slog.Logger     // if nil, nothing is logged
 }
 
 func (c *Client) now() time.Time {
@@ -69,7 +80,7 @@ func (c *Client) log(ctx context.Context, text string, args ...any) {
 	}
 }
 
-// fail returns the error of an operation that got no good answer.
+// fail returns an Error of operation op with the cause err, which may be nil.
 func (c *Client) fail(op string, err error) *Error {
 	if errors.Is(err, wire.ErrTooLarge) {
 		err = fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -77,8 +88,13 @@ func (c *Client) fail(op string, err error) *Error {
 	return &Error{Op: op, URL: wire.Redact(c.URL), FailInfo: NoFailInfo, Err: err}
 }
 
-// GetCACaps asks for the server's capabilities. id names a CA behind the
-// server and may be empty.
+// GetCACaps asks for the server's capabilities (RFC 8894, section 3.5). id names
+// a CA on a server that has several; it may be empty. The answer is not signed.
+//
+// The error is an [*Error]. It has the HTTP status if that is not 200, wraps
+// [ErrUntrusted] if there are no Roots, no Fingerprint and no TLS,
+// [ErrMalformed] if the answer is too large, and the error of ctx if that ended
+// first. [Client.CA] shows how to go on after an error.
 func (c *Client) GetCACaps(ctx context.Context, id string) (Caps, error) {
 	const op = "GetCACaps"
 	body, err := c.do(ctx, op, http.MethodGet, op, id, nil)
@@ -88,14 +104,23 @@ func (c *Client) GetCACaps(ctx context.Context, id string) (Caps, error) {
 	return parseCaps(body), nil
 }
 
-// GetCACert asks for the CA's certificates, and the RA's if it has one. They
-// are not checked. Those that cannot be read are logged and left out.
+// GetCACert asks for the certificates of the CA and of its registration
+// authorities (RFC 8894, section 4.2). They are not verified; [Client.CA]
+// returns verified ones. Certificates that cannot be parsed are logged and left
+// out; at least one is returned. id names a CA on a server that has several; it
+// may be empty.
+//
+// The error is an [*Error]. It has the HTTP status if that is not 200, wraps
+// [ErrMalformed] if the answer is neither a certificate nor a bag of them or is
+// too large, [ErrUntrusted] if there are no Roots, no Fingerprint and no TLS,
+// and the error of ctx if that ended first.
 func (c *Client) GetCACert(ctx context.Context, id string) ([]*x509.Certificate, error) {
 	return c.certificates(ctx, "GetCACert", id)
 }
 
-// GetCACertChain asks for the same in the older way that Windows's attestation
-// CA wants. If id is empty, "default" is sent.
+// GetCACertChain is like [Client.GetCACert], but sends the operation
+// GetCACertChain of older drafts, which Windows's attestation CA expects. If id
+// is empty, "default" is sent. The errors are those of GetCACert.
 func (c *Client) GetCACertChain(ctx context.Context, id string) ([]*x509.Certificate, error) {
 	if id == "" {
 		id = "default"
@@ -103,8 +128,8 @@ func (c *Client) GetCACertChain(ctx context.Context, id string) ([]*x509.Certifi
 	return c.certificates(ctx, "GetCACertChain", id)
 }
 
-// certificates reads one certificate or a bag of them. The content type of
-// the answer is often wrong and not looked at.
+// certificates sends op and reads one certificate or a bag of them. It ignores
+// the content type of the answer, which is often wrong.
 func (c *Client) certificates(ctx context.Context, op, id string) ([]*x509.Certificate, error) {
 	body, err := c.do(ctx, op, http.MethodGet, op, id, nil)
 	if err != nil {
@@ -123,11 +148,11 @@ func (c *Client) certificates(ctx context.Context, op, id string) ([]*x509.Certi
 	return certs, nil
 }
 
-// pkiOperation is the operation of all messages. Their safety does not depend
-// on the connection's.
+// pkiOperation is the operation that carries messages. They are signed and
+// encrypted, so it may run over plain http.
 const pkiOperation = "PKIOperation"
 
-// exchange sends a pkiMessage.
+// exchange sends a pkiMessage in DER and returns the answer.
 func (c *Client) exchange(ctx context.Context, op string, caps Caps, der []byte) ([]byte, error) {
 	if caps.post() {
 		return c.do(ctx, op, http.MethodPost, pkiOperation, "", der)
@@ -135,14 +160,15 @@ func (c *Client) exchange(ctx context.Context, op string, caps Caps, der []byte)
 	return c.do(ctx, op, http.MethodGet, pkiOperation, base64.StdEncoding.EncodeToString(der), nil)
 }
 
-// do sends a request and returns the body of an answer with status 200.
+// do sends a request and returns the body of the answer if its status is 200.
+// message and body may be empty.
 func (c *Client) do(ctx context.Context, op, method, operation, message string, body []byte) ([]byte, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" {
 		return nil, c.fail(op, fmt.Errorf("%q is not an absolute URL", wire.Redact(c.URL)))
 	}
 	if c.Roots == nil && c.Fingerprint == nil && u.Scheme != "https" && operation != pkiOperation {
-		return nil, c.fail(op, fmt.Errorf("%w: neither roots nor TLS to trust it by", ErrUntrusted))
+		return nil, c.fail(op, fmt.Errorf("%w: no Roots, no Fingerprint and no TLS", ErrUntrusted))
 	}
 	query := u.Query()
 	query.Set("operation", operation)
@@ -178,8 +204,9 @@ func (c *Client) do(ctx context.Context, op, method, operation, message string, 
 	return answer.Body, nil
 }
 
-// words returns what a server says of an error: the Message of a JSON body as
-// Windows's attestation CA sends it, or a short text.
+// words returns the server's own description of an error: the Message in a JSON
+// body, as Windows's attestation CA sends it, or a short plain text. It is at
+// most 500 bytes of printable characters.
 func words(a *wire.Answer) string {
 	const most = 500
 	var body struct{ Message string }

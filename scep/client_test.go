@@ -148,7 +148,8 @@ func TestCAIsChecked(t *testing.T) {
 	}
 }
 
-// TestRoles checks who is chosen among odd sets of certificates.
+// TestRoles checks the choice of recipient and signer from odd sets of
+// certificates.
 func TestRoles(t *testing.T) {
 	root, err := sceptest.NewAuthority("root", nil, nil)
 	if err != nil {

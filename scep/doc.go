@@ -1,89 +1,140 @@
 // Package scep is a client of the Simple Certificate Enrolment Protocol
-// (RFC 8894), with the challenge exchange that Windows adds to it to have keys
-// of a TPM certified.
+// (RFC 8894), with the challenge exchange that Windows adds to it to certify
+// keys of a TPM.
 //
-// An enrollment has two steps. [Client.CA] asks a server what it can do and
-// for its certificates, and checks that they lead to [Client.Roots].
+// # Enrolling
+//
+// An enrollment has two steps. [Client.CA] asks a server for its capabilities
+// and certificates, and checks that the certificates lead to [Client.Roots].
 // [Client.Enroll] sends a PKCS #10 request in a signed and encrypted message
-// and checks the reply: that a certificate of the CA signed it, that it answers
-// this very message, that it can be opened, and that the certificate in it is
-// for the key asked for and issued by that CA.
+// and checks the reply. The CA may let the request wait for a person's
+// approval; [Client.Poll] asks for the outcome in the same transaction.
 //
-// [Client.Poll] asks after a request that a CA has put off, in the same
-// transaction; [Client.Renew] replaces a certificate; [Client.GetCert],
-// [Client.GetCRL] and [Client.GetNextCACert] fetch what their names say. The key
-// of the CSR may be of any kind and in a TPM; messages are signed and replies
-// opened with an RSA key, the same or another, in a TPM or not.
+//	client := &scep.Client{URL: "https://ca.example/scep", Roots: roots}
+//	ca, err := client.CA(ctx, "")
+//	...
+//	csr, err := scep.NewCSR(template, key, "challenge password")
+//	...
+//	req := &scep.Request{CSR: csr, Signer: key}
+//	reply, err := client.Enroll(ctx, ca, req)
+//	for err == nil && reply.Status == scep.StatusPending {
+//		time.Sleep(interval)
+//		reply, err = client.Poll(ctx, ca, req, reply)
+//	}
+//	...
+//	cert := reply.Certificates[0]
+//
+// A reply is accepted if a certificate of the CA signed it, it answers this very
+// message (messageType, transactionID, recipientNonce), it can be decrypted, and
+// the certificate in it is for the key of the request, leads to that CA and is
+// valid now. The names in the certificate are not compared with those of the
+// request, for a CA may change them.
+//
+// [Client.Renew] replaces a certificate. [Client.GetCert], [Client.GetCRL] and
+// [Client.GetNextCACert] fetch what their names say.
+//
+// # Keys
+//
+// Every message is signed, and every reply decrypted, with an RSA key and its
+// certificate ([Request.Signer], [Request.Decrypter], [Request.Certificate]).
+// The key to be certified may be another one of any kind, such as an ECDSA key.
+// All keys are used through [crypto.Signer] and [crypto.Decrypter], so they may
+// be in a TPM or an HSM. A first enrollment needs no certificate: a self-signed
+// one is made for it ([ProtocolCertificate]).
 //
 // # Trust
 //
-// A CA is known by [Client.Roots], by [Client.Fingerprint], or only by TLS. A
-// first enrollment takes two round trips; with a [CA] kept from before, it takes
-// one. What GetCACert answers is not signed as a whole: over plain http somebody
-// in between can leave certificates out, or put in others that lead to the
-// roots, so look at [CA.Recipient] where the CA has certified people you do not
-// trust. Capabilities are not signed at all: with [Client.AllowLegacy], somebody
-// in between can have SHA-1 and triple DES used.
+// A CA is recognized by [Client.Roots], by [Client.Fingerprint] or, if both are
+// nil, by TLS alone. A first enrollment takes two round trips; with a [CA] from
+// an earlier call it takes one.
+//
+// The answer to GetCACert is not signed as a whole. Over plain http an attacker
+// on the path can leave certificates out, or add others that lead to the roots.
+// Check [CA.Recipient] if the CA also certifies people whom you do not trust to
+// read the request. Capabilities are not signed at all: with
+// [Client.AllowLegacy], an attacker on the path can cause SHA-1 and triple DES to
+// be used. The revocation of the CA's own certificates is not checked.
 //
 // # Challenges
 //
-// A server may answer with a challenge first (pkiStatus 11), but only where
-// [Client.Challenge] names a capability that it advertises; [Client.Answer]
-// sends what the challenge asks for (messageType 41). This package does not
-// know what a challenge means: packages aik and ekcert do.
+// A server may answer a request with a challenge first (pkiStatus 11). The
+// client accepts one only if [Client.Challenge] names a capability that the
+// server advertises. [Client.Answer] sends the answer (messageType 41). This
+// package does not interpret challenges; packages aik and ekcert do.
 //
 // # Algorithms
 //
-// Digest, cipher and HTTP method follow from the server's capabilities.
-// SHA-256 and AES are the least that is taken unless [Client.AllowLegacy] is
-// set; single DES and MD5 are never used. A client neither repeats a request
-// nor sleeps; an [*Error] says whether and when to try again.
+// Digest, cipher and HTTP method follow from the server's capabilities:
 //
-// Software that can only do single DES cannot be used: micromdm's scepserver as
-// it comes, and step-ca where encryptionAlgorithmIdentifier is 0 or absent.
-// Both sign with SHA-1 whatever they advertise, so that they need AllowLegacy
-// when they are set to AES, too.
+//	digest   SHA-256 if SHA-256 or SCEPStandard is named, else SHA-512,
+//	         else SHA-1 (AllowLegacy)
+//	cipher   AES-128-CBC if AES, AES128 or SCEPStandard is named,
+//	         else AES-256-CBC if AES256 is, else triple DES (AllowLegacy)
+//	method   POST if POSTPKIOperation or SCEPStandard is named, else GET
+//	renewal  RenewalReq if Renewal is named, else PKCSReq
 //
-// # Bad answers
+// The key of each message's cipher is encrypted with RSA PKCS #1 v1.5. A reply
+// may use RSA-OAEP and any of the ciphers and SHA-2 digests, and be signed with
+// ECDSA. Single DES and MD5 are never used.
 //
-// Whatever a server sends, the result is an [*Error] and never a panic; answers
-// are read up to 256 KiB, 32 levels deep, and in linear time. What each gives:
+// Servers that can do only single DES cannot be used: micromdm's scepserver in
+// its default configuration, and step-ca if encryptionAlgorithmIdentifier is 0 or
+// absent. Configured for AES, both still sign with SHA-1 whatever they advertise
+// and therefore need AllowLegacy.
 //
-//	answer                                       wraps          again  Remedy
-//	-------------------------------------------  -------------  -----  ----------------------------
-//	none: no connection, reset                   the cause      yes    -
-//	none before the context's end                the cause      no     -
-//	none: TLS certificate refused                the cause      no     TLS inspection
-//	HTTP 408, 425, 429, 500, 502, 503, 504       -              yes    - (RetryAfter)
-//	HTTP 404                                     -              no     check it
+// A CA that cannot decrypt with an RSA key is not supported; RFC 8894, section
+// 3.1, would encrypt with the challenge password instead.
+//
+// # Errors and limits
+//
+// Each method of [Client] that talks to the server returns an [*Error]. A client
+// neither repeats a request nor sleeps; [Error.Retryable] and [Error.RetryAfter]
+// say whether and when to try again. It sets no time limit of its own: that of
+// ctx and of [Client.HTTPClient] applies.
+//
+// An answer may have up to 256 KiB and 32 levels of nesting, a bag of
+// certificates up to 64. Answers are parsed in linear time. Whatever a server
+// sends, the result is an [*Error] and never a panic:
+//
+//	answer                                       wraps          again  Remedy says
+//	-------------------------------------------  -------------  -----  ------------------------
+//	no answer: no connection, or it was reset    the cause      yes    -
+//	no answer before ctx ended                   the cause      no     -
+//	no answer: TLS certificate refused           the cause      no     TLS inspection
+//	HTTP 408, 425, 429, 500, 502, 503, 504       -              yes    - (see RetryAfter)
+//	HTTP 404                                     -              no     There is no CA
 //	other HTTP status                            -              no     -
 //	failInfo badAlg                              -              no     correct its capabilities
 //	failInfo badMessageCheck                     -              no     the expected CA
 //	failInfo badRequest                          -              no     challenge password
 //	failInfo badTime                             -              yes    clock
-//	failInfo badCertId                           -              no     enroll anew
-//	GetCACaps fails, or no keyword in it         -              -      taken as no capabilities
+//	failInfo badCertId                           -              no     Enroll again
+//	GetCACaps fails, or has no keyword           -              -      taken as no capabilities
 //	unknown capabilities                         -              -      kept, not used
-//	neither SHA-2 nor AES offered                ErrCapability, no     permit older algorithms
+//	SHA-2 or AES not advertised                  ErrCapability, no     permit older algorithms
 //	                                             ErrLegacy
-//	challenge, GetNextCACert not advertised      ErrCapability  no     check its address
-//	not CMS; trailing, missing or changed bytes  ErrMalformed   no     check the address
-//	over 256 KiB or 32 levels                    ErrMalformed   no     check the address
-//	BER, chunked strings                         -              -      taken
-//	no or two signers, attributes absent, twice  ErrMalformed   no     check the address
-//	undefined pkiStatus or failInfo              ErrMalformed   no     check the address
-//	envelope with a failure, none with success   ErrMalformed   no     check the address
-//	no certificate in the bag                    ErrMalformed   no     check the address
-//	CA not under the roots, or another           ErrUntrusted   no     check the roots
-//	signed by another, or the signature is bad   ErrUntrusted   no     check the roots
-//	signer's certificate not valid now           ErrUntrusted   no     check the roots
-//	new certificate by another CA, or expired    ErrUntrusted   no     check the roots
-//	not a CertRep; transactionID, nonce differ   ErrMismatch    no     to another request
-//	certificate for another key, twice, or more  ErrMismatch    no     to another request
+//	challenge, GetNextCACert not advertised      ErrCapability  no     Check its address
+//	not CMS; trailing, missing or changed bytes  ErrMalformed   no     Check the address
+//	over 256 KiB, or over 32 levels deep         ErrMalformed   no     Check the address
+//	BER, chunked strings                         -              -      accepted
+//	no signer or two; attribute absent or twice  ErrMalformed   no     Check the address
+//	undefined pkiStatus or failInfo              ErrMalformed   no     Check the address
+//	failure with content, success without        ErrMalformed   no     Check the address
+//	no certificate in the bag                    ErrMalformed   no     Check the address
+//	CA not under the roots, or another CA        ErrUntrusted   no     Check the trusted roots
+//	signed by another, or the signature is bad   ErrUntrusted   no     Check the trusted roots
+//	signer's certificate not valid now           ErrUntrusted   no     Check the trusted roots
+//	new certificate by another CA                ErrUntrusted   no     Check the trusted roots
+//	CA's or new certificate is expired           ErrUntrusted   no     Set the device's clock
+//	not a CertRep; transactionID, nonce differ   ErrMismatch    no     another request
+//	no certificate for the key, two, or others'  ErrMismatch    no     another request
 //	SHA-1 signature, triple DES                  ErrLegacy      no     permit older algorithms
-//	single DES, MD5, other unknown algorithms    ErrAlgorithm   no     for SHA-256 and AES
-//	encrypted to another, wrong key or padding   ErrDecrypt     no     check the address
+//	single DES, MD5, other unknown algorithms    ErrAlgorithm   no     enable SHA-256 and AES
+//	encrypted to another, wrong key or padding   ErrDecrypt     no     Check the address
 //	some certificates of a bag unreadable        -              -      left out, logged
 //
-// "again" is [Error.Retryable].
+// "wraps" is what [errors.Is] finds in the error, "again" is [Error.Retryable],
+// and the last column quotes [Error.Remedy].
+//
+// Package sceptest has a server for tests.
 package scep

@@ -13,17 +13,18 @@ import (
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
 )
 
-// A Status is the pkiStatus of a reply.
+// A Status is the pkiStatus of a reply (RFC 8894, section 3.2.1.3).
 type Status int
 
-// The statuses of a [Reply]; a failure is an [Error].
+// The values of [Reply.Status]. A server's pkiStatus FAILURE becomes an [Error].
 const (
-	StatusSuccess   Status = pkimsg.Success
-	StatusPending   Status = pkimsg.Pending
-	StatusChallenge Status = pkimsg.Challenge // Windows; taken only where [Client.Challenge] says so
+	StatusSuccess   Status = pkimsg.Success   // 0: Certificates holds the new certificate
+	StatusPending   Status = pkimsg.Pending   // 3: the request waits for approval; see [Client.Poll]
+	StatusChallenge Status = pkimsg.Challenge // 11, of Windows: Content holds a challenge; see [Client.Answer]
 )
 
-// String returns the status's name.
+// String returns "success", "pending", "challenge", or "pkiStatus" and the
+// number.
 func (s Status) String() string {
 	switch s {
 	case StatusSuccess:
@@ -36,38 +37,68 @@ func (s Status) String() string {
 	return fmt.Sprintf("pkiStatus %d", int(s))
 }
 
-// A Reply is a server's answer that is not a failure.
+// A Reply is a server's answer that is not a failure. The CA signed all of it.
 type Reply struct {
 	Status        Status
-	TransactionID string
-	Certificates  []*x509.Certificate // with StatusSuccess; the new one first
-	Content       []byte              // with StatusChallenge; decrypted
-	Attributes    []Attribute         // signed ones that RFC 8894 does not name
+	TransactionID string // of the request; the messages that follow use it, too
+
+	// Certificates holds the new certificate, followed by the others that the
+	// server sent with it, if Status is StatusSuccess. The new one leads to the
+	// CA; it may need some of the others to do so.
+	Certificates []*x509.Certificate
+
+	// Content is the decrypted content of the challenge if Status is
+	// StatusChallenge. Its format is the matter of the protocol that uses it.
+	Content []byte
+
+	// Attributes holds the signed attributes of the message that RFC 8894 does
+	// not define. The Value of each has only FullBytes, in DER.
+	Attributes []Attribute
 
 	signer *x509.Certificate // of the request, for the messages that follow
 }
 
-// Enroll sends req as a PKCSReq message and checks the reply. The caller
-// follows up a pending reply with [Client.Poll], and a challenge with
-// [Client.Answer].
+// Enroll sends req as a PKCSReq message (RFC 8894, section 3.3.1) and checks the
+// reply. If its status is [StatusPending], the caller goes on with
+// [Client.Poll]; if it is [StatusChallenge], with [Client.Answer]. ca is what
+// [Client.CA] returned and must not be nil.
+//
+// The error is an [*Error]. If the CA refuses the request, it has the CA's
+// FailInfo and Message, or an HTTP status. Otherwise it wraps one of these:
+//   - [ErrCapability] and [ErrLegacy], if the client may use none of the CA's
+//     digests or ciphers; nothing is sent then
+//   - [ErrMalformed] or [ErrAlgorithm], if the reply cannot be read
+//   - [ErrLegacy], if the reply uses SHA-1 or triple DES without AllowLegacy
+//   - [ErrUntrusted], if the CA did not sign the reply or the new certificate,
+//     or one of their certificates is not valid now
+//   - [ErrMismatch], if the reply is to another message or for another key
+//   - [ErrDecrypt], if the reply cannot be decrypted
+//   - [ErrCapability], if the reply is a challenge that was not negotiated
+//   - the error of req.Signer
+//   - the error of ctx, if that ended first, or another network failure
+//
+// An error that wraps none of these and has no FailInfo and no HTTP status says
+// what is wrong with req, with ca or with the URL.
 func (c *Client) Enroll(ctx context.Context, ca *CA, req *Request) (*Reply, error) {
 	return c.transact(ctx, ca, req, nil, message{op: "PKCSReq", kind: pkimsg.PKCSReq, content: req.CSR})
 }
 
-// RenewAs is the kind of message that asks for a renewal.
+// RenewAs is the kind of message with which [Client.Renew] asks for a renewal.
 type RenewAs int
 
-// The kinds of renewal.
+// The values of [Client.RenewAs].
 const (
-	RenewAuto       RenewAs = iota // a RenewalReq if the server names "Renewal", else a PKCSReq
-	RenewRenewalReq                // a RenewalReq (messageType 17)
-	RenewPKCSReq                   // a PKCSReq (19), as servers want it that know nothing else
+	RenewAuto       RenewAs = iota // RenewalReq if the server advertises "Renewal", else PKCSReq
+	RenewRenewalReq                // RenewalReq (messageType 17; RFC 8894, section 3.3.1.1)
+	RenewPKCSReq                   // PKCSReq (messageType 19), for servers that do not accept RenewalReq
 )
 
-// Renew asks for a certificate in place of req.Certificate, which is required
-// and signs the message. Its key must be an RSA key; that of the CSR should be
-// a new one. Some CAs want the challenge password again. The reply is as that
-// of Enroll.
+// Renew asks for a certificate that replaces req.Certificate. That certificate
+// is required, and its key, an RSA key, signs the message. The key of the CSR
+// should be a new one. Some CAs require the challenge password again.
+//
+// The reply and the errors are those of [Client.Enroll]; if req has no
+// Certificate, the [*Error] wraps no sentinel and nothing is sent.
 func (c *Client) Renew(ctx context.Context, ca *CA, req *Request) (*Reply, error) {
 	m := message{op: "RenewalReq", kind: pkimsg.RenewalReq, content: req.CSR}
 	if c.RenewAs == RenewPKCSReq || c.RenewAs == RenewAuto && !ca.Caps.Has("Renewal") {
@@ -79,17 +110,26 @@ func (c *Client) Renew(ctx context.Context, ca *CA, req *Request) (*Reply, error
 	return c.transact(ctx, ca, req, nil, m)
 }
 
-// Poll asks after the request that reply left pending, in the same transaction
-// (CertPoll). It asks once; when to ask again is the caller's matter. To poll
-// from another process, keep the reply's TransactionID, and set Certificate in
-// req from the beginning: the message must have the same signer.
+// Poll asks whether the pending request of reply was decided, in the same
+// transaction (CertPoll; RFC 8894, section 3.3.3). req is the request that was
+// sent, and reply the last reply to it. Poll asks once; the caller decides when
+// to ask again. The new reply has any status that Enroll's may have.
+//
+// All messages of a transaction must have the same signer. To poll from another
+// process, set req.Certificate from the beginning, keep the key, the CSR and the
+// TransactionID, and pass a Reply with that TransactionID and StatusPending.
+//
+// The errors are those of [Client.Enroll]. If reply is not pending, the signer's
+// certificate is not known, or ca has no CA certificate, the [*Error] wraps no
+// sentinel and nothing is sent. A CA that no longer knows the transaction
+// answers with [BadCertID].
 func (c *Client) Poll(ctx context.Context, ca *CA, req *Request, reply *Reply) (*Reply, error) {
 	const op = "CertPoll"
 	switch {
 	case reply.Status != StatusPending:
 		return nil, c.fail(op, fmt.Errorf("%w: the reply is not pending", errRequest))
 	case req.Certificate == nil && reply.signer == nil:
-		return nil, c.fail(op, fmt.Errorf("%w: no Certificate, and none known", errRequest))
+		return nil, c.fail(op, fmt.Errorf("%w: no Certificate of the first message's signer", errRequest))
 	}
 	issuing := ca.issuing()
 	if issuing == nil {
@@ -106,32 +146,38 @@ func (c *Client) Poll(ctx context.Context, ca *CA, req *Request, reply *Reply) (
 	return c.transact(ctx, ca, req, reply, message{op: op, kind: pkimsg.CertPoll, content: content})
 }
 
-// Answer sends content as the answer to the challenge in reply, which Enroll
-// returned for req.
+// Answer sends content as the answer (messageType 41) to the challenge in reply,
+// which Enroll or Poll returned for req. The content is encrypted and signed as
+// that of every message; its format is the matter of the protocol that uses it.
+// To answer from another process, do as for [Client.Poll], with StatusChallenge.
+//
+// The reply and the errors are those of [Client.Enroll]. The [*Error] also wraps
+// [ErrCapability] if ca does not advertise c.Challenge, and no sentinel if reply
+// is not a challenge; nothing is sent then.
 func (c *Client) Answer(ctx context.Context, ca *CA, req *Request, reply *Reply, content []byte) (*Reply, error) {
 	const op = "ChallengeAnswer"
 	if !c.challenges(ca) {
 		return nil, c.fail(op, fmt.Errorf("%w: %q", ErrCapability, c.Challenge))
 	}
 	if reply.Status != StatusChallenge {
-		return nil, c.fail(op, fmt.Errorf("%w: the reply is no challenge", errRequest))
+		return nil, c.fail(op, fmt.Errorf("%w: the reply is not a challenge", errRequest))
 	}
 	return c.transact(ctx, ca, req, reply, message{op: op, kind: pkimsg.ChallengeAnswer, content: content})
 }
 
-// challenges reports whether the extension of Windows was negotiated.
+// challenges reports whether challenges were negotiated with ca.
 func (c *Client) challenges(ca *CA) bool { return c.Challenge != "" && ca.Caps.Has(c.Challenge) }
 
 // A message is what transact sends.
 type message struct {
-	op      string
+	op      string // for errors
 	kind    pkimsg.Type
-	content []byte
+	content []byte                     // before encryption
 	accept  func(content []byte) error // see opening
 }
 
-// transact sends a message of a transaction, of which before is the reply so
-// far, or nil.
+// transact sends a message and checks the reply. before is the last reply of the
+// transaction, or nil if the message is its first.
 func (c *Client) transact(ctx context.Context, ca *CA, req *Request, before *Reply, m message) (*Reply, error) {
 	var signer *x509.Certificate
 	if before != nil {
@@ -169,7 +215,8 @@ func (c *Client) transact(ctx context.Context, ca *CA, req *Request, before *Rep
 	return reply, nil
 }
 
-// seal encrypts and signs a message as the server's capabilities demand.
+// seal encrypts and signs a message with the algorithms that the server's
+// capabilities call for. The result is DER.
 func (c *Client) seal(ca *CA, t *transaction, nonce []byte, m message) ([]byte, error) {
 	if ca == nil || ca.Recipient == nil {
 		return nil, fmt.Errorf("%w: no certificate to encrypt to", errRequest)
@@ -189,6 +236,7 @@ func (c *Client) seal(ca *CA, t *transaction, nonce []byte, m message) ([]byte, 
 	return pkimsg.Sign(info, envelope, hash, t.signer, t.certificate, t.extra)
 }
 
+// algorithms returns the digest and the cipher of requests.
 func (c *Client) algorithms(caps Caps) (crypto.Hash, cms.Cipher, error) {
 	hash, err := caps.digest(c.AllowLegacy)
 	if err != nil {

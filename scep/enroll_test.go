@@ -19,7 +19,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// testKey returns the one key of this package's clients.
+// testKey returns the key that all clients in these tests share.
 var testKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -105,7 +105,7 @@ func TestEnroll(t *testing.T) {
 	}
 }
 
-// without fails an operation.
+// without returns a Fail that refuses one operation.
 func without(missing string) func(string, http.ResponseWriter) bool {
 	return func(op string, w http.ResponseWriter) bool {
 		if op == missing {
@@ -123,7 +123,8 @@ func pool(certs []*x509.Certificate) *x509.CertPool {
 	return p
 }
 
-// challenger is a server that wants "secret" answered by "terces".
+// challenger returns a server with the challenge "secret", to which the answer
+// is "terces".
 func challenger() *sceptest.Server {
 	return &sceptest.Server{
 		RA:        true,

@@ -12,50 +12,58 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// Errors that an [Error] may wrap.
+// Errors that an [Error] may wrap. None of them goes away by itself.
 var (
-	// ErrUntrusted is wrapped when a CA's certificate does not lead to the
-	// roots, or a reply or a new certificate is not signed by the CA.
-	ErrUntrusted = errors.New("not the CA's")
+	// ErrUntrusted is returned by [Client.CA] if the CA's certificates do not
+	// lead to the roots, by all methods that check a reply if the CA did not
+	// sign the reply or what is in it, or a certificate or revocation list is
+	// not valid now, and by methods that fetch certificates if there are no
+	// Roots, no Fingerprint and no TLS.
+	ErrUntrusted = errors.New("not trusted")
 
-	// ErrMalformed is wrapped when an answer cannot be read or is too large.
+	// ErrMalformed is returned by all methods of [Client] that read an answer if
+	// it does not have the form that RFC 8894 demands or is too large.
 	ErrMalformed = errors.New("malformed answer")
 
-	// ErrMismatch is wrapped when a reply belongs to another message, or a
-	// certificate to another key.
-	ErrMismatch = errors.New("not what was asked for")
+	// ErrMismatch is returned by all methods that check a reply if it belongs to
+	// another message, or if it has no certificate or revocation list of the kind
+	// asked for, or a certificate for another key.
+	ErrMismatch = errors.New("answer does not match the request")
 
-	// ErrDecrypt is wrapped when a reply cannot be opened. It does not say
-	// why, so that nobody learns from it.
+	// ErrDecrypt is returned by all methods that check a reply if it cannot be
+	// decrypted. It is the only error for all causes, so that an attacker who
+	// sends forged replies learns nothing from it (RFC 3218).
 	ErrDecrypt = errors.New("cannot decrypt the reply")
 
-	// ErrLegacy is wrapped when a server uses SHA-1 or triple DES, or names
-	// nothing better, and [Client.AllowLegacy] is not set.
-	ErrLegacy = errors.New("older algorithm")
+	// ErrLegacy is returned if a server uses SHA-1 or triple DES in a reply, or
+	// advertises nothing better, and [Client.AllowLegacy] is not set.
+	ErrLegacy = errors.New("older algorithm not permitted")
 
-	// ErrAlgorithm is wrapped when a reply is in an algorithm that is never
-	// taken, such as single DES or MD5.
+	// ErrAlgorithm is returned if a reply uses an algorithm that is never
+	// accepted, such as single DES or MD5.
 	ErrAlgorithm = errors.New("unsupported algorithm")
 
-	// ErrCapability is wrapped when a server does not name a capability that
-	// is needed, or uses one that it did not name.
+	// ErrCapability is returned if a server does not advertise a capability that
+	// is needed, or uses one that it does not advertise.
 	ErrCapability = hresult.NewError(hresult.NotSupported, "capability not advertised")
 )
 
-// A FailInfo is the reason a server gives for a failure.
+// A FailInfo is the reason that a CA gives for refusing a message.
 type FailInfo int
 
-// The reasons of RFC 8894, section 3.2.1.4, with NoFailInfo for none.
+// The reasons of RFC 8894, section 3.2.1.4. An [Error] without one has
+// NoFailInfo, which is not the zero value.
 const (
 	NoFailInfo      FailInfo = -1
-	BadAlg          FailInfo = 0
-	BadMessageCheck FailInfo = 1
-	BadRequest      FailInfo = 2
-	BadTime         FailInfo = 3
-	BadCertID       FailInfo = 4
+	BadAlg          FailInfo = 0 // unknown or unsupported algorithm
+	BadMessageCheck FailInfo = 1 // signature, digest or decryption failed
+	BadRequest      FailInfo = 2 // request not permitted or not supported
+	BadTime         FailInfo = 3 // signing time too far from the CA's clock
+	BadCertID       FailInfo = 4 // no such certificate or transaction
 )
 
-// String returns the reason's name in RFC 8894.
+// String returns the reason's name in RFC 8894, such as "badAlg"; "none" for
+// NoFailInfo; or "failInfo" and the number.
 func (f FailInfo) String() string {
 	switch f {
 	case NoFailInfo:
@@ -74,19 +82,46 @@ func (f FailInfo) String() string {
 	return fmt.Sprintf("failInfo %d", int(f))
 }
 
-// An Error is an exchange that failed.
+// An Error is the error of all methods of [Client] that talk to a server: one
+// exchange that failed. Its methods also serve programs that read errors without
+// importing this package, such as package diagnose.
 type Error struct {
-	Op         string        // "GetCACaps", "GetCACert", "GetCACertChain", "GetNextCACert", or the name of a messageType
-	URL        string        // without query
-	HTTPStatus int           // of the answer; 0 if there was none
-	FailInfo   FailInfo      // of a SCEP failure, else NoFailInfo
-	Code       uint32        // HRESULT the server sent; 0 if none
-	Message    string        // the server's own words; "" if none
-	RetryAfter time.Duration // pause the server asks for; 0 if none
-	Err        error         // cause; nil if the server's refusal is all there is
+	// Op is the operation: "GetCACaps", "GetCACert", "GetCACertChain",
+	// "GetNextCACert", or the kind of message that was sent: "PKCSReq",
+	// "RenewalReq", "CertPoll", "GetCert", "GetCRL", "ChallengeAnswer".
+	Op string
+
+	// URL is the server's, without query, fragment and user.
+	URL string
+
+	// HTTPStatus is the HTTP status of the answer. It is 0 if there was no
+	// answer, and may be 0 if the status was 200.
+	HTTPStatus int
+
+	// FailInfo is the reason that the CA gave if it refused the message, else
+	// NoFailInfo.
+	FailInfo FailInfo
+
+	// Code is the HRESULT in the Windows error attribute
+	// (1.3.6.1.4.1.311.21.33) of a refusal; 0 if there is none.
+	Code uint32
+
+	// Message is the server's own description, empty if it gave none: the
+	// failInfoText of a refusal, or the Message (JSON) or the text in the body of
+	// an HTTP error. It is not authenticated with an HTTP error.
+	Message string
+
+	// RetryAfter is the pause that the server asked for in the Retry-After field
+	// of an HTTP error; 0 if it asked for none.
+	RetryAfter time.Duration
+
+	// Err is the cause. It is nil if FailInfo or HTTPStatus is the cause.
+	Err error
 }
 
-// Error returns "scep: operation URL: what happened".
+// Error returns "scep: ", the operation, the URL, and what is known of the
+// cause: the HTTP status unless it is 200, the failInfo, the server's message in
+// quotes, the text of Err, and the HRESULT in hexadecimal.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("scep: " + e.Op)
@@ -118,13 +153,14 @@ const (
 	certExpired  = 0x800B0101 // CERT_E_EXPIRED: not valid at this time
 )
 
-// untimely reports whether a certificate was refused for its time.
+// untimely reports whether a certificate was refused because it is expired or
+// not yet valid.
 func untimely(err error) bool {
 	var invalid x509.CertificateInvalidError
 	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
 }
 
-// Unwrap returns e.Err.
+// Unwrap returns e.Err, which may be nil.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Operation returns e.Op.
@@ -142,8 +178,8 @@ func (e *Error) ServerMessage() string { return e.Message }
 // RetryDelay returns e.RetryAfter.
 func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
 
-// Protocol returns "SCEP" and the failInfo's name, or "" if there is no
-// failInfo.
+// Protocol returns "SCEP" and the name of the failInfo, such as "SCEP
+// badRequest", or "" if the CA gave none.
 func (e *Error) Protocol() string {
 	if e.FailInfo == NoFailInfo {
 		return ""
@@ -151,8 +187,9 @@ func (e *Error) Protocol() string {
 	return "SCEP " + e.FailInfo.String()
 }
 
-// HRESULT returns e.Code, or the code Windows has for the HTTP status, the
-// failInfo, the network failure or the kind of error; 0 if it has none.
+// HRESULT returns e.Code if that is not 0, else the code that Windows has for
+// the HTTP status, the failInfo, the wrapped error or the network failure; 0 if
+// it has none.
 func (e *Error) HRESULT() uint32 {
 	if e.Code != 0 {
 		return e.Code
@@ -177,8 +214,9 @@ func (e *Error) HRESULT() uint32 {
 	return wire.HRESULT(e.Err)
 }
 
-// Retryable reports whether the same call may succeed later: after passing
-// HTTP and network failures, and after badTime once the clock is right.
+// Retryable reports whether the same call may succeed later. That is so after a
+// network failure, after an HTTP status such as 503 (see the package
+// documentation), and after badTime, once the clock is right.
 func (e *Error) Retryable() bool {
 	switch {
 	case e.FailInfo != NoFailInfo:
@@ -189,37 +227,38 @@ func (e *Error) Retryable() bool {
 	return wire.Retryable(e.Err)
 }
 
-// Remedy returns what a technician can do, or "".
+// Remedy returns what a technician can do, in whole sentences, or "" if nothing
+// is known to help.
 func (e *Error) Remedy() string {
 	switch {
 	case e.FailInfo == BadTime:
 		return "Set the device's clock, then run again."
 	case e.FailInfo == BadAlg:
-		return "The CA refuses the algorithms that it advertises: ask its operator to correct its capabilities."
+		return "The CA refuses the algorithms that it advertises. Ask its operator to correct its capabilities."
 	case e.FailInfo == BadRequest && e.Code == 0:
-		return "The CA refuses the request: check the challenge password and the names asked for."
+		return "The CA refuses the request. Check the challenge password and the names in the request."
 	case e.FailInfo == BadMessageCheck:
-		return "The CA cannot read or verify the message: check that it is the expected CA, and ask its operator."
+		return "The CA cannot decrypt or verify the message. Check that it is the expected CA, and ask its operator."
 	case e.FailInfo == BadCertID:
-		return "The CA does not know the certificate or transaction: enroll anew."
+		return "The CA does not know the certificate or the transaction. Enroll again from the beginning."
 	case errors.Is(e.Err, ErrLegacy):
-		return "The CA uses SHA-1 or triple DES: ask its operator for SHA-256 and AES, or permit older algorithms."
+		return "The CA uses SHA-1 or triple DES. Ask its operator to enable SHA-256 and AES, or permit older algorithms."
 	case errors.Is(e.Err, ErrAlgorithm):
-		return "The CA uses an algorithm that is never taken, such as single DES: ask its operator for SHA-256 and AES."
+		return "The CA uses an algorithm that is never accepted, such as single DES. Ask its operator to enable SHA-256 and AES."
 	case errors.Is(e.Err, ErrMismatch):
-		return "The answer is to another request: ask the CA's operator, and whether something between answers in its place."
+		return "The answer belongs to another request. Check whether a proxy answers in the CA's place, and ask the CA's operator."
 	case errors.Is(e.Err, ErrMalformed), errors.Is(e.Err, ErrDecrypt):
-		return "The answer cannot be read: check the address, and ask the CA's operator."
+		return "The answer cannot be read. Check the address, and ask the CA's operator."
 	case e.HTTPStatus == http.StatusNotFound:
-		return "There is no CA at this address: check it."
+		return "There is no CA at this address. Check the address."
 	case untimely(e.Err):
-		return "A certificate is not valid at this time: set the device's clock, and have the CA's operator check that of the CA."
+		return "A certificate is not valid at this time. Set the device's clock, and ask the CA's operator to check the CA's clock."
 	case errors.Is(e.Err, ErrUntrusted):
-		return "The CA is not the expected one: check the roots, and whether a proxy inspects the connection."
+		return "The CA is not the expected one. Check the trusted roots, and whether a proxy inspects the connection."
 	case errors.Is(e.Err, ErrCapability):
-		return "The CA does not offer what is needed: check its address, or permit older algorithms if it has no others."
+		return "The CA does not offer a feature that is needed. Check its address, or permit older algorithms if it has no others."
 	case wire.HRESULT(e.Err) == hresult.SecureFailure:
-		return "Take this address out of the proxy's TLS inspection, or trust its root."
+		return "Exempt this address from the proxy's TLS inspection, or trust the proxy's root certificate."
 	}
 	return ""
 }

@@ -27,10 +27,10 @@ func TestError(t *testing.T) {
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadRequest, Code: 0x80094817}, "scep: PKCSReq: badRequest (0x80094817)", 0x80094817, false, ""},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadRequest}, "scep: PKCSReq: badRequest", 0, false, "challenge password"},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadMessageCheck}, "scep: PKCSReq: badMessageCheck (0x80090006)", 0x80090006, false, "expected CA"},
-		{scep.Error{Op: "CertPoll", FailInfo: scep.BadCertID}, "scep: CertPoll: badCertId", 0, false, "enroll anew"},
+		{scep.Error{Op: "CertPoll", FailInfo: scep.BadCertID}, "scep: CertPoll: badCertId", 0, false, "Enroll again"},
 		{
 			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrLegacy},
-			"scep: PKCSReq: older algorithm (0x80090008)", 0x80090008, false, "permit older",
+			"scep: PKCSReq: older algorithm not permitted (0x80090008)", 0x80090008, false, "permit older",
 		},
 		{
 			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrAlgorithm},
@@ -43,7 +43,7 @@ func TestError(t *testing.T) {
 		{scep.Error{Op: "GetCACaps", HTTPStatus: 503, FailInfo: scep.NoFailInfo}, "scep: GetCACaps: HTTP status 503 (0x801901f7)", 0x801901F7, true, ""},
 		{
 			scep.Error{Op: "GetCACert", FailInfo: scep.NoFailInfo, Err: fmt.Errorf("x: %w", scep.ErrUntrusted)},
-			"scep: GetCACert: x: not the CA's (0x800b0109)", 0x800B0109, false, "roots",
+			"scep: GetCACert: x: not trusted (0x800b0109)", 0x800B0109, false, "roots",
 		},
 		{
 			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrDecrypt},
@@ -51,7 +51,7 @@ func TestError(t *testing.T) {
 		},
 		{
 			scep.Error{Op: "GetCACert", FailInfo: scep.NoFailInfo, Err: fmt.Errorf("%w: %w", scep.ErrUntrusted, x509.CertificateInvalidError{Reason: x509.Expired})},
-			"scep: GetCACert: not the CA's: x509: certificate has expired or is not yet valid:  (0x800b0101)", 0x800B0101, false, "clock",
+			"scep: GetCACert: not trusted: x509: certificate has expired or is not yet valid:  (0x800b0101)", 0x800B0101, false, "clock",
 		},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: scep.ErrCapability}, "scep: PKCSReq: capability not advertised", 0, false, "offer"},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: io.ErrUnexpectedEOF}, "scep: PKCSReq: unexpected EOF (0x80072eff)", 0x80072EFF, true, ""},
@@ -81,7 +81,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// signs and opens hide what else a key can do, as keys in a TPM do.
+// signs and opens hide the other methods of a key, as keys in a TPM do.
 type (
 	signs struct{ crypto.Signer }
 	opens struct{ crypto.Decrypter }

@@ -15,8 +15,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// TestFetchIsChecked has answers to GetCert and GetCRL that are right but for
-// one thing.
+// TestFetchIsChecked sends answers to GetCert and GetCRL with one fault each.
 func TestFetchIsChecked(t *testing.T) {
 	t.Parallel()
 	f, foreign := newForger(t), newForger(t)
@@ -89,7 +88,7 @@ func TestFetchIsChecked(t *testing.T) {
 	}
 }
 
-// selfCA returns a CA certificate of testKey.
+// selfCA returns a self-signed CA certificate of testKey.
 func selfCA(t testing.TB) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{

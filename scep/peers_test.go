@@ -23,8 +23,8 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// missing skips a test for want of a program, or fails it where all must be
-// there.
+// missing skips a test that needs a program which is not installed, or fails it
+// where all programs are required.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("WHITEGLOVE_REQUIRE_TOOLS") != "" {
@@ -33,7 +33,7 @@ func missing(t *testing.T, what string) {
 	t.Skipf("%s is missing: run .ci/peers to have this tested", what)
 }
 
-// peer returns the path of a program that .ci/peers has built.
+// peer returns the path of a program that .ci/peers built.
 func peer(t *testing.T, name string) string {
 	t.Helper()
 	dir := os.Getenv("WHITEGLOVE_PEERS")
@@ -51,7 +51,7 @@ func peer(t *testing.T, name string) string {
 	return path
 }
 
-// freeAddress returns a loopback address that nobody listens on.
+// freeAddress returns a loopback address and port that are not in use.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -62,7 +62,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// run starts a server in dir and waits until it answers at url.
+// run starts a server with the working directory dir and waits until it answers
+// at url.
 func run(t *testing.T, dir, url, program string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -118,8 +119,8 @@ func micromdm(t *testing.T, program string) (url string, roots *x509.CertPool) {
 	return url, roots
 }
 
-// stepCA starts step-ca and returns its URL without the provisioner's name:
-// "aes", "ra" (with a separate decrypter and the root sent) or "des".
+// stepCA starts step-ca and returns its URL up to the name of the provisioner,
+// which is "aes", "ra" (a separate decrypter; the root is sent) or "des".
 func stepCA(t *testing.T) (url string, root, issuing *x509.Certificate) {
 	t.Helper()
 	program, dir := peer(t, "step-ca"), t.TempDir()
@@ -180,12 +181,12 @@ func keyPEM(t testing.TB, key crypto.PrivateKey) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-// A lab is a peer and what is known of it.
+// A lab is a peer and what a test expects of it.
 type lab struct {
 	client    *scep.Client
 	recipient string // common name
-	password  string // failInfoText of a wrong one
-	renewal   string // password that a renewal wants
+	password  string // part of the failInfoText after a wrong password
+	renewal   string // password that a renewal needs
 }
 
 func (l *lab) csr(t *testing.T, key crypto.Signer, password string) []byte {
@@ -199,7 +200,7 @@ func (l *lab) csr(t *testing.T, key crypto.Signer, password string) []byte {
 	return der
 }
 
-// enroll goes through all that a peer can do.
+// enroll tries everything that a peer can do.
 func (l *lab) enroll(t *testing.T, key, signer crypto.Signer) {
 	t.Helper()
 	c := l.client
@@ -263,8 +264,8 @@ func TestMicromdm(t *testing.T) {
 	l.enrollAll(t)
 }
 
-// TestMicromdmDES has micromdm's program as it comes: its replies can never be
-// read, and the error says so.
+// TestMicromdmDES uses micromdm's program in its default configuration. Its
+// replies are never accepted, and the error says why.
 func TestMicromdmDES(t *testing.T) {
 	t.Parallel()
 	url, roots := micromdm(t, "scepserver")

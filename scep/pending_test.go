@@ -11,7 +11,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// asked fetches the CA.
+// asked returns the CA of c.
 func asked(t testing.TB, c *scep.Client) *scep.CA {
 	t.Helper()
 	ca, err := c.CA(t.Context(), "")
@@ -47,7 +47,7 @@ func TestPoll(t *testing.T) {
 	if err != nil || first.Status != scep.StatusPending || first.Certificates != nil {
 		t.Fatalf("got %+v, %v", first, err)
 	}
-	// Another who knows the transaction.
+	// Another client that knows the transaction.
 	stranger := *req
 	if stranger.Certificate, err = scep.ProtocolCertificate(testKey(), nil, time.Now()); err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestPoll(t *testing.T) {
 	}
 }
 
-// TestPollElsewhere goes on in what could be another process.
+// TestPollElsewhere polls as another process would, without the first reply.
 func TestPollElsewhere(t *testing.T) {
 	wait := true
 	server := &sceptest.Server{Pending: func(*sceptest.Request) bool { return wait }}
@@ -160,7 +160,7 @@ func TestGetCertAndCRL(t *testing.T) {
 	}
 }
 
-// TestEachFailInfo has requests and polls refused for each reason.
+// TestEachFailInfo checks requests and polls that are refused, for each reason.
 func TestEachFailInfo(t *testing.T) {
 	t.Parallel()
 	var why *scep.Error

@@ -10,7 +10,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// kinds are the errors that exclude each other.
+// kinds are errors of which only one may be wrapped.
 func kinds() []error {
 	return []error{
 		scep.ErrUntrusted, scep.ErrMalformed, scep.ErrMismatch, scep.ErrDecrypt,
@@ -18,7 +18,7 @@ func kinds() []error {
 	}
 }
 
-// TestQuirks has a server that is right but for one thing.
+// TestQuirks enrolls at servers with one fault each.
 func TestQuirks(t *testing.T) {
 	ca, err := sceptest.NewAuthority("CA", mustRoot(t), nil)
 	if err != nil {
@@ -80,7 +80,7 @@ func mustRoot(t testing.TB) *sceptest.Authority {
 	return root
 }
 
-// TestSlow has an answer that does not end before the caller's patience.
+// TestSlow lets the context end while an answer is still being sent.
 func TestSlow(t *testing.T) {
 	server := &sceptest.Server{Quirks: sceptest.QuirkSlow}
 	c := start(t, server, server.Roots())
@@ -94,7 +94,7 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// TestEmptyContent has a refusal in the two forms that servers give it.
+// TestEmptyContent reads a refusal in both forms that servers send.
 func TestEmptyContent(t *testing.T) {
 	for _, quirks := range []sceptest.Quirk{0, sceptest.QuirkEmptyContent, sceptest.QuirkEmptyContent | sceptest.QuirkPlainRSA} {
 		server := &sceptest.Server{Password: "secret", Quirks: quirks}

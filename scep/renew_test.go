@@ -21,7 +21,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// otherRSA is a second key.
+// otherRSA returns a second RSA key.
 var otherRSA = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -212,7 +212,7 @@ func TestFingerprint(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// Both CAs are sent, one is under the roots, and the other is pinned.
+	// Both CAs are sent; one leads to the roots, and the other is pinned.
 	both := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(bag(t, append(other.Certificates(), chain...)))
 	}), server.Roots())
@@ -227,8 +227,7 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
-// trips counts how long the longest row of requests is: those that run at the
-// same time count as one.
+// trips counts round trips: requests that run at the same time count as one.
 type trips struct {
 	http.RoundTripper
 	mu      sync.Mutex
@@ -272,7 +271,7 @@ func TestRoundTrips(t *testing.T) {
 	if count.rows != 2 {
 		t.Errorf("%d round trips to a first enrollment", count.rows)
 	}
-	// With the CA given, plain http is as good as any.
+	// With a known CA, plain http is enough.
 	known := &scep.CA{
 		Caps: scep.Caps{"SCEPStandard"}, Chain: server.Certificates()[:1],
 		Recipient: server.Recipient(), Signer: server.Certificates()[0],

@@ -14,8 +14,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
 )
 
-// clockSkew is how far the clocks of client and CA may differ when a
-// certificate is new.
+// clockSkew is how far ahead of the client's clock a new certificate or a
+// revocation list may begin.
 const clockSkew = 5 * time.Minute
 
 // An opening checks the reply to one message.
@@ -24,12 +24,12 @@ type opening struct {
 	ca          *CA
 	transaction *transaction
 	nonce       []byte
-	accept      func(content []byte) error // of a success; nil for an enrollment
+	accept      func(content []byte) error // checks the content of a success; nil for an enrollment
 }
 
-// open makes the checks in an order in which nothing is used before it is
-// proven: form, signature, belonging, status, content. A failure that the
-// server reports is a *refusal.
+// open checks a reply in an order in which nothing is used before it is proven:
+// form, signature, relation to the request, status, content. If the CA refused
+// the request, the error is a *refusal.
 func (o *opening) open(body []byte) (*Reply, error) {
 	m, err := pkimsg.Parse(body)
 	if err != nil {
@@ -63,7 +63,8 @@ func (o *opening) open(body []byte) (*Reply, error) {
 	return reply, nil
 }
 
-// unreadable says why an answer cannot be read.
+// unreadable wraps an error of package cms or pkimsg in ErrAlgorithm or
+// ErrMalformed.
 func unreadable(err error) error {
 	if errors.Is(err, cms.ErrAlgorithm) {
 		return fmt.Errorf("%w: %w", ErrAlgorithm, err)
@@ -71,18 +72,18 @@ func unreadable(err error) error {
 	return fmt.Errorf("%w: %w", ErrMalformed, err)
 }
 
-// authenticate checks that the CA signed a message. Certificates within the
-// message are not looked at.
+// authenticate checks that the CA signed a message. It ignores the certificates
+// in the message.
 func (c *Client) authenticate(ca *CA, s *cms.SignedData) error {
 	if s.Digest == crypto.SHA1 && !c.AllowLegacy {
 		return fmt.Errorf("%w: the answer is signed with SHA-1", ErrLegacy)
 	}
 	cert := ca.signer(s.SignedBy)
 	if cert == nil {
-		return fmt.Errorf("%w: the answer is signed by somebody else", ErrUntrusted)
+		return fmt.Errorf("%w: the answer is not signed by the CA", ErrUntrusted)
 	}
 	if now := c.now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
-		return fmt.Errorf("%w: the signer's certificate is valid from %s to %s only", ErrUntrusted,
+		return fmt.Errorf("%w: the signer's certificate is only valid from %s to %s", ErrUntrusted,
 			cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339))
 	}
 	if err := s.Verify(cert, c.AllowLegacy); err != nil {
@@ -91,38 +92,39 @@ func (c *Client) authenticate(ca *CA, s *cms.SignedData) error {
 	return nil
 }
 
-// belongs checks that the reply is one to our message.
+// belongs checks that the message is the reply to ours.
 func (o *opening) belongs(m *pkimsg.Message) error {
 	switch {
 	case m.Type != pkimsg.CertRep:
-		return fmt.Errorf("%w: %v where CertRep is due", ErrMismatch, m.Type)
+		return fmt.Errorf("%w: the message is a %v, not a CertRep", ErrMismatch, m.Type)
 	case m.TransactionID != o.transaction.id:
-		return fmt.Errorf("%w: transaction %q", ErrMismatch, m.TransactionID)
+		return fmt.Errorf("%w: transaction %q, not %q", ErrMismatch, m.TransactionID, o.transaction.id)
 	case subtle.ConstantTimeCompare(m.RecipientNonce, o.nonce) != 1:
-		return fmt.Errorf("%w: recipientNonce is not the one sent", ErrMismatch)
+		return fmt.Errorf("%w: recipientNonce is not the nonce sent", ErrMismatch)
 	case m.Status != pkimsg.Failure && m.FailInfo != pkimsg.None:
 		return fmt.Errorf("%w: failInfo without failure", ErrMalformed)
 	}
 	return nil
 }
 
-// without checks that there is no content.
+// without checks that a message has no content.
 func without(m *pkimsg.Message) error {
 	if m.Envelope() != nil {
-		return fmt.Errorf("%w: content with %v", ErrMalformed, Status(m.Status))
+		return fmt.Errorf("%w: a reply of status %v has content", ErrMalformed, Status(m.Status))
 	}
 	return nil
 }
 
-// pending checks a reply that puts off.
+// pending checks a reply of status pending.
 func (o *opening) pending(m *pkimsg.Message) error {
 	if o.accept != nil {
-		return fmt.Errorf("%w: pending where there is nothing to wait for", ErrMismatch)
+		return fmt.Errorf("%w: pending, but only an enrollment may be", ErrMismatch)
 	}
 	return without(m)
 }
 
-// failure returns what the server says went wrong.
+// failure checks a reply of status failure and returns its content as a
+// *refusal.
 func failure(m *pkimsg.Message) error {
 	if err := without(m); err != nil {
 		return err
@@ -133,7 +135,8 @@ func failure(m *pkimsg.Message) error {
 	return &refusal{FailInfo(m.FailInfo), m.FailText, m.Code}
 }
 
-// A refusal is a failure that the server reports, on its way into an [Error].
+// A refusal is what a CA says when it refuses a message. transact turns it into
+// an [Error].
 type refusal struct {
 	info FailInfo
 	text string
@@ -142,7 +145,7 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.info.String() }
 
-// decrypt opens the envelope.
+// decrypt returns the decrypted content of a message.
 func (o *opening) decrypt(m *pkimsg.Message) ([]byte, error) {
 	e, err := cms.ParseEnveloped(m.Envelope())
 	if err != nil {
@@ -161,9 +164,10 @@ func (o *opening) decrypt(m *pkimsg.Message) ([]byte, error) {
 	return content, nil
 }
 
+// challenge checks a reply of status challenge and sets the content of reply.
 func (o *opening) challenge(reply *Reply, m *pkimsg.Message) error {
 	if !o.client.challenges(o.ca) {
-		return fmt.Errorf("%w: a challenge without %q", ErrCapability, o.client.Challenge)
+		return fmt.Errorf("%w: a challenge, but not the capability %q", ErrCapability, o.client.Challenge)
 	}
 	content, err := o.decrypt(m)
 	if err != nil {
@@ -173,7 +177,8 @@ func (o *opening) challenge(reply *Reply, m *pkimsg.Message) error {
 	return nil
 }
 
-// success opens the content and has it checked.
+// success checks a reply of status success and passes its content on: to accept,
+// or else to reply.
 func (o *opening) success(reply *Reply, m *pkimsg.Message) error {
 	content, err := o.decrypt(m)
 	if err != nil {
@@ -185,7 +190,9 @@ func (o *opening) success(reply *Reply, m *pkimsg.Message) error {
 	return o.enrolled(reply, content)
 }
 
-// enrolled takes the new certificate from a bag and puts it first.
+// enrolled reads the bag of certificates in content into reply, the new
+// certificate first. Besides it, the bag may have certificates of CAs and those
+// in Chain, and no other.
 func (o *opening) enrolled(reply *Reply, content []byte) error {
 	certs, bad, err := cms.ParseBag(content)
 	if err != nil {
@@ -200,11 +207,11 @@ func (o *opening) enrolled(reply *Reply, content []byte) error {
 			}
 			own = i
 		case !isCA(cert) && !o.known(cert):
-			return fmt.Errorf("%w: a certificate of another key, %q", ErrMismatch, cert.Subject)
+			return fmt.Errorf("%w: a certificate for another key, %q", ErrMismatch, cert.Subject)
 		}
 	}
 	if own < 0 {
-		return fmt.Errorf("%w: no certificate for the key among %d, and %d that cannot be read", ErrMismatch, len(certs), len(bad))
+		return fmt.Errorf("%w: none of %d certificates is for the key; %d more cannot be read", ErrMismatch, len(certs), len(bad))
 	}
 	if err := o.issued(certs[own], certs); err != nil {
 		return fmt.Errorf("%w: the new certificate: %w", ErrUntrusted, err)
@@ -214,13 +221,13 @@ func (o *opening) enrolled(reply *Reply, content []byte) error {
 	return nil
 }
 
-// ours reports whether pub is the key that a certificate was asked for.
+// ours reports whether pub is the key of the CSR.
 func (o *opening) ours(pub crypto.PublicKey) bool {
 	key, ok := o.transaction.csr.Key.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && key.Equal(pub)
 }
 
-// known reports whether cert is one of the CA's own.
+// known reports whether cert is in the CA's Chain.
 func (o *opening) known(cert *x509.Certificate) bool {
 	for _, c := range o.ca.Chain {
 		if bytes.Equal(c.Raw, cert.Raw) {
@@ -230,8 +237,8 @@ func (o *opening) known(cert *x509.Certificate) bool {
 	return false
 }
 
-// issued checks that the new certificate leads to the CA that was asked and is
-// valid. Certificates sent with it may be in between.
+// issued checks that the new certificate leads to a CA in Chain, perhaps by way
+// of certificates sent with it, and is valid now.
 func (o *opening) issued(cert *x509.Certificate, sent []*x509.Certificate) error {
 	anchors, between := x509.NewCertPool(), x509.NewCertPool()
 	addCAs(anchors, o.ca.Chain)

@@ -23,7 +23,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// A forger is a CA whose replies are right but for one thing.
+// A forger is a CA whose replies have one fault.
 type forger struct {
 	t         testing.TB
 	authority *sceptest.Authority
@@ -32,7 +32,7 @@ type forger struct {
 	info   func(*pkimsg.Info)                          // changes what the reply says
 	leaf   func(*x509.Certificate) crypto.PublicKey    // changes the certificate, and its key if not nil
 	bag    func([]*x509.Certificate) []byte            // makes the content
-	fetch  func() []byte                               // makes the content of what is not an enrollment
+	fetch  func() []byte                               // makes the content of replies to GetCert and GetCRL
 	to     *x509.Certificate                           // recipient, if not the client
 	seal   func(content []byte) []byte                 // makes the envelope
 	signer *sceptest.Authority                         // signs the reply, if not the CA
@@ -176,7 +176,7 @@ func otherKey(t testing.TB) crypto.PublicKey {
 	return key.Public()
 }
 
-// raw marshals for attributes.
+// raw returns the DER of v for an attribute.
 func raw(t testing.TB, v any, params string) []byte {
 	t.Helper()
 	der, err := asn1.MarshalWithParams(v, params)
@@ -192,7 +192,7 @@ func TestReplyIsChecked(t *testing.T) {
 	// Another key under the CA's own name and serial number.
 	namesake := &sceptest.Authority{Certificate: base.authority.Certificate, Key: foreign.authority.Key}
 	weeks := func(n int) time.Time { return time.Now().AddDate(0, 0, 7*n) }
-	// signed signs what need not be a message.
+	// signed signs content that need not be a message.
 	signed := func(mutate func(*cms.Message)) func(*pkimsg.Info, []byte) ([]byte, error) {
 		return func(info *pkimsg.Info, envelope []byte) ([]byte, error) {
 			attributes, err := info.Attributes()
@@ -443,7 +443,7 @@ func TestLegacyReply(t *testing.T) {
 	}
 }
 
-// TestWhoSigns has replies signed by the several certificates of a CA.
+// TestWhoSigns checks replies that different certificates of a CA signed.
 func TestWhoSigns(t *testing.T) {
 	f := newForger(t)
 	ra := func(name string, usage x509.KeyUsage) *sceptest.Authority {

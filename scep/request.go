@@ -20,42 +20,50 @@ import (
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
 )
 
-// A Request asks for a certificate. CSR and Signer are required, but that
-// [Client.GetCert] and [Client.GetCRL] do without a CSR.
+// A Request asks for a certificate. CSR and Signer are required, except that
+// [Client.GetCert] and [Client.GetCRL] need no CSR. The client does not change a
+// Request or what it refers to.
 type Request struct {
-	// CSR is the PKCS #10 request, in DER, as [NewCSR] makes it. It is sent as
-	// it is, and its own signature is not looked at. Its key need not be
-	// Signer, nor an RSA key.
+	// CSR is the PKCS #10 request in DER (RFC 2986), such as [NewCSR] returns.
+	// It is sent unchanged. Its signature is not checked, and its key may be
+	// another than Signer's, of any kind.
 	CSR []byte
 
-	// Signer signs messages, and Decrypter opens replies. Their key is an RSA
-	// key. If Decrypter is nil, Signer must implement it too.
+	// Signer signs messages, and Decrypter decrypts replies, both with the same
+	// RSA key. If Decrypter is nil, Signer must implement crypto.Decrypter, as
+	// *rsa.PrivateKey does. A Decrypter must support
+	// *rsa.PKCS1v15DecryptOptions and, for some CAs, *rsa.OAEPOptions.
 	Signer    crypto.Signer
 	Decrypter crypto.Decrypter
 
-	// Certificate is Signer's. If nil, one is made with
-	// [ProtocolCertificate], for the CSR's subject.
+	// Certificate is the certificate of Signer's key. If nil, a self-signed one
+	// with the subject of the CSR is made by [ProtocolCertificate] for each
+	// transaction.
 	Certificate *x509.Certificate
 
-	// TransactionID is made of letters, digits and "'()+,-./:=? ". If "", it is
-	// derived from the CSR's key: the first 20 bytes of the SHA-256 of its
-	// SubjectPublicKeyInfo, as 40 hexadecimal digits. It is the same again
-	// whenever the same key is asked for, which lets a CA recognize a repeated
-	// request.
+	// TransactionID identifies the transaction at the CA. It may have up to 256
+	// letters, digits, spaces and characters of "'()+,-./:=?" (a
+	// PrintableString). If empty, it is derived from the key of the CSR, so that
+	// a CA recognizes a repeated request: the first 20 bytes of the SHA-256 of
+	// the SubjectPublicKeyInfo, as 40 hexadecimal digits. Without a CSR it is
+	// random.
 	TransactionID string
 
-	// Extra certificates are sent along, and Attributes signed along.
-	Extra      []*x509.Certificate
+	// Extra certificates are sent after Certificate in each message.
+	Extra []*x509.Certificate
+
+	// Attributes are signed in each message, in addition to those of SCEP and
+	// CMS. None may have the Type of one of those or of another.
 	Attributes []Attribute
 }
 
-// An Attribute is a signed attribute of a message.
+// An Attribute is a signed attribute of a message, with one value.
 type Attribute struct {
 	Type  asn1.ObjectIdentifier
-	Value asn1.RawValue // for writing, as [asn1.Marshal] takes it
+	Value asn1.RawValue // encoded with [asn1.Marshal]; FullBytes may hold DER
 }
 
-// A transaction is a request with its defaults filled in.
+// A transaction is a Request with its defaults filled in.
 type transaction struct {
 	id          string
 	csr         *pkimsg.CSR
@@ -66,10 +74,12 @@ type transaction struct {
 	attributes  []cms.Attribute
 }
 
-var errRequest = errors.New("bad request")
+// errRequest is wrapped if the caller's arguments are wrong.
+var errRequest = errors.New("invalid request")
 
-// transaction checks r. cert is what to sign with if r has no certificate; if
-// it is nil too, one is made. The CSR counts only in an enrollment.
+// transaction checks r and fills in its defaults. cert is the signer's
+// certificate if r has none; if it is nil too, one is made. The CSR is read only
+// for an enrollment.
 func (r *Request) transaction(cert *x509.Certificate, enrollment bool, now time.Time) (*transaction, error) {
 	t := &transaction{id: r.TransactionID, signer: r.Signer, decrypter: r.Decrypter, extra: r.Extra, csr: new(pkimsg.CSR)}
 	var err error
@@ -84,7 +94,7 @@ func (r *Request) transaction(cert *x509.Certificate, enrollment bool, now time.
 	if t.decrypter == nil {
 		var ok bool
 		if t.decrypter, ok = r.Signer.(crypto.Decrypter); !ok {
-			return nil, fmt.Errorf("%w: no Decrypter, and Signer is none", errRequest)
+			return nil, fmt.Errorf("%w: no Decrypter, and Signer cannot decrypt", errRequest)
 		}
 	}
 	if t.id == "" && !enrollment {
@@ -115,9 +125,15 @@ func (r *Request) transaction(cert *x509.Certificate, enrollment bool, now time.
 	return t, nil
 }
 
-// NewCSR makes a PKCS #10 request for key, an RSA key or one on a NIST curve,
-// with the subject and the names of template, and with password as its
-// challengePassword (RFC 2985, section 5.4.1) unless that is "".
+// NewCSR returns a PKCS #10 request in DER (RFC 2986) for key, an RSA key or an
+// ECDSA key on P-256, P-384 or P-521. Subject, names and extensions are those
+// that [x509.CreateCertificateRequest] takes from template; its signature
+// algorithm is ignored. The signature uses SHA-256, or SHA-384 or SHA-512 for the
+// larger curves. password becomes the challengePassword (RFC 2985, section
+// 5.4.1) unless it is empty; it has at most 255 bytes of UTF-8.
+//
+// The error is not an [*Error]. It says that the kind of key, the password or
+// the template cannot be used, or wraps the error of key.
 func NewCSR(template *x509.CertificateRequest, key crypto.Signer, password string) ([]byte, error) {
 	der, err := pkimsg.NewCSR(template, key, password)
 	if err != nil {
@@ -126,10 +142,15 @@ func NewCSR(template *x509.CertificateRequest, key crypto.Signer, password strin
 	return der, nil
 }
 
-// ProtocolCertificate makes the self-signed certificate that a client without
-// any other signs its messages with (RFC 8894, section 2.3), valid for a year.
-// subject is a Name in DER; if it is nil or the empty name, "CN=SCEP Protocol
-// Certificate" is taken, as Windows does.
+// ProtocolCertificate returns a self-signed certificate of signer, which must be
+// an RSA key. A client that has no other certificate signs its messages with one
+// (RFC 8894, section 2.3). It is valid from five minutes before now for a year
+// and has the key usages digitalSignature and keyEncipherment. subject is a Name
+// in DER; if it is nil or the empty name, the subject is "CN=SCEP Protocol
+// Certificate", as Windows has it.
+//
+// The error is not an [*Error]. It says that the key is not an RSA key or that
+// subject is not a Name, or wraps the error of signer.
 func ProtocolCertificate(signer crypto.Signer, subject []byte, now time.Time) (*x509.Certificate, error) {
 	pub, ok := signer.Public().(*rsa.PublicKey)
 	if !ok {

@@ -14,9 +14,9 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// TestStrongSwan has strongSwan's client enroll from the test server. It takes
-// replies only if the algorithm of their signature is rsaEncryption, and finds
-// AES in no server's capabilities, so that it is told to use triple DES.
+// TestStrongSwan enrolls with strongSwan's client at the test server. That client
+// accepts a reply only if its signature algorithm is rsaEncryption, and does not
+// find AES in the capabilities of any server, so the test makes it use triple DES.
 func TestStrongSwan(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("pki"); err != nil {

@@ -17,7 +17,8 @@ func encryptTo(cert *x509.Certificate, content []byte) ([]byte, error) {
 	return cms.Encrypt(content, cert, cms.AES128CBC)
 }
 
-// tpmKeys returns keys in an emulated TPM: one for messages, and one on P-256.
+// tpmKeys returns keys in an emulated TPM: an RSA key for messages, and an ECDSA
+// key on P-256.
 func tpmKeys(t testing.TB) (message, ec *attest.Key) {
 	t.Helper()
 	tpm, err := attesttest.New(attesttest.Config{})
@@ -35,8 +36,8 @@ func tpmKeys(t testing.TB) (message, ec *attest.Key) {
 	return message, ec
 }
 
-// TestTPM enrolls keys of a TPM, with messages signed and opened by a key of
-// it and by one in software, polls, and renews.
+// TestTPM enrolls keys of a TPM, polls and renews. A key of the TPM or one in
+// software signs and decrypts the messages.
 func TestTPM(t *testing.T) {
 	t.Parallel()
 	message, ec := tpmKeys(t)
