@@ -12,15 +12,36 @@ import (
 
 // A Meaning is one reading of a code.
 type Meaning struct {
-	Code   uint32   `json:"code"`             // the HRESULT, or the number within Family
-	Name   string   `json:"name"`             // the usual way to write it: "0x80180014", "AADSTS50155", "MD event 171"
-	Family string   `json:"family"`           // codes that are counted together: "device enrollment (MENROLL)"
-	Symbol string   `json:"symbol,omitempty"` // its name in headers and logs; empty if none is public
-	Text   string   `json:"text"`             // what it means
-	Phase  string   `json:"phase,omitempty"`  // what the setup screen was doing; empty if the text does not tell
-	Steps  []string `json:"steps,omitempty"`  // the steps in which it occurs; nil for any. Besides the steps of a run: "profile", "import", "setup", "hybrid"
-	Causes string   `json:"causes"`           // likely causes
-	Remedy string   `json:"remedy"`           // what a technician can do
+	// Code is the HRESULT, or the number within Family.
+	Code uint32 `json:"code"`
+
+	// Name is the usual way to write the code: "0x80180014", "AADSTS50155",
+	// "MD event 171".
+	Name string `json:"name"`
+
+	// Family names the codes with which it is counted, such as
+	// "device enrollment (MENROLL)".
+	Family string `json:"family"`
+
+	// Symbol is the code's name in headers and logs, empty if none is public.
+	Symbol string `json:"symbol,omitempty"`
+
+	// Text is what the code means.
+	Text string `json:"text"`
+
+	// Phase is what the setup screen was doing, empty if the text that was read
+	// does not tell.
+	Phase string `json:"phase,omitempty"`
+
+	// Steps are the steps of a run in which the code occurs, nil if it may occur
+	// anywhere. "profile", "import", "setup" and "hybrid" are outside a run.
+	Steps []string `json:"steps,omitempty"`
+
+	// Causes are the likely causes.
+	Causes string `json:"causes"`
+
+	// Remedy is what a technician can do, in whole sentences.
+	Remedy string `json:"remedy"`
 
 	// Source tells how far to trust the meaning: "documented", "observed" (in
 	// code, event manifests or scripts), "inferred", "community" (only reports),

@@ -18,20 +18,53 @@ import (
 // empty or zero field means that the error does not tell. The zero value is the
 // diagnosis of a nil error.
 type Diagnosis struct {
-	Step       string        `json:"step,omitempty"`
-	Op         string        `json:"op,omitempty"`         // the innermost operation that is known, such as "PKCSReq" or "TPM2_ActivateCredential"
-	URL        string        `json:"url,omitempty"`        // of the service that was asked, without query values
-	HTTPStatus int           `json:"httpStatus,omitempty"` // of the service's answer
-	Protocol   string        `json:"protocol,omitempty"`   // the protocol's own code, such as "SCEP badRequest", "DRS AuthorizationError/…" or "TPM_RC_INTEGRITY (parameter 1)"
-	HRESULT    uint32        `json:"hresult,omitempty"`    // as Windows logs it
-	Symbol     string        `json:"symbol,omitempty"`     // the name of HRESULT, or its family and number such as "(DSREG 0x03EA)" if no name is public
-	Screen     uint32        `json:"screen,omitempty"`     // the code that Windows' setup screen shows in this case; 0 if that is HRESULT
-	Retryable  bool          `json:"retryable"`            // whether the same call may succeed later
-	RetryAfter time.Duration `json:"retryAfter,omitempty"` // the pause that the server asks for
-	RequestID  string        `json:"requestId,omitempty"`  // to quote to the server's operator
-	Message    string        `json:"message,omitempty"`    // the server's own words
-	Cause      string        `json:"cause,omitempty"`      // the innermost error, in its own words
-	Remedy     string        `json:"remedy,omitempty"`     // what a technician can do
+	// Step is the step of a run that failed, such as "aik". It is empty outside
+	// a run.
+	Step string `json:"step,omitempty"`
+
+	// Op is the innermost operation that is known, such as "PKCSReq",
+	// "TPM2_ActivateCredential" or the name of a client's method.
+	Op string `json:"op,omitempty"`
+
+	// URL is that of the service that was asked, without query values.
+	URL string `json:"url,omitempty"`
+
+	// HTTPStatus is that of the service's answer, 0 if there was none.
+	HTTPStatus int `json:"httpStatus,omitempty"`
+
+	// Protocol is the protocol's own code for the failure, such as
+	// "SCEP badRequest", "DRS AuthorizationError/tpm_ek_unknown" or
+	// "TPM_RC_INTEGRITY (parameter 1)".
+	Protocol string `json:"protocol,omitempty"`
+
+	// HRESULT is the code that Windows logs for the failure.
+	HRESULT uint32 `json:"hresult,omitempty"`
+
+	// Symbol is the name of HRESULT, or its family and number such as
+	// "(DSREG 0x03EA)" if no name is public.
+	Symbol string `json:"symbol,omitempty"`
+
+	// Screen is the code that Windows' setup screen shows in this case. It is 0
+	// if that is HRESULT: setup has codes of its own for whole phases.
+	Screen uint32 `json:"screen,omitempty"`
+
+	// Retryable tells whether the same call may succeed later.
+	Retryable bool `json:"retryable"`
+
+	// RetryAfter is the pause that the server asks for, 0 if it asks for none.
+	RetryAfter time.Duration `json:"retryAfter,omitempty"`
+
+	// RequestID identifies the request to the server's operator.
+	RequestID string `json:"requestId,omitempty"`
+
+	// Message is what the server says, in its own words.
+	Message string `json:"message,omitempty"`
+
+	// Cause is the text of the innermost error.
+	Cause string `json:"cause,omitempty"`
+
+	// Remedy is what a technician can do, in whole sentences.
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // Explain collects what the chain of an error tells. It imports no client: it

@@ -4,14 +4,30 @@ import "time"
 
 // An Event reports a change of one step. See Provisioner.Observe.
 type Event struct {
-	Time     time.Time     // by Provisioner.Now
-	Step     Step          // never empty
-	Status   Status        // what the step has come to
-	Attempt  int           // 1 for the first attempt
-	Elapsed  time.Duration // how long this attempt took; 0 if Status is Started
-	Wait     time.Duration // the pause before the next attempt; 0 unless Status is Retrying
-	Err      error         // why the attempt ended; nil unless Status is Retrying, Failed or Stopped
-	Warnings []string      // what should be looked at although it did not fail the step; may be nil
+	// Time is when the change took place, by Provisioner.Now.
+	Time time.Time
+
+	// Step is the step that changed, and Status what it has come to.
+	Step   Step
+	Status Status
+
+	// Attempt counts the attempts at the step from 1.
+	Attempt int
+
+	// Elapsed is how long the attempt took. It is 0 if Status is Started.
+	Elapsed time.Duration
+
+	// Wait is the pause before the next attempt. It is 0 unless Status is
+	// Retrying.
+	Wait time.Duration
+
+	// Err is why the attempt ended. It is nil unless Status is Retrying, Failed
+	// or Stopped.
+	Err error
+
+	// Warnings tell what should be looked at although it did not make the step
+	// fail. The slice may be nil.
+	Warnings []string
 }
 
 // A Status says what a step has come to.

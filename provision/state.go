@@ -17,49 +17,78 @@ const stateVersion = 2
 // the key, and its issuers follow as far as they are known. Keys are TSS2 PEM, as
 // attest.Key.MarshalText writes them.
 type State struct {
-	Version int    `json:"version"` // of this structure; Run refuses versions other than its own
-	Tenant  string `json:"tenant"`  // Provisioner.Tenant of the run that began it
+	// Version is that of this structure. Run refuses all but its own.
+	Version int `json:"version"`
 
-	EKSHA256       []byte   `json:"ekSha256,omitempty"` // SHA-256 of the EK's SubjectPublicKeyInfo in DER
+	// Tenant is Provisioner.Tenant of the run that began the state.
+	Tenant string `json:"tenant"`
+
+	// EKSHA256 is the SHA-256 of the endorsement key's SubjectPublicKeyInfo in
+	// DER, and EKCertificates are its certificate and issuers. Set by StepEK.
+	EKSHA256       []byte   `json:"ekSha256,omitempty"`
 	EKCertificates [][]byte `json:"ekCertificates,omitempty"`
 
+	// AIK is the attestation key with its creation statement, AIKName its TPM
+	// name (the hash algorithm in 2 bytes, big-endian, then the digest) and
+	// AIKCertificates its certificate and issuers. Set by StepAIK.
 	AIK             string   `json:"aik,omitempty"`
-	AIKName         []byte   `json:"aikName,omitempty"` // TPM name: the algorithm, 2 bytes big-endian, and the digest
+	AIKName         []byte   `json:"aikName,omitempty"`
 	AIKCertificates [][]byte `json:"aikCertificates,omitempty"`
 
-	DeviceKey         string `json:"deviceKey,omitempty"`
-	TransportKey      string `json:"transportKey,omitempty"`
-	ZTDID             string `json:"ztdId,omitempty"`    // GUID of the registration for pre-provisioning
-	DeviceID          string `json:"deviceId,omitempty"` // GUID of the device in the directory
-	TenantID          string `json:"tenantId,omitempty"` // GUID of the tenant in the device certificate
+	// DeviceKey signs and TransportKey decrypts. Set by StepKeys.
+	DeviceKey    string `json:"deviceKey,omitempty"`
+	TransportKey string `json:"transportKey,omitempty"`
+
+	// ZTDID is the GUID of the registration for pre-provisioning, as the device
+	// token names it. Set by StepToken.
+	ZTDID string `json:"ztdId,omitempty"`
+
+	// DeviceID is the GUID of the device in the directory, TenantID that of the
+	// tenant. Set by StepJoin from DeviceCertificate.
+	DeviceID          string `json:"deviceId,omitempty"`
+	TenantID          string `json:"tenantId,omitempty"`
 	DeviceCertificate []byte `json:"deviceCertificate,omitempty"`
 
+	// ManagementKey is the key of the first of ManagementCertificates, which
+	// authenticates the device to the management sessions at the URL
+	// ManagementServer. Set by StepEnroll.
 	ManagementKey          string   `json:"managementKey,omitempty"`
 	ManagementCertificates [][]byte `json:"managementCertificates,omitempty"`
-	ManagementServer       string   `json:"managementServer,omitempty"` // URL of the management sessions
+	ManagementServer       string   `json:"managementServer,omitempty"`
 
 	// ManagementDocument is the provisioning document and ManagementTree the
 	// tree of nodes in JSON, each encrypted to the transport key: a 32-byte
 	// key by RSA-OAEP with SHA-256, then the text by AES-256-GCM under that key,
-	// as nonce, ciphertext and tag.
+	// as nonce, ciphertext and tag. Set by StepEnroll and StepSession.
 	ManagementDocument []byte `json:"managementDocument,omitempty"`
 	ManagementTree     []byte `json:"managementTree,omitempty"`
 
-	SetUp  time.Time `json:"setUp,omitzero"`  // when the enrollment status page reported success
-	Sealed time.Time `json:"sealed,omitzero"` // when the device left the tenant; see Window
+	// SetUp is when the enrollment status page reported success. Set by
+	// StepSession.
+	SetUp time.Time `json:"setUp,omitzero"`
 
-	User *UserState `json:"user,omitempty"` // nil before the user's phase
+	// Sealed is when the device left the tenant; see Window. Set by StepSeal.
+	Sealed time.Time `json:"sealed,omitzero"`
+
+	// User is nil before the user's phase.
+	User *UserState `json:"user,omitempty"`
 }
 
 // A UserState is what the user's phase has reached. Its fields are encoded as
 // those of [State], and empty ones mean the same.
 type UserState struct {
-	Name string `json:"name"` // User.Name
+	// Name is User.Name.
+	Name string `json:"name"`
 
+	// DeviceKey signs, TransportKey decrypts, and DeviceCertificate is for
+	// DeviceKey. Set by StepRejoin.
 	DeviceKey         string `json:"deviceKey,omitempty"`
 	TransportKey      string `json:"transportKey,omitempty"`
 	DeviceCertificate []byte `json:"deviceCertificate,omitempty"`
-	Session           []byte `json:"session,omitempty"` // as drs.Session.Seal encrypts it to TransportKey
+
+	// Session is the user's session, as drs.Session.Seal encrypts it to
+	// TransportKey. Set by StepSignIn.
+	Session []byte `json:"session,omitempty"`
 }
 
 func (s *State) joined() bool   { return len(s.DeviceCertificate) > 0 }

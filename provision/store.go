@@ -39,7 +39,8 @@ type Store interface {
 	Load(ctx context.Context) (*State, error)
 
 	// Save replaces the stored state. If it fails, or the machine stops, the
-	// store holds the old state or the new one, never a part. It does not keep s.
+	// store holds the old state or the new one, never a part. It does not keep
+	// s. Run fails with its error.
 	Save(ctx context.Context, s *State) error
 }
 
