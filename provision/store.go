@@ -40,7 +40,7 @@ type Store interface {
 
 	// Save replaces the stored state. If it fails, or the machine stops, the
 	// store holds the old state or the new one, never a part. It does not keep
-	// s. Run fails with its error.
+	// s. The error is the store's own; Run wraps it in an [*Error].
 	Save(ctx context.Context, s *State) error
 }
 
