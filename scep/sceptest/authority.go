@@ -16,17 +16,21 @@ import (
 	"time"
 )
 
-// An Authority is a CA: its certificate, its key, and the certificates above
-// it, root last.
+// An Authority is a certification authority for tests.
 type Authority struct {
 	Certificate *x509.Certificate
-	Key         crypto.Signer
-	Parents     []*x509.Certificate
+	Key         crypto.Signer       // of Certificate
+	Parents     []*x509.Certificate // the CAs above it, root last; empty for a root
 }
 
-// NewAuthority makes a CA called name with an RSA-2048 key under parent, or a
-// root with a P-256 key if parent is nil. It is valid for ten years. template
-// may add to its certificate and may be nil.
+// NewAuthority makes a CA with a new key: under parent, with an RSA key of 2048
+// bits, or a root with a P-256 key if parent is nil.
+//
+// template is used for the certificate and may be nil. Where it says nothing, the
+// subject has the common name name, the key usages are those of a CA that also
+// signs and (under a parent) decrypts messages, and the certificate is valid from
+// an hour ago for ten years. The error is that of [Authority.Issue] or of the
+// generation of the key.
 func NewAuthority(name string, parent *Authority, template *x509.Certificate) (*Authority, error) {
 	var own x509.Certificate
 	if template != nil {
@@ -66,13 +70,16 @@ func NewAuthority(name string, parent *Authority, template *x509.Certificate) (*
 	return &Authority{cert, key, parent.chain()}, nil
 }
 
-// chain returns the certificates from the authority's own to the root.
+// chain returns the certificates from the authority's own up to the root.
 func (a *Authority) chain() []*x509.Certificate {
 	return append([]*x509.Certificate{a.Certificate}, a.Parents...)
 }
 
-// Issue signs a certificate for pub. A serial number, a subject key identifier
-// and the validity of a year are filled in where template has none.
+// Issue signs a certificate for pub, an RSA, ECDSA or Ed25519 key. It takes
+// template as [x509.CreateCertificate] does, and adds a random serial number, a
+// subject key identifier and a validity from an hour ago for a year where
+// template has none. The error says why crypto/x509 refuses the key or the
+// template.
 func (a *Authority) Issue(template *x509.Certificate, pub crypto.PublicKey) (*x509.Certificate, error) {
 	own := *template
 	if own.SerialNumber == nil {
@@ -104,25 +111,26 @@ func (a *Authority) Issue(template *x509.Certificate, pub crypto.PublicKey) (*x5
 	return x509.ParseCertificate(der)
 }
 
-// begin fills in the start of validity: an hour ago, for clocks that are slow.
+// begin sets NotBefore to an hour ago if it is not set, so that clients whose
+// clock is slow accept the certificate.
 func begin(cert *x509.Certificate) {
 	if cert.NotBefore.IsZero() {
 		cert.NotBefore = time.Now().Add(-time.Hour)
 	}
 }
 
-// keys are what a server needs to sign and decrypt.
+// keys are the keys and certificates with which a server signs and decrypts.
 type keys struct {
 	authority     *Authority
 	signer        *x509.Certificate
 	signerKey     *rsa.PrivateKey
 	recipient     *x509.Certificate
 	decrypter     *rsa.PrivateKey
-	certificates  []*x509.Certificate // as GetCACert answers
-	registrations []*x509.Certificate // of these the RA's
+	certificates  []*x509.Certificate // the answer to GetCACert
+	registrations []*x509.Certificate // those of them that are the RA's
 }
 
-// makeKeys fills in what s was not given.
+// makeKeys returns the keys of s. It makes an Authority if s has none.
 func (s *Server) makeKeys() (*keys, error) {
 	k := &keys{authority: s.Authority}
 	past := s.now().Add(-time.Hour)
@@ -151,7 +159,8 @@ func (s *Server) makeKeys() (*keys, error) {
 	return k, nil
 }
 
-// makeRA makes certificates such as Windows's attestation CA has.
+// makeRA makes RA certificates like those of Windows's attestation CA: one signs,
+// the other decrypts.
 func (k *keys) makeRA(from time.Time) error {
 	one := func(template *x509.Certificate) (*x509.Certificate, *rsa.PrivateKey, error) {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -5,17 +5,18 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// indefinite rewrites DER as some encoders like it: constructed elements have
-// an indefinite length, and long OCTET STRINGs come in segments. What is
-// within a primitive is left alone, and so are certificates, which are signed
-// as they are.
+// indefinite rewrites DER in the form that some encoders produce: constructed
+// elements have an indefinite length, and long OCTET STRINGs are in segments.
+// The contents of primitive elements stay as they are, and so do certificates,
+// whose signatures would not hold otherwise.
 func indefinite(der []byte) []byte { return rewrite(der, 0) }
 
 const (
 	certificateDepth = 3    // within ContentInfo, [0] and SignedData
-	segment          = 1000 // bytes, as Java has them
+	segment          = 1000 // bytes, as Java's encoders use
 )
 
+// rewrite does the work of indefinite at one depth of nesting.
 func rewrite(der []byte, depth int) []byte {
 	var out []byte
 	for in := cryptobyte.String(der); !in.Empty(); {
@@ -39,15 +40,16 @@ func rewrite(der []byte, depth int) []byte {
 	return out
 }
 
-// cutHeader sets body to what is in element.
+// cutHeader sets body to the contents of element.
 func cutHeader(element cryptobyte.String, body *cryptobyte.String) bool {
 	return element.ReadAnyASN1(body, new(cbasn1.Tag))
 }
 
-// isCertificate tells the set of certificates from the other things that are
-// [0]: it begins with a SEQUENCE.
+// isCertificate reports whether the body of a [0] is a set of certificates: it
+// begins with a SEQUENCE, other bodies do not.
 func isCertificate(body cryptobyte.String) bool { return body.PeekASN1Tag(cbasn1.SEQUENCE) }
 
+// segments cuts octets into OCTET STRINGs.
 func segments(octets []byte) []byte {
 	b := cryptobyte.NewBuilder(nil)
 	for len(octets) > 0 {

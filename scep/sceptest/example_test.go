@@ -14,7 +14,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// A CA that asks a question before it issues.
+// A CA that asks a question before it issues a certificate.
 func Example() {
 	ctx := context.Background()
 	server := &sceptest.Server{

@@ -12,13 +12,16 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// Revoke puts a certificate on the revocation list that GetCRL answers with.
+// Revoke adds the certificate with a serial number to the revocation list with
+// which the server answers GetCRL. Its holder can no longer renew it or sign
+// GetCert and GetCRL with it.
 func (s *Server) Revoke(serial *big.Int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.revoked = append(s.revoked, x509.RevocationListEntry{SerialNumber: serial, RevocationTime: s.now()})
 }
 
+// isRevoked reports whether Revoke was called for cert.
 func (s *Server) isRevoked(cert *x509.Certificate) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,7 +33,7 @@ func (s *Server) isRevoked(cert *x509.Certificate) bool {
 	return false
 }
 
-// fetch handles a GetCert or GetCRL.
+// fetch handles a GetCert or GetCRL with the decrypted content.
 func (h *handling) fetch(content []byte) (status int, out []byte, err error) {
 	if _, err := h.known(); err != nil {
 		return 0, nil, err
@@ -44,7 +47,7 @@ func (h *handling) fetch(content []byte) (status int, out []byte, err error) {
 	cert := s.issued.entries[serial.String()]
 	s.mu.Unlock()
 	if cert == nil || !bytes.Equal(issuer, ca.Certificate.RawSubject) {
-		return 0, nil, bad(scep.BadCertID, "no such certificate was issued")
+		return 0, nil, bad(scep.BadCertID, "this CA did not issue such a certificate")
 	}
 	if h.message.Type == pkimsg.GetCert {
 		out, err = bag([]*x509.Certificate{cert})
@@ -58,6 +61,7 @@ func (h *handling) fetch(content []byte) (status int, out []byte, err error) {
 	return pkimsg.Success, out, err
 }
 
+// crl returns the current revocation list. It is valid for a day.
 func (s *Server) crl(ca *Authority) (*x509.RevocationList, error) {
 	s.mu.Lock()
 	entries := s.revoked

@@ -13,10 +13,11 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// maxMessage bounds a message.
+// maxMessage is the largest message accepted, in bytes.
 const maxMessage = 256 << 10
 
-// ServeHTTP implements http.Handler. The path is not looked at.
+// ServeHTTP implements [http.Handler]. It answers the operations of SCEP at
+// every path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	op := r.URL.Query().Get("operation")
 	switch op {
@@ -50,10 +51,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// nextCA is the operation that asks for the certificates of the CA to come.
+// nextCA is the operation that asks for the certificates of the next CA.
 const nextCA = "GetNextCACert"
 
-// next answers with the certificates of Next, in a bag that the CA signs.
+// next sends the certificates of Next, in a bag that the current CA signs.
 func (s *Server) next(w http.ResponseWriter, r *http.Request, k *keys) {
 	der, err := bag(s.Next.chain())
 	if err == nil {
@@ -67,7 +68,8 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, k *keys) {
 	s.Quirks.write(w, r, der)
 }
 
-// certificates answers with one certificate as it is, and several in a bag.
+// certificates sends a single certificate in DER, and several in a bag (RFC
+// 8894, section 4.2.1).
 func (s *Server) certificates(w http.ResponseWriter, op string, k *keys) {
 	if len(k.certificates) == 1 {
 		w.Header().Set("Content-Type", "application/x-x509-ca-cert")
@@ -83,7 +85,7 @@ func (s *Server) certificates(w http.ResponseWriter, op string, k *keys) {
 	_, _ = w.Write(der)
 }
 
-// message returns the pkiMessage of a request.
+// message returns the pkiMessage in a request, from its body or its URL.
 func message(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	switch r.Method {
 	case http.MethodPost:
@@ -107,12 +109,14 @@ func message(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return nil, &scep.Error{HTTPStatus: http.StatusMethodNotAllowed}
 }
 
-// unreadable is what Windows's attestation CA says to what is no message.
+// unreadable returns the answer of Windows's attestation CA to a message that it
+// cannot parse.
 func unreadable(err error) error {
 	return &scep.Error{HTTPStatus: http.StatusBadRequest, Message: "Failed to parse SCEP request.", Err: err}
 }
 
-// refuse answers with an HTTP status and a Message in JSON.
+// refuse records a refusal, and answers with an HTTP status and a Message in
+// JSON.
 func (s *Server) refuse(w http.ResponseWriter, op string, e *scep.Error) {
 	s.refusals.Add(s.Logger, op, reason(e))
 	if e.RetryAfter > 0 {
@@ -127,7 +131,7 @@ func (s *Server) refuse(w http.ResponseWriter, op string, e *scep.Error) {
 	_ = json.NewEncoder(w).Encode(struct{ Message string }{text})
 }
 
-// reason returns what of an error is worth to be kept.
+// reason returns the error that is recorded for a refusal.
 func reason(e *scep.Error) error {
 	text := e.Message
 	if e.HTTPStatus != 0 {

@@ -42,7 +42,8 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request, k *keys) {
 	h.reply(w, &pkimsg.Info{Status: status, FailInfo: pkimsg.None}, envelope)
 }
 
-// asError returns err as a *scep.Error; what is none is badRequest.
+// asError returns the *scep.Error that err wraps, or else a badRequest with the
+// text of err.
 func asError(err error) *scep.Error {
 	var e *scep.Error
 	if errors.As(err, &e) {
@@ -51,21 +52,22 @@ func asError(err error) *scep.Error {
 	return &scep.Error{FailInfo: scep.BadRequest, Message: err.Error()}
 }
 
+// bad returns a refusal with a failInfo and a text.
 func bad(info scep.FailInfo, format string, args ...any) error {
 	return &scep.Error{FailInfo: info, Message: fmt.Sprintf(format, args...)}
 }
 
-// A handling is one message on its way.
+// A handling is the state of one message while the server handles it.
 type handling struct {
 	server  *Server
 	keys    *keys
 	message *pkimsg.Message
 	http    *http.Request
-	signer  *x509.Certificate
-	cipher  cms.Cipher
+	signer  *x509.Certificate // of the message; the reply is encrypted to it
+	cipher  cms.Cipher        // of the message; the reply uses it, too
 }
 
-// handle checks a message and returns what to reply.
+// handle checks a message and returns the status and content of the reply.
 func (h *handling) handle(body []byte) (status int, content []byte, err error) {
 	if h.signer, err = verify(body, h.message); err != nil {
 		return 0, nil, bad(scep.BadMessageCheck, "signature: %v", err)
@@ -95,7 +97,7 @@ func (h *handling) handle(body []byte) (status int, content []byte, err error) {
 	return 0, nil, bad(scep.BadRequest, "%v is not supported", h.message.Type)
 }
 
-// algorithms checks the digest and the signer's certificate.
+// algorithms checks the digest and that the signer's certificate is valid now.
 func (h *handling) algorithms() error {
 	if d := h.message.Signed.Digest; d == crypto.SHA1 && !h.server.caps().Has("SHA-1") {
 		return bad(scep.BadAlg, "%v is not advertised", d)
@@ -107,7 +109,7 @@ func (h *handling) algorithms() error {
 	return nil
 }
 
-// fresh checks that the nonce is new, which a message sent twice has not.
+// fresh checks that the senderNonce is new. In a repeated message it is not.
 func (h *handling) fresh() error {
 	s := h.server
 	s.mu.Lock()
@@ -153,7 +155,8 @@ func (h *handling) request(content []byte) (status int, out []byte, err error) {
 	return h.proceed(req)
 }
 
-// proceed has a request wait, be challenged or be granted.
+// proceed decides about a checked request: it waits, is challenged, or a
+// certificate is issued.
 func (h *handling) proceed(req *Request) (status int, out []byte, err error) {
 	if h.server.Pending != nil && h.server.Pending(req) {
 		h.server.mu.Lock()
@@ -174,7 +177,7 @@ func (h *handling) proceed(req *Request) (status int, out []byte, err error) {
 	return pkimsg.Challenge, challenge, nil
 }
 
-// proven checks that who asks has the CSR's key.
+// proven checks that the client has the key of the CSR.
 func (s *Server) proven(req *Request) error {
 	if s.CheckCSR != nil {
 		return s.CheckCSR(req)
@@ -189,8 +192,8 @@ func (s *Server) proven(req *Request) error {
 	return nil
 }
 
-// answer handles the answer to a challenge. Whatever comes of it, there is no
-// second one.
+// answer handles the answer to a challenge. A challenge may be answered once,
+// whether or not the answer is right.
 func (h *handling) answer(content []byte) (status int, out []byte, err error) {
 	s := h.server
 	if s.Challenge == nil || s.Check == nil {
@@ -207,7 +210,7 @@ func (h *handling) answer(content []byte) (status int, out []byte, err error) {
 	case req == nil:
 		return 0, nil, bad(scep.BadRequest, "no challenge is open in this transaction")
 	case !ours:
-		return 0, nil, bad(scep.BadMessageCheck, "signed by another than the request")
+		return 0, nil, bad(scep.BadMessageCheck, "not signed by the signer of the request")
 	}
 	if err := s.Check(req, content); err != nil {
 		return 0, nil, err
@@ -215,7 +218,7 @@ func (h *handling) answer(content []byte) (status int, out []byte, err error) {
 	return h.issue(req)
 }
 
-// issue has the certificate made and puts it in a bag with those above it.
+// issue returns a bag with the new certificate and those of the CAs above it.
 func (h *handling) issue(req *Request) (status int, out []byte, err error) {
 	certify := h.server.Issue
 	if certify == nil {
@@ -227,7 +230,7 @@ func (h *handling) issue(req *Request) (status int, out []byte, err error) {
 	}
 	key, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !key.Equal(req.PublicKey) {
-		return 0, nil, &scep.Error{HTTPStatus: http.StatusInternalServerError, Message: "The certificate made is for another key."}
+		return 0, nil, &scep.Error{HTTPStatus: http.StatusInternalServerError, Message: "The certificate is for another key."}
 	}
 	h.server.mu.Lock()
 	h.server.issued.put(cert.SerialNumber.String(), cert)
@@ -236,7 +239,7 @@ func (h *handling) issue(req *Request) (status int, out []byte, err error) {
 	return pkimsg.Success, out, err
 }
 
-// certifyCSR certifies what the CSR says.
+// certifyCSR issues a certificate with the subject and names of the CSR.
 func certifyCSR(req *Request) (*x509.Certificate, error) {
 	csr, err := x509.ParseCertificateRequest(req.CSR)
 	if err != nil {
@@ -250,7 +253,7 @@ func certifyCSR(req *Request) (*x509.Certificate, error) {
 	})
 }
 
-// fail replies that a message is refused: by HTTP if the error has a status.
+// fail refuses a message: with an HTTP status if e has one, else with a CertRep.
 func (h *handling) fail(w http.ResponseWriter, e *scep.Error) {
 	op := h.message.Type.String()
 	if e.HTTPStatus != 0 {
@@ -265,7 +268,7 @@ func (h *handling) fail(w http.ResponseWriter, e *scep.Error) {
 	h.reply(w, &pkimsg.Info{Status: pkimsg.Failure, FailInfo: int(info), FailText: e.Message}, nil)
 }
 
-// reply sends a CertRep that belongs to the message.
+// reply sends the CertRep for the message.
 func (h *handling) reply(w http.ResponseWriter, info *pkimsg.Info, envelope []byte) {
 	info.Type = pkimsg.CertRep
 	info.TransactionID = h.message.TransactionID

@@ -17,9 +17,10 @@ import (
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
 )
 
-// The library may panic, is quadratic on nested BER, takes several signers and
-// ignores what follows the object. So input is parsed strictly by our own
-// package first, which bounds it, and every call is guarded.
+// The library pkcs7 may panic, takes quadratic time on nested BER, accepts
+// several signers and ignores bytes after the object. Therefore our own package
+// parses every input first, strictly and within limits, and every call of the
+// library is guarded.
 
 // guard turns a panic into an error.
 func guard(f func() error) (err error) {
@@ -31,12 +32,12 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// verify checks the signature of a message with the certificate that the
-// signer sent along, and returns that.
+// verify checks the signature of a message with the signer's certificate in it,
+// and returns that certificate.
 func verify(der []byte, m *pkimsg.Message) (*x509.Certificate, error) {
 	cert := m.Signed.Signer()
 	if cert == nil {
-		return nil, errors.New("the signer's certificate is not sent along")
+		return nil, errors.New("the signer's certificate is not in the message")
 	}
 	der, err := onlySigner(der, cert)
 	if err != nil {
@@ -48,15 +49,15 @@ func verify(der []byte, m *pkimsg.Message) (*x509.Certificate, error) {
 			return err
 		}
 		if only := p7.GetOnlySigner(); only == nil || !only.Equal(cert) {
-			return errors.New("no signer, or not one")
+			return errors.New("there is not exactly one signer")
 		}
 		return p7.Verify()
 	})
 }
 
-// onlySigner returns a SignedData without the certificates that are not the
-// signer's: the library refuses all if it cannot read one, and certificates of
-// TPMs are often odd.
+// onlySigner returns a SignedData with no certificate but the signer's. The
+// library refuses a message if it cannot parse one of its certificates, and
+// certificates of TPMs are often odd.
 func onlySigner(ber []byte, signer *x509.Certificate) ([]byte, error) {
 	der, err := cms.DER(ber)
 	if err != nil {
@@ -91,8 +92,8 @@ func onlySigner(ber []byte, signer *x509.Certificate) ([]byte, error) {
 
 var errDecrypt = errors.New("cannot be decrypted")
 
-// decrypt opens an envelope for the server, and says by which cipher. All that
-// can go wrong with the keys is one error.
+// decrypt decrypts an EnvelopedData for the server, and returns its content and
+// its cipher. Whatever fails in the decryption is the same error.
 func (k *keys) decrypt(ber []byte) ([]byte, cms.Cipher, error) {
 	e, err := cms.ParseEnveloped(ber)
 	if err != nil {
@@ -117,14 +118,14 @@ func (k *keys) decrypt(ber []byte) ([]byte, cms.Cipher, error) {
 	return content, e.Cipher, nil
 }
 
-// singleDES is a cipher that only QuirkDES asks for.
+// singleDES is the cipher of QuirkDES.
 const singleDES cms.Cipher = -1
 
-// encryption guards the cipher that the library has in a global.
+// encryption guards the global variable that holds the library's cipher.
 var encryption sync.Mutex
 
-// encrypt makes an envelope for cert. The library cannot encrypt with triple
-// DES; our own package does that.
+// encrypt returns an EnvelopedData of content for cert. The library cannot
+// encrypt with triple DES, so our own package does that.
 func encrypt(content []byte, cert *x509.Certificate, cipher cms.Cipher) (der []byte, err error) {
 	if _, ok := cert.PublicKey.(*rsa.PublicKey); !ok {
 		return nil, errors.New("the signer's key is not an RSA key")
@@ -144,15 +145,16 @@ func encrypt(content []byte, cert *x509.Certificate, cipher cms.Cipher) (der []b
 		return cms.Encrypt(content, cert, cipher)
 	}
 	err = guard(func() error {
-		// The library pads in the slice it is given.
+		// The library pads the slice that it is given in place.
 		der, err = pkcs7.Encrypt(slices.Clone(content), []*x509.Certificate{cert})
 		return err
 	})
 	return der, err
 }
 
-// sign makes a pkiMessage, or, if info is nil, signs content as it is. Without
-// an envelope it has no content.
+// sign returns a SignedData with envelope as its content: a pkiMessage with the
+// attributes of info, or without attributes if info is nil. If envelope is nil,
+// there is no content.
 func (s *Server) sign(k *keys, info *pkimsg.Info, envelope []byte) (der []byte, err error) {
 	var values []cms.Attribute
 	if info != nil {
@@ -198,7 +200,7 @@ func (s *Server) sign(k *keys, info *pkimsg.Info, envelope []byte) (der []byte, 
 	return der, err
 }
 
-// bag makes a SignedData of certificates alone.
+// bag returns a SignedData that has only certificates.
 func bag(certs []*x509.Certificate) (der []byte, err error) {
 	var raw []byte
 	for _, c := range certs {

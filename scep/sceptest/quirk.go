@@ -12,33 +12,36 @@ import (
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
 )
 
-// A Quirk is something that a server's replies do wrong, or in an unusual way
-// that is right. Quirks may be or-ed.
+// A Quirk is a fault in a server's replies, or something unusual in them that is
+// permitted. Several may be combined with |. The zero value is none.
 type Quirk uint
 
-// The quirks that a client must refuse. QuirkSHA1 it may take if it is told to.
+// Faults, which a client must detect. A client may accept QuirkSHA1 if its user
+// permits it. They change the replies to PKIOperation and, where they apply, the
+// answer to GetNextCACert.
 const (
-	QuirkWrongNonce       Quirk = 1 << iota // recipientNonce is not the one sent
-	QuirkWrongTransaction                   // transactionID is another
-	QuirkForeignSigner                      // signed by another CA of the same name
-	QuirkWrongRecipient                     // encrypted to the CA itself
+	QuirkWrongNonce       Quirk = 1 << iota // recipientNonce is not the senderNonce of the request
+	QuirkWrongTransaction                   // transactionID is not that of the request
+	QuirkForeignSigner                      // signed by another CA with the same name and serial number
+	QuirkWrongRecipient                     // encrypted to the server instead of the client
 	QuirkSHA1                               // signed with SHA-1
 	QuirkDES                                // encrypted with single DES
-	QuirkTrailing                           // a byte follows
+	QuirkTrailing                           // one byte follows the message
 	QuirkTruncated                          // the last byte is missing
-	QuirkOversized                          // half a megabyte follows
-	QuirkSlow                               // stops in the middle, for up to a minute
+	QuirkOversized                          // 512 KiB follow the message
+	QuirkSlow                               // stops in the middle until the client gives up, at most a minute
 )
 
-// The quirks that a client must bear with.
+// Forms that are permitted, which a client must accept.
 const (
-	QuirkBER          Quirk = 1 << (iota + 16) // lengths are indefinite, strings in segments
-	QuirkPlainRSA                              // the signature's algorithm is rsaEncryption with NULL, all that some clients take
-	QuirkEmptyContent                          // without an envelope, the content is empty rather than absent
+	QuirkBER          Quirk = 1 << (iota + 16) // indefinite lengths, and strings in segments of 1000 bytes
+	QuirkPlainRSA                              // signature algorithm rsaEncryption with NULL, the only one for some clients
+	QuirkEmptyContent                          // a message without an envelope has empty content, not none
 )
 
 func (q Quirk) has(one Quirk) bool { return q&one != 0 }
 
+// hash returns the digest of signatures.
 func (q Quirk) hash() crypto.Hash {
 	if q.has(QuirkSHA1) {
 		return crypto.SHA1
@@ -46,7 +49,7 @@ func (q Quirk) hash() crypto.Hash {
 	return crypto.SHA256
 }
 
-// lie changes what a reply says.
+// lie changes the attributes of a reply.
 func (q Quirk) lie(info *pkimsg.Info) {
 	if q.has(QuirkWrongNonce) {
 		info.RecipientNonce = bytes.Clone(info.RecipientNonce)
@@ -57,7 +60,7 @@ func (q Quirk) lie(info *pkimsg.Info) {
 	}
 }
 
-// encrypt makes the envelope of a reply.
+// encrypt returns the envelope of a reply.
 func (h *handling) encrypt(content []byte) ([]byte, error) {
 	to, cipher := h.signer, h.cipher
 	if h.server.Quirks.has(QuirkWrongRecipient) {
@@ -69,7 +72,8 @@ func (h *handling) encrypt(content []byte) ([]byte, error) {
 	return encrypt(content, to, cipher)
 }
 
-// stranger returns a certificate that could be the CA's and is not.
+// stranger returns a certificate with the name and serial number of the CA's
+// signer, from another CA, and its key.
 func (s *Server) stranger() (*x509.Certificate, *rsa.PrivateKey, error) {
 	root, err := NewAuthority("SCEP Test Root", nil, nil)
 	if err != nil {
@@ -86,7 +90,7 @@ func (s *Server) stranger() (*x509.Certificate, *rsa.PrivateKey, error) {
 	return ca.Certificate, key, nil
 }
 
-// write sends a reply.
+// write sends a reply in DER.
 func (q Quirk) write(w http.ResponseWriter, r *http.Request, der []byte) {
 	if q.has(QuirkBER) {
 		der = indefinite(der)

@@ -15,7 +15,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// answer returns the bytes of the reply to a good message.
+// answer returns the reply to a good message.
 func answer(t testing.TB, s *sceptest.Server) []byte {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -26,7 +26,7 @@ func answer(t testing.TB, s *sceptest.Server) []byte {
 	return w.Body.Bytes()
 }
 
-// TestQuirks looks at the bytes of replies.
+// TestQuirks checks the bytes of replies with each quirk.
 func TestQuirks(t *testing.T) {
 	ca, err := sceptest.NewAuthority("CA", mustRoot(t), nil)
 	if err != nil {
@@ -34,7 +34,7 @@ func TestQuirks(t *testing.T) {
 	}
 	server := func(q sceptest.Quirk) *sceptest.Server { return &sceptest.Server{Authority: ca, Quirks: q} }
 	size := ca.Key.Public().(*rsa.PublicKey).Size()
-	// The algorithm rsaEncryption with NULL, and the header of the signature.
+	// Algorithm rsaEncryption with NULL, then the header of the signature.
 	plain := []byte{0x30, 0x0D, 6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 1, 5, 0, 4, 0x82, 1, 0}
 	for _, q := range []sceptest.Quirk{0, sceptest.QuirkPlainRSA} {
 		body := answer(t, server(q))
@@ -76,8 +76,8 @@ func mustRoot(t testing.TB) *sceptest.Authority {
 	return root
 }
 
-// FuzzMessage feeds the server. It answers everything, and certifies nothing
-// but what it is made to.
+// FuzzMessage sends bytes to the server. It must answer all of them without an
+// internal error, and certify no message but the good one.
 func FuzzMessage(f *testing.F) {
 	s := new(sceptest.Server)
 	s.Issue = func(r *sceptest.Request) (*x509.Certificate, error) {

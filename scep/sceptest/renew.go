@@ -9,8 +9,8 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// known checks that the signer's certificate is self-signed, or is one of this
-// CA, which is then returned.
+// known checks that the signer's certificate is self-signed or was issued by this
+// CA and not revoked. It returns the certificate in the latter case, else nil.
 func (h *handling) known() (ours *x509.Certificate, err error) {
 	c := h.signer
 	if c.CheckSignatureFrom(h.keys.authority.Certificate) == nil {
@@ -20,29 +20,29 @@ func (h *handling) known() (ours *x509.Certificate, err error) {
 		return c, nil
 	}
 	if err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
-		return nil, bad(scep.BadMessageCheck, "the signer's certificate is not self-signed, and not by this CA: %v", err)
+		return nil, bad(scep.BadMessageCheck, "the signer's certificate is not self-signed, and this CA did not issue it: %v", err)
 	}
 	return nil, nil
 }
 
-// renewable checks that a renewal is one: signed with a certificate of this CA
-// that has the subject asked for.
+// renewable checks a renewal: it must be signed with a certificate of this CA
+// that has the subject of the CSR.
 func (h *handling) renewable(req *Request, csr *pkimsg.CSR) error {
 	if h.message.Type == pkimsg.RenewalReq {
 		if !h.server.caps().Has("Renewal") {
 			return bad(scep.BadRequest, "renewal is not advertised")
 		}
 		if req.Renews == nil {
-			return bad(scep.BadMessageCheck, "a renewal is not signed with a certificate of this CA")
+			return bad(scep.BadMessageCheck, "the renewal is not signed with a certificate of this CA")
 		}
 	}
 	if req.Renews != nil && !bytes.Equal(req.Renews.RawSubject, csr.Subject) {
-		return bad(scep.BadRequest, "a renewal for another subject")
+		return bad(scep.BadRequest, "the renewal is for another subject")
 	}
 	return nil
 }
 
-// checkPassword checks the challengePassword.
+// checkPassword checks the challengePassword of the CSR. A renewal needs none.
 func (s *Server) checkPassword(req *Request) error {
 	if s.Password == "" {
 		return nil
@@ -60,8 +60,8 @@ func (s *Server) checkPassword(req *Request) error {
 	return nil
 }
 
-// poll handles a CertPoll, which must have the signer and the names of the
-// request.
+// poll handles a CertPoll with the decrypted content. It must have the signer and
+// the subject of the request, and the name of this CA.
 func (h *handling) poll(content []byte) (status int, out []byte, err error) {
 	s := h.server
 	issuer, subject, err := pkimsg.ParseIssuerAndSubject(content)
@@ -72,16 +72,16 @@ func (h *handling) poll(content []byte) (status int, out []byte, err error) {
 	req := s.waiting.entries[h.message.TransactionID]
 	s.mu.Unlock()
 	if req == nil {
-		return 0, nil, bad(scep.BadCertID, "nothing waits in this transaction")
+		return 0, nil, bad(scep.BadCertID, "no request is pending in this transaction")
 	}
 	csr, err := pkimsg.ParseCSR(req.CSR)
 	switch {
 	case err != nil:
 		return 0, nil, bad(scep.BadRequest, "%v", err)
 	case !req.Signer.Equal(h.signer):
-		return 0, nil, bad(scep.BadMessageCheck, "signed by another than the request")
+		return 0, nil, bad(scep.BadMessageCheck, "not signed by the signer of the request")
 	case !bytes.Equal(issuer, h.keys.authority.Certificate.RawSubject) || !bytes.Equal(subject, csr.Subject):
-		return 0, nil, bad(scep.BadCertID, "names of another CA or request")
+		return 0, nil, bad(scep.BadCertID, "the names are those of another CA or request")
 	}
 	s.mu.Lock()
 	delete(s.waiting.entries, h.message.TransactionID)

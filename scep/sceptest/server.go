@@ -15,63 +15,72 @@ import (
 )
 
 // A Server is a SCEP server and its CA. Its zero value certifies every
-// well-formed request. Fields must not be changed once it is in use.
+// well-formed request. Fields must not be changed once it is in use; its methods
+// may be called by several goroutines, and so may its hooks.
+//
+// # Hooks
+//
+// CheckCSR, Issue, Challenge and Check may refuse a request by an error. If the
+// error is or wraps a [*scep.Error] with an HTTPStatus, the answer has that
+// status, the Message in JSON and the RetryAfter. Without HTTPStatus, the answer
+// is a CertRep with the FailInfo, whose zero value is badAlg, and the Message as
+// failInfoText. Any other error is answered with badRequest and its text. All
+// hooks of a transaction get the same [Request].
 type Server struct {
 	// Authority issues the certificates. If nil, a root and a CA under it are
-	// made. Without RA its key must be an *rsa.PrivateKey.
+	// made. Its key must be an *rsa.PrivateKey unless RA is set.
 	Authority *Authority
 
-	// RA has separate certificates sign replies and receive requests.
+	// RA makes the server use two more certificates: one signs its replies, the
+	// other receives requests, as with Windows's attestation CA. If false,
+	// Authority does both.
 	RA bool
 
-	// Caps are what GetCACaps answers; if nil, those of RFC 8894. Messages in
-	// SHA-1 or triple DES are refused unless "SHA-1" or "DES3" is named, and
-	// so is a RenewalReq without "Renewal".
+	// Caps is the answer to GetCACaps. If nil, it is all of RFC 8894 but the
+	// legacy algorithms, and GetNextCACert if Next is set. Messages with SHA-1 or
+	// triple DES are refused unless it has "SHA-1" or "DES3", and RenewalReq is
+	// refused unless it has "Renewal".
 	Caps scep.Caps
 
-	// Password is the challengePassword that a CSR must have, but for renewals;
-	// one that is there must be right in these, too. If "", none is wanted.
+	// Password is the challengePassword that a CSR must have. A renewal may have
+	// none, but no wrong one. If empty, passwords are not checked.
 	Password string
 
-	// Pending, if set, is asked whether a request is to wait, and again at
-	// each CertPoll until it says no.
+	// Pending, if set, is asked whether a request must wait for approval, and
+	// asked again at each CertPoll until it returns false.
 	Pending func(req *Request) bool
 
-	// Next is the CA that comes after Authority: if set, GetNextCACert is
-	// answered.
+	// Next is the CA that will replace Authority. If it is nil, GetNextCACert is
+	// refused.
 	Next *Authority
 
-	// Quirks are what replies do wrong or in an unusual way.
+	// Quirks are the faults and unusual forms of the server's replies.
 	Quirks Quirk
 
-	// CheckCSR, if set, is asked whether the CSR is proven, instead of its
-	// signature.
+	// CheckCSR, if set, checks the proof of possession in a CSR. If nil, the
+	// CSR's signature is checked.
 	CheckCSR func(req *Request) error
 
-	// Issue turns a request into a certificate, usually by [Request.Certify].
-	// If nil, one with the CSR's subject and names for a year. It must be for the
-	// key of the CSR.
-	// An error that is or wraps a *scep.Error is sent as it says: if its
-	// HTTPStatus is set, as that status with its Message in JSON and its
-	// RetryAfter, else as a CertRep with its FailInfo and its Message. Any
-	// other error is badRequest with its text. The same goes for the other
-	// hooks.
+	// Issue, if set, returns the certificate for a request, usually by
+	// [Request.Certify]. It must be for the key of the CSR. If nil, the
+	// certificate has the subject and names of the CSR, is for TLS clients, and
+	// is valid for a year.
 	Issue func(req *Request) (*x509.Certificate, error)
 
-	// Challenge, if set, returns the content of a challenge to be answered
-	// first, and Check is asked whether the answer's content is right. Both or
-	// none must be set, and Caps should name a capability that says so. A
-	// challenge can be answered once. All hooks of a transaction get the same
-	// Request.
+	// Challenge, if set, returns the content of a challenge that the client must
+	// answer before a certificate is issued, and Check checks the content of the
+	// answer. Both must be set or neither, and Caps should have a capability that
+	// announces challenges. A challenge can be answered once.
 	Challenge func(req *Request) ([]byte, error)
 	Check     func(req *Request, answer []byte) error
 
-	// Fail, if set, may answer an operation ("GetCACaps", "GetCACert",
-	// "GetCACertChain", "PKIOperation") in the server's place.
+	// Fail, if set, may answer a request in the server's place: it reports
+	// whether it did. op is "GetCACaps", "GetCACert", "GetCACertChain",
+	// "GetNextCACert" or "PKIOperation".
 	Fail func(op string, w http.ResponseWriter) bool
 
-	Now    func() time.Time // if nil, time.Now
-	Logger *slog.Logger     // if nil, nothing is logged
+	Now    func() time.Time // current time; if nil, time.Now
+	Logger *slog.Logger     // receives the refusals; if nil, nothing is logged
 
 	refusals refusal.Log
 	once     sync.Once
@@ -83,35 +92,37 @@ type Server struct {
 	challenged recent[*Request]
 	waiting    recent[*Request]           // by transaction
 	issued     recent[*x509.Certificate]  // by serial number
-	revoked    []x509.RevocationListEntry // in their order
+	revoked    []x509.RevocationListEntry // oldest first
 }
 
-// A Request is what a client asked for. It is checked but for what hooks are
-// there to check.
+// A Request is a client's request for a certificate, as hooks of [Server] see it.
+// The server checked all of it that the hook is not there to check.
 type Request struct {
 	TransactionID string
-	CSR           []byte           // as sent
-	PublicKey     crypto.PublicKey // of the CSR
-	Signer        *x509.Certificate
-	Renews        *x509.Certificate   // the certificate of ours that Signer is; nil in a first enrollment
-	Extra         []*x509.Certificate // sent along, in their order, without Signer
-	Attributes    []scep.Attribute    // signed along, but for those of RFC 8894
+	CSR           []byte              // PKCS #10, DER, as the client sent it
+	PublicKey     crypto.PublicKey    // key of the CSR
+	Signer        *x509.Certificate   // signed the message
+	Renews        *x509.Certificate   // Signer, if this CA issued it; nil in a first enrollment
+	Extra         []*x509.Certificate // the other certificates in the message, in its order
+	Attributes    []scep.Attribute    // signed attributes that RFC 8894 does not define
 	Header        http.Header         // of the HTTP request
-	Data          any                 // for the hooks' own use
+	Data          any                 // for the hooks; the server does not use it
 
 	server *Server
 }
 
-// Decrypt opens a ContentInfo with EnvelopedData that was made for
-// [Server.Recipient], such as one within the CSR.
+// Decrypt returns the content of a ContentInfo with EnvelopedData, in BER or DER,
+// that was encrypted to [Server.Recipient], such as one in the CSR. The error
+// says that it cannot be parsed or decrypted; a hook may return it.
 func (r *Request) Decrypt(der []byte) ([]byte, error) {
 	content, _, err := r.server.keys.decrypt(der)
 	return content, err
 }
 
-// Certify has the CA sign a certificate for the key of the CSR. A serial
-// number, a subject key identifier and the validity of a year from now are
-// filled in where template has none.
+// Certify returns a certificate for the key of the CSR, signed by the CA. It
+// takes template as [Authority.Issue] does, but the validity begins a minute
+// before the server's Now where template does not say. The error is that of
+// [Authority.Issue].
 func (r *Request) Certify(template *x509.Certificate) (*x509.Certificate, error) {
 	own := *template
 	if own.NotBefore.IsZero() {
@@ -127,12 +138,13 @@ func (s *Server) now() time.Time {
 	return time.Now()
 }
 
-// ready makes the keys when they are first needed.
+// ready returns the keys, which it makes at the first call.
 func (s *Server) ready() (*keys, error) {
 	s.once.Do(func() { s.keys, s.keysErr = s.makeKeys() })
 	return s.keys, s.keysErr
 }
 
+// caps returns Caps or its default.
 func (s *Server) caps() scep.Caps {
 	if s.Caps != nil {
 		return s.Caps
@@ -144,8 +156,8 @@ func (s *Server) caps() scep.Caps {
 	return caps
 }
 
-// Roots returns a pool with the CA's root. It is empty if the server cannot
-// work; requests say why.
+// Roots returns a pool with the CA's root, for [scep.Client.Roots]. It is empty
+// if Authority cannot be used; the answer to any request then says why.
 func (s *Server) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	if chain := s.Certificates(); len(chain) > 0 {
@@ -154,7 +166,8 @@ func (s *Server) Roots() *x509.CertPool {
 	return pool
 }
 
-// Certificates returns the CA's certificate and those above it, root last.
+// Certificates returns the certificates of the CA and of the CAs above it, root
+// last. It returns nil if Authority cannot be used.
 func (s *Server) Certificates() []*x509.Certificate {
 	k, err := s.ready()
 	if err != nil {
@@ -163,7 +176,8 @@ func (s *Server) Certificates() []*x509.Certificate {
 	return k.authority.chain()
 }
 
-// Recipient returns the certificate that requests are encrypted to.
+// Recipient returns the certificate to which clients encrypt their requests. It
+// returns nil if Authority cannot be used.
 func (s *Server) Recipient() *x509.Certificate {
 	k, err := s.ready()
 	if err != nil {
@@ -172,11 +186,11 @@ func (s *Server) Recipient() *x509.Certificate {
 	return k.recipient
 }
 
-// Refusals returns why the server refused what it refused, oldest first, each
-// as "operation: reason".
+// Refusals returns the newest refusals, at most 1000, oldest first. Each is
+// "operation: reason", such as "PKCSReq: wrong challengePassword".
 func (s *Server) Refusals() []string { return s.refusals.Refusals() }
 
-// attributes turns attributes into those of package scep.
+// attributes converts attributes to those of package scep.
 func attributes(in []cms.Attribute) []scep.Attribute {
 	var out []scep.Attribute
 	for _, a := range in {
@@ -185,7 +199,7 @@ func attributes(in []cms.Attribute) []scep.Attribute {
 	return out
 }
 
-// recent keeps the newest entries by their key. The owner locks.
+// recent is a map that keeps only the newest entries. Its owner locks it.
 type recent[V any] struct {
 	entries map[string]V
 	order   []string
@@ -193,7 +207,7 @@ type recent[V any] struct {
 
 const mostRecent = 10000
 
-// put adds or replaces an entry.
+// put adds an entry or replaces its value.
 func (r *recent[V]) put(key string, v V) {
 	if r.entries == nil {
 		r.entries = make(map[string]V)

@@ -51,7 +51,7 @@ func newCSR(t testing.TB) []byte {
 	return csr
 }
 
-// A post is a message before it is sealed, right unless changed.
+// A post is a message before it is sealed. Tests change a good one.
 type post struct {
 	info    pkimsg.Info
 	content []byte
@@ -102,7 +102,7 @@ func (p *post) seal(t testing.TB) []byte {
 	return der
 }
 
-// send posts a message and returns the status and what is in the reply.
+// send posts a message and returns the HTTP status and the reply.
 func send(t testing.TB, s *sceptest.Server, body []byte) (int, *pkimsg.Message) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -172,7 +172,7 @@ func TestRefusals(t *testing.T) {
 			p.change = func(m *cms.Message) { m.Content = p.content }
 		}, 200, scep.BadMessageCheck, "envelope"},
 		"broken blocks": {func(p *post) {
-			// A ciphertext that makes the library panic.
+			// This ciphertext makes the library panic.
 			p.change = func(m *cms.Message) {
 				m.Content = bytes.Clone(m.Content)
 				m.Content[len(m.Content)-17] ^= 0xF0
@@ -221,7 +221,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestLegacy has a server that advertises what is old.
+// TestLegacy uses a server that advertises legacy algorithms.
 func TestLegacy(t *testing.T) {
 	s := &sceptest.Server{Caps: scep.Caps{"SHA-1", "DES3"}}
 	p := newPost(t, s)
@@ -236,7 +236,7 @@ func TestLegacy(t *testing.T) {
 	}
 }
 
-// TestOddExtra sends a certificate along that nobody can read.
+// TestOddExtra sends an extra certificate that cannot be parsed.
 func TestOddExtra(t *testing.T) {
 	var got *sceptest.Request
 	s := &sceptest.Server{RA: true, Issue: func(r *sceptest.Request) (*x509.Certificate, error) {
@@ -282,7 +282,7 @@ func TestHooks(t *testing.T) {
 		return r.Certify(&x509.Certificate{Subject: pkix.Name{CommonName: "hooked"}})
 	}
 	p := newPost(t, s)
-	p.content[len(p.content)-1] ^= 1 // the signature is the hook's matter now
+	p.content[len(p.content)-1] ^= 1 // the server leaves the signature to the hook
 	if _, m := send(t, s, p.seal(t)); m.Status != pkimsg.Success || checked != "77" || opened != "for the CA" {
 		t.Errorf("got %+v, %q, %q; %q", m.Info, checked, opened, s.Refusals())
 	}
@@ -342,7 +342,7 @@ func TestHTTP(t *testing.T) {
 		w.WriteHeader(http.StatusTooManyRequests)
 		return true
 	}}
-	// Plus signs that are not escaped are taken as what they are.
+	// A plus sign that is not escaped is accepted.
 	message := base64.StdEncoding.EncodeToString(newPost(t, s).seal(t))
 	for target, want := range map[string]int{
 		"POST /":                                          400,
@@ -369,7 +369,8 @@ func TestHTTP(t *testing.T) {
 	}
 }
 
-// TestParallel has the two ciphers of the library's global in use at once.
+// TestParallel uses both ciphers of the library's global variable at the same
+// time.
 func TestParallel(t *testing.T) {
 	s := &sceptest.Server{RA: true}
 	s.Recipient()
