@@ -3,6 +3,9 @@ package mdm
 import (
 	"fmt"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // An Account is where and how a device is managed: the w7 APPLICATION of a
@@ -41,22 +44,22 @@ func (d *Document) account() (*Account, error) {
 			continue
 		}
 		if found != nil {
-			return nil, withCode(codeProvW7, "the document has more than one w7 application")
+			return nil, hresult.Errorf(codeProvW7, "the document has more than one w7 application")
 		}
 		found = app
 	}
 	if found == nil {
-		return nil, withCode(codeProvW7, "the document has no w7 application")
+		return nil, hresult.Errorf(codeProvW7, "the document has no w7 application")
 	}
 	if err := found.sole("APPID", "PROVIDER-ID", "ADDR"); err != nil {
-		return nil, &coded{codeProvW7, err}
+		return nil, hresult.Errorf(codeProvW7, "%w", err)
 	}
 	a := readAccount(found)
 	if a.ProviderID == "" {
-		return nil, withCode(codeProvW7, "the w7 application has no PROVIDER-ID")
+		return nil, hresult.Errorf(codeProvW7, "the w7 application has no PROVIDER-ID")
 	}
-	if err := checkURL(a.Address); err != nil {
-		return nil, &coded{codeProvW7, fmt.Errorf("the w7 application's address: %w", err)}
+	if err := wire.CheckSecure(a.Address); err != nil {
+		return nil, hresult.Errorf(codeProvW7, "the w7 application's address: %w", err)
 	}
 	return a, nil
 }

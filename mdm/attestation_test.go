@@ -13,6 +13,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/internal/fixture"
 	"github.com/whiteglove/whiteglove/mdm/mdmtest"
 )
 
@@ -63,7 +64,7 @@ func (a *attester) attestation(t testing.TB) *mdm.Attestation {
 // A device whose keys never leave its TPM enrolls with claims, renews over TLS
 // with the old key for a new one, and recovers.
 func TestEnrollTPM(t *testing.T) {
-	tpms(t, func(t *testing.T, tr transport.TPM) {
+	fixture.TPMs(t, func(t *testing.T, tr transport.TPM) {
 		a := newAttester(t, tr)
 		server := &mdmtest.Server{
 			RequireAttestation: true,

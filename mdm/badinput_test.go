@@ -96,7 +96,7 @@ func allocated() uint64 {
 // callCanned makes a call that is answered with body, and returns its error.
 func callCanned(t *testing.T, op, body string) *mdm.Error {
 	t.Helper()
-	c := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{status: 200, body: body}}}
+	c := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{Status: 200, Body: body}}}
 	d := &mdm.Discovery{PolicyURL: "https://mdm.test/p", EnrollURL: "https://mdm.test/e"}
 	var err error
 	var got bool

@@ -61,12 +61,12 @@ func TestFaultsWithoutNamespace(t *testing.T) {
 		`<s:Envelope><s:Body><s:Fault>` + body + `</s:Fault></s:Body></s:Envelope>`,
 		`<envelope><body><fault>` + strings.ToLower(body) + `</fault></body></envelope>`,
 	} {
-		if e := discoverCanned(t, canned{status: 500, body: text}); e.HRESULT() != 0x80180003 || e.Message != "no" {
+		if e := discoverCanned(t, canned{Status: 500, Body: text}); e.HRESULT() != 0x80180003 || e.Message != "no" {
 			t.Errorf("%s: %v", text, e)
 		}
 	}
 	text := `<Envelope><Body>` + strings.TrimSuffix(strings.TrimPrefix(discovered("<EnrollmentServiceUrl>https://mdm.test/e</EnrollmentServiceUrl>"), soap12), end) + `</Body></Envelope>`
-	if e := discoverCanned(t, canned{status: 200, body: text}); e.HRESULT() != 0x801900C8 {
+	if e := discoverCanned(t, canned{Status: 200, Body: text}); e.HRESULT() != 0x801900C8 {
 		t.Error(e)
 	}
 }

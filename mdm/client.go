@@ -8,11 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/soap"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -57,10 +56,10 @@ func (c *Client) call(ctx context.Context, op, target string, m *message, want s
 	}
 	failed := c.failure(op, target, got)
 	failed.Warnings, failed.preprovisioning = m.warnings, m.preprovisioning
-	r, err := parseReply(got.Body)
+	r, err := soap.Parse(got.Body)
 	switch {
-	case err == nil && r.fault != nil:
-		failed.Fault, failed.Message, failed.TraceID = r.fault, r.fault.Reason, r.fault.TraceID
+	case err == nil && r.Fault != nil:
+		failed.Fault, failed.Message, failed.TraceID = (*Fault)(r.Fault), r.Fault.Reason, r.Fault.TraceID
 		return nil, failed
 	case got.Status != http.StatusOK:
 		return nil, failed // whatever the body is, it is no fault
@@ -70,11 +69,11 @@ func (c *Client) call(ctx context.Context, op, target string, m *message, want s
 	case err != nil:
 		failed.Err = err
 		return nil, failed
-	case !r.body.Is(want):
-		failed.Err = fmt.Errorf("the answer is a <%.40s>, not a <%s>", r.body.Name, want)
+	case !r.Content.Is(want):
+		failed.Err = fmt.Errorf("the answer is a <%.40s>, not a <%s>", r.Content.Name, want)
 		return nil, failed
 	}
-	return r.body, nil
+	return r.Content, nil
 }
 
 // authenticate puts a credential into m. What servers are known to refuse in a
@@ -117,7 +116,7 @@ func location(got *wire.Answer) string {
 // post sends a message and returns the answer, whatever it is. Redirects are
 // not followed: the message names its address, and may carry a token.
 func (c *Client) post(ctx context.Context, op, target string, m *message) (*wire.Answer, error) {
-	if err := checkURL(target); err != nil {
+	if err := wire.CheckSecure(target); err != nil {
 		return nil, &Error{Op: op, URL: wire.Redact(target), Err: err}
 	}
 	id := messageID()
@@ -127,41 +126,12 @@ func (c *Client) post(ctx context.Context, op, target string, m *message) (*wire
 		return nil, &Error{Op: op, Err: err}
 	}
 	req.Header.Set("Content-Type", contentType)
-	got, err := wire.Do(stay(c.HTTPClient), req, maxAnswer)
+	got, err := wire.Do(wire.NoRedirects(c.HTTPClient), req, maxAnswer)
 	if err != nil {
 		return nil, &Error{Op: op, URL: wire.Redact(target), Err: err}
 	}
 	debug(ctx, c.Logger, op, target, got.Status, "message", id)
 	return got, nil
-}
-
-// stay returns a copy of h that follows no redirect.
-func stay(h *http.Client) *http.Client {
-	if h == nil {
-		h = http.DefaultClient
-	}
-	own := *h
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &own
-}
-
-// checkURL checks that what is sent to raw cannot be read on the way: https,
-// or http to the own machine.
-func checkURL(raw string) error {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
-		return fmt.Errorf("%.100q is no absolute URL", wire.Redact(raw))
-	}
-	switch u.Scheme {
-	case "https":
-		return nil
-	case "http":
-		host := u.Hostname()
-		if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
-			return nil
-		}
-	}
-	return withCode(codeInsecureRedirect, "%w: %s is not https", wire.ErrInsecure, wire.Redact(raw))
 }
 
 // debug logs an answered call.

@@ -8,6 +8,8 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
 // oidsOfRSA is the start of the OIDs of RSA keys and of signatures with them.
@@ -18,13 +20,13 @@ const oidsOfRSA = "1.2.840.113549.1.1."
 func certificateRequest(key crypto.Signer, p *Policy, deviceID string) ([]byte, error) {
 	pub, ok := key.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, withCode(codeKeyCreation, "the key is a %T, not an RSA key", key.Public())
+		return nil, hresult.Errorf(codeKeyCreation, "the key is a %T, not an RSA key", key.Public())
 	}
 	if p.KeyAlgorithm != "" && !strings.HasPrefix(p.KeyAlgorithm, oidsOfRSA) {
-		return nil, withCode(codeKeyCreation, "the policy wants a key of algorithm %.60q, not RSA", p.KeyAlgorithm)
+		return nil, hresult.Errorf(codeKeyCreation, "the policy wants a key of algorithm %.60q, not RSA", p.KeyAlgorithm)
 	}
 	if least := max(p.MinimalKeyLength, defaultKeyLength); pub.N.BitLen() < least {
-		return nil, withCode(codeKeyCreation, "the key has %d bits, the policy wants %d", pub.N.BitLen(), least)
+		return nil, hresult.Errorf(codeKeyCreation, "the key has %d bits, the policy wants %d", pub.N.BitLen(), least)
 	}
 	template := &x509.CertificateRequest{
 		Subject:            pkix.Name{CommonName: deviceID},

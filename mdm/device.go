@@ -38,8 +38,8 @@ type Device struct {
 	TPMFirmware                 string // such as "500.5.0.0"; likewise
 }
 
-// withDefaults returns d with its empty fields filled.
-func (d Device) withDefaults() Device {
+// WithDefaults returns d with each empty field that has a default set to it.
+func (d Device) WithDefaults() Device {
 	if d.HardwareID == "" {
 		d.HardwareID = fmt.Sprintf("%X", sha256.Sum256([]byte(d.ID)))
 	}
@@ -57,8 +57,17 @@ func (d Device) withDefaults() Device {
 	return d
 }
 
-// check checks the fields of d, which has no empty ones, but for ID.
-func (d Device) check() error {
+// Check returns an error if a field of d has a value that no server takes: an
+// ID that is not as described, a version that is not four numbers, text that XML
+// cannot hold. Empty fields are judged by their defaults. The error is of no
+// type of its own.
+func (d Device) Check() error {
+	d = d.WithDefaults()
+	return errors.Join(d.checkFields(), d.checkID())
+}
+
+// checkFields checks the fields of d, which has its defaults, except ID.
+func (d Device) checkFields() error {
 	if d.OSEdition < 0 {
 		return fmt.Errorf("the device's OS edition is %d", d.OSEdition)
 	}
@@ -75,7 +84,7 @@ func (d Device) check() error {
 	return nil
 }
 
-// checkID checks the identifiers of d, which has no empty fields but for ID.
+// checkID checks the identifiers of d, which has its defaults.
 func (d Device) checkID() error {
 	if d.ID == "" || len(d.ID) > 64 || strings.Trim(d.ID, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "" {
 		return fmt.Errorf("the device's identifier %.80q is not 1 to 64 letters, digits and hyphens", d.ID)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/hresult"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -65,7 +66,7 @@ func (c *Client) Discover(ctx context.Context, discoveryURL, user string) (*Disc
 	if err != nil {
 		return nil, &Error{Op: opDiscover, Err: err}
 	}
-	if err := checkURL(discoveryURL); err != nil {
+	if err := wire.CheckSecure(discoveryURL); err != nil {
 		return nil, &Error{Op: opDiscover, URL: wire.Redact(discoveryURL), Err: err}
 	}
 	c.probe(ctx, discoveryURL)
@@ -128,7 +129,7 @@ func (c *Client) probe(ctx context.Context, target string) {
 	}
 	req.Header.Set("Pragma", "no-cache")
 	req.Header.Set("Cache-Control", "no-cache")
-	got, err := wire.Do(stay(c.HTTPClient), req, maxAnswer)
+	got, err := wire.Do(wire.NoRedirects(c.HTTPClient), req, maxAnswer)
 	switch {
 	case err == nil:
 		debug(ctx, c.Logger, "Probe", target, got.Status)
@@ -147,8 +148,8 @@ func (c *Client) discoverBody(user string) (string, error) {
 	if _, err := major(version); err != nil {
 		return "", fmt.Errorf("request version: %w", err)
 	}
-	d := c.Device.withDefaults()
-	if err := d.check(); err != nil {
+	d := c.Device.WithDefaults()
+	if err := d.checkFields(); err != nil {
 		return "", err
 	}
 	var b strings.Builder
@@ -194,13 +195,13 @@ func readDiscovery(e *element) (*Discovery, error) {
 		GatewayURL:     result.Value("GatewayService"),
 	}
 	if d.EnrollURL == "" {
-		return nil, withCode(codeNotConfigured, "the answer names no enrollment service")
+		return nil, hresult.Errorf(codeNotConfigured, "the answer names no enrollment service")
 	}
 	for _, u := range []string{d.EnrollURL, d.PolicyURL} {
 		if u == "" {
 			continue
 		}
-		if err := checkURL(u); err != nil {
+		if err := wire.CheckSecure(u); err != nil {
 			return nil, err
 		}
 	}

@@ -11,9 +11,9 @@
 // sessions use. [Client.Renew] has a certificate followed by a new one before
 // it ends, [Client.Recover] replaces one that was lost.
 //
-// A [Session] is the device's side of management: SyncML over TLS that the
-// management certificate authenticates, on a [Tree] of nodes. An [ESP] tells
-// from that tree what the enrollment status page of Windows would show.
+// Management itself is the business of two packages above this one: mdm/omadm
+// holds sessions with the server, mdm/esp tells from them what the enrollment
+// status page of Windows would show.
 //
 // The clients are strict in what they send, for servers compare prefixes and
 // white space literally, and tolerant in what they read. What decides trust is

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/xmltree"
 )
 
 // A Document is a provisioning document, wap-provisioningdoc ([MS-MDE2]
@@ -39,6 +41,9 @@ func (p Parm) String() string {
 // GoString is String.
 func (p Parm) GoString() string { return p.String() }
 
+// maxElements is how many elements a provisioning document may have.
+const maxElements = 20000
+
 // ParseDocument reads a provisioning document: at most 1 MiB, 20000 elements
 // and 32 levels, without a document type.
 func ParseDocument(data []byte) (*Document, error) {
@@ -53,9 +58,9 @@ func parseDocument(data []byte) (*Document, error) {
 	if len(data) > maxAnswer {
 		return nil, fmt.Errorf("provisioning document: over %d bytes", maxAnswer)
 	}
-	root, err := parseXML(data)
+	root, err := xmltree.Parse(data, maxElements)
 	if err != nil {
-		return nil, fmt.Errorf("provisioning document: %w", err)
+		return nil, fmt.Errorf("provisioning document: reading XML: %w", err)
 	}
 	if !root.Is("wap-provisioningdoc") {
 		return nil, fmt.Errorf("provisioning document: it is a <%.40s>", root.Name)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/hresult"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -98,7 +99,7 @@ func (c *Client) enrollMessage(kind string, d *Discovery, p *Policy, req *Reques
 		p = defaultPolicy()
 	}
 	if p.AttestationFailure == failOnError && req.Attestation == nil && !slices.ContainsFunc(req.Context, func(i Item) bool { return i.Name == ItemAzureBlob }) {
-		return nil, withCode(codeKeyCreation, "the policy wants the key attested, and the request has no attestation")
+		return nil, hresult.Errorf(codeKeyCreation, "the policy wants the key attested, and the request has no attestation")
 	}
 	extra, err := req.Attestation.items()
 	if err != nil {
@@ -121,11 +122,10 @@ func (c *Client) enrollMessage(kind string, d *Discovery, p *Policy, req *Reques
 
 // items returns the context items of a request to d.
 func (c *Client) items(d *Discovery, extra []Item) ([]Item, error) {
-	device := c.Device.withDefaults()
-	if err := errors.Join(device.check(), device.checkID()); err != nil {
+	if err := c.Device.Check(); err != nil {
 		return nil, err
 	}
-	return device.items(extra, d.EnrollVersion)
+	return c.Device.WithDefaults().items(extra, d.EnrollVersion)
 }
 
 // tokenRequest writes a RequestSecurityToken.
@@ -140,18 +140,18 @@ func tokenRequest(kind, valueType string, request []byte, items []Item) string {
 func readResponse(collection *element) ([]byte, error) {
 	responses := collection.All("RequestSecurityTokenResponse")
 	if len(responses) != 1 {
-		return nil, withCode(codeProvUnknown, "the answer has %d security token responses, not one", len(responses))
+		return nil, hresult.Errorf(codeProvUnknown, "the answer has %d security token responses, not one", len(responses))
 	}
 	if err := responses[0].Unique(); err != nil {
-		return nil, withCode(codeProvUnknown, "%w", err)
+		return nil, hresult.Errorf(codeProvUnknown, "%w", err)
 	}
 	tokens := responses[0].At("RequestedSecurityToken").All("BinarySecurityToken")
 	if len(tokens) != 1 {
-		return nil, withCode(codeProvUnknown, "the answer has %d security tokens, not one", len(tokens))
+		return nil, hresult.Errorf(codeProvUnknown, "the answer has %d security tokens, not one", len(tokens))
 	}
 	document, err := decode64(tokens[0].Value())
 	if err != nil {
-		return nil, withCode(codeProvUnknown, "the answer's security token: %w", err)
+		return nil, hresult.Errorf(codeProvUnknown, "the answer's security token: %w", err)
 	}
 	return document, nil
 }
@@ -160,7 +160,7 @@ func readResponse(collection *element) ([]byte, error) {
 func (c *Client) accept(data []byte, key crypto.PublicKey) (*Enrollment, error) {
 	document, err := parseDocument(data)
 	if err != nil {
-		return nil, withCode(codeProvUnknown, "%w", err)
+		return nil, hresult.Errorf(codeProvUnknown, "%w", err)
 	}
 	e, err := c.acceptCertificates(document, key, nil)
 	if err != nil {
@@ -205,12 +205,12 @@ func certificateOf(certs []StoredCertificate, key crypto.PublicKey) (*StoredCert
 			continue
 		}
 		if found != nil && !found.Certificate.Equal(c.Certificate) {
-			return nil, withCode(codeProvCertNotFound, "the document has several certificates of the request's key")
+			return nil, hresult.Errorf(codeProvCertNotFound, "the document has several certificates of the request's key")
 		}
 		found = &certs[i]
 	}
 	if found == nil {
-		return nil, withCode(codeProvCertNotFound, "the document has no certificate of the request's key")
+		return nil, hresult.Errorf(codeProvCertNotFound, "the document has no certificate of the request's key")
 	}
 	return found, nil
 }
@@ -238,10 +238,10 @@ func (c *Client) verify(leaf *x509.Certificate, certs []StoredCertificate) ([]*x
 		chains, err = leaf.Verify(opts)
 	}
 	if err != nil {
-		return nil, withCode(codeProvCertStore, "the certificate of %.80q: %w", strings.ToValidUTF8(leaf.Subject.CommonName, "?"), err)
+		return nil, hresult.Errorf(codeProvCertStore, "the certificate of %.80q: %w", strings.ToValidUTF8(leaf.Subject.CommonName, "?"), err)
 	}
 	if len(chains[0]) < 2 {
-		return nil, withCode(codeProvCertStore, "the certificate of the request's key is its own root")
+		return nil, hresult.Errorf(codeProvCertStore, "the certificate of the request's key is its own root")
 	}
 	return chains[0], nil
 }

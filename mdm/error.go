@@ -13,12 +13,12 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// maxWords bounds what an error keeps of a server's own words.
-const maxWords = 1000
-
 // An Error is a call that failed.
 type Error struct {
-	Op         string        // "Nonce", "Exchange", "Discover", "Policy", "Enroll", "Renew", "Recover", "Session" or "Setup"
+	// Op is the call that failed: "Nonce", "Exchange", "Discover", "Policy",
+	// "Enroll", "Renew", "Recover", or "Session" of package mdm/omadm, or "Setup"
+	// of package mdm/esp.
+	Op         string
 	URL        string        // without query; empty if nothing was sent
 	HTTPStatus int           // 0 if there was no answer
 	OAuth      string        // error of a token answer, such as "invalid_grant"
@@ -44,20 +44,6 @@ type Fault struct {
 	Type    string // ErrorType in the detail, such as "DeviceCapReached"
 	Number  uint32 // ErrorCode in the detail of [MS-WSTEP]; 0 if there is none
 	TraceID string // TraceId in the detail
-}
-
-// A coded error is one that Windows has a code for.
-type coded struct {
-	code uint32
-	err  error
-}
-
-func (c *coded) Error() string { return c.err.Error() }
-func (c *coded) Unwrap() error { return c.err }
-
-// withCode returns an error formatted as by fmt.Errorf that has a code.
-func withCode(code uint32, format string, args ...any) error {
-	return &coded{code, fmt.Errorf(format, args...)}
 }
 
 // Error implements error.
@@ -133,14 +119,14 @@ func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
 // is no SOAP envelope), a WinHTTP code for network failures, and 0 if there is
 // none.
 func (e *Error) HRESULT() uint32 {
-	var c *coded
+	code, coded := hresult.Coded(e.Err)
 	switch {
 	case e.HTTPStatus == http.StatusOK && !e.soap() && e.OAuth == "":
 		return hresult.InvalidResponse
 	case e.Fault != nil:
 		return e.Fault.hresult()
-	case errors.As(e.Err, &c):
-		return c.code
+	case coded:
+		return code
 	case errors.Is(e.Err, wire.ErrInsecure):
 		return codeInsecureRedirect
 	case e.HTTPStatus == 429 && e.soap():
@@ -197,13 +183,4 @@ func (e *Error) Retryable() bool {
 		return wire.RetryableStatus(e.HTTPStatus)
 	}
 	return wire.Retryable(e.Err)
-}
-
-// shorten trims a server's words.
-func shorten(s string) string {
-	s = strings.TrimSpace(s)
-	if len(s) > maxWords {
-		s = strings.ToValidUTF8(s[:maxWords], "") + "…"
-	}
-	return s
 }

@@ -71,7 +71,7 @@ func TestFaults(t *testing.T) {
 		},
 	} {
 		for _, status := range []int{http.StatusOK, http.StatusInternalServerError} {
-			e := discoverCanned(t, canned{status: status, body: c.body})
+			e := discoverCanned(t, canned{Status: status, Body: c.body})
 			if e.HRESULT() != c.code || e.Retryable() != c.retry || e.Message != "in words" || e.Fault == nil || e.HTTPStatus != status {
 				t.Errorf("%s: %v, retryable %t", c.body, e, e.Retryable())
 			}
@@ -107,32 +107,32 @@ func TestTransport(t *testing.T) {
 		retry bool
 		want  string
 	}{
-		{"empty 200", canned{status: 200}, 0x801900C8, false, "empty"},
-		{"HTML 200", canned{status: 200, body: "<html><body>Sign in</body></html>"}, 0x801900C8, false, "no SOAP envelope"},
-		{"envelope of nobody", canned{status: 200, body: `<Envelope xmlns="urn:x"><Body/></Envelope>`}, 0x801900C8, false, "no SOAP envelope"},
-		{"no body", canned{status: 200, body: `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"/>`}, 0x801900C8, false, "no body"},
-		{"two bodies", canned{status: 200, body: soap12 + "<a/><b/>" + end}, 0x801900C8, false, "one element"},
-		{"another answer", canned{status: 200, body: soap12 + "<GetPoliciesResponse/>" + end}, 0x801900C8, false, "DiscoverResponse"},
-		{"document type", canned{status: 200, body: "<!DOCTYPE a>" + soap12 + end}, 0x801900C8, false, "document type"},
-		{"entity bomb", canned{status: 200, body: `<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]>` + soap12 + "&c;" + end}, 0x801900C8, false, "document type"},
-		{"depth bomb", canned{status: 200, body: strings.Repeat("<a>", 200000)}, 0x801900C8, false, "32 levels"},
-		{"other encoding", canned{status: 200, body: `<?xml version="1.0" encoding="utf-16"?>` + soap12 + end}, 0x801900C8, false, "encoding"},
-		{"too large", canned{status: 200, body: strings.Repeat(" ", 1<<20+1)}, 0, false, "too large"},
-		{"HTML 500", canned{status: 500, body: "<html><br>oops</html>"}, 0x801901F4, true, "status 500"},
-		{"404", canned{status: 404}, 0x80190194, false, "status 404"},
-		{"429", canned{status: 429, header: seconds}, 0x80180033, true, "status 429"},
-		{"503", canned{status: 503, header: seconds}, 0x801901F7, true, "status 503"},
-		{"redirect to http", canned{status: 302, header: http.Header{"Location": {"http://mdm.test/"}}}, 0x8018001A, false, "redirect"},
-		{"redirect in a circle", canned{status: 307, header: http.Header{"Location": {"/again"}}}, 0, false, "5 redirects"},
-		{"no enrollment service", canned{status: 200, body: soap12 + "<DiscoverResponse><DiscoverResult/></DiscoverResponse>" + end}, 0x80180031, false, "no enrollment service"},
-		{"service in clear text", canned{status: 200, body: discovered("<EnrollmentServiceUrl>http://mdm.test/e</EnrollmentServiceUrl>")}, 0x8018001A, false, "not https"},
+		{"empty 200", canned{Status: 200}, 0x801900C8, false, "empty"},
+		{"HTML 200", canned{Status: 200, Body: "<html><body>Sign in</body></html>"}, 0x801900C8, false, "no SOAP envelope"},
+		{"envelope of nobody", canned{Status: 200, Body: `<Envelope xmlns="urn:x"><Body/></Envelope>`}, 0x801900C8, false, "no SOAP envelope"},
+		{"no body", canned{Status: 200, Body: `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"/>`}, 0x801900C8, false, "no body"},
+		{"two bodies", canned{Status: 200, Body: soap12 + "<a/><b/>" + end}, 0x801900C8, false, "one element"},
+		{"another answer", canned{Status: 200, Body: soap12 + "<GetPoliciesResponse/>" + end}, 0x801900C8, false, "DiscoverResponse"},
+		{"document type", canned{Status: 200, Body: "<!DOCTYPE a>" + soap12 + end}, 0x801900C8, false, "document type"},
+		{"entity bomb", canned{Status: 200, Body: `<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]>` + soap12 + "&c;" + end}, 0x801900C8, false, "document type"},
+		{"depth bomb", canned{Status: 200, Body: strings.Repeat("<a>", 200000)}, 0x801900C8, false, "32 levels"},
+		{"other encoding", canned{Status: 200, Body: `<?xml version="1.0" encoding="utf-16"?>` + soap12 + end}, 0x801900C8, false, "encoding"},
+		{"too large", canned{Status: 200, Body: strings.Repeat(" ", 1<<20+1)}, 0, false, "too large"},
+		{"HTML 500", canned{Status: 500, Body: "<html><br>oops</html>"}, 0x801901F4, true, "status 500"},
+		{"404", canned{Status: 404}, 0x80190194, false, "status 404"},
+		{"429", canned{Status: 429, Header: seconds}, 0x80180033, true, "status 429"},
+		{"503", canned{Status: 503, Header: seconds}, 0x801901F7, true, "status 503"},
+		{"redirect to http", canned{Status: 302, Header: http.Header{"Location": {"http://mdm.test/"}}}, 0x8018001A, false, "redirect"},
+		{"redirect in a circle", canned{Status: 307, Header: http.Header{"Location": {"/again"}}}, 0, false, "5 redirects"},
+		{"no enrollment service", canned{Status: 200, Body: soap12 + "<DiscoverResponse><DiscoverResult/></DiscoverResponse>" + end}, 0x80180031, false, "no enrollment service"},
+		{"service in clear text", canned{Status: 200, Body: discovered("<EnrollmentServiceUrl>http://mdm.test/e</EnrollmentServiceUrl>")}, 0x8018001A, false, "not https"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := discoverCanned(t, c.got)
 			if e.HRESULT() != c.code || e.Retryable() != c.retry || !strings.Contains(e.Error(), c.want) || e.Fault != nil {
 				t.Errorf("%v, retryable %t", e, e.Retryable())
 			}
-			if want := c.got.header.Get("Retry-After") != ""; want != (e.RetryAfter == 30*time.Second) {
+			if want := c.got.Header.Get("Retry-After") != ""; want != (e.RetryAfter == 30*time.Second) {
 				t.Errorf("retry after %v", e.RetryAfter)
 			}
 		})

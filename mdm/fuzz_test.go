@@ -38,7 +38,7 @@ func FuzzDiscovery(f *testing.F) {
 		if status < 200 || status > 599 {
 			t.Skip("no status")
 		}
-		c := &mdm.Client{HTTPClient: &http.Client{Transport: canned{status: status, body: body}}}
+		c := &mdm.Client{HTTPClient: &http.Client{Transport: canned{Status: status, Body: body}}}
 		d, err := c.Discover(t.Context(), "https://mdm.test/d", "")
 		if (d == nil) == (err == nil) {
 			t.Fatalf("%+v, %v", d, err)
@@ -124,7 +124,7 @@ func FuzzEnvelope(f *testing.F) {
 		if strings.HasPrefix(body, "<wap") {
 			body = answered([]byte(body))
 		}
-		c := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{status: 200, body: body}}}
+		c := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{Status: 200, Body: body}}}
 		got, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: signer})
 		if got == nil {
 			if failure(t, err).HRESULT() == 0 {
@@ -143,7 +143,7 @@ func FuzzEnvelope(f *testing.F) {
 func TestMadeDocument(t *testing.T) {
 	c := &mdm.Client{
 		Device:     mdm.Device{ID: testDevice},
-		HTTPClient: &http.Client{Transport: canned{status: 200, body: answered([]byte(madeDocument(t, &mdmKey().PublicKey)))}},
+		HTTPClient: &http.Client{Transport: canned{Status: 200, Body: answered([]byte(madeDocument(t, &mdmKey().PublicKey)))}},
 	}
 	e, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey()})
 	if err != nil || e.Scope != "User" || len(e.Issuers) != 1 {
@@ -245,7 +245,7 @@ func FuzzFault(f *testing.F) {
 		if old {
 			body = soap11 + `<s:Fault><faultcode>` + code + `</faultcode><faultstring>` + reason + `</faultstring></s:Fault>` + end
 		}
-		c := &mdm.Client{HTTPClient: &http.Client{Transport: canned{status: 500, body: body}}}
+		c := &mdm.Client{HTTPClient: &http.Client{Transport: canned{Status: 500, Body: body}}}
 		d, err := c.Discover(t.Context(), "https://mdm.test/d", "")
 		if d != nil {
 			t.Fatalf("accepted %+v", d)

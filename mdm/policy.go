@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/hresult"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -100,8 +101,8 @@ func (c *Client) Policy(ctx context.Context, d *Discovery, with Credential) (*Po
 // policyBody writes the request. Windows adds what its TPM is.
 func (c *Client) policyBody() (string, error) {
 	const null = ` xsi:nil="true" xmlns:xsi="` + nsInstance + `"/>`
-	d := c.Device.withDefaults()
-	if err := d.check(); err != nil {
+	d := c.Device.WithDefaults()
+	if err := d.checkFields(); err != nil {
 		return "", err
 	}
 	var b strings.Builder
@@ -130,7 +131,7 @@ func readPolicy(e *element) (*Policy, error) {
 		return nil, fmt.Errorf("the policy has schema %.20q, not %s", s, policySchema)
 	}
 	if strings.EqualFold(attributes.Value("permission", "enroll"), "false") {
-		return nil, withCode(codeAuthorization, "the policy does not permit enrollment")
+		return nil, hresult.Errorf(codeAuthorization, "the policy does not permit enrollment")
 	}
 	p.Name = attributes.Value("commonName")
 	p.Providers = providers(key)

@@ -30,7 +30,7 @@ func TestDiscoverReads(t *testing.T) {
 			},
 		},
 	} {
-		client := &mdm.Client{HTTPClient: &http.Client{Transport: canned{status: 200, body: discovered(c.body)}}}
+		client := &mdm.Client{HTTPClient: &http.Client{Transport: canned{Status: 200, Body: discovered(c.body)}}}
 		d, err := client.Discover(t.Context(), "https://mdm.test/d", "someone@contoso.test")
 		if err != nil || *d != c.want {
 			t.Errorf("%s: %+v, %v", c.body, d, err)
@@ -102,7 +102,7 @@ func oid(value, group, ref string) string {
 }
 
 func readPolicy(t testing.TB, body string) (*mdm.Policy, error) {
-	c := &mdm.Client{HTTPClient: &http.Client{Transport: canned{status: 200, body: body}}}
+	c := &mdm.Client{HTTPClient: &http.Client{Transport: canned{Status: 200, Body: body}}}
 	return c.Policy(t.Context(), &mdm.Discovery{PolicyURL: "https://mdm.test/p", EnrollURL: "https://mdm.test/e"}, mdm.Token("a.b.c"))
 }
 

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/mtls"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // A Renewal asks for a new management certificate in place of one that still
@@ -50,8 +53,8 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, p *Policy, r *Renewal)
 	}
 	var asked bool
 	own := *c
-	own.HTTPClient, err = mutual(c.HTTPClient, func(base *tls.Config) (*tls.Config, error) {
-		return mutualTLS(base, r.Certificate, r.Issuers, r.Key, func() { asked = true })
+	own.HTTPClient, err = mtls.Client(c.HTTPClient, func(base *tls.Config) (*tls.Config, error) {
+		return mtls.Config(base, r.Certificate, r.Issuers, r.Key, func() { asked = true })
 	})
 	if err != nil {
 		return nil, &Error{Op: opRenew, Err: err}
@@ -64,7 +67,7 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, p *Policy, r *Renewal)
 	e, err := own.request(ctx, opRenew, d.EnrollURL, m, func(document []byte) (*Enrollment, error) {
 		e, err := own.acceptRenewal(document, r.newKey().Public(), known)
 		if err == nil && bytes.Equal(e.Certificate, r.Certificate.Raw) {
-			return nil, withCode(codeProvCertNotFound, "the document has the present certificate, no new one")
+			return nil, hresult.Errorf(codeProvCertNotFound, "the document has the present certificate, no new one")
 		}
 		return e, err
 	})
@@ -75,7 +78,7 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, p *Policy, r *Renewal)
 	return e, err
 }
 
-// ownTransport reports whether [mutual] makes a transport of its own for c.
+// ownTransport reports whether [mtls.Client] makes a transport of its own for c.
 func (c *Client) ownTransport() bool {
 	if c.HTTPClient == nil || c.HTTPClient.Transport == nil {
 		return true
@@ -100,7 +103,7 @@ func (c *Client) renewMessage(ctx context.Context, d *Discovery, p *Policy, r *R
 	case !samePublicKey(r.Certificate.PublicKey, r.Key.Public()):
 		return nil, nil, errors.New("the certificate is of another key")
 	case now(c.Now).After(r.Certificate.NotAfter):
-		return nil, nil, withCode(codeNotEligible, "the certificate ended at %s", r.Certificate.NotAfter.UTC().Format(time.RFC3339))
+		return nil, nil, hresult.Errorf(codeNotEligible, "the certificate ended at %s", r.Certificate.NotAfter.UTC().Format(time.RFC3339))
 	case p == nil:
 		p = defaultPolicy()
 	}
@@ -165,7 +168,7 @@ func issuers(ders [][]byte) ([]StoredCertificate, error) {
 func (c *Client) acceptRenewal(data []byte, key crypto.PublicKey, known []StoredCertificate) (*Enrollment, error) {
 	document, err := parseDocument(data)
 	if err != nil {
-		return nil, withCode(codeProvUnknown, "%w", err)
+		return nil, hresult.Errorf(codeProvUnknown, "%w", err)
 	}
 	e, err := c.acceptCertificates(document, key, known)
 	if err != nil {
@@ -179,8 +182,8 @@ func (c *Client) acceptRenewal(data []byte, key crypto.PublicKey, known []Stored
 	if e.Server == "" {
 		return e, nil
 	}
-	if err := checkURL(e.Server); err != nil {
-		return nil, &coded{codeProvW7, fmt.Errorf("the w7 application's address: %w", err)}
+	if err := wire.CheckSecure(e.Server); err != nil {
+		return nil, hresult.Errorf(codeProvW7, "the w7 application's address: %w", err)
 	}
 	return e, nil
 }
@@ -211,7 +214,7 @@ func (d *Document) Schedule() Schedule {
 		s.Automatic = err == nil && automatic
 	}
 	s.Retry = min(s.Retry, s.Before)
-	if s.Server != "" && checkURL(s.Server) != nil {
+	if s.Server != "" && wire.CheckSecure(s.Server) != nil {
 		s.Server = ""
 	}
 	return s

@@ -66,7 +66,7 @@ func enrollTLS(t testing.TB, s *mdmtest.Server) *enrolled {
 }
 
 func (e *enrolled) renewal() *mdm.Renewal {
-	return &mdm.Renewal{Certificate: e.cert, Key: opaque{mdmKey()}, Issuers: e.Issuers}
+	return &mdm.Renewal{Certificate: e.cert, Key: opaque{Signer: mdmKey()}, Issuers: e.Issuers}
 }
 
 func (e *enrolled) renew(ctx context.Context, change func(*mdm.Renewal)) (*mdm.Enrollment, error) {
@@ -85,7 +85,7 @@ func TestRenew(t *testing.T) {
 		key    crypto.Signer
 	}{
 		{"same key", nil, mdmKey()},
-		{"new key", func(r *mdm.Renewal) { r.NewKey = opaque{otherKey()} }, otherKey()},
+		{"new key", func(r *mdm.Renewal) { r.NewKey = opaque{Signer: otherKey()} }, otherKey()},
 		{"as specified", func(r *mdm.Renewal) { r.SpecType = true }, mdmKey()},
 		{"with a token", func(r *mdm.Renewal) { r.Token = newToken(t) }, mdmKey()},
 	} {
@@ -154,7 +154,7 @@ func TestRenewRefused(t *testing.T) {
 // public servers use, reads and verifies; its content is the new request.
 func TestRenewalIsPKCS7(t *testing.T) {
 	e := enrollTLS(t, new(mdmtest.Server))
-	r := &recorder{next: canned{status: 403}}
+	r := &recorder{next: canned{Status: 403}}
 	e.client.HTTPClient = &http.Client{Transport: r}
 	_, err := e.renew(t.Context(), func(r *mdm.Renewal) { r.NewKey = otherKey() })
 	if failure(t, err).HTTPStatus != 403 {
@@ -184,7 +184,7 @@ func TestRenewalIsPKCS7(t *testing.T) {
 // A server that sends the present certificate again has renewed nothing.
 func TestRenewReplayed(t *testing.T) {
 	e := enrollTLS(t, new(mdmtest.Server))
-	e.client.HTTPClient = &http.Client{Transport: canned{status: 200, body: answered(e.Document)}}
+	e.client.HTTPClient = &http.Client{Transport: canned{Status: 200, Body: answered(e.Document)}}
 	_, err := e.renew(t.Context(), nil)
 	if f := failure(t, err); f.HRESULT() != 0x80180024 || !strings.Contains(f.Error(), "no new one") {
 		t.Error(f)

@@ -55,7 +55,7 @@ func TestSampleDiscovery(t *testing.T) {
 			mdm.Discovery{EnrollVersion: "9.0", PolicyURL: service, EnrollURL: service, AttestationURL: "https://maa.test/", GatewayURL: "https://g.test/"},
 		},
 	} {
-		client := &mdm.Client{HTTPClient: &http.Client{Transport: canned{status: 200, body: answer(c.content)}}}
+		client := &mdm.Client{HTTPClient: &http.Client{Transport: canned{Status: 200, Body: answer(c.content)}}}
 		if d, err := client.Discover(t.Context(), "https://mdm.test/d", ""); err != nil || *d != c.want {
 			t.Errorf("%s: %+v, %v", c.name, d, err)
 		}
@@ -130,7 +130,7 @@ func TestSampleProvisioning(t *testing.T) {
 	doc := `<?xml version="1.0"?>` + strings.Replace(made[:start], "wap-provisioningdoc", "WAP-ProvisioningDoc", 1) + app + rest + "\n</WAP-ProvisioningDoc>"
 
 	body := strings.ReplaceAll(answered([]byte(doc)), "http://www.w3.org/2003/05/soap-envelope", "http://schemas.xmlsoap.org/soap/envelope/")
-	c := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{status: 200, body: body}}}
+	c := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{Status: 200, Body: body}}}
 	e, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: newToken(t), Key: mdmKey()})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
 // A StoredCertificate is a certificate of a provisioning document and the store
@@ -42,7 +44,7 @@ func (d *Document) certificates() ([]StoredCertificate, error) {
 					continue // such as PrivateKeyContainer
 				}
 				if err := c.sole("EncodedCertificate"); err != nil {
-					return nil, &coded{codeProvCertStore, err}
+					return nil, hresult.Errorf(codeProvCertStore, "%w", err)
 				}
 				cert, err := readCertificate(c.Type, text)
 				if err != nil {
@@ -58,15 +60,15 @@ func (d *Document) certificates() ([]StoredCertificate, error) {
 func readCertificate(thumbprint, text string) (*x509.Certificate, error) {
 	der, err := decode64(text)
 	if err != nil {
-		return nil, withCode(codeProvCertStore, "certificate %.60q: %w", thumbprint, err)
+		return nil, hresult.Errorf(codeProvCertStore, "certificate %.60q: %w", thumbprint, err)
 	}
 	sum := sha1.Sum(der) // the protocol's name for a certificate, not a proof
 	if !strings.EqualFold(thumbprint, hex.EncodeToString(sum[:])) {
-		return nil, withCode(codeProvCertStore, "certificate %.60q has thumbprint %x", thumbprint, sum)
+		return nil, hresult.Errorf(codeProvCertStore, "certificate %.60q has thumbprint %x", thumbprint, sum)
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, withCode(codeProvCertStore, "certificate %.60q: %w", thumbprint, err)
+		return nil, hresult.Errorf(codeProvCertStore, "certificate %.60q: %w", thumbprint, err)
 	}
 	return cert, nil
 }

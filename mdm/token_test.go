@@ -31,7 +31,7 @@ func directory(t *testing.T) (*drstest.Server, *mdm.TokenClient, *mdm.TokenReque
 		t.Fatal(err)
 	}
 	return s, &mdm.TokenClient{Endpoint: h.URL + "/" + drstest.DefaultTenantID + "/oauth2/token"},
-		&mdm.TokenRequest{Certificate: cert, DeviceKey: opaque{otherKey()}}
+		&mdm.TokenRequest{Certificate: cert, DeviceKey: opaque{Signer: otherKey()}}
 }
 
 // The token of a joined device enrolls it: directory and management server are
@@ -78,7 +78,7 @@ func TestExchangeUser(t *testing.T) {
 	}
 	want := jwt.MapClaims{
 		"grant_type": "refresh_token", "scope": "openid aza", "refresh_token": "of-the-user", "request_nonce": "abc", "iss": "aad:brokerplugin",
-		"resource": mdm.DefaultResource, "client_id": mdm.DefaultClientID, "redirect_uri": mdm.DefaultRedirectURI, "win_ver": mdm.DefaultOSVersion,
+		"resource": mdm.DefaultResource, "client_id": "29d9ed98-a469-4536-ade2-f981bc1d605e", "redirect_uri": "ms-aadj-redir://auth/mdm", "win_ver": mdm.DefaultOSVersion,
 	}
 	if !maps.Equal(claims, want) {
 		t.Errorf("claims: %v", claims)
@@ -197,7 +197,7 @@ func TestTokenRetryAfter(t *testing.T) {
 	header := http.Header{"Retry-After": {"Fri, 02 Jan 2026 03:05:05 GMT"}}
 	c := &mdm.TokenClient{
 		Endpoint: "https://login.test/token", Now: func() time.Time { return at },
-		HTTPClient: &http.Client{Transport: canned{status: 503, header: header}},
+		HTTPClient: &http.Client{Transport: canned{Status: 503, Header: header}},
 	}
 	if _, err := c.Exchange(t.Context(), req); failure(t, err).RetryAfter != time.Minute {
 		t.Error(err)

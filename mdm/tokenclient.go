@@ -19,12 +19,15 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// What a [TokenRequest] with empty fields asks for: a token for the public
-// enrollment service, as the token broker of Windows.
+// DefaultResource is the public enrollment service, for which a [TokenRequest]
+// without a Resource asks.
+const DefaultResource = "https://enrollment.manage.microsoft.com/"
+
+// The client that a TokenRequest with empty fields speaks for: the token broker of
+// Windows.
 const (
-	DefaultResource    = "https://enrollment.manage.microsoft.com/"
-	DefaultClientID    = "29d9ed98-a469-4536-ade2-f981bc1d605e"
-	DefaultRedirectURI = "ms-aadj-redir://auth/mdm"
+	brokerClient   = "29d9ed98-a469-4536-ade2-f981bc1d605e"
+	brokerRedirect = "ms-aadj-redir://auth/mdm"
 )
 
 // maxToken bounds a token answer, in bytes.
@@ -44,8 +47,8 @@ type TokenRequest struct {
 	Certificate *x509.Certificate // of DeviceKey, from the join
 	DeviceKey   crypto.Signer     // RSA; signs the request
 	Resource    string            // whom the token is for; if empty, DefaultResource
-	ClientID    string            // if empty, DefaultClientID
-	RedirectURI string            // if empty, DefaultRedirectURI
+	ClientID    string            // if empty, "29d9ed98-a469-4536-ade2-f981bc1d605e", the token broker of Windows
+	RedirectURI string            // if empty, "ms-aadj-redir://auth/mdm"
 
 	// RefreshToken, if set, is a user's, which is traded for a token of that
 	// user on this device.
@@ -99,8 +102,8 @@ func (r *TokenRequest) claims(nonce string) jwt.MapClaims {
 		"scope":         "sid",
 		"request_nonce": nonce,
 		"resource":      or(r.Resource, DefaultResource),
-		"client_id":     or(r.ClientID, DefaultClientID),
-		"redirect_uri":  or(r.RedirectURI, DefaultRedirectURI),
+		"client_id":     or(r.ClientID, brokerClient),
+		"redirect_uri":  or(r.RedirectURI, brokerRedirect),
 		"win_ver":       DefaultOSVersion,
 	}
 	if r.RefreshToken != "" {
@@ -151,7 +154,7 @@ func (a *tokenAnswer) checkToken() error {
 // post sends a form. An OAuth error (RFC 6749, section 5.2) is an error with
 // any status.
 func (c *TokenClient) post(ctx context.Context, op string, form url.Values) (*tokenAnswer, error) {
-	if err := checkURL(c.Endpoint); err != nil {
+	if err := wire.CheckSecure(c.Endpoint); err != nil {
 		return nil, &Error{Op: op, URL: wire.Redact(c.Endpoint), Err: err}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Endpoint, strings.NewReader(form.Encode()))
@@ -160,7 +163,7 @@ func (c *TokenClient) post(ctx context.Context, op string, form url.Values) (*to
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	got, err := wire.Do(stay(c.HTTPClient), req, maxToken)
+	got, err := wire.Do(wire.NoRedirects(c.HTTPClient), req, maxToken)
 	if err != nil {
 		return nil, &Error{Op: op, URL: wire.Redact(c.Endpoint), Err: err}
 	}
@@ -175,8 +178,8 @@ func (c *TokenClient) post(ctx context.Context, op string, form url.Values) (*to
 		return nil, failed
 	}
 	if answer.Error != "" || got.Status != http.StatusOK {
-		failed.OAuth, failed.Message = shorten(answer.Error), shorten(answer.Description)
-		failed.TraceID = shorten(answer.TraceID)
+		failed.OAuth, failed.Message = wire.Words(answer.Error), wire.Words(answer.Description)
+		failed.TraceID = wire.Words(answer.TraceID)
 		return nil, failed
 	}
 	return answer, nil

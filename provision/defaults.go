@@ -8,6 +8,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/omadm"
 )
 
 // withDefaults returns a copy of p in which nil clients and empty fields have
@@ -29,7 +30,7 @@ func (p *Provisioner) withDefaults() *Provisioner {
 		c.DRS.MutualTLS = c.MutualTLS
 	}
 	if c.Setup.Tree == nil {
-		c.Setup.Tree = new(mdm.Tree)
+		c.Setup.Tree = new(omadm.Tree)
 	}
 	if c.Setup.Pause == 0 {
 		c.Setup.Pause = time.Minute

@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/drs"
-	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/esp"
+	"github.com/whiteglove/whiteglove/mdm/omadm"
 	"github.com/whiteglove/whiteglove/provision"
 )
 
@@ -58,20 +59,20 @@ func ExampleUserState() {
 
 // A Setup carries out what management orders, and shows how far it is.
 func ExampleSetup() {
-	tree := new(mdm.Tree)
-	tree.Handle("./Vendor/MSFT/RemoteWipe", func(context.Context, *mdm.Operation) int {
+	tree := new(omadm.Tree)
+	tree.Handle("./Vendor/MSFT/RemoteWipe", func(context.Context, *omadm.Operation) int {
 		return 405 // not here
 	})
 	setup := provision.Setup{
 		Tree:  tree,
 		Pause: 3 * time.Minute,
-		Progress: func(page *mdm.ESPReport) {
+		Progress: func(page *esp.Report) {
 			done, total := page.Progress()
 			fmt.Printf("%s: %d of %d\n", page.State, done, total)
 		},
 	}
-	setup.Progress(&mdm.ESPReport{State: mdm.ESPInProgress, Categories: []mdm.ESPCategory{{
-		Name: "DeviceSetup", Steps: []mdm.ESPStep{{Name: "Apps", Done: 1, Total: 3}},
+	setup.Progress(&esp.Report{State: esp.InProgress, Categories: []esp.Category{{
+		Name: "DeviceSetup", Steps: []esp.Step{{Name: "Apps", Done: 1, Total: 3}},
 	}}})
 	// Output:
 	// inProgress: 1 of 3

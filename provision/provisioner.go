@@ -13,6 +13,8 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/esp"
+	"github.com/whiteglove/whiteglove/mdm/omadm"
 )
 
 // A Provisioner takes a device from a bare TPM to an enrolled device, and hands
@@ -128,11 +130,11 @@ type Setup struct {
 	// that carry its commands out. If it is nil, the run uses a new tree, whose
 	// commands change nothing but the tree. Nodes that earlier runs stored are
 	// put back into it.
-	Tree *mdm.Tree
+	Tree *omadm.Tree
 
 	// Progress, if not nil, is called with the enrollment status page after each
 	// session.
-	Progress func(*mdm.ESPReport)
+	Progress func(*esp.Report)
 
 	// Pause is the time between two sessions. If it is 0, it is a minute.
 	// Sessions follow one another until the page reports success or failure.

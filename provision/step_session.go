@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/esp"
+	"github.com/whiteglove/whiteglove/mdm/omadm"
 )
 
 // setUp does StepSession: it holds management sessions until the enrollment status
@@ -38,9 +40,9 @@ func setUp(ctx context.Context, r *Run) (bool, error) {
 			setup.Progress(report)
 		}
 		switch report.State {
-		case mdm.ESPFailed:
+		case esp.Failed:
 			return false, report.Err()
-		case mdm.ESPSucceeded:
+		case esp.Succeeded:
 			return false, r.Commit(ctx, func(s *State) { s.SetUp = r.Provisioner.Now().UTC().Truncate(time.Second) })
 		}
 		if err := pause(ctx, setup.Pause); err != nil {
@@ -51,7 +53,7 @@ func setUp(ctx context.Context, r *Run) (bool, error) {
 
 // session returns the device's side of a management session, with the nodes that
 // earlier runs stored, and the status page that watches them.
-func (r *Run) session(ctx context.Context) (*mdm.Session, *mdm.ESP, error) {
+func (r *Run) session(ctx context.Context) (*omadm.Session, *esp.Page, error) {
 	p := r.Provisioner
 	key, err := r.managementKey(ctx, 0)
 	if err != nil {
@@ -65,7 +67,7 @@ func (r *Run) session(ctx context.Context) (*mdm.Session, *mdm.ESP, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &mdm.Session{
+	s := &omadm.Session{
 		Server: r.State.ManagementServer, Device: r.management().Device,
 		Certificate: chain[0], Issuers: r.State.ManagementCertificates[1:], Key: key.WithContext(ctx),
 		Tree: p.Setup.Tree, Save: r.keepTree, Now: p.Now, Logger: p.Logger, HTTPClient: p.MDM.HTTPClient,
@@ -82,9 +84,9 @@ func (r *Run) session(ctx context.Context) (*mdm.Session, *mdm.ESP, error) {
 		}
 		s.HTTPClient = p.withTLS(config)
 	}
-	page := &mdm.ESP{Tree: s.Tree, Provider: account.ProviderID, Now: p.Now}
+	page := &esp.Page{Tree: s.Tree, Provider: account.ProviderID, Now: p.Now}
 	page.Watch()
-	for _, done := range []string{mdm.ESPAttestation, mdm.ESPJoin, mdm.ESPEnrollment} {
+	for _, done := range []string{esp.Attestation, esp.Join, esp.Enrollment} {
 		page.End(done, nil)
 	}
 	return s, page, nil

@@ -18,8 +18,9 @@ import (
 	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/drstest"
-	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/esp"
 	"github.com/whiteglove/whiteglove/mdm/mdmtest"
+	"github.com/whiteglove/whiteglove/mdm/omadm"
 	"github.com/whiteglove/whiteglove/provision"
 	"github.com/whiteglove/whiteglove/trace"
 )
@@ -82,13 +83,13 @@ func TestTechnicianThenUser(t *testing.T) {
 	p := w.provisioner(tpm)
 	file := filepath.Join(t.TempDir(), "state")
 	p.Store, p.Steps, p.Setup.Pause = provision.FileStore(file), provision.Technician(), time.Millisecond
-	var pages []mdm.ESPState
-	p.Setup.Progress = func(r *mdm.ESPReport) { pages = append(pages, r.State) }
+	var pages []esp.State
+	p.Setup.Progress = func(r *esp.Report) { pages = append(pages, r.State) }
 	state, err := p.Run(t.Context())
 	if err != nil {
 		t.Fatalf("%v\nrefused: %q", err, w.refusals())
 	}
-	if !slices.Equal(pages, []mdm.ESPState{mdm.ESPInProgress, mdm.ESPSucceeded}) || state.SetUp.IsZero() || state.Sealed.IsZero() {
+	if !slices.Equal(pages, []esp.State{esp.InProgress, esp.Succeeded}) || state.SetUp.IsZero() || state.Sealed.IsZero() {
 		t.Fatalf("pages %q, set up %v, sealed %v", pages, state.SetUp, state.Sealed)
 	}
 	for _, o := range w.directory.Objects() {
@@ -152,12 +153,12 @@ func TestSetUpResumed(t *testing.T) {
 	p.Store, p.Setup.Pause = provision.FileStore(file), time.Hour
 	p.Steps = []provision.Step{provision.StepEK, provision.StepAIK, provision.StepKeys, provision.StepJoin, provision.StepEnroll, provision.StepSession}
 	ctx, cancel := context.WithCancel(t.Context())
-	p.Setup.Progress = func(*mdm.ESPReport) { cancel() } // after the first session
+	p.Setup.Progress = func(*esp.Report) { cancel() } // after the first session
 	if _, err := p.Run(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	p = w.provisioner(tpm)
-	p.Store, p.Steps, p.Setup.Tree = provision.FileStore(file), []provision.Step{provision.StepSession}, new(mdm.Tree)
+	p.Store, p.Steps, p.Setup.Tree = provision.FileStore(file), []provision.Step{provision.StepSession}, new(omadm.Tree)
 	state, err := p.Run(t.Context())
 	if err != nil || state.SetUp.IsZero() {
 		t.Fatalf("%v\nrefused: %q", err, w.refusals())
@@ -182,7 +183,7 @@ func TestSetUpFails(t *testing.T) {
 	p := w.provisioner(tpm)
 	p.Steps, p.Setup.Pause = provision.Technician(), time.Millisecond
 	late := false
-	p.Setup.Progress = func(*mdm.ESPReport) { late = true }
+	p.Setup.Progress = func(*esp.Report) { late = true }
 	p.Now = func() time.Time {
 		if late {
 			return time.Now().Add(2 * time.Hour)

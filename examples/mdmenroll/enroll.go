@@ -17,6 +17,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/esp"
 )
 
 // An enrollment is what a run has and wins.
@@ -31,7 +32,7 @@ type enrollment struct {
 	key    *attest.Key
 	got    *mdm.Enrollment
 	cert   *x509.Certificate
-	report *mdm.ESPReport
+	report *esp.Report
 	held   []sessionSummary
 	orders []order
 }

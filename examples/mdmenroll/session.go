@@ -14,6 +14,8 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/esp"
+	"github.com/whiteglove/whiteglove/mdm/omadm"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -45,11 +47,11 @@ func (e *enrollment) runSessions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	page := &mdm.ESP{Tree: s.Tree, Provider: e.got.ProviderID}
+	page := &esp.Page{Tree: s.Tree, Provider: e.got.ProviderID}
 	page.Watch()
-	page.End(mdm.ESPAttestation, nil)
-	page.End(mdm.ESPJoin, nil)
-	page.End(mdm.ESPEnrollment, nil)
+	page.End(esp.Attestation, nil)
+	page.End(esp.Join, nil)
+	page.End(esp.Enrollment, nil)
 	view := &view{out: e.stdout, terminal: e.esp && isTerminal(e.stdout)}
 	for n := range e.sessions {
 		if n > 0 {
@@ -71,9 +73,9 @@ func (e *enrollment) runSessions(ctx context.Context) error {
 		e.report = page.Report()
 		view.show(e.report)
 		switch e.report.State {
-		case mdm.ESPSucceeded:
+		case esp.Succeeded:
 			return nil
-		case mdm.ESPFailed:
+		case esp.Failed:
 			return fmt.Errorf("the enrollment status page ends with failure 0x%08X: %s", e.report.Code, e.report.Message)
 		}
 	}
@@ -82,7 +84,7 @@ func (e *enrollment) runSessions(ctx context.Context) error {
 
 // session returns the device's side of sessions: what the provisioning document
 // says is in its tree, and the server's SCEP orders are carried out.
-func (e *enrollment) session() (*mdm.Session, error) {
+func (e *enrollment) session() (*omadm.Session, error) {
 	document, err := mdm.ParseDocument(e.got.Document)
 	if err != nil {
 		return nil, err
@@ -91,9 +93,9 @@ func (e *enrollment) session() (*mdm.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &mdm.Session{
+	s := &omadm.Session{
 		Server: e.got.Server, Device: e.client.Device, Certificate: e.cert, Issuers: e.got.Issuers, Key: e.key,
-		Tree: new(mdm.Tree), HTTPClient: e.client.HTTPClient,
+		Tree: new(omadm.Tree), HTTPClient: e.client.HTTPClient,
 	}
 	for i := range account.Auth {
 		if account.Auth[i].Level == "APPSRV" {
@@ -107,7 +109,7 @@ func (e *enrollment) session() (*mdm.Session, error) {
 
 // carryOut enrolls the certificate of a SCEP order for a key of the TPM.
 // Messages are signed and opened by a key in software, which is thrown away.
-func (e *enrollment) carryOut(ctx context.Context, o *mdm.SCEPOrder) (*x509.Certificate, error) {
+func (e *enrollment) carryOut(ctx context.Context, o *omadm.SCEPOrder) (*x509.Certificate, error) {
 	switch {
 	case len(o.URLs) == 0:
 		return nil, fmt.Errorf("order %s names no server", o.ID)

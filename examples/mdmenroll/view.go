@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/esp"
 )
 
 // A view shows the status page: on a terminal over what was shown before, else
@@ -23,7 +23,7 @@ type view struct {
 	last     string
 }
 
-func (v *view) show(r *mdm.ESPReport) {
+func (v *view) show(r *esp.Report) {
 	text := page(r)
 	switch {
 	case v.terminal && v.lines > 0:
@@ -35,7 +35,7 @@ func (v *view) show(r *mdm.ESPReport) {
 }
 
 // page returns the page as text.
-func page(r *mdm.ESPReport) string {
+func page(r *esp.Report) string {
 	var b strings.Builder
 	done, total := r.Progress()
 	fmt.Fprintf(&b, "status page  %s, %d of %d\n", r.State, done, total)
@@ -68,7 +68,7 @@ type summary struct {
 	NotAfter   time.Time        `json:"notAfter"`
 	KeyName    string           `json:"keyName"` // TPM name, hexadecimal
 	Sessions   []sessionSummary `json:"sessions"`
-	StatusPage *mdm.ESPReport   `json:"statusPage,omitempty"`
+	StatusPage *esp.Report      `json:"statusPage,omitempty"`
 }
 
 // write writes what was won to the folder of -out. The provisioning document is

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/esp"
 	"github.com/whiteglove/whiteglove/provision"
 )
 
@@ -129,7 +129,7 @@ func (r *reporter) printLine(ev provision.Event, rep stepReport) {
 
 // progress is a Provisioner's Setup.Progress: it prints the status page's state
 // when that changes.
-func (r *reporter) progress(page *mdm.ESPReport) {
+func (r *reporter) progress(page *esp.Report) {
 	done, total := page.Progress()
 	text := fmt.Sprintf("        status page: %s, %d of %d done", page.State, done, total)
 	if r.json || text == r.shown {

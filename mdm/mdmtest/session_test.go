@@ -14,6 +14,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/mdm"
 	"github.com/whiteglove/whiteglove/mdm/mdmtest"
+	"github.com/whiteglove/whiteglove/mdm/omadm"
 )
 
 // A conversation is an enrolled device that writes its messages by hand.
@@ -50,7 +51,7 @@ func converse(t *testing.T, commands ...mdmtest.Command) *conversation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := (&mdm.Session{Certificate: cert, Issuers: e.Issuers, Key: deviceKey()}).TLSConfig(h.Client().Transport.(*http.Transport).TLSClientConfig)
+	config, err := (&omadm.Session{Certificate: cert, Issuers: e.Issuers, Key: deviceKey()}).TLSConfig(h.Client().Transport.(*http.Transport).TLSClientConfig)
 	if err != nil {
 		t.Fatal(err)
 	}

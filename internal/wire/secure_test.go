@@ -1,0 +1,48 @@
+package wire_test
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
+
+func TestCheckSecure(t *testing.T) {
+	for raw, want := range map[string]string{
+		"https://a.test/x?y": "", "http://localhost:1/": "", "http://127.0.0.9/": "", "http://[::1]:8/": "",
+		"http://a.test/?key=secret": "http://a.test/ is not https", "http://10.0.0.1/": "not https", "file://a/etc": "not https",
+		"": "no absolute URL", "/x": "no absolute URL", "https:///x": "no absolute URL", "://": "no absolute URL",
+	} {
+		err := wire.CheckSecure(raw)
+		switch {
+		case want == "" && err != nil, want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%q: %v", raw, err)
+		case errors.Is(err, wire.ErrInsecure) != strings.Contains(want, "not https"):
+			t.Errorf("%q: ErrInsecure is wrong in %v", raw, err)
+		}
+	}
+}
+
+func TestNoRedirects(t *testing.T) {
+	h := httptest.NewServer(http.RedirectHandler("/x", http.StatusFound))
+	defer h.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := wire.Do(wire.NoRedirects(nil), req, 1<<10)
+	if err != nil || got.Status != http.StatusFound || http.DefaultClient.CheckRedirect != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestWords(t *testing.T) {
+	long := wire.Words(" " + strings.Repeat("ä", 2000) + "\n")
+	if len(long) > 1003 || !utf8.ValidString(long) || !strings.HasSuffix(long, "ä…") || wire.Words(" a b\n") != "a b" {
+		t.Errorf("got %q", long)
+	}
+}

@@ -1,0 +1,107 @@
+package esp
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+)
+
+// preparation is device preparation: three steps that the caller tells of, and
+// the policy providers, of which the tree does.
+func (p *Page) preparation() Category {
+	c := Category{Name: "DevicePreparation", Title: "Device preparation"}
+	for _, s := range []struct{ name, title string }{
+		{Attestation, "Securing your hardware"},
+		{Join, "Joining your organization's network"},
+		{Enrollment, "Registering your device for mobile management"},
+	} {
+		told := p.steps[s.name]
+		if told == nil {
+			continue // no part of this run
+		}
+		step := Step{Name: s.name, Title: s.title, State: told.state, Code: told.code}
+		if s.name == Attestation && told.state == InProgress && !p.now().Before(told.began.Add(attestationTime)) {
+			step.State, step.Code = Failed, hresult.Timeout
+		}
+		step.words("")
+		c.Steps = append(c.Steps, step)
+	}
+	waiting := false
+	for _, s := range c.Steps {
+		waiting = waiting || s.State != Succeeded
+	}
+	c.Steps = append(c.Steps, p.providers(waiting))
+	c.sum(len(p.steps) > 0)
+	return c
+}
+
+// providers is the step that waits for those who say what is to be installed.
+func (p *Page) providers(waiting bool) Step {
+	const root = "./Device/Vendor/MSFT/EnrollmentStatusTracking/DevicePreparation/PolicyProviders"
+	s := Step{Name: "EspProviderInstallation", Title: "Preparing your device for mobile management", State: InProgress}
+	for _, name := range p.Tree.Children(root) {
+		at := root + "/" + url.PathEscape(name)
+		text := func(leaf string) string {
+			v, _ := p.Tree.Get(at + "/" + leaf)
+			return strings.TrimSpace(v.Data)
+		}
+		if p.seen == nil {
+			p.seen = make(map[string]time.Time)
+		}
+		if _, known := p.seen[name]; !known {
+			p.seen[name] = p.now()
+		}
+		limit := time.Duration(minutes(text("Timeout"), int(defaultProviderTime/time.Minute), maxPageMinutes)) * time.Minute
+		s.Total++
+		switch state := text("InstallationState"); {
+		case state == "4":
+			s.fail(at, readCode(text("LastError")))
+		case state == "2", state == "3":
+			s.Done++
+		case !p.now().Before(p.seen[name].Add(limit)):
+			s.fail(at, hresult.Timeout)
+		default:
+			s.open(at)
+		}
+	}
+	if s.State != Failed && s.Done == s.Total {
+		s.State = Succeeded
+	}
+	if p.devicePreparation().Status == "ExitedOnFailure" {
+		s.fail("./Device/Vendor/MSFT/DevicePreparation/PageStatus", 0)
+	}
+	if waiting && s.State != Failed {
+		s.State = NotStarted
+	}
+	s.words("")
+	return s
+}
+
+// readCode reads an HRESULT in decimal, with or without sign, or hexadecimal.
+func readCode(text string) uint32 {
+	n, err := strconv.ParseInt(text, 0, 64)
+	if err != nil || n < -1<<31 || n >= 1<<32 {
+		return 0
+	}
+	return uint32(n)
+}
+
+// pageStatus are the values of PageStatus.
+var pageStatus = map[string]string{
+	"0": "Disabled", "1": "Enabled", "2": "InProgress", "3": "ExitedOnSuccess", "4": "ExitedOnFailure",
+}
+
+// devicePreparation reads the DevicePreparation nodes.
+func (p *Page) devicePreparation() DevicePreparation {
+	text := func(leaf string) string {
+		v, _ := p.Tree.Get("./Device/Vendor/MSFT/DevicePreparation/" + leaf)
+		return strings.TrimSpace(v.Data)
+	}
+	return DevicePreparation{
+		Enabled: isTrue(text("PageEnabled")), Status: pageStatus[text("PageStatus")],
+		AgentInstalled: isTrue(text("MdmAgentInstalled")), Progress: text("MDMProvider/Progress"),
+	}
+}

@@ -1,0 +1,55 @@
+package esp
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A settings is what a server has set for the page of one scope.
+type settings struct {
+	scope    string
+	status   string // LocURI of FirstSyncStatus
+	there    bool   // FirstSyncStatus has been written
+	up       bool   // there is a user, or the scope is the device's
+	finished bool   // the server is done
+	skip     bool   // the server wants no page
+	limit    time.Duration
+	block    int // BlockInStatusPage
+	words    string
+}
+
+// read reads the settings of a scope. The caller holds p.mu.
+func (p *Page) read(scope string) settings {
+	set := settings{scope: scope, status: p.firstSync(scope), up: scope == "./Device" || p.Tree.UserContext()}
+	set.there = len(p.Tree.Children(set.status)) > 0
+	text := func(leaf string) string {
+		v, _ := p.Tree.Get(set.status + "/" + leaf)
+		return strings.TrimSpace(v.Data)
+	}
+	set.finished = isTrue(text("ServerHasFinishedProvisioning"))
+	set.words = text("CustomErrorText")
+	set.skip = isTrue(text("SkipDeviceStatusPage"))
+	if scope == "./User" {
+		device, _ := p.Tree.Get(p.firstSync("./Device") + "/SkipUserStatusPage")
+		set.skip = isTrue(text("SkipUserStatusPage")) || isTrue(device.Data)
+	}
+	set.limit = time.Duration(minutes(text("TimeOutUntilSyncFailure"), defaultPageMinutes, maxPageMinutes)) * time.Minute
+	if set.block, _ = strconv.Atoi(text("BlockInStatusPage")); set.block == 0 && isTrue(text("BlockInStatusPage")) {
+		set.block = 1 // written as a truth value by some
+	}
+	return set
+}
+
+// minutes reads a time, of at least one minute and at most most.
+func minutes(text string, other, most int) int {
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return other
+	}
+	return min(n, most)
+}
+
+func isTrue(s string) bool {
+	return strings.EqualFold(strings.TrimSpace(s), "true") || strings.TrimSpace(s) == "1"
+}

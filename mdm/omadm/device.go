@@ -1,0 +1,95 @@
+package omadm
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/syncml"
+	"github.com/whiteglove/whiteglove/mdm"
+)
+
+// devInfo are the nodes below ./DevInfo, in the order in which a session
+// starts with them ([MS-MDM]).
+var devInfo = []string{"DevId", "Man", "Mod", "DmV", "Lang"}
+
+// SetDevice fills ./DevInfo and ./DevDetail from a description of the device;
+// a server can read them, but not write. Nodes of these that are there, but for
+// DevInfo/DevId, keep their values, so that the caller may set the manufacturer
+// and the like before. [Session.Run] calls it.
+func (t *Tree) SetDevice(d mdm.Device) {
+	d = d.WithDefaults()
+	architecture := map[string]string{"386": "0", "arm": "5", "arm64": "12"}[runtime.GOARCH]
+	for _, n := range []struct{ uri, format, data string }{
+		{"./DevInfo/Man", "", "Unknown"},
+		{"./DevInfo/Mod", "", "Unknown"},
+		{"./DevInfo/DmV", "", "1.3"},
+		{"./DevInfo/Lang", "", "en-US"},
+		{"./DevDetail/SwV", "", d.OSVersion},
+		{"./DevDetail/FwV", "", "Unknown"},
+		{"./DevDetail/HwV", "", "Unknown"},
+		{"./DevDetail/OEM", "", "Unknown"},
+		{"./DevDetail/DevTyp", "", d.Type},
+		{"./DevDetail/LrgObj", "bool", "false"},
+		{"./DevDetail/URI/MaxDepth", "int", "0"},
+		{"./DevDetail/URI/MaxTotLen", "int", "0"},
+		{"./DevDetail/URI/MaxSegLen", "int", "0"},
+		{"./DevDetail/Ext/Microsoft/DeviceName", "", d.Name},
+		{"./DevDetail/Ext/Microsoft/OSPlatform", "", "Windows"},
+		{"./DevDetail/Ext/Microsoft/ProcessorArchitecture", "int", cmp.Or(architecture, "9")},
+	} {
+		if _, there := t.Get(n.uri); !there {
+			t.Set(n.uri, Value{Format: n.format, Data: n.data})
+		}
+	}
+	t.Set("./DevInfo/DevId", Value{Data: d.ID})
+	t.handleOnce("./DevInfo", ReadOnly)
+	t.handleOnce("./DevDetail", ReadOnly)
+}
+
+// handleOnce is Handle, unless there is a handler for exactly this LocURI.
+func (t *Tree) handleOnce(uri string, h Handler) {
+	pattern, _ := splitPath(uri)
+	t.mu.Lock()
+	for _, there := range t.handlers {
+		if strings.Join(there.pattern, "/") == strings.Join(pattern, "/") {
+			t.mu.Unlock()
+			return
+		}
+	}
+	t.mu.Unlock()
+	t.Handle(uri, h)
+}
+
+// ReadOnly is a [Handler] that lets a server read nodes and nothing else: any
+// other command about them gets status 405.
+func ReadOnly(_ context.Context, op *Operation) int {
+	if op.Command != syncml.Get {
+		return syncml.StatusNotAllowed
+	}
+	return 0
+}
+
+// Apply stores what a provisioning document sets besides the account and the
+// certificates: each parameter becomes a value below ./Device/Vendor/MSFT, such
+// as the enrollment status page's first values.
+func (t *Tree) Apply(d *mdm.Document) {
+	for _, c := range d.Characteristics {
+		if !strings.EqualFold(c.Type, "APPLICATION") && !strings.EqualFold(c.Type, "CertificateStore") {
+			t.apply([]string{rootDevice, "Vendor", "MSFT", c.Type}, c)
+		}
+	}
+}
+
+var formats = map[string]string{"integer": "int", "boolean": "bool", "binary": "b64"}
+
+func (t *Tree) apply(names []string, c *mdm.Characteristic) {
+	for _, p := range c.Parms {
+		t.Set(joinPath(append(names[:len(names):len(names)], p.Name)),
+			Value{Format: formats[strings.ToLower(p.DataType)], Data: p.Value})
+	}
+	for _, sub := range c.Characteristics {
+		t.apply(append(names[:len(names):len(names)], sub.Type), sub)
+	}
+}

@@ -1,0 +1,53 @@
+package omadm
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/syncml"
+	"github.com/whiteglove/whiteglove/mdm"
+)
+
+// maxDigests is how often one session answers a challenge.
+const maxDigests = 2
+
+// A digestState is what a session knows of its authentication by digest.
+type digestState struct {
+	nonce   []byte
+	active  bool // credentials go with each message
+	answers int
+}
+
+// credentials are those of the next message, and whose they are.
+func (d *digestState) credentials(a *mdm.Auth) (*syncml.Cred, string) {
+	if a == nil || !d.active {
+		return nil, ""
+	}
+	meta := syncml.Meta{Format: "b64", Type: syncml.TypeMD5}
+	return &syncml.Cred{Meta: meta, Data: syncml.Digest(a.Name, string(a.Secret), d.nonce)}, a.Name
+}
+
+// answer reads the status of a message's header, and the challenge in it. It
+// reports whether the message is to be sent again.
+func (d *digestState) answer(a *mdm.Auth, code int, chal *syncml.Meta) (bool, error) {
+	wanted := code == syncml.StatusUnauthorized || code == syncml.StatusNoCredential
+	if chal != nil && a != nil {
+		if !strings.EqualFold(chal.Type, syncml.TypeMD5) {
+			return false, errors.New("the server wants another authentication than a digest")
+		}
+		nonce, err := base64.StdEncoding.DecodeString(chal.NextNonce)
+		if err != nil {
+			return false, errors.New("the server's nonce is not base64")
+		}
+		d.nonce, d.active = nonce, true
+	}
+	if code == syncml.StatusAuthAccepted {
+		d.active = false // for the rest of the session
+	}
+	if !wanted || chal == nil || a == nil || d.answers == maxDigests {
+		return false, nil
+	}
+	d.answers++
+	return true, nil
+}

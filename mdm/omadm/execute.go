@@ -1,0 +1,233 @@
+package omadm
+
+import (
+	"cmp"
+	"context"
+	"strconv"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/syncml"
+)
+
+// An executor carries out the commands of one message of a server.
+type executor struct {
+	tree     *Tree
+	ref      string // MsgID of the message
+	statuses []*syncml.Command
+	results  []*syncml.Command
+	changes  []undo // since the outermost Atomic began
+	aborted  bool   // by an Alert 1223
+	commands int
+	failed   int
+	size     int // bytes of the results
+}
+
+// maxResults bounds the values that one message answers, in bytes.
+const maxResults = 1 << 20
+
+// run carries out a command and what is in it, and reports whether all went
+// well. In an Atomic, a Get and another Atomic are refused.
+func (x *executor) run(ctx context.Context, c *syncml.Command, inAtomic bool) bool {
+	x.commands++
+	switch c.Name {
+	case syncml.Add, syncml.Replace, syncml.Delete, syncml.Exec:
+		return x.items(ctx, c)
+	case syncml.Get:
+		if inAtomic {
+			return x.status(c, syncml.StatusFailed, "")
+		}
+		return x.get(ctx, c)
+	case syncml.Sequence:
+		at := x.reserve(c, syncml.StatusOK)
+		ok := x.all(ctx, c.Commands, inAtomic)
+		return at.finish(ok, syncml.StatusOK, syncml.StatusFailed)
+	case syncml.Atomic:
+		if inAtomic {
+			return x.status(c, syncml.StatusFailed, "")
+		}
+		return x.atomic(ctx, c)
+	case syncml.Alert:
+		return x.alert(c)
+	case "Copy", "Move", "Put", "Search", "Sync", "Map", "Correlator":
+		return x.status(c, syncml.StatusOptional, "")
+	}
+	return x.status(c, syncml.StatusBadRequest, "")
+}
+
+// all carries out commands, in an Atomic up to the first that fails; the rest
+// then gets status 215.
+func (x *executor) all(ctx context.Context, commands []*syncml.Command, inAtomic bool) bool {
+	ok := true
+	for _, c := range commands {
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case inAtomic && !ok:
+			x.skip(c)
+		case !x.run(ctx, c, inAtomic):
+			ok = false
+		}
+	}
+	return ok
+}
+
+func (x *executor) skip(c *syncml.Command) {
+	x.commands++
+	x.status(c, syncml.StatusNotExecuted, "")
+	for _, inner := range c.Commands {
+		x.skip(inner)
+	}
+}
+
+// atomic carries out an Atomic: if a command in it fails, what those before it
+// stored is taken back, and their status becomes 216.
+func (x *executor) atomic(ctx context.Context, c *syncml.Command) bool {
+	at := x.reserve(c, syncml.StatusOK)
+	first := len(x.statuses)
+	x.changes = nil
+	ok := x.all(ctx, c.Commands, true)
+	if !ok {
+		x.tree.rollBack(x.changes)
+		for _, s := range x.statuses[first:] {
+			if strings.HasPrefix(s.Data, "2") && s.Data != strconv.Itoa(syncml.StatusNotExecuted) {
+				s.Data = strconv.Itoa(syncml.StatusRolledBack)
+			}
+		}
+	}
+	x.changes = nil
+	return at.finish(ok, syncml.StatusOK, syncml.StatusAtomicFailed)
+}
+
+// items carries out a command on each of its items. If all have one status it
+// is given once, else for each item.
+func (x *executor) items(ctx context.Context, c *syncml.Command) bool {
+	if len(c.Items) == 0 {
+		return x.status(c, syncml.StatusBadRequest, "")
+	}
+	codes, same := make([]int, len(c.Items)), true
+	for i, item := range c.Items {
+		codes[i] = x.item(ctx, c, item)
+		same = same && codes[i] == codes[0]
+	}
+	if same && len(codes) > 1 {
+		return x.status(c, codes[0], "")
+	}
+	ok := true
+	for i, item := range c.Items {
+		ok = x.status(c, codes[i], uri(item)) && ok
+	}
+	return ok
+}
+
+func (x *executor) item(ctx context.Context, c *syncml.Command, item *syncml.Item) int {
+	switch {
+	case uri(item) == "", item.Markup:
+		return syncml.StatusBadRequest
+	case item.MoreData:
+		return syncml.StatusOptional
+	}
+	op := &Operation{Command: c.Name, URI: uri(item), Value: value(c, item)}
+	status, change := x.tree.serve(ctx, op)
+	if change != nil {
+		x.changes = append(x.changes, change)
+	}
+	return status
+}
+
+// get answers one Status for each item, and one Results for all that are
+// there.
+func (x *executor) get(ctx context.Context, c *syncml.Command) bool {
+	if len(c.Items) == 0 {
+		return x.status(c, syncml.StatusBadRequest, "")
+	}
+	results := &syncml.Command{Name: syncml.Results, MsgRef: x.ref, CmdRef: c.ID}
+	ok := true
+	for _, item := range c.Items {
+		op := &Operation{Command: c.Name, URI: uri(item)}
+		status := syncml.StatusBadRequest
+		if op.URI != "" {
+			status, _ = x.tree.serve(ctx, op)
+		}
+		if x.size += len(op.Value.Data); status == syncml.StatusOK && x.size > maxResults {
+			status = syncml.StatusTooLarge
+		}
+		if status == syncml.StatusOK {
+			results.Items = append(results.Items, &syncml.Item{
+				Source: uri(item), Data: op.Value.Data,
+				Meta: syncml.Meta{Format: cmp.Or(op.Value.Format, "chr"), Type: op.Value.Type},
+			})
+		}
+		ok = x.status(c, status, uri(item)) && ok
+	}
+	if len(results.Items) > 0 {
+		x.results = append(x.results, results)
+	}
+	return ok
+}
+
+// alert answers the server's alerts: that it waits for the next message, and
+// that it ends the session. Those for a person to see are not supported.
+func (x *executor) alert(c *syncml.Command) bool {
+	switch c.Data {
+	case alertAbort:
+		x.aborted = true
+		return x.status(c, syncml.StatusOK, "")
+	case alertNext:
+		return x.status(c, syncml.StatusOK, "")
+	}
+	return x.status(c, syncml.StatusOptional, "")
+}
+
+// status answers a command, and reports whether the status is a good one.
+func (x *executor) status(c *syncml.Command, code int, target string) bool {
+	if code >= 300 {
+		x.failed++
+	}
+	if !c.NoResp {
+		s := &syncml.Command{Name: syncml.Status, MsgRef: x.ref, CmdRef: c.ID, Cmd: c.Name, Data: strconv.Itoa(code)}
+		if target != "" {
+			s.Targets = []string{target}
+		}
+		x.statuses = append(x.statuses, s)
+	}
+	return code < 300
+}
+
+// A reserved status is one whose place is before those of inner commands.
+type reserved struct {
+	x *executor
+	s *syncml.Command // nil if none is wanted
+}
+
+func (x *executor) reserve(c *syncml.Command, code int) reserved {
+	before := len(x.statuses)
+	x.status(c, code, "")
+	if len(x.statuses) == before {
+		return reserved{x: x}
+	}
+	return reserved{x, x.statuses[before]}
+}
+
+func (r reserved) finish(ok bool, good, bad int) bool {
+	code := good
+	if !ok {
+		r.x.failed++
+		code = bad
+	}
+	if r.s != nil {
+		r.s.Data = strconv.Itoa(code)
+	}
+	return ok
+}
+
+// uri is what an item is about; some servers write it as the source.
+func uri(i *syncml.Item) string { return cmp.Or(i.Target, i.Source) }
+
+// value is what an item holds. White space around numbers means nothing.
+func value(c *syncml.Command, i *syncml.Item) Value {
+	v := Value{Format: strings.ToLower(cmp.Or(i.Meta.Format, c.Meta.Format)), Type: cmp.Or(i.Meta.Type, c.Meta.Type), Data: i.Data}
+	if v.Format == "int" || v.Format == "bool" {
+		v.Data = strings.TrimSpace(v.Data)
+	}
+	return v
+}

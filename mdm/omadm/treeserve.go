@@ -1,0 +1,151 @@
+package omadm
+
+import (
+	"context"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/syncml"
+)
+
+// formatNode is the format of a node that has nodes, not a value.
+const formatNode = "node"
+
+// maxNames bounds what a Get of an interior node answers, in bytes.
+const maxNames = 256 << 10
+
+// An undo takes a stored change back. The caller holds the tree's lock.
+type undo func()
+
+// serve carries out a server's command about one node, and returns its status
+// and, if the tree has changed, how to take that back. On Get with status 200,
+// op.Value is the answer.
+func (t *Tree) serve(ctx context.Context, op *Operation) (int, undo) {
+	names, ok := splitPath(op.URI)
+	switch {
+	case strings.Contains(op.URI, "?"):
+		return syncml.StatusOptional, nil // ?prop, ?list
+	case !ok:
+		return syncml.StatusBadRequest, nil
+	}
+	op.URI = joinPath(names)
+	if len(names) > 0 && names[0] == rootUser && !t.UserContext() {
+		return syncml.StatusNotAllowed, nil
+	}
+	if h := t.handler(names); h != nil {
+		if status := h(ctx, op); status != 0 {
+			return status, nil
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch op.Command {
+	case syncml.Get:
+		return t.serveGet(names, op), nil
+	case syncml.Add, syncml.Replace:
+		return t.serveWrite(names, op)
+	case syncml.Delete:
+		return t.serveDelete(names)
+	}
+	if t.find(names) == nil { // an Exec that nobody handles
+		return syncml.StatusNotFound, nil
+	}
+	return syncml.StatusNotAllowed, nil
+}
+
+// serveGet answers the value of a leaf, or the names of the nodes below.
+func (t *Tree) serveGet(names []string, op *Operation) int {
+	n := t.find(names)
+	switch {
+	case n == nil:
+		return syncml.StatusNotFound
+	case n.value != nil:
+		op.Value = *n.value
+		return syncml.StatusOK
+	}
+	var below []string
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(n.children)) {
+		below = append(below, url.PathEscape(name))
+		if size += len(name) + 1; size > maxNames {
+			return syncml.StatusFailed
+		}
+	}
+	op.Value = Value{Format: formatNode, Data: strings.Join(below, "/")}
+	return syncml.StatusOK
+}
+
+// serveWrite adds or replaces a node. A Replace of none adds it, as servers
+// write policies so.
+func (t *Tree) serveWrite(names []string, op *Operation) (int, undo) {
+	fixed := len(names) < 2 && (len(names) == 0 || names[0] == rootDevice || names[0] == rootUser)
+	old := t.find(names)
+	switch {
+	case fixed:
+		return syncml.StatusNotAllowed, nil
+	case old != nil && op.Command == syncml.Add:
+		return syncml.StatusExists, nil
+	case old != nil && old.value == nil && (op.Value.Format == formatNode || len(old.children) > 0):
+		return syncml.StatusNotAllowed, nil // an interior node has no value to replace
+	case t.leafAbove(names):
+		return syncml.StatusNotAllowed, nil
+	}
+	n := new(node)
+	if op.Value.Format != formatNode {
+		v := op.Value
+		n.value = &v
+	}
+	top := t.firstMissing(names)
+	if !t.room(names, n) {
+		return syncml.StatusFull, nil
+	}
+	t.put(names, n)
+	if old == nil {
+		return syncml.StatusOK, func() { t.put(top, nil) }
+	}
+	return syncml.StatusOK, func() { t.put(names, old) }
+}
+
+func (t *Tree) serveDelete(names []string) (int, undo) {
+	switch {
+	case t.find(names) == nil:
+		return syncml.StatusNotFound, nil
+	case len(names) < 2 || len(names) < 4 && names[1] == "Vendor":
+		return syncml.StatusNotAllowed, nil // a permanent node
+	}
+	old := t.put(names, nil)
+	return syncml.StatusOK, func() { t.put(names, old) }
+}
+
+// leafAbove reports whether a node above names has a value, and so cannot have
+// nodes.
+func (t *Tree) leafAbove(names []string) bool {
+	for i := range names {
+		if n := t.find(names[:i]); n != nil && n.value != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// firstMissing returns the path of the highest node above or at names that is
+// not there, or names.
+func (t *Tree) firstMissing(names []string) []string {
+	for i := 1; i < len(names); i++ {
+		if t.find(names[:i]) == nil {
+			return names[:i]
+		}
+	}
+	return names
+}
+
+// rollBack takes changes back, newest first.
+func (t *Tree) rollBack(changes []undo) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, change := range slices.Backward(changes) {
+		change()
+	}
+}
