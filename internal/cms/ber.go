@@ -2,17 +2,18 @@ package cms
 
 import "fmt"
 
-// DER returns ber in definite, minimal lengths and with constructed OCTET
-// STRINGs joined. Input that is so already is returned as it is, not copied.
-// The result differs from DER only in the order of sets and the content of
-// primitive values, which are not touched. It takes linear time.
+// DER returns ber with definite lengths of minimal size and with constructed
+// OCTET STRINGs joined. If ber has that form already, it is returned itself, not
+// a copy. Unlike real DER, the result keeps the order of sets and the contents of
+// primitive values. It takes linear time. The error wraps [ErrMalformed] if ber
+// is not one whole object or exceeds a limit.
 func DER(ber []byte) ([]byte, error) {
 	der, _, err := rewrite(ber)
 	return der, err
 }
 
-// rewrite is DER. It also says how many headers it read, each in constant
-// time: what it costs besides copying values once.
+// rewrite is DER. It also returns how many headers it read. Reading a header
+// takes constant time; apart from that, each value is copied once.
 func rewrite(ber []byte) (der []byte, headers int, err error) {
 	if len(ber) > MaxSize {
 		return nil, 0, fmt.Errorf("cms: %w: over %d bytes", ErrMalformed, MaxSize)
@@ -55,6 +56,8 @@ type header struct {
 func (h *header) constructed() bool { return h.tag[0]&constructed != 0 }
 func (h *header) octets() bool      { return h.tag[0] == tagConOctets }
 
+// readHeader reads the header of the first element of b. minimal reports whether
+// its length is definite and has the form of DER.
 func readHeader(b []byte) (h header, minimal bool, err error) {
 	if len(b) < 2 {
 		return h, false, errTruncated
@@ -87,7 +90,7 @@ func readHeader(b []byte) (h header, minimal bool, err error) {
 		}
 	default:
 		k := int(first & 0x7F)
-		// Zeros may lead in BER, within reason.
+		// BER permits leading zeros; a few are accepted.
 		if k > 2*maxSizeOctets || len(b) < n+k {
 			return h, false, errLength
 		}
@@ -113,24 +116,25 @@ var (
 	errIndefinite = berError("indefinite length of a primitive value")
 	errDepth      = berError("nested too deeply")
 	errForm       = berError("constructed form of a primitive type")
-	errSegment    = berError("segment of an OCTET STRING is none")
+	errSegment    = berError("segment of an OCTET STRING is not an OCTET STRING")
 	errEnd        = berError("end-of-contents octets out of place")
 )
 
+// A berError says what is wrong with the structure of BER.
 type berError string
 
 func (e berError) Error() string { return string(e) }
 
-// measure is the first pass: it checks the structure and keeps the final
-// length of every constructed element, in the order of their beginnings.
+// measure is the first pass. It checks the structure and records the length that
+// each constructed element will have, in the order in which they begin.
 type measure struct {
 	lengths []int
-	headers int // read so far
-	changed bool
+	headers int  // read so far
+	changed bool // the result will differ from the input
 }
 
-// element returns the size that the first element of b will have, and the
-// rest of b.
+// element returns the size that the first element of b will have, and the bytes
+// after that element.
 func (m *measure) element(b []byte, depth int) (size int, rest []byte, err error) {
 	if depth > MaxDepth {
 		return 0, nil, errDepth
@@ -167,7 +171,7 @@ func (m *measure) element(b []byte, depth int) (size int, rest []byte, err error
 	return len(h.tag) + lengthSize(length) + length, rest, nil
 }
 
-// children measures the elements within h.
+// children returns the total size that the elements in h will have.
 func (m *measure) children(h *header, body []byte, depth int) (length int, rest []byte, err error) {
 	err = h.each(body, &rest, func(b []byte) ([]byte, error) {
 		n, after, err := m.element(b, depth)
@@ -177,7 +181,8 @@ func (m *measure) children(h *header, body []byte, depth int) (length int, rest 
 	return length, rest, err
 }
 
-// segments adds up the OCTET STRINGs within the constructed OCTET STRING h.
+// segments returns the total length of the OCTET STRINGs in the constructed
+// OCTET STRING h.
 func (m *measure) segments(h *header, body []byte, depth int) (length int, rest []byte, err error) {
 	if depth > MaxDepth {
 		return 0, nil, errDepth
@@ -202,8 +207,8 @@ func (m *measure) segments(h *header, body []byte, depth int) (length int, rest 
 	return length, rest, err
 }
 
-// each calls f with what is left of h's content until none is, and sets rest
-// to what follows h. f returns what follows the element it read.
+// each calls f for each element in h, with the contents of h from that element
+// on; f returns the contents after it. each sets rest to the bytes after h.
 func (h *header) each(body []byte, rest *[]byte, f func([]byte) ([]byte, error)) error {
 	if h.length >= 0 {
 		*rest, body = body[h.length:], body[:h.length]
@@ -227,13 +232,14 @@ func (h *header) each(body []byte, rest *[]byte, f func([]byte) ([]byte, error))
 	}
 }
 
-// writer is the second pass, over input that measure found in order.
+// writer is the second pass. Its input has passed measure.
 type writer struct {
 	lengths []int
 	headers int // read so far
 	out     []byte
 }
 
+// element writes the first element of b and returns the bytes after it.
 func (w *writer) element(b []byte) (rest []byte) {
 	w.headers++
 	h, _, err := readHeader(b)
@@ -257,6 +263,7 @@ func (w *writer) element(b []byte) (rest []byte) {
 	return rest
 }
 
+// segments writes the contents of the OCTET STRINGs in h.
 func (w *writer) segments(h *header, body []byte) (rest []byte) {
 	_ = h.each(body, &rest, func(b []byte) ([]byte, error) {
 		w.headers++
@@ -273,6 +280,7 @@ func (w *writer) segments(h *header, body []byte) (rest []byte) {
 	return rest
 }
 
+// header writes a header in DER.
 func (w *writer) header(tag []byte, length int) {
 	w.out = append(w.out, tag...)
 	if length < 0x80 {
@@ -286,7 +294,7 @@ func (w *writer) header(tag []byte, length int) {
 	}
 }
 
-// lengthSize returns how many octets DER has for a length.
+// lengthSize returns how many octets a length has in DER.
 func lengthSize(n int) int {
 	size := 1
 	if n >= 0x80 {

@@ -10,8 +10,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// indefinite rewrites DER with indefinite lengths, long lengths and OCTET
-// STRINGs in segments, as BER encoders like to do.
+// indefinite rewrites DER with indefinite lengths, long lengths and OCTET STRINGs
+// in segments, as some BER encoders do.
 func indefinite(der []byte) []byte {
 	var out []byte
 	for len(der) > 0 {
@@ -37,7 +37,7 @@ func indefinite(der []byte) []byte {
 			out = append(out, 0, 0)
 		case tag&0x20 != 0:
 			inner := body
-			// Certificates are signed as they are.
+			// Certificates stay as they are, or their signatures would not hold.
 			if !(tag == 0xA0 && len(body) > 4 && body[0] == 0x30 && len(body) > 400) {
 				inner = indefinite(body)
 			}
@@ -52,7 +52,7 @@ func indefinite(der []byte) []byte {
 	return out
 }
 
-// segments cuts b into OCTET STRINGs, one of them constructed itself.
+// segments cuts b into OCTET STRINGs, one of which is itself constructed.
 func segments(b []byte) []byte {
 	half := min(len(b)/2, 127)
 	out := append([]byte{0x24, 0x80, 4, 0, 4, byte(half)}, b[:half]...)
@@ -132,9 +132,9 @@ func TestDERLimits(t *testing.T) {
 	}
 }
 
-// TestDERIsLinear feeds what makes others take seconds, minutes or all of the
-// stack, and counts the headers that are read: no more than two for every two
-// bytes of input, and none of input that is over the limit.
+// TestDERIsLinear uses inputs on which other implementations take seconds or
+// minutes or exhaust the stack. It counts the headers that are read: at most two
+// for every two bytes of input, and none if the input is over the limit.
 func TestDERIsLinear(t *testing.T) {
 	nest := func(tag byte, n int) []byte {
 		return append(bytes.Repeat([]byte{tag, 0x80}, n), bytes.Repeat([]byte{0, 0}, n)...)

@@ -9,11 +9,12 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// ParseCertificate is [x509.ParseCertificate], but for certificates whose
-// authority key identifier is marked critical, as Windows makes them: RFC 5280
-// forbids that and crypto/x509 refuses them. They are read as if the mark were
-// not there; Raw and RawTBSCertificate are those of the input, so that
-// fingerprints and signatures hold.
+// ParseCertificate is [x509.ParseCertificate], but also accepts a certificate
+// whose authority key identifier is marked critical, as in those that Windows
+// makes for SCEP. RFC 5280 forbids the mark and crypto/x509 refuses it. The
+// certificate is parsed without the mark; Raw and RawTBSCertificate are those of
+// the input, so that fingerprints and signatures hold. The error is that of
+// crypto/x509.
 func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err == nil {
@@ -31,8 +32,8 @@ func ParseCertificate(der []byte) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-// withoutCriticalAKI returns the signed part of a certificate, and the whole
-// certificate with the mark taken off. ok is false if there is no such mark.
+// withoutCriticalAKI returns the signed part of a certificate, and the certificate
+// without the mark. ok is false if there is no such mark.
 func withoutCriticalAKI(der []byte) (tbs, lenient []byte, ok bool) {
 	in := cryptobyte.String(der)
 	var outer, signed, body, explicit, extensions cryptobyte.String
@@ -75,8 +76,8 @@ func withoutCriticalAKI(der []byte) (tbs, lenient []byte, ok bool) {
 	return tbs, lenient, err == nil && found
 }
 
-// copyExtension moves one extension from in to b, and reports whether it took
-// a mark off.
+// copyExtension reads one extension from in and writes it to b. It reports whether
+// it removed the mark.
 func copyExtension(b *cryptobyte.Builder, in *cryptobyte.String) bool {
 	var whole, inner cryptobyte.String
 	var id asn1.ObjectIdentifier
@@ -98,8 +99,8 @@ func copyExtension(b *cryptobyte.Builder, in *cryptobyte.String) bool {
 	return true
 }
 
-// certificates reads a CertificateSet one by one. What is not a certificate,
-// or cannot be read, is reported in bad and left out.
+// certificates reads a CertificateSet. Members that are not certificates or cannot
+// be parsed are left out and reported in bad.
 func certificates(set cryptobyte.String) (certs []*x509.Certificate, bad []error, err error) {
 	for n := 0; !set.Empty(); n++ {
 		if n == maxCertificates {
@@ -111,7 +112,7 @@ func certificates(set cryptobyte.String) (certs []*x509.Certificate, bad []error
 			return nil, nil, malformed("certificates")
 		}
 		if tag != cbasn1.SEQUENCE {
-			bad = append(bad, fmt.Errorf("cms: certificate %d: not of X.509", n))
+			bad = append(bad, fmt.Errorf("cms: certificate %d: not an X.509 certificate", n))
 			continue
 		}
 		cert, err := ParseCertificate(element)
@@ -124,9 +125,10 @@ func certificates(set cryptobyte.String) (certs []*x509.Certificate, bad []error
 	return certs, bad, nil
 }
 
-// ParseBag reads a SignedData without signers, which carries certificates
-// only (RFC 8894, section 3.4). Certificates that cannot be read are reported
-// in bad and left out; one that can be read is required.
+// ParseBag reads a bag of certificates: a SignedData without signers and content
+// (RFC 8894, section 3.4). Certificates that cannot be parsed are left out and
+// reported in bad. The error wraps [ErrMalformed] if ber is not such a bag or no
+// certificate in it can be parsed.
 func ParseBag(ber []byte) (certs []*x509.Certificate, bad []error, err error) {
 	s, err := parseBag(ber)
 	switch {
@@ -140,22 +142,23 @@ func ParseBag(ber []byte) (certs []*x509.Certificate, bad []error, err error) {
 	return s.Certificates, s.Bad, nil
 }
 
-// parseBag reads a SignedData without signers and content.
+// parseBag reads a SignedData that has neither signers nor content.
 func parseBag(ber []byte) (*SignedData, error) {
 	s, signers, err := parseSignedData(ber)
 	switch {
 	case err != nil:
 		return nil, err
 	case !signers.Empty():
-		return nil, malformed("a signer in a bag")
+		return nil, malformed("a bag of certificates has a signer")
 	case len(s.Content) > 0:
-		return nil, malformed("content in a bag")
+		return nil, malformed("a bag of certificates has content")
 	}
 	return s, nil
 }
 
-// ParseCRLs reads the revocation lists of a SignedData without signers, of
-// which one is required. Certificates with them are passed over.
+// ParseCRLs reads the revocation lists in a SignedData without signers. It ignores
+// certificates beside them. The error wraps [ErrMalformed] if ber is not such a
+// bag, has no revocation list or more than 16, or one cannot be parsed.
 func ParseCRLs(ber []byte) ([]*x509.RevocationList, error) {
 	s, err := parseBag(ber)
 	if err != nil {
@@ -179,8 +182,8 @@ func ParseCRLs(ber []byte) ([]*x509.RevocationList, error) {
 	return lists, nil
 }
 
-// Bag returns a SignedData without signers that carries certs, in their order,
-// and revocation lists.
+// Bag returns a SignedData without signers, with certificates in their order and
+// revocation lists. The error is that of the encoding.
 func Bag(certs []*x509.Certificate, crls ...*x509.RevocationList) ([]byte, error) {
 	return contentInfo(oidSignedData, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(1)
@@ -198,8 +201,8 @@ func Bag(certs []*x509.Certificate, crls ...*x509.RevocationList) ([]byte, error
 	})
 }
 
-// addCertificates writes a CertificateSet, in the order given: receivers look
-// at the first one first.
+// addCertificates writes a CertificateSet in the order given, because receivers
+// take the first certificate first.
 func addCertificates(b *cryptobyte.Builder, certs []*x509.Certificate) {
 	b.AddASN1(tag0, func(b *cryptobyte.Builder) {
 		for _, c := range certs {

@@ -13,17 +13,17 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A Cipher is a content-encryption algorithm. Single DES is not among them.
+// A Cipher is a content-encryption algorithm. Single DES is not one of them.
 type Cipher int
 
-// The ciphers. DES3CBC is for peers that have nothing better.
+// The supported ciphers.
 const (
-	AES128CBC Cipher = iota
-	AES256CBC
-	DES3CBC
+	AES128CBC Cipher = iota // RFC 3565
+	AES256CBC               // RFC 3565
+	DES3CBC                 // triple DES, RFC 3370; only for peers that have nothing better
 )
 
-// String returns the cipher's name.
+// String returns a name such as "AES-128-CBC".
 func (c Cipher) String() string {
 	switch c {
 	case AES128CBC:
@@ -36,10 +36,10 @@ func (c Cipher) String() string {
 	return fmt.Sprintf("cipher %d", int(c))
 }
 
-// An encryption is what a Cipher stands for.
+// An encryption is the algorithm of a Cipher.
 type encryption struct {
 	id                 asn1.ObjectIdentifier
-	keySize, blockSize int
+	keySize, blockSize int // bytes
 	block              func(key []byte) (cipher.Block, error)
 }
 
@@ -55,6 +55,7 @@ func (c Cipher) algorithm() (encryption, error) {
 	return encryption{}, fmt.Errorf("cms: %w: %v", ErrAlgorithm, c)
 }
 
+// cipherOf returns the cipher with an object identifier.
 func cipherOf(id asn1.ObjectIdentifier) (Cipher, encryption, error) {
 	for _, c := range []Cipher{AES128CBC, AES256CBC, DES3CBC} {
 		if alg, err := c.algorithm(); err == nil && alg.id.Equal(id) {
@@ -67,11 +68,12 @@ func cipherOf(id asn1.ObjectIdentifier) (Cipher, encryption, error) {
 	return 0, encryption{}, fmt.Errorf("cms: %w: cipher %v", ErrAlgorithm, id)
 }
 
-// options returns how the content key is to be unwrapped.
+// options returns the options with which the recipient's key decrypts the content
+// key, which has keySize bytes.
 func (r *recipient) options(keySize int) (crypto.DecrypterOpts, error) {
 	switch {
 	case r.wrap.id.Equal(oidRSA) && r.wrap.plain():
-		//lint:ignore SA1019 what the sender chose; see Enveloped.Decrypt for the precaution
+		//lint:ignore SA1019 the sender chose it; see Enveloped.Decrypt for the precaution
 		return &rsa.PKCS1v15DecryptOptions{SessionKeyLen: keySize}, nil
 	case r.wrap.id.Equal(oidOAEP):
 		return oaepOptions(r.wrap.params)
@@ -79,7 +81,8 @@ func (r *recipient) options(keySize int) (crypto.DecrypterOpts, error) {
 	return nil, fmt.Errorf("cms: %w: key transport %v", ErrAlgorithm, r.wrap.id)
 }
 
-// oaepOptions reads RSAES-OAEP-params (RFC 4055, section 4.1).
+// oaepOptions reads RSAES-OAEP-params (RFC 4055, section 4.1). Labels are not
+// supported.
 func oaepOptions(params cryptobyte.String) (*rsa.OAEPOptions, error) {
 	opts := &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1}
 	bad := malformed("parameters of OAEP")

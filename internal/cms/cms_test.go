@@ -63,7 +63,7 @@ func ecIdentity(t testing.TB) *identity {
 	return issue(t, key, x509.Certificate{})
 }
 
-// opaque hides that a key is in software.
+// opaque hides that a key is in software, as with a key in a TPM.
 type opaque struct {
 	crypto.Signer
 	crypto.Decrypter
@@ -128,7 +128,7 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// TestSignedIsChecked changes every byte that the signature covers.
+// TestSignedIsChecked changes each byte that the signature covers.
 func TestSignedIsChecked(t *testing.T) {
 	who := rsaIdentity(t)
 	der, err := cms.Sign(&cms.Message{Content: []byte("content"), Certificate: who.cert}, who.key)
@@ -195,7 +195,7 @@ func TestEncrypt(t *testing.T) {
 }
 
 // TestDecryptSaysNothing checks that a wrong key, a damaged key and damaged
-// padding are the same error.
+// padding give the same error.
 func TestDecryptSaysNothing(t *testing.T) {
 	who := rsaIdentity(t)
 	wrong, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -225,7 +225,7 @@ func TestDecryptSaysNothing(t *testing.T) {
 		} {
 			got, err := try()
 			if err == nil {
-				// A random key leaves good padding once in 256 times.
+				// A random key gives good padding once in 256 times.
 				if bytes.Equal(got, make([]byte, 100)) {
 					t.Errorf("%s: decrypted", name)
 				}
@@ -289,7 +289,7 @@ func TestBag(t *testing.T) {
 	}
 }
 
-// TestCriticalKeyID reads a certificate as Windows makes them for SCEP.
+// TestCriticalKeyID reads a certificate like those that Windows makes for SCEP.
 func TestCriticalKeyID(t *testing.T) {
 	template := x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "w"}, NotBefore: time.Now(), NotAfter: time.Now(),

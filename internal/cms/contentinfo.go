@@ -16,6 +16,7 @@ const (
 	tag0Primitive = cbasn1.Tag(0x80)
 )
 
+// malformed returns an error that wraps ErrMalformed.
 func malformed(what string) error {
 	return fmt.Errorf("cms: %w: %s", ErrMalformed, what)
 }
@@ -34,8 +35,8 @@ func contentInfo(oid asn1.ObjectIdentifier, f cryptobyte.BuilderContinuation) ([
 	return der, nil
 }
 
-// readContentInfo returns what is in the SEQUENCE within a ContentInfo of type
-// oid, as DER.
+// readContentInfo returns, in DER, the contents of the SEQUENCE in a ContentInfo
+// of type oid.
 func readContentInfo(ber []byte, oid asn1.ObjectIdentifier) (cryptobyte.String, error) {
 	der, err := DER(ber)
 	if err != nil {
@@ -48,7 +49,7 @@ func readContentInfo(ber []byte, oid asn1.ObjectIdentifier) (cryptobyte.String, 
 		return nil, malformed("not a ContentInfo")
 	}
 	if !id.Equal(oid) {
-		return nil, malformed(fmt.Sprintf("content type %v where %v is due", id, oid))
+		return nil, malformed(fmt.Sprintf("content type is %v, not %v", id, oid))
 	}
 	if !outer.ReadASN1(&explicit, tag0) || !outer.Empty() ||
 		!explicit.ReadASN1(&body, cbasn1.SEQUENCE) || !explicit.Empty() {
@@ -57,12 +58,13 @@ func readContentInfo(ber []byte, oid asn1.ObjectIdentifier) (cryptobyte.String, 
 	return body, nil
 }
 
-// An algorithm is an AlgorithmIdentifier; params is the element, or empty.
+// An algorithm is an AlgorithmIdentifier.
 type algorithm struct {
 	id     asn1.ObjectIdentifier
-	params cryptobyte.String
+	params cryptobyte.String // a whole element; empty if absent
 }
 
+// readAlgorithm reads an AlgorithmIdentifier and reports whether it could.
 func readAlgorithm(in *cryptobyte.String, out *algorithm) bool {
 	var seq cryptobyte.String
 	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.ReadASN1ObjectIdentifier(&out.id) {
@@ -72,7 +74,7 @@ func readAlgorithm(in *cryptobyte.String, out *algorithm) bool {
 	return seq.Empty() || (seq.ReadAnyASN1Element(new(cryptobyte.String), new(cbasn1.Tag)) && seq.Empty())
 }
 
-// plain reports whether a has no parameters, or NULL.
+// plain reports whether the parameters of a are absent or NULL.
 func (a *algorithm) plain() bool { return len(a.params) == 0 || string(a.params) == "\x05\x00" }
 
 // addAlgorithm writes an AlgorithmIdentifier with NULL parameters.
@@ -83,13 +85,14 @@ func addAlgorithm(b *cryptobyte.Builder, id asn1.ObjectIdentifier) {
 	})
 }
 
-// An identifier names a certificate, by issuer and serial number or by
-// subject key identifier.
+// An identifier names a certificate, by issuer and serial number or by subject
+// key identifier: a SignerIdentifier or RecipientIdentifier.
 type identifier struct {
-	issuer, serial cryptobyte.String // elements
-	keyID          []byte
+	issuer, serial cryptobyte.String // whole elements
+	keyID          []byte            // nil if the certificate is named by the other two
 }
 
+// readIdentifier reads an identifier and reports whether it could.
 func readIdentifier(in *cryptobyte.String, out *identifier) bool {
 	var seq, key cryptobyte.String
 	var present bool
@@ -115,6 +118,7 @@ func (id *identifier) names(cert *x509.Certificate) bool {
 	return err == nil && string(der) == string(id.serial) && string(cert.RawIssuer) == string(id.issuer)
 }
 
+// addIdentifier writes an IssuerAndSerialNumber.
 func addIdentifier(b *cryptobyte.Builder, cert *x509.Certificate) {
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddBytes(cert.RawIssuer)

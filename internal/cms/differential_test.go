@@ -10,7 +10,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// TestDifferential compares with another implementation, both ways.
+// TestDifferential compares this package with another implementation: each reads
+// what the other writes.
 func TestDifferential(t *testing.T) {
 	who, other := rsaIdentity(t), ecIdentity(t)
 	for _, signer := range []*identity{who, other} {
@@ -85,7 +86,7 @@ func TestDifferential(t *testing.T) {
 	if p7, err := pkcs7.Parse(bag); err != nil || len(p7.Certificates) != 2 {
 		t.Errorf("they read a bag: %v", err)
 	}
-	// Single DES is their default, and never ours.
+	// Single DES is their default; this package never uses it.
 	pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmDESCBC
 	des, err := pkcs7.Encrypt(make([]byte, 8), []*x509.Certificate{who.cert})
 	if err != nil {

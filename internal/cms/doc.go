@@ -2,10 +2,23 @@
 // (RFC 5652) that enrollment protocols use: SignedData with one signer, bags
 // of certificates and revocation lists, and EnvelopedData for RSA recipients.
 //
-// Keys are used through [crypto.Signer] and [crypto.Decrypter], so they may
-// lie in a TPM. Algorithms are chosen per call; the package has no settings of
-// its own. Input may be BER: it is rewritten to DER first, in linear time and
-// within the limits below, and what follows the object is an error.
+//	           write    read
+//	signed     Sign     ParseSigned, then SignedData.Verify
+//	encrypted  Encrypt  ParseEnveloped, then Enveloped.Decrypt; or Decrypt
+//	bag        Bag      ParseBag, ParseCRLs
+//
+// Keys are used through [crypto.Signer] and [crypto.Decrypter], so they may be
+// in a TPM. The caller chooses the algorithms in each call; the package has no
+// settings.
+//
+// All input and output is a ContentInfo whose innermost content has the type
+// data. Output is DER. Input may be BER: it is rewritten to DER first, in linear
+// time and within the limits [MaxSize] and [MaxDepth]. Bytes after the object are
+// an error. Parsed values may share memory with the input, which must not be
+// changed afterwards.
+//
+// Not supported are several signers, unsigned content with a signer, recipients
+// other than by RSA key transport, authenticated encryption, RSA-PSS and EdDSA.
 package cms
 
 import (
@@ -15,30 +28,34 @@ import (
 
 // Limits on input.
 const (
-	MaxSize  = 1 << 20 // bytes
+	MaxSize  = 1 << 20 // bytes of one object
 	MaxDepth = 32      // levels of nesting
 
-	maxCertificates = 64
+	maxCertificates = 64 // in one SignedData
 	maxCRLs         = 16
 	maxRecipients   = 16
 	maxAttributes   = 64
 )
 
-// Errors that this package's errors wrap.
+// Errors that the errors of this package wrap.
 var (
-	// ErrMalformed: the input is not what it should be.
+	// ErrMalformed is returned by all parsers, and by Verify and Decrypt, if the
+	// input does not have the form that RFC 5652 demands or exceeds a limit.
 	ErrMalformed = errors.New("malformed")
 
-	// ErrAlgorithm: an algorithm is unknown or not permitted.
+	// ErrAlgorithm is returned if an algorithm or a kind of key is not supported,
+	// or needs a permission that the caller did not give.
 	ErrAlgorithm = errors.New("algorithm not permitted")
 
-	// ErrSignature: digest or signature do not match.
+	// ErrSignature is returned by Verify if the digest or the signature does not
+	// match, or the message names another signer.
 	ErrSignature = errors.New("bad signature")
 
-	// ErrRecipient: the content is for somebody else.
+	// ErrRecipient is returned by Decrypt if the content is for others.
 	ErrRecipient = errors.New("not a recipient")
 
-	// ErrDecrypt: the content cannot be decrypted, for whatever reason.
+	// ErrDecrypt is returned by Decrypt if the content cannot be decrypted,
+	// whatever the reason.
 	ErrDecrypt = errors.New("decryption failed")
 )
 

@@ -14,12 +14,14 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Encrypt returns a ContentInfo with EnvelopedData of content, of type data,
-// for one recipient, whose key must be an RSA key (PKCS #1 v1.5 key transport).
+// Encrypt returns a ContentInfo with EnvelopedData (RFC 5652, section 6) of
+// content, of type data, for one recipient. The content key is encrypted with PKCS
+// #1 v1.5. The error wraps [ErrAlgorithm] if the recipient's key is not an RSA key
+// or c is not one of the ciphers.
 func Encrypt(content []byte, recipient *x509.Certificate, c Cipher) ([]byte, error) {
 	pub, ok := recipient.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("cms: %w: recipient's key is %T, not RSA", ErrAlgorithm, recipient.PublicKey)
+		return nil, fmt.Errorf("cms: %w: the recipient's key is a %T, not an RSA key", ErrAlgorithm, recipient.PublicKey)
 	}
 	alg, err := c.algorithm()
 	if err != nil {
@@ -32,10 +34,10 @@ func Encrypt(content []byte, recipient *x509.Certificate, c Cipher) ([]byte, err
 	if err != nil {
 		return nil, fmt.Errorf("cms: %w", err)
 	}
-	//lint:ignore SA1019 PKCS #1 v1.5 is the key transport that SCEP peers understand
+	//lint:ignore SA1019 PKCS #1 v1.5 is the key transport that SCEP peers support
 	wrapped, err := rsa.EncryptPKCS1v15(rand.Reader, pub, key)
 	if err != nil {
-		return nil, fmt.Errorf("cms: wrapping the key: %w", err)
+		return nil, fmt.Errorf("cms: encrypting the content key: %w", err)
 	}
 	sealed := pad(content, alg.blockSize)
 	cipher.NewCBCEncrypter(block, iv).CryptBlocks(sealed, sealed)
@@ -60,8 +62,9 @@ func Encrypt(content []byte, recipient *x509.Certificate, c Cipher) ([]byte, err
 	})
 }
 
-// Decrypt opens a ContentInfo with EnvelopedData for the holder of cert and
-// key. Triple DES is refused; [Enveloped.Decrypt] can permit it.
+// Decrypt returns the content of a ContentInfo with EnvelopedData for cert, whose
+// key is key. Triple DES is refused; [Enveloped.Decrypt] can permit it. The errors
+// are those of [ParseEnveloped] and [Enveloped.Decrypt].
 func Decrypt(ber []byte, cert *x509.Certificate, key crypto.Decrypter) ([]byte, error) {
 	e, err := ParseEnveloped(ber)
 	if err != nil {
@@ -70,22 +73,24 @@ func Decrypt(ber []byte, cert *x509.Certificate, key crypto.Decrypter) ([]byte, 
 	return e.Decrypt(cert, key, false)
 }
 
-// An Enveloped is encrypted content.
+// An Enveloped is a parsed EnvelopedData.
 type Enveloped struct {
-	Cipher Cipher
+	Cipher Cipher // of the content
 
 	iv, sealed []byte
 	recipients []recipient
 }
 
+// A recipient is a KeyTransRecipientInfo.
 type recipient struct {
 	id      identifier
-	wrap    algorithm
-	wrapped []byte
+	wrap    algorithm // key transport
+	wrapped []byte    // encrypted content key
 }
 
-// ParseEnveloped reads a ContentInfo with EnvelopedData. Recipients of other
-// kinds than key transport are passed over.
+// ParseEnveloped reads a ContentInfo with EnvelopedData whose content has the type
+// data. It ignores recipients that do not use key transport. The error wraps
+// [ErrMalformed], or [ErrAlgorithm] if the cipher is not supported.
 func ParseEnveloped(ber []byte) (*Enveloped, error) {
 	in, err := readContentInfo(ber, oidEnvelopedData)
 	if err != nil {
@@ -156,12 +161,12 @@ func (e *Enveloped) readContent(in cryptobyte.String) error {
 		return err
 	}
 	if len(e.sealed) == 0 || len(e.sealed)%found.blockSize != 0 {
-		return malformed("encrypted content is not of whole blocks")
+		return malformed("encrypted content does not consist of whole blocks")
 	}
 	return nil
 }
 
-// readSealed reads [0] IMPLICIT OCTET STRING, which may be in segments.
+// readSealed reads a [0] IMPLICIT OCTET STRING, which may be in segments.
 func readSealed(in cryptobyte.String) ([]byte, error) {
 	var content, segment cryptobyte.String
 	if in.PeekASN1Tag(tag0Primitive) {
@@ -183,11 +188,15 @@ func readSealed(in cryptobyte.String) ([]byte, error) {
 	return sealed, nil
 }
 
-// Decrypt returns the content. The key must be that of cert, and one
-// recipient must be cert, else the error wraps ErrRecipient. All that can go
-// wrong after that is the one error ErrDecrypt: if the content key cannot be
-// had, a random one is used (RFC 3218), so that only the padding can fail.
-// Triple DES is refused unless legacy is set.
+// Decrypt returns the content. cert must be one of the recipients, and key its
+// key. legacy permits triple DES.
+//
+// The error wraps [ErrAlgorithm] if the cipher or the key transport is not
+// permitted, [ErrRecipient] if cert is not a recipient, and [ErrMalformed] if it is
+// one twice or the parameters of OAEP cannot be parsed. Every later failure is the
+// same error, which wraps only [ErrDecrypt]: if key cannot decrypt the content
+// key, a random one is used instead (RFC 3218), so that only the padding can be
+// found to be wrong.
 func (e *Enveloped) Decrypt(cert *x509.Certificate, key crypto.Decrypter, legacy bool) ([]byte, error) {
 	alg, err := e.Cipher.algorithm()
 	if err != nil {
@@ -222,6 +231,7 @@ func (e *Enveloped) Decrypt(cert *x509.Certificate, key crypto.Decrypter, legacy
 	return content, nil
 }
 
+// recipient returns the recipient that is cert.
 func (e *Enveloped) recipient(cert *x509.Certificate) (*recipient, error) {
 	var found *recipient
 	for i := range e.recipients {
@@ -229,7 +239,7 @@ func (e *Enveloped) recipient(cert *x509.Certificate) (*recipient, error) {
 			continue
 		}
 		if found != nil {
-			return nil, malformed("the same recipient twice")
+			return nil, malformed("a recipient occurs twice")
 		}
 		found = &e.recipients[i]
 	}
@@ -239,7 +249,7 @@ func (e *Enveloped) recipient(cert *x509.Certificate) (*recipient, error) {
 	return found, nil
 }
 
-// pad returns a copy of b filled up to whole blocks (RFC 5652, section 6.3).
+// pad returns a copy of b with padding up to whole blocks (RFC 5652, section 6.3).
 func pad(b []byte, size int) []byte {
 	n := size - len(b)%size
 	out := make([]byte, len(b), len(b)+n)
@@ -250,7 +260,7 @@ func pad(b []byte, size int) []byte {
 	return out
 }
 
-// unpad looks at every byte that padding may have, whatever it finds.
+// unpad removes the padding. It takes the same time whatever the padding is.
 func unpad(b []byte, size int) ([]byte, bool) {
 	n := int(b[len(b)-1])
 	ok := subtle.ConstantTimeLessOrEq(1, n) & subtle.ConstantTimeLessOrEq(n, size)

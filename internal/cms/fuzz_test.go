@@ -16,8 +16,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// seeds adds small messages, for the fuzzer's work grows with their size: the
-// signer's key is on P-256, and the recipient's has 1024 bits.
+// seeds adds small messages, because the fuzzer's work grows with their size. So
+// the signer's key is on P-256, and the recipient's has 1024 bits.
 func seeds(f *testing.F) (signer, recipient *identity) {
 	f.Helper()
 	signer = issue(f, fuzzKey(f), x509.Certificate{SerialNumber: big.NewInt(1), KeyUsage: x509.KeyUsageCRLSign, IsCA: true, BasicConstraintsValid: true})
@@ -60,7 +60,7 @@ func fuzzKey(t testing.TB) crypto.Signer {
 	return key
 }
 
-// crl returns a revocation list of who.
+// crl returns a revocation list that who issued.
 func crl(t testing.TB, who *identity) *x509.RevocationList {
 	t.Helper()
 	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
@@ -117,7 +117,8 @@ func TestCRLs(t *testing.T) {
 	}
 }
 
-// FuzzDER checks that what was rewritten is DER, and stays as it is.
+// FuzzDER checks that the output of DER is DER, and that rewriting it again does
+// not change it.
 func FuzzDER(f *testing.F) {
 	seeds(f)
 	f.Fuzz(func(t *testing.T, ber []byte) {
@@ -132,7 +133,7 @@ func FuzzDER(f *testing.F) {
 	})
 }
 
-// FuzzParse feeds every parser, and checks that nothing unsigned is verified.
+// FuzzParse calls every parser, and checks that nothing unsigned passes Verify.
 func FuzzParse(f *testing.F) {
 	signer, recipient := seeds(f)
 	f.Fuzz(func(t *testing.T, ber []byte) {

@@ -17,7 +17,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// theirs reads a SignedData with the other library, which may panic.
+// theirs reads and verifies a SignedData with the other library, which may panic.
 func theirs(der []byte, who *identity) (content []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -44,7 +44,8 @@ func ours(der []byte, who *identity) ([]byte, error) {
 	return s.Content, s.Verify(who.cert, true)
 }
 
-// TestDifferences has every input on which the two differ, with the reason.
+// TestDifferences checks known inputs on which the two libraries differ, with the
+// reason.
 func TestDifferences(t *testing.T) {
 	who, stranger := rsaIdentity(t), ecIdentity(t)
 	sign := func(m cms.Message) []byte {
@@ -74,30 +75,30 @@ func TestDifferences(t *testing.T) {
 		},
 		"SHA-1": {sign(cms.Message{Content: content, Hash: crypto.SHA1}), true, true, ""},
 		"trailing byte": {
-			append(bytes.Clone(good), 0), false, true, "they ignore what follows the object",
+			append(bytes.Clone(good), 0), false, true, "they ignore bytes after the object",
 		},
 		"two content types": {
 			sign(cms.Message{Content: content, Attributes: []cms.Attribute{{
 				Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}, Value: append(contentType, 7, 2),
-			}}}), false, false, "they cannot read what is in the second either",
+			}}}), false, false, "they cannot read the second one either",
 		},
 		"attribute twice": {
 			sign(cms.Message{Content: content, Attributes: []cms.Attribute{attribute, attribute}}), false, true,
-			"they take the first of several attributes of a type",
+			"they use the first of several attributes of a type",
 		},
 		"attribute of two values": {
 			sign(cms.Message{Content: content, Attributes: []cms.Attribute{{Type: attribute.Type, Value: []byte{5, 0, 5, 0}}}}), false, true,
-			"they take the first of several values",
+			"they use the first of several values",
 		},
 		"content type of another": {
-			replaceOID(t, who, good), false, true, "they do not look at contentType",
+			replaceOID(t, who, good), false, true, "they ignore contentType",
 		},
-		"a certificate nobody can read": {
+		"a certificate that cannot be parsed": {
 			sign(cms.Message{Content: content, Extra: []*x509.Certificate{odd}}), true, false,
-			"they refuse all if one certificate is odd",
+			"they refuse the message if one certificate is odd",
 		},
 		"content in segments": {
-			indefinite(sign(cms.Message{Content: bytes.Repeat(content, 100)})), true, false, "they keep the first segment only",
+			indefinite(sign(cms.Message{Content: bytes.Repeat(content, 100)})), true, false, "they keep only the first segment",
 		},
 		"nothing signed": {mustBag(t, who.cert), false, false, "no signer"},
 	} {
@@ -107,7 +108,7 @@ func TestDifferences(t *testing.T) {
 		}
 		other, failed := theirs(tt.der, who)
 		if (failed == nil) != tt.theirs {
-			t.Errorf("%s: they say %v, so that it is no longer so: %s", name, failed, tt.why)
+			t.Errorf("%s: they say %v, so this no longer holds: %s", name, failed, tt.why)
 		}
 		if err == nil && failed == nil && !bytes.Equal(got, other) {
 			t.Errorf("%s: we read %q, they %q", name, got, other)
@@ -124,8 +125,8 @@ func mustBag(t *testing.T, certs ...*x509.Certificate) []byte {
 	return der
 }
 
-// replaceOID returns a message whose attribute contentType is not that of the
-// content, but that is signed so.
+// replaceOID returns a message whose signed attribute contentType differs from the
+// type of the content.
 func replaceOID(t *testing.T, who *identity, good []byte) []byte {
 	t.Helper()
 	s, err := cms.ParseSigned(good)
@@ -153,7 +154,7 @@ func replaceOID(t *testing.T, who *identity, good []byte) []byte {
 	return der
 }
 
-// attributesOf returns the signed attributes of a message, with their tag.
+// attributesOf returns the signed attributes of a message, with their header.
 func attributesOf(t *testing.T, der []byte) []byte {
 	t.Helper()
 	id := []byte{0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 9, 3}
@@ -167,8 +168,8 @@ func attributesOf(t *testing.T, der []byte) []byte {
 	return nil
 }
 
-// reason says why one of the two takes a changed message and the other does
-// not, by what they say and what is in the message.
+// reason explains, from the two errors and the message, why one library accepts a
+// changed message and the other does not. It returns "" if it knows no reason.
 func reason(der []byte, err, failed error) string {
 	s, _ := cms.ParseSigned(der)
 	text := fmt.Sprint(err, failed)
@@ -177,25 +178,25 @@ func reason(der []byte, err, failed error) string {
 		text  string
 	}{
 		{strings.Contains(text, "panic"), "they panic"},
-		{err != nil && strings.Contains(text, "after the object"), "they ignore what follows the object"},
-		{err != nil && strings.Contains(text, "ContentInfo"), "they ignore what follows within ContentInfo"},
-		{err != nil && strings.Contains(text, "SignedData"), "they take any version, and sets that are none"},
-		{err != nil && strings.Contains(text, "SignerInfo"), "they take any version of SignerInfo"},
-		{err != nil && strings.Contains(text, "parameters"), "they do not look at an algorithm's parameters"},
+		{err != nil && strings.Contains(text, "after the object"), "they ignore bytes after the object"},
+		{err != nil && strings.Contains(text, "ContentInfo"), "they ignore further elements in ContentInfo"},
+		{err != nil && strings.Contains(text, "SignedData"), "they accept any version, and elements that are not sets"},
+		{err != nil && strings.Contains(text, "SignerInfo"), "they accept any version of SignerInfo"},
+		{err != nil && strings.Contains(text, "parameters"), "they ignore the parameters of an algorithm"},
 		{err != nil && strings.Contains(text, "algorithm not permitted"), "they take the digest from the signature's algorithm"},
-		{err != nil && strings.Contains(text, "more than one"), "they look at the first"},
-		{failed != nil && s != nil && len(s.Bad) > 0, "they refuse all if one certificate is odd"},
-		{failed != nil && s != nil && !slices.ContainsFunc(s.Certificates, s.SignedBy), "the signer's certificate, which we have from before, is changed"},
-		{failed != nil && strings.Contains(text, "another signer"), "the signer's certificate, which we have from before, is changed"},
-		{failed != nil && strings.Contains(text, "x509"), "they refuse all if one certificate is odd"},
-		{failed != nil && (strings.Contains(text, "asn1") || strings.Contains(text, "ber2der")), "encoding/asn1 is stricter with what is not signed"},
-		{failed != nil && strings.Contains(text, "not one signer"), "they pass over what they cannot read, and then miss the signer"},
-		{err != nil && strings.Contains(text, "is not data"), "they take content of any type"},
-		{err != nil && strings.Contains(text, "encapsulated content"), "they take what is no OCTET STRING"},
+		{err != nil && strings.Contains(text, "more than one"), "they use the first"},
+		{failed != nil && s != nil && len(s.Bad) > 0, "they refuse the message if one certificate is odd"},
+		{failed != nil && s != nil && !slices.ContainsFunc(s.Certificates, s.SignedBy), "the signer's certificate in the message, which we do not use, is changed"},
+		{failed != nil && strings.Contains(text, "another signer"), "the signer's certificate in the message, which we do not use, is changed"},
+		{failed != nil && strings.Contains(text, "x509"), "they refuse the message if one certificate is odd"},
+		{failed != nil && (strings.Contains(text, "asn1") || strings.Contains(text, "ber2der")), "encoding/asn1 is stricter with unsigned parts"},
+		{failed != nil && strings.Contains(text, "not one signer"), "they skip a signer that they cannot parse"},
+		{err != nil && strings.Contains(text, "is not data"), "they accept content of any type"},
+		{err != nil && strings.Contains(text, "encapsulated content"), "they accept content that is not an OCTET STRING"},
 		{
 			err != nil && (strings.Contains(text, "truncated") || strings.Contains(text, "primitive type") ||
 				strings.Contains(text, "end-of-contents") || strings.Contains(text, "bad length") || strings.Contains(text, "tag too long")),
-			"they do not look into what they have no use for",
+			"they do not parse elements that they do not use",
 		},
 	} {
 		if r.holds {
@@ -205,9 +206,9 @@ func reason(der []byte, err, failed error) string {
 	return ""
 }
 
-// TestDifferentialCampaign changes messages, and has both libraries read what
-// comes out. What both take they must read alike, and what only one takes must
-// have a reason.
+// TestDifferentialCampaign changes messages and reads each result with both
+// libraries. If both accept it, they must read the same; if only one does, the
+// reason must be known.
 func TestDifferentialCampaign(t *testing.T) {
 	who := issue(t, fuzzKey(t), x509.Certificate{})
 	var bases [][]byte

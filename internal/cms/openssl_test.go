@@ -13,7 +13,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// openssl runs the tool in dir.
+// openssl runs openssl in dir.
 func openssl(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "openssl", args...)
@@ -23,7 +23,7 @@ func openssl(t *testing.T, dir string, args ...string) {
 	}
 }
 
-// bench returns a directory with a key, its certificate and content.
+// bench returns a directory with files of a key, its certificate and content.
 func bench(t *testing.T) (dir string, who *identity, content []byte) {
 	t.Helper()
 	if _, err := exec.LookPath("openssl"); err != nil {

@@ -19,7 +19,7 @@ func peerFile(t testing.TB, name string) []byte {
 	return der
 }
 
-// TestPeers reads what other software wrote.
+// TestPeers reads messages that other software wrote.
 func TestPeers(t *testing.T) {
 	for name, tt := range map[string]struct {
 		signed    bool

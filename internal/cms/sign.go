@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha1" // of older peers
+	_ "crypto/sha1" // for older peers
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"crypto/x509"
@@ -17,18 +17,22 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A Message is what Sign signs.
+// A Message is the input of [Sign].
 type Message struct {
-	Content     []byte // if nil, there is no content, which is not the same as an empty one
-	Attributes  []Attribute
-	Certificate *x509.Certificate   // the signer's
-	Extra       []*x509.Certificate // sent along after Certificate
-	Hash        crypto.Hash         // if 0, SHA-256
+	Content     []byte              // of type data; nil means absent, which differs from empty
+	Attributes  []Attribute         // signed, besides contentType and messageDigest
+	Certificate *x509.Certificate   // the signer's; required
+	Extra       []*x509.Certificate // follow Certificate in the message
+	Hash        crypto.Hash         // SHA-1 or SHA-2; if 0, SHA-256
 }
 
-// Sign returns a ContentInfo with SignedData in DER. The signature of an RSA
-// key has the algorithm rsaEncryption with NULL parameters, which every peer
-// reads (RFC 3370, section 3.2).
+// Sign returns a ContentInfo with SignedData (RFC 5652, section 5) in DER. key is
+// the key of m.Certificate, RSA or ECDSA. It always has signed attributes. The
+// algorithm of an RSA signature is rsaEncryption with NULL parameters, which all
+// peers accept (RFC 3370, section 3.2).
+//
+// The error wraps [ErrAlgorithm] if the key cannot sign with the hash, or the
+// error of key.
 func Sign(m *Message, key crypto.Signer) ([]byte, error) {
 	hash := m.Hash
 	if hash == 0 {
@@ -76,7 +80,8 @@ func (m *Message) addContent(b *cryptobyte.Builder) {
 	}
 }
 
-// attributes returns the signed attributes as a SET OF in DER.
+// attributes returns the signed attributes as a SET OF in DER: the bytes that are
+// signed.
 func (m *Message) attributes(hash crypto.Hash) ([]byte, error) {
 	one := func(id asn1.ObjectIdentifier, value cryptobyte.BuilderContinuation) []byte {
 		b := cryptobyte.NewBuilder(nil)
@@ -115,12 +120,12 @@ var (
 	ecdsaPrefix = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3}
 )
 
-// A digest is a hash function with its numbers in three places.
+// A digest is a hash function with its object identifiers.
 type digest struct {
 	hash  crypto.Hash
 	id    asn1.ObjectIdentifier
-	rsa   int // last arc of its signature algorithm with RSA
-	ecdsa int // and with ECDSA; 0 if not permitted
+	rsa   int // last arc of the signature algorithm with RSA
+	ecdsa int // last arc of the signature algorithm with ECDSA; 0 if not permitted
 }
 
 func digests() []digest {
@@ -132,6 +137,7 @@ func digests() []digest {
 	}
 }
 
+// hashOf returns the hash function with an object identifier.
 func hashOf(id asn1.ObjectIdentifier) (crypto.Hash, bool) {
 	for _, d := range digests() {
 		if d.id.Equal(id) {
@@ -141,6 +147,7 @@ func hashOf(id asn1.ObjectIdentifier) (crypto.Hash, bool) {
 	return 0, false
 }
 
+// find returns the digest of a hash function, or the zero value.
 func find(hash crypto.Hash) digest {
 	for _, d := range digests() {
 		if d.hash == hash {
@@ -150,7 +157,8 @@ func find(hash crypto.Hash) digest {
 	return digest{}
 }
 
-// schemeOf returns the numbers of a digest, and of a signature with it.
+// schemeOf returns the object identifiers of a digest and of a signature that uses
+// it.
 func schemeOf(pub crypto.PublicKey, hash crypto.Hash) (digest, scheme asn1.ObjectIdentifier, err error) {
 	d := find(hash)
 	switch pub.(type) {
@@ -172,8 +180,8 @@ func sum(hash crypto.Hash, data []byte) []byte {
 	return h.Sum(nil)
 }
 
-// verify checks a signature over data. The algorithm may name RSA alone, or
-// with the digest, which must then be the same.
+// verify checks a signature over data. For an RSA key, scheme may be rsaEncryption
+// or RSA with the same digest.
 func verify(pub crypto.PublicKey, hash crypto.Hash, scheme asn1.ObjectIdentifier, data, signature []byte) error {
 	d := find(hash)
 	ok := false
@@ -189,7 +197,7 @@ func verify(pub crypto.PublicKey, hash crypto.Hash, scheme asn1.ObjectIdentifier
 		}
 		ok = ecdsa.VerifyASN1(pub, sum(hash, data), signature)
 	default:
-		return fmt.Errorf("cms: %w: key %T", ErrAlgorithm, pub)
+		return fmt.Errorf("cms: %w: signature with a %T", ErrAlgorithm, pub)
 	}
 	if !ok {
 		return fmt.Errorf("cms: %w", ErrSignature)

@@ -11,31 +11,32 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// An Attribute is a signed attribute with one value, in DER.
+// An Attribute is a signed attribute with one value.
 type Attribute struct {
 	Type  asn1.ObjectIdentifier
-	Value []byte
+	Value []byte // DER
 }
 
-// A SignedData is a message with one signer. Nothing in it is proven before
-// Verify returned nil.
+// A SignedData is a message with one signer. Nothing in it is proven until
+// [SignedData.Verify] has returned nil.
 type SignedData struct {
 	Content      []byte              // nil if absent
-	Certificates []*x509.Certificate // sent along: hints only
-	Bad          []error             // certificates that could not be read
-	Attributes   []Attribute         // signed ones, each type once
-	Digest       crypto.Hash
+	Certificates []*x509.Certificate // in the message; not signed, and only hints
+	Bad          []error             // one for each certificate that cannot be parsed
+	Attributes   []Attribute         // signed; each type occurs once
+	Digest       crypto.Hash         // of Content and Attributes
 
-	crls      cryptobyte.String // elements
+	crls      cryptobyte.String // whole elements
 	signer    identifier
 	scheme    asn1.ObjectIdentifier
-	signed    []byte // the attributes as they are digested
+	signed    []byte // the attributes as the signature covers them
 	signature []byte
 }
 
-// ParseSigned reads a ContentInfo with SignedData whose content is of type
-// data. It must have one signer, and signed attributes each of which has one
-// value and is there once.
+// ParseSigned reads a ContentInfo with SignedData whose content has the type data.
+// It must have exactly one signer, who signs attributes, and each attribute must
+// have one value and occur once. The error wraps [ErrMalformed], or [ErrAlgorithm]
+// if the digest is not supported.
 func ParseSigned(ber []byte) (*SignedData, error) {
 	s, signers, err := parseSignedData(ber)
 	if err != nil {
@@ -54,7 +55,7 @@ func ParseSigned(ber []byte) (*SignedData, error) {
 	return s, nil
 }
 
-// parseSignedData reads what is there with and without signers.
+// parseSignedData reads a SignedData, except the signers.
 func parseSignedData(ber []byte) (s *SignedData, signers cryptobyte.String, err error) {
 	in, err := readContentInfo(ber, oidSignedData)
 	if err != nil {
@@ -119,7 +120,8 @@ func (s *SignedData) readSigner(in cryptobyte.String) error {
 		return fmt.Errorf("cms: %w: digest %v", ErrAlgorithm, digest.id)
 	}
 	s.scheme, s.signature = scheme.id, signature
-	// They are sent as [0] but digested as SET OF (RFC 5652, section 5.4).
+	// They are sent with the tag [0] but signed with that of SET OF (RFC 5652,
+	// section 5.4).
 	s.signed = bytes.Clone(attributes)
 	s.signed[0] = byte(cbasn1.SET)
 	return s.readAttributes(s.signed)
@@ -138,10 +140,10 @@ func (s *SignedData) readAttributes(in cryptobyte.String) error {
 			return malformed("signed attribute")
 		}
 		if !values.ReadAnyASN1Element(&value, new(cbasn1.Tag)) || !values.Empty() {
-			return malformed(fmt.Sprintf("signed attribute %v has not one value", a.Type))
+			return malformed(fmt.Sprintf("signed attribute %v does not have exactly one value", a.Type))
 		}
 		if s.Attribute(a.Type) != nil {
-			return malformed(fmt.Sprintf("signed attribute %v is there twice", a.Type))
+			return malformed(fmt.Sprintf("signed attribute %v occurs twice", a.Type))
 		}
 		if len(s.Attributes) == maxAttributes {
 			return malformed(fmt.Sprintf("over %d signed attributes", maxAttributes))
@@ -152,7 +154,8 @@ func (s *SignedData) readAttributes(in cryptobyte.String) error {
 	return nil
 }
 
-// Attribute returns the value of a signed attribute, or nil.
+// Attribute returns the value of a signed attribute in DER, or nil if it is
+// absent.
 func (s *SignedData) Attribute(id asn1.ObjectIdentifier) []byte {
 	for _, a := range s.Attributes {
 		if a.Type.Equal(id) {
@@ -162,11 +165,12 @@ func (s *SignedData) Attribute(id asn1.ObjectIdentifier) []byte {
 	return nil
 }
 
-// SignedBy reports whether the message names cert as its signer's. It says
-// nothing of the signature.
+// SignedBy reports whether the message names cert as its signer's certificate. It
+// does not check the signature.
 func (s *SignedData) SignedBy(cert *x509.Certificate) bool { return s.signer.names(cert) }
 
-// Signer returns the signer's certificate among those sent along, or nil.
+// Signer returns the signer's certificate if the message has it, else nil. It does
+// not check the signature.
 func (s *SignedData) Signer() *x509.Certificate {
 	for _, c := range s.Certificates {
 		if s.SignedBy(c) {
@@ -176,16 +180,20 @@ func (s *SignedData) Signer() *x509.Certificate {
 	return nil
 }
 
-// Verify checks the signed attributes contentType and messageDigest, and the
-// signature with the key of cert, which must be the one that the message
-// names. Whether to trust cert is the caller's matter. SHA-1 is refused unless
-// sha1 is set.
+// Verify checks that the key of cert signed the message: the attributes
+// contentType and messageDigest, and the signature over the attributes. The caller
+// decides whether to trust cert. sha1 permits SHA-1.
+//
+// The error wraps [ErrSignature] if the message names another certificate or the
+// digest or the signature does not match, [ErrAlgorithm] if an algorithm is not
+// permitted or does not fit the key, and [ErrMalformed] if one of the two
+// attributes is absent or wrong.
 func (s *SignedData) Verify(cert *x509.Certificate, sha1 bool) error {
 	if s.Digest == crypto.SHA1 && !sha1 {
 		return fmt.Errorf("cms: %w: digest SHA-1", ErrAlgorithm)
 	}
 	if !s.SignedBy(cert) {
-		return fmt.Errorf("cms: %w: of another certificate", ErrSignature)
+		return fmt.Errorf("cms: %w: the message names another certificate", ErrSignature)
 	}
 	in := cryptobyte.String(s.Attribute(oidContentType))
 	var id asn1.ObjectIdentifier
@@ -198,7 +206,7 @@ func (s *SignedData) Verify(cert *x509.Certificate, sha1 bool) error {
 		return malformed("signed attribute messageDigest is absent or wrong")
 	}
 	if !bytes.Equal(digest, sum(s.Digest, s.Content)) {
-		return fmt.Errorf("cms: %w: content has another digest", ErrSignature)
+		return fmt.Errorf("cms: %w: the digest of the content does not match", ErrSignature)
 	}
 	return verify(cert.PublicKey, s.Digest, s.scheme, s.signed, s.signature)
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// resign changes the signed attributes of a message, as the content of their
-// SET, signs them again and repeats the SignerInfo n times.
+// resign changes the signed attributes of a message, signs them again and repeats
+// the SignerInfo n times. change gets and returns the contents of the SET.
 func resign(t *testing.T, der []byte, who *identity, n int, change func([]byte) []byte) []byte {
 	t.Helper()
 	tag0 := cbasn1.Tag(0).Constructed().ContextSpecific()
@@ -76,8 +76,8 @@ func resign(t *testing.T, der []byte, who *identity, n int, change func([]byte) 
 	return b.BytesOrPanic()
 }
 
-// TestSignerIsChecked has messages whose signatures are good and which are
-// still to be refused.
+// TestSignerIsChecked checks messages that must be refused although their
+// signatures are good.
 func TestSignerIsChecked(t *testing.T) {
 	who := rsaIdentity(t)
 	der, err := cms.Sign(&cms.Message{Content: []byte("content"), Certificate: who.cert}, who.key)

@@ -141,7 +141,7 @@ func TestRefusals(t *testing.T) {
 			p.change = func(m *cms.Message) {
 				m.Attributes = append(m.Attributes, cms.Attribute{Type: nonce, Value: append([]byte{4, 16}, p.info.SenderNonce...)})
 			}
-		}, 400, 0, "there twice"},
+		}, 400, 0, "occurs twice"},
 		"no transaction": {func(p *post) {
 			p.change = func(m *cms.Message) {
 				for i, a := range m.Attributes {
