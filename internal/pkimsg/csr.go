@@ -9,15 +9,16 @@ import (
 	"github.com/whiteglove/whiteglove/internal/spki"
 )
 
-// A CSR is what a PKCS #10 request says of its key (RFC 2986).
+// A CSR is the subject and the key of a PKCS #10 request (RFC 2986).
 type CSR struct {
-	Subject []byte // Name, in DER
-	SPKI    []byte // SubjectPublicKeyInfo, in DER; the only form of Key
-	Key     crypto.PublicKey
+	Subject []byte           // Name, in DER
+	SPKI    []byte           // SubjectPublicKeyInfo, in DER; a key has only this form
+	Key     crypto.PublicKey // the key in SPKI
 }
 
-// ParseCSR reads subject and key of a PKCS #10 request in DER. Attributes and
-// signature may be anything, for some requests are proven by other means.
+// ParseCSR reads the subject and the key of a PKCS #10 request in DER. It does
+// not check the attributes and the signature, because some requests prove the
+// possession of the key in another way. The error wraps [cms.ErrMalformed].
 func ParseCSR(der []byte) (*CSR, error) {
 	r, err := readRequest(der)
 	if err != nil {
@@ -30,14 +31,16 @@ func ParseCSR(der []byte) (*CSR, error) {
 	return &CSR{Subject: r.subject, SPKI: r.spki, Key: key}, nil
 }
 
-// A request is the parts of a CertificationRequestInfo. attributes is what is
-// in the set, which is empty if the set is absent, as with some senders.
+// A request holds the parts of a CertificationRequestInfo: subject and spki as
+// whole elements, and the contents of the set of attributes. Some senders leave
+// the set out; attributes is empty then.
 type request struct {
 	subject, spki, attributes cryptobyte.String
 }
 
 const attributesTag = cbasn1.Tag(0xA0) // [0], constructed
 
+// readRequest reads a PKCS #10 request.
 func readRequest(der []byte) (*request, error) {
 	in := cryptobyte.String(der)
 	var outer, info, signature cryptobyte.String
@@ -52,7 +55,7 @@ func readRequest(der []byte) (*request, error) {
 		return nil, malformed("CertificationRequestInfo")
 	}
 	if !info.Empty() && !info.ReadASN1(&r.attributes, attributesTag) {
-		r.attributes = nil // attributes may be anything
+		r.attributes = nil // attributes are not checked
 	}
 	return r, nil
 }

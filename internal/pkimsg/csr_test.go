@@ -46,7 +46,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// once counts signatures, and fails if told to.
+// A once is a key that counts its signatures, and fails if told to.
 type once struct {
 	crypto.Signer
 	n    int
@@ -96,7 +96,7 @@ func TestPassword(t *testing.T) {
 	}
 }
 
-// FuzzContent feeds what is within messages.
+// FuzzContent calls the parsers of the contents of messages.
 func FuzzContent(f *testing.F) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,6 +1,9 @@
 // Package pkimsg reads and writes the pkiMessage of SCEP (RFC 8894, section
-// 3.2): a SignedData around an EnvelopedData, with attributes that say what it
-// is. Package scep and its test server share it.
+// 3.2): a SignedData around an EnvelopedData, with signed attributes that say
+// what kind of message it is. Package scep and its test server share it.
+//
+// It also reads and writes PKCS #10 requests and the other contents of
+// messages. It does not encrypt, decrypt or verify; package cms does.
 package pkimsg
 
 import (
@@ -8,10 +11,10 @@ import (
 	"fmt"
 )
 
-// A Type is a messageType.
+// A Type is a messageType (RFC 8894, section 3.2.1.2).
 type Type int
 
-// The message types. ChallengeAnswer is of Windows.
+// The message types. ChallengeAnswer is an extension of Windows.
 const (
 	CertRep         Type = 3
 	RenewalReq      Type = 17
@@ -22,7 +25,7 @@ const (
 	ChallengeAnswer Type = 41
 )
 
-// String returns the type's name.
+// String returns the name, such as "PKCSReq", or "messageType" and the number.
 func (t Type) String() string {
 	switch t {
 	case CertRep:
@@ -43,8 +46,8 @@ func (t Type) String() string {
 	return fmt.Sprintf("messageType %d", int(t))
 }
 
-// The values of pkiStatus, and None for a pkiStatus or failInfo that is absent.
-// Challenge is of Windows.
+// The values of pkiStatus (RFC 8894, section 3.2.1.3). None stands for a
+// pkiStatus or failInfo that is absent. Challenge is an extension of Windows.
 const (
 	None      = -1
 	Success   = 0

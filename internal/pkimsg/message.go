@@ -24,28 +24,29 @@ const (
 	maxNonce = 64
 )
 
-// Info is what the signed attributes of a message say.
+// Info is the information in the signed attributes of a message (RFC 8894,
+// section 3.2.1).
 type Info struct {
 	Type           Type
-	TransactionID  string
-	SenderNonce    []byte // nil if absent
-	RecipientNonce []byte // nil if absent
-	Status         int    // pkiStatus; None if absent
-	FailInfo       int    // None if absent
-	FailText       string // failInfoText
-	Code           uint32 // Windows's error attribute; 0 if absent
-	Other          []cms.Attribute
+	TransactionID  string          // a PrintableString of 1 to 256 characters
+	SenderNonce    []byte          // nil if absent
+	RecipientNonce []byte          // nil if absent
+	Status         int             // pkiStatus; None if absent
+	FailInfo       int             // None if absent
+	FailText       string          // failInfoText; empty if absent
+	Code           uint32          // HRESULT in the error attribute of Windows; 0 if absent
+	Other          []cms.Attribute // all other attributes except those of CMS
 }
 
-// A Message is a pkiMessage that was read. It is not proven: see
+// A Message is a pkiMessage that was parsed. Its signature is not checked; see
 // [cms.SignedData.Verify].
 type Message struct {
 	Info
 	Signed *cms.SignedData
 }
 
-// Envelope returns the EnvelopedData, or nil if there is none. Senders leave
-// it out in two ways: no content, and empty content.
+// Envelope returns the EnvelopedData in the message, or nil if it has none. A
+// message without one may have no content or empty content.
 func (m *Message) Envelope() []byte {
 	if len(m.Signed.Content) == 0 {
 		return nil
@@ -53,7 +54,13 @@ func (m *Message) Envelope() []byte {
 	return m.Signed.Content
 }
 
-// Parse reads a pkiMessage, in BER or DER.
+// Parse reads a pkiMessage in BER or DER. It demands messageType and
+// transactionID; in a CertRep also pkiStatus and recipientNonce, in other messages
+// senderNonce. The values of messageType, pkiStatus and failInfo may be undefined
+// ones.
+//
+// The error wraps [cms.ErrMalformed], or [cms.ErrAlgorithm] if the digest of the
+// signature is not supported.
 func Parse(ber []byte) (*Message, error) {
 	s, err := cms.ParseSigned(ber)
 	if err != nil {
@@ -80,9 +87,11 @@ func Parse(ber []byte) (*Message, error) {
 	return m, nil
 }
 
+// malformed returns an error that wraps cms.ErrMalformed.
 func malformed(what string) error { return fmt.Errorf("pkimsg: %w: %s", cms.ErrMalformed, what) }
 
-// read takes one attribute. That each comes once is known.
+// read reads one attribute into m. Package cms has checked that no type occurs
+// twice.
 func (m *Message) read(a cms.Attribute) error {
 	in := cryptobyte.String(a.Value)
 	var err error
@@ -104,7 +113,8 @@ func (m *Message) read(a cms.Attribute) error {
 	case a.Type.Equal(oidFailInfoText):
 		m.FailText, err = readText(in)
 	case a.Type.Equal(oidError):
-		// Its form is not published; an INTEGER is taken, others are passed on.
+		// Its form is not published. An INTEGER is read as an HRESULT; any form
+		// is kept in Other.
 		if code, ok := readCode(in); ok {
 			m.Code = code
 		}
@@ -116,12 +126,13 @@ func (m *Message) read(a cms.Attribute) error {
 	return err
 }
 
-// Printable reports whether s may be a transactionID: a PrintableString that
-// is not empty.
+// Printable reports whether s may be a transactionID: a PrintableString of 1 to
+// 256 characters.
 func Printable(s string) bool {
 	return s != "" && len(s) <= maxID && printable(s)
 }
 
+// printable reports whether s has only characters of a PrintableString.
 func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') &&
@@ -129,6 +140,7 @@ func printable(s string) bool {
 	})
 }
 
+// readPrintable reads a PrintableString of 1 to 256 characters.
 func readPrintable(in cryptobyte.String) (string, error) {
 	var s cryptobyte.String
 	if !in.ReadASN1(&s, cbasn1.PrintableString) || !in.Empty() || !Printable(string(s)) {
@@ -137,7 +149,8 @@ func readPrintable(in cryptobyte.String) (string, error) {
 	return string(s), nil
 }
 
-// readNumber reads a number in decimal. Signs and leading zeros are refused.
+// readNumber reads a PrintableString with a decimal number below 32768. It refuses
+// signs and leading zeros.
 func readNumber(in cryptobyte.String) (int, error) {
 	s, err := readPrintable(in)
 	if err != nil {
@@ -150,7 +163,7 @@ func readNumber(in cryptobyte.String) (int, error) {
 	return int(n), nil
 }
 
-// readNonce leaves it to the caller to insist on NonceSize.
+// readNonce reads a nonce. Callers may demand NonceSize; some peers send others.
 func readNonce(in cryptobyte.String) ([]byte, error) {
 	var nonce cryptobyte.String
 	if !in.ReadASN1(&nonce, cbasn1.OCTET_STRING) || !in.Empty() || len(nonce) == 0 || len(nonce) > maxNonce {
@@ -159,8 +172,7 @@ func readNonce(in cryptobyte.String) ([]byte, error) {
 	return nonce, nil
 }
 
-// readText reads what should be a UTF8String and from some peers is a
-// PrintableString.
+// readText reads a UTF8String. Some peers send a PrintableString instead.
 func readText(in cryptobyte.String) (string, error) {
 	var s cryptobyte.String
 	var tag cbasn1.Tag
@@ -171,7 +183,8 @@ func readText(in cryptobyte.String) (string, error) {
 	return string(s), nil
 }
 
-// readCode reads an HRESULT, which some write as a negative number.
+// readCode reads an INTEGER with an HRESULT, which may be written as a negative
+// number.
 func readCode(in cryptobyte.String) (uint32, bool) {
 	var n int64
 	if !in.ReadASN1Integer(&n) || !in.Empty() || n < -1<<31 || n >= 1<<32 {
@@ -180,7 +193,9 @@ func readCode(in cryptobyte.String) (uint32, bool) {
 	return uint32(n), true
 }
 
-// Attributes returns what Info says as attributes, but for Code.
+// Attributes returns the attributes of a message with this information. It does
+// not write Code. The error wraps [cms.ErrMalformed] if TransactionID is not a
+// PrintableString, or Other has an attribute that occurs twice.
 func (i *Info) Attributes() ([]cms.Attribute, error) {
 	if !Printable(i.TransactionID) {
 		return nil, malformed("transactionID is not a PrintableString")
@@ -214,14 +229,17 @@ func (i *Info) Attributes() ([]cms.Attribute, error) {
 	}
 	for _, a := range i.Other {
 		if slices.ContainsFunc(out, func(b cms.Attribute) bool { return b.Type.Equal(a.Type) }) {
-			return nil, malformed(fmt.Sprintf("attribute %v is given twice", a.Type))
+			return nil, malformed(fmt.Sprintf("attribute %v occurs twice", a.Type))
 		}
 		out = append(out, a)
 	}
 	return out, failed
 }
 
-// Sign writes a pkiMessage. If envelope is nil, it has no content.
+// Sign returns a pkiMessage in DER with the information i and the EnvelopedData
+// envelope, signed with key, whose certificate is cert. If envelope is nil, the
+// message has no content. The certificates in extra follow cert in the message.
+// The errors are those of [Info.Attributes] and [cms.Sign].
 func Sign(i *Info, envelope []byte, hash crypto.Hash, key crypto.Signer, cert *x509.Certificate, extra []*x509.Certificate) ([]byte, error) {
 	attributes, err := i.Attributes()
 	if err != nil {

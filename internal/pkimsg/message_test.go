@@ -180,7 +180,7 @@ func TestParseCSR(t *testing.T) {
 	}
 }
 
-// FuzzParse checks that what is read can be written and read again.
+// FuzzParse checks that a message that was read can be written and read again.
 func FuzzParse(f *testing.F) {
 	key, cert := identity(f)
 	nonce := make([]byte, 16)

@@ -17,20 +17,27 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// maxPassword bounds a challengePassword, in bytes (RFC 2985, section 5.4.1).
+// maxPassword is the largest size of a challengePassword, in bytes (RFC 2985,
+// section 5.4.1).
 const maxPassword = 255
 
-// NewCSR returns a PKCS #10 request for key with what [x509] takes from
-// template, and a challengePassword if password is not "". It signs once:
-// crypto/x509 cannot write the attribute, so that it makes the request for a
-// passing key, of which all but the key and the signature is taken.
+// NewCSR returns a PKCS #10 request in DER for key, which is an RSA key or an
+// ECDSA key on P-256, P-384 or P-521. It has the subject, names and extensions
+// that [x509.CreateCertificateRequest] takes from template, and a
+// challengePassword unless password is empty.
+//
+// key signs once. crypto/x509 cannot write the challengePassword; therefore it
+// makes a request for a temporary key, and NewCSR replaces its key and signature.
+//
+// The error says that the key, the password or the template cannot be used, or
+// wraps the error of key.
 func NewCSR(template *x509.CertificateRequest, key crypto.Signer, password string) ([]byte, error) {
 	alg, err := signatureOf(key.Public())
 	if err != nil {
 		return nil, err
 	}
 	if len(password) > maxPassword || !utf8.ValidString(password) {
-		return nil, fmt.Errorf("pkimsg: challengePassword is over %d bytes, or not UTF-8", maxPassword)
+		return nil, fmt.Errorf("pkimsg: challengePassword has over %d bytes or is not UTF-8", maxPassword)
 	}
 	spki, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
@@ -38,11 +45,11 @@ func NewCSR(template *x509.CertificateRequest, key crypto.Signer, password strin
 	}
 	own := *template
 	own.SignatureAlgorithm, own.PublicKey = 0, nil
-	passing, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	temporary, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("pkimsg: %w", err)
 	}
-	der, err := x509.CreateCertificateRequest(rand.Reader, &own, passing)
+	der, err := x509.CreateCertificateRequest(rand.Reader, &own, temporary)
 	if err != nil {
 		return nil, fmt.Errorf("pkimsg: %w", err)
 	}
@@ -70,8 +77,8 @@ func NewCSR(template *x509.CertificateRequest, key crypto.Signer, password strin
 	return b.Bytes()
 }
 
-// requestInfo returns the CertificationRequestInfo of der with another key and
-// the password.
+// requestInfo returns the CertificationRequestInfo of the request der, with the
+// key spki and the password.
 func requestInfo(der, spki []byte, password string) ([]byte, error) {
 	csr, err := readRequest(der)
 	if err != nil {
@@ -83,8 +90,9 @@ func requestInfo(der, spki []byte, password string) ([]byte, error) {
 		b.AddBytes(csr.subject)
 		b.AddBytes(spki)
 		b.AddASN1(attributesTag, func(b *cryptobyte.Builder) {
-			// The password's encoding sorts first: its number is less than that
-			// of extensionRequest, and DER compares lengths before that.
+			// In DER, the shorter attribute comes first. If both have the same
+			// length, the password does: its object identifier is less than that
+			// of extensionRequest.
 			attribute := passwordAttribute(password)
 			if len(attribute) <= len(csr.attributes) {
 				b.AddBytes(attribute)
@@ -98,6 +106,8 @@ func requestInfo(der, spki []byte, password string) ([]byte, error) {
 	return b.Bytes()
 }
 
+// passwordAttribute returns the attribute challengePassword, or nil if password is
+// empty.
 func passwordAttribute(password string) []byte {
 	if password == "" {
 		return nil
@@ -117,8 +127,9 @@ func passwordAttribute(password string) []byte {
 	return der
 }
 
-// Password returns the challengePassword of a PKCS #10 request in DER, or ""
-// if it has none.
+// Password returns the challengePassword of a PKCS #10 request in DER, or "" if it
+// has none. The error wraps [cms.ErrMalformed] if the request or its attributes
+// cannot be parsed, or there are two passwords.
 func Password(der []byte) (string, error) {
 	csr, err := readRequest(der)
 	if err != nil {
@@ -145,17 +156,20 @@ func Password(der []byte) (string, error) {
 	return password, nil
 }
 
+// isText reports whether tag is that of a string type that peers use for the
+// password.
 func isText(tag cbasn1.Tag) bool {
 	return tag == cbasn1.PrintableString || tag == cbasn1.UTF8String || tag == cbasn1.IA5String || tag == cbasn1.T61String
 }
 
-// A signing is how a key signs a PKCS #10 request.
+// A signing is the algorithm with which a key signs a PKCS #10 request.
 type signing struct {
 	hash crypto.Hash
-	id   asn1.ObjectIdentifier
-	null bool // parameters
+	id   asn1.ObjectIdentifier // of the signature algorithm
+	null bool                  // its parameters are NULL rather than absent
 }
 
+// signatureOf returns the algorithm for a key.
 func signatureOf(pub crypto.PublicKey) (signing, error) {
 	switch pub := pub.(type) {
 	case *rsa.PublicKey:
@@ -170,5 +184,5 @@ func signatureOf(pub crypto.PublicKey) (signing, error) {
 			return signing{crypto.SHA512, asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 4}, false}, nil
 		}
 	}
-	return signing{}, fmt.Errorf("pkimsg: a PKCS #10 request for a key %T", pub)
+	return signing{}, fmt.Errorf("pkimsg: a key of type %T cannot sign a PKCS #10 request", pub)
 }

@@ -7,8 +7,8 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// IssuerAndSubject returns the content of a CertPoll (RFC 8894, section 3.3.3).
-// Both are a Name in DER.
+// IssuerAndSubject returns the content of a CertPoll in DER (RFC 8894, section
+// 3.3.3). issuer and subject are Names in DER. The error is that of the encoding.
 func IssuerAndSubject(issuer, subject []byte) ([]byte, error) {
 	b := cryptobyte.NewBuilder(nil)
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -18,7 +18,8 @@ func IssuerAndSubject(issuer, subject []byte) ([]byte, error) {
 	return b.Bytes()
 }
 
-// ParseIssuerAndSubject reads the content of a CertPoll.
+// ParseIssuerAndSubject reads the content of a CertPoll and returns the two Names
+// in DER. The error wraps [cms.ErrMalformed].
 func ParseIssuerAndSubject(der []byte) (issuer, subject []byte, err error) {
 	in := cryptobyte.String(der)
 	var seq, first, second cryptobyte.String
@@ -29,9 +30,9 @@ func ParseIssuerAndSubject(der []byte) (issuer, subject []byte, err error) {
 	return first, second, nil
 }
 
-// IssuerAndSerial returns the content of a GetCert or GetCRL: an
-// IssuerAndSerialNumber (RFC 8894, sections 3.3.4 and 3.3.5). issuer is a Name
-// in DER.
+// IssuerAndSerial returns the content of a GetCert or GetCRL in DER, an
+// IssuerAndSerialNumber (RFC 8894, sections 3.3.4 and 3.3.5). issuer is a Name in
+// DER. The error is that of the encoding.
 func IssuerAndSerial(issuer []byte, serial *big.Int) ([]byte, error) {
 	b := cryptobyte.NewBuilder(nil)
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -41,7 +42,8 @@ func IssuerAndSerial(issuer []byte, serial *big.Int) ([]byte, error) {
 	return b.Bytes()
 }
 
-// ParseIssuerAndSerial reads the content of a GetCert or GetCRL.
+// ParseIssuerAndSerial reads the content of a GetCert or GetCRL. issuer is a Name
+// in DER. The error wraps [cms.ErrMalformed].
 func ParseIssuerAndSerial(der []byte) (issuer []byte, serial *big.Int, err error) {
 	in := cryptobyte.String(der)
 	var seq, name cryptobyte.String

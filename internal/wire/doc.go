@@ -1,4 +1,4 @@
-// Package wire sends one HTTP request and reads one bounded answer. It also
-// says, in one place for all clients of this module, which failures may pass
-// by themselves and what Windows calls them.
+// Package wire sends one HTTP request and reads one answer of limited size. For
+// all clients of this module it also decides which failures may pass by
+// themselves, and which HRESULT Windows has for them.
 package wire

@@ -14,8 +14,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
-// RetryableStatus reports whether the same request may be answered otherwise
-// later, by its HTTP status.
+// RetryableStatus reports whether a request that was answered with an HTTP status
+// may be answered otherwise later.
 func RetryableStatus(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests,
@@ -26,9 +26,9 @@ func RetryableStatus(status int) bool {
 	return false
 }
 
-// Retryable reports whether err, from Do, is a failure on the way to the server
-// or back that may pass: not a refused certificate, redirect or length, and not
-// the end of the request's context.
+// Retryable reports whether err, from [Do], is a network failure that may pass by
+// itself. It is not if a certificate, a redirect or the size of the answer was
+// refused, if the URL is invalid, or if the context of the request ended.
 func Retryable(err error) bool {
 	for _, final := range []error{ErrInsecure, ErrRedirect, ErrTooLarge, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, final) {
@@ -45,8 +45,8 @@ func Retryable(err error) bool {
 	return errors.As(err, &ne) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// HRESULT returns the code WinHTTP has for a network failure, or 0 if err is
-// none.
+// HRESULT returns the code that WinHTTP has for a network failure, or 0 if err is
+// nil or another error.
 func HRESULT(err error) uint32 {
 	var (
 		dns *net.DNSError
@@ -72,6 +72,7 @@ func HRESULT(err error) uint32 {
 	return 0
 }
 
+// isTLS reports whether TLS failed, such as for the server's certificate.
 func isTLS(err error) bool {
 	var (
 		verify *tls.CertificateVerificationError

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// Protocol returns the name of a protocol with those of its codes that are not
-// empty, as in "DRS AuthorizationError/tpm_ek_unknown", or "" if all are.
+// Protocol returns the name of a protocol followed by its codes, as in "DRS
+// AuthorizationError/tpm_ek_unknown". It leaves out empty codes, and returns "" if
+// all are empty.
 func Protocol(name string, codes ...string) string {
 	codes = slices.DeleteFunc(codes, func(s string) bool { return s == "" })
 	if len(codes) == 0 {

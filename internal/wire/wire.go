@@ -15,23 +15,29 @@ import (
 // MaxRedirects is how many redirects Do follows.
 const MaxRedirects = 5
 
-// Errors that Do may wrap.
+// Errors that the error of [Do] may wrap.
 var (
-	ErrTooLarge = errors.New("answer is too large")
-	ErrInsecure = errors.New("redirect from https to http")
-	ErrRedirect = errors.New("redirect is not followed")
+	ErrTooLarge = errors.New("answer is too large")         // over the limit of Do
+	ErrInsecure = errors.New("redirect from https to http") // the redirect is not followed
+	ErrRedirect = errors.New("redirect is not followed")    // over MaxRedirects, or refused by CheckRedirect
 )
 
-// An Answer is an HTTP answer, read to its end.
+// An Answer is an HTTP answer that was read to its end.
 type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Do sends req with c (nil: [http.DefaultClient]) and reads an answer of at
-// most limit bytes. A redirect that leaves https is refused with ErrInsecure,
-// a longer answer with ErrTooLarge. An answer with any status is no error.
+// Do sends req with c, or with [http.DefaultClient] if c is nil, and reads an
+// answer of at most limit bytes. It follows redirects, at most [MaxRedirects] and
+// not from https to http. An answer with any status is a success. Do sets no time
+// limit of its own.
+//
+// The error is a [*url.Error] without the query of the URL, except that of a large
+// answer. It wraps [ErrTooLarge], [ErrInsecure], [ErrRedirect], the error of the
+// context of req if that ended first, or another network failure. If c itself timed
+// out, it wraps [os.ErrDeadlineExceeded].
 func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 	res, err := secure(c).Do(req)
 	if err != nil {
@@ -48,7 +54,7 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 	return &Answer{Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }
 
-// secure returns a copy of c that refuses to leave https.
+// secure returns a copy of c that does not follow redirects from https to http.
 func secure(c *http.Client) *http.Client {
 	if c == nil {
 		c = http.DefaultClient
@@ -73,8 +79,9 @@ func secure(c *http.Client) *http.Client {
 	return &own
 }
 
-// timedOut tells the time-out of the client or its transport from the end of
-// the request's context: both may come as context.DeadlineExceeded.
+// timedOut returns err, or os.ErrDeadlineExceeded if the client or its transport
+// timed out rather than the request's context: net/http may return
+// context.DeadlineExceeded for both.
 func timedOut(req *http.Request, err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) || req.Context().Err() != nil {
 		return err
@@ -82,7 +89,7 @@ func timedOut(req *http.Request, err error) error {
 	return &url.Error{Op: req.Method, URL: req.URL.String(), Err: os.ErrDeadlineExceeded}
 }
 
-// withoutQuery takes query values, which may be secret, out of a [url.Error].
+// withoutQuery removes the query, whose values may be secret, from a [url.Error].
 func withoutQuery(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
@@ -91,8 +98,8 @@ func withoutQuery(err error) error {
 	return err
 }
 
-// Redact returns a URL without its query, fragment and user, for errors and
-// logs. It returns "" for what is no URL.
+// Redact returns a URL without its query, fragment and user, for errors and logs.
+// It returns "" if raw is not a URL.
 func Redact(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -102,8 +109,8 @@ func Redact(raw string) string {
 	return u.String()
 }
 
-// RetryAfter returns the pause a server asks for in seconds or as a date
-// (RFC 9110, section 10.2.3), or 0.
+// RetryAfter returns the pause that a server asks for in the field Retry-After, in
+// seconds or as a date (RFC 9110, section 10.2.3). It returns 0 if there is none.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	v := h.Get("Retry-After")
 	if n, err := strconv.ParseUint(v, 10, 31); err == nil {

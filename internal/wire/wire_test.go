@@ -68,7 +68,7 @@ func TestDoEndsWithContext(t *testing.T) {
 	}
 }
 
-// The time-out of a client may pass, a redirect that is not to be followed not.
+// The time-out of a client may pass by itself; a refused redirect may not.
 func TestRetryable(t *testing.T) {
 	stop := make(chan bool)
 	var away string
