@@ -13,11 +13,11 @@ import (
 // TestCandidates asks two authorities and looks at what is left of each answer.
 func TestCandidates(t *testing.T) {
 	d := newDevice(t, isRSA, rsaAIK)
-	first := *d.Chain[0]
+	first := *d.EKChain[0]
 	first.AuthorityKeyId = []byte{1}
-	second := *d.Chain[1]
+	second := *d.EKChain[1]
 	second.AuthorityKeyId = []byte{2}
-	d.Chain = append(d.Chain[:0:0], &first, &second)
+	d.EKChain = append(d.EKChain[:0:0], &first, &second)
 	type answer struct {
 		status int
 		body   string
@@ -106,9 +106,9 @@ func TestCandidates(t *testing.T) {
 
 func TestNoKeyIdentifier(t *testing.T) {
 	d := newDevice(t, isRSA, rsaAIK)
-	bare := *d.Chain[0]
+	bare := *d.EKChain[0]
 	bare.AuthorityKeyId = nil
-	d.Chain = append(d.Chain[:0:0], &bare)
+	d.EKChain = append(d.EKChain[:0:0], &bare)
 	_, err := new(aik.Client).Begin(t.Context(), d.Request)
 	var e *aik.Error
 	if !errors.Is(err, aik.ErrNoAuthority) || !errors.As(err, &e) || e.Retryable() || e.URL != "" {

@@ -25,12 +25,13 @@ import (
 type device struct {
 	*aik.Request
 	tpm *attest.TPM
+	ek  *attest.EK
 	key *attest.Key
 }
 
 // activate opens a challenge.
 func (d *device) activate(ctx context.Context, c *attest.Credential) ([]byte, error) {
-	return d.tpm.ActivateCredential(ctx, d.EK, d.key, c)
+	return d.tpm.ActivateCredential(ctx, d.ek, d.key, c)
 }
 
 // newDevice returns a device whose endorsement key is of the type of ek.
@@ -53,14 +54,14 @@ func deviceOn(t testing.TB, tpm transport.TPM, ek func(crypto.PublicKey) bool, t
 			t.Fatal(err)
 		}
 		if ek(k.Public) {
-			d.EK = k
+			d.ek, d.EK = k, k.Public
 			break
 		}
 	}
-	if d.EK == nil {
+	if d.ek == nil {
 		t.Fatal("no such endorsement key")
 	}
-	der, err := attesttest.EKCertificate(d.EK.Public)
+	der, err := attesttest.EKCertificate(d.EK)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,11 +69,14 @@ func deviceOn(t testing.TB, tpm transport.TPM, ek func(crypto.PublicKey) bool, t
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Chain = append([]*x509.Certificate{cert}, attesttest.Certificates()...)
+	d.EKChain = append([]*x509.Certificate{cert}, attesttest.Certificates()...)
 	if d.key, err = d.tpm.CreateKey(t.Context(), template); err != nil {
 		t.Fatal(err)
 	}
-	d.AIK = d.key.Creation()
+	d.AIKCreation = d.key.Creation()
+	d.Activate = func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
+		return d.activate(ctx, &attest.Credential{Blob: blob, EncryptedSecret: encryptedSecret}) // a test may make another key
+	}
 	if d.Signer, err = signer(); err != nil {
 		t.Fatal(err)
 	}

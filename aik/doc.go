@@ -14,7 +14,7 @@
 // [Client.Enroll] does all of it. [Client.Begin] and [Client.Complete] are its
 // halves, for a TPM on another machine. Between them the [Challenge] can be kept
 // as JSON. The attestation key, which takes a TPM seconds to make, can be made
-// while the CA is looked up ([Request.Make]).
+// while the CA is looked up ([Request.MakeAIK]).
 //
 // A certificate is returned only if it is for the attestation key, has no
 // subject but names the same TPM as the endorsement certificate in a critical

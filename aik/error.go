@@ -34,7 +34,7 @@ type Error struct {
 	Op        string // "request", "authority", "make", "enroll", "activate", "answer", "certificate"; "challenge" when one is marshalled
 	URL       string // of the CA, without query; "" before one was asked
 	RequestID string // the client request ID the CA was sent; "" before one was asked
-	Err       error  // never nil; often a *scep.Error, or the TPM's error of Make or activate
+	Err       error  // never nil; often a *scep.Error, or the error of MakeAIK or Activate
 }
 
 // failed returns the error of an operation, nil if there is none.

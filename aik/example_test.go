@@ -31,15 +31,13 @@ func Example() {
 	}
 	tpm := &attest.TPM{Transport: emulator}
 	defer tpm.Close()
-	req, key, err := request(ctx, tpm)
+	req, err := request(ctx, tpm)
 	if err != nil {
 		log.Fatal(err)
 	}
 
 	client := &aik.Client{URL: srv.URL + "/{authority}/templates/Aik/scep", Roots: ca.Roots()}
-	chain, err := client.Enroll(ctx, req, func(ctx context.Context, c *attest.Credential) ([]byte, error) {
-		return tpm.ActivateCredential(ctx, req.EK, key, c)
-	})
+	chain, err := client.Enroll(ctx, req)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -65,7 +63,7 @@ func ExampleClient_Begin() {
 	}
 	tpm := &attest.TPM{Transport: emulator}
 	defer tpm.Close()
-	req, key, err := request(ctx, tpm)
+	req, err := request(ctx, tpm)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -84,7 +82,7 @@ func ExampleClient_Begin() {
 	if err := json.Unmarshal(text, &challenge); err != nil {
 		log.Fatal(err)
 	}
-	secret, err := tpm.ActivateCredential(ctx, req.EK, key, challenge.Credential)
+	secret, err := req.Activate(ctx, challenge.Credential.Blob, challenge.Credential.EncryptedSecret)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -97,27 +95,29 @@ func ExampleClient_Begin() {
 }
 
 // request makes an attestation key and returns it with all that proves it.
-func request(ctx context.Context, tpm *attest.TPM) (*aik.Request, *attest.Key, error) {
+func request(ctx context.Context, tpm *attest.TPM) (*aik.Request, error) {
 	key, err := tpm.CreateKey(ctx, attest.Template{Usage: attest.Attest})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for ek, err := range tpm.EKs(ctx) {
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		der, err := tpm.ReadNV(ctx, ek.CertificateIndex)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		cert, err := ekcert.Parse(der)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		chain := append([]*x509.Certificate{cert.Certificate}, attesttest.Certificates()...)
-		return &aik.Request{EK: ek, Chain: chain, AIK: key.Creation()}, key, nil
+		return &aik.Request{
+			EK: ek.Public, EKChain: chain, AIKCreation: key.Creation(), Activate: tpm.Activator(ek, key),
+		}, nil
 	}
-	return nil, nil, attest.ErrNotFound
+	return nil, attest.ErrNotFound
 }
 
 // Where Windows asks for a TPM by Nuvoton to be attested.

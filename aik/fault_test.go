@@ -53,7 +53,7 @@ func TestFaults(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s.Misbehave(tt.fault)
 			asked = nil
-			chain, err := c.Enroll(t.Context(), d.Request, d.activate)
+			chain, err := c.Enroll(t.Context(), d.Request)
 			var e *aik.Error
 			if !errors.As(err, &e) || chain != nil {
 				t.Fatalf("got %d certificates, %v", len(chain), err)
@@ -82,7 +82,7 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	s.Misbehave(aiktest.None)
-	if chain, err := c.Enroll(t.Context(), d.Request, d.activate); err != nil || len(chain) != 3 {
+	if chain, err := c.Enroll(t.Context(), d.Request); err != nil || len(chain) != 3 {
 		t.Errorf("in the end: %d certificates, %v", len(chain), err)
 	}
 }

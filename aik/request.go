@@ -39,17 +39,17 @@ type prepared struct {
 // attestation key is.
 func prepare(req *Request) (*prepared, error) {
 	switch {
-	case req == nil || req.EK == nil || len(req.Chain) == 0 || req.Chain[0] == nil:
+	case req == nil || req.EK == nil || len(req.EKChain) == 0 || req.EKChain[0] == nil:
 		return nil, errors.New("no endorsement key or certificate")
-	case (req.AIK == nil) == (req.Make == nil):
+	case (req.AIKCreation == nil) == (req.MakeAIK == nil):
 		return nil, errors.New("either a statement or what makes it has to be there")
-	case slices.Contains(req.Chain, nil):
+	case slices.Contains(req.EKChain, nil):
 		return nil, errors.New("the chain has a gap")
-	case !sameKey(req.Chain[0].PublicKey, req.EK.Public):
+	case !sameKey(req.EKChain[0].PublicKey, req.EK):
 		return nil, errors.New("endorsement certificate is of another key")
 	}
 	p := &prepared{Request: req, vendor: req.Vendor}
-	device, _, err := challenge.AltName(req.Chain[0].Extensions)
+	device, _, err := challenge.AltName(req.EKChain[0].Extensions)
 	if err != nil {
 		return nil, fmt.Errorf("endorsement certificate: %w", err)
 	}
@@ -57,18 +57,18 @@ func prepare(req *Request) (*prepared, error) {
 	if p.vendor == "" {
 		p.vendor = device.Manufacturer
 	}
-	if req.AIK != nil {
-		err = p.take(req.AIK)
+	if req.AIKCreation != nil {
+		err = p.take(req.AIKCreation)
 	}
 	return p, err
 }
 
 // take checks the statement on the attestation key's creation and keeps it.
 func (p *prepared) take(s *attest.Statement) (err error) {
-	if s == nil || len(s.Creation) == 0 {
+	if s == nil || len(s.CreationData) == 0 {
 		return errors.New("no creation statement of the attestation key")
 	}
-	if p.subject.Key, err = attest.PublicKey(s.Area); err == nil {
+	if p.subject.Key, err = attest.PublicKey(s.PublicArea); err == nil {
 		err = s.Verify(p.subject.Key, nil)
 	}
 	if err != nil {
@@ -80,10 +80,10 @@ func (p *prepared) take(s *attest.Statement) (err error) {
 
 // makeKey makes the attestation key if it is not there yet.
 func (p *prepared) makeKey(ctx context.Context) *Error {
-	if p.Make == nil {
+	if p.MakeAIK == nil {
 		return nil
 	}
-	s, err := p.Make(ctx)
+	s, err := p.MakeAIK(ctx)
 	if err != nil {
 		return failed("make", err)
 	}
@@ -109,7 +109,7 @@ func (p *prepared) message(x *challenge.Exchange, now time.Time) (req *scep.Requ
 		return nil, err
 	}
 	req = x.Request()
-	req.Extra = slices.Clone(p.Chain[1:])
+	req.Extra = slices.Clone(p.EKChain[1:])
 	slices.Reverse(req.Extra) // the root first, as Windows sends them
 	return req, nil
 }
@@ -156,7 +156,7 @@ func (p *prepared) extensions(spki []byte) (wcce.Attribute, error) {
 // kast returns the statement on the attestation key's creation.
 func (p *prepared) kast() ([]byte, error) {
 	binding, err := (&wcce.IDBinding{
-		Public: p.aik.Area, Creation: p.aik.Creation, Attest: p.aik.Attest, Signature: p.aik.Signature,
+		PublicArea: p.aik.PublicArea, CreationData: p.aik.CreationData, Attest: p.aik.Attest, Signature: p.aik.Signature,
 	}).Marshal()
 	if err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ func (p *prepared) kast() ([]byte, error) {
 
 // ekInfo returns the endorsement key and its certificate, encrypted.
 func (p *prepared) ekInfo(recipient *x509.Certificate) ([]byte, error) {
-	cert := p.Chain[0]
+	cert := p.EKChain[0]
 	info := wcce.EKInfo{PublicKey: cert.RawSubjectPublicKeyInfo, Certificates: [][]byte{cert.Raw}}
 	plain, err := info.Marshal()
 	if err != nil {

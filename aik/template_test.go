@@ -27,7 +27,7 @@ func TestTemplates(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := newDevice(t, isRSA, tt.template)
-			pub, err := tpm2.Unmarshal[tpm2.TPMTPublic](d.AIK.Area)
+			pub, err := tpm2.Unmarshal[tpm2.TPMTPublic](d.AIKCreation.PublicArea)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestTemplates(t *testing.T) {
 				t.Errorf("attributes %+v", a)
 			}
 			if tt.hash == tpm2.TPMAlgSHA1 {
-				checkSHA1(t, d.AIK, d.key.Public())
+				checkSHA1(t, d.AIKCreation, d.key.Public())
 			}
 		})
 	}

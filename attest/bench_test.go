@@ -137,10 +137,10 @@ func BenchmarkVerify(b *testing.B) {
 				}
 			}
 		})
-		if all[i].Creation != nil {
+		if all[i].CreationData != nil {
 			continue
 		}
-		p := goattest.CertificationParameters{Public: all[i].Area, CreateAttestation: all[i].Attest, CreateSignature: all[i].Signature}
+		p := goattest.CertificationParameters{Public: all[i].PublicArea, CreateAttestation: all[i].Attest, CreateSignature: all[i].Signature}
 		b.Run(name+"/go-attestation", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -175,11 +175,11 @@ func challenge(ek *attest.EK, k *attest.Key, c *attest.Statement, secret []byte)
 	if err := c.Verify(k.Public(), nil); err != nil {
 		return err
 	}
-	n, err := attest.Name(c.Area)
+	n, err := attest.Name(c.PublicArea)
 	if err != nil {
 		return err
 	}
-	_, err = attest.MakeCredential(ek.Area, n, secret)
+	_, err = attest.MakeCredential(ek.PublicArea, n, secret)
 	return err
 }
 
@@ -198,7 +198,7 @@ func BenchmarkChallenge(b *testing.B) {
 		b.Run(name+"/go-attestation", func(b *testing.B) {
 			b.ReportAllocs()
 			p := goattest.ActivationParameters{EK: ek.Public, AK: goattest.AttestationParameters{
-				Public: c.Area, CreateData: c.Creation, CreateAttestation: c.Attest, CreateSignature: c.Signature,
+				Public: c.PublicArea, CreateData: c.CreationData, CreateAttestation: c.Attest, CreateSignature: c.Signature,
 			}}
 			for b.Loop() {
 				if _, _, err := p.Generate(); err != nil {

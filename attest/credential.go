@@ -11,8 +11,8 @@ import (
 // A Credential is a secret that only the TPM with a given endorsement key
 // opens, and only for a given attestation key.
 type Credential struct {
-	Blob   []byte // contents of the TPM2B_ID_OBJECT, without its size
-	Secret []byte // contents of the TPM2B_ENCRYPTED_SECRET, without its size
+	Blob            []byte // contents of the TPM2B_ID_OBJECT, without its size
+	EncryptedSecret []byte // contents of the TPM2B_ENCRYPTED_SECRET, without its size
 }
 
 // maxCredential is above what the largest keys give.
@@ -20,20 +20,20 @@ const maxCredential = 1024
 
 // MakeCredential encrypts secret to an endorsement key for the attestation key
 // with the given TPM name, as TPM2_MakeCredential does (TCG Part 1, 24). It
-// needs no TPM. ekArea is the endorsement key's TPMT_PUBLIC: its name algorithm
-// and symmetric cipher are used. Where only the key is known, see [Area]. A
+// needs no TPM. ekPublicArea is the endorsement key's TPMT_PUBLIC: its name algorithm
+// and symmetric cipher are used. Where only the key is known, see [EKPublicArea]. A
 // secret has at most as many bytes as the name algorithm's digest. SHA-1 names,
 // of either key, are refused.
-func MakeCredential(ekArea []byte, name, secret []byte) (*Credential, error) {
-	c, err := makeCredential(ekArea, name, secret)
+func MakeCredential(ekPublicArea []byte, name, secret []byte) (*Credential, error) {
+	c, err := makeCredential(ekPublicArea, name, secret)
 	if err != nil {
 		return nil, &Error{Op: "MakeCredential", Err: err}
 	}
 	return c, nil
 }
 
-func makeCredential(ekArea, name, secret []byte) (*Credential, error) {
-	a, err := storageKey(ekArea)
+func makeCredential(ekPublicArea, name, secret []byte) (*Credential, error) {
+	a, err := storageKey(ekPublicArea)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func makeCredential(ekArea, name, secret []byte) (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Credential{Blob: blob, Secret: encrypted}, nil
+	return &Credential{Blob: blob, EncryptedSecret: encrypted}, nil
 }
 
 // ActivateCredential opens c with ek for ak and returns the secret, which
@@ -58,7 +58,7 @@ func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, ak *Key, c *Creden
 	if ek == nil || ak == nil {
 		return nil, &Error{Op: "ActivateCredential", Err: errNoKey}
 	}
-	if c == nil || len(c.Blob) == 0 || len(c.Blob) > maxCredential || len(c.Secret) == 0 || len(c.Secret) > maxCredential {
+	if c == nil || len(c.Blob) == 0 || len(c.Blob) > maxCredential || len(c.EncryptedSecret) == 0 || len(c.EncryptedSecret) > maxCredential {
 		return nil, &Error{Op: "ActivateCredential", Err: errors.New("credential is empty or too long")}
 	}
 	var secret []byte
@@ -82,6 +82,17 @@ func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, ak *Key, c *Creden
 		return err
 	})
 	return secret, err
+}
+
+// Activator returns a function that opens credentials with ek for ak, as
+// [TPM.ActivateCredential] does. It fits the fields named Activate of packages
+// that do not see a TPM: aik.Request, ekcert.Request and drs.Proof. blob is the
+// contents of a TPM2B_ID_OBJECT and encryptedSecret those of a
+// TPM2B_ENCRYPTED_SECRET, without their size prefixes.
+func (t *TPM) Activator(ek *EK, ak *Key) func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
+	return func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
+		return t.ActivateCredential(ctx, ek, ak, &Credential{Blob: blob, EncryptedSecret: encryptedSecret})
+	}
 }
 
 // lacksEK reports whether ek, if its handle is only assumed, has to be made. It
@@ -133,7 +144,7 @@ func (t *TPM) activate(ctx context.Context, ek, o *object, ak *Key, c *Credentia
 	cmd := tpm2.ActivateCredential{
 		KeyHandle:      ek.password(),
 		CredentialBlob: tpm2.TPM2BIDObject{Buffer: c.Blob},
-		Secret:         tpm2.TPM2BEncryptedSecret{Buffer: c.Secret},
+		Secret:         tpm2.TPM2BEncryptedSecret{Buffer: c.EncryptedSecret},
 	}
 	extra := []tpm2.Session{s}
 	if !a.has(attrUserWithAuth) {

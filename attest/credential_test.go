@@ -35,7 +35,7 @@ func activate(t *testing.T, tpm *attest.TPM, eks []*attest.EK) {
 	other := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
 	secret := []byte("32 bytes of secret, the maximum.")
 	for i, ek := range eks {
-		cred, err := attest.MakeCredential(ek.Area, aik.Name(), secret)
+		cred, err := attest.MakeCredential(ek.PublicArea, aik.Name(), secret)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,8 +69,8 @@ func TestActivate(t *testing.T) {
 				if eks[i].CertificateIndex != index {
 					t.Errorf("certificate of endorsement key %d at %#x, want %#x", i, eks[i].CertificateIndex, index)
 				}
-				if area, err := attest.Area(eks[i].Public); err != nil || !bytes.Equal(area, eks[i].Area) {
-					t.Errorf("Area of endorsement key %d: %v", i, err)
+				if area, err := attest.EKPublicArea(eks[i].Public); err != nil || !bytes.Equal(area, eks[i].PublicArea) {
+					t.Errorf("EKPublicArea of endorsement key %d: %v", i, err)
 				}
 			}
 			if (eks[0].Handle == 0x81010001) != (state == "ready") {
@@ -96,7 +96,7 @@ func TestEKFromNV(t *testing.T) {
 		putNV(t, tr, 0x01C00003, bytes.Repeat([]byte{7}, 256))
 		putNV(t, tr, 0x01C0000B, bytes.Repeat([]byte{9}, 20))
 		// H-3 without userWithAuth: its policy must be satisfied in a SHA-384 session.
-		h3 := bytes.Clone(before[2].Area)
+		h3 := bytes.Clone(before[2].PublicArea)
 		h3[7] &^= 0x40
 		h3 = append(h3[:len(h3)-100], 0, 0, 0, 0)
 		putNV(t, tr, 0x01C00017, h3)
@@ -107,18 +107,18 @@ func TestEKFromNV(t *testing.T) {
 		tpm.EndorsementAuth = auth
 		after := allEKs(t, tpm)
 		for i := range before {
-			if bytes.Equal(before[i].Area, after[i].Area) {
+			if bytes.Equal(before[i].PublicArea, after[i].PublicArea) {
 				t.Errorf("endorsement key %d did not change", i)
 			}
 		}
-		if attrs, _ := attest.Attributes(after[2].Area); attrs != 0x000300B2 {
+		if attrs, _ := attest.Attributes(after[2].PublicArea); attrs != 0x000300B2 {
 			t.Errorf("attributes %#x of the key from an NV template", attrs)
 		}
 		activate(t, tpm, after)
-		if again := allEKs(t, &attest.TPM{Transport: tr, EndorsementAuth: auth}); !bytes.Equal(again[0].Area, after[0].Area) {
+		if again := allEKs(t, &attest.TPM{Transport: tr, EndorsementAuth: auth}); !bytes.Equal(again[0].PublicArea, after[0].PublicArea) {
 			t.Error("the same nonce gave another key")
 		}
-		if _, err := tpm.ActivateCredential(context.Background(), before[0], create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest}), &attest.Credential{Blob: []byte{1}, Secret: []byte{1}}); err == nil {
+		if _, err := tpm.ActivateCredential(context.Background(), before[0], create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest}), &attest.Credential{Blob: []byte{1}, EncryptedSecret: []byte{1}}); err == nil {
 			t.Error("a key that the TPM no longer has was used")
 		}
 		noneLoaded(t, tr)
@@ -186,7 +186,7 @@ func TestHierarchyAuth(t *testing.T) {
 			}
 			bad := &attest.TPM{Transport: tr, OwnerAuth: auth}
 			aik := create(t, bad, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
-			cred, err := attest.MakeCredential(eks[0].Area, aik.Name(), []byte("x"))
+			cred, err := attest.MakeCredential(eks[0].PublicArea, aik.Name(), []byte("x"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -209,19 +209,19 @@ func TestMakeCredentialRefuses(t *testing.T) {
 			t.Fatalf("%T", dk.Public())
 		}
 		name := dk.Name()
-		weak := bytes.Clone(ek.Area)
+		weak := bytes.Clone(ek.PublicArea)
 		weak[3] = 4 // SHA-1
 		for what, c := range map[string]struct{ area, name, secret []byte }{
-			"long secret":       {ek.Area, name, make([]byte, 33)},
-			"no secret":         {ek.Area, name, nil},
-			"signing key as EK": {dk.Area(), name, []byte("x")},
-			"short name":        {ek.Area, name[:33], []byte("x")},
-			"long name":         {ek.Area, append(name, 0), []byte("x")},
-			"unknown name":      {ek.Area, append([]byte{0, 0x12}, name[2:]...), []byte("x")},
-			"no name":           {ek.Area, nil, []byte("x")},
-			"trailing byte":     {append(bytes.Clone(ek.Area), 0), name, []byte("x")},
+			"long secret":       {ek.PublicArea, name, make([]byte, 33)},
+			"no secret":         {ek.PublicArea, name, nil},
+			"signing key as EK": {dk.PublicArea(), name, []byte("x")},
+			"short name":        {ek.PublicArea, name[:33], []byte("x")},
+			"long name":         {ek.PublicArea, append(name, 0), []byte("x")},
+			"unknown name":      {ek.PublicArea, append([]byte{0, 0x12}, name[2:]...), []byte("x")},
+			"no name":           {ek.PublicArea, nil, []byte("x")},
+			"trailing byte":     {append(bytes.Clone(ek.PublicArea), 0), name, []byte("x")},
 			"no area":           {nil, name, []byte("x")},
-			"name of SHA-1":     {ek.Area, append([]byte{0, 4}, name[2:22]...), []byte("x")},
+			"name of SHA-1":     {ek.PublicArea, append([]byte{0, 4}, name[2:22]...), []byte("x")},
 			"EK named by SHA-1": {weak, name, []byte("x")},
 		} {
 			if _, err := attest.MakeCredential(c.area, c.name, c.secret); err == nil {
@@ -238,13 +238,13 @@ func TestEKByArea(t *testing.T) {
 		tpm := &attest.TPM{Transport: tr}
 		var eks []*attest.EK
 		for _, ek := range allEKs(t, tpm) {
-			eks = append(eks, &attest.EK{Area: ek.Area})
+			eks = append(eks, &attest.EK{PublicArea: ek.PublicArea})
 		}
 		activate(t, tpm, eks)
 		aik := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
-		cred := &attest.Credential{Blob: []byte{1}, Secret: []byte{1}}
-		for name, area := range map[string][]byte{"not an endorsement key": aik.Area(), "nothing": nil} {
-			if _, err := tpm.ActivateCredential(context.Background(), &attest.EK{Area: area}, aik, cred); err == nil {
+		cred := &attest.Credential{Blob: []byte{1}, EncryptedSecret: []byte{1}}
+		for name, area := range map[string][]byte{"not an endorsement key": aik.PublicArea(), "nothing": nil} {
+			if _, err := tpm.ActivateCredential(context.Background(), &attest.EK{PublicArea: area}, aik, cred); err == nil {
 				t.Errorf("%s: activated", name)
 			}
 		}

@@ -14,7 +14,7 @@ import (
 // An EK is an endorsement key.
 type EK struct {
 	Public           crypto.PublicKey // *rsa.PublicKey or *ecdsa.PublicKey
-	Area             []byte           // TPMT_PUBLIC, without size prefix
+	PublicArea       []byte           // TPMT_PUBLIC, without size prefix
 	Handle           uint32           // persistent handle, 0 if made from its template each time
 	CertificateIndex uint32           // NV index that the TCG assigns to its certificate, which need not be there; 0 if it assigns none
 
@@ -35,7 +35,7 @@ func DefaultEK(pub crypto.PublicKey) (*EK, error) {
 	if err != nil {
 		return nil, &Error{Op: "DefaultEK", Err: err}
 	}
-	ek := &EK{Public: pub, Area: a.marshal(), CertificateIndex: kind.certificate, template: kind.template().marshal()}
+	ek := &EK{Public: pub, PublicArea: a.marshal(), CertificateIndex: kind.certificate, template: kind.template().marshal()}
 	if len(kind.handles) > 0 {
 		ek.Handle, ek.assumed = kind.handles[0], true
 	}
@@ -72,7 +72,7 @@ func (t *TPM) EKs(ctx context.Context) iter.Seq2[*EK, error] {
 			if ek == nil {
 				continue
 			}
-			s.seen = append(s.seen, ek.Area)
+			s.seen = append(s.seen, ek.PublicArea)
 			if !yield(ek, nil) {
 				return
 			}
@@ -187,7 +187,7 @@ func newEK(area []byte, handle, certificate uint32, template []byte) (*EK, error
 	if err != nil {
 		return nil, err
 	}
-	return &EK{Public: pub, Area: area, Handle: handle, CertificateIndex: certificate, template: template}, nil
+	return &EK{Public: pub, PublicArea: area, Handle: handle, CertificateIndex: certificate, template: template}, nil
 }
 
 // template returns the template of a kind for this TPM.
@@ -261,19 +261,19 @@ func (t *TPM) createEK(ctx context.Context, template []byte) (*object, error) {
 // loadEK returns ek, made from its template if it is not persistent. One whose
 // handle is assumed is made, too, if make is true.
 func (t *TPM) loadEK(ctx context.Context, ek *EK, mk bool) (*object, error) {
-	name, err := Name(ek.Area)
+	name, err := Name(ek.PublicArea)
 	if err != nil {
 		return nil, err
 	}
 	if ek.Handle != 0 && !(ek.assumed && mk) {
-		return &object{handle: tpm2.TPMHandle(ek.Handle), area: ek.Area, name: name, role: roleEK}, nil
+		return &object{handle: tpm2.TPMHandle(ek.Handle), area: ek.PublicArea, name: name, role: roleEK}, nil
 	}
 	if o := t.find(name); o != nil {
 		return o, nil
 	}
 	template := ek.template
 	if template == nil {
-		if template, err = defaultTemplate(ek.Area); err != nil {
+		if template, err = defaultTemplate(ek.PublicArea); err != nil {
 			return nil, err
 		}
 	}

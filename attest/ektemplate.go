@@ -140,14 +140,14 @@ func kindOf(pub crypto.PublicKey) *ekKind {
 	return nil
 }
 
-// Area returns the TPMT_PUBLIC that an endorsement key has if it was made from
+// EKPublicArea returns the TPMT_PUBLIC that an endorsement key has if it was made from
 // the TCG's default template: L-1 for RSA 2048, L-2 for P-256, H-3 for P-384,
 // H-4 for P-521, H-6 for RSA 3072, H-7 for RSA 4096. It is what MakeCredential
 // needs where only the key is known, as from a certificate.
-func Area(ek crypto.PublicKey) ([]byte, error) {
+func EKPublicArea(ek crypto.PublicKey) ([]byte, error) {
 	a, _, err := defaultArea(ek)
 	if err != nil {
-		return nil, &Error{Op: "Area", Err: err}
+		return nil, &Error{Op: "EKPublicArea", Err: err}
 	}
 	return a.marshal(), nil
 }

@@ -134,7 +134,7 @@ func TestPersistentEKs(t *testing.T) {
 		if eks[3].Handle != 0x81010001 || eks[4].Handle != 0x81010055 {
 			t.Errorf("persistent keys at %#x and %#x", eks[3].Handle, eks[4].Handle)
 		}
-		if a, err := attest.Area(eks[3].Public); err != nil || !bytes.Equal(a, eks[3].Area) {
+		if a, err := attest.EKPublicArea(eks[3].Public); err != nil || !bytes.Equal(a, eks[3].PublicArea) {
 			t.Errorf("area of H-6: %v", err)
 		}
 		activate(t, tpm, eks[3:])
@@ -204,7 +204,7 @@ func TestDefaultEK(t *testing.T) {
 			var eks []*attest.EK
 			for _, ek := range allEKs(t, tpm) {
 				d, err := attest.DefaultEK(ek.Public)
-				if err != nil || !bytes.Equal(d.Area, ek.Area) || d.CertificateIndex != ek.CertificateIndex {
+				if err != nil || !bytes.Equal(d.PublicArea, ek.PublicArea) || d.CertificateIndex != ek.CertificateIndex {
 					t.Fatalf("%+v, %v", d, err)
 				}
 				eks = append(eks, d)
@@ -220,7 +220,7 @@ func TestDefaultEK(t *testing.T) {
 				t.Fatal(err)
 			}
 			aik := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
-			cred, err := attest.MakeCredential(d.Area, aik.Name(), []byte("x"))
+			cred, err := attest.MakeCredential(d.PublicArea, aik.Name(), []byte("x"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -272,7 +272,7 @@ func TestQuirks(t *testing.T) {
 
 func TestAreaOfOddKeys(t *testing.T) {
 	for name, pub := range map[string]crypto.PublicKey{"nil": nil, "a string": "key", "nil RSA": (*rsa.PublicKey)(nil)} {
-		if _, err := attest.Area(pub); err == nil {
+		if _, err := attest.EKPublicArea(pub); err == nil {
 			t.Errorf("%s: an area", name)
 		}
 	}

@@ -40,12 +40,12 @@ func Example() {
 	if err := creation.Verify(aik.Public(), nil); err != nil {
 		log.Fatal(err)
 	}
-	name, err := attest.Name(creation.Area)
+	name, err := attest.Name(creation.PublicArea)
 	if err != nil {
 		log.Fatal(err)
 	}
 	secret := []byte("only that TPM opens this")
-	challenge, err := attest.MakeCredential(ek.Area, name, secret)
+	challenge, err := attest.MakeCredential(ek.PublicArea, name, secret)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -29,13 +29,13 @@ func benchTPM(t testing.TB) *attesttest.TPM {
 func FuzzVerify(f *testing.F) {
 	all, by := proofs(f, benchTPM(f))
 	for _, s := range all {
-		f.Add(s.Area, s.Attest, s.Signature, s.Creation, nonceOf(s))
+		f.Add(s.PublicArea, s.Attest, s.Signature, s.CreationData, nonceOf(s))
 	}
 	f.Add([]byte{}, []byte{}, []byte{}, []byte{}, []byte{})
 	f.Fuzz(func(t *testing.T, area, att, sig, creation, nonce []byte) {
-		s := &attest.Statement{Area: area, Attest: att, Signature: sig, Creation: creation}
+		s := &attest.Statement{PublicArea: area, Attest: att, Signature: sig, CreationData: creation}
 		if len(creation) == 0 {
-			s.Creation = nil
+			s.CreationData = nil
 		}
 		for i, key := range by {
 			if s.Verify(key, nonce) != nil {
@@ -43,7 +43,7 @@ func FuzzVerify(f *testing.F) {
 			}
 			genuine := false
 			for _, g := range all {
-				genuine = genuine || bytes.Equal(g.Attest, att) && bytes.Equal(g.Area, area)
+				genuine = genuine || bytes.Equal(g.Attest, att) && bytes.Equal(g.PublicArea, area)
 			}
 			if !genuine {
 				t.Fatalf("key %d accepts what it did not sign", i)
@@ -55,7 +55,7 @@ func FuzzVerify(f *testing.F) {
 func FuzzArea(f *testing.F) {
 	all, _ := proofs(f, benchTPM(f))
 	for _, s := range all {
-		f.Add(s.Area)
+		f.Add(s.PublicArea)
 	}
 	f.Add(tpm2.Marshal(tpm2.RSAEKTemplate))
 	f.Add(tpm2.Marshal(tpm2.ECCSRKTemplate))

@@ -37,8 +37,8 @@ type Key struct {
 // Public returns the public key, an *rsa.PublicKey or *ecdsa.PublicKey.
 func (k *Key) Public() crypto.PublicKey { return k.pub }
 
-// Area returns the key's TPMT_PUBLIC, without size prefix.
-func (k *Key) Area() []byte { return slices.Clone(k.area) }
+// PublicArea returns the key's TPMT_PUBLIC, without size prefix.
+func (k *Key) PublicArea() []byte { return slices.Clone(k.area) }
 
 // Name returns the key's TPM name.
 func (k *Key) Name() []byte { return slices.Clone(k.name) }
@@ -246,10 +246,10 @@ func (t *TPM) createAIK(ctx context.Context, template *area, auth []byte) (*Key,
 		return nil, err
 	}
 	k.creation = &Statement{
-		Area:      k.area,
-		Attest:    rsp.CertifyInfo.Bytes(),
-		Signature: tpm2.Marshal(rsp.Signature),
-		Creation:  made.CreationData.Bytes(),
+		PublicArea:   k.area,
+		Attest:       rsp.CertifyInfo.Bytes(),
+		Signature:    tpm2.Marshal(rsp.Signature),
+		CreationData: made.CreationData.Bytes(),
 	}
 	if err := k.creation.Verify(k.pub, nil); err != nil {
 		return nil, &Error{Op: "TPM2_CertifyCreation", Err: err}

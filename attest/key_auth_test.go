@@ -87,7 +87,7 @@ func activate1(t *testing.T, tpm *attest.TPM, aik *attest.Key) {
 	t.Helper()
 	ek := firstEK(t, tpm)
 	secret := []byte("secret of an attestation CA")
-	cred, err := attest.MakeCredential(ek.Area, aik.Name(), secret)
+	cred, err := attest.MakeCredential(ek.PublicArea, aik.Name(), secret)
 	if err != nil {
 		t.Fatal(err)
 	}

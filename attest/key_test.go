@@ -48,7 +48,7 @@ func testKeys(t *testing.T, tr transport.TPM, parent uint32) {
 			tpm := &attest.TPM{Transport: tr}
 			k := create(t, tpm, c.tmpl)
 			noneLoaded(t, tr)
-			if got, err := attest.Attributes(k.Area()); got != c.attrs || err != nil {
+			if got, err := attest.Attributes(k.PublicArea()); got != c.attrs || err != nil {
 				t.Errorf("attributes %#x, %v, want %#x", got, err, c.attrs)
 			}
 			use(t, k, c.tmpl)
@@ -60,7 +60,7 @@ func testKeys(t *testing.T, tr transport.TPM, parent uint32) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(again.Name(), k.Name()) || !bytes.Equal(again.Area(), k.Area()) {
+			if !bytes.Equal(again.Name(), k.Name()) || !bytes.Equal(again.PublicArea(), k.PublicArea()) {
 				t.Error("another key came back")
 			}
 			if got := attest.KeyParent(again); got != parent {

@@ -76,7 +76,7 @@ func (k *Key) MarshalText() ([]byte, error) {
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: pemKey, Bytes: der})
 	if c := k.creation; c != nil {
-		der, err := asn1.Marshal(creationBlock{c.Creation, c.Attest, c.Signature})
+		der, err := asn1.Marshal(creationBlock{c.CreationData, c.Attest, c.Signature})
 		if err != nil {
 			return nil, &Error{Op: "MarshalText", Err: err}
 		}
@@ -182,7 +182,7 @@ func (k *Key) readCreation(der []byte) error {
 	if left, err := asn1.Unmarshal(der, &c); err != nil || len(left) != 0 {
 		return errors.New("malformed creation statement")
 	}
-	s := &Statement{Area: k.area, Attest: c.Attest, Signature: c.Signature, Creation: c.Creation}
+	s := &Statement{PublicArea: k.area, Attest: c.Attest, Signature: c.Signature, CreationData: c.Creation}
 	if err := s.Verify(k.pub, nil); err != nil {
 		return err
 	}

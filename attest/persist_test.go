@@ -157,7 +157,7 @@ func TestDefaultEKBesidePersistentSRK(t *testing.T) {
 
 func activates(t *testing.T, tpm *attest.TPM, ek *attest.EK, aik *attest.Key) {
 	t.Helper()
-	cred, err := attest.MakeCredential(ek.Area, aik.Name(), []byte("secret"))
+	cred, err := attest.MakeCredential(ek.PublicArea, aik.Name(), []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func TestQuote(t *testing.T) {
 		tpm := &attest.TPM{Transport: tr}
 		for _, tmpl := range []attest.Template{{Usage: attest.Attest}, {Algorithm: attest.P256, Usage: attest.Attest}, {Algorithm: attest.P384, Usage: attest.Attest, Hash: crypto.SHA384}} {
 			aik := create(t, tpm, tmpl)
-			pub, err := goattest.ParseAKPublic(aik.Area())
+			pub, err := goattest.ParseAKPublic(aik.PublicArea())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,7 +190,7 @@ func TestQuoteOfSome(t *testing.T) {
 		if len(q.PCRs) != 24 || q.PCRs[10] != nil || q.PCRs[8] != nil || bytes.Equal(q.PCRs[7], make([]byte, 32)) || len(q.PCRs[23]) != 32 {
 			t.Errorf("PCRs %x", q.PCRs)
 		}
-		pub, err := goattest.ParseAKPublic(aik.Area())
+		pub, err := goattest.ParseAKPublic(aik.PublicArea())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,7 +275,7 @@ func TestQuoteNoticesChanges(t *testing.T) {
 			"key":       q.Verify(create(t, tpm, attest.Template{Algorithm: alg, Usage: attest.Attest}).Public(), []byte("nonce")),
 			"no key":    q.Verify(nil, []byte("nonce")),
 			"no quote":  (*attest.Quote)(nil).Verify(aik.Public(), nil),
-			"statement": (&attest.Statement{Area: aik.Area(), Attest: q.Attest, Signature: q.Signature}).Verify(aik.Public(), []byte("nonce")),
+			"statement": (&attest.Statement{PublicArea: aik.PublicArea(), Attest: q.Attest, Signature: q.Signature}).Verify(aik.Public(), []byte("nonce")),
 			"certify":   (&attest.Quote{Attest: aik.Creation().Attest, Signature: aik.Creation().Signature, Bank: q.Bank, PCRs: q.PCRs}).Verify(aik.Public(), nil),
 		} {
 			if !errors.Is(err, attest.ErrProof) {

@@ -34,7 +34,7 @@ func newKeySet(t testing.TB, tr transport.TPM) *keySet {
 	dk := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
 	tk := create(t, tpm, attest.Template{Usage: attest.Decrypt})
 	var err error
-	if s.cred, err = attest.MakeCredential(s.ek.Area, aik.Name(), s.seed); err != nil {
+	if s.cred, err = attest.MakeCredential(s.ek.PublicArea, aik.Name(), s.seed); err != nil {
 		t.Fatal(err)
 	}
 	if s.box, err = rsa.EncryptOAEP(sha256.New(), rand.Reader, tk.Public().(*rsa.PublicKey), []byte("secret of the box"), nil); err != nil {
@@ -220,7 +220,7 @@ func TestNoSecretOnTheBus(t *testing.T) {
 				t.Errorf("%q crossed the bus", secret[:16])
 			}
 		}
-		if !bytes.Contains(bus, s.cred.Secret) { // the second parameter, encrypted to the endorsement key
+		if !bytes.Contains(bus, s.cred.EncryptedSecret) { // the second parameter, encrypted to the endorsement key
 			t.Error("nothing of the activation was seen")
 		}
 	})

@@ -15,10 +15,10 @@ import (
 // A Statement is a TPM's signed word on one of its keys. None of its parts has
 // a size prefix.
 type Statement struct {
-	Area      []byte // TPMT_PUBLIC of the key it is about
-	Attest    []byte // TPMS_ATTEST
-	Signature []byte // TPMT_SIGNATURE
-	Creation  []byte // TPMS_CREATION_DATA for a creation statement, else nil
+	PublicArea   []byte // TPMT_PUBLIC of the key it is about
+	Attest       []byte // TPMS_ATTEST
+	Signature    []byte // TPMT_SIGNATURE
+	CreationData []byte // TPMS_CREATION_DATA for a creation statement, else nil
 }
 
 func (s *Statement) clone() *Statement {
@@ -26,8 +26,8 @@ func (s *Statement) clone() *Statement {
 		return nil
 	}
 	return &Statement{
-		Area: slices.Clone(s.Area), Attest: slices.Clone(s.Attest),
-		Signature: slices.Clone(s.Signature), Creation: slices.Clone(s.Creation),
+		PublicArea: slices.Clone(s.PublicArea), Attest: slices.Clone(s.Attest),
+		Signature: slices.Clone(s.Signature), CreationData: slices.Clone(s.CreationData),
 	}
 }
 
@@ -80,9 +80,9 @@ func (t *TPM) certify(ctx context.Context, key, ak *Key, o, a *object, nonce []b
 		return nil, t.spent(subject.Auth, t.spent(signer.Auth, err))
 	}
 	return &Statement{
-		Area:      key.Area(),
-		Attest:    bytes.Clone(rsp.CertifyInfo.Bytes()),
-		Signature: tpm2.Marshal(rsp.Signature),
+		PublicArea: key.PublicArea(),
+		Attest:     bytes.Clone(rsp.CertifyInfo.Bytes()),
+		Signature:  tpm2.Marshal(rsp.Signature),
 	}, nil
 }
 
@@ -102,14 +102,14 @@ func (k *Key) attests(nonce []byte) error {
 	return nil
 }
 
-// Verify checks that s is about the key in s.Area, was made by the key ak for
+// Verify checks that s is about the key in s.PublicArea, was made by the key ak for
 // nonce (nil is the same as empty), and that the key is one that cannot leave
 // its TPM: it has fixedTPM, fixedParent and sensitiveDataOrigin. If s.Creation
 // is not nil, s must be a creation statement about that data. If s is signed by
 // the key it is about, that must be a key that signs only what its TPM made,
 // since any other could sign what it likes of itself. Keys that [PublicKey]
 // refuses are refused, and so are those with a SHA-1 name: the name is all that
-// ties s.Attest to s.Area, and another area with the same one could be made.
+// ties s.Attest to s.PublicArea, and another area with the same one could be made.
 //
 // Verify does not decide whether ak may be believed, nor what the key may be
 // used for; see [Attributes]. SHA-1 signatures are accepted, because Windows's
@@ -136,7 +136,7 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 	if err := checkKey(ak); err != nil {
 		return err
 	}
-	a, err := parseArea(s.Area)
+	a, err := parseArea(s.PublicArea)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 	if a.nameAlg == algSHA1 {
 		return errWeakName
 	}
-	name, err := a.name(s.Area)
+	name, err := a.name(s.PublicArea)
 	if err != nil {
 		return err
 	}
@@ -160,11 +160,11 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := at.about(name, nonce, s.Creation != nil); err != nil {
+	if err := at.about(name, nonce, s.CreationData != nil); err != nil {
 		return err
 	}
-	if s.Creation != nil {
-		if err := at.created(&a, s.Creation); err != nil {
+	if s.CreationData != nil {
+		if err := at.created(&a, s.CreationData); err != nil {
 			return err
 		}
 	}

@@ -56,8 +56,8 @@ func goActivates(t *testing.T, tpm *attest.TPM, ek *attest.EK, aik *attest.Key) 
 	t.Helper()
 	c := aik.Creation()
 	p := goattest.ActivationParameters{EK: ek.Public, AK: goattest.AttestationParameters{
-		Public:            c.Area,
-		CreateData:        c.Creation,
+		Public:            c.PublicArea,
+		CreateData:        c.CreationData,
 		CreateAttestation: c.Attest,
 		CreateSignature:   c.Signature,
 	}}
@@ -69,7 +69,7 @@ func goActivates(t *testing.T, tpm *attest.TPM, ek *attest.EK, aik *attest.Key) 
 		t.Fatal(err)
 	}
 	// go-attestation keeps the size prefixes.
-	got, err := tpm.ActivateCredential(context.Background(), ek, aik, &attest.Credential{Blob: ec.Credential[2:], Secret: ec.Secret[2:]})
+	got, err := tpm.ActivateCredential(context.Background(), ek, aik, &attest.Credential{Blob: ec.Credential[2:], EncryptedSecret: ec.Secret[2:]})
 	if err != nil || !bytes.Equal(got, secret) {
 		t.Errorf("credential by go-attestation: %v", err)
 	}
@@ -78,7 +78,7 @@ func goActivates(t *testing.T, tpm *attest.TPM, ek *attest.EK, aik *attest.Key) 
 func goCertifies(t *testing.T, tpm *attest.TPM, aik, key *attest.Key, hash crypto.Hash) {
 	t.Helper()
 	s := certify(t, tpm, key, aik, nil)
-	p := goattest.CertificationParameters{Public: s.Area, CreateAttestation: s.Attest, CreateSignature: s.Signature}
+	p := goattest.CertificationParameters{Public: s.PublicArea, CreateAttestation: s.Attest, CreateSignature: s.Signature}
 	if err := p.Verify(goattest.VerifyOpts{Public: aik.Public(), Hash: hash}); err != nil {
 		t.Errorf("go-attestation: %v", err)
 	}
@@ -110,7 +110,7 @@ func proofs(t testing.TB, tr transport.TPM) (all []*attest.Statement, by []crypt
 }
 
 func nonceOf(s *attest.Statement) []byte {
-	if s.Creation != nil {
+	if s.CreationData != nil {
 		return nil
 	}
 	return []byte("nonce")
@@ -124,10 +124,10 @@ func TestVerifyNoticesChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, part := range []func(*attest.Statement) *[]byte{
-			func(s *attest.Statement) *[]byte { return &s.Area },
+			func(s *attest.Statement) *[]byte { return &s.PublicArea },
 			func(s *attest.Statement) *[]byte { return &s.Attest },
 			func(s *attest.Statement) *[]byte { return &s.Signature },
-			func(s *attest.Statement) *[]byte { return &s.Creation },
+			func(s *attest.Statement) *[]byte { return &s.CreationData },
 		} {
 			orig := *part(s)
 			refuse := func(what string, at int, b []byte) {
@@ -144,7 +144,7 @@ func TestVerifyNoticesChanges(t *testing.T) {
 					b[j] ^= bit
 					refuse("flip", j, b)
 				}
-				if j > 0 || part(s) != &s.Creation {
+				if j > 0 || part(s) != &s.CreationData {
 					refuse("cut", j, orig[:j])
 				}
 			}
@@ -191,12 +191,12 @@ func TestVerifyRefuses(t *testing.T) {
 		"P-224":                 {all[3], &p224.PublicKey, []byte("nonce")},
 		"not on the curve":      {all[3], off, []byte("nonce")},
 		"unknown kind of key":   {certified, "key", []byte("nonce")},
-		"creation as certify":   {&attest.Statement{Area: creation.Area, Attest: creation.Attest, Signature: creation.Signature}, rsaKey, nil},
-		"certify as creation":   {&attest.Statement{Area: certified.Area, Attest: certified.Attest, Signature: certified.Signature, Creation: creation.Creation}, rsaKey, []byte("nonce")},
-		"statement of another":  {&attest.Statement{Area: all[3].Area, Attest: certified.Attest, Signature: certified.Signature}, rsaKey, []byte("nonce")},
-		"signature of another":  {&attest.Statement{Area: certified.Area, Attest: certified.Attest, Signature: creation.Signature}, rsaKey, []byte("nonce")},
-		"other scheme":          {&attest.Statement{Area: certified.Area, Attest: certified.Attest, Signature: all[3].Signature}, rsaKey, []byte("nonce")},
-		"RSA scheme of ECC key": {&attest.Statement{Area: all[3].Area, Attest: all[3].Attest, Signature: certified.Signature}, ecKey, []byte("nonce")},
+		"creation as certify":   {&attest.Statement{PublicArea: creation.PublicArea, Attest: creation.Attest, Signature: creation.Signature}, rsaKey, nil},
+		"certify as creation":   {&attest.Statement{PublicArea: certified.PublicArea, Attest: certified.Attest, Signature: certified.Signature, CreationData: creation.CreationData}, rsaKey, []byte("nonce")},
+		"statement of another":  {&attest.Statement{PublicArea: all[3].PublicArea, Attest: certified.Attest, Signature: certified.Signature}, rsaKey, []byte("nonce")},
+		"signature of another":  {&attest.Statement{PublicArea: certified.PublicArea, Attest: certified.Attest, Signature: creation.Signature}, rsaKey, []byte("nonce")},
+		"other scheme":          {&attest.Statement{PublicArea: certified.PublicArea, Attest: certified.Attest, Signature: all[3].Signature}, rsaKey, []byte("nonce")},
+		"RSA scheme of ECC key": {&attest.Statement{PublicArea: all[3].PublicArea, Attest: all[3].Attest, Signature: certified.Signature}, ecKey, []byte("nonce")},
 	} {
 		err := c.s.Verify(c.by, c.nonce)
 		var e *attest.Error
@@ -252,10 +252,10 @@ func foreignStatement(t *testing.T, tr transport.TPM, attrs tpm2.TPMAObject, nam
 		t.Fatal(err)
 	}
 	defer func() { _, _ = tpm2.FlushContext{FlushHandle: key.ObjectHandle}.Execute(tr) }()
-	s := &attest.Statement{Area: key.OutPublic.Bytes()}
+	s := &attest.Statement{PublicArea: key.OutPublic.Bytes()}
 	handle := tpm2.NamedHandle{Handle: key.ObjectHandle, Name: key.Name}
 	null := tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull}
-	pub, err := attest.PublicKey(s.Area)
+	pub, err := attest.PublicKey(s.PublicArea)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func foreignStatement(t *testing.T, tr transport.TPM, attrs tpm2.TPMAObject, nam
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Attest, s.Signature, s.Creation = rsp.CertifyInfo.Bytes(), tpm2.Marshal(rsp.Signature), key.CreationData.Bytes()
+		s.Attest, s.Signature, s.CreationData = rsp.CertifyInfo.Bytes(), tpm2.Marshal(rsp.Signature), key.CreationData.Bytes()
 		return s, pub
 	}
 	rsp, err := tpm2.Certify{ObjectHandle: handle, SignHandle: handle, InScheme: null}.Execute(tr)

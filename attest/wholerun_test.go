@@ -52,7 +52,7 @@ func newWholeRun(t testing.TB, state string) *wholeRun {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.eks = append(r.eks, ek.Area)
+		r.eks = append(r.eks, ek.PublicArea)
 	}
 	if r.state, err = tr.Snapshot(); err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func (r *wholeRun) findEKs(ctx context.Context, tpm *attest.TPM) error {
 		if !ek.Public.(interface{ Equal(crypto.PublicKey) bool }).Equal(cert.PublicKey) {
 			return errors.New("certificate of another key")
 		}
-		if !contains(r.eks, ek.Area) {
+		if !contains(r.eks, ek.PublicArea) {
 			return accepted("endorsement key")
 		}
 	}

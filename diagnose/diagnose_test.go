@@ -79,9 +79,9 @@ func TestDiagnose(t *testing.T) {
 			"ek: verify: TPM is known to be at risk (0x81039024",
 		},
 		"the maker's service does not answer": {
-			step(provision.StepEK, &ekcert.Error{Op: "retrieve", Origin: "https://maker.test/ek", Err: context.DeadlineExceeded}),
+			step(provision.StepEK, &ekcert.Error{Op: "fetch", Origin: "https://maker.test/ek", Err: context.DeadlineExceeded}),
 			diagnose.Diagnosis{
-				Step: "ek", Op: "retrieve", URL: "https://maker.test/ek", HRESULT: 0x80072EE2, Symbol: "WININET_E_TIMEOUT", Screen: 0x800705B4,
+				Step: "ek", Op: "fetch", URL: "https://maker.test/ek", HRESULT: 0x80072EE2, Symbol: "WININET_E_TIMEOUT", Screen: 0x800705B4,
 			},
 			"setup screen 0x800705B4",
 		},

@@ -35,16 +35,16 @@ type identity struct {
 
 // identity checks a proof and returns what follows from it.
 func (p *Proof) identity(profile string) (*identity, error) {
-	if p == nil || len(p.EKArea) == 0 || len(p.EKArea) > maxArea || p.Activate == nil {
+	if p == nil || len(p.EKPublicArea) == 0 || len(p.EKPublicArea) > maxArea || p.Activate == nil {
 		return nil, errors.New("the proof has no endorsement key or no Activate")
 	}
 	der, err := x509.MarshalPKIXPublicKey(p.EK)
 	if err != nil {
 		return nil, fmt.Errorf("endorsement key: %w", err)
 	}
-	area, claim := p.AIKArea, "aik_name"
+	area, claim := p.AIKPublicArea, "aik_name"
 	if len(area) == 0 {
-		area, claim = p.DeviceArea, "dk_name"
+		area, claim = p.DeviceKeyPublicArea, "dk_name"
 		if p.DeviceKey == nil {
 			return nil, errors.New("the proof has neither an attestation key nor a device key")
 		}

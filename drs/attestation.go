@@ -34,13 +34,13 @@ const (
 
 // An Attestation has the keys of a join certified by an attestation key.
 type Attestation struct {
-	AIK      []byte              // TPMT_PUBLIC
-	AIKChain []*x509.Certificate // its certificate first; may be empty
-	Nonce    []byte              // DeviceToken.Nonce or the bytes of what Client.Nonce returned
+	AIKPublicArea []byte              // TPMT_PUBLIC
+	AIKChain      []*x509.Certificate // its certificate first; may be empty
+	Nonce         []byte              // DeviceToken.Nonce or the bytes of what Client.Nonce returned
 
-	Form     AttestationForm
-	Usage    string     // of the key in FormKADS and FormKAST; if empty, UsageTransport
-	Creation *Statement // of the attestation key by itself (TPM2_CertifyCreation), for FormKAST
+	Form        AttestationForm
+	Usage       string     // of the key in FormKADS and FormKAST; if empty, UsageTransport
+	AIKCreation *Statement // of the attestation key by itself (TPM2_CertifyCreation), for FormKAST
 
 	// Certify has the attestation key certify (TPM2_Certify) the join's key
 	// for a usage, UsageDevice or UsageTransport, with qualifyingData of 32
@@ -48,12 +48,14 @@ type Attestation struct {
 	Certify func(ctx context.Context, usage string, qualifyingData []byte) (*Statement, error)
 }
 
-// A Statement says that a key is in a TPM. Nothing in it has a size before it.
+// A Statement is a TPM's signed statement that a key is in it, or on how it made
+// the key. The fields have no size prefixes. An *attest.Statement has the same
+// fields and converts to it: (*drs.Statement)(s).
 type Statement struct {
-	Public    []byte // TPMT_PUBLIC of the key
-	Attest    []byte // TPMS_ATTEST of type certify
-	Signature []byte // TPMT_SIGNATURE over Attest
-	Creation  []byte // TPMS_CREATION_DATA; may be nil
+	PublicArea   []byte // TPMT_PUBLIC of the key
+	Attest       []byte // TPMS_ATTEST
+	Signature    []byte // TPMT_SIGNATURE over Attest
+	CreationData []byte // TPMS_CREATION_DATA; may be nil
 }
 
 // A bundle is the JSON form of an attestation, version 1. Its byte strings are
@@ -76,7 +78,7 @@ type bundledKey struct {
 
 // encode has the keys certified for this very join, and returns the result.
 func (a *Attestation) encode(ctx context.Context, csr, blob []byte) ([]byte, error) {
-	if len(a.AIK) == 0 || len(a.AIK) > maxArea || a.Certify == nil {
+	if len(a.AIKPublicArea) == 0 || len(a.AIKPublicArea) > maxArea || a.Certify == nil {
 		return nil, errors.New("the attestation has no attestation key or no Certify")
 	}
 	certify := func(usage string) (*Statement, error) {
@@ -84,7 +86,7 @@ func (a *Attestation) encode(ctx context.Context, csr, blob []byte) ([]byte, err
 		if err != nil {
 			return nil, fmt.Errorf("certifying the %s key: %w", usage, err)
 		}
-		if s == nil || len(s.Public) == 0 || len(s.Public) > maxArea || len(s.Creation) > maxArea {
+		if s == nil || len(s.PublicArea) == 0 || len(s.PublicArea) > maxArea || len(s.CreationData) > maxArea {
 			return nil, fmt.Errorf("certifying the %s key: no statement", usage)
 		}
 		return s, nil
@@ -100,7 +102,7 @@ func (a *Attestation) encode(ctx context.Context, csr, blob []byte) ([]byte, err
 
 // bundle returns an attestation of both keys as JSON.
 func (a *Attestation) bundle(certify func(string) (*Statement, error)) ([]byte, error) {
-	b := bundle{V: 1, Alg: "sha256", Nonce: a.Nonce, AIK: sized(a.AIK)}
+	b := bundle{V: 1, Alg: "sha256", Nonce: a.Nonce, AIK: sized(a.AIKPublicArea)}
 	if b.Nonce == nil {
 		b.Nonce = []byte{}
 	}
@@ -109,9 +111,9 @@ func (a *Attestation) bundle(certify func(string) (*Statement, error)) ([]byte, 
 		if err != nil {
 			return nil, err
 		}
-		k := bundledKey{Usage: usage, Public: sized(s.Public), Attest: s.Attest, Signature: s.Signature}
-		if len(s.Creation) > 0 {
-			k.Creation = sized(s.Creation)
+		k := bundledKey{Usage: usage, Public: sized(s.PublicArea), Attest: s.Attest, Signature: s.Signature}
+		if len(s.CreationData) > 0 {
+			k.Creation = sized(s.CreationData)
 		}
 		b.Keys = append(b.Keys, k)
 	}
@@ -120,14 +122,14 @@ func (a *Attestation) bundle(certify func(string) (*Statement, error)) ([]byte, 
 
 // windows returns an attestation of one key as KADS or KAST.
 func (a *Attestation) windows(certify func(string) (*Statement, error)) ([]byte, error) {
-	if a.Form == FormKAST && a.Creation == nil {
+	if a.Form == FormKAST && a.AIKCreation == nil {
 		return nil, errors.New("the attestation has no creation statement of its attestation key")
 	}
 	s, err := certify(or(a.Usage, UsageTransport))
 	if err != nil {
 		return nil, err
 	}
-	key, err := (&wcce.PCPKey{Public: s.Public}).Marshal()
+	key, err := (&wcce.PCPKey{PublicArea: s.PublicArea}).Marshal()
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +138,8 @@ func (a *Attestation) windows(certify func(string) (*Statement, error)) ([]byte,
 	if a.Form == FormKADS {
 		return kads, nil
 	}
-	c := a.Creation
-	binding, err := (&wcce.IDBinding{Public: a.AIK, Creation: c.Creation, Attest: c.Attest, Signature: c.Signature}).Marshal()
+	c := a.AIKCreation
+	binding, err := (&wcce.IDBinding{PublicArea: a.AIKPublicArea, CreationData: c.CreationData, Attest: c.Attest, Signature: c.Signature}).Marshal()
 	if err != nil {
 		return nil, err
 	}

@@ -30,31 +30,33 @@ const grantJWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 // maxToken limits a token, in bytes.
 const maxToken = 32 << 10
 
-// A Proof is what a device without a user has to show of itself. Areas are a
-// TPMT_PUBLIC without a size before it. One of AIKArea and DeviceArea is
-// required.
+// A Proof is what a device without a user has to show of itself. Public areas are
+// a TPMT_PUBLIC without a size prefix. One of AIKPublicArea and
+// DeviceKeyPublicArea is required.
 type Proof struct {
-	EK      crypto.PublicKey    // endorsement key
-	EKArea  []byte              // of the same key
-	EKChain []*x509.Certificate // its certificate first; may be empty
+	EK           crypto.PublicKey    // endorsement key
+	EKPublicArea []byte              // of the same key
+	EKChain      []*x509.Certificate // its certificate first; may be empty
 
-	AIKArea  []byte              // of the attestation key, with a name by SHA-256, SHA-384 or SHA-512
-	AIKChain []*x509.Certificate // its certificate first; may be empty
+	AIKPublicArea []byte              // of the attestation key, with a name by SHA-256, SHA-384 or SHA-512
+	AIKChain      []*x509.Certificate // its certificate first; may be empty
 
-	// DeviceArea is that of the device key, for a device without an attestation
-	// key (AIKArea is empty): then the device key itself is proved to be beside
-	// the endorsement key. DeviceKey is required with it.
-	DeviceArea []byte
+	// DeviceKeyPublicArea is that of the device key, for a device without an
+	// attestation key (AIKPublicArea is empty): then the device key itself is
+	// proved to be beside the endorsement key. DeviceKey is required with it.
+	DeviceKeyPublicArea []byte
 
 	// DeviceKey and TransportKey bind the token to the keys of the join. They
 	// may be nil: then the join must be attested by the attestation key.
 	DeviceKey    *rsa.PublicKey
 	TransportKey *rsa.PublicKey
 
-	// Activate has the TPM answer a challenge (TPM2_ActivateCredential), for
-	// the key whose area is given, and returns the secret. blob and secret are
-	// a TPM2B_ID_OBJECT and a TPM2B_ENCRYPTED_SECRET without their sizes.
-	Activate func(ctx context.Context, blob, secret []byte) ([]byte, error)
+	// Activate opens the service's challenge (TPM2_ActivateCredential) with
+	// the endorsement key for the key whose public area is given, and returns
+	// the secret. blob is the contents of a TPM2B_ID_OBJECT and encryptedSecret
+	// those of a TPM2B_ENCRYPTED_SECRET, without their size prefixes. The
+	// method Activator of attest.TPM returns such a function.
+	Activate func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error)
 
 	Resource string // whom the token is for; if empty, the service of the join
 	ClientID string // if empty, BrokerClient
@@ -62,7 +64,7 @@ type Proof struct {
 
 // profile returns the name of the proof that is for a token.
 func (p *Proof) profile() string {
-	if len(p.AIKArea) == 0 {
+	if len(p.AIKPublicArea) == 0 {
 		return profileDK
 	}
 	return profileEK
@@ -162,13 +164,13 @@ type challenge struct {
 
 // request returns what asks for a challenge.
 func (p *Proof) request(id *identity) *challengeRequest {
-	req := &challengeRequest{Profile: id.profile, EkPublic: sized(p.EKArea), ClientNonce: id.nonce}
+	req := &challengeRequest{Profile: id.profile, EkPublic: sized(p.EKPublicArea), ClientNonce: id.nonce}
 	req.EkCertificate, req.EkCertificateChain = encodeChain(p.EKChain)
-	if len(p.AIKArea) == 0 {
-		req.DkPublic = sized(p.DeviceArea)
+	if len(p.AIKPublicArea) == 0 {
+		req.DkPublic = sized(p.DeviceKeyPublicArea)
 		return req
 	}
-	req.AikPublic = sized(p.AIKArea)
+	req.AikPublic = sized(p.AIKPublicArea)
 	req.AikCertificate, req.AikCertificateChain = encodeChain(p.AIKChain)
 	return req
 }

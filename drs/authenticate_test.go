@@ -55,7 +55,7 @@ const assertionKey = "vmgOVrUjWx0T/OsACj+a1IqsqDfNEXHpFshH6P1F/9A="
 var area = []byte{0x00, 0x01, 0x00, 0x0B, 0, 0, 0, 0}
 
 func proof(t *testing.T, secret []byte) *drs.Proof {
-	return &drs.Proof{EK: &key(t).PublicKey, EKArea: area, AIKArea: area, Activate: func(_ context.Context, blob, enc []byte) ([]byte, error) {
+	return &drs.Proof{EK: &key(t).PublicKey, EKPublicArea: area, AIKPublicArea: area, Activate: func(_ context.Context, blob, enc []byte) ([]byte, error) {
 		if string(blob) != "\x01\x02" || string(enc) != "\x09" {
 			return nil, fmt.Errorf("credential %x, %x", blob, enc)
 		}
@@ -144,9 +144,9 @@ func TestAuthenticateRefusesProofs(t *testing.T) {
 	failed := errors.New("TPM failed")
 	for name, change := range map[string]func(*drs.Proof){
 		"no EK":            func(p *drs.Proof) { p.EK = nil },
-		"no EK area":       func(p *drs.Proof) { p.EKArea = nil },
-		"no AIK":           func(p *drs.Proof) { p.AIKArea = nil },
-		"AIK named by SM3": func(p *drs.Proof) { p.AIKArea = []byte{0, 1, 0, 0x12} },
+		"no EK area":       func(p *drs.Proof) { p.EKPublicArea = nil },
+		"no AIK":           func(p *drs.Proof) { p.AIKPublicArea = nil },
+		"AIK named by SM3": func(p *drs.Proof) { p.AIKPublicArea = []byte{0, 1, 0, 0x12} },
 		"no Activate":      func(p *drs.Proof) { p.Activate = nil },
 		"Activate fails": func(p *drs.Proof) {
 			p.Activate = func(context.Context, []byte, []byte) ([]byte, error) { return nil, failed }

@@ -39,23 +39,18 @@ func Example() {
 		log.Fatal(err)
 	}
 	token, err := client.Authenticate(ctx, tenant, &drs.Proof{
-		EK: ek.Public, EKArea: ek.Area, AIKArea: aik.Area(),
-		Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
-			return tpm.ActivateCredential(ctx, ek, aik, &attest.Credential{Blob: blob, Secret: secret})
-		},
+		EK: ek.Public, EKPublicArea: ek.PublicArea, AIKPublicArea: aik.PublicArea(),
+		Activate: tpm.Activator(ek, aik),
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
 	device, err := client.Join(ctx, tenant, &drs.Request{
 		Ticket: token.Token, DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey), DisplayName: "kiosk",
-		Attestation: &drs.Attestation{AIK: aik.Area(), Nonce: token.Nonce, Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
+		Attestation: &drs.Attestation{AIKPublicArea: aik.PublicArea(), Nonce: token.Nonce, Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
 			key := map[string]*attest.Key{drs.UsageDevice: dk, drs.UsageTransport: tk}[usage]
 			st, err := tpm.Certify(ctx, key, aik, data)
-			if err != nil {
-				return nil, err
-			}
-			return &drs.Statement{Public: st.Area, Attest: st.Attest, Signature: st.Signature}, nil
+			return (*drs.Statement)(st), err
 		}},
 	})
 	if err != nil {

@@ -17,7 +17,7 @@ func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certi
 		return nil, fmt.Errorf("%w: none is configured for %q", ErrUntrusted, cert.Vendor())
 	}
 	leaf := withoutHandled(cert.Certificate)
-	if chain := c.Known.chain(leaf, pools, c.now()); chain != nil {
+	if chain := c.KnownCAs.chain(leaf, pools, c.now()); chain != nil {
 		return append([]*x509.Certificate{cert.Certificate}, chain...), nil
 	}
 	options := x509.VerifyOptions{
@@ -32,7 +32,7 @@ func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certi
 		i := slices.IndexFunc(chains, forEKs)
 		if i >= 0 {
 			if c.Roots.has(roots) {
-				c.Known.add(roots, chains[i][1:])
+				c.KnownCAs.add(roots, chains[i][1:])
 			}
 			return append([]*x509.Certificate{cert.Certificate}, chains[i][1:]...), nil
 		}

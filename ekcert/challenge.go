@@ -14,14 +14,14 @@ import (
 // That holds the key of the SCEP messages, by which the CA knows who asked:
 // keep it as one keeps a key. Neither the opened secret nor any other is in it.
 type Challenge struct {
-	Blob   []byte // TPM2B_ID_OBJECT without its size
-	Secret []byte // TPM2B_ENCRYPTED_SECRET without its size
+	Blob            []byte // TPM2B_ID_OBJECT without its size
+	EncryptedSecret []byte // TPM2B_ENCRYPTED_SECRET without its size
 
 	x challenge.Exchange
 }
 
 func newChallenge(x *challenge.Exchange) *Challenge {
-	return &Challenge{Blob: x.Blob, Secret: x.Secret, x: *x}
+	return &Challenge{Blob: x.Blob, EncryptedSecret: x.EncryptedSecret, x: *x}
 }
 
 var errNotBegun = errors.New("the challenge is not one of Begin")

@@ -59,7 +59,7 @@ func (c *Client) pins(vendor string) bool {
 }
 
 // A Client finds, checks and enrolls certificates. Its zero value is ready to
-// find. It keeps nothing between calls but what Cache and Known keep, and may
+// find. It keeps nothing between calls but what Cache and KnownCAs keep, and may
 // be used by several goroutines.
 type Client struct {
 	// Roots are trusted by Verify and Enroll and required there.
@@ -82,7 +82,7 @@ type Client struct {
 	// Services are what Find asks for a certificate that is neither in NV
 	// memory nor in SystemStore, by the short name of the maker. If nil, the
 	// services of Intel and AMD, see [Service]; an empty map asks nobody.
-	Services map[string]Retriever
+	Services map[string]Fetcher
 
 	// FetchIssuers has Verify fetch issuers that are missing from where the
 	// certificates say that they are. Without it Verify sends no request, as
@@ -96,10 +96,10 @@ type Client struct {
 	// Cache keeps issuers and CRLs that were fetched. If nil, nothing does.
 	Cache Cache
 
-	// Known remembers CAs that were found to lead to a root, which makes
+	// KnownCAs remembers CAs that were found to lead to a root, which makes
 	// Verify faster for the next certificate of the same CA. If nil, nothing
 	// does.
-	Known *Known
+	KnownCAs *KnownCAs
 
 	// SCEPURL is the maker's SCEP service, without a query. Only Enroll
 	// needs it.

@@ -62,13 +62,11 @@ func openDevice(tr transport.TPM, algorithm attest.Algorithm) (*device, error) {
 }
 
 // enrollment is what the device shows for one of its endorsement keys.
-func (d *device) enrollment(ek *attest.EK) *ekcert.Enrollment {
-	return &ekcert.Enrollment{
+func (d *device) enrollment(ek *attest.EK) *ekcert.Request {
+	return &ekcert.Request{
 		Vendor: attesttest.Vendor, Model: "emulator", Version: "1.2.3.4",
-		EK: ek.Public, AIK: ekcert.Statement(*d.ak.Creation()),
-		Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
-			return d.tpm.ActivateCredential(ctx, ek, d.ak, &attest.Credential{Blob: blob, Secret: secret})
-		},
+		EK: ek.Public, AIKCreation: (*ekcert.Statement)(d.ak.Creation()),
+		Activate: d.tpm.Activator(ek, d.ak),
 	}
 }
 

@@ -30,42 +30,42 @@ const capability = "EndorsementKeyEnrollment"
 // certificate does not hold; else the error of [scep.Client], which checks
 // first that the certificate is of the key and comes from this CA, or that of
 // Activate.
-func (c *Client) Enroll(ctx context.Context, e *Enrollment) (*Certificate, error) {
-	if e == nil {
-		e = new(Enrollment)
+func (c *Client) Enroll(ctx context.Context, req *Request) (*Certificate, error) {
+	if req == nil {
+		req = new(Request)
 	}
-	if e.Activate == nil {
-		return nil, enrollError(c.SCEPURL, e.Vendor, errors.New("no function to open the challenge is given"))
+	if req.Activate == nil {
+		return nil, enrollError(c.SCEPURL, req.Vendor, errors.New("no function to open the challenge is given"))
 	}
-	ch, err := c.Begin(ctx, e)
+	ch, err := c.Begin(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	secret, err := e.Activate(ctx, ch.Blob, ch.Secret)
+	secret, err := req.Activate(ctx, ch.Blob, ch.EncryptedSecret)
 	if err != nil {
-		return nil, enrollError(c.SCEPURL, e.Vendor, fmt.Errorf("opening the challenge: %w", err))
+		return nil, enrollError(c.SCEPURL, req.Vendor, fmt.Errorf("opening the challenge: %w", err))
 	}
 	return c.Complete(ctx, ch, secret)
 }
 
 // Begin does the first half of Enroll, for a TPM in another machine: it asks,
-// and returns the challenge for that TPM to open. e needs no Activate.
-func (c *Client) Begin(ctx context.Context, e *Enrollment) (*Challenge, error) {
-	if e == nil {
-		e = new(Enrollment)
+// and returns the challenge for that TPM to open. req needs no Activate.
+func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
+	if req == nil {
+		req = new(Request)
 	}
-	ch, err := c.begin(ctx, e)
+	ch, err := c.begin(ctx, req)
 	if err != nil {
-		return nil, enrollError(c.SCEPURL, e.Vendor, err)
+		return nil, enrollError(c.SCEPURL, req.Vendor, err)
 	}
 	return ch, nil
 }
 
-func (c *Client) begin(ctx context.Context, e *Enrollment) (*Challenge, error) {
-	if err := e.check(); err != nil {
+func (c *Client) begin(ctx context.Context, req *Request) (*Challenge, error) {
+	if err := req.check(); err != nil {
 		return nil, err
 	}
-	client, ca, err := c.findCA(ctx, VendorName(e.Vendor))
+	client, ca, err := c.findCA(ctx, VendorName(req.Vendor))
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (c *Client) begin(ctx context.Context, e *Enrollment) (*Challenge, error) {
 	if err := x.SignAs(nil, c.now()); err != nil {
 		return nil, err
 	}
-	if x.CSR, err = e.csr(ca.Recipient); err != nil {
+	if x.CSR, err = req.csr(ca.Recipient); err != nil {
 		return nil, err
 	}
 	reply, err := client.Enroll(ctx, ca, x.Request())

@@ -69,7 +69,7 @@ func TestEnrollRefusals(t *testing.T) {
 
 	for name, tt := range map[string]struct {
 		ca   *ekcerttest.Server
-		edit func(*ekcert.Enrollment)
+		edit func(*ekcert.Request)
 		want error
 		code uint32
 		says string
@@ -92,7 +92,7 @@ func TestEnrollRefusals(t *testing.T) {
 			want: ekcert.ErrUnknownManufacturer, code: 0x80070032, says: "manufacturer-unknown",
 		},
 		"key of an odd kind": {
-			ca: new(ekcerttest.Server), edit: func(e *ekcert.Enrollment) { e.EK = odd },
+			ca: new(ekcerttest.Server), edit: func(e *ekcert.Request) { e.EK = odd },
 			want: ekcert.ErrUnsupportedEK, code: 0x80070032, says: "ek-unsupported",
 		},
 	} {
@@ -211,20 +211,20 @@ func TestEnrollProof(t *testing.T) {
 		return func(context.Context, []byte, []byte) ([]byte, error) { return secret, nil }
 	}
 	for name, tt := range map[string]struct {
-		edit    func(*ekcert.Enrollment)
+		edit    func(*ekcert.Request)
 		refused string // by the CA; "": by the TPM
 	}{
-		"wrong secret":           {func(e *ekcert.Enrollment) { e.Activate = wrong(make([]byte, 32)) }, "secret is wrong"},
-		"short secret":           {func(e *ekcert.Enrollment) { e.Activate = wrong([]byte{0}) }, "secret is wrong"},
-		"EK of another TPM":      {func(e *ekcert.Enrollment) { e.EK = thief.eks[0].Public }, ""},
-		"AIK of another TPM":     {func(e *ekcert.Enrollment) { e.AIK = ekcert.Statement(*thief.ak.Creation()) }, ""},
-		"area of another AIK":    {func(e *ekcert.Enrollment) { e.AIK.Area = thief.ak.Area() }, "proof does not hold"},
-		"creation changed":       {func(e *ekcert.Enrollment) { e.AIK.Creation = flip(e.AIK.Creation) }, "proof does not hold"},
-		"signature changed":      {func(e *ekcert.Enrollment) { e.AIK.Signature = flip(e.AIK.Signature) }, "proof does not hold"},
-		"unrestricted key":       {func(e *ekcert.Enrollment) { e.AIK.Area = clear(e.AIK.Area, 5, 1) }, "attributes"},
-		"key that may leave":     {func(e *ekcert.Enrollment) { e.AIK.Area = clear(e.AIK.Area, 7, 1<<1) }, "attributes"},
-		"EK as attestation key":  {func(e *ekcert.Enrollment) { e.AIK.Area = d.eks[0].Area }, "attributes"},
-		"statement of a nothing": {func(e *ekcert.Enrollment) { e.AIK.Attest = []byte{1} }, "proof does not hold"},
+		"wrong secret":           {func(e *ekcert.Request) { e.Activate = wrong(make([]byte, 32)) }, "secret is wrong"},
+		"short secret":           {func(e *ekcert.Request) { e.Activate = wrong([]byte{0}) }, "secret is wrong"},
+		"EK of another TPM":      {func(e *ekcert.Request) { e.EK = thief.eks[0].Public }, ""},
+		"AIK of another TPM":     {func(e *ekcert.Request) { e.AIKCreation = (*ekcert.Statement)(thief.ak.Creation()) }, ""},
+		"area of another AIK":    {func(e *ekcert.Request) { e.AIKCreation.PublicArea = thief.ak.PublicArea() }, "proof does not hold"},
+		"creation changed":       {func(e *ekcert.Request) { e.AIKCreation.CreationData = flip(e.AIKCreation.CreationData) }, "proof does not hold"},
+		"signature changed":      {func(e *ekcert.Request) { e.AIKCreation.Signature = flip(e.AIKCreation.Signature) }, "proof does not hold"},
+		"unrestricted key":       {func(e *ekcert.Request) { e.AIKCreation.PublicArea = clear(e.AIKCreation.PublicArea, 5, 1) }, "attributes"},
+		"key that may leave":     {func(e *ekcert.Request) { e.AIKCreation.PublicArea = clear(e.AIKCreation.PublicArea, 7, 1<<1) }, "attributes"},
+		"EK as attestation key":  {func(e *ekcert.Request) { e.AIKCreation.PublicArea = d.eks[0].PublicArea }, "attributes"},
+		"statement of a nothing": {func(e *ekcert.Request) { e.AIKCreation.Attest = []byte{1} }, "proof does not hold"},
 	} {
 		before := len(ca.Refusals())
 		e := d.enrollment(d.eks[0])
@@ -256,17 +256,18 @@ func TestEnrollProof(t *testing.T) {
 func TestEnrollIncomplete(t *testing.T) {
 	d := theDevice(t)
 	server := serve(t, http.NotFoundHandler())
-	for name, edit := range map[string]func(*ekcert.Enrollment){
-		"no maker":     func(e *ekcert.Enrollment) { e.Vendor = "" },
-		"odd maker":    func(e *ekcert.Enrollment) { e.Vendor = "id:Intel" },
-		"no model":     func(e *ekcert.Enrollment) { e.Model = "" },
-		"no version":   func(e *ekcert.Enrollment) { e.Version = "" },
-		"odd version":  func(e *ekcert.Enrollment) { e.Version = "1.2.3" },
-		"huge version": func(e *ekcert.Enrollment) { e.Version = "1.2.3.65536" },
-		"no EK":        func(e *ekcert.Enrollment) { e.EK = nil },
-		"weak EK":      func(e *ekcert.Enrollment) { e.EK = weakKey(t, false) },
-		"no statement": func(e *ekcert.Enrollment) { e.AIK.Creation = nil },
-		"no function":  func(e *ekcert.Enrollment) { e.Activate = nil },
+	for name, edit := range map[string]func(*ekcert.Request){
+		"no maker":     func(e *ekcert.Request) { e.Vendor = "" },
+		"odd maker":    func(e *ekcert.Request) { e.Vendor = "id:Intel" },
+		"no model":     func(e *ekcert.Request) { e.Model = "" },
+		"no version":   func(e *ekcert.Request) { e.Version = "" },
+		"odd version":  func(e *ekcert.Request) { e.Version = "1.2.3" },
+		"huge version": func(e *ekcert.Request) { e.Version = "1.2.3.65536" },
+		"no EK":        func(e *ekcert.Request) { e.EK = nil },
+		"weak EK":      func(e *ekcert.Request) { e.EK = weakKey(t, false) },
+		"no statement": func(e *ekcert.Request) { e.AIKCreation.CreationData = nil },
+		"nothing said": func(e *ekcert.Request) { e.AIKCreation = nil },
+		"no function":  func(e *ekcert.Request) { e.Activate = nil },
 	} {
 		e := d.enrollment(d.eks[0])
 		edit(e)
@@ -293,7 +294,7 @@ func TestHalves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret, err := d.tpm.ActivateCredential(t.Context(), d.eks[0], d.ak, &attest.Credential{Blob: ch.Blob, Secret: ch.Secret})
+	secret, err := d.tpm.ActivateCredential(t.Context(), d.eks[0], d.ak, &attest.Credential{Blob: ch.Blob, EncryptedSecret: ch.EncryptedSecret})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ var (
 
 // An Error is a certificate that could not be had or does not hold.
 type Error struct {
-	Op         string        // "find", "retrieve", "parse", "verify", "enroll"
+	Op         string        // "find", "fetch", "parse", "verify", "enroll"
 	Origin     string        // NV index, URL without query or what names the TPM, or ""
 	Vendor     string        // short name of the maker, if known
 	HTTPStatus int           // 0 if no server answered

@@ -73,13 +73,11 @@ func ExampleClient_Enroll() {
 		SCEPURL: server.URL,
 		Roots:   ekcert.Roots{attesttest.Vendor: ca.Roots()},
 	}
-	cert, err := client.Enroll(ctx, &ekcert.Enrollment{
+	cert, err := client.Enroll(ctx, &ekcert.Request{
 		Vendor: attesttest.Vendor, Model: "emulator", Version: "1.2.3.4",
-		EK:  ek.Public,
-		AIK: ekcert.Statement(*ak.Creation()),
-		Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
-			return tpm.ActivateCredential(ctx, ek, ak, &attest.Credential{Blob: blob, Secret: secret})
-		},
+		EK:          ek.Public,
+		AIKCreation: (*ekcert.Statement)(ak.Creation()),
+		Activate:    tpm.Activator(ek, ak),
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -8,7 +8,7 @@ import (
 // What tests see of the package beside what it exports.
 var (
 	Within     = within
-	Request    = (*Enrollment).csr
+	CSR        = (*Request).csr
 	SplitChain = splitChain
 )
 

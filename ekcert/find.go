@@ -87,7 +87,7 @@ func (c *Client) Find(ctx context.Context, nv NVReader, vendor string, ek crypto
 		cert, err = c.findInSystem(ctx, ek)
 	}
 	if cert == nil && err == nil {
-		cert, err = c.retrieve(ctx, ek, fail)
+		cert, err = c.findAtMaker(ctx, ek, fail)
 	}
 	switch {
 	case err != nil:
@@ -141,14 +141,14 @@ func (c *Client) findInSystem(ctx context.Context, ek crypto.PublicKey) (*Certif
 	return nil, ctx.Err()
 }
 
-// retrieve asks the maker's service. It returns nil if the maker has none or
+// findAtMaker asks the maker's service. It returns nil if the maker has none or
 // has no certificate.
-func (c *Client) retrieve(ctx context.Context, ek crypto.PublicKey, fail *Error) (*Certificate, error) {
+func (c *Client) findAtMaker(ctx context.Context, ek crypto.PublicKey, fail *Error) (*Certificate, error) {
 	service := c.services()[fail.Vendor]
 	if service == nil {
 		return nil, nil
 	}
-	body, err := service.Retrieve(ctx, ek)
+	body, err := service.Fetch(ctx, ek)
 	var e *Error
 	if errors.As(err, &e) {
 		fail.HTTPStatus, fail.RetryAfter = e.HTTPStatus, e.RetryAfter
@@ -175,7 +175,7 @@ func (c *Client) retrieve(ctx context.Context, ek crypto.PublicKey, fail *Error)
 	return cert, nil
 }
 
-func serviceOrigin(r Retriever) string {
+func serviceOrigin(r Fetcher) string {
 	if s, ok := r.(*Service); ok {
 		return wire.Redact(s.URL)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // nobody has no maker's service asked.
-var nobody = map[string]ekcert.Retriever{}
+var nobody = map[string]ekcert.Fetcher{}
 
 func TestFind(t *testing.T) {
 	m := newMaker(t, "Intel")

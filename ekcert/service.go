@@ -18,16 +18,16 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// A Retriever asks a maker's service for the certificate of an endorsement
+// A Fetcher asks a maker's service for the certificate of an endorsement
 // key, an *[rsa.PublicKey] or *[ecdsa.PublicKey]. It returns it in a form that
 // Parse reads; whether it is of the key is checked by who calls. The error
 // wraps [ErrNotFound] if the maker has none for this key.
-type Retriever interface {
-	Retrieve(ctx context.Context, ek crypto.PublicKey) ([]byte, error)
+type Fetcher interface {
+	Fetch(ctx context.Context, ek crypto.PublicKey) ([]byte, error)
 }
 
 // A Service is a maker's service that answers a GET of a URL with the name of
-// the key at its end. It is a [Retriever]. Answers over 64 KiB or after 10 s
+// the key at its end. It is a [Fetcher]. Answers over 64 KiB or after 10 s
 // are refused, as are redirects to another host that is not below the URL's, or
 // away from https.
 //
@@ -46,22 +46,22 @@ type Service struct {
 }
 
 // services returns the makers' services.
-func (c *Client) services() map[string]Retriever {
+func (c *Client) services() map[string]Fetcher {
 	if c.Services != nil {
 		return c.Services
 	}
-	return map[string]Retriever{
+	return map[string]Fetcher{
 		"INTC": &Service{URL: "https://ekop.intel.com/ekcertservice/", Name: IntelName, HTTPClient: c.HTTPClient},
 		"AMD":  &Service{URL: "https://ftpm.amd.com/pki/aia/", Name: AMDName, HTTPClient: c.HTTPClient},
 	}
 }
 
-// Retrieve implements [Retriever]. Errors are of type [*Error] and wrap
+// Fetch implements [Fetcher]. Errors are of type [*Error] and wrap
 // ErrNotFound where the service says 404, ErrNoService where it says 403 or
 // 405, or a failure that may pass, as 429 is. They do not name the key: it
 // would identify the machine.
-func (s *Service) Retrieve(ctx context.Context, ek crypto.PublicKey) ([]byte, error) {
-	fail := &Error{Op: "retrieve", Origin: wire.Redact(s.URL)}
+func (s *Service) Fetch(ctx context.Context, ek crypto.PublicKey) ([]byte, error) {
+	fail := &Error{Op: "fetch", Origin: wire.Redact(s.URL)}
 	if s.Name == nil {
 		fail.Err = errors.New("the service has no Name")
 		return nil, fail

@@ -99,7 +99,7 @@ func TestServiceURL(t *testing.T) {
 	}))
 	defer server.Close()
 	s := &ekcert.Service{URL: server.URL + "/ekcertservice/", Name: ekcert.IntelName}
-	body, err := s.Retrieve(t.Context(), rsaKey(t, skylake))
+	body, err := s.Fetch(t.Context(), rsaKey(t, skylake))
 	if err != nil || string(body) != "certificate" {
 		t.Fatalf("%q, %v", body, err)
 	}
@@ -142,7 +142,7 @@ func TestServiceRefusals(t *testing.T) {
 			w.Write([]byte(tt.body))
 		}))
 		s := &ekcert.Service{URL: server.URL + "/", Name: ekcert.AMDName}
-		_, err := s.Retrieve(t.Context(), rsaKey(t, amdRenoir))
+		_, err := s.Fetch(t.Context(), rsaKey(t, amdRenoir))
 		server.Close()
 		var e *ekcert.Error
 		if !errors.As(err, &e) || tt.want != nil && !errors.Is(err, tt.want) {
@@ -163,7 +163,7 @@ func TestServiceIsUnreachable(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
 	s := &ekcert.Service{URL: server.URL + "/", Name: ekcert.AMDName}
-	_, err := s.Retrieve(t.Context(), rsaKey(t, amdRenoir))
+	_, err := s.Fetch(t.Context(), rsaKey(t, amdRenoir))
 	var e *ekcert.Error
 	if !errors.As(err, &e) || !e.Retryable() || e.HRESULT() != 0x80072EFD || strings.Contains(err.Error(), "d027b3ce") {
 		t.Errorf("%v", err)

@@ -29,7 +29,7 @@ func open(t *testing.T, vendor string, quirks ...string) *ekcerttest.Maker {
 func client(m *ekcerttest.Maker) *ekcert.Client {
 	return &ekcert.Client{
 		Roots: ekcert.Roots{ekcert.VendorName(m.Vendor): m.Roots()},
-		Services: map[string]ekcert.Retriever{
+		Services: map[string]ekcert.Fetcher{
 			"INTC": &ekcert.Service{URL: m.BaseURL + "/ekcertservice/", Name: ekcert.IntelName},
 			"AMD":  &ekcert.Service{URL: m.BaseURL + "/pki/aia/", Name: ekcert.AMDName},
 		},
@@ -124,9 +124,9 @@ func TestFindInOrder(t *testing.T) {
 // asker is a service that somebody else wrote.
 type asker func() ([]byte, error)
 
-func (a asker) Retrieve(context.Context, crypto.PublicKey) ([]byte, error) { return a() }
+func (a asker) Fetch(context.Context, crypto.PublicKey) ([]byte, error) { return a() }
 
-func TestFindAsksRetriever(t *testing.T) {
+func TestFindAsksFetcher(t *testing.T) {
 	m := newMaker(t, "Qualcomm")
 	ek := ekKey(t).Public()
 	der := m.issue(t, ek, "id:51434F4D").Raw
@@ -141,7 +141,7 @@ func TestFindAsksRetriever(t *testing.T) {
 		"noise":     {func() ([]byte, error) { return []byte("hello"), nil }, ekcert.ErrMalformed},
 		"fails":     {func() ([]byte, error) { return nil, broken }, broken},
 	} {
-		c := &ekcert.Client{Services: map[string]ekcert.Retriever{"QCOM": tt.answer}}
+		c := &ekcert.Client{Services: map[string]ekcert.Fetcher{"QCOM": tt.answer}}
 		cert, err := c.Find(t.Context(), nil, "QCOM", ek)
 		if !errors.Is(err, tt.want) || err == nil && (cert.Origin != "service" || cert.Vendor() != "QCOM") {
 			t.Errorf("%s: %+v, %v", name, cert, err)

@@ -147,7 +147,7 @@ func TestIssuersForOtherPurposes(t *testing.T) {
 		tmpl := *authority(t, name, caKey, nil, caKey)
 		tmpl.UnknownExtKeyUsage, tmpl.ExtKeyUsage = tt.purposes, tt.known
 		m := &maker{root: root, ca: sign(t, &tmpl, root, caKey.Public(), rootKey), key: caKey}
-		c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca), Known: new(ekcert.Known)}
+		c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca), KnownCAs: new(ekcert.KnownCAs)}
 		cert := parsed(t, m.issue(t, ek, intel).Raw)
 		for range 2 { // Known or not
 			if _, err := c.Verify(t.Context(), cert, ek); !errors.Is(err, tt.want) {

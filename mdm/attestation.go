@@ -53,17 +53,17 @@ func keyBlob(key *rsa.PublicKey) []byte {
 
 // Claim puts a TPM's statement about a key into the form in which
 // [MS-WCCE] section 2.2.2.5 has them (KADS, with a PCPM blob of the public
-// key alone): public is the key's TPMT_PUBLIC, attest the TPMS_ATTEST of
+// key alone): publicArea is the key's TPMT_PUBLIC, attest the TPMS_ATTEST of
 // TPM2_Certify, signature the attestation key's over it, as a TPMT_SIGNATURE or
 // the bytes of an RSA signature alone. That Windows' claims in an enrollment
 // have the same form is likely, but not documented.
-func Claim(public, attest, signature []byte) ([]byte, error) {
-	for _, part := range [][]byte{public, attest, signature} {
+func Claim(publicArea, attest, signature []byte) ([]byte, error) {
+	for _, part := range [][]byte{publicArea, attest, signature} {
 		if len(part) == 0 || len(part) > maxPart {
 			return nil, errors.New("mdm: a part of the claim is empty or too long")
 		}
 	}
-	blob := keyBlobPCP(public)
+	blob := keyBlobPCP(publicArea)
 	b := []byte("KADS")
 	for _, n := range []int{platformTPM2, headerKADS, len(attest), len(signature), len(blob)} {
 		b = binary.LittleEndian.AppendUint32(b, uint32(n))
@@ -81,8 +81,8 @@ const (
 
 // keyBlobPCP writes the blob of a key of the Windows TPM provider that has
 // nothing but its public part.
-func keyBlobPCP(public []byte) []byte {
-	sized := append(binary.BigEndian.AppendUint16(nil, uint16(len(public))), public...)
+func keyBlobPCP(publicArea []byte) []byte {
+	sized := append(binary.BigEndian.AppendUint16(nil, uint16(len(publicArea))), publicArea...)
 	b := []byte("PCPM")
 	for _, n := range []int{headerPCPM, platformTPM2, 0, len(sized), 0, 0, 0, 0, 0, 0, 0, 0} {
 		b = binary.LittleEndian.AppendUint32(b, uint32(n))

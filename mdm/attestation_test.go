@@ -46,7 +46,7 @@ func (a *attester) claim(t testing.TB, key *attest.Key) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claim, err := mdm.Claim(s.Area, s.Attest, s.Signature)
+	claim, err := mdm.Claim(s.PublicArea, s.Attest, s.Signature)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,14 +67,12 @@ func createKey(t *testing.T, tpm *attest.TPM, usage attest.Usage) *attest.Key {
 }
 
 // enrollAIK has the attestation key certified.
-func (b *bench) enrollAIK(activate func(context.Context, *attest.Credential) ([]byte, error)) ([]*x509.Certificate, error) {
+func (b *bench) enrollAIK(activate func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error)) ([]*x509.Certificate, error) {
 	c := b.provisioner(b.tpm).AIK
 	c.HTTPClient = b.client
-	return c.Enroll(b.t.Context(), &aik.Request{EK: b.ek, Chain: b.chain, AIK: b.key.Creation()}, activate)
-}
-
-func (b *bench) activate(ctx context.Context, c *attest.Credential) ([]byte, error) {
-	return b.tpm.ActivateCredential(ctx, b.ek, b.key, c)
+	return c.Enroll(b.t.Context(), &aik.Request{
+		EK: b.ek.Public, EKChain: b.chain, AIKCreation: b.key.Creation(), Activate: activate,
+	})
 }
 
 // drs returns a client of the directory and what it discovers.
@@ -92,7 +90,7 @@ func (b *bench) drs() (*drs.Client, *drs.Discovery) {
 // join joins with keys and certifications that change may spoil.
 func (b *bench) join(change func(*drs.Request, *attest.Key)) error {
 	b.t.Helper()
-	aikChain, err := b.enrollAIK(b.activate)
+	aikChain, err := b.enrollAIK(b.tpm.Activator(b.ek, b.key))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -108,7 +106,7 @@ func (b *bench) join(change func(*drs.Request, *attest.Key)) error {
 	req := &drs.Request{
 		Ticket: token.Token, DeviceKey: device, TransportKey: transport.Public().(*rsa.PublicKey),
 		Attestation: &drs.Attestation{
-			AIK: b.key.Area(), AIKChain: aikChain, Nonce: token.Nonce,
+			AIKPublicArea: b.key.PublicArea(), AIKChain: aikChain, Nonce: token.Nonce,
 			Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
 				return b.certify(ctx, keys[usage], b.key, data)
 			},
@@ -121,10 +119,7 @@ func (b *bench) join(change func(*drs.Request, *attest.Key)) error {
 
 func (b *bench) certify(ctx context.Context, key, by *attest.Key, data []byte) (*drs.Statement, error) {
 	s, err := b.tpm.Certify(ctx, key, by, data)
-	if err != nil {
-		return nil, err
-	}
-	return &drs.Statement{Public: s.Area, Attest: s.Attest, Signature: s.Signature}, nil
+	return (*drs.Statement)(s), err
 }
 
 // runWith runs all steps with a Provisioner that change may spoil.
@@ -199,7 +194,7 @@ func TestRefusals(t *testing.T) {
 				t.Fatal(err)
 			}
 			b.chain = append([]*x509.Certificate{cert.Certificate}, attesttest.OtherMaker().Certificates()...)
-			_, err = b.enrollAIK(b.activate)
+			_, err = b.enrollAIK(b.tpm.Activator(b.ek, b.key))
 			return err
 		}, "aik: authority", "does not exist"},
 		{"EK on the maker's deny list", deny, func(t *testing.T, w *world) error {
@@ -218,7 +213,7 @@ func TestRefusals(t *testing.T) {
 			return err
 		}, "drs: authenticate", "attributes"},
 		{"wrong activation secret", nil, func(t *testing.T, w *world) error {
-			_, err := newBench(t, w).enrollAIK(func(context.Context, *attest.Credential) ([]byte, error) {
+			_, err := newBench(t, w).enrollAIK(func(context.Context, []byte, []byte) ([]byte, error) {
 				return make([]byte, 32), nil
 			})
 			return err

@@ -114,9 +114,9 @@ func (r *Run) enrollEK(ctx context.Context) (*ekcert.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.Provisioner.EKCert.Enroll(ctx, &ekcert.Enrollment{
+	return r.Provisioner.EKCert.Enroll(ctx, &ekcert.Request{
 		Vendor: info.Manufacturer, Model: info.Vendor, Version: info.Firmware,
-		EK: r.EK.Public, AIK: ekcert.Statement(*creation), Activate: r.activateBytes,
+		EK: r.EK.Public, AIKCreation: (*ekcert.Statement)(creation), Activate: r.activate,
 	})
 }
 
@@ -142,9 +142,11 @@ func (r *Run) resumeEK(ctx context.Context) (err error) {
 	return fmt.Errorf("%w: it belongs to another TPM: none of the endorsement keys here has the SHA-256 %x", ErrState, r.State.EKSHA256)
 }
 
-// activateBytes opens a credential for the run's endorsement and attestation keys.
-func (r *Run) activateBytes(ctx context.Context, blob, secret []byte) ([]byte, error) {
-	return r.Provisioner.TPM.ActivateCredential(ctx, r.EK, r.AIK, &attest.Credential{Blob: blob, Secret: secret})
+// activate opens a credential for the run's endorsement and attestation keys, as
+// they are when it is called: the attestation key may be made after the request
+// that activate is part of.
+func (r *Run) activate(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
+	return r.Provisioner.TPM.Activator(r.EK, r.AIK)(ctx, blob, encryptedSecret)
 }
 
 // spkiSHA256 returns the SHA-256 of a key's SubjectPublicKeyInfo in DER.

@@ -37,9 +37,9 @@ func authenticate(ctx context.Context, r *Run) (bool, error) {
 	source := r.Provisioner.JoinToken
 	if source == nil {
 		source = &drs.Prover{Client: r.Provisioner.DRS, Proof: &drs.Proof{
-			EK: r.EK.Public, EKArea: r.EK.Area, EKChain: r.EKChain,
-			AIKArea: r.AIK.Area(), AIKChain: r.AIKChain,
-			Activate: r.activateBytes,
+			EK: r.EK.Public, EKPublicArea: r.EK.PublicArea, EKChain: r.EKChain,
+			AIKPublicArea: r.AIK.PublicArea(), AIKChain: r.AIKChain,
+			Activate: r.activate,
 		}}
 	}
 	token, err := source.JoinToken(ctx, r.Discovery)
@@ -92,17 +92,14 @@ func (r *Run) joinRequest(ctx context.Context, device, transport *attest.Key, no
 	}
 	keys := map[string]*attest.Key{drs.UsageDevice: device, drs.UsageTransport: transport}
 	req.Attestation = &drs.Attestation{
-		AIK: r.AIK.Area(), AIKChain: r.AIKChain, Nonce: nonce,
+		AIKPublicArea: r.AIK.PublicArea(), AIKChain: r.AIKChain, Nonce: nonce,
 		Certify: func(ctx context.Context, usage string, qualifyingData []byte) (*drs.Statement, error) {
 			key, ok := keys[usage]
 			if !ok {
 				return nil, fmt.Errorf("there is no key for usage %q", usage)
 			}
 			s, err := p.TPM.Certify(ctx, key, r.AIK, qualifyingData)
-			if err != nil {
-				return nil, err
-			}
-			return &drs.Statement{Public: s.Area, Attest: s.Attest, Signature: s.Signature, Creation: s.Creation}, nil
+			return (*drs.Statement)(s), err
 		},
 	}
 	return req, nil

@@ -66,10 +66,9 @@ func certifyAIK(ctx context.Context, r *Run) (bool, error) {
 		}
 		return creation, err
 	}
-	chain, err := r.Provisioner.AIK.Enroll(ctx, &aik.Request{EK: r.EK, Chain: r.EKChain, Make: made},
-		func(ctx context.Context, c *attest.Credential) ([]byte, error) {
-			return r.Provisioner.TPM.ActivateCredential(ctx, r.EK, r.AIK, c)
-		})
+	chain, err := r.Provisioner.AIK.Enroll(ctx, &aik.Request{
+		EK: r.EK.Public, EKChain: r.EKChain, MakeAIK: made, Activate: r.activate,
+	})
 	if err != nil {
 		return false, err
 	}

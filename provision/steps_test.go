@@ -89,10 +89,10 @@ func TestDo(t *testing.T) {
 				return false, err
 			}
 			ca.HTTPClient = w.client
-			r.AIKChain, err = ca.Enroll(ctx, &aik.Request{EK: r.EK, Chain: r.EKChain, AIK: r.AIK.Creation()},
-				func(ctx context.Context, c *attest.Credential) ([]byte, error) {
-					return tpm.ActivateCredential(ctx, r.EK, r.AIK, c)
-				})
+			r.AIKChain, err = ca.Enroll(ctx, &aik.Request{
+				EK: r.EK.Public, EKChain: r.EKChain, AIKCreation: r.AIK.Creation(),
+				Activate: tpm.Activator(r.EK, r.AIK),
+			})
 			if err != nil {
 				return false, err
 			}

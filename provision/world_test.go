@@ -1,7 +1,6 @@
 package provision_test
 
 import (
-	"context"
 	"crypto/tls"
 	"net/http"
 	"net/http/httptest"
@@ -111,9 +110,7 @@ func newTPM(tb testing.TB, c attesttest.Config) (*attest.TPM, *attesttest.TPM) {
 // proof returns what Authenticate wants to know of a TPM's keys.
 func proof(tpm *attest.TPM, ek *attest.EK, key *attest.Key) *drs.Proof {
 	return &drs.Proof{
-		EK: ek.Public, EKArea: ek.Area, AIKArea: key.Area(),
-		Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
-			return tpm.ActivateCredential(ctx, ek, key, &attest.Credential{Blob: blob, Secret: secret})
-		},
+		EK: ek.Public, EKPublicArea: ek.PublicArea, AIKPublicArea: key.PublicArea(),
+		Activate: tpm.Activator(ek, key),
 	}
 }

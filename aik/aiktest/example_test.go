@@ -90,7 +90,7 @@ func device(ctx context.Context) (*aik.Request, error) {
 			return nil, err
 		}
 		chain := append([]*x509.Certificate{cert}, attesttest.Certificates()...)
-		return &aik.Request{EK: ek, Chain: chain, AIK: key.Creation()}, nil
+		return &aik.Request{EK: ek.Public, EKChain: chain, AIKCreation: key.Creation()}, nil
 	}
 	return nil, attest.ErrNotFound
 }

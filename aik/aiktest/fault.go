@@ -144,13 +144,13 @@ func (a *authority) spoil(p *pending, ek crypto.PublicKey, key *attested, tach *
 	case a.server.commits(ExpiredChallenge):
 		p.expires = a.server.now().Add(-time.Second)
 	case a.server.commits(ForeignChallenge):
-		area := append([]byte(nil), key.binding.Public...)
+		area := append([]byte(nil), key.binding.PublicArea...)
 		area[len(area)-1] ^= 1 // another modulus or point
 		_, other, err := judge.Credential(ek, area)
 		if err != nil {
 			return err
 		}
-		tach.Blob, tach.Secret = other.Blob, other.Secret
+		tach.Blob, tach.EncryptedSecret = other.Blob, other.EncryptedSecret
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func checkStatement(csr *wcce.CSR) (*attested, error) {
 
 // sameKey checks that a statement is about the request's key.
 func sameKey(csr *wcce.CSR, b *wcce.IDBinding) error {
-	key, err := attest.PublicKey(b.Public)
+	key, err := attest.PublicKey(b.PublicArea)
 	if err != nil {
 		return err
 	}

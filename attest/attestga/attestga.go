@@ -11,39 +11,39 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 )
 
-// Attestation returns the creation statement of an attestation key, as
+// ToAttestation returns the creation statement of an attestation key, as
 // [attest.Key.Creation] has it.
-func Attestation(s *attest.Statement) ga.AttestationParameters {
+func ToAttestation(s *attest.Statement) ga.AttestationParameters {
 	return ga.AttestationParameters{
-		Public: s.Area, CreateData: s.Creation, CreateAttestation: s.Attest, CreateSignature: s.Signature,
+		Public: s.PublicArea, CreateData: s.CreationData, CreateAttestation: s.Attest, CreateSignature: s.Signature,
 	}
 }
 
-// Creation is the reverse of Attestation.
-func Creation(p ga.AttestationParameters) *attest.Statement {
-	return &attest.Statement{Area: p.Public, Attest: p.CreateAttestation, Signature: p.CreateSignature, Creation: p.CreateData}
+// FromAttestation is the reverse of ToAttestation.
+func FromAttestation(p ga.AttestationParameters) *attest.Statement {
+	return &attest.Statement{PublicArea: p.Public, Attest: p.CreateAttestation, Signature: p.CreateSignature, CreationData: p.CreateData}
 }
 
-// Activation returns what go-attestation's server makes a challenge from.
-func Activation(ek crypto.PublicKey, s *attest.Statement) ga.ActivationParameters {
-	return ga.ActivationParameters{EK: ek, AK: Attestation(s)}
+// ToActivation returns what go-attestation's server makes a challenge from.
+func ToActivation(ek crypto.PublicKey, s *attest.Statement) ga.ActivationParameters {
+	return ga.ActivationParameters{EK: ek, AK: ToAttestation(s)}
 }
 
-// Certification returns the statement of an attestation key on another key, as
+// ToCertification returns the statement of an attestation key on another key, as
 // [attest.TPM.Certify] makes it. go-attestation's verifier wants it made
 // without a nonce. It fills CreateAttestation and CreateSignature; CreateData is
 // empty.
-func Certification(s *attest.Statement) ga.CertificationParameters {
-	return ga.CertificationParameters{Public: s.Area, CreateAttestation: s.Attest, CreateSignature: s.Signature}
+func ToCertification(s *attest.Statement) ga.CertificationParameters {
+	return ga.CertificationParameters{Public: s.PublicArea, CreateAttestation: s.Attest, CreateSignature: s.Signature}
 }
 
-// Certified is the reverse of Certification.
-func Certified(p ga.CertificationParameters) *attest.Statement {
-	return &attest.Statement{Area: p.Public, Attest: p.CreateAttestation, Signature: p.CreateSignature}
+// FromCertification is the reverse of ToCertification.
+func FromCertification(p ga.CertificationParameters) *attest.Statement {
+	return &attest.Statement{PublicArea: p.Public, Attest: p.CreateAttestation, Signature: p.CreateSignature}
 }
 
-// Quote returns a quote and the values it is about.
-func Quote(q *attest.Quote) (ga.Quote, []ga.PCR) {
+// ToQuote returns a quote and the values it is about.
+func ToQuote(q *attest.Quote) (ga.Quote, []ga.PCR) {
 	var pcrs []ga.PCR
 	for i, v := range q.PCRs {
 		if len(v) > 0 {
@@ -53,13 +53,13 @@ func Quote(q *attest.Quote) (ga.Quote, []ga.PCR) {
 	return ga.Quote{Quote: q.Attest, Signature: q.Signature}, pcrs
 }
 
-// Quoted is the reverse of Quote. The PCRs must be of 0 to 23 and of one bank,
+// FromQuote is the reverse of ToQuote. The PCRs must be of 0 to 23 and of one bank,
 // each there once.
-func Quoted(q ga.Quote, pcrs []ga.PCR) (*attest.Quote, error) {
+func FromQuote(q ga.Quote, pcrs []ga.PCR) (*attest.Quote, error) {
 	out := &attest.Quote{Attest: q.Quote, Signature: q.Signature, PCRs: make([][]byte, 24)}
 	for _, p := range pcrs {
 		if p.Index < 0 || p.Index >= len(out.PCRs) || out.PCRs[p.Index] != nil || p.DigestAlg != pcrs[0].DigestAlg {
-			return nil, fmt.Errorf("attestga: Quoted: PCR %d of %v", p.Index, p.DigestAlg)
+			return nil, fmt.Errorf("attestga: FromQuote: PCR %d of %v", p.Index, p.DigestAlg)
 		}
 		out.Bank = p.DigestAlg
 		out.PCRs[p.Index] = p.Digest
@@ -67,24 +67,24 @@ func Quoted(q ga.Quote, pcrs []ga.PCR) (*attest.Quote, error) {
 	return out, nil
 }
 
-// Credential returns a challenge for [attest.TPM.ActivateCredential].
+// FromCredential returns a challenge for [attest.TPM.ActivateCredential].
 // go-attestation keeps the sizes of the TPM2B structures.
-func Credential(c *ga.EncryptedCredential) (*attest.Credential, error) {
+func FromCredential(c *ga.EncryptedCredential) (*attest.Credential, error) {
 	if c == nil {
-		return nil, errors.New("attestga: Credential: none")
+		return nil, errors.New("attestga: FromCredential: none")
 	}
 	blob, ok := contents(c.Credential)
 	secret, ok2 := contents(c.Secret)
 	if !ok || !ok2 {
-		return nil, errors.New("attestga: Credential: malformed TPM2B")
+		return nil, errors.New("attestga: FromCredential: malformed TPM2B")
 	}
-	return &attest.Credential{Blob: blob, Secret: secret}, nil
+	return &attest.Credential{Blob: blob, EncryptedSecret: secret}, nil
 }
 
-// Encrypted is the reverse of Credential.
-func Encrypted(c *attest.Credential) *ga.EncryptedCredential {
+// ToCredential is the reverse of FromCredential.
+func ToCredential(c *attest.Credential) *ga.EncryptedCredential {
 	sized := func(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
-	return &ga.EncryptedCredential{Credential: sized(c.Blob), Secret: sized(c.Secret)}
+	return &ga.EncryptedCredential{Credential: sized(c.Blob), Secret: sized(c.EncryptedSecret)}
 }
 
 // contents returns what is in a TPM2B.

@@ -70,36 +70,36 @@ func TestOurs(t *testing.T) {
 		for _, alg := range []attest.Algorithm{attest.RSA2048, attest.P256} {
 			aik, err := tpm.CreateKey(ctx, attest.Template{Algorithm: alg, Usage: attest.Attest})
 			check(t, err)
-			p := attestga.Activation(ek.Public, aik.Creation())
+			p := attestga.ToActivation(ek.Public, aik.Creation())
 			check(t, p.CheckAKParameters())
 			secret, ec, err := p.Generate()
 			check(t, err)
-			c, err := attestga.Credential(ec)
+			c, err := attestga.FromCredential(ec)
 			check(t, err)
 			got, err := tpm.ActivateCredential(ctx, ek, aik, c)
 			if err != nil || !bytes.Equal(got, secret) {
 				t.Errorf("activation: %v", err)
 			}
-			if again := attestga.Encrypted(c); !bytes.Equal(again.Credential, ec.Credential) || !bytes.Equal(again.Secret, ec.Secret) {
+			if again := attestga.ToCredential(c); !bytes.Equal(again.Credential, ec.Credential) || !bytes.Equal(again.Secret, ec.Secret) {
 				t.Error("another challenge came back")
 			}
 			dk, err := tpm.CreateKey(ctx, attest.Template{Algorithm: alg, Usage: attest.Sign})
 			check(t, err)
 			s, err := tpm.Certify(ctx, dk, aik, nil)
 			check(t, err)
-			cp := attestga.Certification(s)
+			cp := attestga.ToCertification(s)
 			check(t, cp.Verify(ga.VerifyOpts{Public: aik.Public(), Hash: crypto.SHA256}))
 			q, err := tpm.Quote(ctx, aik, []byte("nonce"), crypto.SHA256)
 			check(t, err)
-			pub, err := ga.ParseAKPublic(aik.Area())
+			pub, err := ga.ParseAKPublic(aik.PublicArea())
 			check(t, err)
-			gq, pcrs := attestga.Quote(q)
+			gq, pcrs := attestga.ToQuote(q)
 			check(t, pub.Verify(gq, pcrs, []byte("nonce")))
 			some, err := tpm.Quote(ctx, aik, []byte("nonce"), crypto.SHA256, 0, 7)
 			check(t, err)
-			gq, pcrs = attestga.Quote(some)
+			gq, pcrs = attestga.ToQuote(some)
 			check(t, pub.Verify(gq, pcrs, []byte("nonce")))
-			back, err := attestga.Quoted(gq, pcrs)
+			back, err := attestga.FromQuote(gq, pcrs)
 			check(t, err)
 			check(t, back.Verify(aik.Public(), []byte("nonce")))
 		}
@@ -112,26 +112,26 @@ func TestTheirs(t *testing.T) {
 	check(t, err)
 	ak, err := dev.NewAK(nil)
 	check(t, err)
-	creation := attestga.Creation(ak.AttestationParameters())
+	creation := attestga.FromAttestation(ak.AttestationParameters())
 	check(t, creation.Verify(ak.Public(), nil))
-	if back := attestga.Attestation(creation); !bytes.Equal(back.CreateData, ak.AttestationParameters().CreateData) {
+	if back := attestga.ToAttestation(creation); !bytes.Equal(back.CreateData, ak.AttestationParameters().CreateData) {
 		t.Error("another statement came back")
 	}
 	eks, err := dev.EKs()
 	check(t, err)
-	area, err := attest.Area(eks[0].Public)
+	area, err := attest.EKPublicArea(eks[0].Public)
 	check(t, err)
-	name, err := attest.Name(creation.Area)
+	name, err := attest.Name(creation.PublicArea)
 	check(t, err)
 	c, err := attest.MakeCredential(area, name, []byte("secret"))
 	check(t, err)
-	got, err := ak.ActivateCredential(dev, *attestga.Encrypted(c))
+	got, err := ak.ActivateCredential(dev, *attestga.ToCredential(c))
 	if err != nil || string(got) != "secret" {
 		t.Errorf("activation: %q, %v", got, err)
 	}
 	k, err := dev.NewKey(ak, &ga.KeyConfig{Algorithm: ga.ECDSA, Size: 256})
 	check(t, err)
-	s := attestga.Certified(k.CertificationParameters())
+	s := attestga.FromCertification(k.CertificationParameters())
 	check(t, s.Verify(ak.Public(), nil))
 	s.Attest = append(bytes.Clone(s.Attest[:len(s.Attest)-1]), s.Attest[len(s.Attest)-1]^1)
 	if err := s.Verify(ak.Public(), nil); !errors.Is(err, attest.ErrProof) {
@@ -141,10 +141,10 @@ func TestTheirs(t *testing.T) {
 	check(t, err)
 	pcrs, err := dev.PCRs(ga.HashSHA256)
 	check(t, err)
-	q, err := attestga.Quoted(*gq, pcrs)
+	q, err := attestga.FromQuote(*gq, pcrs)
 	check(t, err)
 	check(t, q.Verify(ak.Public(), []byte("nonce")))
-	q, err = attestga.Quoted(*gq, pcrs[1:])
+	q, err = attestga.FromQuote(*gq, pcrs[1:])
 	check(t, err)
 	if err := q.Verify(ak.Public(), []byte("nonce")); !errors.Is(err, attest.ErrProof) {
 		t.Errorf("a PCR less: %v", err)
@@ -152,7 +152,7 @@ func TestTheirs(t *testing.T) {
 	other := pcrs[0]
 	other.DigestAlg = crypto.SHA1
 	for name, p := range map[string]ga.PCR{"twice": pcrs[3], "25th": {Index: 24, DigestAlg: crypto.SHA256}, "negative": {Index: -1, DigestAlg: crypto.SHA256}, "another bank": other} {
-		if _, err := attestga.Quoted(*gq, append(pcrs[1:], p)); err == nil {
+		if _, err := attestga.FromQuote(*gq, append(pcrs[1:], p)); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
@@ -167,7 +167,7 @@ func TestCredentialRefused(t *testing.T) {
 		"short": {Credential: []byte{0, 2, 1}, Secret: []byte{0, 1, 1}},
 		"long":  {Credential: []byte{0, 1, 1}, Secret: []byte{0, 1, 1, 1}},
 	} {
-		if _, err := attestga.Credential(c); err == nil {
+		if _, err := attestga.FromCredential(c); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
@@ -197,7 +197,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	p := attestga.Certification(s)
+	p := attestga.ToCertification(s)
 	fmt.Println(p.Verify(ga.VerifyOpts{Public: aik.Public(), Hash: crypto.SHA256}))
 	// Output: <nil>
 }

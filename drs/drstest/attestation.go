@@ -129,7 +129,7 @@ func readBundle(b []byte) (*proof, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s key: %w", k.Usage, err)
 		}
-		st := &attest.Statement{Area: area, Attest: k.Attest, Signature: k.Signature}
+		st := &attest.Statement{PublicArea: area, Attest: k.Attest, Signature: k.Signature}
 		p.keys[k.Usage] = &certified{area: area, statement: st}
 	}
 	if p.keys["device"] == nil || p.keys["transport"] == nil {
@@ -304,7 +304,7 @@ func (s *Server) checkRecord(j *join, _ *proof) error {
 func (p *proof) secondOpinion() error {
 	for usage, k := range p.keys {
 		st := k.statement
-		params := judge.CertificationParameters{Public: st.Area, CreateAttestation: st.Attest, CreateSignature: st.Signature}
+		params := judge.CertificationParameters{Public: st.PublicArea, CreateAttestation: st.Attest, CreateSignature: st.Signature}
 		if err := params.Verify(judge.VerifyOpts{Public: p.aik, Hash: crypto.SHA256}); err != nil {
 			return fmt.Errorf("%s key: %w", usage, err)
 		}

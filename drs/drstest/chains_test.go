@@ -193,7 +193,7 @@ func TestTokenOfAnotherDevice(t *testing.T) {
 	_, err := r.join(thief.request(token))
 	r.refused(err, "Join", "AttestationFailed", "check 9")
 	_, err = r.client.Authenticate(context.Background(), r.tenant, &drs.Proof{
-		EK: &r.device.ek.PublicKey, EKArea: r.device.ekArea, AIKArea: thief.aik.area, Activate: thief.activate,
+		EK: &r.device.ek.PublicKey, EKPublicArea: r.device.ekArea, AIKPublicArea: thief.aik.area, Activate: thief.activate,
 	})
 	if err == nil {
 		t.Error("a TPM answered the challenge of another")

@@ -136,7 +136,7 @@ func (s *Server) challenge(ctx context.Context, req *challengeRequest, audience 
 		return nil, err
 	}
 	return map[string]any{
-		"ChallengeId": id, "CredentialBlob": sized(credential.Blob), "EncryptedSecret": sized(credential.Secret),
+		"ChallengeId": id, "CredentialBlob": sized(credential.Blob), "EncryptedSecret": sized(credential.EncryptedSecret),
 		"ServerNonce": ch.serverNonce, "ExpiresIn": int(challengeLife / time.Second), "Audience": audience,
 	}, nil
 }

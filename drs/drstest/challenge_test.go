@@ -23,13 +23,13 @@ func TestAuthenticateRefused(t *testing.T) {
 	}{
 		{"not imported", func(r *rig, p *drs.Proof) { r.server.Remove(r.server.Objects()[0].DeviceID) }, "Token", "tpm_ek_unknown", "no device with this"},
 		{"AIK is not restricted", func(r *rig, p *drs.Proof) {
-			p.AIKArea = newSoftKey(r.t, 1, deviceAttributes).area
+			p.AIKPublicArea = newSoftKey(r.t, 1, deviceAttributes).area
 		}, "Challenge", "tpm_aik_attributes", "0x00040072"},
 		{"AIK can leave the TPM", func(r *rig, p *drs.Proof) {
-			p.AIKArea = newSoftKey(r.t, 1, aikAttributes&^2).area
+			p.AIKPublicArea = newSoftKey(r.t, 1, aikAttributes&^2).area
 		}, "Challenge", "tpm_aik_attributes", "0x00050070"},
 		{"AIK decrypts", func(r *rig, p *drs.Proof) {
-			p.AIKArea = newSoftKey(r.t, 1, aikAttributes|0x20000).area
+			p.AIKPublicArea = newSoftKey(r.t, 1, aikAttributes|0x20000).area
 		}, "Challenge", "tpm_aik_attributes", "0x00070072"},
 		{"wrong secret", func(r *rig, p *drs.Proof) {
 			p.Activate = func(context.Context, []byte, []byte) ([]byte, error) { return make([]byte, 32), nil }
@@ -52,7 +52,7 @@ func TestAuthenticateRefused(t *testing.T) {
 		{"another profile", func(r *rig, p *drs.Proof) {
 			r.change = func(_ string, b map[string]any) { b["Profile"] = "ek-jwt-v0" }
 		}, "Challenge", "error_fail", "ek-jwt-v0"},
-		{"an area that is none", func(r *rig, p *drs.Proof) { p.EKArea = []byte{1, 2, 3, 4} }, "Challenge", "error_fail", "endorsement key"},
+		{"an area that is none", func(r *rig, p *drs.Proof) { p.EKPublicArea = []byte{1, 2, 3, 4} }, "Challenge", "error_fail", "endorsement key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t)

@@ -67,10 +67,8 @@ func newChip(t *testing.T, tr transport.TPMCloser) *chip {
 
 func (c *chip) proof() *drs.Proof {
 	return &drs.Proof{
-		EK: c.ek.Public, EKArea: c.ek.Area, EKChain: c.ekChain, AIKArea: c.aik.Area(),
-		Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
-			return c.tpm.ActivateCredential(ctx, c.ek, c.aik, &attest.Credential{Blob: blob, Secret: secret})
-		},
+		EK: c.ek.Public, EKPublicArea: c.ek.PublicArea, EKChain: c.ekChain, AIKPublicArea: c.aik.PublicArea(),
+		Activate: c.tpm.Activator(c.ek, c.aik),
 	}
 }
 
@@ -78,16 +76,13 @@ func (c *chip) request(token *drs.DeviceToken) *drs.Request {
 	tk, _ := c.tk.Public().(*rsa.PublicKey)
 	return &drs.Request{
 		Ticket: token.Token, DeviceKey: c.dk, TransportKey: tk, DisplayName: "chip",
-		Attestation: &drs.Attestation{AIK: c.aik.Area(), Nonce: token.Nonce, Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
+		Attestation: &drs.Attestation{AIKPublicArea: c.aik.PublicArea(), Nonce: token.Nonce, Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
 			key := c.dk
 			if usage == drs.UsageTransport {
 				key = c.tk
 			}
 			st, err := c.tpm.Certify(ctx, key, c.aik, data)
-			if err != nil {
-				return nil, err
-			}
-			return &drs.Statement{Public: st.Area, Attest: st.Attest, Signature: st.Signature}, nil
+			return (*drs.Statement)(st), err
 		}},
 	}
 }
@@ -123,14 +118,14 @@ func TestEmulatorRefused(t *testing.T) {
 	r.refused(err, "Token", "tpm_ek_unknown", "no device")
 	// The imported endorsement key, with an attestation key of another TPM.
 	p := first.proof()
-	p.AIKArea = second.aik.Area()
+	p.AIKPublicArea = second.aik.PublicArea()
 	_, err = r.client.Authenticate(t.Context(), r.tenant, p)
 	var failed *attest.Error
 	if !errors.As(err, &failed) {
 		t.Errorf("got %v", err)
 	}
 	// A signing key in place of an attestation key.
-	p.AIKArea = first.dk.Area()
+	p.AIKPublicArea = first.dk.PublicArea()
 	_, err = r.client.Authenticate(t.Context(), r.tenant, p)
 	r.refused(err, "Challenge", "tpm_aik_attributes", "0x0004")
 	token, err := r.client.Authenticate(t.Context(), r.tenant, first.proof())
@@ -142,7 +137,7 @@ func TestEmulatorRefused(t *testing.T) {
 	r.refused(err, "Join", "AttestationFailed", "check 9")
 	// The same, under the right attestation key's name.
 	req := second.request(token)
-	req.Attestation.AIK = first.aik.Area()
+	req.Attestation.AIKPublicArea = first.aik.PublicArea()
 	_, err = r.join(req)
 	r.refused(err, "Join", "AttestationFailed", "check 3")
 	// A request that another key of the right TPM signs.
@@ -222,10 +217,8 @@ func testVariants(t *testing.T, tr transport.TPMCloser) {
 	}
 	dk, _ := c.dk.Public().(*rsa.PublicKey)
 	byDevice := &drs.Proof{
-		EK: c.ek.Public, EKArea: c.ek.Area, DeviceArea: c.dk.Area(), DeviceKey: dk,
-		Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
-			return c.tpm.ActivateCredential(ctx, c.ek, c.dk, &attest.Credential{Blob: blob, Secret: secret})
-		},
+		EK: c.ek.Public, EKPublicArea: c.ek.PublicArea, DeviceKeyPublicArea: c.dk.PublicArea(), DeviceKey: dk,
+		Activate: c.tpm.Activator(c.ek, c.dk),
 	}
 	token, err := r.client.Authenticate(t.Context(), r.tenant, byDevice)
 	if err != nil {
@@ -250,7 +243,7 @@ func testVariants(t *testing.T, tr transport.TPMCloser) {
 	made := c.aik.Creation()
 	req = c.request(token)
 	req.Attestation.Form = drs.FormKAST
-	req.Attestation.Creation = &drs.Statement{Public: made.Area, Attest: made.Attest, Signature: made.Signature, Creation: made.Creation}
+	req.Attestation.AIKCreation = (*drs.Statement)(made)
 	if dev, err := r.join(req); err != nil || dev.ID != first.ID || r.server.Objects()[1].AttestationLevel != 1 {
 		t.Error("KAST:", err, r.server.Refusals())
 	}

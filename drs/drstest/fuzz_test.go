@@ -64,7 +64,7 @@ func FuzzChallenge(f *testing.F) {
 	r := newRig(f)
 	f.Add([]byte(`{"Profile":"ek-jwt-v1","ClientNonce":"AAAAAAAAAAAAAAAAAAAAAA==","EkPublic":"AAEA","AikPublic":"AAEA"}`))
 	p := r.device.proof()
-	good, err := json.Marshal(map[string]any{"Profile": "ek-jwt-v1", "ClientNonce": make([]byte, 16), "EkPublic": sized(p.EKArea), "AikPublic": sized(p.AIKArea)})
+	good, err := json.Marshal(map[string]any{"Profile": "ek-jwt-v1", "ClientNonce": make([]byte, 16), "EkPublic": sized(p.EKPublicArea), "AikPublic": sized(p.AIKPublicArea)})
 	if err != nil {
 		f.Fatal(err)
 	}

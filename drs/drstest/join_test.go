@@ -204,10 +204,10 @@ func TestJoinRefused(t *testing.T) {
 	}{
 		{"no attestation", func(r *rig, d *softTPM, q *drs.Request) { q.Attestation = nil }, "AttestationFailed", "names no device key"},
 		{"AIK is another", func(r *rig, d *softTPM, q *drs.Request) {
-			d.signer, q.Attestation.AIK = foreign.aik, foreign.aik.area
+			d.signer, q.Attestation.AIKPublicArea = foreign.aik, foreign.aik.area
 		}, "AttestationFailed", "check 9"},
 		{"AIK is not restricted", func(r *rig, d *softTPM, q *drs.Request) {
-			q.Attestation.AIK = newSoftKey(r.t, 1, deviceAttributes).area
+			q.Attestation.AIKPublicArea = newSoftKey(r.t, 1, deviceAttributes).area
 		}, "AikValidationFailed", "check 2"},
 		{"certified by another AIK", func(r *rig, d *softTPM, q *drs.Request) { d.signer = foreign.aik }, "AttestationFailed", "check 3"},
 		{"not by a TPM", func(r *rig, d *softTPM, q *drs.Request) {
@@ -233,7 +233,7 @@ func TestJoinRefused(t *testing.T) {
 			q.Attestation.Certify = func(_ context.Context, usage string, data []byte) (*drs.Statement, error) {
 				k := map[string]*softKey{"device": d.dk, "transport": d.tk}[usage]
 				st, err := foreign.dk.certify(d.aik, data, nil)
-				st.Public = k.area
+				st.PublicArea = k.area
 				return st, err
 			}
 		}, "AttestationFailed", "check 5"},

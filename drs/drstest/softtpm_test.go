@@ -91,7 +91,7 @@ func (k *softKey) certify(aik *softKey, data []byte, change func([]byte) []byte)
 	if err != nil {
 		return nil, err
 	}
-	return &drs.Statement{Public: k.area, Attest: a, Signature: append(u16(nil, 0x0014, 0x000B), sized(sig)...)}, nil
+	return &drs.Statement{PublicArea: k.area, Attest: a, Signature: append(u16(nil, 0x0014, 0x000B), sized(sig)...)}, nil
 }
 
 // A softTPM holds the keys of one device.
@@ -112,7 +112,7 @@ func newSoftTPM(t testing.TB, n int) *softTPM {
 		dk: newSoftKey(t, n+2, deviceAttributes), tk: newSoftKey(t, n+3, transportAttributes),
 	}
 	var err error
-	if d.ekArea, err = attest.Area(&d.ek.PublicKey); err != nil {
+	if d.ekArea, err = attest.EKPublicArea(&d.ek.PublicKey); err != nil {
 		t.Fatal(err)
 	}
 	d.certifyDK, d.certifyTK, d.signer, d.opensAs = d.dk, d.tk, d.aik, d.aik
@@ -163,11 +163,11 @@ func (d *softTPM) activate(_ context.Context, blob, secret []byte) ([]byte, erro
 }
 
 func (d *softTPM) proof() *drs.Proof {
-	return &drs.Proof{EK: &d.ek.PublicKey, EKArea: d.ekArea, AIKArea: d.aik.area, Activate: d.activate}
+	return &drs.Proof{EK: &d.ek.PublicKey, EKPublicArea: d.ekArea, AIKPublicArea: d.aik.area, Activate: d.activate}
 }
 
 func (d *softTPM) attestation(nonce []byte) *drs.Attestation {
-	return &drs.Attestation{AIK: d.aik.area, Nonce: nonce, Certify: func(_ context.Context, usage string, data []byte) (*drs.Statement, error) {
+	return &drs.Attestation{AIKPublicArea: d.aik.area, Nonce: nonce, Certify: func(_ context.Context, usage string, data []byte) (*drs.Statement, error) {
 		if usage == drs.UsageDevice {
 			return d.certifyDK.certify(d.signer, data, d.change)
 		}

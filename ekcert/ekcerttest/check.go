@@ -79,7 +79,7 @@ func (a *application) readEK(csr *wcce.CSR) error {
 	if k, ok := key.(*rsa.PublicKey); ok && (k.N.BitLen() < 2048 || k.E != 65537) {
 		return refuse("ek-unsupported")
 	}
-	if _, err := attest.Area(key); err != nil {
+	if _, err := attest.EKPublicArea(key); err != nil {
 		return refuse("ek-unsupported")
 	}
 	a.ek = key

@@ -33,7 +33,7 @@ func ExampleMaker() {
 		log.Fatal(err)
 	}
 	client := &ekcert.Client{
-		Services: map[string]ekcert.Retriever{
+		Services: map[string]ekcert.Fetcher{
 			"AMD": &ekcert.Service{URL: server.URL + "/pki/aia/", Name: ekcert.AMDName},
 		},
 		Roots:        ekcert.Roots{"AMD": maker.Roots()},

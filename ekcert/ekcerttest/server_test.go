@@ -21,7 +21,7 @@ import (
 )
 
 // enrollment is what the emulated TPM of a seed shows.
-func enrollment(ctx context.Context, seed string) (*ekcert.Enrollment, error) {
+func enrollment(ctx context.Context, seed string) (*ekcert.Request, error) {
 	emulator, err := attesttest.New(attesttest.Config{Seed: seed, NoCertificate: true})
 	if err != nil {
 		return nil, err
@@ -35,12 +35,10 @@ func enrollment(ctx context.Context, seed string) (*ekcert.Enrollment, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &ekcert.Enrollment{
+		return &ekcert.Request{
 			Vendor: attesttest.Vendor, Model: "emulator", Version: "1.2.3.4",
-			EK: ek.Public, AIK: ekcert.Statement(*ak.Creation()),
-			Activate: func(ctx context.Context, blob, secret []byte) ([]byte, error) {
-				return tpm.ActivateCredential(ctx, ek, ak, &attest.Credential{Blob: blob, Secret: secret})
-			},
+			EK: ek.Public, AIKCreation: (*ekcert.Statement)(ak.Creation()),
+			Activate: tpm.Activator(ek, ak),
 		}, nil
 	}
 	return nil, errors.New("no endorsement key")

@@ -37,13 +37,8 @@ func (e *enroller) enroll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.chain, err = e.aik.Enroll(ctx, req, e.activate)
+	e.chain, err = e.aik.Enroll(ctx, req)
 	return err
-}
-
-// activate has the TPM open a challenge.
-func (e *enroller) activate(ctx context.Context, c *attest.Credential) ([]byte, error) {
-	return e.tpm.ActivateCredential(ctx, e.ek, e.key, c)
 }
 
 // request finds the first endorsement key with a certificate that holds, and
@@ -69,7 +64,10 @@ func (e *enroller) request(ctx context.Context) (*aik.Request, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &aik.Request{EK: ek, Chain: report.Chain, AIK: e.key.Creation()}, nil
+		return &aik.Request{
+			EK: ek.Public, EKChain: report.Chain, AIKCreation: e.key.Creation(),
+			Activate: e.tpm.Activator(ek, e.key),
+		}, nil
 	}
 	return nil, errors.New("the TPM has no endorsement key with a certificate")
 }
@@ -129,7 +127,7 @@ func (e *enroller) complete(ctx context.Context, name string) error {
 	if e.key, err = e.tpm.LoadKey(ctx, []byte(h.Key)); err != nil {
 		return err
 	}
-	secret, err := e.activate(ctx, h.Challenge.Credential)
+	secret, err := e.tpm.ActivateCredential(ctx, e.ek, e.key, h.Challenge.Credential)
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (o *options) check(fs *flag.FlagSet) error {
 func (o *options) client() (*ekcert.Client, error) {
 	c := &ekcert.Client{FetchIssuers: o.online, CheckRevocation: o.online, Cache: new(ekcert.MemoryCache)}
 	if !o.online {
-		c.Services = map[string]ekcert.Retriever{}
+		c.Services = map[string]ekcert.Fetcher{}
 	}
 	var err error
 	if o.roots == "" {

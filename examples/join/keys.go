@@ -66,10 +66,10 @@ func (d *joiner) identity(ctx context.Context) error {
 		return err
 	}
 	client := &aik.Client{URL: d.services.url + provisiontest.AIKPath, Roots: d.services.roots, HTTPClient: d.services.client}
-	d.aikChain, err = client.Enroll(ctx, &aik.Request{EK: d.ek, Chain: d.ekChain, AIK: key.Creation()},
-		func(ctx context.Context, c *attest.Credential) ([]byte, error) {
-			return d.tpm.ActivateCredential(ctx, d.ek, key, c)
-		})
+	d.aikChain, err = client.Enroll(ctx, &aik.Request{
+		EK: d.ek.Public, EKChain: d.ekChain, AIKCreation: key.Creation(),
+		Activate: d.tpm.Activator(d.ek, key),
+	})
 	if err != nil {
 		return err
 	}
@@ -101,11 +101,6 @@ func (d *joiner) findEK(ctx context.Context) error {
 	return errors.New("no endorsement key of this TPM has a certificate in it")
 }
 
-// activate opens a credential for the attestation key.
-func (d *joiner) activate(ctx context.Context, blob, secret []byte) ([]byte, error) {
-	return d.tpm.ActivateCredential(ctx, d.ek, d.aik, &attest.Credential{Blob: blob, Secret: secret})
-}
-
 // request returns a join with two keys that the attestation key certifies.
 func (d *joiner) request(dk, tk *attest.Key, nonce []byte) (*drs.Request, error) {
 	pub, ok := tk.Public().(*rsa.PublicKey)
@@ -118,14 +113,11 @@ func (d *joiner) request(dk, tk *attest.Key, nonce []byte) (*drs.Request, error)
 			key = tk
 		}
 		s, err := d.tpm.Certify(ctx, key, d.aik, data)
-		if err != nil {
-			return nil, err
-		}
-		return &drs.Statement{Public: s.Area, Attest: s.Attest, Signature: s.Signature}, nil
+		return (*drs.Statement)(s), err
 	}
 	return &drs.Request{
 		DeviceKey: dk, TransportKey: pub, DisplayName: "example", OSVersion: "10.0.26100.1",
-		Attestation: &drs.Attestation{AIK: d.aik.Area(), AIKChain: d.aikChain, Nonce: nonce, Certify: certify},
+		Attestation: &drs.Attestation{AIKPublicArea: d.aik.PublicArea(), AIKChain: d.aikChain, Nonce: nonce, Certify: certify},
 	}, nil
 }
 

@@ -82,7 +82,7 @@ func (d *joiner) authenticate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	var source drs.TokenSource = &drs.Prover{Client: d.client, Proof: &drs.Proof{
-		EK: d.ek.Public, EKArea: d.ek.Area, EKChain: d.ekChain, AIKArea: d.aik.Area(), AIKChain: d.aikChain, Activate: d.activate,
+		EK: d.ek.Public, EKPublicArea: d.ek.PublicArea, EKChain: d.ekChain, AIKPublicArea: d.aik.PublicArea(), AIKChain: d.aikChain, Activate: d.tpm.Activator(d.ek, d.aik),
 	}}
 	var err error
 	if d.token, err = source.JoinToken(ctx, d.discovery); err != nil {

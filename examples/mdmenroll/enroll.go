@@ -112,7 +112,7 @@ func (e *enrollment) makeClient(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		id := fmt.Sprintf("%X", sha256.Sum256(ek.Area))
+		id := fmt.Sprintf("%X", sha256.Sum256(ek.PublicArea))
 		e.client = &mdm.Client{
 			Device:     mdm.Device{ID: id[:32], HardwareID: id},
 			HTTPClient: &http.Client{Transport: transport, Timeout: time.Minute},
@@ -202,7 +202,7 @@ func (e *enrollment) attestation(ctx context.Context) (*mdm.Attestation, error) 
 	if err != nil {
 		return nil, err
 	}
-	claim, err := mdm.Claim(s.Area, s.Attest, s.Signature)
+	claim, err := mdm.Claim(s.PublicArea, s.Attest, s.Signature)
 	if err != nil {
 		return nil, err
 	}

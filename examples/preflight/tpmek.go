@@ -20,7 +20,7 @@ import (
 // ekClient returns what finds and checks EK certificates, without asking
 // anybody but the TPM and the system.
 func (o *options) ekClient() (*ekcert.Client, error) {
-	c := &ekcert.Client{Services: map[string]ekcert.Retriever{}}
+	c := &ekcert.Client{Services: map[string]ekcert.Fetcher{}}
 	if o.ekRoots != "" {
 		certs, err := device.ReadCertificates(o.ekRoots)
 		c.Roots = ekcert.Roots{"": provisiontest.Pool(certs)}

@@ -54,7 +54,7 @@ func certify(ctx context.Context, tpm *attest.TPM, ak *attest.Key) error {
 func activate(ctx context.Context, tpm *attest.TPM, ek *attest.EK, ak *attest.Key) error {
 	secret := make([]byte, 32)
 	rand.Read(secret)
-	credential, err := attest.MakeCredential(ek.Area, ak.Name(), secret)
+	credential, err := attest.MakeCredential(ek.PublicArea, ak.Name(), secret)
 	if err != nil {
 		return err
 	}

@@ -21,9 +21,9 @@ type Exchange struct {
 	Certificate *x509.Certificate // Signer's
 	Transaction string
 
-	Blob    []byte // TPM2B_ID_OBJECT without its size
-	Secret  []byte // TPM2B_ENCRYPTED_SECRET without its size
-	Context []byte // of the server, to be sent back
+	Blob            []byte // TPM2B_ID_OBJECT without its size
+	EncryptedSecret []byte // TPM2B_ENCRYPTED_SECRET without its size
+	Context         []byte // of the server, to be sent back
 }
 
 // SignAs sets what signs the messages. If key is nil, one is made.
@@ -53,7 +53,7 @@ func (x *Exchange) Read(reply *scep.Reply) error {
 		return err
 	}
 	x.Transaction, x.Context = reply.TransactionID, parts.Context
-	x.Blob, x.Secret = tach.Blob, tach.Secret
+	x.Blob, x.EncryptedSecret = tach.Blob, tach.EncryptedSecret
 	return nil
 }
 

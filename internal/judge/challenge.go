@@ -19,8 +19,8 @@ const secretSize = 32
 // Challenge returns a fresh secret, and what only the TPM with both keys opens
 // to find it.
 func Challenge(ek crypto.PublicKey, b *wcce.IDBinding) (secret []byte, tach *wcce.TACH, err error) {
-	if !known(ek, b.Public) {
-		return Credential(ek, b.Public)
+	if !known(ek, b.PublicArea) {
+		return Credential(ek, b.PublicArea)
 	}
 	secret, c, err := parameters(ek, b).Generate()
 	if err != nil {
@@ -31,7 +31,7 @@ func Challenge(ek crypto.PublicKey, b *wcce.IDBinding) (secret []byte, tach *wcc
 	if !ok1 || !ok2 {
 		return nil, nil, errors.New("go-attestation: the credential has an unknown form")
 	}
-	return secret, &wcce.TACH{Blob: blob, Secret: sealed}, nil
+	return secret, &wcce.TACH{Blob: blob, EncryptedSecret: sealed}, nil
 }
 
 // nameSHA256 is TPM_ALG_SHA256 where a TPMT_PUBLIC has its nameAlg.
@@ -55,7 +55,7 @@ func known(ek crypto.PublicKey, area []byte) bool {
 // Credential makes a challenge without go-attestation, for what that cannot do,
 // such as P-384 endorsement keys, and for any attestation key.
 func Credential(ek crypto.PublicKey, area []byte) (secret []byte, tach *wcce.TACH, err error) {
-	ekArea, err := attest.Area(ek)
+	ekArea, err := attest.EKPublicArea(ek)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -69,7 +69,7 @@ func Credential(ek crypto.PublicKey, area []byte) (secret []byte, tach *wcce.TAC
 	if err != nil {
 		return nil, nil, err
 	}
-	return secret, &wcce.TACH{Blob: c.Blob, Secret: c.Secret}, nil
+	return secret, &wcce.TACH{Blob: c.Blob, EncryptedSecret: c.EncryptedSecret}, nil
 }
 
 // unsized returns a TPM2B's buffer.

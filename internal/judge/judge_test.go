@@ -25,13 +25,13 @@ func TestJudge(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := ak.Creation()
-	good := wcce.IDBinding{Public: s.Area, Creation: s.Creation, Attest: s.Attest, Signature: s.Signature}
+	good := wcce.IDBinding{PublicArea: s.PublicArea, CreationData: s.CreationData, Attest: s.Attest, Signature: s.Signature}
 	if err := judge.Check(&good); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*wcce.IDBinding){
-		"attributes": func(b *wcce.IDBinding) { b.Public = slices.Clone(b.Public); b.Public[5] &^= 1 },
-		"creation":   func(b *wcce.IDBinding) { b.Creation = flipped(b.Creation) },
+		"attributes": func(b *wcce.IDBinding) { b.PublicArea = slices.Clone(b.PublicArea); b.PublicArea[5] &^= 1 },
+		"creation":   func(b *wcce.IDBinding) { b.CreationData = flipped(b.CreationData) },
 		"signature":  func(b *wcce.IDBinding) { b.Signature = flipped(b.Signature) },
 		"nothing":    func(b *wcce.IDBinding) { *b = wcce.IDBinding{} },
 	} {
@@ -51,7 +51,7 @@ func TestJudge(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%T: %v", ek.Public, err)
 		}
-		got, err := tpm.ActivateCredential(t.Context(), ek, ak, &attest.Credential{Blob: tach.Blob, Secret: tach.Secret})
+		got, err := tpm.ActivateCredential(t.Context(), ek, ak, &attest.Credential{Blob: tach.Blob, EncryptedSecret: tach.EncryptedSecret})
 		if err != nil || !bytes.Equal(got, secret) || len(secret) == 0 {
 			t.Errorf("%T: opened %x, not %x, %v", ek.Public, got, secret, err)
 		}

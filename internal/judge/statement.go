@@ -49,11 +49,11 @@ func Read(csr *wcce.CSR) (b *wcce.IDBinding, opaque []byte, err error) {
 // Check checks that a key is an attestation key that a TPM made and signed the
 // statement itself.
 func Check(b *wcce.IDBinding) error {
-	key, err := attest.PublicKey(b.Public)
+	key, err := attest.PublicKey(b.PublicArea)
 	if err != nil {
 		return err
 	}
-	bits, err := attest.Attributes(b.Public)
+	bits, err := attest.Attributes(b.PublicArea)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func Check(b *wcce.IDBinding) error {
 	if bits&(must|decrypt) != must {
 		return fmt.Errorf("%w: %#x", errAttributes, bits)
 	}
-	own := attest.Statement{Area: b.Public, Attest: b.Attest, Signature: b.Signature, Creation: b.Creation}
+	own := attest.Statement{PublicArea: b.PublicArea, Attest: b.Attest, Signature: b.Signature, CreationData: b.CreationData}
 	if err := own.Verify(key, nil); err != nil {
 		return fmt.Errorf("%w: %w", errStatement, err)
 	}
@@ -77,6 +77,6 @@ func Check(b *wcce.IDBinding) error {
 // parameters are the statement as go-attestation reads it.
 func parameters(ek any, b *wcce.IDBinding) *goattest.ActivationParameters {
 	return &goattest.ActivationParameters{EK: ek, AK: goattest.AttestationParameters{
-		Public: b.Public, CreateData: b.Creation, CreateAttestation: b.Attest, CreateSignature: b.Signature,
+		Public: b.PublicArea, CreateData: b.CreationData, CreateAttestation: b.Attest, CreateSignature: b.Signature,
 	}}
 }

@@ -74,7 +74,7 @@ func FuzzEKInfo(f *testing.F) {
 }
 
 func FuzzKAST(f *testing.F) {
-	binding, err := (&wcce.IDBinding{Public: []byte{1}, Creation: []byte{2}, Attest: []byte{3}, Signature: []byte{0, 0x14, 0, 0xb, 0, 1, 9}}).Marshal()
+	binding, err := (&wcce.IDBinding{PublicArea: []byte{1}, CreationData: []byte{2}, Attest: []byte{3}, Signature: []byte{0, 0x14, 0, 0xb, 0, 1, 9}}).Marshal()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func FuzzKAST(f *testing.F) {
 }
 
 func FuzzKADS(f *testing.F) {
-	key, err := (&wcce.PCPKey{Public: []byte{1, 2}, Private: []byte{3}}).Marshal()
+	key, err := (&wcce.PCPKey{PublicArea: []byte{1, 2}, Private: []byte{3}}).Marshal()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func FuzzKADS(f *testing.F) {
 }
 
 func FuzzPCPKey(f *testing.F) {
-	key, err := (&wcce.PCPKey{Public: []byte{1, 2}, Private: []byte{3}}).Marshal()
+	key, err := (&wcce.PCPKey{PublicArea: []byte{1, 2}, Private: []byte{3}}).Marshal()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -134,14 +134,14 @@ func FuzzPCPKey(f *testing.F) {
 			t.Fatal(err)
 		}
 		again, err := wcce.ParsePCPKey(out)
-		if err != nil || !bytes.Equal(again.Public, k.Public) || !bytes.Equal(again.Private, k.Private) {
+		if err != nil || !bytes.Equal(again.PublicArea, k.PublicArea) || !bytes.Equal(again.Private, k.Private) {
 			t.Errorf("read %+v, then %+v, %v", k, again, err)
 		}
 	})
 }
 
 func FuzzTACH(f *testing.F) {
-	raw, err := (&wcce.TACH{Blob: []byte{1}, Secret: []byte{2}, Opaque: []byte{3}}).Marshal()
+	raw, err := (&wcce.TACH{Blob: []byte{1}, EncryptedSecret: []byte{2}, Opaque: []byte{3}}).Marshal()
 	if err != nil {
 		f.Fatal(err)
 	}

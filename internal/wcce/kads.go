@@ -75,13 +75,13 @@ func RSASignature(sig []byte) []byte {
 // A PCPKey is a key of Windows's provider (PCP_KEY_BLOB_WIN8, "PCPM"), as far as
 // a verifier needs it.
 type PCPKey struct {
-	Public  []byte // TPMT_PUBLIC, without a size prefix
-	Private []byte // as the provider keeps it; none if it is nobody's business
+	PublicArea []byte // TPMT_PUBLIC, without a size prefix
+	Private    []byte // as the provider keeps it; none if it is nobody's business
 }
 
 // Marshal encodes k for TPM 2.0.
 func (k *PCPKey) Marshal() ([]byte, error) {
-	public, err := sized(nil, k.Public)
+	public, err := sized(nil, k.PublicArea)
 	if err != nil {
 		return nil, err
 	}
@@ -116,5 +116,5 @@ func ParsePCPKey(in []byte) (*PCPKey, error) {
 	if !s.ReadUint16LengthPrefixed(&public) || !s.Empty() || public.Empty() {
 		return nil, malformed(op, "no public key")
 	}
-	return &PCPKey{Public: public, Private: parts[1]}, nil
+	return &PCPKey{PublicArea: public, Private: parts[1]}, nil
 }

@@ -74,7 +74,7 @@ func withBank(key []byte) []byte {
 }
 
 func TestPCPKey(t *testing.T) {
-	want := wcce.PCPKey{Public: []byte{1, 2, 3}, Private: []byte{9}}
+	want := wcce.PCPKey{PublicArea: []byte{1, 2, 3}, Private: []byte{9}}
 	raw, err := want.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestPCPKey(t *testing.T) {
 	}
 	for name, in := range map[string][]byte{"as written": raw, "with a PCR bank": withBank(raw)} {
 		got, err := wcce.ParsePCPKey(in)
-		if err != nil || !bytes.Equal(got.Public, want.Public) || !bytes.Equal(got.Private, want.Private) {
+		if err != nil || !bytes.Equal(got.PublicArea, want.PublicArea) || !bytes.Equal(got.Private, want.Private) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestPCPKey(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := (&wcce.PCPKey{Public: make([]byte, 1<<16)}).Marshal(); err == nil {
+	if _, err := (&wcce.PCPKey{PublicArea: make([]byte, 1<<16)}).Marshal(); err == nil {
 		t.Error("64 KiB fit a TPM structure")
 	}
 }

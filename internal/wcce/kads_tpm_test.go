@@ -33,7 +33,7 @@ func TestKADSOfTPM(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pcp, err := (&wcce.PCPKey{Public: s.Area}).Marshal()
+	pcp, err := (&wcce.PCPKey{PublicArea: s.PublicArea}).Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,10 +43,10 @@ func TestKADSOfTPM(t *testing.T) {
 		if err := got.Verify(ak.Public(), nonce); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if pub, err := attest.PublicKey(got.Area); err != nil || !pub.(*rsa.PublicKey).Equal(key.Public()) {
+		if pub, err := attest.PublicKey(got.PublicArea); err != nil || !pub.(*rsa.PublicKey).Equal(key.Public()) {
 			t.Errorf("%s: it is about another key, %v", name, err)
 		}
-		blob[bytes.Index(blob, s.Area)+len(s.Area)-1] ^= 1
+		blob[bytes.Index(blob, s.PublicArea)+len(s.PublicArea)-1] ^= 1
 		if statement(t, blob).Verify(ak.Public(), nonce) == nil {
 			t.Errorf("%s: another key is verified", name)
 		}
@@ -69,5 +69,5 @@ func statement(t *testing.T, blob []byte) *attest.Statement {
 		t.Fatalf("signature of %d bytes", len(sig))
 	}
 	tpmt := append(binary.BigEndian.AppendUint16([]byte{0, 0x14, 0, 0x0b}, uint16(len(sig))), sig...)
-	return &attest.Statement{Area: key.Public, Attest: kads.Attest, Signature: tpmt}
+	return &attest.Statement{PublicArea: key.PublicArea, Attest: kads.Attest, Signature: tpmt}
 }

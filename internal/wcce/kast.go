@@ -110,16 +110,16 @@ func split(op string, in []byte, lengths []uint32) (parts [][]byte, err error) {
 // An IDBinding says how a TPM 2.0 made an attestation key. Its fields carry no
 // size prefixes.
 type IDBinding struct {
-	Public    []byte // TPMT_PUBLIC
-	Creation  []byte // TPMS_CREATION_DATA
-	Attest    []byte // TPMS_ATTEST
-	Signature []byte // TPMT_SIGNATURE
+	PublicArea   []byte // TPMT_PUBLIC
+	CreationData []byte // TPMS_CREATION_DATA
+	Attest       []byte // TPMS_ATTEST
+	Signature    []byte // TPMT_SIGNATURE
 }
 
 // Marshal encodes b: TPM2B_PUBLIC, TPM2B_CREATION_DATA, TPM2B_ATTEST,
 // TPMT_SIGNATURE.
 func (b *IDBinding) Marshal() ([]byte, error) {
-	out, err := sized(nil, b.Public, b.Creation, b.Attest)
+	out, err := sized(nil, b.PublicArea, b.CreationData, b.Attest)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func ParseIDBinding(in []byte) (*IDBinding, error) {
 	if public.Empty() || creation.Empty() || attest.Empty() || !isSignature(s) {
 		return nil, malformed(op, "a part is missing or does not end")
 	}
-	return &IDBinding{Public: public, Creation: creation, Attest: attest, Signature: s}, nil
+	return &IDBinding{PublicArea: public, CreationData: creation, Attest: attest, Signature: s}, nil
 }
 
 // Signature algorithms, TPM 2.0 Library part 2, section 6.3.

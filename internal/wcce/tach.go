@@ -7,14 +7,14 @@ import (
 // A TACH is the challenge a CA makes for a TPM. Blob and Secret carry no size
 // prefixes.
 type TACH struct {
-	Blob   []byte // TPM2B_ID_OBJECT's buffer
-	Secret []byte // TPM2B_ENCRYPTED_SECRET's buffer
-	Opaque []byte // the AIKOpaque of the request's KAST, unchanged
+	Blob            []byte // TPM2B_ID_OBJECT's buffer
+	EncryptedSecret []byte // TPM2B_ENCRYPTED_SECRET's buffer
+	Opaque          []byte // the AIKOpaque of the request's KAST, unchanged
 }
 
 // Marshal encodes t for platform TPM 2.0.
 func (t *TACH) Marshal() ([]byte, error) {
-	challenge, err := sized(nil, t.Blob, t.Secret)
+	challenge, err := sized(nil, t.Blob, t.EncryptedSecret)
 	if err != nil {
 		return nil, err
 	}
@@ -43,5 +43,5 @@ func ParseTACH(in []byte) (*TACH, error) {
 		blob.Empty() || secret.Empty() {
 		return nil, malformed(op, "challenge is not two TPM structures")
 	}
-	return &TACH{Blob: blob, Secret: secret, Opaque: parts[1]}, nil
+	return &TACH{Blob: blob, EncryptedSecret: secret, Opaque: parts[1]}, nil
 }

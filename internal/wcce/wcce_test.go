@@ -262,13 +262,13 @@ func TestKAST(t *testing.T) {
 }
 
 func TestIDBinding(t *testing.T) {
-	want := wcce.IDBinding{Public: []byte{1}, Creation: []byte{2, 2}, Attest: []byte{3}, Signature: unhex(t, "0014000b0002aabb")}
+	want := wcce.IDBinding{PublicArea: []byte{1}, CreationData: []byte{2, 2}, Attest: []byte{3}, Signature: unhex(t, "0014000b0002aabb")}
 	raw, err := want.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := wcce.ParseIDBinding(raw)
-	if err != nil || !bytes.Equal(got.Public, want.Public) || !bytes.Equal(got.Creation, want.Creation) ||
+	if err != nil || !bytes.Equal(got.PublicArea, want.PublicArea) || !bytes.Equal(got.CreationData, want.CreationData) ||
 		!bytes.Equal(got.Attest, want.Attest) || !bytes.Equal(got.Signature, want.Signature) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -281,13 +281,13 @@ func TestIDBinding(t *testing.T) {
 			t.Errorf("signature %q: %v", sig, err)
 		}
 	}
-	if _, err := (&wcce.IDBinding{Public: make([]byte, 1<<16)}).Marshal(); err == nil {
+	if _, err := (&wcce.IDBinding{PublicArea: make([]byte, 1<<16)}).Marshal(); err == nil {
 		t.Error("64 KiB fit a TPM structure")
 	}
 }
 
 func TestTACH(t *testing.T) {
-	want := wcce.TACH{Blob: []byte{1, 2}, Secret: []byte{3}, Opaque: []byte{9}}
+	want := wcce.TACH{Blob: []byte{1, 2}, EncryptedSecret: []byte{3}, Opaque: []byte{9}}
 	raw, err := want.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -298,7 +298,7 @@ func TestTACH(t *testing.T) {
 	for _, platform := range []byte{1, 2} {
 		raw[8] = platform
 		got, err := wcce.ParseTACH(raw)
-		if err != nil || !bytes.Equal(got.Blob, want.Blob) || !bytes.Equal(got.Secret, want.Secret) || !bytes.Equal(got.Opaque, want.Opaque) {
+		if err != nil || !bytes.Equal(got.Blob, want.Blob) || !bytes.Equal(got.EncryptedSecret, want.EncryptedSecret) || !bytes.Equal(got.Opaque, want.Opaque) {
 			t.Errorf("platform %d: %+v, %v", platform, got, err)
 		}
 	}

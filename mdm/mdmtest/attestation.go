@@ -96,7 +96,7 @@ func checkClaim(text string, aik, key *rsa.PublicKey) error {
 	if !key.Equal(pub) {
 		return errors.New("it is about another key")
 	}
-	attested.Area = area
+	attested.PublicArea = area
 	return attested.Verify(aik, nil)
 }
 

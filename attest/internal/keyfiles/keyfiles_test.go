@@ -59,7 +59,7 @@ func TestReadsOurs(t *testing.T) {
 				check(t, err)
 				pub, err := theirs.PublicKey()
 				check(t, err)
-				if !bytes.Equal(theirs.Pubkey.Bytes(), k.Area()) || !k.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(pub) {
+				if !bytes.Equal(theirs.Pubkey.Bytes(), k.PublicArea()) || !k.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(pub) {
 					t.Error("another key")
 				}
 				if theirs.HasAuth() != (tmpl.Auth != nil) {
@@ -124,7 +124,7 @@ func loads(t *testing.T, tr *attesttest.TPM, k *keyfile.TPMKey, tmpl attest.Temp
 	if tmpl.Usage == attest.Attest {
 		rsp, err := tpm2.Certify{ObjectHandle: *h, SignHandle: *h, InScheme: tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull}}.Execute(tr)
 		check(t, err)
-		s := &attest.Statement{Area: ours.Area(), Attest: rsp.CertifyInfo.Bytes(), Signature: tpm2.Marshal(rsp.Signature)}
+		s := &attest.Statement{PublicArea: ours.PublicArea(), Attest: rsp.CertifyInfo.Bytes(), Signature: tpm2.Marshal(rsp.Signature)}
 		check(t, s.Verify(ours.Public(), nil))
 	}
 }

@@ -1,0 +1,40 @@
+package aik
+
+import (
+	"fmt"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/internal/challenge"
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
+
+// MarshalJSON encodes ch to be carried to where it is completed. See [Challenge]
+// for what is secret in it.
+func (ch Challenge) MarshalJSON() ([]byte, error) {
+	if ch.x.CA == nil {
+		return nil, ch.fail("challenge", errNotBegun)
+	}
+	ch.x.Signer = ch.Signer
+	text, err := ch.x.Marshal()
+	if err != nil {
+		return nil, ch.fail("challenge", err)
+	}
+	return text, nil
+}
+
+// UnmarshalJSON decodes what MarshalJSON encoded. Whether the CA is to be trusted
+// is checked by Complete. The error is an [*Error] that wraps ErrChallenge.
+func (ch *Challenge) UnmarshalJSON(text []byte) error {
+	x, err := challenge.Parse(text)
+	if err != nil {
+		return new(Challenge).fail("challenge", fmt.Errorf("%w: %w", ErrChallenge, err))
+	}
+	*ch = Challenge{URL: wire.Redact(x.URL), Signer: x.Signer, x: *x}
+	ch.show()
+	return nil
+}
+
+// show puts what the TPM needs where it is seen.
+func (ch *Challenge) show() {
+	ch.Credential = &attest.Credential{Blob: ch.x.Blob, EncryptedSecret: ch.x.EncryptedSecret}
+}

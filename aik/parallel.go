@@ -1,0 +1,36 @@
+package aik
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// inParallel runs two steps at once and returns when both have ended. The first to
+// fail stops the other and is the error; the other's is told after it, unless
+// it says no more than that it was stopped.
+func inParallel(ctx context.Context, one, other func(context.Context) *Error) *Error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan *Error, 2)
+	run := func(step func(context.Context) *Error) {
+		e := step(ctx)
+		ended <- e // before the other can hear of it
+		if e != nil {
+			stop()
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { run(one) })
+	run(other)
+	wg.Wait()
+	first, last := <-ended, <-ended
+	switch {
+	case first == nil:
+		return last
+	case last != nil && !errors.Is(last, ctx.Err()):
+		return failed(first.Op, fmt.Errorf("%w; %w", first.Err, last))
+	}
+	return first
+}
