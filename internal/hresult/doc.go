@@ -1,7 +1,7 @@
-// Package hresult names the Windows result codes that the packages of this
-// module put on their errors. Values are those of the Windows SDK's winerror.h.
+// Package hresult names the Windows result codes (HRESULT) of the errors in this
+// module. The values are those of winerror.h in the Windows SDK.
 //
-// It also holds the table of all codes of the pre-provisioning flow, codes.txt,
-// with what they mean, their likely causes and what helps. The table is read
-// when it is first asked for.
+// It also has the table of all codes of the pre-provisioning flow, codes.txt, with
+// their meaning, likely causes and remedies. The table is parsed when a function
+// first needs it.
 package hresult

@@ -9,7 +9,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
-// other has a code, but was not made here.
+// An other has a code, but package hresult did not make it.
 type other struct{ error }
 
 func (other) HRESULT() uint32 { return 0x80092004 }

@@ -1,14 +1,14 @@
 package hresult
 
-// Codes that more than one package uses. A package's own codes, such as the
-// MENROLL_E_ family of mdm, are with that package.
+// Codes that more than one package uses. Codes of a single package, such as the
+// MENROLL_E_ family of mdm, are in that package.
 const (
 	Timeout          uint32 = 0x800705B4 // ERROR_TIMEOUT, as setup screens show it
 	InternetTimeout  uint32 = 0x80072EE2 // ERROR_INTERNET_TIMEOUT
 	NameNotResolved  uint32 = 0x80072EE7 // ERROR_INTERNET_NAME_NOT_RESOLVED
 	CannotConnect    uint32 = 0x80072EFD // ERROR_INTERNET_CANNOT_CONNECT
 	ConnectionReset  uint32 = 0x80072EFF // ERROR_INTERNET_CONNECTION_RESET
-	SecureFailure    uint32 = 0x80072F8F // ERROR_INTERNET_DECODING_FAILED's WinHTTP reading: TLS failed
+	SecureFailure    uint32 = 0x80072F8F // ERROR_WINHTTP_SECURE_FAILURE (also ERROR_INTERNET_DECODING_FAILED): TLS failed
 	HTTPSToHTTP      uint32 = 0x80072F08 // ERROR_INTERNET_HTTPS_TO_HTTP_ON_REDIR
 	CertNotFound     uint32 = 0x80092004 // CRYPT_E_NOT_FOUND
 	CertUntrusted    uint32 = 0x800B0109 // CERT_E_UNTRUSTEDROOT
@@ -29,15 +29,14 @@ const (
 	rcVersionWarning uint32 = 0xFFF
 )
 
-// HTTP returns the HTTP_E_STATUS_ code of an HTTP status, such as 0x80190194
-// for 404.
+// HTTP returns the HTTP_E_STATUS_ code of an HTTP status, such as 0x80190194 for 404.
 func HTTP(status int) uint32 {
 	return httpFacility + uint32(status)
 }
 
-// TPM returns the TPM_20_E_ code of a TPM 2.0 response code (TCG Part 2,
-// 6.6): format-one codes lose the bits that number the handle, session or
-// parameter. It returns 0 for 0.
+// TPM returns the TPM_20_E_ code of a TPM 2.0 response code (TCG TPM 2.0 Library Part
+// 2, section 6.6). A code of format one loses the bits with the number of the handle,
+// session or parameter; see [SubjectOf]. TPM returns 0 for 0.
 func TPM(rc uint32) uint32 {
 	switch {
 	case rc == 0:

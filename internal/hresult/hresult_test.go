@@ -6,7 +6,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
-// The values are those Windows documents for these symbols.
+// The values are those that Windows documents for these symbols.
 func TestCodes(t *testing.T) {
 	for _, c := range []struct {
 		name      string

@@ -1,13 +1,14 @@
 package hresult
 
-// Families of codes that follow a rule, besides those in the table.
+// Facilities, the upper 16 bits of a code, whose codes follow a rule: the lower bits
+// are a Win32 error, an HTTP status or a TPM 2.0 response code.
 const (
 	FacilityWin32 = 0x8007
 	FacilityHTTP  = 0x8019
 	FacilityTPM   = 0x8028
 )
 
-// facilities name the families by the upper half of a code.
+// facilities maps the upper 16 bits of a code to the name of its family.
 var facilities = map[uint32]string{
 	0x8007: "WIN32",
 	0x8009: "SSPI",
@@ -31,7 +32,8 @@ var facilities = map[uint32]string{
 	0xC004: "CLOUDAP",
 }
 
-// FamilyOf returns the family of a code that need not be in the table, or nil.
+// FamilyOf returns the family of an HRESULT, also if the table does not have the code.
+// It returns nil if the family is not known.
 func FamilyOf(code uint32) *Family {
 	if rows := Find(code); len(rows) > 0 {
 		return rows[0].Family
@@ -42,8 +44,9 @@ func FamilyOf(code uint32) *Family {
 	return nil
 }
 
-// Alias returns the code in the table that means the same as one which is not:
-// without the bits that mark an NTSTATUS (28) or, for Autopilot, a severity (30).
+// Alias returns the form of code that the table has. That is the code without bit 28,
+// which marks an NTSTATUS, or, for Autopilot, without bit 30, which is part of the
+// severity.
 func Alias(code uint32) uint32 {
 	switch {
 	case code>>28 == 0xD:
@@ -54,13 +57,15 @@ func Alias(code uint32) uint32 {
 	return code
 }
 
-// A Subject is what a TPM response code of format one is about.
+// A Subject is the input of a TPM command that a response code of format one refers
+// to.
 type Subject struct {
 	Kind   string // "parameter", "handle", "session", or "" if the code does not say
-	Number int
+	Number int    // counted from 1; 0 if Kind is empty
 }
 
-// SubjectOf splits the subject off a TPM 2.0 response code (TCG Part 2, 6.6.2).
+// SubjectOf returns the subject of a TPM 2.0 response code (TCG TPM 2.0 Library Part 2,
+// section 6.6.2). The result is the zero value if the code has none.
 func SubjectOf(rc uint32) Subject {
 	const parameter, session = 0x40, 8
 	n := int(rc >> 8 & 0xF)

@@ -11,32 +11,33 @@ import (
 //go:embed codes.txt
 var text string
 
-// Kinds of families: how their codes are written.
+// The values of [Family.Kind]: how the codes of a family are written.
 const (
 	KindHRESULT = "hresult" // eight hexadecimal digits
 	KindNumber  = "number"  // decimal
-	KindEvent   = "event"   // decimal, may be a range
+	KindEvent   = "event"   // decimal; a row may have a range
 )
 
-// A Family is a set of codes that are counted together.
+// A Family is a set of codes of one kind and origin. Numbers of different families
+// are independent.
 type Family struct {
-	Name  string // "MENROLL"
-	Kind  string
-	Title string // "device enrollment (MENROLL)"
+	Name  string // such as "MENROLL"
+	Kind  string // one of the Kind constants
+	Title string // such as "device enrollment (MENROLL)"
 
-	defaults Row
+	defaults Row // values for cells that a row leaves empty
 }
 
-// A Row is what is known of one code, or of a range of events.
+// A Row describes one code, or a range of events.
 type Row struct {
 	Family    *Family
-	Low, High uint32 // the same, but for a range
-	Symbols   []string
-	Steps     []string // nil: any
-	Meaning   string
-	Causes    string
-	Remedy    string
-	Source    string // one of the values of Sources
+	Low, High uint32   // first and last code; the same unless the row is a range
+	Symbols   []string // names, the usual one first; empty if there is no public one
+	Steps     []string // steps of the run in which the code occurs; nil means any
+	Meaning   string   // a phrase
+	Causes    string   // likely causes, a phrase
+	Remedy    string   // whole sentences for a technician
+	Source    string   // how sure the row is: one of the values of Sources
 }
 
 // Symbol returns the usual name of the code, or "" if it has no public one.
@@ -47,7 +48,7 @@ func (r *Row) Symbol() string {
 	return r.Symbols[0]
 }
 
-// Sources are the marks of the table and what they mean.
+// Sources maps the marks in the table to the values of [Row.Source].
 var Sources = map[string]string{
 	"D": "documented",
 	"C": "observed",
@@ -56,32 +57,34 @@ var Sources = map[string]string{
 	"K": "memory",
 }
 
-// table is codes.txt, read.
+// A table is the parsed codes.txt.
 type table struct {
 	rows     []*Row
-	remedies map[string]string
+	remedies map[string]string // by name
 	hresults map[uint32][]*Row
-	symbols  map[string][]*Row // by upper case
-	families map[string][]*Row
+	symbols  map[string][]*Row // by symbol in upper case
+	families map[string][]*Row // by name
 }
 
-// loaded is the table, read when it is first needed. A test reads it, too, so
-// that it has no error.
+// loaded returns the table, which it parses at the first call. A test makes sure
+// that this succeeds.
 var loaded = sync.OnceValue(func() *table {
 	t, _ := parse(text)
 	return t
 })
 
-// Rows returns the whole table in its order. It must not be changed.
+// Rows returns all rows in the order of the table. They must not be changed.
 func Rows() []*Row { return loaded().rows }
 
-// Find returns the rows of an HRESULT, likeliest first.
+// Find returns the rows of an HRESULT, the likeliest first. It returns nil if there is
+// none.
 func Find(code uint32) []*Row { return loaded().hresults[code] }
 
-// Named returns the rows with a symbol, in any case.
+// Named returns the rows with a symbol, whose case it ignores. It returns nil if there
+// is none.
 func Named(symbol string) []*Row { return loaded().symbols[strings.ToUpper(symbol)] }
 
-// Numbered returns the row of a number in a family, or nil.
+// Numbered returns the row with the number n in the family of that name, or nil.
 func Numbered(family string, n uint32) *Row {
 	for _, r := range loaded().families[family] {
 		if r.Low <= n && n <= r.High {
@@ -99,8 +102,8 @@ func Symbol(code uint32) string {
 	return ""
 }
 
-// parse reads a table. With an error, which names the line, it returns what
-// was read before.
+// parse reads a table. The error names the line; the table then has the rows before
+// it.
 func parse(text string) (*table, error) {
 	t := &table{
 		remedies: map[string]string{},
@@ -134,15 +137,17 @@ func parse(text string) (*table, error) {
 	return t, nil
 }
 
+// remedy reads a line with a named remedy.
 func (t *table) remedy(cells []string) error {
 	name := strings.TrimSpace(strings.TrimPrefix(cells[0], "@"))
 	if len(cells) != 2 || name == "" || cells[1] == "" || t.remedies[name] != "" {
-		return fmt.Errorf("remedy %q is malformed or there twice", name)
+		return fmt.Errorf("remedy %q is malformed or occurs twice", name)
 	}
 	t.remedies[name] = cells[1]
 	return nil
 }
 
+// family reads a line with a family.
 func (t *table) family(cells []string) (*Family, error) {
 	if len(cells) != 7 {
 		return nil, fmt.Errorf("%d columns, want 7", len(cells))
@@ -159,14 +164,16 @@ func (t *table) family(cells []string) (*Family, error) {
 	case f.defaults.Source == "":
 		return nil, fmt.Errorf("source %q", cells[4])
 	case f.Name == "" || f.Title == "" || t.families[f.Name] != nil:
-		return nil, fmt.Errorf("family %q is malformed or there twice", f.Name)
+		return nil, fmt.Errorf("family %q is malformed or occurs twice", f.Name)
 	}
 	return f, nil
 }
 
-// rowColumns are the columns of a row; those at the end may be left out.
+// rowColumns is the number of columns of a row. Empty ones at its end may be left
+// out.
 const rowColumns = 7
 
+// row reads a line with a code of the family f.
 func (t *table) row(f *Family, cells []string) error {
 	if f == nil || len(cells) < 4 || len(cells) > rowColumns {
 		return fmt.Errorf("%d columns, or no family", len(cells))
@@ -199,12 +206,13 @@ func (t *table) row(f *Family, cells []string) error {
 		return fmt.Errorf("meaning, causes, remedy or source is missing")
 	}
 	if before := t.families[f.Name]; len(before) > 0 && before[len(before)-1].High >= r.Low {
-		return fmt.Errorf("out of order, or there twice")
+		return fmt.Errorf("out of order, or occurs twice")
 	}
 	t.add(&r)
 	return nil
 }
 
+// add adds a row to the table and its indexes.
 func (t *table) add(r *Row) {
 	t.rows = append(t.rows, r)
 	t.families[r.Family.Name] = append(t.families[r.Family.Name], r)
@@ -217,7 +225,7 @@ func (t *table) add(r *Row) {
 	}
 }
 
-// resolve returns the remedy of a cell: its text, or that which it names.
+// resolve returns the remedy in a cell: the text of the cell, or the named remedy.
 func (t *table) resolve(cell string) (string, error) {
 	name, ok := strings.CutPrefix(cell, "@")
 	if !ok {
@@ -229,7 +237,7 @@ func (t *table) resolve(cell string) (string, error) {
 	return t.remedies[name], nil
 }
 
-// codes reads a code as f writes it.
+// codes reads a code or a range in the form of f.
 func (f *Family) codes(cell string) (low, high uint32, err error) {
 	if f.Kind == KindHRESULT {
 		if len(cell) != 8 || cell != strings.ToUpper(cell) {
@@ -256,7 +264,8 @@ func (f *Family) codes(cell string) (low, high uint32, err error) {
 	return uint32(a), uint32(b), nil
 }
 
-// steps reads a list of steps; a list with "any" is nil, which means any.
+// steps reads a list of steps. It returns nil, which means any, if the list has
+// "any".
 func steps(cell string) []string {
 	list := strings.Fields(cell)
 	for _, s := range list {

@@ -8,13 +8,14 @@ import (
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
-// steps are all that rows may name: those of a run, and those around it.
+// steps are the steps that rows may name: those of a run, and those before and after
+// it.
 var steps = []string{
 	"ek", "aik", "discover", "token", "keys", "join", "enroll", "session", "seal", "rejoin", "signin", "owner",
 	"profile", "import", "setup", "hybrid",
 }
 
-// The table is well-formed, in order and whole: parse refuses what is not.
+// The table is well-formed, in order and complete; parse refuses it otherwise.
 func TestTable(t *testing.T) {
 	if err := hresult.Check(); err != nil {
 		t.Fatal(err)
@@ -45,7 +46,8 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) < 0
 }
 
-// A code and a symbol are there once, but for those that are known to be twice.
+// Each code and each symbol occurs once, except a few codes that are known to occur
+// in two families.
 func TestDuplicates(t *testing.T) {
 	codes, symbols := map[uint32]string{}, map[string]string{}
 	twice := 0
@@ -68,11 +70,11 @@ func TestDuplicates(t *testing.T) {
 		}
 	}
 	if twice != 4 {
-		t.Errorf("%d codes of HTTP are those of MREGISTER, too; want 4", twice)
+		t.Errorf("%d codes are both in HTTP and in MREGISTER; want 4", twice)
 	}
 }
 
-// Rows from memory are marked as such.
+// Rows that were written from memory are marked.
 func TestSources(t *testing.T) {
 	count := map[string]int{}
 	for _, r := range hresult.Rows() {
@@ -90,7 +92,7 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// Values of other sources: the names of the Windows SDK and of RFC 8894.
+// Known values from other sources: the Windows SDK and RFC 8894.
 func TestKnown(t *testing.T) {
 	for code, want := range map[uint32]string{
 		0x80180014: "MENROLL_E_DEVICENOTSUPPORTED",
@@ -119,7 +121,7 @@ func TestKnown(t *testing.T) {
 	}
 }
 
-// A table that is not well-formed is refused, and the line is named.
+// A malformed table is refused, and the error names the line.
 func TestRefused(t *testing.T) {
 	const head = "@ a | Do it.\n= F | hresult | f | any | D | it | @a\n"
 	const good = "80000001 | A | ek | means | causes | Do. | K\n"

@@ -11,22 +11,24 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A Client is what a request tells of the program and machine it comes from.
+// A Client describes the machine and program that a request comes from. Empty
+// fields are written as empty strings.
 type Client struct {
 	OSVersion string // ASCII, such as "10.0.19043.2"
 	Machine   string // computer name
 	User      string // such as `WORKGROUP\<machine>$`
 	Process   string // such as "taskhostw.exe"
-	Provider  string // key storage provider, BMP characters only
+	Provider  string // key storage provider, such as "Microsoft Platform Crypto Provider"
 }
 
-// clientID is the client of REQUEST_CLIENT_INFO: "default request"
-// ([MS-WCCE] 2.2.2.7.4).
+// clientID is the ClientId "default request" of REQUEST_CLIENT_INFO ([MS-WCCE]
+// section 2.2.2.7.4).
 const clientID = 5
 
-// Attributes returns the attributes 1 to 5 of a request in Windows's order: OS
-// version, hash of the certificate that signs the SCEP message (DER), client
-// info, KSP name, CSP provider.
+// Attributes returns the attributes 1 to 5 of a request in the order of Windows: OS
+// version, SHA-1 of the certificate that signs the SCEP message, client info, KSP
+// name, CSP provider. signer is that certificate in DER. The error says that
+// OSVersion is not ASCII.
 func (c *Client) Attributes(signer []byte) ([]Attribute, error) {
 	sum := sha1.Sum(signer)
 	provider := bmp(c.Provider)
@@ -61,7 +63,7 @@ func (c *Client) Attributes(signer []byte) ([]Attribute, error) {
 // bmpString is the tag of BMPString, which cryptobyte does not name.
 const bmpString = der.Tag(30)
 
-// bmp encodes s in UTF-16, big-endian.
+// bmp encodes s in UTF-16, big-endian, as a BMPString has it.
 func bmp(s string) []byte {
 	var out []byte
 	for _, u := range utf16.Encode([]rune(s)) {
@@ -70,12 +72,13 @@ func bmp(s string) []byte {
 	return out
 }
 
+// addString writes a string of the type tag.
 func addString(b *cryptobyte.Builder, tag der.Tag, s []byte) {
 	b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes(s) })
 }
 
-// attribute returns an attribute with one value, or with none if f fails.
-// MarshalCSR refuses the latter.
+// attribute returns an attribute whose value f writes. If f fails, the attribute
+// has no value, and MarshalCSR refuses it.
 func attribute(id asn1.ObjectIdentifier, f func(*cryptobyte.Builder)) Attribute {
 	var b cryptobyte.Builder
 	f(&b)
@@ -86,20 +89,21 @@ func attribute(id asn1.ObjectIdentifier, f func(*cryptobyte.Builder)) Attribute 
 	return Attribute{Type: id, Values: [][]byte{v}}
 }
 
-// OctetAttribute returns an attribute whose value is an OCTET STRING, such as
-// OIDAttestation with a KAST.
+// OctetAttribute returns an attribute whose value is an OCTET STRING with contents,
+// such as OIDAttestation with a KAST.
 func OctetAttribute(id asn1.ObjectIdentifier, contents []byte) Attribute {
 	return attribute(id, func(b *cryptobyte.Builder) { b.AddASN1OctetString(contents) })
 }
 
-// EKInfoAttribute returns the attribute OIDEKInfo. contentInfo is the DER of a
-// CMS ContentInfo with EnvelopedData that holds an [EKInfo].
+// EKInfoAttribute returns the attribute OIDEKInfo. contentInfo is a CMS ContentInfo
+// in DER with the EnvelopedData of an [EKInfo].
 func EKInfoAttribute(contentInfo []byte) Attribute {
 	return Attribute{Type: OIDEKInfo, Values: [][]byte{contentInfo}}
 }
 
-// ExtensionsAttribute returns the attribute that asks for extensions, in
-// their order (RFC 2985, section 5.4.2).
+// ExtensionsAttribute returns the attribute that asks for extensions of the
+// certificate, in their order (RFC 2985, section 5.4.2). The error is that of the
+// encoding.
 func ExtensionsAttribute(exts []pkix.Extension) (Attribute, error) {
 	v, err := asn1.Marshal(exts)
 	if err != nil {
@@ -108,7 +112,8 @@ func ExtensionsAttribute(exts []pkix.Extension) (Attribute, error) {
 	return Attribute{Type: OIDExtensionRequest, Values: [][]byte{v}}, nil
 }
 
-// Extensions returns the extensions the request asks for.
+// Extensions returns the extensions that the request asks for. The error wraps
+// [ErrFormat] if it asks for none, or they cannot be parsed.
 func (c *CSR) Extensions() ([]pkix.Extension, error) {
 	v, err := c.Value(OIDExtensionRequest)
 	if err != nil {
@@ -122,13 +127,15 @@ func (c *CSR) Extensions() ([]pkix.Extension, error) {
 	return exts, nil
 }
 
-// KeyAffinity returns the extension that asks for a key's affinity.
+// KeyAffinity returns the extension szOID_ENROLL_KEY_AFFINITY with the value NULL,
+// which Windows puts into its requests.
 func KeyAffinity() pkix.Extension {
 	return pkix.Extension{Id: OIDKeyAffinity, Value: []byte{0x05, 0x00}}
 }
 
-// SubjectKeyID returns the extension with the key identifier of RFC 5280,
-// section 4.2.1.2, method 1: the SHA-1 of the public key's bits, 20 bytes.
+// SubjectKeyID returns the extension subjectKeyIdentifier with the [KeyID] of a key.
+// spki is the key's SubjectPublicKeyInfo in DER. The error wraps [ErrFormat] if it
+// is not one.
 func SubjectKeyID(spki []byte) (pkix.Extension, error) {
 	id, err := KeyID(spki)
 	if err != nil {
@@ -140,8 +147,9 @@ func SubjectKeyID(spki []byte) (pkix.Extension, error) {
 	return pkix.Extension{Id: OIDSubjectKeyID, Value: v}, err
 }
 
-// KeyID returns the SHA-1 of the bits of the public key in a
-// SubjectPublicKeyInfo.
+// KeyID returns the key identifier of RFC 5280, section 4.2.1.2, method 1: the 20
+// bytes of the SHA-1 of the bits of the public key. spki is the key's
+// SubjectPublicKeyInfo in DER. The error wraps [ErrFormat] if it is not one.
 func KeyID(spki []byte) ([]byte, error) {
 	var seq, alg cryptobyte.String
 	var bits []byte

@@ -8,21 +8,22 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A Challenge is the content of a SCEP reply of status 11.
+// A Challenge is the content of a SCEP reply with pkiStatus 11.
 type Challenge struct {
 	TACH    []byte // see [TACH]
-	Context []byte // the server's own, DER; to be sent back byte for byte
+	Context []byte // one element in DER that the client sends back unchanged
 }
 
-// Marshal encodes c: a SET of the attribute OIDChallenge and the context, in
-// this order.
+// Marshal returns a SET of the attribute OIDChallenge and the context, in this
+// order. The error is that of the encoding.
 func (c *Challenge) Marshal() ([]byte, error) {
 	return pair("challenge", OctetAttribute(OIDChallenge, c.TACH), c.Context)
 }
 
-// ParseChallenge reads a challenge. The member with OIDChallenge is the TACH
-// wherever it is; without one the first is, because which type the real service
-// writes is known from one client only, that does not look.
+// ParseChallenge reads a challenge. The TACH is the member with OIDChallenge; if
+// there is none, it is the first member. (The type that the real service writes is
+// not published, and the one public client that talks to it does not check it.) The
+// error wraps [ErrFormat].
 func ParseChallenge(in []byte) (*Challenge, error) {
 	const op = "challenge"
 	members, err := unpair(op, in)
@@ -41,19 +42,20 @@ func ParseChallenge(in []byte) (*Challenge, error) {
 	return &Challenge{TACH: tach, Context: members[1-first]}, nil
 }
 
-// An Answer is the content of a SCEP message of type 41.
+// An Answer is the content of a SCEP message with messageType 41.
 type Answer struct {
-	Secret  []byte // the opened secret in an EnvelopedData; ContentInfo, DER
-	Context []byte // that of the challenge
+	Secret  []byte // a ContentInfo in DER with the EnvelopedData of the decrypted secret
+	Context []byte // the context of the challenge
 }
 
-// Marshal encodes a: a SET of the attribute OIDChallengeAnswer and the
-// context, in this order.
+// Marshal returns a SET of the attribute OIDChallengeAnswer and the context, in this
+// order. The error is that of the encoding.
 func (a *Answer) Marshal() ([]byte, error) {
 	return pair("answer", Attribute{Type: OIDChallengeAnswer, Values: [][]byte{a.Secret}}, a.Context)
 }
 
-// ParseAnswer reads an answer, whose members may be in either order.
+// ParseAnswer reads an answer. Its members may be in either order. The error wraps
+// [ErrFormat].
 func ParseAnswer(in []byte) (*Answer, error) {
 	const op = "answer"
 	members, err := unpair(op, in)
@@ -70,8 +72,8 @@ func ParseAnswer(in []byte) (*Answer, error) {
 	return nil, malformed(op, "no secret")
 }
 
-// MarshalContext returns a context as our test servers make it: the attribute
-// OIDServerState with an OCTET STRING.
+// MarshalContext returns a context as the test servers make it: the attribute
+// OIDServerState with the OCTET STRING state. The error is that of the encoding.
 func MarshalContext(state []byte) ([]byte, error) {
 	var b cryptobyte.Builder
 	addAttribute(&b, OctetAttribute(OIDServerState, state))
@@ -82,7 +84,8 @@ func MarshalContext(state []byte) ([]byte, error) {
 	return out, nil
 }
 
-// ParseContext returns the state in a context of MarshalContext.
+// ParseContext returns the state in a context that MarshalContext made. The error
+// wraps [ErrFormat].
 func ParseContext(in []byte) ([]byte, error) {
 	id, value, ok := member(in)
 	var state cryptobyte.String
@@ -93,7 +96,7 @@ func ParseContext(in []byte) ([]byte, error) {
 	return state, nil
 }
 
-// pair encodes the SET of an attribute and a context.
+// pair returns the SET of an attribute and a context.
 func pair(op string, a Attribute, context []byte) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(der.SET, func(b *cryptobyte.Builder) {
@@ -107,7 +110,7 @@ func pair(op string, a Attribute, context []byte) ([]byte, error) {
 	return out, nil
 }
 
-// unpair returns the two members of a SET, in DER.
+// unpair returns the two members of a SET as whole elements.
 func unpair(op string, in []byte) (members [2][]byte, err error) {
 	var set cryptobyte.String
 	s := cryptobyte.String(in)
@@ -128,7 +131,7 @@ func unpair(op string, in []byte) (members [2][]byte, err error) {
 	return members, nil
 }
 
-// member reads an attribute with one value.
+// member reads an attribute with one value. ok reports whether it could.
 func member(in []byte) (id asn1.ObjectIdentifier, value cryptobyte.String, ok bool) {
 	s := cryptobyte.String(in)
 	a, ok := readAttribute(&s)

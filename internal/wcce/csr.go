@@ -18,35 +18,37 @@ const (
 	maxValues     = 8
 )
 
-// ErrSignature is wrapped when a request is not null-signed, or the digest in
-// its signature is not its own.
+// ErrSignature is wrapped by the error of [CSR.VerifyNull].
 var ErrSignature = errors.New("null signature does not hold")
 
 // An Attribute is an attribute of a request.
 type Attribute struct {
 	Type   asn1.ObjectIdentifier
-	Values [][]byte // DER
+	Values [][]byte // each in DER; at least one
 }
 
 // A CSR is a PKCS #10 certification request (RFC 2986).
 type CSR struct {
-	Info       []byte // CertificationRequestInfo, DER
-	Subject    []byte // Name, DER
-	PublicKey  []byte // SubjectPublicKeyInfo, DER
-	Attributes []Attribute
+	Info       []byte      // CertificationRequestInfo, DER
+	Subject    []byte      // Name, DER
+	PublicKey  []byte      // SubjectPublicKeyInfo, DER
+	Attributes []Attribute // in the order of the request
 
 	Algorithm []byte // AlgorithmIdentifier of the signature, DER
-	Signature []byte
+	Signature []byte // contents of the BIT STRING
 }
 
-// nullSigned is the AlgorithmIdentifier of a null signature: a bare SHA-256.
+// nullSigned is the AlgorithmIdentifier of a null signature: SHA-256 with NULL
+// parameters.
 var nullSigned = []byte{0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00}
 
 var emptyName = []byte{0x30, 0x00}
 
-// MarshalCSR builds a null-signed request for a key (SubjectPublicKeyInfo, in
-// DER) with an empty subject. The attributes keep their order, as Windows's do,
-// though DER would sort them.
+// MarshalCSR returns a null-signed request in DER with an empty subject: in place
+// of a signature it has the SHA-256 of its CertificationRequestInfo. spki is the
+// SubjectPublicKeyInfo of the key in DER. The attributes keep their order, as in
+// requests of Windows, although DER would sort them. The error says that an
+// attribute has no value or cannot be encoded.
 func MarshalCSR(spki []byte, attrs []Attribute) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -77,6 +79,7 @@ func MarshalCSR(spki []byte, attrs []Attribute) ([]byte, error) {
 	return out, nil
 }
 
+// addAttribute writes an attribute.
 func addAttribute(b *cryptobyte.Builder, a Attribute) {
 	if len(a.Values) == 0 {
 		b.SetError(fmt.Errorf("attribute %v has no value", a.Type))
@@ -92,8 +95,9 @@ func addAttribute(b *cryptobyte.Builder, a Attribute) {
 	})
 }
 
-// ParseCSR reads a request with any signature. It does not check the signature;
-// see [CSR.VerifyNull].
+// ParseCSR reads a request in DER with any signature. It does not check the
+// signature; see [CSR.VerifyNull]. A request has at most 32 attributes with 8 values
+// each. The error wraps [ErrFormat].
 func ParseCSR(in []byte) (*CSR, error) {
 	const op = "request"
 	if len(in) > maxSize {
@@ -130,6 +134,7 @@ func ParseCSR(in []byte) (*CSR, error) {
 	return csr, nil
 }
 
+// readAttribute reads an attribute. ok reports whether it could.
 func readAttribute(s *cryptobyte.String) (a Attribute, ok bool) {
 	var seq, set cryptobyte.String
 	if !s.ReadASN1(&seq, der.SEQUENCE) || !seq.ReadASN1ObjectIdentifier(&a.Type) ||
@@ -147,24 +152,26 @@ func readAttribute(s *cryptobyte.String) (a Attribute, ok bool) {
 	return a, true
 }
 
-// VerifyNull checks that the request is null-signed: its signature is the
-// SHA-256 of its info. That proves no possession of the key.
+// VerifyNull checks that the request is null-signed: its signature is the SHA-256
+// of its Info. That does not prove possession of the key. The error wraps
+// [ErrSignature] if the algorithm is another or the digest does not match.
 func (c *CSR) VerifyNull() error {
 	if !bytes.Equal(c.Algorithm, nullSigned) {
-		return fmt.Errorf("wcce: request: %w: another signature algorithm", ErrSignature)
+		return fmt.Errorf("wcce: request: %w: the signature has another algorithm", ErrSignature)
 	}
 	digest := sha256.Sum256(c.Info)
 	if subtle.ConstantTimeCompare(digest[:], c.Signature) != 1 {
-		return fmt.Errorf("wcce: request: %w: another digest", ErrSignature)
+		return fmt.Errorf("wcce: request: %w: the digest does not match", ErrSignature)
 	}
 	return nil
 }
 
-// EmptySubject reports whether the request names no subject.
+// EmptySubject reports whether the subject of the request is the empty Name.
 func (c *CSR) EmptySubject() bool { return bytes.Equal(c.Subject, emptyName) }
 
-// Value returns the DER of the one value of the one attribute of type id. It
-// is an error if the attribute is missing, or there are several.
+// Value returns the value of the attribute of type id, in DER. The error wraps
+// [ErrFormat] if the attribute is missing, occurs twice or does not have exactly
+// one value.
 func (c *CSR) Value(id asn1.ObjectIdentifier) ([]byte, error) {
 	var found []byte
 	for _, a := range c.Attributes {
@@ -172,7 +179,7 @@ func (c *CSR) Value(id asn1.ObjectIdentifier) ([]byte, error) {
 			continue
 		}
 		if found != nil || len(a.Values) != 1 {
-			return nil, malformed("request", "not one value of attribute %v", id)
+			return nil, malformed("request", "attribute %v does not have exactly one value", id)
 		}
 		found = a.Values[0]
 	}
@@ -182,8 +189,9 @@ func (c *CSR) Value(id asn1.ObjectIdentifier) ([]byte, error) {
 	return found, nil
 }
 
-// Octets is Value for an attribute whose value is an OCTET STRING; it returns
-// the string's contents.
+// Octets returns the contents of the OCTET STRING that is the value of the attribute
+// of type id. The error wraps [ErrFormat] as that of [CSR.Value], or if the value is
+// not an OCTET STRING.
 func (c *CSR) Octets(id asn1.ObjectIdentifier) ([]byte, error) {
 	v, err := c.Value(id)
 	if err != nil {
@@ -192,7 +200,7 @@ func (c *CSR) Octets(id asn1.ObjectIdentifier) ([]byte, error) {
 	var out cryptobyte.String
 	s := cryptobyte.String(v)
 	if !s.ReadASN1(&out, der.OCTET_STRING) || !s.Empty() {
-		return nil, malformed("request", "attribute %v is no octet string", id)
+		return nil, malformed("request", "attribute %v is not an OCTET STRING", id)
 	}
 	return out, nil
 }

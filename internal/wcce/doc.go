@@ -1,10 +1,22 @@
-// Package wcce builds and reads the structures of [MS-WCCE] and of the Windows
-// extension of SCEP that travel when a TPM's key is certified: the null-signed
-// PKCS #10 request and its attributes, EK_INFO, the key attestation statement
-// "KAST" with its "KADS", the challenge "TACH" and the content of challenge and answer.
+// Package wcce builds and parses the structures that a client and a CA exchange
+// to certify a key of a TPM, from [MS-WCCE] and the Windows extension of SCEP.
 //
-// All values are bytes. Nothing here checks a proof or opens an envelope; the
-// parsers check form and size, and copy nothing out of their input.
+//	request     CSR, null-signed, with these attributes:
+//	            client info   Client
+//	            TPM name      Device, a subject alternative name
+//	            EK_INFO       EKInfo, in a CMS EnvelopedData
+//	            attestation   KAST, with IDBinding for an attestation key,
+//	                          or KADS and PCPKey for another key
+//	challenge   Challenge, with TACH and a context of the server
+//	answer      Answer, with the secret in a CMS EnvelopedData and the context
+//
+// Structures of the TPM are big-endian and appear without the size of their TPM2B;
+// the headers KAST, KADS, PCPM and TACH are little-endian. The rest is DER.
+//
+// The package checks neither proofs nor signatures, except [CSR.VerifyNull], and
+// does not encrypt or decrypt. The parsers check form and size; their results share
+// memory with their input, which must not be changed afterwards. Input may have at
+// most 64 KiB.
 //
 // [MS-WCCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-wcce
 package wcce
@@ -14,12 +26,14 @@ import (
 	"fmt"
 )
 
-// ErrFormat is wrapped by the error of every parser here.
+// ErrFormat is wrapped by the error of every parser in this package.
 var ErrFormat = errors.New("malformed")
 
-// maxSize bounds what the parsers read. The largest real request has 8 KiB.
+// maxSize is the largest input of the parsers, in bytes. The largest real request
+// has 8 KiB.
 const maxSize = 64 << 10
 
+// malformed returns an error that wraps ErrFormat.
 func malformed(op, format string, args ...any) error {
 	return fmt.Errorf("wcce: %s: %w: %s", op, ErrFormat, fmt.Sprintf(format, args...))
 }

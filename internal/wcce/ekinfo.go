@@ -7,16 +7,19 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Limits of an EK_INFO: the manufacturer's certificate and up to three more.
+// maxEKCertificates is the limit of an EK_INFO: the manufacturer's certificate and
+// up to three more.
 const maxEKCertificates = 4
 
-// An EKInfo is the plaintext of EK_INFO, [MS-WCCE] 2.2.2.7.13.
+// An EKInfo is the plaintext of EK_INFO ([MS-WCCE] section 2.2.2.7.13): an
+// endorsement key and its certificates.
 type EKInfo struct {
 	PublicKey    []byte   // SubjectPublicKeyInfo of the endorsement key, DER
-	Certificates [][]byte // DER; the first is the manufacturer's; none: the key has no certificate
+	Certificates [][]byte // each in DER, the manufacturer's first; empty if the key has none
 }
 
-// Marshal encodes e.
+// Marshal returns e in DER. The error says that there are more than four
+// certificates.
 func (e *EKInfo) Marshal() ([]byte, error) {
 	if len(e.Certificates) > maxEKCertificates {
 		return nil, fmt.Errorf("wcce: EK_INFO: %d certificates, at most %d", len(e.Certificates), maxEKCertificates)
@@ -38,7 +41,8 @@ func (e *EKInfo) Marshal() ([]byte, error) {
 	return out, nil
 }
 
-// ParseEKInfo reads an EK_INFO.
+// ParseEKInfo reads the plaintext of an EK_INFO. It does not parse the key and the
+// certificates. The error wraps [ErrFormat].
 func ParseEKInfo(in []byte) (*EKInfo, error) {
 	const op = "EK_INFO"
 	var seq, key cryptobyte.String

@@ -7,7 +7,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// The fuzz targets demand that what parses is written again as the same bytes.
+// The fuzz targets check that a value that was parsed encodes to the same bytes.
 
 func FuzzCSR(f *testing.F) {
 	f.Add(request(f))

@@ -8,26 +8,28 @@ import (
 
 const (
 	kadsMagic  = 0x5344414B // "KADS", little-endian
-	kadsHeader = 24
+	kadsHeader = 24         // bytes
 	pcpMagic   = 0x4D504350 // "PCPM", little-endian
-	pcpHeader  = 52
-	pcpHeader2 = 54 // with the PCR bank's algorithm
+	pcpHeader  = 52         // bytes
+	pcpHeader2 = 54         // bytes, in the form with the algorithm of the PCR bank
 )
 
 // A KADS is the keyAttestation of a [KAST]: the statement of an attestation key
-// on a key beside it (PCP_KEY_ATTESTATION_BLOB of Windows's provider).
+// about another key of the same TPM (PCP_KEY_ATTESTATION_BLOB of the Windows
+// provider).
 type KADS struct {
-	Platform uint32 // 0 is written as PlatformTPM20
-	Attest   []byte // TPMS_ATTEST of type certify
+	Platform uint32 // PlatformTPM12 or PlatformTPM20; Marshal writes 0 as PlatformTPM20
+	Attest   []byte // TPMS_ATTEST of type TPM_ST_ATTEST_CERTIFY
 
-	// Signature is the attestation key's. Windows's provider writes the bare
-	// RSA signature, others a TPMT_SIGNATURE; [RSASignature] reads both.
+	// Signature is the signature of the attestation key over Attest. The
+	// provider of Windows writes the bare RSA signature, other programs a
+	// TPMT_SIGNATURE; [RSASignature] reads both.
 	Signature []byte
 
-	KeyBlob []byte // the key itself; see [PCPKey]
+	KeyBlob []byte // the key that Attest is about; see [PCPKey]
 }
 
-// Marshal encodes k.
+// Marshal returns k in the encoding of Windows.
 func (k *KADS) Marshal() []byte {
 	platform := k.Platform
 	if platform == 0 {
@@ -40,8 +42,8 @@ func (k *KADS) Marshal() []byte {
 	return append(out, k.KeyBlob...)
 }
 
-// ParseKADS reads a statement, whose lengths must add up and of which no part
-// may be empty.
+// ParseKADS reads a KADS. Its lengths must add up to its size, and no part may be
+// empty. The error wraps [ErrFormat].
 func ParseKADS(in []byte) (*KADS, error) {
 	const op = "KADS"
 	h, parts, err := blob(op, in, kadsMagic, kadsHeader, 2)
@@ -58,9 +60,9 @@ func ParseKADS(in []byte) (*KADS, error) {
 	return k, nil
 }
 
-// RSASignature returns the bare RSA signature in the Signature of a [KADS]: that
-// of a TPMT_SIGNATURE, or the whole of what is none. The sizes of RSA keys are
-// multiples of 512 bits, so neither is taken for the other.
+// RSASignature returns the bare RSA signature in the Signature of a [KADS]. If sig is
+// a TPMT_SIGNATURE, that is the signature in it, else all of sig. The two forms
+// cannot be confused, because the sizes of RSA keys are multiples of 512 bits.
 func RSASignature(sig []byte) []byte {
 	s := cryptobyte.String(sig)
 	var alg, hash uint16
@@ -72,28 +74,31 @@ func RSASignature(sig []byte) []byte {
 	return sig
 }
 
-// A PCPKey is a key of Windows's provider (PCP_KEY_BLOB_WIN8, "PCPM"), as far as
-// a verifier needs it.
+// A PCPKey is a key of the Windows provider (PCP_KEY_BLOB_WIN8, "PCPM"), as far as a
+// verifier needs it.
 type PCPKey struct {
-	PublicArea []byte // TPMT_PUBLIC, without a size prefix
-	Private    []byte // as the provider keeps it; none if it is nobody's business
+	PublicArea []byte // TPMT_PUBLIC
+	Private    []byte // encrypted private part; may be empty, because verifiers do not use it
 }
 
-// Marshal encodes k for TPM 2.0.
+// Marshal returns k in the encoding of Windows for TPM 2.0. The error says that
+// PublicArea has over 65,535 bytes.
 func (k *PCPKey) Marshal() ([]byte, error) {
 	public, err := sized(nil, k.PublicArea)
 	if err != nil {
 		return nil, err
 	}
-	// What follows are: flags; lengths of public and private part; then of
-	// migration keys, policies, PCRs and secrets, of which there are none.
+	// After the platform: flags; the lengths of the public and the private part;
+	// and those of seven more parts, which are absent: migration keys, policies,
+	// PCR values and secrets.
 	out := words(pcpMagic, pcpHeader, PlatformTPM20, 0,
 		uint32(len(public)), uint32(len(k.Private)), 0, 0, 0, 0, 0, 0, 0)
 	out = append(out, public...)
 	return append(out, k.Private...), nil
 }
 
-// ParsePCPKey reads a key of a TPM 2.0, whose lengths must add up.
+// ParsePCPKey reads a key of a TPM 2.0. Its lengths must add up to its size. The error
+// wraps [ErrFormat].
 func ParsePCPKey(in []byte) (*PCPKey, error) {
 	const op = "PCP key"
 	header := pcpHeader

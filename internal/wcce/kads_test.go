@@ -40,7 +40,7 @@ func TestKADS(t *testing.T) {
 	}
 }
 
-// TestKADSInKAST is the whole of a claim on a key, as Windows makes it.
+// TestKADSInKAST builds and parses a whole statement about a key, as Windows makes it.
 func TestKADSInKAST(t *testing.T) {
 	kads := wcce.KADS{Attest: []byte{1}, Signature: []byte{2}, KeyBlob: []byte{3}}
 	kast, err := wcce.ParseKAST((&wcce.KAST{KeyAttestation: kads.Marshal()}).Marshal())
@@ -60,7 +60,7 @@ func TestRSASignature(t *testing.T) {
 			t.Errorf("%s: %x", name, got)
 		}
 	}
-	starts := append(unhex(t, "0014000b00fa"), bare[:250]...) // as a TPMT_SIGNATURE would
+	starts := append(unhex(t, "0014000b00fa"), bare[:250]...) // a bare signature that begins like a TPMT_SIGNATURE
 	if got := wcce.RSASignature(starts); !bytes.Equal(got, starts) {
 		t.Errorf("a bare signature is cut to %d bytes", len(got))
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// TestKADSOfTPM carries a TPM's statement on a key as Windows does, with a bare
-// signature, and has it verified at the other end.
+// TestKADSOfTPM encodes a TPM's statement about a key as Windows does, with a bare
+// signature, and verifies it after parsing.
 func TestKADSOfTPM(t *testing.T) {
 	emulator, err := attesttest.New(attesttest.Config{})
 	if err != nil {

@@ -17,20 +17,20 @@ const (
 const (
 	version    = 1          // of KAST and TACH
 	kastMagic  = 0x5453414B // "KAST", little-endian
-	kastHeader = 28
+	kastHeader = 28         // bytes
 	tachMagic  = 0x48434154 // "TACH", little-endian
-	tachHeader = 24
+	tachHeader = 24         // bytes
 )
 
-// A KAST is a key attestation statement, [MS-WCCE] 2.2.2.5.
+// A KAST is a key attestation statement ([MS-WCCE] section 2.2.2.5).
 type KAST struct {
-	Platform       uint32 // 0 is written as PlatformTPM20
-	IDBinding      []byte // see [IDBinding]
-	KeyAttestation []byte // see [KADS]; empty when an attestation key is certified
-	AIKOpaque      []byte // echoed by some CAs
+	Platform       uint32 // PlatformTPM12 or PlatformTPM20; Marshal writes 0 as PlatformTPM20
+	IDBinding      []byte // statement about an attestation key; see [IDBinding]
+	KeyAttestation []byte // statement about another key, see [KADS]; empty in a request for an attestation key
+	AIKOpaque      []byte // returned unchanged in the [TACH] of some CAs; may be empty
 }
 
-// Marshal encodes k.
+// Marshal returns k in the encoding of Windows.
 func (k *KAST) Marshal() []byte {
 	platform := k.Platform
 	if platform == 0 {
@@ -43,7 +43,8 @@ func (k *KAST) Marshal() []byte {
 	return append(out, k.AIKOpaque...)
 }
 
-// ParseKAST reads a statement, whose lengths must add up.
+// ParseKAST reads a statement. Its lengths must add up to its size. The error wraps
+// [ErrFormat].
 func ParseKAST(in []byte) (*KAST, error) {
 	const op = "KAST"
 	h, parts, err := blob(op, in, kastMagic, kastHeader, 3)
@@ -59,7 +60,7 @@ func ParseKAST(in []byte) (*KAST, error) {
 	return &KAST{Platform: h[2], IDBinding: parts[0], KeyAttestation: parts[1], AIKOpaque: parts[2]}, nil
 }
 
-// words returns integers as KAST, KADS and TACH have them, little-endian.
+// words encodes integers in little-endian, as in the headers of KAST, KADS and TACH.
 func words(v ...uint32) []byte {
 	var out []byte
 	for _, n := range v {
@@ -68,9 +69,9 @@ func words(v ...uint32) []byte {
 	return out
 }
 
-// blob reads a header of little-endian words (magic, what is checked by the
-// caller, its own size at index sizeAt, then lengths) and splits what follows by
-// those lengths.
+// blob reads a header of little-endian words and splits the bytes after it. The
+// words are the magic, some that the caller checks, the size of the header at index
+// sizeAt, and the lengths of the parts.
 func blob(op string, in []byte, magic uint32, header, sizeAt int) (h []uint32, parts [][]byte, err error) {
 	if len(in) < header || len(in) > maxSize {
 		return nil, nil, malformed(op, "%d bytes", len(in))
@@ -92,7 +93,7 @@ func headerWords(in []byte) []uint32 {
 	return h
 }
 
-// split cuts in by lengths, which must add up.
+// split cuts in into parts of these lengths, which must add up to its size.
 func split(op string, in []byte, lengths []uint32) (parts [][]byte, err error) {
 	for _, n := range lengths {
 		if uint64(n) > uint64(len(in)) {
@@ -107,17 +108,18 @@ func split(op string, in []byte, lengths []uint32) (parts [][]byte, err error) {
 	return parts, nil
 }
 
-// An IDBinding says how a TPM 2.0 made an attestation key. Its fields carry no
-// size prefixes.
+// An IDBinding is the statement of a TPM 2.0 that it created an attestation key
+// (TCG TPM 2.0 Library Part 3, TPM2_CertifyCreation). The fields have no size
+// prefix.
 type IDBinding struct {
-	PublicArea   []byte // TPMT_PUBLIC
+	PublicArea   []byte // TPMT_PUBLIC of the key
 	CreationData []byte // TPMS_CREATION_DATA
-	Attest       []byte // TPMS_ATTEST
-	Signature    []byte // TPMT_SIGNATURE
+	Attest       []byte // TPMS_ATTEST, signed by the key itself
+	Signature    []byte // TPMT_SIGNATURE over Attest
 }
 
-// Marshal encodes b: TPM2B_PUBLIC, TPM2B_CREATION_DATA, TPM2B_ATTEST,
-// TPMT_SIGNATURE.
+// Marshal returns TPM2B_PUBLIC, TPM2B_CREATION_DATA, TPM2B_ATTEST and TPMT_SIGNATURE
+// in this order. The error says that a field has over 65,535 bytes.
 func (b *IDBinding) Marshal() ([]byte, error) {
 	out, err := sized(nil, b.PublicArea, b.CreationData, b.Attest)
 	if err != nil {
@@ -126,7 +128,7 @@ func (b *IDBinding) Marshal() ([]byte, error) {
 	return append(out, b.Signature...), nil
 }
 
-// sized appends a TPM2B of each value.
+// sized appends a TPM2B with each value to out.
 func sized(out []byte, values ...[]byte) ([]byte, error) {
 	for _, v := range values {
 		if len(v) > math.MaxUint16 {
@@ -138,8 +140,9 @@ func sized(out []byte, values ...[]byte) ([]byte, error) {
 	return out, nil
 }
 
-// ParseIDBinding reads the IDBinding of a KAST of platform TPM 2.0. Its
-// signature must be RSASSA, RSAPSS or ECDSA and end where the input does.
+// ParseIDBinding reads the IDBinding of a KAST of platform TPM 2.0. Its signature
+// must be RSASSA, RSAPSS or ECDSA and end where the input ends; it is not verified.
+// The error wraps [ErrFormat].
 func ParseIDBinding(in []byte) (*IDBinding, error) {
 	const op = "idBinding"
 	var public, creation, attest cryptobyte.String
@@ -154,7 +157,7 @@ func ParseIDBinding(in []byte) (*IDBinding, error) {
 	return &IDBinding{PublicArea: public, CreationData: creation, Attest: attest, Signature: s}, nil
 }
 
-// Signature algorithms, TPM 2.0 Library part 2, section 6.3.
+// Signature algorithms (TCG TPM 2.0 Library Part 2, TPM_ALG_ID).
 const (
 	algRSASSA = 0x0014
 	algRSAPSS = 0x0016

@@ -12,21 +12,21 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A Device names a TPM in the subject alternative name of a certificate or
-// request, as the TCG's EK credential profile has it. What is empty is not there,
-// as in some real certificates.
+// A Device is the name of a TPM in the subject alternative name of a certificate or
+// request (TCG EK Credential Profile). An empty field means that the name does not
+// have it; some real certificates lack one.
 type Device struct {
-	Manufacturer string // TCG vendor ID in hexadecimal, "id:494E5443"
-	Model        string // "NPCT75x"
-	Version      string // firmware, "id:00070002"
+	Manufacturer string // TCG vendor ID in hexadecimal, such as "id:494E5443" for INTC
+	Model        string // such as "NPCT75x"
+	Version      string // of the firmware, such as "id:00070002"
 }
 
 // directoryName is the tag of GeneralName's directoryName.
 var directoryName = der.Tag(4).ContextSpecific().Constructed()
 
-// AltName returns the extension that names the TPM: one directoryName with one
-// relative name of up to three attributes, as in the real service's certificates.
-// It is an error if there is none.
+// AltName returns the extension subjectAltName with the name of the TPM: one
+// directoryName with one relative name of up to three attributes, as in certificates
+// of the real service. The error says that all fields are empty.
 func (d *Device) AltName(critical bool) (pkix.Extension, error) {
 	var rdn [][]byte
 	for _, v := range []struct {
@@ -48,7 +48,7 @@ func (d *Device) AltName(critical bool) (pkix.Extension, error) {
 		rdn = append(rdn, a)
 	}
 	if rdn == nil {
-		return pkix.Extension{}, errors.New("wcce: device: it has no name")
+		return pkix.Extension{}, errors.New("wcce: device: manufacturer, model and version are empty")
 	}
 	slices.SortFunc(rdn, bytes.Compare) // DER sorts a SET OF
 	var b cryptobyte.Builder
@@ -67,10 +67,10 @@ func (d *Device) AltName(critical bool) (pkix.Extension, error) {
 	return pkix.Extension{Id: OIDSubjectAltName, Critical: critical, Value: v}, err
 }
 
-// ParseAltName reads the TPM's name out of the value of a subject alternative
-// name extension. The attributes may be in one relative name or in several, in
-// any order and among others; names of other kinds are passed over. It is an
-// error if all three are missing, or one is there twice and not the same.
+// ParseAltName reads the name of a TPM from the value of an extension subjectAltName,
+// in DER. The attributes may be in one relative name or in several, in any order and
+// among others; names of other kinds are ignored. The error wraps [ErrFormat], also
+// if all three attributes are missing, or one is empty or has two different values.
 func ParseAltName(value []byte) (*Device, error) {
 	const op = "device"
 	var names cryptobyte.String
@@ -95,7 +95,8 @@ func ParseAltName(value []byte) (*Device, error) {
 	return &d, nil
 }
 
-// read takes the TPM's attributes out of the contents of a directoryName.
+// read sets the fields of d from the contents of a directoryName. It reports whether
+// it could.
 func (d *Device) read(name cryptobyte.String) bool {
 	var rdns cryptobyte.String
 	if !name.ReadASN1(&rdns, der.SEQUENCE) || !name.Empty() {
@@ -119,8 +120,8 @@ func (d *Device) read(name cryptobyte.String) bool {
 	return true
 }
 
-// set reports whether the attribute has a value, and no other before, or is none
-// of ours.
+// set sets the field of an attribute, if there is one. It returns false if the value
+// is empty or the field already has another.
 func (d *Device) set(id asn1.ObjectIdentifier, value string) bool {
 	var field *string
 	switch {

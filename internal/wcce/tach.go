@@ -4,15 +4,17 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// A TACH is the challenge a CA makes for a TPM. Blob and Secret carry no size
-// prefixes.
+// A TACH is the challenge that a CA makes for a TPM: the two inputs of
+// TPM2_ActivateCredential (TCG TPM 2.0 Library Part 3). No public specification
+// describes its encoding.
 type TACH struct {
-	Blob            []byte // TPM2B_ID_OBJECT's buffer
-	EncryptedSecret []byte // TPM2B_ENCRYPTED_SECRET's buffer
-	Opaque          []byte // the AIKOpaque of the request's KAST, unchanged
+	Blob            []byte // contents of TPM2B_ID_OBJECT, without its size
+	EncryptedSecret []byte // contents of TPM2B_ENCRYPTED_SECRET, without its size
+	Opaque          []byte // the AIKOpaque of the request's KAST, unchanged; may be empty
 }
 
-// Marshal encodes t for platform TPM 2.0.
+// Marshal returns t in the encoding of Windows for TPM 2.0. The error says that Blob
+// or EncryptedSecret has over 65,535 bytes.
 func (t *TACH) Marshal() ([]byte, error) {
 	challenge, err := sized(nil, t.Blob, t.EncryptedSecret)
 	if err != nil {
@@ -23,8 +25,8 @@ func (t *TACH) Marshal() ([]byte, error) {
 	return append(out, t.Opaque...), nil
 }
 
-// ParseTACH reads a challenge. Its third word may be 1 or 2: some CAs write 1
-// where there is nothing opaque.
+// ParseTACH reads a challenge. The third word of its header, the platform, may be 2
+// or 1, which some CAs write if Opaque is empty. The error wraps [ErrFormat].
 func ParseTACH(in []byte) (*TACH, error) {
 	const op = "TACH"
 	h, parts, err := blob(op, in, tachMagic, tachHeader, 3)

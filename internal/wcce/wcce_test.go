@@ -87,7 +87,7 @@ func TestCSR(t *testing.T) {
 	if err != nil || len(exts) != 3 {
 		t.Fatalf("extensions %v, %v", exts, err)
 	}
-	// crypto/x509 reads what it can of the same bytes.
+	// crypto/x509 reads the same bytes, as far as it can.
 	std, err := x509.ParseCertificateRequest(raw)
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +161,7 @@ func TestAltName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Three relative names, as most EK certificates have them; made by hand.
+	// Three relative names, as in most EK certificates; made by hand.
 	three := unhex(t, "304aa4483046"+
 		"31163014060567810502010c0b69643a3445353434333030"+
 		"31123010060567810502020c074e504354373578"+
@@ -173,7 +173,7 @@ func TestAltName(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
-	// The value in a certificate of the real service.
+	// This value is from a certificate of the real service.
 	genuine := unhex(t, "3044a4423040313e3010060567810502020c074e5043543735783014060567810502010c"+
 		"0b69643a34453534343330303014060567810502030c0b69643a3030303730303032")
 	if !bytes.Equal(one.Value, genuine) {
@@ -327,7 +327,7 @@ func TestChallenge(t *testing.T) {
 		t.Fatal(err)
 	}
 	tachMember := raw[2 : len(raw)-len(context)]
-	other := bytes.Clone(tachMember) // of a type we do not know
+	other := bytes.Clone(tachMember) // with an unknown type
 	other[12]++
 	for name, in := range map[string][]byte{
 		"as made":      raw,
@@ -350,7 +350,7 @@ func TestChallenge(t *testing.T) {
 }
 
 func TestAnswer(t *testing.T) {
-	context := []byte{0x04, 0x82, 0x00, 0x01, 0x61} // not DER: comes back as it is
+	context := []byte{0x04, 0x82, 0x00, 0x01, 0x61} // not DER; it must not change
 	want := wcce.Answer{Secret: []byte{0x30, 0x03, 0x02, 0x01, 0x07}, Context: []byte{0x04, 0x01, 0x61}}
 	raw, err := want.Marshal()
 	if err != nil {
