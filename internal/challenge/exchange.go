@@ -11,22 +11,24 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// An Exchange is what is known of one until it is completed.
+// An Exchange is the state of an exchange with a CA: the request, and from Read on
+// the challenge.
 type Exchange struct {
-	URL         string // the CA's, as it is
-	RequestID   string // that the client sends along; may be ""
+	URL         string // of the CA's SCEP server
+	RequestID   string // sent with the HTTP requests; may be empty
 	CA          *scep.CA
-	CSR         []byte
-	Signer      Signer            // of the messages; opens the replies
-	Certificate *x509.Certificate // Signer's
-	Transaction string
+	CSR         []byte            // PKCS #10, DER
+	Signer      Signer            // signs messages and decrypts replies; nil after Parse if the JSON has no key
+	Certificate *x509.Certificate // of Signer
+	Transaction string            // transactionID of the reply
 
-	Blob            []byte // TPM2B_ID_OBJECT without its size
-	EncryptedSecret []byte // TPM2B_ENCRYPTED_SECRET without its size
-	Context         []byte // of the server, to be sent back
+	Blob            []byte // contents of TPM2B_ID_OBJECT, without its size
+	EncryptedSecret []byte // contents of TPM2B_ENCRYPTED_SECRET, without its size
+	Context         []byte // of the server; sent back unchanged
 }
 
-// SignAs sets what signs the messages. If key is nil, one is made.
+// SignAs sets Signer and makes its self-signed Certificate. If key is nil, it makes
+// an RSA key of 2048 bits. The error is that of [scep.ProtocolCertificate].
 func (x *Exchange) SignAs(key Signer, now time.Time) (err error) {
 	if x.Signer = key; key == nil {
 		if x.Signer, err = newSigner(); err != nil {
@@ -37,12 +39,13 @@ func (x *Exchange) SignAs(key Signer, now time.Time) (err error) {
 	return err
 }
 
-// Request returns the SCEP request that the challenge is the answer to.
+// Request returns the SCEP request to which the CA replies with the challenge.
 func (x *Exchange) Request() *scep.Request {
 	return &scep.Request{CSR: x.CSR, Signer: x.Signer, Decrypter: x.Signer, Certificate: x.Certificate}
 }
 
-// Read takes the challenge out of the reply to Request.
+// Read reads the challenge from the reply to Request. The error wraps
+// [wcce.ErrFormat].
 func (x *Exchange) Read(reply *scep.Reply) error {
 	parts, err := wcce.ParseChallenge(reply.Content)
 	if err != nil {
@@ -57,8 +60,10 @@ func (x *Exchange) Read(reply *scep.Reply) error {
 	return nil
 }
 
-// Answer sends the opened secret, encrypted for the CA once more than all
-// messages are.
+// Answer sends the secret that the TPM decrypted, and returns the CA's reply. The
+// secret is encrypted to the CA twice: by itself, and as part of the message. The
+// error is that of [scep.Client.Answer], or says that nothing can be encrypted to
+// the CA.
 func (x *Exchange) Answer(ctx context.Context, c *scep.Client, secret []byte) (*scep.Reply, error) {
 	sealed, err := cms.Encrypt(secret, x.CA.Recipient, cms.AES128CBC)
 	if err != nil {
@@ -72,19 +77,22 @@ func (x *Exchange) Answer(ctx context.Context, c *scep.Client, secret []byte) (*
 	return c.Answer(ctx, x.CA, x.Request(), asked, content)
 }
 
-// CheckRoles checks that those who read and sign a CA's messages are not mere
-// keys of TPMs under the same root.
+// CheckRoles checks that the certificates to which messages are encrypted and which
+// sign replies are not those of a TPM's key under the same root; see
+// [wcce.IsTPMKey]. The error wraps [scep.ErrUntrusted].
 func CheckRoles(ca *scep.CA) error {
 	for _, cert := range []*x509.Certificate{ca.Recipient, ca.Signer} {
 		if wcce.IsTPMKey(cert) {
-			return fmt.Errorf("%w: certificate %x is that of a TPM's key", scep.ErrUntrusted, cert.SerialNumber)
+			return fmt.Errorf("%w: certificate %x belongs to a key of a TPM", scep.ErrUntrusted, cert.SerialNumber)
 		}
 	}
 	return nil
 }
 
-// CheckTrust checks that those who read and sign the messages lead to roots;
-// if nil, to any of the CA's certificates. It is for an exchange that was kept.
+// CheckTrust checks that the certificates to which messages are encrypted and which
+// sign replies lead to roots or, if that is nil, to a certificate in CA.Chain. It is
+// for an exchange from [Parse], whose CA nobody checked. The error wraps
+// [scep.ErrUntrusted].
 func (x *Exchange) CheckTrust(roots *x509.CertPool, now time.Time) error {
 	if roots == nil {
 		roots = Pool(x.CA.Chain)

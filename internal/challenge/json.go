@@ -11,18 +11,19 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// jsonVersion is raised when older programs must not read what is written.
+// jsonVersion is the version of the format. It changes if older programs must not
+// read newer files.
 const jsonVersion = 1
 
-// Limits of a carried exchange, which has some 15 kB.
+// Limits of an exchange in JSON, which usually has about 15 kB.
 const (
-	maxJSON         = 256 << 10
+	maxJSON         = 256 << 10 // bytes
 	maxCertificates = 32
-	maxKey          = 8 << 10
+	maxKey          = 8 << 10 // bytes
 )
 
-// An exchangeJSON is an Exchange in JSON. Certificates, keys and requests are DER; what
-// is binary is in base64.
+// An exchangeJSON is an Exchange in JSON. Certificates, keys and requests are in DER;
+// binary values are in base64.
 type exchangeJSON struct {
 	Version         int       `json:"version"`
 	URL             string    `json:"url"`
@@ -30,18 +31,20 @@ type exchangeJSON struct {
 	TransactionID   string    `json:"transactionId"`
 	Capabilities    scep.Caps `json:"capabilities"`
 	Certificates    [][]byte  `json:"certificates"` // of the CA
-	Recipient       []byte    `json:"recipient"`    // of the CA's, who may read
-	Replier         []byte    `json:"replier"`      // of the CA's, who signs
+	Recipient       []byte    `json:"recipient"`    // one of Certificates
+	Replier         []byte    `json:"replier"`      // one of Certificates: scep.CA.Signer
 	CSR             []byte    `json:"csr"`
-	Certificate     []byte    `json:"certificate"`         // of the messages' signer
-	Key             []byte    `json:"signerKey,omitempty"` // PKCS #8; absent if it cannot be had
+	Certificate     []byte    `json:"certificate"`         // of the signer of messages
+	Key             []byte    `json:"signerKey,omitempty"` // PKCS #8; absent if it cannot be exported
 	Blob            []byte    `json:"credentialBlob"`
 	EncryptedSecret []byte    `json:"encryptedSecret"`
 	Context         []byte    `json:"context"`
 }
 
-// Marshal encodes x to be carried to where it is completed. Of what signs the
-// messages, a key is in it only if it can be had.
+// Marshal encodes x in JSON, so that another process can complete it. The result has
+// the key of Signer if that is an *[rsa.PrivateKey]; other keys cannot be exported.
+// It is then a secret: who has it can answer the challenge in this client's place.
+// The error is that of the encoding.
 func (x *Exchange) Marshal() ([]byte, error) {
 	key, err := marshalSigner(x.Signer)
 	if err != nil {
@@ -59,8 +62,9 @@ func (x *Exchange) Marshal() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// Parse decodes what Marshal encoded. Whether the CA is to be trusted is not
-// checked.
+// Parse decodes the result of Marshal. It does not check whether the CA can be
+// trusted; see [Exchange.CheckTrust]. The error says which part is missing, too
+// large or malformed.
 func Parse(text []byte) (*Exchange, error) {
 	if len(text) > maxJSON {
 		return nil, fmt.Errorf("%d bytes, at most %d", len(text), maxJSON)
@@ -89,7 +93,7 @@ func Parse(text []byte) (*Exchange, error) {
 	return x, err
 }
 
-// check checks all but certificates and key.
+// check checks all fields except the certificates and the key.
 func (in *exchangeJSON) check() error {
 	u, err := url.Parse(in.URL)
 	switch {
@@ -106,7 +110,8 @@ func (in *exchangeJSON) check() error {
 	return err
 }
 
-// authority returns the CA. Who reads and signs is among its certificates.
+// authority returns the CA. Its recipient and its signer must be among its
+// certificates.
 func (in *exchangeJSON) authority() (*scep.CA, error) {
 	ca := &scep.CA{Caps: in.Capabilities}
 	for _, der := range in.Certificates {

@@ -16,7 +16,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// exchange returns one that waits to be completed.
+// exchange returns an Exchange that is to be completed.
 func exchange(t testing.TB) *challenge.Exchange {
 	t.Helper()
 	ca, err := sceptest.NewAuthority("CA", nil, nil)
@@ -40,7 +40,7 @@ func exchange(t testing.TB) *challenge.Exchange {
 
 var device = wcce.Device{Manufacturer: "id:53494D30", Model: "model", Version: "id:00010002"}
 
-// request returns a request for device's key.
+// request returns a CSR for the key of device.
 func request(t testing.TB, key *rsa.PrivateKey) []byte {
 	t.Helper()
 	name, err := device.AltName(true)
@@ -91,10 +91,11 @@ func TestCarry(t *testing.T) {
 	}
 }
 
-// FuzzParse demands that what is read is written as what reads the same.
+// FuzzParse checks that an Exchange that was parsed encodes to JSON that parses to
+// the same Exchange.
 func FuzzParse(f *testing.F) {
 	x := exchange(f)
-	x.Signer = nil // which takes most of the time to read
+	x.Signer = nil // parsing the key would take most of the time
 	text, err := x.Marshal()
 	if err != nil {
 		f.Fatal(err)

@@ -9,18 +9,18 @@ import (
 	"fmt"
 )
 
-// A Signer is a key of both kinds, such as *rsa.PrivateKey.
+// A Signer is a key that signs and decrypts, such as an *rsa.PrivateKey.
 type Signer interface {
 	crypto.Signer
 	crypto.Decrypter
 }
 
-// signerBits is the size of the SCEP messages' key.
+// signerBits is the size of a new key for SCEP messages.
 const signerBits = 2048
 
 func newSigner() (Signer, error) { return rsa.GenerateKey(rand.Reader, signerBits) }
 
-// marshalSigner returns a key in PKCS #8, or nil for one that cannot be had.
+// marshalSigner returns a key in PKCS #8, or nil if it cannot be exported.
 func marshalSigner(key Signer) ([]byte, error) {
 	k, ok := key.(*rsa.PrivateKey)
 	if !ok {
@@ -33,7 +33,7 @@ func marshalSigner(key Signer) ([]byte, error) {
 	return der, nil
 }
 
-// parseSigner reads the key of cert.
+// parseSigner reads the key of cert in PKCS #8.
 func parseSigner(der []byte, cert *x509.Certificate) (Signer, error) {
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {

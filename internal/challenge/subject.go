@@ -13,13 +13,15 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// A Subject is what a certificate is to be of.
+// A Subject is the key and the TPM that a request asks a certificate for.
 type Subject struct {
 	Key    crypto.PublicKey
-	Device wcce.Device // the TPM
+	Device wcce.Device // name of the TPM
 }
 
-// Requested returns what a request asks a certificate for.
+// Requested returns the subject of a PKCS #10 request in DER. Its signature is not
+// checked. The error wraps [wcce.ErrFormat] if the request or the name of the TPM
+// cannot be parsed, else says what is wrong with its key or that it has no name.
 func Requested(der []byte) (*Subject, error) {
 	csr, err := wcce.ParseCSR(der)
 	if err != nil {
@@ -40,8 +42,9 @@ func Requested(der []byte) (*Subject, error) {
 	return &Subject{Key: key, Device: *device}, nil
 }
 
-// AltName returns the TPM that the subject alternative name among exts names,
-// and whether that is critical.
+// AltName returns the name of the TPM in the extension subjectAltName among exts, and
+// whether the extension is critical. The error says that there is no such extension,
+// or is that of [wcce.ParseAltName].
 func AltName(exts []pkix.Extension) (device *wcce.Device, critical bool, err error) {
 	for _, e := range exts {
 		if e.Id.Equal(wcce.OIDSubjectAltName) {
@@ -52,9 +55,9 @@ func AltName(exts []pkix.Extension) (device *wcce.Device, critical bool, err err
 	return nil, false, errors.New("no subject alternative name")
 }
 
-// Chains returns the chains from leaf to roots. What it may be used for is not
-// looked at, and neither is its alternative name, which may be a TPM's, of which
-// crypto/x509 knows nothing.
+// Chains returns the chains from leaf to roots. It accepts every extended key usage,
+// and a critical subject alternative name, which may be the name of a TPM that
+// crypto/x509 does not know. The error is that of [x509.Certificate.Verify].
 func Chains(leaf *x509.Certificate, roots, issuers *x509.CertPool, now time.Time) ([][]*x509.Certificate, error) {
 	own := *leaf
 	own.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(leaf.UnhandledCriticalExtensions), wcce.OIDSubjectAltName.Equal)
