@@ -21,21 +21,35 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 )
 
+// If these variables are set, a test fails for want of a program.
+const (
+	requireTools = "WHITEGLOVE_REQUIRE_TOOLS"
+	requireSWTPM = "WHITEGLOVE_REQUIRE_SWTPM"
+)
+
 // A toolbox is tpm2-tools with a TPM of their own.
 type toolbox struct {
 	dir  string
 	tcti string
 }
 
-// newToolbox skips the test where tools or an swtpm for them are missing.
+// newToolbox skips the test if the tools or an swtpm for them are missing or do
+// not work together, or fails it if they are required.
 func newToolbox(t *testing.T) *toolbox {
 	t.Helper()
-	for program, must := range map[string]string{"tpm2_loadexternal": "WHITEGLOVE_REQUIRE_TOOLS", "swtpm": "WHITEGLOVE_REQUIRE_SWTPM"} {
+	unable := func(must string, err error, out []byte) {
+		t.Helper()
+		if os.Getenv(must) != "" {
+			t.Fatalf("%v: %s", err, out)
+		}
+		t.Skipf("tpm2-tools and swtpm do not work here (Debian: apt-get install tpm2-tools libtss2-tcti-swtpm0 swtpm): %v: %s", err, out)
+	}
+	for program, must := range map[string]string{
+		"tpm2_getrandom": requireTools, "tpm2_loadexternal": requireTools, "tpm2_makecredential": requireTools, "tpm2_verifysignature": requireTools,
+		"swtpm": requireSWTPM,
+	} {
 		if _, err := exec.LookPath(program); err != nil {
-			if os.Getenv(must) != "" {
-				t.Fatal(err)
-			}
-			t.Skipf("%v (Debian: apt-get install tpm2-tools swtpm)", err)
+			unable(must, err, nil)
 		}
 	}
 	dir, err := os.MkdirTemp("", "wg") // the path of a socket must be short
@@ -47,7 +61,7 @@ func newToolbox(t *testing.T) *toolbox {
 	swtpm := exec.Command("swtpm", "socket", "--tpm2", "--tpmstate", "dir="+dir,
 		"--server", "type=unixio,path="+socket, "--ctrl", "type=unixio,path="+socket+".ctrl", "--flags", "not-need-init,startup-clear")
 	if err := swtpm.Start(); err != nil {
-		t.Fatal(err)
+		unable(requireSWTPM, err, nil)
 	}
 	t.Cleanup(func() {
 		_ = swtpm.Process.Kill()
@@ -59,7 +73,11 @@ func newToolbox(t *testing.T) *toolbox {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return &toolbox{dir, "swtpm:path=" + socket}
+	b := &toolbox{dir, "swtpm:path=" + socket}
+	if out, err := b.command("tpm2_getrandom", "--hex", "4").CombinedOutput(); err != nil {
+		unable(requireTools, err, out)
+	}
+	return b
 }
 
 // file writes a file and returns its name.

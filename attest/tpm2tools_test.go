@@ -23,17 +23,27 @@ import (
 // Tools runs tpm2-tools on a TPM.
 type tools struct{ *openSSL }
 
+// newTools skips the test if the tools are missing or do not reach a TPM, or
+// fails it if they are required.
 func newTools(t *testing.T, tr transport.TPM) tools {
 	t.Helper()
-	for _, name := range []string{"tpm2_checkquote", "tpm2_load", "tpm2_encodeobject"} {
+	unable := func(err error, out []byte) {
+		t.Helper()
+		if os.Getenv("WHITEGLOVE_REQUIRE_TOOLS") != "" {
+			t.Fatalf("tpm2-tools are required: %v: %s", err, out)
+		}
+		t.Skipf("tpm2-tools do not work here (Debian: apt-get install tpm2-tools libtss2-tcti-swtpm0): %v: %s", err, out)
+	}
+	for _, name := range []string{"tpm2_checkquote", "tpm2_create", "tpm2_encodeobject", "tpm2_getrandom", "tpm2_load"} {
 		if _, err := exec.LookPath(name); err != nil {
-			if os.Getenv("WHITEGLOVE_REQUIRE_TOOLS") != "" {
-				t.Fatal(err)
-			}
-			t.Skipf("tpm2-tools are not installed (Debian: apt-get install tpm2-tools libtss2-tcti-swtpm0): %v", err)
+			unable(err, nil)
 		}
 	}
-	return tools{newOpenSSL(t, tr)}
+	o := tools{newOpenSSL(t, tr)}
+	if out, err := o.try("tpm2_getrandom", "--hex", "4"); err != nil {
+		unable(err, out)
+	}
+	return o
 }
 
 func (o tools) try(name string, args ...string) ([]byte, error) {

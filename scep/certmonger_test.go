@@ -3,6 +3,7 @@ package scep_test
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -58,8 +59,9 @@ func TestCertmonger(t *testing.T) {
 
 func certmonger(t *testing.T, server *sceptest.Server) {
 	t.Helper()
-	var messages atomic.Int64
+	var requests, messages atomic.Int64
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
 		if r.URL.Query().Get("operation") == "PKIOperation" {
 			messages.Add(1)
 		}
@@ -85,6 +87,9 @@ func certmonger(t *testing.T, server *sceptest.Server) {
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		log, _ := os.ReadFile(filepath.Join(dir, "cm.log"))
+		if requests.Load() == 0 {
+			unable(t, "certmonger", fmt.Sprintf("sends no request: %v: %s\n…%s", err, out, log[max(0, len(log)-2000):]))
+		}
 		t.Fatalf("%v: %s\n…%s\nserver: %q", err, out, log[max(0, len(log)-2000):], server.Refusals())
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "cm.pem"))

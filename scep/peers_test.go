@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -23,14 +24,21 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// missing skips a test that needs a program which is not installed, or fails it
-// where all programs are required.
+// missing skips a test because a program is not installed, or fails it if
+// WHITEGLOVE_REQUIRE_TOOLS is set.
 func missing(t *testing.T, what string) {
 	t.Helper()
+	unable(t, what, "is missing")
+}
+
+// unable skips a test because a program is missing or does not work on this
+// machine, or fails it if WHITEGLOVE_REQUIRE_TOOLS is set.
+func unable(t *testing.T, program, why string) {
+	t.Helper()
 	if os.Getenv("WHITEGLOVE_REQUIRE_TOOLS") != "" {
-		t.Fatalf("%s is missing: run .ci/peers", what)
+		t.Fatalf("%s %s: run .ci/peers", program, why)
 	}
-	t.Skipf("%s is missing: run .ci/peers to have this tested", what)
+	t.Skipf("%s %s: run .ci/peers to have this tested", program, why)
 }
 
 // peer returns the path of a program that .ci/peers built.
@@ -63,7 +71,7 @@ func freeAddress(t *testing.T) string {
 }
 
 // run starts a server with the working directory dir and waits until it answers
-// at url.
+// at url. A server that ends before it answers counts as unable to work.
 func run(t *testing.T, dir, url, program string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -71,11 +79,16 @@ func run(t *testing.T, dir, url, program string, args ...string) {
 	var out strings.Builder
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &out, &out
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		unable(t, program, err.Error())
 	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // it was killed
+	}()
 	t.Cleanup(func() {
 		cancel()
-		_ = cmd.Wait() // it was killed
+		<-ended
 		if t.Failed() {
 			text := out.String()
 			t.Logf("%s: …%s", filepath.Base(program), text[max(0, len(text)-1000):])
@@ -89,7 +102,11 @@ func run(t *testing.T, dir, url, program string, args ...string) {
 				return
 			}
 		}
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-ended:
+			unable(t, program, "ends at once: "+out.String())
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 	t.Fatalf("%s does not answer at %s", program, url)
 }
@@ -101,7 +118,7 @@ func micromdm(t *testing.T, program string) (url string, roots *x509.CertPool) {
 	cmd := exec.Command(peer(t, "scepserver"), "ca", "-init", "-depot", "depot", "-keySize", "2048", "-common_name", "Lab SCEP CA")
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+		unable(t, "scepserver", fmt.Sprintf("makes no CA: %v: %s", err, out))
 	}
 	address := freeAddress(t)
 	url = "http://" + address + "/scep"

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 
 	"github.com/google/go-tpm/tpm2"
 )
 
-// ErrNoSWTPM is wrapped by errors of StartSWTPM where swtpm is not installed
-// or does not exist for the system.
-var ErrNoSWTPM = errors.New("attesttest: swtpm is not installed (Debian: apt-get install swtpm; macOS: brew install swtpm)")
+// ErrNoSWTPM is wrapped by the errors of StartSWTPM if swtpm is not installed,
+// does not exist for the system, or does not answer with a new state.
+var ErrNoSWTPM = errors.New("attesttest: no swtpm that works (Debian: apt-get install swtpm; macOS: brew install swtpm)")
 
 // A SWTPM is a swtpm child process. It may be used concurrently: one command
 // runs at a time.
@@ -38,10 +39,12 @@ func StartSWTPM(dir string) (*SWTPM, error) {
 		}
 		s.dir, s.temp = d, true
 	}
+	files, err := os.ReadDir(s.dir)
+	empty := err == nil && len(files) == 0
 	if err := s.start(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if err := s.provision(); err != nil {
+	if err := s.provision(empty); err != nil {
 		return nil, errors.Join(fmt.Errorf("attesttest: provision swtpm: %w", err), s.Close())
 	}
 	return s, nil
@@ -119,11 +122,15 @@ func (s *SWTPM) Reboot() error {
 	return s.start()
 }
 
-// provision does to a new state what a maker and Windows do.
-func (s *SWTPM) provision() error {
+// provision does to a new state what a maker and Windows do. If there was no
+// state, a swtpm that does not answer cannot work at all.
+func (s *SWTPM) provision(empty bool) error {
 	_, err := tpm2.NVReadPublic{NVIndex: tpm2.TPMHandle(nvRSACertificate)}.Execute(s)
 	if err == nil {
 		return nil // not new
+	}
+	if rc := tpm2.TPMRC(0); empty && !errors.As(err, &rc) {
+		return fmt.Errorf("%w: %w", ErrNoSWTPM, err)
 	}
 	if !errors.Is(err, tpm2.TPMRCHandle) {
 		return err

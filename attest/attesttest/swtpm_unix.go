@@ -42,7 +42,7 @@ func startChild(dir string) (*child, error) {
 	err = c.cmd.Start()
 	closed := theirs.Close()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("attesttest: swtpm: %w", err), ours.Close(), closed)
+		return nil, errors.Join(fmt.Errorf("%w: %w", ErrNoSWTPM, err), ours.Close(), closed)
 	}
 	go func() { c.done <- c.cmd.Wait() }()
 	return c, nil

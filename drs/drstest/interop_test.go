@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -28,22 +29,28 @@ func unwrap(jwe string, tk *rsa.PrivateKey) ([]byte, error) {
 	return tk.Decrypt(nil, wrapped, &rsa.OAEPOptions{Hash: crypto.SHA1})
 }
 
-// tool returns the path of a program, or skips the test without it.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("WHITEGLOVE_REQUIRE_TOOLS") != "" {
-			t.Fatal(err)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	return path
+// versions are the programs that the tests know: an argument that makes them
+// print their version, and what that must be.
+var versions = map[string]struct {
+	arg  string
+	want *regexp.Regexp
+}{
+	"openssl": {"version", regexp.MustCompile(`^OpenSSL ([3-9]|\d\d)`)}, // not LibreSSL
+	"python3": {"--version", regexp.MustCompile(`^Python 3`)},
 }
 
+// run runs a program and returns its output. It skips the test if the program is
+// missing, does not work or is another, or fails it if the program is required.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), tool(t, name), args...).CombinedOutput()
+	version := versions[name]
+	if out, err := exec.CommandContext(t.Context(), name, version.arg).CombinedOutput(); err != nil || !version.want.Match(out) {
+		if os.Getenv("WHITEGLOVE_REQUIRE_TOOLS") != "" {
+			t.Fatalf("%s: want %s: %v: %s", name, version.want, err, out)
+		}
+		t.Skipf("%s: want %s: %v: %s", name, version.want, err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v: %s", name, err, out)
 	}

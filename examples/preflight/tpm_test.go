@@ -2,8 +2,8 @@ package main
 
 import (
 	"encoding/hex"
+	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -160,11 +160,19 @@ func TestMakerService(t *testing.T) {
 // The attestation CA is named as the certificate says, and not as
 // the TPM does: swtpm says that IBM made it.
 func TestAuthority(t *testing.T) {
-	if _, err := exec.LookPath("swtpm"); err != nil && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
+	dir := t.TempDir()
+	tpm, err := attesttest.StartSWTPM(dir)
+	if errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
 		t.Skip(err)
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tpm.Close(); err != nil {
+		t.Fatal(err)
+	}
 	_, flags := startMock(t)
-	code, results := preflightJSON(t, append(flags, "-tpm", "swtpm:"+t.TempDir())...)
+	code, results := preflightJSON(t, append(flags, "-tpm", "swtpm:"+dir)...)
 	for _, r := range results {
 		if r.Status == fail {
 			t.Errorf("%+v", *r)
