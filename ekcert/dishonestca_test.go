@@ -173,7 +173,7 @@ func enrollWithTPMKeyAsCA(t *testing.T, purpose asn1.ObjectIdentifier) {
 	})
 	c := &ekcert.Client{SCEPURL: server.URL, Roots: ekcert.Roots{"INTC": m.roots()}}
 	_, err = c.Enroll(t.Context(), showing(t))
-	if !errors.Is(err, ekcert.ErrUntrustedCA) || !strings.Contains(err.Error(), "that of a TPM's key") || server.posts() != 0 {
+	if !errors.Is(err, ekcert.ErrUntrustedCA) || !strings.Contains(err.Error(), "belongs to a key of a TPM") || server.posts() != 0 {
 		t.Errorf("got %v after %d messages", err, server.posts())
 	}
 }

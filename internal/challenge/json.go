@@ -43,8 +43,8 @@ type exchangeJSON struct {
 
 // Marshal encodes x in JSON, so that another process can complete it. The result has
 // the key of Signer if that is an *[rsa.PrivateKey]; other keys cannot be exported.
-// It is then a secret: who has it can answer the challenge in this client's place.
-// The error is that of the encoding.
+// It is then confidential, because the CA recognizes the client by this key. The
+// error is that of the encoding.
 func (x *Exchange) Marshal() ([]byte, error) {
 	key, err := marshalSigner(x.Signer)
 	if err != nil {
