@@ -1,107 +1,97 @@
-// Aikenroll makes an attestation key in a TPM and has an attestation CA certify
-// it: the one step alone that a device of Windows does first. Without flags it
-// does so with an emulated TPM and a mock CA, both in this process.
+// Aikenroll obtains a certificate for an attestation key from an attestation
+// CA, as Windows does before anything else of pre-provisioning: it finds the
+// TPM's endorsement key and its certificate, makes the key, asks the CA over
+// SCEP, and lets the TPM open the CA's challenge.
 //
-// With -begin and -complete it does so in two runs, between which nothing but a
-// file is kept.
+//	go run ./examples/aikenroll
+//	go run ./examples/aikenroll -url URL -roots roots.pem -out DIR
+//
+// Without flags it uses an emulated TPM and a mock CA, both in this process.
+// With -begin and -complete it does its work in two runs that share nothing but
+// a file and the TPM.
+//
+// It exits with 0 if the key is certified (or asked for, with -begin), with 1 if
+// not, and with 2 if it was called wrongly.
 package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 )
 
-func main() { command.Main(run) }
+func main() { command.Main(program()) }
 
-// options are the flags.
-type options struct {
-	url, tpm, out, roots, ekRoots, begin, complete string
+// An enroller obtains a certificate for a key of a TPM.
+type enroller struct {
+	tpm      *attest.TPM
+	template attest.Template
+	ekcert   *ekcert.Client
+	aik      *aik.Client
 
-	windows bool
-	timeout time.Duration
+	// What it finds and makes.
+	ek    *attest.EK
+	key   *attest.Key
+	chain []*x509.Certificate // the key's certificate and its issuers, root last
 }
 
-// run has a key certified. It returns 0 if it is, 1 if not or 2 for usage.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
+// enroll does all in one run.
+func (e *enroller) enroll(ctx context.Context) error {
+	req, err := e.request(ctx)
 	if err != nil {
-		return 2
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	if err := o.run(ctx, stdout); err != nil {
-		fmt.Fprintln(stderr, explain(err))
-		return 1
-	}
-	return 0
+	e.chain, err = e.aik.Enroll(ctx, req)
+	return err
 }
 
-func parse(args []string, stderr io.Writer) (*options, error) {
-	o := new(options)
-	fs := flag.NewFlagSet("aikenroll", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.StringVar(&o.url, "url", "", `ask the CA at `+"`URL`"+`, in which {authority} is the name of the authority; "windows" is the CA that Windows asks (default: a mock CA in this process)`)
-	fs.StringVar(&o.tpm, "tpm", "soft", device.Usage)
-	fs.StringVar(&o.out, "out", "", "write the certificate with its issuers, and the key (wrapped by the TPM), to `DIR`")
-	fs.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the CA in `FILE` (PEM; default: TLS by the system's roots, and the CA as far as TLS)")
-	fs.StringVar(&o.ekRoots, "ek-roots", "", "trust the EK CAs in `FILE` (PEM; default: the emulator's maker)")
-	fs.StringVar(&o.begin, "begin", "", "only ask, and write the key and the challenge to `FILE`; it holds a secret key")
-	fs.StringVar(&o.complete, "complete", "", "open the challenge in `FILE` of -begin and answer it, within the minutes the CA waits; works once")
-	fs.BoolVar(&o.windows, "windows", false, "make the key as Windows does: it signs with SHA-1")
-	fs.DurationVar(&o.timeout, "timeout", 2*time.Minute, "give up after `D`")
-	if err := fs.Parse(args); err != nil {
-		return nil, err
+// request finds the first endorsement key that has a certificate, verifies
+// that, and makes an attestation key.
+func (e *enroller) request(ctx context.Context) (*aik.Request, error) {
+	for ek, err := range e.tpm.EKs(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		cert, err := e.ekcert.Find(ctx, e.tpm, "", ek.Public)
+		if errors.Is(err, ekcert.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		report, err := e.ekcert.Verify(ctx, cert, ek.Public)
+		if err != nil {
+			return nil, err
+		}
+		e.ek = ek
+		if e.key, err = e.tpm.CreateKey(ctx, e.template); err != nil {
+			return nil, err
+		}
+		return &aik.Request{
+			EK: ek.Public, EKChain: report.Chain, AIKCreation: e.key.Creation(),
+			Activate: e.tpm.Activator(ek, e.key),
+		}, nil
 	}
-	err := o.check(fs)
-	if err != nil {
-		fmt.Fprintf(stderr, "aikenroll: %v\n", err)
-		fs.Usage()
-	}
-	return o, err
+	return nil, errors.New("the TPM has no endorsement key with a certificate")
 }
 
-func (o *options) check(fs *flag.FlagSet) error {
-	switch {
-	case fs.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	case o.begin != "" && o.complete != "":
-		return errors.New("-begin and -complete are two runs")
-	case o.begin != "" && o.out != "":
-		return errors.New("-out goes with -complete, not with -begin")
-	case o.begin != "" && o.url == "":
-		return errors.New("-begin goes with -url")
-	case o.complete != "" && (o.url != "" || o.windows):
-		return errors.New("-complete takes CA and key from its file, not from -url or -windows")
-	case o.roots != "" && o.url == "" && o.complete == "":
-		return errors.New("-roots goes with -url or -complete")
-	case o.timeout <= 0:
-		return errors.New("-timeout must be positive")
-	}
-	return nil
-}
-
-// run opens the TPM and does what the flags say.
-func (o *options) run(ctx context.Context, stdout io.Writer) error {
+// run opens the TPM and does what the flags ask for: all of it, or one half.
+func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	dev, err := device.Open(o.tpm)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
-	e := &enroller{tpm: &attest.TPM{Transport: dev}}
-	stop, err := o.services(ctx, e)
+	e, stop, err := o.enroller(&attest.TPM{Transport: dev})
 	if err != nil {
 		return err
 	}
@@ -120,26 +110,14 @@ func (o *options) run(ctx context.Context, stdout io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "attestation key certified by %q until %s, trust: %s\n",
 		e.chain[0].Issuer, e.chain[0].NotAfter.UTC().Format(time.DateOnly), aik.Trust(e.chain[0]))
-	if o.out != "" {
-		return e.write(o.out)
+	if o.out == "" {
+		return nil
 	}
-	return nil
-}
-
-// explain returns an error on one line: what failed, code and remedy.
-func explain(err error) string {
-	line := "aikenroll: " + err.Error()
-	var e *aik.Error
-	if errors.As(err, &e) {
-		if code := e.HRESULT(); code != 0 && !strings.Contains(strings.ToLower(line), fmt.Sprintf("%#08x", code)) {
-			line += fmt.Sprintf(" (0x%08X)", code)
-		}
-		if e.Retryable() {
-			line += ". Trying again later may help."
-		}
-		if remedy := e.Remedy(); remedy != "" {
-			line += ". " + remedy
-		}
+	key, err := e.key.MarshalText()
+	if err != nil {
+		return err
 	}
-	return strings.Join(strings.Fields(line), " ")
+	return command.WriteDir(o.out,
+		command.File{Name: "aik.pem", Text: command.EncodeCertificates(e.chain...)},
+		command.File{Name: "aik-key.pem", Text: key})
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -10,18 +8,16 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // try runs the program.
 func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, err bytes.Buffer
-	code = run(t.Context(), args, &out, &err)
-	return code, out.String(), err.String()
+	return exampletest.Run(t, program(), args...)
 }
 
 // must runs the program, which must succeed.
@@ -34,33 +30,11 @@ func must(t *testing.T, args ...string) string {
 	return stdout
 }
 
-// startServer starts a mock server and writes its roots to a file.
-func startServer(t *testing.T) (server *provisiontest.Server, roots string) {
-	t.Helper()
-	server, err := provisiontest.Start("127.0.0.1:0", provisiontest.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		server.Close(ctx)
-	})
-	var ders [][]byte
-	for _, c := range server.Roots {
-		ders = append(ders, c.Raw)
-	}
-	roots = filepath.Join(t.TempDir(), "roots.pem")
-	if err := os.WriteFile(roots, device.EncodeCertificates(ders...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return server, roots
-}
-
-// checkOut checks what was written: a chain of three, and a wrapped key.
+// checkOut checks the files of -out: a chain of three certificates, and a
+// wrapped key.
 func checkOut(t *testing.T, dir string) {
 	t.Helper()
-	chain, err := device.ReadCertificates(filepath.Join(dir, "aik.pem"))
+	chain, err := command.ReadCertificates(filepath.Join(dir, "aik.pem"))
 	if err != nil || len(chain) != 3 {
 		t.Fatalf("%d certificates, %v", len(chain), err)
 	}
@@ -90,27 +64,27 @@ func TestInProcess(t *testing.T) {
 }
 
 func TestServer(t *testing.T) {
-	server, roots := startServer(t)
+	server, roots := exampletest.StartMock(t, provisiontest.Config{})
 	must(t, "-url", server.URL+provisiontest.AIKPath, "-roots", roots, "-windows")
 	if r := server.Refusals(); len(r) > 0 {
 		t.Errorf("refusals %q", r)
 	}
 	// Another server's roots.
-	_, others := startServer(t)
+	_, others := exampletest.StartMock(t, provisiontest.Config{})
 	code, _, stderr := try(t, "-url", server.URL+provisiontest.AIKPath, "-roots", others)
 	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "aikenroll: aik: authority: ") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
-	// A place where there is no authority.
+	// A URL at which there is no authority.
 	code, _, stderr = try(t, "-url", server.URL+"/aik/SIM0-KeyId-00/scep", "-roots", roots)
 	if code != 1 || !strings.Contains(stderr, "does not exist") || !strings.Contains(strings.ToLower(stderr), "0x80190194") || !strings.Contains(stderr, "firmware") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
 
-// TestHalves has nothing but a file between two runs, and the TPM's state.
+// TestHalves enrolls in two runs that share a file and the state of the TPM.
 func TestHalves(t *testing.T) {
-	server, roots := startServer(t)
+	server, roots := exampletest.StartMock(t, provisiontest.Config{})
 	dir := t.TempDir()
 	tpm, file, out := "soft:"+filepath.Join(dir, "tpm"), filepath.Join(dir, "challenge"), filepath.Join(dir, "out")
 	text := must(t, "-tpm", tpm, "-url", server.URL+provisiontest.AIKPath, "-roots", roots, "-begin", file)
@@ -125,7 +99,7 @@ func TestHalves(t *testing.T) {
 	if r := server.Refusals(); len(r) > 0 {
 		t.Errorf("refusals %q", r)
 	}
-	// It works once.
+	// The challenge can be answered once.
 	code, _, stderr := try(t, "-tpm", tpm, "-roots", roots, "-complete", file)
 	if code != 1 || !strings.Contains(stderr, "no challenge is open") {
 		t.Errorf("exit code %d: %s", code, stderr)
@@ -133,7 +107,7 @@ func TestHalves(t *testing.T) {
 }
 
 func TestBadFiles(t *testing.T) {
-	server, roots := startServer(t)
+	server, roots := exampletest.StartMock(t, provisiontest.Config{})
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good")
 	must(t, "-url", server.URL+provisiontest.AIKPath, "-roots", roots, "-begin", good)
@@ -167,14 +141,14 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%s: exit code %d: %s", name, code, stderr)
 		}
 	}
-	// The challenge is still of use.
+	// The bad files did not use up the challenge.
 	must(t, "-complete", good, "-roots", roots)
 }
 
-// strangersKey returns the SubjectPublicKeyInfo of a root.
+// strangersKey returns the SubjectPublicKeyInfo of a key that is in no TPM.
 func strangersKey(t *testing.T, roots string) []byte {
 	t.Helper()
-	certs, err := device.ReadCertificates(roots)
+	certs, err := command.ReadCertificates(roots)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,93 +1,26 @@
-// Diagnose says what the codes mean that Windows' setup screen, its logs and
-// the services of pre-provisioning show, and what helps.
+// Diagnose says in words what a code means that the setup screen of Windows, its
+// logs or the services of pre-provisioning show, and what helps.
 //
-//	diagnose 0x80180014
-//	diagnose "Securing your hardware (Failed: 0x800705B4)"
-//	diagnose -2145910764
-//	diagnose -json AADSTS50155 807 "MD event 171"
-//	diagnose -list
+//	go run ./examples/diagnose 0x80180014
+//	go run ./examples/diagnose "Securing your hardware (Failed: 0x800705B4)"
+//	go run ./examples/diagnose -2145910764
+//	go run ./examples/diagnose -json AADSTS50155 807 "MD event 171"
+//	go run ./examples/diagnose -list
+//
+// It exits with 0 if every code is known, with 1 if not, and with 2 if it was
+// called wrongly.
 package main
 
 import (
-	"bufio"
-	"encoding/json"
-	"errors"
-	"flag"
-	"fmt"
+	"context"
 	"io"
-	"os"
 	"slices"
-	"strings"
 
 	"github.com/whiteglove/whiteglove/diagnose"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
-// Exit codes.
-const (
-	exitKnown   = 0 // every argument has a code that is known
-	exitUnknown = 1
-	exitUsage   = 2
-)
-
-func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
-
-// run decodes the arguments.
-func run(args []string, stdout, stderr io.Writer) int {
-	fs := flag.NewFlagSet("diagnose", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	asJSON := fs.Bool("json", false, "print JSON, an array")
-	list := fs.Bool("list", false, "print every code of the table")
-	fs.Usage = func() {
-		fmt.Fprintln(stderr, "usage: diagnose [-json] CODE…, or diagnose [-json] -list")
-		fmt.Fprintln(stderr, `CODE is hexadecimal, decimal, a symbol, "AADSTS50155", "807", "MD event 171" or what the setup screen shows.`)
-		fmt.Fprintln(stderr, "Exit status: 0 known, 1 unknown, 2 usage.")
-		fs.PrintDefaults()
-	}
-	if err := fs.Parse(guard(args)); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitKnown
-		}
-		return exitUsage
-	}
-	if *list == (fs.NArg() > 0) {
-		fs.Usage()
-		return exitUsage
-	}
-	code, err := exitKnown, error(nil)
-	switch {
-	case *list && *asJSON:
-		err = writeJSON(stdout, diagnose.Codes())
-	case *list:
-		err = writeList(stdout, diagnose.Codes())
-	default:
-		var found []reading
-		found, code = decode(fs.Args())
-		if *asJSON {
-			err = writeJSON(stdout, found)
-		} else {
-			err = writeText(stdout, found)
-		}
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "diagnose: %v\n", err)
-		return exitUnknown
-	}
-	return code
-}
-
-// guard puts "--" before a negative number that is the first argument after
-// the flags, for it is no flag.
-func guard(args []string) []string {
-	for i, arg := range args {
-		if arg == "--" || !strings.HasPrefix(arg, "-") {
-			break
-		}
-		if len(arg) > 1 && arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9' {
-			return slices.Insert(slices.Clone(args), i, "--")
-		}
-	}
-	return args
-}
+func main() { command.Main(program()) }
 
 // A reading is what one argument means.
 type reading struct {
@@ -96,91 +29,33 @@ type reading struct {
 	Meanings []diagnose.Meaning `json:"meanings"` // likeliest first
 }
 
-// decode reads the arguments. The code is exitUnknown if one is not known.
-func decode(args []string) (found []reading, code int) {
-	for _, arg := range args {
-		r := reading{Input: arg, Meanings: diagnose.Decode(arg)}
-		r.Known = slices.ContainsFunc(r.Meanings, diagnose.Meaning.Known)
-		if !r.Known {
-			code = exitUnknown
+// run prints what the codes mean, or the whole table.
+func (o *options) run(_ context.Context, stdout, _ io.Writer) error {
+	if o.list {
+		if o.json {
+			return writeJSON(stdout, diagnose.Codes())
 		}
+		return writeList(stdout, diagnose.Codes())
+	}
+	var found []reading
+	known := true
+	for _, code := range o.codes {
+		r := reading{Input: code, Meanings: diagnose.Decode(code)}
+		r.Known = slices.ContainsFunc(r.Meanings, diagnose.Meaning.Known)
+		known = known && r.Known
 		found = append(found, r)
 	}
-	return found, code
-}
-
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "\t")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}
-
-// writeList writes a line for each code, its columns separated by tabs.
-func writeList(w io.Writer, codes []diagnose.Meaning) error {
-	b := bufio.NewWriter(w)
-	for _, m := range codes {
-		fmt.Fprintln(b, strings.Join([]string{m.Name, or(m.Symbol, "-"), steps(m), m.Text, m.Causes, m.Remedy, m.Source}, "\t"))
+	var err error
+	if o.json {
+		err = writeJSON(stdout, found)
+	} else {
+		err = writeText(stdout, found)
 	}
-	return b.Flush()
-}
-
-// writeText writes what a person reads.
-func writeText(w io.Writer, found []reading) error {
-	b := bufio.NewWriter(w)
-	for i, r := range found {
-		if i > 0 {
-			fmt.Fprintln(b)
-		}
-		if len(r.Meanings) == 0 {
-			fmt.Fprintf(b, "%s: unknown\n", r.Input)
-		}
-		for j, m := range r.Meanings {
-			if j > 0 {
-				fmt.Fprintln(b, "or")
-			}
-			writeMeaning(b, m)
-		}
+	if err != nil {
+		return err
 	}
-	return b.Flush()
-}
-
-func writeMeaning(w io.Writer, m diagnose.Meaning) {
-	fmt.Fprintln(w, strings.TrimSpace(m.Name+" "+m.Symbol))
-	for _, line := range []struct{ name, value string }{
-		{"meaning", m.Text},
-		{"while", m.Phase},
-		{"step", steps(m)},
-		{"causes", m.Causes},
-		{"remedy", m.Remedy},
-		{"of", m.Family},
-		{"source", source(m.Source)},
-	} {
-		if line.value != "" {
-			fmt.Fprintf(w, "  %-8s %s\n", line.name, line.value)
-		}
+	if !known {
+		return &command.ExitError{Code: 1}
 	}
-}
-
-// source marks what was not checked.
-func source(s string) string {
-	if s == "memory" {
-		return "memory (not checked)"
-	}
-	return s
-}
-
-func steps(m diagnose.Meaning) string {
-	var list []string
-	for _, s := range m.Steps {
-		list = append(list, string(s))
-	}
-	return or(strings.Join(list, " "), "any")
-}
-
-func or(s, instead string) string {
-	if s == "" {
-		return instead
-	}
-	return s
+	return nil
 }

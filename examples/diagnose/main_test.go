@@ -8,15 +8,10 @@ import (
 	"testing"
 
 	"github.com/whiteglove/whiteglove/diagnose"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 )
 
-func try(args ...string) (code int, stdout, stderr string) {
-	var out, err bytes.Buffer
-	code = run(args, &out, &err)
-	return code, out.String(), err.String()
-}
-
-// Each form of a code is read, and the exit status says whether it is known.
+// TestRun decodes a code in each form. The exit code says whether it is known.
 func TestRun(t *testing.T) {
 	for _, c := range []struct {
 		args []string
@@ -39,7 +34,7 @@ func TestRun(t *testing.T) {
 		{[]string{"807", "nonsense"}, 1, "ZtdDeviceIsNotRegistered"},
 		{[]string{"-json", "nonsense"}, 1, `"known": false`},
 	} {
-		code, stdout, stderr := try(c.args...)
+		code, stdout, stderr := exampletest.Run(t, program(), c.args...)
 		if code != c.code || !strings.Contains(stdout, c.want) || stderr != "" {
 			t.Errorf("%v: %d\n%s\n%s\nwant %d, %q", c.args, code, stdout, stderr, c.code, c.want)
 		}
@@ -47,7 +42,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestJSON(t *testing.T) {
-	code, stdout, _ := try("-json", "(6, 0x80180014)", "-2145910764")
+	code, stdout, _ := exampletest.Run(t, program(), "-json", "(6, 0x80180014)", "-2145910764")
 	var got []struct {
 		Input    string
 		Known    bool
@@ -64,11 +59,11 @@ func TestJSON(t *testing.T) {
 
 func TestList(t *testing.T) {
 	want := len(diagnose.Codes())
-	code, stdout, _ := try("-list")
+	code, stdout, _ := exampletest.Run(t, program(), "-list")
 	if n := strings.Count(stdout, "\n"); code != 0 || n != want || strings.Count(stdout, "\t") != 6*want {
 		t.Errorf("%d, %d lines, want %d", code, n, want)
 	}
-	code, stdout, _ = try("-list", "-json")
+	code, stdout, _ = exampletest.Run(t, program(), "-list", "-json")
 	var all []diagnose.Meaning
 	if err := json.Unmarshal([]byte(stdout), &all); err != nil || code != 0 || len(all) != want {
 		t.Errorf("%d, %v, %d codes, want %d", code, err, len(all), want)
@@ -77,23 +72,25 @@ func TestList(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{}, {"-json"}, {"-list", "807"}, {"-nothing", "807"}} {
-		if code, stdout, stderr := try(args...); code != 2 || stdout != "" || !strings.Contains(stderr, "usage: diagnose") {
+		if code, stdout, stderr := exampletest.Run(t, program(), args...); code != 2 || stdout != "" || !strings.Contains(stderr, "usage: diagnose") {
 			t.Errorf("%v: %d, %q, %q", args, code, stdout, stderr)
 		}
 	}
-	if code, _, stderr := try("-h"); code != 0 || !strings.Contains(stderr, "usage: diagnose") {
+	if code, _, stderr := exampletest.Run(t, program(), "-h"); code != 0 || !strings.Contains(stderr, "usage: diagnose") {
 		t.Errorf("-h: %d, %q", code, stderr)
 	}
 }
 
+// full is a file on a full disk.
 type full struct{}
 
+// Write always fails.
 func (full) Write([]byte) (int, error) { return 0, errors.New("disk is full") }
 
 func TestWriteFails(t *testing.T) {
 	for _, args := range [][]string{{"807"}, {"-json", "807"}, {"-list"}, {"-list", "-json"}} {
 		var stderr bytes.Buffer
-		if code := run(args, full{}, &stderr); code != 1 || !strings.Contains(stderr.String(), "disk is full") {
+		if code := program().Run(t.Context(), args, full{}, &stderr); code != 1 || !strings.Contains(stderr.String(), "disk is full") {
 			t.Errorf("%v: %d, %s", args, code, stderr.String())
 		}
 	}

@@ -1,19 +1,27 @@
-// Ekcert prints and judges the certificates of endorsement keys: those of a
-// TPM, those in a dump of its NV memory, or one in a file. Without flags it takes
-// an emulated TPM in this process. Nothing is fetched unless -online is given.
+// Ekcert finds, prints and judges the certificates of endorsement keys: those of
+// a TPM, those in a dump of its NV memory, or one in a file.
 //
-// It exits with 0 if there is a certificate and none is bad, 1 if not or if
-// something failed, and 2 for usage.
+//	go run ./examples/ekcert
+//	go run ./examples/ekcert -tpm device -online
+//	go run ./examples/ekcert -file ek.der -json
+//
+// Without flags it uses an emulated TPM in this process. It fetches nothing
+// unless -online is given.
+//
+// It exits with 0 if there is a certificate and none is bad, with 1 if not or if
+// something failed, and with 2 if it was called wrongly.
 package main
 
 import (
 	"context"
+	"crypto"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"time"
+	"os"
+	"strings"
 
+	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/ekcert/roots"
@@ -21,94 +29,116 @@ import (
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 )
 
-func main() { command.Main(run) }
+func main() { command.Main(program()) }
 
-// options are the flags.
-type options struct {
-	tpm, file, nv, roots string
-
-	online, json bool
-	timeout      time.Duration
+// judgeTPM judges the certificates of all endorsement keys of a TPM.
+func judgeTPM(ctx context.Context, c *ekcert.Client, tpm *attest.TPM) ([]*result, error) {
+	info, err := tpm.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var results []*result
+	for ek, err := range tpm.EKs(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		cert, err := c.Find(ctx, tpm, info.Manufacturer, ek.Public)
+		switch {
+		case err == nil:
+			results = append(results, judge(ctx, c, cert, ek.Public, info.Firmware))
+		case errors.Is(err, ekcert.ErrNotFound):
+			results = append(results, &result{Key: device.KeyName(ek.Public), Verdict: none, Error: explain(err)})
+		default:
+			results = append(results, &result{Key: device.KeyName(ek.Public), Verdict: bad, Error: explain(err)})
+		}
+	}
+	return results, nil
 }
 
-// run judges. It returns 0 if all is well, 1 if not or 2 for usage.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
+// judgeFile judges a certificate in a file. There is no key to compare it with
+// but the certificate's own.
+func judgeFile(ctx context.Context, c *ekcert.Client, name string) ([]*result, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := ekcert.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	cert.Origin = name
+	return []*result{judge(ctx, c, cert, cert.PublicKey, "")}, nil
+}
+
+// judge verifies the certificate of a key. firmware is the version that the TPM
+// runs, or "" if it is not known.
+func judge(ctx context.Context, c *ekcert.Client, cert *ekcert.Certificate, ek crypto.PublicKey, firmware string) *result {
+	r := describe(cert)
+	r.Firmware = firmware
+	report, err := c.Verify(ctx, cert, ek)
+	if err != nil {
+		r.Verdict, r.Error = bad, explain(err)
+		return r
+	}
+	for _, issuer := range report.Chain[1:] {
+		r.Chain = append(r.Chain, issuer.Subject.String())
+	}
+	r.Revocation = report.Revocation.String()
+	if report.RevocationDetail != "" {
+		r.Revocation += ": " + report.RevocationDetail
+	}
+	r.Verdict = good
+	for _, f := range append(report.Findings, ekcert.Advisories(cert.Manufacturer, firmware)...) {
+		r.Findings = append(r.Findings, finding{f.ID, f.Severity.String(), f.Detail, f.CVE})
+	}
+	return r
+}
+
+// client returns the client that finds and verifies certificates.
+func (o *options) client() (*ekcert.Client, error) {
+	c := &ekcert.Client{FetchIssuers: o.online, CheckRevocation: o.online, Cache: new(ekcert.MemoryCache)}
+	if !o.online {
+		c.Services = map[string]ekcert.Fetcher{} // none, and not the defaults
+	}
+	if o.roots != "" {
+		pool, err := command.ReadRoots(o.roots)
+		c.Roots = ekcert.Roots{"": pool}
+		return c, err
+	}
+	var err error
+	if c.Roots, c.Intermediates, err = roots.Load(); err != nil {
+		return nil, err
+	}
+	c.Pins = roots.Pins()
+	c.Roots[attesttest.Vendor] = attesttest.Roots()
+	return c, nil
+}
+
+// run judges what the flags name and prints the results.
+func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
+	client, err := o.client()
+	if err != nil {
+		return err
+	}
+	var results []*result
+	switch {
+	case o.file != "":
+		results, err = judgeFile(ctx, client, o.file)
+	case o.nv != "":
+		results, err = judgeDump(ctx, client, o.nv)
+	default:
+		dev, derr := device.Open(o.tpm)
+		if derr != nil {
+			return derr
+		}
+		defer dev.Close()
+		results, err = judgeTPM(ctx, client, &attest.TPM{Transport: dev})
 	}
 	if err != nil {
-		return 2
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	results, err := o.judge(ctx)
-	if err != nil {
-		fmt.Fprintln(stderr, "ekcert:", explain(err))
-		return 1
+		return err
 	}
 	return o.print(stdout, results)
 }
 
-func parse(args []string, stderr io.Writer) (*options, error) {
-	o := new(options)
-	fs := flag.NewFlagSet("ekcert", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.StringVar(&o.tpm, "tpm", "soft", device.Usage)
-	fs.StringVar(&o.file, "file", "", "take the certificate in `FILE` instead: DER, PEM, PKCS #7, Intel's JSON, or as it is in NV memory or Windows's registry")
-	fs.StringVar(&o.nv, "nv", "", "take the NV memory in `DIR` instead: files named after their index, as 0x01c00002.bin")
-	fs.StringVar(&o.roots, "ek-roots", "", "trust the roots in `FILE` (PEM) for every maker, and no others (default: the makers' own, and the emulator's)")
-	fs.BoolVar(&o.online, "online", false, "ask the maker's service, which learns a hash of the key; fetch missing issuers and CRLs")
-	fs.BoolVar(&o.json, "json", false, "print one JSON object a line")
-	fs.DurationVar(&o.timeout, "timeout", time.Minute, "give up after `D`")
-	if err := fs.Parse(args); err != nil {
-		return nil, err
-	}
-	err := o.check(fs)
-	if err != nil {
-		fmt.Fprintf(stderr, "ekcert: %v\n", err)
-		fs.Usage()
-	}
-	return o, err
-}
-
-func (o *options) check(fs *flag.FlagSet) error {
-	sources := 0
-	fs.Visit(func(f *flag.Flag) {
-		if f.Name == "tpm" || f.Name == "file" || f.Name == "nv" {
-			sources++
-		}
-	})
-	switch {
-	case fs.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	case sources > 1:
-		return errors.New("-tpm, -file and -nv exclude each other")
-	case o.timeout <= 0:
-		return errors.New("-timeout must be positive")
-	}
-	return nil
-}
-
-// client returns what finds and checks certificates.
-func (o *options) client() (*ekcert.Client, error) {
-	c := &ekcert.Client{FetchIssuers: o.online, CheckRevocation: o.online, Cache: new(ekcert.MemoryCache)}
-	if !o.online {
-		c.Services = map[string]ekcert.Fetcher{}
-	}
-	var err error
-	if o.roots == "" {
-		c.Roots, c.Intermediates, err = roots.Load()
-		c.Pins = roots.Pins()
-		if err == nil {
-			c.Roots[attesttest.Vendor] = attesttest.Roots()
-		}
-		return c, err
-	}
-	certs, err := device.ReadCertificates(o.roots)
-	if err != nil {
-		return nil, err
-	}
-	c.Roots = ekcert.Roots{"": pool(certs)}
-	return c, nil
-}
+// explain returns an error on one line.
+func explain(err error) string { return strings.TrimPrefix(command.Explain(err), "ekcert: ") }

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
-	"encoding/pem"
 	"math/big"
 	"net/http/httptest"
 	"os"
@@ -17,27 +15,34 @@ import (
 	"testing"
 
 	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 )
 
+// try runs the program.
+func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return exampletest.Run(t, program(), args...)
+}
+
 func TestTPM(t *testing.T) {
-	var out, errs bytes.Buffer
-	if code := run(t.Context(), nil, &out, &errs); code != 0 || errs.Len() > 0 {
-		t.Fatalf("%d: %s", code, &errs)
+	code, out, errs := try(t)
+	if code != 0 || errs != "" {
+		t.Fatalf("%d: %s", code, errs)
 	}
 	for _, want := range []string{"rsa2048", "verdict      good\n", "origin       nv:0x01c00002", "maker        SIM0 id:53494D30", "chain        CN="} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, &out)
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
 }
 
 func TestTPMOfAnotherMaker(t *testing.T) {
 	m := new(ekcerttest.Maker)
-	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"-ek-roots", rootsFile(t, m), "-json"}, &out, &errs); code != 1 {
-		t.Fatalf("%d: %s", code, &errs)
+	code, out, errs := try(t, "-ek-roots", rootsFile(t, m), "-json")
+	if code != 1 {
+		t.Fatalf("%d: %s", code, errs)
 	}
-	for line := range strings.Lines(out.String()) {
+	for line := range strings.Lines(out) {
 		var r result
 		if err := json.Unmarshal([]byte(line), &r); err != nil {
 			t.Fatal(err)
@@ -48,19 +53,10 @@ func TestTPMOfAnotherMaker(t *testing.T) {
 	}
 }
 
+// rootsFile returns the name of a file with the root of m.
 func rootsFile(t *testing.T, m *ekcerttest.Maker) string {
 	t.Helper()
-	root := m.Certificates()[1]
-	return write(t, "roots.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}))
-}
-
-func write(t *testing.T, name string, b []byte) string {
-	t.Helper()
-	name = filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(name, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
+	return exampletest.Roots(t, m.Certificates()[1])
 }
 
 func newKey(t *testing.T) crypto.PublicKey {
@@ -72,7 +68,8 @@ func newKey(t *testing.T) crypto.PublicKey {
 	return k.Public()
 }
 
-// TestFile has dumps of NV memory, with issuers and CRLs on a server.
+// TestFile judges files with what NV memory holds. Issuers and CRLs are on a
+// server.
 func TestFile(t *testing.T) {
 	for name, tt := range map[string]struct {
 		quirks  []string
@@ -95,19 +92,18 @@ func TestFile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		args := []string{"-file", write(t, "nv.bin", m.NV(der)), "-ek-roots", rootsFile(t, m), "-json"}
+		args := []string{"-file", exampletest.File(t, m.NV(der)), "-ek-roots", rootsFile(t, m), "-json"}
 		if !tt.offline {
 			args = append(args, "-online")
 		}
 		if tt.revoke {
 			revokeAll(m)
 		}
-		var out, errs bytes.Buffer
-		code := run(t.Context(), args, &out, &errs)
+		code, out, errs := try(t, args...)
 		server.Close()
 		var r result
-		if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-			t.Fatalf("%s: %v: %s%s", name, err, &out, &errs)
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatalf("%s: %v: %s%s", name, err, out, errs)
 		}
 		if code != tt.code || r.Verdict != tt.want.Verdict || r.Revocation != tt.want.Revocation || r.Vendor != "AMD" || r.Key != "p256" ||
 			(r.Error == "") != (code == 0) {
@@ -116,8 +112,8 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// TestWeakKey has a key whose private key can be computed: by each prime of the
-// fingerprint, 1 is left of its modulus.
+// TestWeakKey judges a key whose private key can be computed. Its modulus has
+// the fingerprint of such keys: divided by each of the primes it leaves 1.
 func TestWeakKey(t *testing.T) {
 	product := big.NewInt(2)
 	for _, p := range []int64{11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157} {
@@ -130,14 +126,13 @@ func TestWeakKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out, errs bytes.Buffer
-	args := []string{"-file", write(t, "ek.der", m.NV(der)), "-ek-roots", rootsFile(t, m)}
-	if code := run(t.Context(), args, &out, &errs); code != 1 || !strings.Contains(out.String(), "bad: ") || !strings.Contains(out.String(), "CVE-2017-15361") {
-		t.Errorf("%d: %s%s", code, &out, &errs)
+	code, out, errs := try(t, "-file", exampletest.File(t, m.NV(der)), "-ek-roots", rootsFile(t, m))
+	if code != 1 || !strings.Contains(out, "bad: ") || !strings.Contains(out, "CVE-2017-15361") {
+		t.Errorf("%d: %s%s", code, out, errs)
 	}
 }
 
-// TestDump has the NV memory of a TPM in files, with its chain in two parts.
+// TestDump judges the NV memory of a TPM in files. Its chain is in two parts.
 func TestDump(t *testing.T) {
 	m := &ekcerttest.Maker{Vendor: "AMD"}
 	der, err := m.Certify(newKey(t))
@@ -154,22 +149,21 @@ func TestDump(t *testing.T) {
 		}
 	}
 	args := []string{"-nv", dir, "-ek-roots", rootsFile(t, m)}
-	var out, errs bytes.Buffer
-	if code := run(t.Context(), args, &out, &errs); code != 0 || !strings.Contains(out.String(), "origin       nv:0x01c0000a") {
-		t.Errorf("%d: %s%s", code, &out, &errs)
+	if code, out, errs := try(t, args...); code != 0 || !strings.Contains(out, "origin       nv:0x01c0000a") {
+		t.Errorf("%d: %s%s", code, out, errs)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "0x01c00012"), []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out.Reset()
-	if code := run(t.Context(), args, &out, &errs); code != 1 || strings.Count(out.String(), "verdict") != 2 {
-		t.Errorf("with a broken one: %d: %s%s", code, &out, &errs)
+	if code, out, errs := try(t, args...); code != 1 || strings.Count(out, "verdict") != 2 {
+		t.Errorf("with a broken one: %d: %s%s", code, out, errs)
 	}
-	if code := run(t.Context(), []string{"-nv", t.TempDir()}, &out, &errs); code != 1 {
+	if code, _, _ := try(t, "-nv", t.TempDir()); code != 1 {
 		t.Errorf("an empty folder: %d", code)
 	}
 }
 
+// revokeAll revokes the certificates of m.
 func revokeAll(m *ekcerttest.Maker) {
 	for _, cert := range m.Certificates() {
 		m.Revoke(cert.SerialNumber)
@@ -192,12 +186,11 @@ func TestUsage(t *testing.T) {
 		{"-tpm what", 1},
 		{"-ek-roots no-such-file", 1},
 	} {
-		var out, errs bytes.Buffer
-		if code := run(t.Context(), strings.Fields(tt.args), &out, &errs); code != tt.code || errs.Len() == 0 {
-			t.Errorf("%s: %d, %q", tt.args, code, &errs)
+		if code, _, errs := try(t, strings.Fields(tt.args)...); code != tt.code || errs == "" {
+			t.Errorf("%s: %d, %q", tt.args, code, errs)
 		}
 	}
-	if code := run(t.Context(), []string{"-file", write(t, "x", []byte("hello"))}, new(bytes.Buffer), new(bytes.Buffer)); code != 1 {
+	if code, _, _ := try(t, "-file", exampletest.File(t, []byte("hello"))); code != 1 {
 		t.Errorf("no certificate: %d", code)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 
@@ -13,11 +12,12 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/ekcert"
-	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
-// key loads the key that is kept under a name, or makes one and keeps it.
+// key loads the key that is kept under a name. If there is none, it makes one and
+// keeps that.
 func (d *joiner) key(ctx context.Context, name string, usage attest.Usage) (*attest.Key, error) {
 	text, err := d.store.get(name)
 	if err == nil {
@@ -45,8 +45,8 @@ func (d *joiner) keys(ctx context.Context) (device, transport *attest.Key, err e
 	return device, transport, err
 }
 
-// identity finds the endorsement key, and has an attestation key certified
-// unless that is done.
+// identity finds the endorsement key and an attestation key with a certificate.
+// If none is kept, it obtains one from the attestation CA.
 func (d *joiner) identity(ctx context.Context) error {
 	if d.aik != nil {
 		return nil
@@ -65,7 +65,7 @@ func (d *joiner) identity(ctx context.Context) error {
 	if !errors.Is(err, errMissing) {
 		return err
 	}
-	client := &aik.Client{URL: d.services.url + provisiontest.AIKPath, Roots: d.services.roots, HTTPClient: d.services.client}
+	client := &aik.Client{URL: d.services.URL + provisiontest.AIKPath, Roots: d.services.Roots, HTTPClient: d.client.HTTPClient}
 	d.aikChain, err = client.Enroll(ctx, &aik.Request{
 		EK: d.ek.Public, EKChain: d.ekChain, AIKCreation: key.Creation(),
 		Activate: d.tpm.Activator(d.ek, key),
@@ -74,12 +74,13 @@ func (d *joiner) identity(ctx context.Context) error {
 		return err
 	}
 	d.aik = key
-	return d.keep(fileAIK, d.aikChain...)
+	return d.keepCertificates(fileAIK, d.aikChain...)
 }
 
-// findEK finds the first endorsement key with a certificate.
+// findEK finds the first endorsement key that has a certificate, and verifies
+// that.
 func (d *joiner) findEK(ctx context.Context) error {
-	client := &ekcert.Client{Roots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()}, HTTPClient: d.services.client}
+	client := &ekcert.Client{Roots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()}, HTTPClient: d.client.HTTPClient}
 	for ek, err := range d.tpm.EKs(ctx) {
 		if err != nil {
 			return err
@@ -101,7 +102,8 @@ func (d *joiner) findEK(ctx context.Context) error {
 	return errors.New("no endorsement key of this TPM has a certificate in it")
 }
 
-// request returns a join with two keys that the attestation key certifies.
+// request returns a request to join with a device key and a transport key, which
+// the attestation key certifies over the nonce.
 func (d *joiner) request(dk, tk *attest.Key, nonce []byte) (*drs.Request, error) {
 	pub, ok := tk.Public().(*rsa.PublicKey)
 	if !ok {
@@ -121,36 +123,21 @@ func (d *joiner) request(dk, tk *attest.Key, nonce []byte) (*drs.Request, error)
 	}, nil
 }
 
-// keep keeps certificates.
-func (d *joiner) keep(name string, certs ...*x509.Certificate) error {
-	var ders [][]byte
-	for _, c := range certs {
-		ders = append(ders, c.Raw)
-	}
-	return d.store.put(name, device.EncodeCertificates(ders...))
+// keepCertificates keeps certificates under a name.
+func (d *joiner) keepCertificates(name string, certs ...*x509.Certificate) error {
+	return d.store.put(name, command.EncodeCertificates(certs...))
 }
 
-// certificates reads certificates that were kept.
+// certificates returns the certificates that are kept under a name.
 func (d *joiner) certificates(name string) ([]*x509.Certificate, error) {
 	text, err := d.store.get(name)
 	if err != nil {
 		return nil, err
 	}
-	var out []*x509.Certificate
-	for b, rest := pem.Decode(text); b != nil; b, rest = pem.Decode(rest) {
-		cert, err := x509.ParseCertificate(b.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		out = append(out, cert)
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%s: no certificate in it", name)
-	}
-	return out, nil
+	return command.ParseCertificates(name, text)
 }
 
-// joined returns the device as its certificate has it.
+// joined returns the device that the certificate of the join names.
 func (d *joiner) joined() (*drs.Device, error) {
 	certs, err := d.certificates(fileDevice)
 	if err != nil {

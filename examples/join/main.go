@@ -1,13 +1,20 @@
 // Join takes a device through its life in a directory: it finds the tenant's
-// services, proves its TPM, joins, leaves, joins again for a user and signs
-// that user in. Each step can be run alone, with what the ones before it left
-// in the -out folder. Without -server, the directory is a mock in this process.
+// services, proves its TPM, joins, leaves, joins again for a user and signs that
+// user in.
+//
+//	go run ./examples/join
+//	go run ./examples/join -server URL -roots roots.pem -tpm soft:tpm -out DIR -step discover,token,join
+//
+// Without -server, it uses a mock directory in this process. Each step can be
+// taken alone: what the steps before it left is in the -out folder.
+//
+// It exits with 0 if all steps are done, with 1 if one failed, and with 2 if it
+// was called wrongly.
 package main
 
 import (
 	"context"
-	"errors"
-	"flag"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"slices"
@@ -16,128 +23,237 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/services"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
-func main() { command.Main(run) }
+func main() { command.Main(program()) }
 
-// options are the flags.
-type options struct {
-	server, roots, tpm, tenant, user, password, out string
-
-	steps   []string
-	timeout time.Duration
+// steps are what a device does, in order. Each returns what it did in words.
+var steps = []struct {
+	name string
+	take func(*joiner, context.Context) (string, error)
+}{
+	{"discover", (*joiner).discover},
+	{"token", (*joiner).authenticate},
+	{"join", (*joiner).joinTenant},
+	{"leave", (*joiner).leave},
+	{"rejoin", (*joiner).rejoin},
+	{"signin", (*joiner).signIn},
 }
 
-// run takes the steps. It returns 0 if all are done, 1 if one failed or 2 for
-// usage.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return 2
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	if err := o.join(ctx, stdout); err != nil {
-		fmt.Fprintln(stderr, explain(err))
-		return 1
-	}
-	return 0
-}
-
-func parse(args []string, stderr io.Writer) (*options, error) {
-	o := new(options)
+// stepNames returns the names of steps.
+func stepNames() []string {
 	names := make([]string, len(steps))
 	for i, s := range steps {
 		names[i] = s.name
 	}
-	all := strings.Join(names, ",")
-	fs := flag.NewFlagSet("join", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	step := fs.String("step", all, "take `STEPS`, separated by commas, in this order")
-	fs.StringVar(&o.server, "server", "", "use the mock server at `URL` (default: one in this process)")
-	fs.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the services in `FILE` (PEM)")
-	fs.StringVar(&o.tpm, "tpm", "soft", device.Usage)
-	fs.StringVar(&o.tenant, "tenant", provisiontest.Tenant, "join the tenant of this domain `NAME`")
-	fs.StringVar(&o.user, "user", defaultUser, "rejoin for the user with this `NAME`")
-	fs.StringVar(&o.password, "password", defaultPassword, "the user's `PASSWORD`")
-	fs.StringVar(&o.out, "out", "", "keep keys (wrapped by the TPM), certificates and the sealed session in `DIR`")
-	fs.DurationVar(&o.timeout, "timeout", 5*time.Minute, "give up after `D`")
-	if err := fs.Parse(args); err != nil {
-		return nil, err
-	}
-	o.steps = strings.Split(*step, ",")
-	err := o.check(fs, names)
-	if err != nil {
-		fmt.Fprintf(stderr, "join: %v\n", err)
-		fs.Usage()
-	}
-	return o, err
+	return names
 }
 
-func (o *options) check(fs *flag.FlagSet, names []string) error {
-	for _, s := range o.steps {
-		if !slices.Contains(names, s) {
-			return fmt.Errorf("-step %q: want some of %s", s, strings.Join(names, ", "))
+// A joiner takes steps.
+type joiner struct {
+	*options
+	services *services.Services
+	tpm      *attest.TPM
+	store    store
+	client   *drs.Client
+
+	discovery *drs.Discovery
+	ek        *attest.EK
+	ekChain   []*x509.Certificate
+	aik       *attest.Key
+	aikChain  []*x509.Certificate
+	token     *drs.DeviceToken // never kept
+}
+
+// discover finds the tenant's services.
+func (d *joiner) discover(ctx context.Context) (string, error) {
+	var err error
+	if d.discovery, err = d.client.Discover(ctx, d.tenant); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("tenant %s is %s, join at %s", d.discovery.TenantName, d.discovery.TenantID, d.discovery.JoinEndpoint), nil
+}
+
+// authenticate proves the TPM to the directory, which answers with a token.
+func (d *joiner) authenticate(ctx context.Context) (string, error) {
+	if err := d.identity(ctx); err != nil {
+		return "", err
+	}
+	var source drs.TokenSource = &drs.Prover{Client: d.client, Proof: &drs.Proof{
+		EK: d.ek.Public, EKPublicArea: d.ek.PublicArea, EKChain: d.ekChain,
+		AIKPublicArea: d.aik.PublicArea(), AIKChain: d.aikChain, Activate: d.tpm.Activator(d.ek, d.aik),
+	}}
+	var err error
+	if d.token, err = source.JoinToken(ctx, d.discovery); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("token for the pre-registered device %s", d.token.ZTDID), nil
+}
+
+// joinTenant joins the device to the tenant, without a user.
+func (d *joiner) joinTenant(ctx context.Context) (string, error) {
+	if d.token == nil {
+		if _, err := d.authenticate(ctx); err != nil {
+			return "", err
 		}
 	}
-	switch {
-	case fs.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	case o.server == "" && o.roots != "":
-		return errors.New("-roots goes with -server")
-	case o.timeout <= 0:
-		return errors.New("-timeout must be positive")
+	dk, tk, err := d.keys(ctx)
+	if err != nil {
+		return "", err
 	}
-	return nil
+	req, err := d.request(dk, tk, d.token.Nonce)
+	if err != nil {
+		return "", err
+	}
+	req.SetToken(d.token)
+	dev, err := d.client.Join(ctx, d.discovery, req)
+	if err != nil {
+		return "", err
+	}
+	return "device " + dev.ID, d.remember(dev)
 }
 
-// join opens the TPM, finds the server and takes the steps.
-func (o *options) join(ctx context.Context, stdout io.Writer) error {
+// remember keeps what a join gave: the device's certificate and its identifier.
+func (d *joiner) remember(dev *drs.Device) error {
+	if err := d.keepCertificates(fileDevice, dev.Certificate); err != nil {
+		return err
+	}
+	return d.store.put(fileDeviceID, []byte(dev.ID+"\n"))
+}
+
+// leave takes the device out of the tenant, and removes the keys of the join.
+func (d *joiner) leave(ctx context.Context) (string, error) {
+	dev, err := d.joined()
+	if err != nil {
+		return "", err
+	}
+	dk, _, err := d.keys(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := d.client.Leave(ctx, d.discovery, dev, dk); err != nil {
+		return "", err
+	}
+	return "device " + dev.ID + " left", d.store.remove(fileDevice, fileDeviceKey, fileTransportKey, fileSession)
+}
+
+// rejoin joins the same device for a user, with new keys. The directory
+// recognizes the device by its attestation key.
+func (d *joiner) rejoin(ctx context.Context) (string, error) {
+	id, err := d.store.get(fileDeviceID)
+	if err != nil {
+		return "", err
+	}
+	if err := d.identity(ctx); err != nil {
+		return "", err
+	}
+	if err := d.store.remove(fileDevice, fileDeviceKey, fileTransportKey, fileSession); err != nil {
+		return "", err
+	}
+	dk, tk, err := d.keys(ctx)
+	if err != nil {
+		return "", err
+	}
+	nonce, err := d.client.Nonce(ctx, d.discovery)
+	if err != nil {
+		return "", err
+	}
+	req, err := d.request(dk, tk, []byte(nonce))
+	if err != nil {
+		return "", err
+	}
+	req.Nonce = nonce
+	page := &services.SignInPage{Client: d.client.HTTPClient, User: d.user, Password: d.password}
+	if req.Token, err = page.Token(ctx, d.discovery); err != nil {
+		return "", err
+	}
+	dev, err := d.client.Rejoin(ctx, d.discovery, strings.TrimSpace(string(id)), req)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("device %s is %s's", dev.ID, dev.UPN), d.remember(dev)
+}
+
+// signIn signs the user in and keeps the session, sealed so that only this TPM
+// opens it. It opens the session as a later run would, and uses it.
+func (d *joiner) signIn(ctx context.Context) (string, error) {
+	dev, err := d.joined()
+	if err != nil {
+		return "", err
+	}
+	dk, tk, err := d.keys(ctx)
+	if err != nil {
+		return "", err
+	}
+	can, err := d.client.Capabilities(ctx, d.discovery)
+	if err != nil {
+		return "", err
+	}
+	session, err := d.client.SignIn(ctx, d.discovery, &drs.SignIn{
+		Certificate: dev.Certificate, DeviceKey: dk, TransportKey: tk,
+		Username: d.user, Password: drs.Token(d.password), Derive2: slices.Contains(can, "kdf_ver2"),
+	})
+	if err != nil {
+		return "", err
+	}
+	text, err := session.Seal()
+	if err != nil {
+		return "", err
+	}
+	if session, err = drs.OpenSession(text, tk); err != nil {
+		return "", err
+	}
+	access, err := d.client.AccessToken(ctx, d.discovery, session, drstest.ManagementResource)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s until %s, token for %s", session.UPN, session.Expires.Format(time.DateOnly), access.Resource), d.store.put(fileSession, text)
+}
+
+// run opens the TPM, finds the server and takes the steps of the flags.
+func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
 	dev, err := device.Open(o.tpm)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
-	services, err := o.services(ctx)
+	s, err := services.Open(o.server, o.roots, provisiontest.Config{AdmitAny: true, Users: map[string]string{o.user: o.password}})
 	if err != nil {
 		return err
 	}
-	defer services.stop()
-	fmt.Fprintf(stdout, "%s; services at %s\n", dev.Name, services.url)
+	defer s.Close()
+	fmt.Fprintf(stdout, "%s; services at %s\n", dev.Name, s.URL)
 	tpm := &attest.TPM{Transport: dev}
 	release := tpm.Keep()
+	defer func() {
+		if rerr := release(context.WithoutCancel(ctx)); err == nil {
+			err = rerr
+		}
+	}()
 	d := &joiner{
-		options: o, services: services, tpm: tpm, store: store{dir: o.out}, out: stdout,
-		client: &drs.Client{BaseURL: services.url + provisiontest.DirectoryPath, HTTPClient: services.client},
+		options: o, services: s, tpm: tpm, store: store{dir: o.out},
+		client: &drs.Client{BaseURL: s.URL + provisiontest.DirectoryPath, HTTPClient: command.HTTPClient(s.Roots)},
 	}
-	err = d.run(ctx)
-	if rerr := release(context.WithoutCancel(ctx)); err == nil {
-		err = rerr
-	}
-	return err
-}
-
-// explain returns an error on one line: operation, code and remedy.
-func explain(err error) string {
-	line := "join: " + err.Error()
-	var e interface {
-		error
-		HRESULT() uint32
-		Remedy() string
-	}
-	if errors.As(err, &e) {
-		if code := e.HRESULT(); code != 0 {
-			line += fmt.Sprintf(" (0x%08X)", code)
-		}
-		if remedy := e.Remedy(); remedy != "" {
-			line += ". " + remedy
+	if !o.takes("discover") { // all steps need it
+		if _, err := d.discover(ctx); err != nil {
+			return fmt.Errorf("discover: %w", err)
 		}
 	}
-	return strings.Join(strings.Fields(line), " ")
+	for _, step := range steps {
+		if !o.takes(step.name) {
+			continue
+		}
+		start := time.Now()
+		what, err := step.take(d, ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", step.name, err)
+		}
+		fmt.Fprintf(stdout, "%-9s %7.1f ms  %s\n", step.name, float64(time.Since(start).Microseconds())/1000, what)
+	}
+	return nil
 }

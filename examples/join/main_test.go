@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,51 +10,41 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 func TestAllSteps(t *testing.T) {
 	for _, spec := range []string{"soft", "swtpm:" + t.TempDir()} {
-		var out, errs bytes.Buffer
 		if d, err := device.Open(spec); errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
 			t.Skip(err)
 		} else if err == nil {
 			d.Close()
 		}
-		if code := run(t.Context(), []string{"-tpm", spec}, &out, &errs); code != 0 {
-			t.Fatalf("%s: %d: %s%s", spec, code, out.String(), errs.String())
+		code, out, errs := exampletest.Run(t, program(), "-tpm", spec)
+		if code != 0 {
+			t.Fatalf("%s: %d: %s%s", spec, code, out, errs)
 		}
 		for _, s := range steps {
-			if !strings.Contains(out.String(), "\n"+s.name) {
-				t.Errorf("%s: no step %s in %s", spec, s.name, out.String())
+			if !strings.Contains(out, "\n"+s.name) {
+				t.Errorf("%s: no step %s in %s", spec, s.name, out)
 			}
 		}
 	}
 }
 
-// Each step alone, against one server, with what the one before it has left.
+// TestStepsAlone takes each step in a run of its own, with what the one before
+// it left.
 func TestStepsAlone(t *testing.T) {
-	server, err := provisiontest.Start("127.0.0.1:0", provisiontest.Config{AdmitAny: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close(t.Context())
+	server, roots := exampletest.StartMock(t, provisiontest.Config{AdmitAny: true})
 	server.Directory.AddUser(drstest.User{UPN: defaultUser, Password: defaultPassword})
 	dir := t.TempDir()
-	roots, out := filepath.Join(dir, "roots.pem"), filepath.Join(dir, "out")
-	var ders [][]byte
-	for _, c := range server.Roots {
-		ders = append(ders, c.Raw)
-	}
-	if err := os.WriteFile(roots, device.EncodeCertificates(ders...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	out := filepath.Join(dir, "out")
 	take := func(step string) (int, string) {
-		var text bytes.Buffer
-		code := run(t.Context(), []string{"-step", step, "-server", server.URL, "-roots", roots, "-out", out, "-tpm", "soft:" + filepath.Join(dir, "tpm")}, &text, &text)
-		return code, text.String()
+		code, text, errs := exampletest.Run(t, program(), "-step", step, "-server", server.URL, "-roots", roots, "-out", out, "-tpm", "soft:"+filepath.Join(dir, "tpm"))
+		return code, text + errs
 	}
-	if code, text := take("leave"); code != 1 || !strings.Contains(text, "steps before it") {
+	if code, text := take("leave"); code != 1 || !strings.Contains(text, "steps before this one") {
 		t.Errorf("left without a join: %d %s", code, text)
 	}
 	for _, s := range steps {
@@ -90,13 +79,11 @@ func TestStepsAlone(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"-step", "jump"}, {"-roots", "x"}, {"x"}, {"-timeout", "0s"}} {
-		var out bytes.Buffer
-		if code := run(t.Context(), args, &out, &out); code != 2 || !strings.Contains(out.String(), "-step") {
-			t.Errorf("%v: %d %s", args, code, out.String())
+		if code, _, errs := exampletest.Run(t, program(), args...); code != 2 || !strings.Contains(errs, "-step") {
+			t.Errorf("%v: %d %s", args, code, errs)
 		}
 	}
-	var out bytes.Buffer
-	if code := run(t.Context(), []string{"-h"}, &out, &out); code != 0 {
+	if code, _, _ := exampletest.Run(t, program(), "-h"); code != 0 {
 		t.Errorf("-h: %d", code)
 	}
 }

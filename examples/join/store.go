@@ -6,17 +6,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
-// Names of what is kept.
+// Names of the files that a store keeps.
 const (
 	fileAIKKey       = "aik-key.pem"
 	fileAIK          = "aik.pem"
 	fileDeviceKey    = "device-key.pem"
 	fileTransportKey = "transport-key.pem"
-	fileDevice       = "device.pem"   // certificate of the join, with the device identifier in it
-	fileDeviceID     = "device-id"    // of the last join
-	fileSession      = "session.json" // sealed
+	fileDevice       = "device.pem"   // certificate of the join, which names the device
+	fileDeviceID     = "device-id"    // identifier of the device at its last join
+	fileSession      = "session.json" // the user's session, sealed to the transport key
 )
 
 // A store keeps files in a folder or, if that is "", in memory.
@@ -25,8 +27,10 @@ type store struct {
 	memory map[string][]byte
 }
 
-var errMissing = errors.New("not there: take the steps before it, with the same -out")
+// errMissing is wrapped by what get returns for a file that is not kept.
+var errMissing = errors.New("missing: take the steps before this one, with the same -out")
 
+// get returns a file. The error wraps errMissing if it is not kept.
 func (s *store) get(name string) ([]byte, error) {
 	if text, ok := s.memory[name]; ok {
 		return text, nil
@@ -41,6 +45,7 @@ func (s *store) get(name string) ([]byte, error) {
 	return text, err
 }
 
+// put keeps a file in place of one with the same name.
 func (s *store) put(name string, text []byte) error {
 	if s.dir == "" {
 		if s.memory == nil {
@@ -49,12 +54,10 @@ func (s *store) put(name string, text []byte) error {
 		s.memory[name] = text
 		return nil
 	}
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(s.dir, name), text, 0o600)
+	return command.WriteDir(s.dir, command.File{Name: name, Text: text})
 }
 
+// remove removes files, those that exist.
 func (s *store) remove(names ...string) error {
 	for _, name := range names {
 		delete(s.memory, name)

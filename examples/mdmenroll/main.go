@@ -1,111 +1,154 @@
-// Mdmenroll enrolls this machine, or an emulated TPM, with any management
-// server that speaks Windows' enrollment protocol ([MS-MDE2]), holds management
-// sessions, and shows the enrollment status page that Windows would show.
+// Mdmenroll enrolls this machine, or an emulated TPM, with any management server
+// that speaks the enrollment protocol of Windows ([MS-MDE2]). It holds management
+// sessions, and shows the enrollment status page as Windows would.
+//
+//	go run ./examples/mdmenroll -discover URL -ca roots.pem -token FILE
+//	go run ./examples/mdmenroll -domain contoso.com -user NAME -password @FILE -session 5 -esp
 //
 // The management key is made in the TPM and never leaves it.
+//
+// It exits with 0 if the device is enrolled and no session failed, with 1 if
+// not, and with 2 if it was called wrongly.
 package main
 
 import (
 	"context"
+	"crypto/rsa"
+	"crypto/x509"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/esp"
 )
 
-func main() { command.Main(run) }
+func main() { command.Main(program()) }
 
-// options are the flags.
-type options struct {
-	discover, domain, token, user, password, tpm, out, ca string
+// An enrollment is what a run has and what it makes.
+type enrollment struct {
+	*options
+	tpm      *attest.TPM
+	client   *mdm.Client
+	with     mdm.Credential
+	ofDevice bool // the token is a device's and names no user
+	stdout   io.Writer
 
-	sessions int
-	esp      bool
-	timeout  time.Duration
+	key    *attest.Key
+	got    *mdm.Enrollment
+	cert   *x509.Certificate
+	report *esp.Report
+	held   []sessionSummary
+	orders []order
 }
 
-// run enrolls. It returns 0 if it is done, 1 if a step failed or 2 for usage.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
+// enroll finds the services, asks for the enrollment policy and enrolls a key.
+func (e *enrollment) enroll(ctx context.Context) error {
+	at, err := e.address()
 	if err != nil {
-		return 2
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	if err := o.run(ctx, stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, explain(err))
-		return 1
-	}
-	return 0
-}
-
-func parse(args []string, stderr io.Writer) (*options, error) {
-	o := new(options)
-	fs := flag.NewFlagSet("mdmenroll", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.StringVar(&o.discover, "discover", "", "ask the discovery service at `URL`, or \"entra\" for the public one of Entra tenants")
-	fs.StringVar(&o.domain, "domain", "", "ask the discovery service of domain `D`: host EnterpriseEnrollment.D")
-	fs.StringVar(&o.token, "token", "", "enroll with the token in `FILE`: a JWT, or else a token that only the server can read")
-	fs.StringVar(&o.user, "user", "", "enroll as the user `NAME`, an e-mail address")
-	fs.StringVar(&o.password, "password", "", "with -user: the user's password; \"@FILE\" reads it from there")
-	fs.StringVar(&o.tpm, "tpm", "soft", device.Usage)
-	fs.StringVar(&o.out, "out", "", "write certificate, key (wrapped by the TPM) and summary.json to `DIR`")
-	fs.StringVar(&o.ca, "ca", "", "trust the TLS roots in `FILE` (PEM) instead of the system's")
-	fs.IntVar(&o.sessions, "session", 0, "hold `N` management sessions")
-	fs.BoolVar(&o.esp, "esp", false, "show the enrollment status page; it ends the sessions when it is over")
-	fs.DurationVar(&o.timeout, "timeout", 10*time.Minute, "give up after `D`")
-	if err := fs.Parse(args); err != nil {
-		return nil, err
-	}
-	err := o.check(fs)
+	d, err := e.client.Discover(ctx, at, e.user)
 	if err != nil {
-		fmt.Fprintf(stderr, "mdmenroll: %v\n", err)
-		fs.Usage()
+		return err
 	}
-	return o, err
-}
-
-func (o *options) check(fs *flag.FlagSet) error {
-	switch {
-	case fs.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	case (o.discover == "") == (o.domain == ""):
-		return errors.New("one of -discover and -domain is needed")
-	case (o.token == "") == (o.user == ""):
-		return errors.New("one of -token and -user is needed")
-	case o.password != "" && o.user == "":
-		return errors.New("-password goes with -user")
-	case o.sessions < 0 || o.timeout <= 0:
-		return errors.New("-session and -timeout must not be negative")
+	fmt.Fprintf(e.stdout, "discovery    version %s, says %s, enrolls at %s\n", d.EnrollVersion, d.AuthPolicy, d.EnrollURL)
+	p, err := e.client.Policy(ctx, d, e.with)
+	if err != nil {
+		return err
 	}
-	if o.esp && o.sessions == 0 {
-		o.sessions = 1
+	fmt.Fprintf(e.stdout, "policy       RSA of %d bits, %v\n", p.MinimalKeyLength, p.Hash)
+	req, err := e.request(ctx, p)
+	if err != nil {
+		return err
 	}
+	if e.got, err = e.client.Enroll(ctx, d, p, req); err != nil {
+		return err
+	}
+	if e.cert, err = x509.ParseCertificate(e.got.Certificate); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "enrollment   %s by %s until %s\n", e.cert.Subject, e.cert.Issuer, e.cert.NotAfter.UTC().Format(time.DateOnly))
+	fmt.Fprintf(e.stdout, "management   %s at %s\n", e.got.ProviderID, e.got.Server)
 	return nil
 }
 
-// explain returns an error on one line: operation, code and remedy.
-func explain(err error) string {
-	line := "mdmenroll: " + err.Error()
-	var coded interface {
-		HRESULT() uint32
-		Remedy() string
+// request makes the management key. If the policy speaks of attestation, it also
+// makes a proof that the key is in the TPM.
+func (e *enrollment) request(ctx context.Context, p *mdm.Policy) (*mdm.Request, error) {
+	algorithm := attest.RSA2048
+	switch {
+	case p.MinimalKeyLength > 3072:
+		return nil, fmt.Errorf("the policy wants an RSA key of %d bits, and TPMs make none over 3072", p.MinimalKeyLength)
+	case p.MinimalKeyLength > 2048:
+		algorithm = attest.RSA3072
 	}
-	if errors.As(err, &coded) {
-		if code := coded.HRESULT(); code != 0 && !strings.Contains(strings.ToLower(line), fmt.Sprintf("%#x", code)) {
-			line += fmt.Sprintf(" (0x%08X)", code)
-		}
-		if remedy := coded.Remedy(); remedy != "" {
-			line += ". " + remedy
-		}
+	var err error
+	if e.key, err = e.tpm.CreateKey(ctx, attest.Template{Algorithm: algorithm, Usage: attest.Sign}); err != nil {
+		return nil, err
 	}
-	return strings.Join(strings.Fields(line), " ")
+	req := &mdm.Request{Token: e.with, Key: e.key, Context: []mdm.Item{
+		mdm.BoolItem(mdm.ItemUXInitiated, !e.ofDevice), mdm.BoolItem(mdm.ItemNotInOOBE, !e.ofDevice),
+	}}
+	if e.ofDevice {
+		req.Context = append(req.Context, mdm.BoolItem(mdm.ItemWhiteGlove, true))
+	}
+	if p.AttestationFailure != "" {
+		req.Attestation, err = e.attestation(ctx)
+	}
+	return req, err
+}
+
+// attestation makes an attestation key and certifies the management key with it.
+func (e *enrollment) attestation(ctx context.Context) (*mdm.Attestation, error) {
+	aik, err := e.tpm.CreateKey(ctx, attest.Template{Algorithm: attest.RSA2048, Usage: attest.Attest})
+	if err != nil {
+		return nil, err
+	}
+	s, err := e.tpm.Certify(ctx, e.key, aik, nil)
+	if err != nil {
+		return nil, err
+	}
+	claim, err := mdm.Claim(s.PublicArea, s.Attest, s.Signature)
+	if err != nil {
+		return nil, err
+	}
+	pub, ok := aik.Public().(*rsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("the attestation key is a %T", aik.Public())
+	}
+	return &mdm.Attestation{AIK: pub, Claim: claim}, nil
+}
+
+// run opens the TPM, enrolls and holds the sessions. If a session fails, it
+// writes the results up to there before it returns the error.
+func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
+	dev, err := device.Open(o.tpm)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	fmt.Fprintln(stdout, dev.Name)
+	e := &enrollment{options: o, tpm: &attest.TPM{Transport: dev}, stdout: stdout}
+	if e.with, e.ofDevice, err = o.credential(stderr); err != nil {
+		return err
+	}
+	if e.client, err = o.newClient(ctx, e.tpm); err != nil {
+		return err
+	}
+	if !e.ofDevice {
+		e.client.Device.EnrollmentType = "Full"
+	}
+	if err := e.enroll(ctx); err != nil {
+		return err
+	}
+	err = e.runSessions(ctx)
+	if o.out != "" {
+		err = errors.Join(err, e.write())
+	}
+	return err
 }

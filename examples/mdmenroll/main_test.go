@@ -21,11 +21,12 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/mdm/mdmtest"
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
+// issuer is the key that signs tokens.
 var issuer = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -37,17 +38,17 @@ var issuer = sync.OnceValue(func() *rsa.PrivateKey {
 // try runs the program.
 func try(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, err bytes.Buffer
-	code = run(t.Context(), args, &out, &err)
-	return code, out.String(), err.String()
+	return exampletest.Run(t, program(), args...)
 }
 
-// A site is a server, its roots and a token in files.
+// A site is a management server, with its roots and a token in files.
 type site struct {
 	*mdmtest.Server
 	discover, ca, token string
 }
 
+// startSite starts a server, and signs a token with the claims that servers
+// expect and those given.
 func startSite(t *testing.T, claims jwt.MapClaims) *site {
 	t.Helper()
 	s := &site{Server: &mdmtest.Server{
@@ -70,26 +71,18 @@ func startSite(t *testing.T, claims jwt.MapClaims) *site {
 		t.Fatal(err)
 	}
 	s.discover = h.URL + mdmtest.DiscoveryPath
-	s.token = file(t, []byte(text+"\n"))
-	s.ca = file(t, device.EncodeCertificates(h.Certificate().Raw))
+	s.token = exampletest.File(t, []byte(text+"\n"))
+	s.ca = exampletest.Roots(t, h.Certificate())
 	return s
 }
 
-func file(t *testing.T, text []byte) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(name, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
+// ofDevice returns the claims of a device's token. Its user is a placeholder.
 func ofDevice() jwt.MapClaims {
 	return jwt.MapClaims{"idtyp": "device", "deviceid": "0d9e0f0a-6d35-4b7e-8c11-3a0f5b1c2d3e", "upn": "fooUser@contoso.test"}
 }
 
-// A device enrolls, proves its key, holds sessions and sees the status page to
-// its end.
+// TestDevice enrolls a device that proves its key, holds sessions and shows the
+// status page to its end.
 func TestDevice(t *testing.T) {
 	s := startSite(t, ofDevice())
 	s.RequireAttestation = true
@@ -120,6 +113,7 @@ func TestDevice(t *testing.T) {
 	checkOut(t, s, out)
 }
 
+// checkOut checks the files of -out.
 func checkOut(t *testing.T, s *site, out string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(out, "mdm.pem"))
@@ -140,7 +134,8 @@ func checkOut(t *testing.T, s *site, out string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The status page is written in the form of Windows, which is not ours.
+	// The status page has the form that Windows writes, which summary cannot
+	// read.
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(text, &raw); err != nil {
 		t.Fatal(err)
@@ -166,8 +161,7 @@ func checkOut(t *testing.T, s *site, out string) {
 	}
 }
 
-// The server's orders for certificates are carried out over SCEP, with keys of
-// the TPM.
+// TestOrder lets the server order certificates over SCEP, for keys of the TPM.
 func TestOrder(t *testing.T) {
 	ca := &sceptest.Server{Password: "once"}
 	h := httptest.NewTLSServer(ca)
@@ -198,7 +192,7 @@ func TestUser(t *testing.T) {
 	if code, stdout, stderr := try(t, "-discover", s.discover, "-ca", s.ca, "-token", s.token); code != 0 || stderr != "" {
 		t.Errorf("token: exit code %d\n%s%s", code, stdout, stderr)
 	}
-	code, stdout, stderr := try(t, "-discover", s.discover, "-ca", s.ca, "-user", "user@contoso.test", "-password", "@"+file(t, []byte("secret word\n")))
+	code, stdout, stderr := try(t, "-discover", s.discover, "-ca", s.ca, "-user", "user@contoso.test", "-password", "@"+exampletest.File(t, []byte("secret word\n")))
 	if code != 0 || stderr != "" {
 		t.Errorf("password: exit code %d\n%s%s", code, stdout, stderr)
 	}
@@ -207,7 +201,8 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// Failures are one line with the code of Windows and what may help.
+// TestFailures checks that a failure is one line with the code of Windows and
+// what may help.
 func TestFailures(t *testing.T) {
 	s := startSite(t, jwt.MapClaims{"upn": "user@contoso.test", "scp": "other"})
 	for _, c := range []struct {
@@ -217,7 +212,7 @@ func TestFailures(t *testing.T) {
 	}{
 		{"permission", []string{"-discover", s.discover, "-ca", s.ca, "-token", s.token}, []string{"warning: The token's scp has no mdm_delegation", "0x80180003", "MDM scope"}},
 		{"password", []string{"-discover", s.discover, "-ca", s.ca, "-user", "user@contoso.test", "-password", "x"}, []string{"0x80180002"}},
-		{"opaque token", []string{"-discover", s.discover, "-ca", s.ca, "-token", file(t, []byte("abc"))}, []string{"0x80180007"}},
+		{"opaque token", []string{"-discover", s.discover, "-ca", s.ca, "-token", exampletest.File(t, []byte("abc"))}, []string{"0x80180007"}},
 		{"unknown root", []string{"-discover", s.discover, "-token", s.token}, []string{"0x80180012"}},
 		{"clear text", []string{"-discover", "http://mdm.test/", "-token", s.token}, []string{"0x8018001a"}},
 		{"no domain", []string{"-domain", "x", "-token", s.token}, []string{"no domain"}},
@@ -259,7 +254,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out, errs bytes.Buffer
-	if code := run(ctx, []string{"-discover", s.discover, "-ca", s.ca, "-token", s.token}, &out, &errs); code != 1 || !strings.Contains(errs.String(), "canceled") {
+	if code := program().Run(ctx, []string{"-discover", s.discover, "-ca", s.ca, "-token", s.token}, &out, &errs); code != 1 || !strings.Contains(errs.String(), "canceled") {
 		t.Errorf("exit code %d: %s", code, &errs)
 	}
 }

@@ -13,16 +13,18 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/mdm"
 	"github.com/whiteglove/whiteglove/mdm/esp"
 	"github.com/whiteglove/whiteglove/mdm/omadm"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// pause is between sessions, as Windows polls in enrollment but shorter.
+// pause is the time between sessions. Windows polls during enrollment, too, but
+// waits longer.
 const pause = time.Second
 
-// A sessionSummary is a session in summary.json.
+// A sessionSummary is one session in summary.json.
 type sessionSummary struct {
 	Messages int      `json:"messages"`
 	Commands int      `json:"commands"`
@@ -30,15 +32,16 @@ type sessionSummary struct {
 	Oddities []string `json:"oddities,omitempty"`
 }
 
-// An order is a certificate that the server had enrolled over SCEP.
+// An order is a certificate that the server ordered and the device obtained over
+// SCEP.
 type order struct {
 	id   string
 	cert *x509.Certificate
 	key  *attest.Key
 }
 
-// runSessions holds the sessions that the flags ask for, until the status page
-// is over if it is shown.
+// runSessions holds as many sessions as the flags say. If the status page is
+// shown, it stops when the page is over.
 func (e *enrollment) runSessions(ctx context.Context) error {
 	if e.sessions == 0 {
 		return nil
@@ -52,7 +55,7 @@ func (e *enrollment) runSessions(ctx context.Context) error {
 	page.End(esp.Attestation, nil)
 	page.End(esp.Join, nil)
 	page.End(esp.Enrollment, nil)
-	view := &view{out: e.stdout, terminal: e.esp && isTerminal(e.stdout)}
+	view := &view{out: e.stdout, terminal: e.esp && command.IsTerminal(e.stdout)}
 	for n := range e.sessions {
 		if n > 0 {
 			if err := wait(ctx, pause); err != nil {
@@ -82,8 +85,8 @@ func (e *enrollment) runSessions(ctx context.Context) error {
 	return nil
 }
 
-// session returns the device's side of sessions: what the provisioning document
-// says is in its tree, and the server's SCEP orders are carried out.
+// session returns the device's side of the sessions. Its tree starts with the
+// provisioning document, and it carries out the server's SCEP orders.
 func (e *enrollment) session() (*omadm.Session, error) {
 	document, err := mdm.ParseDocument(e.got.Document)
 	if err != nil {
@@ -108,7 +111,7 @@ func (e *enrollment) session() (*omadm.Session, error) {
 }
 
 // carryOut enrolls the certificate of a SCEP order for a key of the TPM.
-// Messages are signed and opened by a key in software, which is thrown away.
+// A key in software signs and opens the messages, and is thrown away.
 func (e *enrollment) carryOut(ctx context.Context, o *omadm.SCEPOrder) (*x509.Certificate, error) {
 	switch {
 	case len(o.URLs) == 0:

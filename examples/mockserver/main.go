@@ -1,100 +1,43 @@
-// Mockserver is every party that a device meets on its way to be enrolled, on
-// one TLS listener: a TPM maker's SCEP CA, an attestation CA, a directory with
+// Mockserver is every party that a device meets until it is enrolled, behind one
+// TLS listener: the SCEP CA of a TPM maker, an attestation CA, a directory with
 // its registration and token services, and a management server. They check what
-// real ones must and say what they refuse, and why. With -fault they go wrong,
-// for somebody who wants to rehearse a failing site.
+// real services check, and log what they refuse and why. It is
+// [provisiontest.Server] as a program.
 //
-// Its keys and roots are made when it starts. It is for tests.
+//	go run ./examples/mockserver -ready-file url -roots-out roots.pem
+//	go run ./examples/mockserver -fault join:503:2 -fault tls:expired
+//
+// With -fault it goes wrong, to rehearse a failing site. Its keys and roots are
+// made when it starts. It is for tests only.
+//
+// It serves until it is interrupted, and then exits with 0. It exits with 1 if
+// it cannot serve, and with 2 if it was called wrongly.
 package main
 
 import (
 	"context"
 	"crypto"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
-	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
-func main() { command.Main(run) }
+func main() { command.Main(program()) }
 
-// options are the flags.
-type options struct {
-	addr, ekRoots, admit, rootsOut, readyFile string
-	faults                                    []*provisiontest.Fault
-	users                                     map[string]string
-}
-
-// run serves until ctx ends. It returns 0, 1 for a failure or 2 for usage.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o := options{users: make(map[string]string)}
-	fs := flag.NewFlagSet("mockserver", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.StringVar(&o.addr, "addr", "127.0.0.1:0", "listen at `HOST:PORT`")
-	fs.StringVar(&o.ekRoots, "ek-roots", "", "accept EK CAs in `FILE` (PEM) besides the emulator's maker")
-	fs.StringVar(&o.admit, "admit", "", "import the PEM public keys or EK certificates in `FILE` as hardware; \"any\" admits every EK with a trusted certificate (default: the emulator's)")
-	fs.StringVar(&o.rootsOut, "roots-out", "", "write the roots of TLS and of every party to `FILE` (PEM)")
-	fs.StringVar(&o.readyFile, "ready-file", "", "write the base URL to `FILE` when it listens")
-	fs.Func("user", "add the user `NAME:PASSWORD`, such as alice@contoso.test:secret, to the directory and the management server; may be repeated", func(text string) error {
-		name, password, ok := strings.Cut(text, ":")
-		if !ok || name == "" || password == "" {
-			return errors.New("want NAME:PASSWORD")
-		}
-		o.users[name] = password
-		return nil
-	})
-	fs.Func("fault", faultUsage(), func(text string) error {
-		f, err := provisiontest.ParseFault(text)
-		o.faults = append(o.faults, f)
-		return err
-	})
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return 0
-		}
-		return 2
-	}
-	if fs.NArg() > 0 {
-		fmt.Fprintf(stderr, "mockserver: unexpected argument %q\n", fs.Arg(0))
-		return 2
-	}
-	if err := serve(ctx, o, stdout, slog.New(slog.NewTextHandler(stderr, nil))); err != nil {
-		fmt.Fprintf(stderr, "mockserver: %v\n", err)
-		return 1
-	}
-	return 0
-}
-
-// faultUsage is the help text of -fault.
-func faultUsage() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "let N requests (default 1, or \"all\") of a step go wrong, `STEP:KIND[:N]`; may be repeated.\nSteps: %s.\nKinds: an HTTP status from 400 to 599, or", strings.Join(provisiontest.Steps(), ", "))
-	for _, kind := range slices.Sorted(maps.Keys(provisiontest.Kinds)) {
-		fmt.Fprintf(&b, "\n  %-9s %s", kind, provisiontest.Kinds[kind])
-	}
-	b.WriteString("\nOf connections, the step tls, only expired and skew: the server's certificate is by that clock. Only in token is there a nonce")
-	return b.String()
-}
-
-func serve(ctx context.Context, o options, stdout io.Writer, logger *slog.Logger) error {
+// run serves until ctx ends.
+func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	config, err := o.config(ctx)
 	if err != nil {
 		return err
 	}
-	config.Logger = logger
+	config.Logger = slog.New(slog.NewTextHandler(stderr, nil))
 	s, err := provisiontest.Start(o.addr, config)
 	if err != nil {
 		return err
@@ -108,10 +51,11 @@ func serve(ctx context.Context, o options, stdout io.Writer, logger *slog.Logger
 	return errors.Join(err, s.Close(end))
 }
 
-// config reads the files that the flags name.
-func (o options) config(ctx context.Context) (c provisiontest.Config, err error) {
+// config returns what the parties trust and know, from the files that the flags
+// name.
+func (o *options) config(ctx context.Context) (c provisiontest.Config, err error) {
 	if o.ekRoots != "" {
-		if c.EKRoots, err = device.ReadCertificates(o.ekRoots); err != nil {
+		if c.EKRoots, err = command.ReadCertificates(o.ekRoots); err != nil {
 			return c, err
 		}
 	}
@@ -122,7 +66,7 @@ func (o options) config(ctx context.Context) (c provisiontest.Config, err error)
 	case "any":
 		c.AdmitAny = true
 	default:
-		c.Import, err = device.ReadKeys(o.admit)
+		c.Import, err = command.ReadKeys(o.admit)
 	}
 	return c, err
 }
@@ -144,42 +88,19 @@ func emulatorEKs(ctx context.Context) ([]crypto.PublicKey, error) {
 	return keys, nil
 }
 
-// announce says where the server listens, roots first: whoever waits for the
-// ready file may then read both.
-func (o options) announce(s *provisiontest.Server, stdout io.Writer) error {
+// announce writes the roots and then the URL, so that both files are there when
+// the ready file is.
+func (o *options) announce(s *provisiontest.Server, stdout io.Writer) error {
 	if o.rootsOut != "" {
-		var ders [][]byte
-		for _, c := range s.Roots {
-			ders = append(ders, c.Raw)
-		}
-		if err := replace(o.rootsOut, device.EncodeCertificates(ders...)); err != nil {
+		if err := command.WriteFile(o.rootsOut, command.EncodeCertificates(s.Roots...)); err != nil {
 			return err
 		}
 	}
 	if o.readyFile != "" {
-		if err := replace(o.readyFile, []byte(s.URL+"\n")); err != nil {
+		if err := command.WriteFile(o.readyFile, []byte(s.URL+"\n")); err != nil {
 			return err
 		}
 	}
 	_, err := fmt.Fprintf(stdout, "listening at %s, tenant %s\n", s.URL, provisiontest.Tenant)
-	return err
-}
-
-// replace writes a file that is never seen half-written.
-func replace(name string, text []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(text)
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), name)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-	}
 	return err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"io"
 	"net/http"
 	"os"
@@ -12,11 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
-// await returns what is written to a file.
+// await waits for a file and returns its text.
 func await(t *testing.T, name string) string {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -28,20 +28,45 @@ func await(t *testing.T, name string) string {
 	return ""
 }
 
-func TestServe(t *testing.T) {
+// A running is a mockserver in a goroutine.
+type running struct {
+	url    string
+	client *http.Client // trusts it
+	roots  int          // how many roots it wrote
+	stop   func() (code int, stdout, stderr string)
+}
+
+// serve runs mockserver until stop is called.
+func serve(t *testing.T, args ...string) *running {
+	t.Helper()
 	dir := t.TempDir()
 	ready, roots := filepath.Join(dir, "url"), filepath.Join(dir, "roots.pem")
 	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
+	t.Cleanup(cancel)
 	code := make(chan int, 1)
 	var stdout, stderr bytes.Buffer
-	go func() { code <- run(ctx, []string{"-ready-file", ready, "-roots-out", roots}, &stdout, &stderr) }()
-	url := await(t, ready)
-	certs, err := device.ReadCertificates(roots)
-	if err != nil || len(certs) != 4 {
-		t.Fatalf("%d roots, %v", len(certs), err)
+	go func() {
+		code <- program().Run(ctx, append(args, "-ready-file", ready, "-roots-out", roots), &stdout, &stderr)
+	}()
+	r := &running{url: await(t, ready)}
+	certs, err := command.ReadCertificates(roots)
+	if err != nil {
+		t.Fatal(err)
 	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: provisiontest.Pool(certs)}}}
+	r.roots, r.client = len(certs), command.HTTPClient(command.Pool(certs))
+	r.stop = func() (int, string, string) {
+		r.client.CloseIdleConnections()
+		cancel()
+		return <-code, stdout.String(), stderr.String()
+	}
+	return r
+}
+
+func TestServe(t *testing.T) {
+	s := serve(t)
+	if s.roots != 4 {
+		t.Errorf("%d roots", s.roots)
+	}
 	for path, want := range map[string]int{
 		"/drs/contoso.test/Discover?api-version=1.9":                        200,
 		"/drs/other.test/Discover?api-version=1.9":                          400,
@@ -50,7 +75,7 @@ func TestServe(t *testing.T) {
 		"/aik/intc-keyid-00/templates/Aik/scep?operation=GetCACaps&message": 404,
 		"/nothing": 404,
 	} {
-		res, err := client.Get(url + path)
+		res, err := s.client.Get(s.url + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,31 +85,17 @@ func TestServe(t *testing.T) {
 			t.Errorf("%s: %s, want %d", path, res.Status, want)
 		}
 	}
-	client.CloseIdleConnections()
-	cancel()
-	if c := <-code; c != 0 || !strings.Contains(stdout.String(), url) {
-		t.Errorf("exit %d: %s%s", c, stdout.String(), stderr.String())
+	if code, stdout, stderr := s.stop(); code != 0 || !strings.Contains(stdout, s.url) {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}
 }
 
-// Faults are met in their order, as often as they say.
+// TestFault checks that faults are met in their order, as often as they say.
 func TestFault(t *testing.T) {
-	dir := t.TempDir()
-	ready, roots := filepath.Join(dir, "url"), filepath.Join(dir, "roots.pem")
-	ctx, cancel := context.WithCancel(t.Context())
-	code := make(chan int, 1)
-	var stdout, stderr bytes.Buffer
-	go func() {
-		code <- run(ctx, []string{"-ready-file", ready, "-roots-out", roots, "-fault", "tls:expired", "-fault", "discover:503:2"}, &stdout, &stderr)
-	}()
-	url := await(t, ready) + provisiontest.DirectoryPath + "/" + provisiontest.Tenant + "/Discover?api-version=1.9"
-	certs, err := device.ReadCertificates(roots)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: provisiontest.Pool(certs)}}}
+	s := serve(t, "-fault", "tls:expired", "-fault", "discover:503:2")
+	url := s.url + provisiontest.DirectoryPath + "/" + provisiontest.Tenant + "/Discover?api-version=1.9"
 	for _, want := range []string{"expired", "503", "503", "200"} {
-		res, err := client.Get(url)
+		res, err := s.client.Get(url)
 		got := ""
 		if err != nil {
 			got = err.Error()
@@ -96,10 +107,8 @@ func TestFault(t *testing.T) {
 			t.Errorf("want %s, got %s", want, got)
 		}
 	}
-	client.CloseIdleConnections()
-	cancel()
-	if c := <-code; c != 0 || !strings.Contains(stderr.String(), "fault") {
-		t.Errorf("exit %d: %s", c, stderr.String())
+	if code, _, stderr := s.stop(); code != 0 || !strings.Contains(stderr, "fault") {
+		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
 
@@ -123,9 +132,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"-admit", missing}, 1},
 		{[]string{"-addr", "nowhere"}, 1},
 	} {
-		var out bytes.Buffer
-		if code := run(t.Context(), c.args, &out, &out); code != c.code {
-			t.Errorf("%q: exit %d, want %d: %s", c.args, code, c.code, out.String())
+		if code, stdout, stderr := exampletest.Run(t, program(), c.args...); code != c.code {
+			t.Errorf("%q: exit %d, want %d: %s%s", c.args, code, c.code, stdout, stderr)
 		}
 	}
 }

@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// How far the clock may be off: tickets and certificates were reported to be
-// refused from five minutes on. The warning comes earlier.
+// How far the clock may be off. Services are reported to refuse tickets and
+// certificates from five minutes on; the warning comes earlier.
 const (
 	maxSkew  = 5 * time.Minute
 	warnSkew = time.Minute
 )
 
-const remedyClock = "Set the clock, and have it kept by a time server that can be reached (UDP 123)."
+const remedyClock = "Set the clock, and let it follow a time server (UDP 123)."
 
-// ahead returns how far the clock of who answered is ahead. An answer from a
-// cache says nothing of it.
+// ahead returns how far the clock of the server that answered is ahead of this
+// machine's. It reports false if the answer does not tell, as one from a cache.
 func ahead(resp *http.Response, before, after time.Time) (time.Duration, bool) {
 	date, err := http.ParseTime(resp.Header.Get("Date"))
 	if err != nil || resp.Header.Get("Age") != "" {
 		return 0, false
 	}
 	middle := before.Add(after.Sub(before) / 2)
-	return date.Add(time.Second / 2).Sub(middle), true // a Date is cut to seconds
+	return date.Add(time.Second / 2).Sub(middle), true // Date has no fractions of a second
 }
 
-// checkClock compares the clock with those of the services: with the one in the
-// middle, so that a single wrong one does not matter.
+// checkClock compares this machine's clock with the median of the services'
+// clocks, so that a single wrong one does not matter.
 func checkClock(answers []*answer) *result {
 	r := &result{Phase: phaseBase, Name: "clock"}
 	var all []time.Duration
@@ -42,7 +42,7 @@ func checkClock(answers []*answer) *result {
 		}
 	}
 	if len(all) == 0 && untimely > 0 {
-		return r.note(fail, fmt.Sprintf("by it, certificates of %d services are not valid, and no service said what time it is", untimely), remedyClock)
+		return r.note(fail, fmt.Sprintf("by this clock, certificates of %d services are not valid, and no service said what time it is", untimely), remedyClock)
 	}
 	if len(all) == 0 {
 		return r.note(warn, "no service said what time it is", "Compare the clock with another.")
@@ -56,12 +56,12 @@ func checkClock(answers []*answer) *result {
 	case off.Abs() > warnSkew:
 		return r.note(warn, detail, remedyClock)
 	case all[len(all)-1]-all[0] > maxSkew:
-		return r.note(warn, detail+", but they do not agree: "+describe(all[0])+" to "+describe(all[len(all)-1]), "Look for a proxy or a service with a wrong clock.")
+		return r.note(warn, detail+", but they do not agree: "+describe(all[0])+" to "+describe(all[len(all)-1]), "Look for a proxy or a service whose clock is wrong.")
 	}
 	return r.note(pass, detail, "")
 }
 
-// describe returns how far a clock is off.
+// describe returns in words how far a clock is off.
 func describe(off time.Duration) string {
 	switch {
 	case off.Abs() < 2*time.Second:

@@ -20,33 +20,33 @@ const (
 // An endpoint is a service that a device needs.
 type endpoint struct {
 	phase string
-	url   string // what is asked; {tenant} is replaced, and {authority} by the TPM's attestation CA
+	url   string // what is requested; {tenant} stands for the tenant's name, {authority} for the host of the TPM's attestation CA
 	use   string // what it is for
-	allow string // what a firewall has to let through, if more than the URL's host
-	maker string // only TPMs of this maker need it
-	minor bool   // the device gets through without it
-	quick bool   // or gets through if it is refused, and not left waiting
-	mock  string // path of the same service below -server
+	allow string // what a firewall has to let through, if that is more than the URL's host
+	maker string // the only maker whose TPMs need it; "" if all devices do
+	minor bool   // a device gets through without it
+	quick bool   // a device gets through without it if the connection fails at once
+	mock  string // path of the same service below -server; "" if the mock server has none
 	proof proof
 }
 
-// A proof is an answer that only the service gives. The zero proof is any
-// answer that comes over TLS with the right certificate: nothing better is
-// known of the service.
+// A proof describes an answer that only the service gives. The zero proof
+// stands for any answer, if it comes over TLS with the right certificate: no
+// better proof is known for the service.
 type proof struct {
-	status int    // wanted; 0 for any
-	text   string // in the body, or in where a redirect leads, whatever its case
-	hint   string // what is likeliest to be wrong if the answer is another
+	status int    // HTTP status; 0 for any
+	text   string // part of the body or of a redirect's target, in upper or lower case
+	hint   string // what is the most likely cause of another answer
 }
 
 const authority = "{authority}"
 
-// endpoints are those of the requirements that Microsoft publishes for Windows
-// Autopilot ("Networking requirements"), each wildcard with a host below it
-// that can be asked. The makers' services are those that the TPM section there
-// names; what they answer was seen by others. The link asked of go.microsoft.com
-// is that of Microsoft's list of TPM roots, and the revocation list is the one
-// that certificates of attestation CAs name.
+// endpoints are the services that Microsoft's "Networking requirements" for
+// Windows Autopilot list. Where the list has a wildcard, a host below it stands
+// here that can be asked. The makers' services are those of the list's section on
+// TPMs; how they answer is known from reports. The link at go.microsoft.com leads
+// to Microsoft's list of TPM roots, and the revocation list is the one that
+// certificates of attestation CAs name.
 var endpoints = []endpoint{
 	{phase: phaseBase, url: "http://www.msftconnecttest.com/connecttest.txt", use: "setup's own test for internet", allow: "*.msftconnecttest.com:80", proof: proof{status: 200, text: "Microsoft Connect Test"}},
 	{phase: phaseBase, url: "ntp://time.windows.com", use: "setting the clock", allow: "time.windows.com:123/udp", minor: true},
@@ -55,7 +55,7 @@ var endpoints = []endpoint{
 	{phase: phaseTPM, url: "https://ftpm.amd.com/pki/aia/00000000000000000000000000000000", use: "EK certificates of AMD's firmware TPMs", maker: "AMD", proof: proof{status: 404}},
 	{phase: phaseTPM, url: "https://ekcert.spserv.microsoft.com/EKCertificate/GetEKCertificate/v1", use: "EK certificates of Qualcomm's TPMs and Pluton", maker: "QCOM", proof: proof{status: 405}},
 	{phase: phaseTPM, url: "", mock: provisiontest.MakerPath + capabilities, use: "EK certificates of the mock server's maker", proof: proof{status: 200, text: "POSTPKIOperation"}},
-	{phase: phaseTPM, url: "https://" + authority + ".microsoftaik.azure.net/templates/Aik/scep" + capabilities, mock: provisiontest.AIKPath + capabilities, use: "certificates of attestation keys", allow: "*.microsoftaik.azure.net:443", proof: proof{status: 200, text: "IdentityKeyAttestation", hint: "404 is its answer to TPMs of issuers it does not know: look for firmware that brings another EK certificate, or ask the maker"}},
+	{phase: phaseTPM, url: "https://" + authority + ".microsoftaik.azure.net/templates/Aik/scep" + capabilities, mock: provisiontest.AIKPath + capabilities, use: "certificates of attestation keys", allow: "*.microsoftaik.azure.net:443", proof: proof{status: 200, text: "IdentityKeyAttestation", hint: "it answers 404 for a TPM whose EK issuer it does not know: look for firmware that brings another EK certificate, or ask the maker"}},
 
 	{phase: phaseTicket, url: "https://login.live.com/", use: "the device's ticket"},
 	{phase: phaseProfile, url: "https://ztd.dds.microsoft.com/", use: "the deployment profile"},
@@ -65,13 +65,13 @@ var endpoints = []endpoint{
 	{phase: phaseActivation, url: "https://activation.sls.microsoft.com/", use: "activation of Windows", allow: "*.sls.microsoft.com:443", minor: true},
 	{phase: phaseActivation, url: "https://go.microsoft.com/fwlink/?linkid=2097925", use: "activation of Windows", minor: true, proof: proof{text: "TrustedTpm.cab"}},
 
-	{phase: phaseEntra, url: "https://login.microsoftonline.com/{tenant}/.well-known/openid-configuration", mock: provisiontest.DirectoryPath + "/{tenant}/.well-known/openid-configuration", use: "tokens", proof: proof{status: 200, text: `"token_endpoint"`, hint: "400 is its answer if it does not know the tenant: see -tenant"}},
-	{phase: phaseEntra, url: "https://enterpriseregistration.windows.net/{tenant}/Discover?api-version=1.9", mock: provisiontest.DirectoryPath + "/{tenant}/Discover?api-version=1.9", use: "joining the tenant", proof: proof{status: 200, text: "DeviceJoinService", hint: "404 and 400 are its answers if it does not know the tenant: see -tenant"}},
+	{phase: phaseEntra, url: "https://login.microsoftonline.com/{tenant}/.well-known/openid-configuration", mock: provisiontest.DirectoryPath + "/{tenant}/.well-known/openid-configuration", use: "tokens", proof: proof{status: 200, text: `"token_endpoint"`, hint: "it answers 400 if it does not know the tenant: see -tenant"}},
+	{phase: phaseEntra, url: "https://enterpriseregistration.windows.net/{tenant}/Discover?api-version=1.9", mock: provisiontest.DirectoryPath + "/{tenant}/Discover?api-version=1.9", use: "joining the tenant", proof: proof{status: 200, text: "DeviceJoinService", hint: "it answers 404 or 400 if it does not know the tenant: see -tenant"}},
 	{phase: phaseEntra, url: "https://device.login.microsoftonline.com/", use: "tokens for joined devices"},
 	{phase: phaseEntra, url: "https://aadcdn.msauth.net/", use: "the sign-in page"},
 	{phase: phaseEntra, url: "https://aadcdn.msftauth.net/", use: "the sign-in page"},
 	{phase: phaseEntra, url: "https://graph.microsoft.com/", use: "the directory"},
-	{phase: phaseEntra, url: "https://graph.windows.net/", use: "the directory as it was asked earlier", minor: true},
+	{phase: phaseEntra, url: "https://graph.windows.net/", use: "the directory's older interface", minor: true},
 	{phase: phaseEntra, url: "https://autologon.microsoftazuread-sso.com/", use: "single sign-on of hybrid tenants", minor: true},
 	{phase: phaseEntra, url: "https://tokenprovider.termsofuse.identitygovernance.azure.com/", use: "terms of use, if the tenant has them", minor: true},
 
@@ -101,17 +101,17 @@ var endpoints = []endpoint{
 	{phase: phaseRevocation, url: "http://oneocsp.microsoft.com/", use: "revocation of TLS certificates", quick: true},
 }
 
-// capabilities is the query of the request that a SCEP server answers to
-// anybody.
+// capabilities is the query of a request that any client may make of a SCEP
+// server.
 const capabilities = "?operation=GetCACaps"
 
-// noSuchKey is what Intel's service would call a key whose hash is zero: this
-// machine's own would identify it.
+// noSuchKey is the name that Intel's service would give to a key whose hash is
+// zero. The hash of this machine's own key would identify the machine.
 const noSuchKey = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D"
 
-// publicCAs are the organizations of roots under which these services are known
-// or likely to have their certificates. Another root that this machine trusts
-// is likely that of a proxy which reads along.
+// publicCAs are the organizations of the roots to which the certificates of
+// these services are known or likely to lead. If one leads to another root, and
+// this machine trusts that, then a proxy probably reads the traffic.
 var publicCAs = []string{
 	"Microsoft Corporation", "DigiCert Inc", "Baltimore", "GlobalSign", "GlobalSign nv-sa", "Entrust, Inc.", "Entrust.net",
 	"Sectigo Limited", "The USERTRUST Network", "COMODO CA Limited", "Comodo CA Limited", "Amazon", "Google Trust Services LLC",

@@ -16,17 +16,17 @@ import (
 	"time"
 )
 
-// maxBody is how much of an answer is looked at.
+// maxBody is how many bytes of an answer are read.
 const maxBody = 64 << 10
 
-// A watch knows how far a request has come.
+// A watch records how far a request gets.
 type watch struct {
-	stage   atomic.Value // string
-	address atomic.Value // string
+	stage   atomic.Value // string: the stage that was reached last
+	address atomic.Value // string: what was connected to
 	proxied bool
 }
 
-// trace returns what tells w.
+// trace returns the hooks that report to w.
 func (w *watch) trace() *httptrace.ClientTrace {
 	reach := func(stage string) {
 		if w.proxied && stage != stageTLS && stage != stageHTTP {
@@ -46,7 +46,7 @@ func (w *watch) trace() *httptrace.ClientTrace {
 	}
 }
 
-// askHTTP asks for a URL and judges connection, certificate and answer.
+// askHTTP requests the URL at, and judges connection, certificate and answer.
 func (p *prober) askHTTP(ctx context.Context, t *target, at string, a *answer) {
 	w := new(watch)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
@@ -77,8 +77,8 @@ func (p *prober) askHTTP(ctx context.Context, t *target, at string, a *answer) {
 	}
 }
 
-// send sends a request through a proxy, or to the host itself if via is nil. It
-// follows no redirect. before is when it was sent.
+// send sends a request through the proxy via, or to the host itself if via is
+// nil. It follows no redirect. before is the time at which it sent the request.
 func (p *prober) send(req *http.Request, via *url.URL) (resp *http.Response, body []byte, before time.Time, err error) {
 	pool, err := p.pool()
 	if err != nil {
@@ -103,13 +103,13 @@ func (p *prober) send(req *http.Request, via *url.URL) (resp *http.Response, bod
 	return resp, body, before, err
 }
 
-// judge says whether an answer is of the service.
+// judge notes whether an answer is the service's own.
 func (p proof) judge(r *result, resp *http.Response, body []byte) {
 	said := fmt.Sprintf("HTTP status %d", resp.StatusCode)
 	r.Stage = stageHTTP
 	switch {
 	case resp.StatusCode == http.StatusProxyAuthRequired:
-		r.note(fail, said+": a proxy wants to know who asks", remedies[stageProxy])
+		r.note(fail, said+": a proxy asks for authentication", remedies[stageProxy])
 	case resp.StatusCode == http.StatusNetworkAuthenticationRequired, elsewhere(resp):
 		r.note(fail, said+": sent to another site, as by the sign-in page of a guest network", "Use a network without a sign-in page, or sign in on another device first.")
 	case p.holds(resp, body):
@@ -117,7 +117,7 @@ func (p proof) judge(r *result, resp *http.Response, body []byte) {
 		r.note(pass, said+", as the service answers", "")
 	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
 		r.Temporary = true
-		r.note(fail, said+": the service, or a proxy before it, does not serve", "Try again in some minutes. If it stays, look for a proxy that answers instead of the service.")
+		r.note(fail, said+": the service, or a proxy before it, does not serve", "Try again in some minutes. If that does not help, look for a proxy that answers instead of the service.")
 	case p == proof{}:
 		r.Stage = ""
 		r.note(pass, said+"; any answer counts", "")
@@ -126,13 +126,14 @@ func (p proof) judge(r *result, resp *http.Response, body []byte) {
 	}
 }
 
-// holds reports whether an answer is one that only the service gives.
+// holds reports whether an answer is as p describes it. It is false for the zero
+// proof.
 func (p proof) holds(resp *http.Response, body []byte) bool {
 	text := append(bytes.ToLower(body), strings.ToLower(resp.Header.Get("Location"))...)
 	return p != proof{} && (p.status == 0 || p.status == resp.StatusCode) && bytes.Contains(text, []byte(strings.ToLower(p.text)))
 }
 
-// remedy returns what to do about an answer that proves nothing.
+// remedy returns what to do about an answer that is not as p describes it.
 func (p proof) remedy() string {
 	const remedy = "Look for a proxy or a web filter that answers instead of the service, and exclude the host from it."
 	if p.hint == "" {
@@ -141,8 +142,8 @@ func (p proof) remedy() string {
 	return p.hint + ". Else: " + remedy
 }
 
-// elsewhere reports whether a plain request was redirected to another site. What
-// comes over TLS is the service's own word.
+// elsewhere reports whether a request without TLS was redirected to another
+// site. Over TLS, a redirect is the service's own answer.
 func elsewhere(resp *http.Response) bool {
 	if resp.TLS != nil {
 		return false
@@ -151,7 +152,7 @@ func elsewhere(resp *http.Response) bool {
 	return err == nil && site(to.Hostname()) != site(resp.Request.URL.Hostname())
 }
 
-// site returns the last two labels of a host's name.
+// site returns the last two labels of a host name, or an IP address as it is.
 func site(host string) string {
 	if net.ParseIP(host) != nil {
 		return host
@@ -160,7 +161,7 @@ func site(host string) string {
 	return strings.Join(labels[max(0, len(labels)-2):], ".")
 }
 
-// timedOut reports whether an error is that nothing came in time.
+// timedOut reports whether an error means that the time was up.
 func timedOut(err error) bool {
 	var ne net.Error
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()

@@ -1,32 +1,28 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
-	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
-// preflight runs the command and returns its exit code and what it wrote.
+// preflight runs the program.
 func preflight(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	code = run(t.Context(), args, &out, &errs)
-	return code, out.String(), errs.String()
+	return exampletest.Run(t, program(), args...)
 }
 
-// preflightJSON returns the results by name.
+// preflightJSON runs the program with -json, and returns the results by name.
 func preflightJSON(t *testing.T, args ...string) (code int, results map[string]*result) {
 	t.Helper()
 	code, stdout, stderr := preflight(t, append(args, "-json")...)
@@ -50,17 +46,7 @@ func preflightJSON(t *testing.T, args ...string) (code int, results map[string]*
 	}
 }
 
-func rootsFile(t *testing.T, ders ...[]byte) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "roots.pem")
-	if err := os.WriteFile(name, device.EncodeCertificates(ders...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
-// startMock starts a mock server with faults and returns the flags that lead to
-// it.
+// startMock starts a mock server with faults, and returns the flags that name it.
 func startMock(t *testing.T, faults ...string) (*provisiontest.Server, []string) {
 	t.Helper()
 	var c provisiontest.Config
@@ -71,12 +57,8 @@ func startMock(t *testing.T, faults ...string) (*provisiontest.Server, []string)
 		}
 		c.Faults = append(c.Faults, f)
 	}
-	s, err := provisiontest.Start("127.0.0.1:0", c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close(context.Background()) })
-	return s, []string{"-timeout", "1m", "-server", s.URL, "-roots", rootsFile(t, s.Roots[0].Raw), "-tenant", provisiontest.Tenant}
+	s, _ := exampletest.StartMock(t, c)
+	return s, []string{"-timeout", "1m", "-server", s.URL, "-roots", exampletest.Roots(t, s.Roots[0]), "-tenant", provisiontest.Tenant}
 }
 
 func TestMock(t *testing.T) {
@@ -104,7 +86,7 @@ func TestMock(t *testing.T) {
 		}
 	}
 	if r := results["version"]; r.Status != warn || !strings.Contains(r.Detail, "TPM 2.0") {
-		t.Errorf("an emulator is no TPM for the real services: %+v", *r)
+		t.Errorf("an emulator is not a TPM for real services: %+v", *r)
 	}
 	if r := results["login.live.com"]; r.Status != skip {
 		t.Errorf("%+v", *r)
@@ -120,15 +102,15 @@ func TestMockRefuses(t *testing.T) {
 	}
 }
 
-// A site whose certificates or clocks are wrong shows as that.
+// TestMockTime checks that wrong certificates and wrong clocks are told apart.
 func TestMockTime(t *testing.T) {
 	for _, tt := range []struct {
 		faults []string
 		clock  string // status of the check of the clock
-		says   string // in its detail
-		others string // status of services with the fault
-		stage  string // of theirs
-		in     string // in the detail of all of those
+		says   string // part of its detail
+		others string // status of the services with the fault
+		stage  string // their stage
+		in     string // part of their details
 	}{
 		{[]string{"tls:expired:all"}, fail, "certificates of 4 services", fail, stageTLS, "has expired"},
 		{[]string{"tls:skew:all"}, fail, "certificates of 4 services", fail, stageTLS, "is not valid yet"},
@@ -152,7 +134,8 @@ func TestMockTime(t *testing.T) {
 	}
 }
 
-// internet is what real services answer, as far as it is asked of them.
+// internet answers the requests that preflight makes of real services as those
+// do.
 func internet(w http.ResponseWriter, r *http.Request) {
 	switch r.Host {
 	case "www.msftconnecttest.com":
@@ -181,7 +164,8 @@ func internet(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fakeInternet returns the flags that lead every host to the loopback interface.
+// fakeInternet returns flags with which every host is at the loopback interface.
+// aik is the host of the TPM's attestation CA.
 func fakeInternet(t *testing.T, aik string) []string {
 	t.Helper()
 	ca := newCA(t, "Contoso")
@@ -202,7 +186,7 @@ func fakeInternet(t *testing.T, aik string) []string {
 		"http":  servePlain(t, http.HandlerFunc(internet)),
 		"ntp":   serveTime(t, func() []byte { return ntpAnswer(time.Now()) }),
 	}
-	flags := []string{"-roots", rootsFile(t, ca.cert.Raw), "-host", "*=" + closed(t)}
+	flags := []string{"-roots", exampletest.Roots(t, ca.cert), "-host", "*=" + closed(t)}
 	for name, scheme := range hosts {
 		flags = append(flags, "-host", name+"="+at[scheme])
 	}
@@ -293,7 +277,7 @@ func TestCouldNotCheck(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if code := run(ctx, []string{"-host", nowhere}, io.Discard, io.Discard); code != 3 {
+	if code := program().Run(ctx, []string{"-host", nowhere}, io.Discard, io.Discard); code != 3 {
 		t.Errorf("canceled: exit %d", code)
 	}
 }

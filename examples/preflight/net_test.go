@@ -15,12 +15,14 @@ import (
 	"time"
 )
 
-// A testCA issues certificates for servers on the loopback interface.
+// A testCA is a root that issues certificates for servers on the loopback
+// interface.
 type testCA struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
+// newCA returns a root of an organization.
 func newCA(t *testing.T, organization string) *testCA {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -35,6 +37,7 @@ func newCA(t *testing.T, organization string) *testCA {
 	return &testCA{issue(t, tmpl, tmpl, key, key), key}
 }
 
+// issue issues a certificate for key, signed by signer.
 func issue(t *testing.T, tmpl, parent *x509.Certificate, key, signer *ecdsa.PrivateKey) *x509.Certificate {
 	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, key.Public(), signer)
@@ -48,8 +51,8 @@ func issue(t *testing.T, tmpl, parent *x509.Certificate, key, signer *ecdsa.Priv
 	return cert
 }
 
-// serve starts a TLS server with a certificate for names that ends at notAfter,
-// and returns where it listens.
+// serve starts a TLS server with a certificate for names that expires at
+// notAfter, and returns the address at which it listens.
 func (ca *testCA) serve(t *testing.T, h http.Handler, notAfter time.Time, names ...string) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -68,7 +71,7 @@ func (ca *testCA) serve(t *testing.T, h http.Handler, notAfter time.Time, names 
 	return s.Listener.Addr().String()
 }
 
-// servePlain starts a server without TLS.
+// servePlain starts a server without TLS, and returns its address.
 func servePlain(t *testing.T, h http.Handler) string {
 	t.Helper()
 	s := httptest.NewServer(h)
@@ -76,7 +79,7 @@ func servePlain(t *testing.T, h http.Handler) string {
 	return s.Listener.Addr().String()
 }
 
-// closed returns an address at which nobody listens.
+// closed returns an address at which no server listens.
 func closed(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -87,7 +90,7 @@ func closed(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// serveRaw starts a server that does with each connection what f does.
+// serveRaw starts a server that calls f with each connection and then closes it.
 func serveRaw(t *testing.T, f func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -110,7 +113,8 @@ func serveRaw(t *testing.T, f func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// serveTime starts a time server whose clock is ahead.
+// serveTime starts a time server that answers each request with what answer
+// returns.
 func serveTime(t *testing.T, answer func() []byte) string {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// askTime asks a time server what time it is (SNTP, RFC 4330).
+// askTime asks a time server for the time (SNTP, RFC 4330).
 func (p *prober) askTime(ctx context.Context, host string, a *answer) {
 	off, address, err := p.exchangeTime(ctx, host)
 	a.Address = address
@@ -20,7 +20,7 @@ func (p *prober) askTime(ctx context.Context, host string, a *answer) {
 		}
 		judgeError(a.result, err)
 		if a.Remedy == "" {
-			a.Remedy = "Let UDP 123 through, or have another time server named by DHCP. As long as the clock is right nothing is lost."
+			a.Remedy = "Let UDP 123 through, or let DHCP name another time server. This does no harm as long as the clock is right."
 		}
 		return
 	}
@@ -28,10 +28,11 @@ func (p *prober) askTime(ctx context.Context, host string, a *answer) {
 	a.note(pass, "it says what time it is", "")
 }
 
-// ntpEpoch is the start of 1900 in the seconds of time.Unix.
+// ntpEpoch is the start of the year 1900 in seconds since 1970.
 const ntpEpoch = -2208988800
 
-// exchangeTime returns how far the server's clock is ahead.
+// exchangeTime asks a time server and returns how far its clock is ahead of this
+// machine's, and the address that it connected to.
 func (p *prober) exchangeTime(ctx context.Context, host string) (off time.Duration, address string, err error) {
 	conn, err := p.dial(ctx, "udp", net.JoinHostPort(host, "123"))
 	if err != nil {
@@ -61,7 +62,8 @@ func (p *prober) exchangeTime(ctx context.Context, host string) (off time.Durati
 	return sent.Sub(before.Add(after.Sub(before) / 2)), address, err
 }
 
-// transmitted returns when a server sent its packet.
+// transmitted returns the time at which a server sent its packet, by the
+// server's clock.
 func transmitted(packet []byte) (time.Time, error) {
 	if len(packet) < 48 || packet[0]&7 != 4 || packet[1] == 0 || packet[1] > 15 {
 		return time.Time{}, errors.New("this is not how a time server answers")

@@ -11,28 +11,29 @@ import (
 	"time"
 )
 
-// A prober asks services.
+// A prober asks services whether they can be reached and are genuine.
 type prober struct {
-	hosts    map[string]string   // what is dialed instead of a host, "*" being any other
+	hosts    map[string]string   // addresses that are dialed instead of hosts; "*" stands for every other host
 	roots    []*x509.Certificate // trusted for TLS besides the system's
-	system   *x509.CertPool      // nil for the system's own
+	system   *x509.CertPool      // in place of the system's roots, if not nil
 	proxy    func(*http.Request) (*url.URL, error)
-	resolver *net.Resolver // nil for the system's own
-	timeout  time.Duration
+	resolver *net.Resolver // nil stands for the system's
+	timeout  time.Duration // for each target
 }
 
+// newProber returns a prober that uses the proxy that the environment names.
 func newProber(hosts map[string]string, timeout time.Duration) *prober {
 	return &prober{hosts: hosts, proxy: http.ProxyFromEnvironment, timeout: timeout}
 }
 
-// An answer is what came of asking a target.
+// An answer is the result of asking a target.
 type answer struct {
 	*result
 	ahead time.Duration // how far the service's clock is ahead of this machine's
-	dated bool          // ahead is known
+	dated bool          // whether ahead is known
 }
 
-// probeAll asks all targets at once. The answers are in their order.
+// probeAll asks all targets at once. The answers are in the targets' order.
 func (p *prober) probeAll(ctx context.Context, targets []target) []*answer {
 	answers := make([]*answer, len(targets))
 	var wg sync.WaitGroup
@@ -43,7 +44,7 @@ func (p *prober) probeAll(ctx context.Context, targets []target) []*answer {
 	return answers
 }
 
-// probe asks a target. What a device gets through without is a warning.
+// probe asks a target. A failure that does not stop a device becomes a warning.
 func (p *prober) probe(ctx context.Context, t target) *answer {
 	a := &answer{result: &result{Phase: t.phase, Name: t.name, Use: t.use}}
 	if t.skip != "" {
@@ -64,7 +65,7 @@ func (p *prober) probe(ctx context.Context, t target) *answer {
 	return a
 }
 
-// ask asks a target at one of its addresses.
+// ask asks a target at one of its URLs.
 func (p *prober) ask(ctx context.Context, t target, at string) *answer {
 	a := &answer{result: &result{Phase: t.phase, Name: t.name, Use: t.use, URL: at}}
 	u, err := url.Parse(at)
@@ -86,7 +87,7 @@ func (p *prober) ask(ctx context.Context, t target, at string) *answer {
 	return a
 }
 
-// instead returns what is dialed instead of a host, if it is.
+// instead returns the address that is dialed instead of a host, if there is one.
 func (p *prober) instead(host string) (address string, ok bool) {
 	if address, ok = p.hosts[strings.ToLower(host)]; !ok {
 		address, ok = p.hosts["*"]
@@ -94,7 +95,7 @@ func (p *prober) instead(host string) (address string, ok bool) {
 	return address, ok
 }
 
-// dial connects to an address, or to what is to be dialed instead.
+// dial connects to an address, or to the one that is dialed instead of it.
 func (p *prober) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
@@ -107,6 +108,7 @@ func (p *prober) dial(ctx context.Context, network, address string) (net.Conn, e
 	return d.DialContext(ctx, network, address)
 }
 
+// port returns the port of a URL, or the default of its scheme.
 func port(u *url.URL) string {
 	if p := u.Port(); p != "" {
 		return p

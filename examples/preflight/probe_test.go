@@ -15,15 +15,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/whiteglove/whiteglove/provision/provisiontest"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
+// quiet is a logger that logs nothing.
 var quiet = log.New(io.Discard, "", 0)
 
-// direct is a proxy function that names none.
+// direct is a prober's proxy function that names no proxy.
 func direct(*http.Request) (*url.URL, error) { return nil, nil }
 
-// says answers every request alike.
+// says returns a handler that answers every request alike.
 func says(status int, text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -31,6 +32,7 @@ func says(status int, text string) http.HandlerFunc {
 	}
 }
 
+// host is the host of the services in tests.
 const host = "service.test"
 
 func TestConnection(t *testing.T) {
@@ -92,11 +94,12 @@ func TestConnection(t *testing.T) {
 	}
 }
 
-// An interceptor that the machine trusts shows by its root only.
+// TestTrustedInterceptor checks that a TLS interceptor that the machine trusts is
+// recognized by its root.
 func TestTrustedInterceptor(t *testing.T) {
 	for _, tt := range []struct{ organization, want string }{{"Proxy", warn}, {"DigiCert Inc", pass}} {
 		ca := newCA(t, tt.organization)
-		p := &prober{hosts: map[string]string{"*": ca.serve(t, says(200, ""), time.Now().AddDate(0, 1, 0), host)}, system: provisiontest.Pool([]*x509.Certificate{ca.cert}), proxy: direct, timeout: 10 * time.Second}
+		p := &prober{hosts: map[string]string{"*": ca.serve(t, says(200, ""), time.Now().AddDate(0, 1, 0), host)}, system: command.Pool([]*x509.Certificate{ca.cert}), proxy: direct, timeout: 10 * time.Second}
 		r := p.probe(t.Context(), target{urls: []string{"https://" + host}})
 		if r.Status != tt.want || !strings.Contains(r.Issuer, tt.organization) {
 			t.Errorf("%s: %+v", tt.organization, *r.result)
@@ -182,7 +185,7 @@ func TestClock(t *testing.T) {
 			w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
 		}), time.Now().AddDate(0, 1, 0), "a.test", "b.test", "c.test")
 	}
-	half := 30 * time.Second // the seconds may come out one off
+	half := 30 * time.Second // a Date is rounded to seconds
 	right, slow, fast, little := dated(0), dated(-10*time.Minute-half), dated(time.Hour+half), dated(2*time.Minute+half)
 	cached := ca.serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Date", "Mon, 02 Jan 2006 15:04:05 GMT")
@@ -212,7 +215,7 @@ func TestClock(t *testing.T) {
 	}
 }
 
-// ntpAnswer is what a time server answers at a time.
+// ntpAnswer returns the answer of a time server whose clock shows the time at.
 func ntpAnswer(at time.Time) []byte {
 	b := make([]byte, 48)
 	b[0], b[1] = 0x24, 2

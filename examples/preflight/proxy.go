@@ -5,8 +5,8 @@ import (
 	"net/url"
 )
 
-// proxyFor returns the proxy for a request, nil for none. Hosts that others are
-// dialed for are asked directly.
+// proxyFor returns the proxy for a request, or nil if there is none. A host for
+// which another address is dialed needs none.
 func (p *prober) proxyFor(req *http.Request) (*url.URL, error) {
 	if _, ok := p.instead(req.URL.Hostname()); ok {
 		return nil, nil
@@ -14,8 +14,8 @@ func (p *prober) proxyFor(req *http.Request) (*url.URL, error) {
 	return p.proxy(req)
 }
 
-// checkProxy says which proxy the environment names. What each host makes of
-// it shows when it is asked.
+// checkProxy notes which proxy the environment names. Whether it lets a request
+// through shows when the services are asked.
 func checkProxy(p *prober) *result {
 	r := &result{Phase: phaseBase, Name: "proxy"}
 	req, err := http.NewRequest(http.MethodGet, "https://login.microsoftonline.com/", nil)
@@ -27,7 +27,7 @@ func checkProxy(p *prober) *result {
 	case err != nil:
 		return r.note(fail, "the environment names a proxy, but not by a URL", "Set HTTPS_PROXY to the proxy's URL, or unset it.")
 	case via == nil:
-		return r.note(pass, "the environment names none; automatic configuration (WPAD) is not looked at", "")
+		return r.note(pass, "the environment names none; automatic configuration (WPAD) is not checked", "")
 	case via.User != nil:
 		return r.note(warn, "the environment names "+via.Redacted()+", which is used with a password", remedies[stageProxy])
 	}

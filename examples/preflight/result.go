@@ -1,12 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
 // Statuses of a check.
@@ -17,50 +18,47 @@ const (
 	skip = "skip"
 )
 
-// A result is what a check found.
+// A result is the outcome of a check.
 type result struct {
 	Phase     string  `json:"phase"`
-	Name      string  `json:"name"`   // host, or what was checked
+	Name      string  `json:"name"`   // a host, or what else was checked
 	Status    string  `json:"status"` // "pass", "warn", "fail" or "skip"
 	Detail    string  `json:"detail"`
-	Remedy    string  `json:"remedy,omitempty"`    // if it is not a pass
+	Remedy    string  `json:"remedy,omitempty"`    // for "warn" and "fail"
 	Use       string  `json:"use,omitempty"`       // what the service is for
-	Stage     string  `json:"stage,omitempty"`     // of a connection: "dns", "tcp", "proxy", "tls" or "http" it ended in
-	Temporary bool    `json:"temporary,omitempty"` // it may go away by itself
-	Allow     string  `json:"allow,omitempty"`     // for a firewall
-	URL       string  `json:"url,omitempty"`       // that was asked
-	Address   string  `json:"address,omitempty"`   // that was connected to
+	Stage     string  `json:"stage,omitempty"`     // in which a connection failed: "dns", "tcp", "udp", "proxy", "tls" or "http"
+	Temporary bool    `json:"temporary,omitempty"` // the failure may pass without action
+	Allow     string  `json:"allow,omitempty"`     // what a firewall has to let through
+	URL       string  `json:"url,omitempty"`       // what was requested
+	Address   string  `json:"address,omitempty"`   // what was connected to
 	Issuer    string  `json:"issuer,omitempty"`    // of the server's certificate
-	HTTP      int     `json:"http,omitempty"`      // status of the answer
+	HTTP      int     `json:"http,omitempty"`      // HTTP status of the answer
 	Elapsed   float64 `json:"ms,omitempty"`
 
-	untimely bool // by this machine's clock the server's certificate is not valid
+	untimely bool // the server's certificate is not valid at this machine's time
 }
 
-// note sets what a result ends as, and returns it.
+// note sets status, detail and remedy of r, and returns r.
 func (r *result) note(status, detail, remedy string) *result {
 	r.Status, r.Detail, r.Remedy = status, detail, remedy
 	return r
 }
 
-// failed is note for an error, with its own remedy if it has one.
+// failed notes that an error ended the check. If the error has a remedy of its
+// own, that replaces the one given.
 func (r *result) failed(err error, remedy string) *result {
 	var e interface{ Remedy() string }
 	if errors.As(err, &e) && e.Remedy() != "" {
 		remedy = e.Remedy()
 	}
-	return r.note(fail, oneLine(err.Error()), remedy)
+	return r.note(fail, command.OneLine(err.Error()), remedy)
 }
 
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-// print writes results for people, or one JSON object a line.
+// print writes results as text for people, or as one JSON object a line.
 func print(w io.Writer, results []*result, asJSON bool) error {
 	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
 		for _, r := range results {
-			if err := enc.Encode(r); err != nil {
+			if err := command.WriteJSONLine(w, r); err != nil {
 				return err
 			}
 		}
@@ -77,7 +75,8 @@ func print(w io.Writer, results []*result, asJSON bool) error {
 	return err
 }
 
-// printRemedies prints each remedy once, with what it is for below.
+// printRemedies prints each remedy once, and below it the results that it is
+// for.
 func printRemedies(b *strings.Builder, results []*result) {
 	var remedies []string
 	for _, r := range results {
@@ -100,8 +99,8 @@ func printRemedies(b *strings.Builder, results []*result) {
 	}
 }
 
-// about returns a line on what a remedy is for: the firewall's rule, or the
-// check.
+// about returns a line that says what a remedy is for: what a firewall has to let
+// through, or the name of the check.
 func (r *result) about() string {
 	if r.Allow == "" {
 		return fmt.Sprintf("  %s  %s\n", strings.ToUpper(r.Status), r.Name)
@@ -109,6 +108,7 @@ func (r *result) about() string {
 	return fmt.Sprintf("  %s  %-50s  %s\n", strings.ToUpper(r.Status), r.Allow, r.Use)
 }
 
+// count returns how many results there are of each status.
 func count(results []*result) map[string]int {
 	n := make(map[string]int)
 	for _, r := range results {

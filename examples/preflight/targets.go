@@ -7,15 +7,15 @@ import (
 	"github.com/whiteglove/whiteglove/aik"
 )
 
-// A target is an endpoint as it is asked here.
+// A target is an endpoint, and how this run asks it.
 type target struct {
 	endpoint
 	name string
-	urls []string // one after the other, until one proves the service
-	skip string   // why it is not asked
+	urls []string // tried in turn, until one proves to be the service
+	skip string   // why it is not asked; "" if it is
 }
 
-// targets returns what to ask for a TPM. facts is nil if none was looked at.
+// targets returns the targets for a device. facts is nil if no TPM was checked.
 func (o *options) targets(facts *tpmFacts) []target {
 	var targets []target
 	for _, e := range endpoints {
@@ -37,13 +37,13 @@ func (o *options) targets(facts *tpmFacts) []target {
 	return targets
 }
 
-// skips returns why an endpoint is not asked, or "".
+// skips returns why an endpoint is not asked, or "" if it is.
 func (o *options) skips(e endpoint, facts *tpmFacts) string {
 	switch {
 	case o.server != "" && e.mock == "":
 		return "the mock server has no such service"
 	case e.maker != "" && facts != nil && e.maker != facts.maker:
-		return "this TPM is not of " + e.maker
+		return "this TPM is not made by " + e.maker
 	case !strings.Contains(e.url, authority):
 		return ""
 	case facts == nil:
@@ -54,7 +54,7 @@ func (o *options) skips(e endpoint, facts *tpmFacts) string {
 	return ""
 }
 
-// urls returns where an endpoint is asked.
+// urls returns the URLs at which an endpoint is asked.
 func (o *options) urls(e endpoint, facts *tpmFacts) []string {
 	at := e.url
 	if o.server != "" {
@@ -72,7 +72,8 @@ func (o *options) urls(e endpoint, facts *tpmFacts) []string {
 	return urls
 }
 
-// name returns what to call an endpoint that is asked at urls, if it is.
+// name returns the name of an endpoint: its host, or where the mock server has
+// it. urls are empty if it is not asked.
 func (o *options) name(e endpoint, urls []string) string {
 	at := e.url
 	if len(urls) > 0 {

@@ -15,31 +15,32 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 )
 
-// tpmFacts are what the choice of services depends on.
+// tpmFacts are the facts about a TPM that decide which services it needs.
 type tpmFacts struct {
-	maker  string              // short name that the TPM says, "" if unknown
-	vendor string              // that the EK certificate says
-	chain  []*x509.Certificate // EK certificate and its issuers as far as known; nil if there is none
+	maker  string              // short name of the maker that the TPM names; "" if that is not known
+	vendor string              // the maker that the EK certificate names
+	chain  []*x509.Certificate // EK certificate and its issuers, as far as they are known; nil if there is no certificate
 }
 
-// lacksCertificate reports whether the maker's service has to give the EK
-// certificate.
+// lacksCertificate reports whether the EK certificate has to come from the
+// maker's service.
 func (f *tpmFacts) lacksCertificate() bool { return f != nil && len(f.chain) == 0 }
 
-// tpmTime is how long the TPM may take: chips make RSA keys slowly.
+// tpmTime is how long the checks of the TPM may take. Chips make RSA keys slowly.
 const tpmTime = 2 * time.Minute
 
-const remedyNoTPM = "Turn the TPM (PTT, fTPM or security device) on in the firmware's setup."
+const remedyNoTPM = "Turn on the TPM (PTT, fTPM or security device) in the firmware's setup."
 
-// checkTPM checks the TPM that -tpm names. facts is nil if there is none. The
-// error is that of one that is there but cannot be opened.
+// checkTPM checks the TPM that -tpm names. facts is nil if there is no TPM. The
+// error means that there is one but it cannot be opened.
 func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*result, err error) {
 	r := &result{Phase: phaseTPM, Name: "present"}
 	if o.tpm == "" {
-		return nil, []*result{r.note(skip, "none was looked at; -tpm device looks at this machine's", "")}, nil
+		return nil, []*result{r.note(skip, "no TPM was checked; -tpm device checks this machine's", "")}, nil
 	}
 	client, err := o.ekClient()
 	if err != nil {
@@ -60,27 +61,28 @@ func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*res
 	return c.facts, c.results, nil
 }
 
-// A tpmCheck is the checks of one TPM.
+// A tpmCheck makes the checks of one TPM.
 type tpmCheck struct {
 	dev      transport.TPM
 	tpm      *attest.TPM
 	client   *ekcert.Client
-	ownRoots bool // client trusts what the user named
-	enrolls  bool // there is a CA that certifies endorsement keys
+	ownRoots bool // client trusts the roots of -ek-roots
+	enrolls  bool // there is a CA that issues EK certificates
 
 	facts   *tpmFacts
 	info    *attest.Info
 	results []*result
 }
 
-// add adds a result, to be noted.
+// add adds a result, whose outcome the caller notes.
 func (c *tpmCheck) add(name string) *result {
 	r := &result{Phase: phaseTPM, Name: name}
 	c.results = append(c.results, r)
 	return r
 }
 
-// run makes all checks, as far as one does not need what another found missing.
+// run makes all checks. It leaves out those that need what an earlier one found
+// missing.
 func (c *tpmCheck) run(ctx context.Context, name string) {
 	if !c.version(ctx, name) {
 		return
@@ -92,7 +94,7 @@ func (c *tpmCheck) run(ctx context.Context, name string) {
 	}
 }
 
-// version reports whether there is a TPM 2.0.
+// version checks that the TPM is a TPM 2.0, and reports whether it is.
 func (c *tpmCheck) version(ctx context.Context, name string) bool {
 	r := c.add("version")
 	family, err := properties(c.dev, tpm2.TPMPTFamilyIndicator, 1)
@@ -100,48 +102,49 @@ func (c *tpmCheck) version(ctx context.Context, name string) bool {
 		c.info, err = c.tpm.Info(ctx)
 	}
 	if err != nil {
-		r.failed(err, "It does not answer as a TPM 2.0. A TPM 1.2 may become one by firmware of its maker.")
+		r.failed(err, "It does not answer as a TPM 2.0 does. Firmware of its maker may turn a TPM 1.2 into one.")
 		return false
 	}
 	text := strings.Trim(string(binary.BigEndian.AppendUint32(nil, family[tpm2.TPMPTFamilyIndicator])), "\x00 ")
 	if text != "2.0" {
-		r.note(fail, "it is of family "+fmt.Sprintf("%q", text), "A TPM 2.0 is needed; some become one by firmware of their maker.")
+		r.note(fail, "it is of family "+fmt.Sprintf("%q", text), "A TPM 2.0 is needed; firmware of its maker may turn this one into one.")
 		return false
 	}
 	c.facts.maker = ekcert.VendorName(c.info.Manufacturer)
 	detail := fmt.Sprintf("%s: TPM 2.0, revision %s, %s %s, firmware %s", name, c.info.Revision, c.info.Manufacturer, c.info.Vendor, c.info.Firmware)
 	if virtual(c.info) {
-		r.note(warn, detail+": a TPM of a virtual machine or an emulator", "Attestation services refuse TPMs without a maker that they know: use a physical machine, or a mode that needs no attestation.")
+		r.note(warn, detail+": a TPM of a virtual machine or an emulator", "Attestation services refuse TPMs of makers that they do not know: use a physical machine, or a mode that needs no attestation.")
 		return true
 	}
 	r.note(pass, detail, "")
 	return true
 }
 
-// virtual reports whether a TPM is one of software.
+// virtual reports whether a TPM is made of software, as in virtual machines.
 func virtual(info *attest.Info) bool {
 	makers := []string{"VMW", "GOOG", "AMZN", "PRLS", "IBM"}
 	return slices.Contains(makers, info.Manufacturer) || strings.HasPrefix(info.Manufacturer, "SIM") || info.Manufacturer == "00001014" || info.Revision == "1.15"
 }
 
-// advisories looks the firmware up.
+// advisories checks the firmware's version for known weaknesses.
 func (c *tpmCheck) advisories() {
-	r := c.add("firmware").note(pass, "no weakness is known of it", "")
+	r := c.add("firmware").note(pass, "it has no known weakness", "")
 	for _, f := range ekcert.Advisories(c.info.Manufacturer, c.info.Firmware) {
 		note(r, f)
 	}
 }
 
-// note adds a finding to a result.
+// note turns a result into a warning about a finding, unless it is one already.
 func note(r *result, f ekcert.Finding) {
 	const remedy = "Install the firmware update of the maker of the TPM or machine, then clear the TPM."
-	text := oneLine(f.ID + " " + f.CVE + " " + f.Detail)
+	text := command.OneLine(f.ID + " " + f.CVE + " " + f.Detail)
 	if f.Severity == ekcert.Warning && r.Status == pass {
 		r.note(warn, text, remedy)
 	}
 }
 
-// properties returns n properties of a TPM.
+// properties returns n properties of a TPM, from first on
+// (TPM2_GetCapability).
 func properties(tpm transport.TPM, first tpm2.TPMPT, n uint32) (map[tpm2.TPMPT]uint32, error) {
 	rsp, err := tpm2.GetCapability{Capability: tpm2.TPMCapTPMProperties, Property: uint32(first), PropertyCount: n}.Execute(tpm)
 	if err != nil {

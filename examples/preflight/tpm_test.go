@@ -14,13 +14,16 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 )
 
+// authorityHost returns the host of the attestation CA for TPMs of a maker whose
+// issuing CA has a key identifier.
 func authorityHost(maker string, id []byte) string {
 	return maker + "-KeyId-" + hex.EncodeToString(id) + ".microsoftaik.azure.net"
 }
 
-// check checks an emulated TPM.
+// check checks an emulated TPM, and returns the results by name.
 func check(t *testing.T, o *options, c attesttest.Config) (*tpmCheck, map[string]*result) {
 	t.Helper()
 	tpm, err := attesttest.New(c)
@@ -47,7 +50,7 @@ func check(t *testing.T, o *options, c attesttest.Config) (*tpmCheck, map[string
 	return check, results
 }
 
-// failing returns a Config.Fail.
+// failing returns a Fail of [attesttest.Config] that lets one command fail.
 func failing(command string, rc uint32) func(string) uint32 {
 	return func(c string) uint32 {
 		if c == command {
@@ -59,7 +62,7 @@ func failing(command string, rc uint32) func(string) uint32 {
 
 func TestTPM(t *testing.T) {
 	const failure = 0x101
-	other := rootsFile(t, newCA(t, "Other").cert.Raw)
+	other := exampletest.Roots(t, newCA(t, "Other").cert)
 	for _, tt := range []struct {
 		name              string
 		config            attesttest.Config
@@ -91,7 +94,7 @@ func TestTPM(t *testing.T) {
 func TestUntrustedMaker(t *testing.T) {
 	c, results := check(t, new(options), attesttest.Config{Maker: attesttest.OtherMaker()})
 	if r := results["ek-chain"]; r.Status != warn {
-		t.Errorf("not all roots are shipped: %+v", *r)
+		t.Errorf("the program does not have all roots: %+v", *r)
 	}
 	if len(c.facts.chain) == 0 || c.facts.vendor == "" {
 		t.Error("the attestation CA could not be named")
@@ -138,7 +141,8 @@ func TestAdvisory(t *testing.T) {
 	}
 }
 
-// Only who needs the maker's service fails without it.
+// TestMakerService checks that only a device that needs the maker's service
+// fails without it.
 func TestMakerService(t *testing.T) {
 	for _, tt := range []struct {
 		facts *tpmFacts
@@ -157,8 +161,8 @@ func TestMakerService(t *testing.T) {
 	}
 }
 
-// The attestation CA is named as the certificate says, and not as
-// the TPM does: swtpm says that IBM made it.
+// TestAuthority checks that the name of the attestation CA comes from the EK
+// certificate. The TPM itself would name another: swtpm says that IBM made it.
 func TestAuthority(t *testing.T) {
 	dir := t.TempDir()
 	tpm, err := attesttest.StartSWTPM(dir)

@@ -9,9 +9,9 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 )
 
-// keys tries what the steps to come do: make an attestation key, certify
-// another key by it, and open a credential with the endorsement key. Nothing
-// stays in the TPM.
+// keys tries what pre-provisioning will do: make an attestation key, certify
+// another key with it, and open a credential with the endorsement key. It leaves
+// nothing in the TPM.
 func (c *tpmCheck) keys(ctx context.Context, ek *attest.EK) {
 	defer c.tpm.Keep()(context.WithoutCancel(ctx))
 	made := c.add("make-key")
@@ -29,13 +29,13 @@ func (c *tpmCheck) keys(ctx context.Context, ek *attest.EK) {
 	}
 	opened := c.add("use-ek")
 	if err := activate(ctx, c.tpm, ek, ak); err != nil {
-		opened.failed(err, "If the endorsement hierarchy has an authorization value, check from the system that set it; else update the TPM's firmware.")
+		opened.failed(err, "If the endorsement hierarchy has an authorization value, check on the system that set it; otherwise update the TPM's firmware.")
 	} else {
 		opened.note(pass, "the endorsement key opened a credential for the attestation key", "")
 	}
 }
 
-// certify makes a key, has ak certify it and checks the proof.
+// certify makes a key, certifies it with ak and verifies the proof.
 func certify(ctx context.Context, tpm *attest.TPM, ak *attest.Key) error {
 	key, err := tpm.CreateKey(ctx, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
 	if err != nil {
@@ -50,7 +50,7 @@ func certify(ctx context.Context, tpm *attest.TPM, ak *attest.Key) error {
 	return st.Verify(ak.Public(), nonce)
 }
 
-// activate opens a credential as an attestation CA makes it.
+// activate makes a credential as an attestation CA does, and opens it.
 func activate(ctx context.Context, tpm *attest.TPM, ek *attest.EK, ak *attest.Key) error {
 	secret := make([]byte, 32)
 	rand.Read(secret)

@@ -18,18 +18,20 @@ import (
 	"testing"
 	"time"
 
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/provision"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
-// What tells the test program to be a provision that is killed when it passes
-// a point for the n-th time, or to print how many it passed.
+// Environment variables that turn the test program into a provision with these
+// arguments, which is killed at its n-th point, or at none if n is 0.
 const (
 	crashAt   = "PROVISION_CRASH_AT"
 	crashArgs = "PROVISION_CRASH_ARGS"
 )
 
-// What such a provision prints at its end.
+// What such a provision prints last: that it is killed, or how many points it
+// passed.
 const (
 	wasKilled = "-- killed --"
 	hasPassed = "-- passed "
@@ -48,13 +50,12 @@ func TestMain(m *testing.M) {
 			select {}
 		}
 	}
-	code := run(context.Background(), strings.Split(os.Getenv(crashArgs), "\n"), os.Stdout, os.Stderr)
+	code := program().Run(context.Background(), strings.Split(os.Getenv(crashArgs), "\n"), os.Stdout, os.Stderr)
 	os.Stdout.WriteString(hasPassed + strconv.FormatInt(passed.Load(), 10))
 	os.Exit(code)
 }
 
-// kill ends this process by SIGKILL, wherever its other goroutines are. Those
-// that come to a point stay there.
+// kill ends this process by SIGKILL, wherever its other goroutines are.
 func kill() {
 	os.Stdout.WriteString(wasKilled)
 	p, err := os.FindProcess(os.Getpid())
@@ -64,8 +65,9 @@ func kill() {
 	select {}
 }
 
-// crash runs provision in a process of its own that is killed at a point; 0 is
-// none. It returns how many points it passed if it was not killed.
+// crash runs provision in a process of its own, and kills that at a point, or
+// not at all if at is 0. It reports whether the process was killed and, if not,
+// how many points it passed.
 func crash(t *testing.T, at int, args []string) (passed int, killed bool) {
 	t.Helper()
 	exe, err := os.Executable()
@@ -89,12 +91,12 @@ func crash(t *testing.T, at int, args []string) (passed int, killed bool) {
 	return passed, false
 }
 
-// TestCrash kills a run of both phases at its points: each event, and before
-// and after each TPM command and each request. The next run ends as one that
-// nobody killed: one device in the directory, one enrollment, nothing loaded in
-// the TPM and no secret in a file.
+// TestCrash kills runs of both phases at their points: each event, and before and
+// after each TPM command and each request. The next run must end as a run that
+// was not killed: with one device in the directory, one enrollment, nothing loaded
+// in the TPM and no secret in a file.
 //
-// Without WHITEGLOVE_CAMPAIGN a few points are taken, others each day.
+// Without WHITEGLOVE_CAMPAIGN it takes a few points, other ones each day.
 func TestCrash(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts many processes")
@@ -103,9 +105,9 @@ func TestCrash(t *testing.T) {
 	t.Run("swtpm", func(t *testing.T) { campaign(t, 2, swtpm(t)) })
 }
 
-// campaign kills runs at a few points, or at all of them. How many points a run
-// has may differ a little, since its steps run side by side: a kill that comes
-// too late for its run is not one.
+// campaign kills runs at a few points, or at all of them. The number of points of
+// a run varies a little, since steps run side by side. A run that ends before its
+// point does not count.
 func campaign(t *testing.T, few int, insert func(*testing.T) *machine) {
 	whole := newTrial(t, insert)
 	points, _ := whole.crash(t, 0)
@@ -158,16 +160,14 @@ const (
 type trial struct {
 	server  *provisiontest.Server
 	machine *machine
-	dir     string // of all that provision writes
+	dir     string // where provision writes all of its files
 	flags   []string
 }
 
+// newTrial starts servers for a new device. insert returns its machine.
 func newTrial(t *testing.T, insert func(*testing.T) *machine) *trial {
 	server, flags := start(t, provisiontest.Config{AdmitAny: true, Users: map[string]string{crashUser: crashPassword}})
-	password := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(password, []byte(crashPassword), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	password := exampletest.File(t, []byte(crashPassword))
 	tr := &trial{server: server, machine: insert(t), dir: t.TempDir()}
 	tr.flags = append(flags, "-steps", "technician,user", "-user", crashUser, "-password", "@"+password, "-pause", "1ms")
 	for _, name := range []string{"state", "out", "trace-md", "har", "report"} {
@@ -186,8 +186,8 @@ func (tr *trial) crash(t *testing.T, at int) (passed int, killed bool) {
 	return passed, killed
 }
 
-// finished checks what a whole run left behind on both sides, and returns what
-// its state has.
+// finished checks what a whole run left on the device and on the servers, and
+// returns the names of what its state holds.
 func (tr *trial) finished(t *testing.T) []string {
 	t.Helper()
 	noSecrets(t, tr.dir, crashPassword)
@@ -203,7 +203,7 @@ func (tr *trial) finished(t *testing.T) []string {
 	if len(enrolled) == 0 || len(s.ManagementCertificates) == 0 || !bytes.Equal(enrolled[len(enrolled)-1].Raw, s.ManagementCertificates[0]) {
 		t.Fatalf("the certificate of management is not the last of the %d it issued", len(enrolled))
 	}
-	for _, cert := range enrolled { // one that was lost was issued again, for the same device and key
+	for _, cert := range enrolled { // one whose answer was lost is issued again, for the same device and key
 		last := enrolled[len(enrolled)-1]
 		if cert.Subject.CommonName != last.Subject.CommonName || !bytes.Equal(cert.RawSubjectPublicKeyInfo, last.RawSubjectPublicKeyInfo) {
 			t.Errorf("%s and %s are enrolled", cert.Subject, last.Subject)
@@ -212,7 +212,8 @@ func (tr *trial) finished(t *testing.T) []string {
 	return reachedBy(t, s)
 }
 
-// reachedBy names all that a state has; the user's part is seen into.
+// reachedBy returns the names of all fields that a state has, and of those of its
+// user, with the names of tenant and user.
 func reachedBy(t *testing.T, s *provision.State) []string {
 	t.Helper()
 	text, err := json.Marshal(s)
@@ -236,19 +237,20 @@ func reachedBy(t *testing.T, s *provision.State) []string {
 	return append(names, s.Tenant, s.TenantID, s.User.Name)
 }
 
-// files are flags for state files of a test's own.
+// files returns flags with which a test has a TPM, a state and a folder of its
+// own. The folder is last.
 func files(t *testing.T) []string {
 	dir := t.TempDir()
 	return []string{"-tpm", "soft:" + filepath.Join(dir, "tpm"), "-state", filepath.Join(dir, "state"), "-out", filepath.Join(dir, "out")}
 }
 
-// noSecrets checks that no file holds a token, a key or one of secrets in the
-// clear.
+// noSecrets checks that no file below dir holds a token, a key or one of secrets
+// in the clear.
 func noSecrets(t *testing.T, dir string, secrets ...string) {
 	t.Helper()
 	secrets = append(secrets, "eyJhbGciOi", "eyJ0eXAiOi", "Bearer", "BEGIN PRIVATE KEY", "BEGIN RSA", "BEGIN EC ")
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Base(path) == "tpm" { // the emulator's own memory
+		if err != nil || d.IsDir() || filepath.Base(path) == "tpm" { // the emulator's memory
 			return err
 		}
 		text, err := os.ReadFile(path)
@@ -266,8 +268,8 @@ func noSecrets(t *testing.T, dir string, secrets ...string) {
 	}
 }
 
-// forms returns what a text looks like in a file: as it is, in a form, and
-// inside of something that is Base64.
+// forms returns what a text looks like in a file: as it is, in a URL-encoded
+// form, and inside Base64 at each of the three offsets.
 func forms(text string) []string {
 	list := []string{text, url.QueryEscape(text)}
 	for pad := range 3 {

@@ -18,13 +18,13 @@ import (
 
 // A machine has a TPM and runs provision.
 type machine struct {
-	flag   string                     // -tpm, for the next process
+	flag   string                     // value of -tpm for the next process
 	outlet *outlet                    // nil if the TPM is in that process
-	died   func(t *testing.T, at int) // what comes between a kill at a point and the next process
+	died   func(t *testing.T, at int) // called between a kill at a point and the next process
 }
 
-// left returns what the last process left in the TPM, or "". It must be asked
-// after each.
+// left returns what the last process left in the TPM, or "". It must be called
+// after each process.
 func (m *machine) left() string {
 	if m.outlet == nil {
 		return ""
@@ -32,7 +32,7 @@ func (m *machine) left() string {
 	return <-m.outlet.left
 }
 
-// plug gives the next processes a TPM outside of them.
+// plug lets the next processes use a TPM that is outside of them.
 func (m *machine) plug(t *testing.T, tpm transport.TPM) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -44,9 +44,9 @@ func (m *machine) plug(t *testing.T, tpm transport.TPM) {
 	go m.outlet.serve(l)
 }
 
-// emulator returns a machine whose power is cut by a kill: the TPM is in the
-// process, with its state in a file. The next process has that TPM, started from
-// the file, at an outlet, where it can be asked for what is left in it.
+// emulator returns a machine that loses its power with a kill: the TPM is in the
+// process, with its state in a file. The next process uses a TPM that starts from
+// that file, at an outlet, which says what is left in it.
 func emulator(t *testing.T) *machine {
 	file := filepath.Join(t.TempDir(), "tpm")
 	m := &machine{flag: "soft:" + file}
@@ -61,9 +61,9 @@ func emulator(t *testing.T) *machine {
 	return m
 }
 
-// swtpm returns what makes machines with a swtpm as it left its maker. It
-// outlives a killed process, which is all that ends at two points; at the next
-// two the machine reboots as well.
+// swtpm returns a function that returns machines with a new swtpm, all with the
+// same keys. The swtpm outlives a killed process. At two points only the process
+// ends, at the next two the machine reboots as well, and so on.
 func swtpm(t *testing.T) func(*testing.T) *machine {
 	maker := t.TempDir()
 	first, err := attesttest.StartSWTPM(maker)
@@ -100,15 +100,16 @@ func swtpm(t *testing.T) func(*testing.T) *machine {
 	}
 }
 
-// An outlet lets one process after the other use a TPM. When one ends, in
-// whichever way, what it left loaded is flushed, as the resource managers of
-// Linux and Windows do it. A TPM without one, a bare socket or /dev/tpm0, would
-// keep what a killed process had there until it is turned off.
+// An outlet lets one process after the other use a TPM. When a process ends, in
+// whatever way, the outlet flushes what it left loaded, as the resource managers
+// of Linux and Windows do. Without a resource manager, as at a bare socket or
+// /dev/tpm0, a TPM keeps that until it is turned off.
 type outlet struct {
 	tpm  transport.TPM
-	left chan string // what there was to flush after each process
+	left chan string // what was flushed after each process
 }
 
+// serve serves one connection after the other.
 func (o *outlet) serve(l net.Listener) {
 	for {
 		conn, err := l.Accept()
@@ -123,7 +124,7 @@ func (o *outlet) serve(l net.Listener) {
 	}
 }
 
-// pass passes a command on, and its response back.
+// pass passes on a command and its response.
 func (o *outlet) pass(conn net.Conn) error {
 	command := make([]byte, 10)
 	if _, err := io.ReadFull(conn, command); err != nil {
@@ -144,7 +145,7 @@ func (o *outlet) pass(conn net.Conn) error {
 	return err
 }
 
-// flush flushes all that is loaded, and says what it was.
+// flush flushes everything that is loaded, and returns the handles.
 func (o *outlet) flush() (was string) {
 	for _, kind := range []uint32{0x02000000, 0x03000000, 0x80000000} { // sessions: loaded, saved; transient objects
 		rsp, err := tpm2.GetCapability{Capability: tpm2.TPMCapHandles, Property: kind, PropertyCount: 32}.Execute(o.tpm)

@@ -1,144 +1,98 @@
-// Provision takes a device from a bare TPM to an enrolled one and shows each
-// step. Without flags it does so with an emulated TPM and a mock server, both
-// in this process.
+// Provision takes a device from a bare TPM to an enrolled one, and shows each
+// step: a [provision.Provisioner] runs them all.
+//
+//	go run ./examples/provision
+//	go run ./examples/provision -server URL -roots roots.pem -tpm device -state state.json -out DIR
+//	go run ./examples/provision -steps technician,user -user NAME -password @FILE -report run.html
+//
+// Without flags it uses an emulated TPM and a mock server, both in this process.
+//
+// It exits with 0 if all steps are done, with 1 if one failed, and with 2 if it
+// was called wrongly. A failure is printed as one line: step, operation, code and
+// remedy.
 package main
 
 import (
 	"context"
-	"errors"
-	"flag"
+	"crypto/tls"
 	"fmt"
 	"io"
-	"strings"
+	"net/http"
 	"time"
 
+	"github.com/google/go-tpm/tpm2/transport"
+
+	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/attest"
-	"github.com/whiteglove/whiteglove/diagnose"
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/services"
 	"github.com/whiteglove/whiteglove/provision"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 	"github.com/whiteglove/whiteglove/trace"
 )
 
-func main() { command.Main(run) }
+func main() { command.Main(program()) }
 
-// options are the flags.
-type options struct {
-	server, roots, tpm, ekRoots, ek, tenant, state, out string
-	traceMD, har, report                                string
-	steps, user, password                               string
-
-	ekEnroll, json bool
-	pause, timeout time.Duration
+// newProvisioner returns the Provisioner of a device with the TPM chip. It knows
+// where the services are and whom to trust. The commands and requests of a run
+// are counted and traced.
+func newProvisioner(chip transport.TPM, s *services.Services, ekRoots ekcert.Roots, c *counts, t *trace.Trace) *provision.Provisioner {
+	roundTripper := func(config *tls.Config) http.RoundTripper {
+		config.RootCAs = s.Roots
+		return t.HTTP(&http.Client{Transport: countedHTTP{command.Transport(config), c}}).Transport
+	}
+	return &provision.Provisioner{
+		TPM:        &attest.TPM{Transport: t.TPM(countedTPM{chip, c})},
+		Management: s.URL + provisiontest.DiscoveryPath,
+		EKCert:     &ekcert.Client{Roots: ekRoots, SCEPURL: s.URL + provisiontest.MakerPath},
+		AIK:        &aik.Client{URL: s.URL + provisiontest.AIKPath, Roots: s.Roots},
+		DRS:        &drs.Client{BaseURL: s.URL + provisiontest.DirectoryPath},
+		HTTPClient: &http.Client{Transport: roundTripper(&tls.Config{MinVersion: tls.VersionTLS12}), Timeout: time.Minute},
+		MutualTLS:  roundTripper,
+	}
 }
 
-// run provisions. It returns 0 if it is done, 1 if a step failed or 2 for
-// usage.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	o, err := parse(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		return 2
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	defer cancel()
-	if err := o.provision(ctx, stdout); err != nil {
-		fmt.Fprintln(stderr, explain(err))
-		return 1
-	}
-	return 0
-}
-
-func parse(args []string, stderr io.Writer) (*options, error) {
-	o := new(options)
-	fs := flag.NewFlagSet("provision", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.StringVar(&o.server, "server", "", "provision against the mock server at `URL` (default: one in this process)")
-	fs.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the services in `FILE` (PEM)")
-	fs.StringVar(&o.tpm, "tpm", "soft", device.Usage)
-	fs.StringVar(&o.ekRoots, "ek-roots", "", "trust the EK CAs in `FILE` (PEM; default: the emulator's maker)")
-	fs.StringVar(&o.ek, "ek", "", "use the endorsement key of `ALGORITHM`: rsa2048, p256 or p384 (default: the first with a certificate)")
-	fs.BoolVar(&o.ekEnroll, "ek-enroll", false, "ignore a certificate in the TPM; have the maker's CA issue one over SCEP")
-	fs.StringVar(&o.tenant, "tenant", provisiontest.Tenant, "join the tenant of this domain `NAME`")
-	fs.StringVar(&o.state, "state", "", "keep the state in `FILE`, and go on from it")
-	fs.StringVar(&o.out, "out", "", "write certificates, keys and summary.json to `DIR`")
-	fs.StringVar(&o.steps, "steps", "", "take only these `STEPS`: names with commas between, \"technician\" (from ek to seal) or \"user\" (rejoin, signin)\n(default: from ek to enroll)")
-	fs.StringVar(&o.user, "user", "", "hand the device to the user with this `NAME` (UPN)")
-	fs.StringVar(&o.password, "password", "", "the user's `PASSWORD`, or @FILE")
-	fs.DurationVar(&o.pause, "pause", time.Second, "let `D` pass between management sessions")
-	fs.StringVar(&o.traceMD, "trace-md", "", "write what was said to servers and TPM to `FILE` as Markdown")
-	fs.StringVar(&o.har, "har", "", "write the HTTP exchanges to `FILE` as an HTTP Archive")
-	fs.StringVar(&o.report, "report", "", "write a time line of it all to `FILE` as one HTML page")
-	fs.BoolVar(&o.json, "json", false, "print one JSON event a line")
-	fs.DurationVar(&o.timeout, "timeout", 5*time.Minute, "give up after `D`")
-	if err := fs.Parse(args); err != nil {
-		return nil, err
-	}
-	err := o.check(fs)
-	if err != nil {
-		fmt.Fprintf(stderr, "provision: %v\n", err)
-		fs.Usage()
-	}
-	return o, err
-}
-
-func (o *options) check(fs *flag.FlagSet) error {
-	switch {
-	case fs.NArg() > 0:
-		return fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	case o.server == "" && o.roots != "":
-		return errors.New("-roots goes with -server")
-	case o.timeout <= 0 || o.pause <= 0:
-		return errors.New("-timeout and -pause must be positive")
-	case (o.user == "") != (o.password == ""):
-		return errors.New("-user and -password go together")
-	}
-	_, err := selectEK(o.ek)
-	return err
-}
-
-// provision opens the TPM, finds the server and runs all steps.
-func (o *options) provision(ctx context.Context, stdout io.Writer) error {
+// run provisions as the flags say, and writes the results.
+func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	dev, err := device.Open(o.tpm)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
-	c := new(counts)
-	trace := new(trace.Trace)
-	tpm := &attest.TPM{Transport: trace.TPM(countedTPM{dev, c})}
-	services, err := o.services(ctx)
+	ekRoots, makers, err := services.EKRoots(o.ekRoots)
 	if err != nil {
 		return err
 	}
-	defer services.stop()
-	rep := &reporter{out: stdout, json: o.json, terminal: !o.json && isTerminal(stdout), counts: c}
-	if !o.json {
-		fmt.Fprintf(stdout, "%s; services at %s\n", dev.Name, services.url)
-	}
-	p := services.provisioner(tpm, c, trace)
-	p.Tenant, p.EnrollEK, p.Steps, p.Setup.Pause = o.tenant, o.ekEnroll, stepsOf(o.steps), o.pause
-	p.Setup.Progress = rep.progress
-	if p.User, err = o.newUser(p.HTTPClient); err != nil {
+	password, err := command.Secret(o.password)
+	if err != nil {
 		return err
 	}
+	// Without -server, every device with a trusted EK certificate is admitted.
+	s, err := services.Open(o.server, o.roots, provisiontest.Config{EKRoots: makers, AdmitAny: true, Users: o.users(password)})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if !o.json {
+		fmt.Fprintf(stdout, "%s; services at %s\n", dev.Name, s.URL)
+	}
+
+	t, rep := new(trace.Trace), newReporter(stdout, o.json)
+	p := newProvisioner(dev, s, ekRoots, rep.counts, t)
+	p.Tenant, p.SelectEK, p.EnrollEK, p.Steps = o.tenant, o.selectEK(), o.ekEnroll, o.selectSteps()
+	p.User, p.Store = o.newUser(p.HTTPClient, password), o.store()
+	p.Setup.Pause, p.Setup.Progress = o.pause, rep.progress
 	p.Observe = func(ev provision.Event) {
-		trace.Observe(ev)
+		t.Observe(ev)
 		rep.observe(ev)
 		passing()
 	}
-	if p.SelectEK, err = selectEK(o.ek); err != nil {
-		return err
-	}
-	if o.state != "" {
-		p.Store = provision.FileStore(o.state)
-	}
 	start := time.Now()
 	state, err := p.Run(ctx)
-	if terr := o.writeTraces(trace); err == nil {
+	if terr := o.writeTraces(t); err == nil {
 		err = terr
 	}
 	if err != nil {
@@ -152,23 +106,3 @@ func (o *options) provision(ctx context.Context, stdout io.Writer) error {
 	}
 	return nil
 }
-
-// stepsOf returns the steps of a flag, or nil for "".
-func stepsOf(flag string) []provision.Step {
-	var steps []provision.Step
-	for name := range strings.SplitSeq(flag, ",") {
-		switch name {
-		case "":
-		case "technician":
-			steps = append(steps, provision.Technician()...)
-		case "user":
-			steps = append(steps, provision.UserPhase()...)
-		default:
-			steps = append(steps, provision.Step(name))
-		}
-	}
-	return steps
-}
-
-// explain returns an error on one line: step, operation, code and remedy.
-func explain(err error) string { return "provision: " + diagnose.Explain(err).String() }

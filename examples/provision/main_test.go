@@ -15,38 +15,27 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/provision"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
-// provision runs the command and returns its exit code and what it wrote.
+// runProvision runs the program.
 func runProvision(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	code = run(t.Context(), args, &out, &errs)
-	return code, out.String(), errs.String()
+	return exampletest.Run(t, program(), args...)
 }
 
-// start starts a mock server and returns the flags that lead to it.
+// start starts a mock server and returns the flags that name it.
 func start(t *testing.T, c provisiontest.Config) (*provisiontest.Server, []string) {
 	t.Helper()
-	s, err := provisiontest.Start("127.0.0.1:0", c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close(t.Context()) })
-	var ders [][]byte
-	for _, cert := range s.Roots {
-		ders = append(ders, cert.Raw)
-	}
-	roots := filepath.Join(t.TempDir(), "roots.pem")
-	if err := os.WriteFile(roots, device.EncodeCertificates(ders...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	s, roots := exampletest.StartMock(t, c)
 	return s, []string{"-server", s.URL, "-roots", roots}
 }
 
+// steps are the steps of a run without flags.
 var steps = []string{"ek", "aik", "discover", "token", "keys", "join", "enroll"}
 
 func TestNoFlags(t *testing.T) {
@@ -76,7 +65,7 @@ func TestOut(t *testing.T) {
 	for _, name := range []string{"ek", "aik", "device", "mdm"} {
 		checkPair(t, dir, name, tpm)
 	}
-	// The second run only looks at what the first one won.
+	// The second run takes no step: it finds the results of the first.
 	code, stdout, stderr := runProvision(t, flags...)
 	if code != 0 || strings.Contains(stdout, "done ") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
@@ -87,6 +76,7 @@ func TestOut(t *testing.T) {
 	}
 }
 
+// readSummary reads summary.json.
 func readSummary(t *testing.T, dir string) summary {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, "summary.json"))
@@ -103,8 +93,8 @@ func readSummary(t *testing.T, dir string) summary {
 	return s
 }
 
-// checkPair checks that a certificate is there and, where there is a key, that
-// the TPM loads it and it belongs to the certificate.
+// checkPair checks that a certificate was written. If there is a key with it, it
+// checks that the TPM loads the key and that the certificate is for that.
 func checkPair(t *testing.T, dir, name, state string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, name+".pem"))
@@ -113,7 +103,7 @@ func checkPair(t *testing.T, dir, name, state string) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		t.Fatalf("%s.pem is no PEM", name)
+		t.Fatalf("%s.pem is not PEM", name)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -147,7 +137,7 @@ func TestEnrollEK(t *testing.T) {
 		if code, _, stderr := runProvision(t, append(flags, "-ek-enroll", "-ek", algorithm, "-out", dir)...); code != 0 {
 			t.Fatalf("%s: %s", algorithm, stderr)
 		}
-		certs, err := device.ReadCertificates(filepath.Join(dir, "ek.pem"))
+		certs, err := command.ReadCertificates(filepath.Join(dir, "ek.pem"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,13 +147,11 @@ func TestEnrollEK(t *testing.T) {
 	}
 }
 
-// A technician's run, and then the user's with another process's state.
+// TestUserPhase runs the technician's phase, and then the user's phase from the
+// stored state.
 func TestUserPhase(t *testing.T) {
 	_, flags := start(t, provisiontest.Config{AdmitAny: true, Users: map[string]string{"ada@contoso.test": "pass word"}})
-	password := filepath.Join(t.TempDir(), "password")
-	if err := os.WriteFile(password, []byte("pass word\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	password := exampletest.File(t, []byte("pass word\n"))
 	flags = append(flags, files(t)...)
 	code, stdout, stderr := runProvision(t, append(flags, "-steps", "technician", "-pause", "1ms")...)
 	if code != 0 || !strings.Contains(stdout, "status page: succeeded") || !strings.Contains(stdout, "is sealed, to be handed over") {
@@ -215,7 +203,7 @@ func TestJSON(t *testing.T) {
 }
 
 func TestFailure(t *testing.T) {
-	s, flags := start(t, provisiontest.Config{}) // nobody is imported
+	s, flags := start(t, provisiontest.Config{}) // no device is imported
 	code, _, stderr := runProvision(t, flags...)
 	if code != 1 || strings.Count(stderr, "\n") != 1 {
 		t.Fatalf("exit %d: %q", code, stderr)
@@ -248,7 +236,8 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// On a terminal a running step is shown, then overwritten with its time.
+// TestTerminal checks that a terminal shows the running steps and then
+// overwrites them.
 func TestTerminal(t *testing.T) {
 	var out bytes.Buffer
 	r := &reporter{out: &out, terminal: true, counts: new(counts)}

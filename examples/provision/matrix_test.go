@@ -12,11 +12,11 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/drs"
-	"github.com/whiteglove/whiteglove/examples/internal/signin"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/services"
 	"github.com/whiteglove/whiteglove/provision"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 	"github.com/whiteglove/whiteglove/trace"
@@ -31,13 +31,13 @@ const (
 // statuses are the HTTP statuses of the matrix besides 429.
 var statuses = []string{"400", "401", "403", "404", "500", "503"}
 
-// passingFaults are overcome by another try.
+// passingFaults are the kinds of faults that another try overcomes.
 var passingFaults = []string{"429", "500", "503", "cut", "slow", "timeout"}
 
 // TestFaultMatrix lets requests of each step go wrong in each way, in a run of
-// both phases. The run ends in success after a retry, or in one typed error
-// whose diagnosis says all that there is to say. It prints what came of each.
-// Faults without meaning are those that provisiontest.Fits leaves out. Without
+// both phases. The run must end in success after a retry, or in one typed error
+// whose diagnosis is complete. It leaves out the faults that have no meaning, see
+// [provisiontest.Fits], and prints how each run ended. Without
 // WHITEGLOVE_CAMPAIGN it takes every kind once.
 func TestFaultMatrix(t *testing.T) {
 	kinds := append(slices.Sorted(maps.Keys(provisiontest.Kinds)), statuses...)
@@ -71,16 +71,16 @@ func TestFaultMatrix(t *testing.T) {
 	t.Logf("%d of %d faults ended in success or in an error that is fully diagnosed", good, len(cells))
 }
 
-// A cell is a run that meets a fault, and what came of it.
+// A cell is a run that meets a fault, and how it ended.
 type cell struct {
 	fault     *provisiontest.Fault
-	met       int // how often
+	met       int // how often it met the fault
 	retries   atomic.Int64
 	diagnosis *diagnose.Diagnosis // nil after success
 	ran, good bool
 }
 
-// table returns cells as lines of columns.
+// table returns cells as a table, a line each.
 func table(cells []*cell) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
@@ -97,8 +97,8 @@ func table(cells []*cell) string {
 	return b.String()
 }
 
-// run runs both phases while requests go wrong: one, or all if it is a clock or
-// a certificate that is wrong, as these stay so.
+// run runs both phases while one request goes wrong. If the fault is a wrong clock
+// or certificate, all requests do, since those stay wrong.
 func (c *cell) run(t *testing.T, server *provisiontest.Server) {
 	if c.fault.Kind == "expired" || c.fault.Kind == "skew" {
 		c.fault.Left = -1
@@ -111,23 +111,24 @@ func (c *cell) run(t *testing.T, server *provisiontest.Server) {
 	c.good = c.judge(t, err)
 }
 
-// provisioner returns what runs both phases, with three retries a step.
+// provisioner returns a Provisioner that runs both phases, with at most three
+// retries a step.
 func (c *cell) provisioner(t *testing.T, server *provisiontest.Server) *provision.Provisioner {
-	s, err := (&options{server: server.URL}).services(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.roots = provisiontest.Pool(server.Roots)
 	chip, err := attesttest.New(attesttest.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { chip.Close() })
-	p := s.provisioner(&attest.TPM{Transport: chip}, new(counts), new(trace.Trace))
+	ekRoots, _, err := services.EKRoots("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &services.Services{URL: server.URL, Roots: command.Pool(server.Roots)}
+	p := newProvisioner(chip, s, ekRoots, new(counts), new(trace.Trace))
 	p.Tenant, p.EnrollEK = provisiontest.Tenant, c.fault.Step == "ek"
 	p.Steps = append(provision.Technician(), provision.UserPhase()...)
 	p.Setup.Pause = time.Millisecond
-	page := &signin.Page{Client: p.HTTPClient, User: userName, Password: userPassword}
+	page := &services.SignInPage{Client: p.HTTPClient, User: userName, Password: userPassword}
 	p.User = &provision.User{Name: userName, SignIn: drs.SignIn{Password: userPassword}, JoinToken: page.Token}
 	if c.fault.Kind == "timeout" {
 		p.HTTPClient.Timeout = 3 * time.Second
@@ -142,7 +143,7 @@ func (c *cell) provisioner(t *testing.T, server *provisiontest.Server) *provisio
 	return p
 }
 
-// judge reports whether a run ended as it may.
+// judge reports whether a run ended as it is allowed to.
 func (c *cell) judge(t *testing.T, err error) bool {
 	if c.met == 0 {
 		t.Errorf("no request met the fault: %v", err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -17,9 +16,13 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/scep"
 )
+
+// errTPMKey is returned for a key file of a TPM if -key names another kind.
+var errTPMKey = errors.New("key.pem is a key of a TPM: use -key tpm")
 
 // keys makes, loads and writes keys.
 type keys struct {
@@ -30,6 +33,7 @@ type keys struct {
 	made crypto.Signer // the key that the certificate is for
 }
 
+// open opens the TPM if the key is to be in it.
 func (o *options) open() (*keys, error) {
 	k := &keys{o: o}
 	if o.key != "tpm" {
@@ -43,13 +47,14 @@ func (o *options) open() (*keys, error) {
 	return k, nil
 }
 
+// close closes the TPM.
 func (k *keys) close() {
 	if k.dev != nil {
 		k.dev.Close()
 	}
 }
 
-// make makes the key that is to be certified.
+// make makes the key that the certificate will be for.
 func (k *keys) make(ctx context.Context) (err error) {
 	switch k.o.key {
 	case "tpm":
@@ -62,7 +67,7 @@ func (k *keys) make(ctx context.Context) (err error) {
 	return err
 }
 
-// csr returns the PKCS #10 request for the key made.
+// csr returns the certificate request (PKCS #10, DER) for the key made.
 func (k *keys) csr() ([]byte, error) {
 	subject, err := parseSubject(k.o.subject)
 	if err != nil {
@@ -75,8 +80,8 @@ func (k *keys) csr() ([]byte, error) {
 	return scep.NewCSR(template, k.made, k.o.challenge)
 }
 
-// request asks for a first certificate. A key on P-256 cannot open the reply:
-// a passing RSA key signs and opens messages for it.
+// request returns a request for a first certificate. A key on P-256 cannot open
+// the reply, so a temporary RSA key signs and opens messages for it.
 func (k *keys) request(ctx context.Context) (*scep.Request, error) {
 	if err := k.make(ctx); err != nil {
 		return nil, err
@@ -94,10 +99,10 @@ func (k *keys) request(ctx context.Context) (*scep.Request, error) {
 	return req, nil
 }
 
-// renewal asks for a certificate in place of the one in the -out folder, with
-// its names unless others are given.
+// renewal returns a request for a certificate that replaces the one in the -out
+// folder. It has the same subject and DNS names.
 func (k *keys) renewal(ctx context.Context) (*scep.Request, error) {
-	certs, err := device.ReadCertificates(filepath.Join(k.o.out, "cert.pem"))
+	certs, err := command.ReadCertificates(filepath.Join(k.o.out, "cert.pem"))
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +121,7 @@ func (k *keys) renewal(ctx context.Context) (*scep.Request, error) {
 	return &scep.Request{CSR: csr, Signer: signer, Certificate: certs[0]}, nil
 }
 
-// load reads a key that write wrote.
+// load loads a key that write wrote.
 func (k *keys) load(ctx context.Context, name string) (crypto.Signer, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -143,24 +148,20 @@ func (k *keys) load(ctx context.Context, name string) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// write writes the key made, the certificate with those sent along, and the
-// CA's certificates. Nothing is written before all is there.
+// write writes the key made, the certificates of the reply and those of the CA
+// to a folder.
 func (k *keys) write(dir string, certs, ca []*x509.Certificate) error {
 	key, err := k.encode()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	for name, text := range map[string][]byte{"key.pem": key, "cert.pem": encode(certs), "ca.pem": encode(ca)} {
-		if err := replace(filepath.Join(dir, name), text); err != nil {
-			return err
-		}
-	}
-	return nil
+	return command.WriteDir(dir,
+		command.File{Name: "key.pem", Text: key},
+		command.File{Name: "cert.pem", Text: command.EncodeCertificates(certs...)},
+		command.File{Name: "ca.pem", Text: command.EncodeCertificates(ca...)})
 }
 
+// encode returns the key made as PEM: wrapped by its TPM (TSS2), or PKCS #8.
 func (k *keys) encode() ([]byte, error) {
 	if key, ok := k.made.(*attest.Key); ok {
 		return key.MarshalText()
@@ -170,21 +171,4 @@ func (k *keys) encode() ([]byte, error) {
 		return nil, err
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
-}
-
-func encode(certs []*x509.Certificate) []byte {
-	var out bytes.Buffer
-	for _, c := range certs {
-		out.Write(device.EncodeCertificates(c.Raw))
-	}
-	return out.Bytes()
-}
-
-// replace writes a file that is either the old or the new one.
-func replace(name string, text []byte) error {
-	temporary := name + ".new"
-	if err := os.WriteFile(temporary, text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temporary, name)
 }

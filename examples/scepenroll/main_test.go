@@ -12,12 +12,13 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/scep"
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// start serves s and returns the flags that find and trust it.
+// start starts s and returns the flags that name it and trust it.
 func start(t *testing.T, s *sceptest.Server) []string {
 	t.Helper()
 	ts := httptest.NewServer(s)
@@ -25,16 +26,16 @@ func start(t *testing.T, s *sceptest.Server) []string {
 	return []string{"-url", ts.URL, "-ca-fingerprint", fmt.Sprintf("%X", sha256.Sum256(s.Certificates()[0].Raw)), "-poll", "1ms"}
 }
 
+// call runs the program.
 func call(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	code = run(t.Context(), args, &out, &errs)
-	return code, out.String(), errs.String()
+	return exampletest.Run(t, program(), args...)
 }
 
+// readCert reads the certificate that was written to dir.
 func readCert(t *testing.T, dir string) *x509.Certificate {
 	t.Helper()
-	certs, err := device.ReadCertificates(filepath.Join(dir, "cert.pem"))
+	certs, err := command.ReadCertificates(filepath.Join(dir, "cert.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,20 +1,121 @@
-// Package command is the frame of the examples: a run that can be tested, and
-// ends when it is interrupted.
+// Package command is the frame that the examples share: it parses flags, ends a
+// run on a signal or after a time limit, prints errors and chooses the exit
+// code. It also has what several examples do with files, JSON and HTTP, so that
+// each example shows only its own subject.
+//
+// It imports nothing but the standard library, so that an example compiles no
+// more of the SDK than it shows.
 package command
 
 import (
 	"context"
+	"errors"
+	"flag"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
-// Main calls run with the program's arguments and ends the program with the
-// exit code that it returns. An interrupt ends run's context.
-func Main(run func(ctx context.Context, args []string, stdout, stderr io.Writer) int) {
+// A Command is a program with flags. It exits with 0 if Do returns nil, with 2
+// if it was called wrongly, and otherwise with 1 or the code of an [ExitError].
+type Command struct {
+	// Name is the program's name. Messages on stderr begin with it.
+	Name string
+
+	// Usage is printed above the list of flags. If it is empty, that is
+	// "Usage of" and the name.
+	Usage string
+
+	// Status explains the exit codes, below the list of flags.
+	Status string
+
+	// Args permits arguments after the flags. The first of them may be a
+	// negative number: it is not taken for a flag.
+	Args bool
+
+	// Timeout is the default of the flag -timeout, which limits the time that
+	// Do has. If it is zero, there is no such flag and no limit.
+	Timeout time.Duration
+
+	// Flags declares the flags. The command adds -timeout.
+	Flags func(f *flag.FlagSet)
+
+	// Check, if not nil, is called with the parsed flags and returns what is
+	// wrong with them.
+	Check func(f *flag.FlagSet) error
+
+	// Do is what the program does. Its context ends with the first signal or
+	// when the time is up.
+	Do func(ctx context.Context, stdout, stderr io.Writer) error
+
+	// Explain returns an error as one line for stderr. If it is nil, the
+	// function [Explain] does that.
+	Explain func(err error) string
+}
+
+// An ExitError ends a program with a code of its own.
+type ExitError struct {
+	Code int
+	Err  error // printed on stderr; if nil, nothing is
+}
+
+// Error returns the text of e.Err or, if that is nil, the code.
+func (e *ExitError) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit status %d", e.Code)
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns e.Err.
+func (e *ExitError) Unwrap() error { return e.Err }
+
+// Main runs c with the arguments of the process and ends the process. The
+// context of c.Do ends with an interrupt or SIGTERM.
+func Main(c *Command) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := c.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// Run runs c with args, the arguments without the program's name, and returns
+// the exit code.
+func (c *Command) Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	timeout, err := c.parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		return 2
+	}
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	if err := c.Do(ctx, stdout, stderr); err != nil {
+		return c.fail(err, stderr)
+	}
+	return 0
+}
+
+// fail prints an error of c.Do and returns the exit code.
+func (c *Command) fail(err error, stderr io.Writer) int {
+	code := 1
+	var exit *ExitError
+	if errors.As(err, &exit) {
+		if code = exit.Code; exit.Err == nil {
+			return code
+		}
+	}
+	explain := c.Explain
+	if explain == nil {
+		explain = func(err error) string { return Explain(err) }
+	}
+	fmt.Fprintf(stderr, "%s: %s\n", c.Name, explain(err))
+	return code
 }

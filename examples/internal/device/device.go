@@ -15,19 +15,25 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 )
 
-// Usage is the flag's help text.
-const Usage = `TPM: soft[:STATEFILE], swtpm:STATEDIR, unix:SOCKET, tcp:HOST:PORT or device[:PATH]`
+// Kinds are the forms of the flag's value.
+const Kinds = "soft[:STATEFILE], swtpm:STATEDIR, unix:SOCKET, tcp:HOST:PORT or device[:PATH]"
 
-// A Device is an open TPM.
+// Usage is the flag's help text.
+const Usage = "use this `TPM`: " + Kinds
+
+// A Device is an open TPM. Its Close closes it.
 type Device struct {
 	transport.TPMCloser
-	Name string // what it is, for people
+	Name string // what it is, in a few words for people
 }
 
-// Open opens the TPM that spec names: the emulator in this process (with a
-// state file, the same TPM next time), an swtpm child with a state folder, an
-// emulator's socket, or the machine's own TPM. The last is never opened unless
-// it is named, and nothing falls back to an emulator.
+// Open opens the TPM that spec names: the emulator in this process, which is
+// the same TPM the next time if it has a state file; a child process swtpm with
+// a state folder; an emulator at a socket; or the machine's own TPM. It opens
+// the machine's TPM only if spec names it, and never an emulator instead of it.
+//
+// The error wraps [attest.ErrNoTPM] if the machine has no TPM, and
+// [attesttest.ErrNoSWTPM] if swtpm is not installed.
 func Open(spec string) (*Device, error) {
 	kind, arg, _ := strings.Cut(spec, ":")
 	switch kind {
@@ -41,17 +47,7 @@ func Open(spec string) (*Device, error) {
 		}
 		return &Device{tpm, "emulated TPM in this process, state in " + arg}, nil
 	case "swtpm":
-		if arg == "" {
-			return nil, fmt.Errorf("tpm: %s: name a state folder, swtpm:STATEDIR", spec)
-		}
-		if err := os.MkdirAll(arg, 0o700); err != nil {
-			return nil, fmt.Errorf("tpm: %w", err)
-		}
-		tpm, err := attesttest.StartSWTPM(arg)
-		if err != nil {
-			return nil, fmt.Errorf("tpm: %s: %w (Debian: apt-get install swtpm; or use -tpm soft)", spec, err)
-		}
-		return &Device{tpm, "swtpm child, state in " + arg}, nil
+		return start(arg)
 	case "unix", "tcp":
 		return dial(kind, arg)
 	case "device":
@@ -61,17 +57,32 @@ func Open(spec string) (*Device, error) {
 		}
 		return &Device{closer{tpm.Transport, tpm}, "this machine's TPM"}, nil
 	}
-	return nil, fmt.Errorf("tpm: %q: want soft[:STATEFILE], swtpm:STATEDIR, unix:SOCKET, tcp:HOST:PORT or device[:PATH]", spec)
+	return nil, fmt.Errorf("tpm: %q: want %s", spec, Kinds)
 }
 
-// closer is a transport with somebody else's Close.
+// closer is a transport that something else closes.
 type closer struct {
 	transport.TPM
 	io.Closer
 }
 
-// dial connects to an emulator's command socket, which wants a TPM2_Startup if
-// nobody has sent one.
+// start starts swtpm with its state in dir.
+func start(dir string) (*Device, error) {
+	if dir == "" {
+		return nil, fmt.Errorf("tpm: swtpm: name a state folder, as in swtpm:STATEDIR")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("tpm: %w", err)
+	}
+	tpm, err := attesttest.StartSWTPM(dir)
+	if err != nil {
+		return nil, fmt.Errorf("tpm: swtpm:%s: %w (Debian: apt-get install swtpm; or use -tpm soft)", dir, err)
+	}
+	return &Device{tpm, "swtpm child, state in " + dir}, nil
+}
+
+// dial connects to the command socket of an emulator. The emulator needs
+// TPM2_Startup; it answers TPM_RC_INITIALIZE if it has had one.
 func dial(network, address string) (*Device, error) {
 	conn, err := net.Dial(network, address)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// KeyName returns the kind of a public key as the flags have it, such as
-// "rsa2048" or "p384".
+// KeyName returns the kind of a public key in the words of the flags, such as
+// "rsa2048" or "p384", or "unknown".
 func KeyName(pub crypto.PublicKey) string {
 	switch k := pub.(type) {
 	case *rsa.PublicKey:

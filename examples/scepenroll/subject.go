@@ -1,36 +1,13 @@
 package main
 
 import (
-	"crypto/sha256"
-	"crypto/x509"
 	"crypto/x509/pkix"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
-
-	"github.com/whiteglove/whiteglove/scep"
 )
 
-// describe prints what a server can do and what would be used.
-func describe(w io.Writer, ca *scep.CA, legacy bool) error {
-	fmt.Fprintf(w, "capabilities: %s\n", strings.Join(ca.Caps, " "))
-	for _, c := range ca.Chain {
-		fmt.Fprintf(w, "certificate:  %s, SHA-256 %x\n", c.Subject, sha256.Sum256(c.Raw))
-	}
-	fmt.Fprintf(w, "encrypt to:   %s\n", ca.Recipient.Subject)
-	fmt.Fprintf(w, "signed by:    %s\n", ca.Signer.Subject)
-	used, err := ca.Caps.Algorithms(legacy)
-	if err != nil {
-		fmt.Fprintf(w, "would use:    nothing: %v (-legacy)\n", err)
-		return nil
-	}
-	fmt.Fprintf(w, "would use:    %s\n", used)
-	return nil
-}
-
-// parseSubject reads attributes of a name, with commas between. A backslash
-// takes the meaning of the comma after it.
+// parseSubject parses a name such as CN=device,O=company. A comma after a
+// backslash separates nothing: it belongs to the value.
 func parseSubject(text string) (pkix.Name, error) {
 	var name pkix.Name
 	const comma = "\x00"
@@ -64,13 +41,3 @@ func parseSubject(text string) (pkix.Name, error) {
 	}
 	return name, nil
 }
-
-func poolOf(certs []*x509.Certificate) *x509.CertPool {
-	pool := x509.NewCertPool()
-	for _, c := range certs {
-		pool.AddCert(c)
-	}
-	return pool
-}
-
-var errTPMKey = errors.New("key.pem is a key of a TPM: use -key tpm")

@@ -15,14 +15,15 @@ import (
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 )
 
-// maxNV is more than a TPM has.
+// maxNV is the size in bytes that no index may exceed. It is more than a TPM
+// has.
 const maxNV = 64 << 10
 
-// An nvDump is NV memory in files, by index.
+// An nvDump is NV memory in files: their names, by index.
 type nvDump map[uint32]string
 
-// readDump takes the files of a folder whose names begin with an index, such as
-// 0x01c00002.bin, as "tpm2_nvread -o" writes them.
+// readDump finds the files of a folder whose names begin with an index, such as
+// 0x01c00002.bin. The command "tpm2_nvread -o" writes such files.
 func readDump(dir string) (nvDump, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -36,12 +37,13 @@ func readDump(dir string) (nvDump, error) {
 		}
 	}
 	if len(dump) == 0 {
-		return nil, fmt.Errorf("%s: no file is named after an NV index, as 0x01c00002.bin", dir)
+		return nil, fmt.Errorf("%s: no file is named after an NV index, such as 0x01c00002.bin", dir)
 	}
 	return dump, nil
 }
 
-// ReadNV implements [ekcert.NVReader].
+// ReadNV implements [ekcert.NVReader]. The error wraps [fs.ErrNotExist] if there
+// is no file for the index.
 func (d nvDump) ReadNV(_ context.Context, index uint32) ([]byte, error) {
 	name, ok := d[index]
 	if !ok {
@@ -57,8 +59,8 @@ func (d nvDump) ReadNV(_ context.Context, index uint32) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// judgeDump judges the certificates in a dump. As there is no TPM, a key is
-// what the certificate at an index that may hold one says.
+// judgeDump judges the certificates in a dump. There is no TPM to ask for its
+// keys, so the certificates at the indices that hold some say what the keys are.
 func judgeDump(ctx context.Context, c *ekcert.Client, dir string) ([]*result, error) {
 	dump, err := readDump(dir)
 	if err != nil {
@@ -78,16 +80,19 @@ func judgeDump(ctx context.Context, c *ekcert.Client, dir string) ([]*result, er
 			results = append(results, &result{Origin: dump[index], Key: device.KeyName(key), Verdict: bad, Error: explain(err)})
 			continue
 		}
-		results = append(results, check(ctx, c, cert, key, ""))
+		results = append(results, judge(ctx, c, cert, key, ""))
 	}
 	return results, nil
 }
 
-// certificates are the indices of certificates in the low range; in the high
-// range, from 0x01C00012, they are the even ones. The others hold nonces and
-// templates.
+// certificates are the indices of certificates in the low range. In the high
+// range, from 0x01C00012, they are at the even indices. The others hold nonces
+// and templates (TCG EK Credential
+// Profile 2.4, sections 2.2.1.4 and 2.2.1.5).
 var certificates = map[uint32]bool{0x01C00002: true, 0x01C0000A: true}
 
+// key returns the public key of the certificate at an index, or nil if the index
+// is not one of a certificate.
 func (d nvDump) key(ctx context.Context, index uint32) (crypto.PublicKey, error) {
 	if !certificates[index] && (index < 0x01C00012 || index%2 != 0) {
 		return nil, nil

@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
-// Stages of a connection.
+// Stages of a connection, in their order.
 const (
 	stageDNS   = "dns"
 	stageTCP   = "tcp"
@@ -17,16 +19,16 @@ const (
 	stageHTTP  = "http"
 )
 
-// remedies are what to do where a connection ended.
+// remedies say what to do about a connection that ended in a stage.
 var remedies = map[string]string{
-	stageDNS:   "Have the network's DNS server resolve this name; it must be able to ask beyond the firewall.",
-	stageTCP:   "Let it through the firewall of the network that the device is in; there is nothing to set in the cloud for it.",
+	stageDNS:   "Let the network's DNS server resolve this name; it must be able to ask servers beyond the firewall.",
+	stageTCP:   "Let it through the firewall of the network that the device is in; there is no setting for it in the cloud.",
 	stageProxy: "Let the proxy pass this host without authentication: during setup there is nobody to sign in to it.",
 	stageTLS:   "Exclude this host from TLS inspection, and let TLS 1.2 and later through.",
 	stageHTTP:  "Look for a proxy or web filter that cuts the connection, and exclude this host from it.",
 }
 
-// judgeError says where a connection ended, and why.
+// judgeError notes in which stage a connection ended, and why.
 func judgeError(r *result, err error) {
 	if judgeCertificate(r, err) {
 		return
@@ -45,26 +47,27 @@ func judgeError(r *result, err error) {
 	case timedOut(err):
 		detail = "no answer in time"
 	case r.Stage == stageDNS && dns != nil:
-		detail = oneLine(dns.Err)
+		detail = command.OneLine(dns.Err)
 	}
 	r.note(fail, r.Stage+": "+detail, remedies[r.Stage])
 }
 
-// plain returns an error without the URL that a client puts before it.
+// plain returns the text of an error without the URL that [http.Client] adds.
 func plain(err error) string {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
-	return oneLine(err.Error())
+	return command.OneLine(err.Error())
 }
 
-// A proxyError is a proxy that does not connect.
+// A proxyError is the refusal of a proxy to connect.
 type proxyError struct{ status string }
 
 func (e *proxyError) Error() string { return "the proxy answered " + e.status }
 
-// refusedByProxy returns an error if a proxy did not connect.
+// refusedByProxy returns a [*proxyError] if the proxy did not connect. It is an
+// OnProxyConnectResponse of [http.Transport].
 func refusedByProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil

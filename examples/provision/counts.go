@@ -10,16 +10,16 @@ import (
 	"github.com/whiteglove/whiteglove/provision"
 )
 
-// A cost is what crossed the two seams of a run.
+// A cost is how many commands and requests were sent.
 type cost struct{ tpmCommands, httpRequests int64 }
 
-// counts counts it by step.
+// counts keeps the cost of each step. It may be used by several goroutines.
 type counts struct {
 	mu    sync.Mutex
-	steps map[provision.Step]cost // that of "" is beside all steps
+	steps map[provision.Step]cost // at "": what belongs to no step
 }
 
-// add adds to the step of ctx.
+// add adds to the cost of the step that ctx belongs to.
 func (c *counts) add(ctx context.Context, tpm, http int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -31,7 +31,7 @@ func (c *counts) add(ctx context.Context, tpm, http int64) {
 	c.steps[step] = cost{sum.tpmCommands + tpm, sum.httpRequests + http}
 }
 
-// sum returns the cost of the run.
+// sum returns the cost of the run so far.
 func (c *counts) sum() (all cost) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,17 +49,18 @@ func (c *counts) of(step provision.Step) cost {
 	return c.steps[step]
 }
 
-// passing is called before and after whatever crosses a seam, and at each event.
-// Tests end the process there.
+// passing is called before and after each command and request, and at each
+// event. Tests end the process there.
 var passing = func() {}
 
-// countedTPM counts commands.
+// countedTPM counts the commands that it passes on.
 type countedTPM struct {
 	transport.TPM
 	counts *counts
 }
 
-// SendContext is what attest.TPM calls.
+// SendContext sends a command. [attest.TPM] calls it with the context of the
+// step.
 func (c countedTPM) SendContext(ctx context.Context, command []byte) ([]byte, error) {
 	c.counts.add(ctx, 1, 0)
 	passing()
@@ -67,13 +68,13 @@ func (c countedTPM) SendContext(ctx context.Context, command []byte) ([]byte, er
 	return c.Send(command)
 }
 
-// countedHTTP counts requests.
+// countedHTTP counts the requests that it passes on.
 type countedHTTP struct {
 	http.RoundTripper
 	counts *counts
 }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements [http.RoundTripper].
 func (c countedHTTP) RoundTrip(req *http.Request) (*http.Response, error) {
 	c.counts.add(req.Context(), 0, 1)
 	passing()

@@ -1,5 +1,4 @@
-// Package signin stands for a user at a sign-in page.
-package signin
+package services
 
 import (
 	"context"
@@ -16,16 +15,17 @@ import (
 // maxAnswer is how many bytes of an answer are read.
 const maxAnswer = 1 << 20
 
-// A Page stands for the page where a user signs in to join a device. The
-// mock server takes the password itself (RFC 6749, section 4.3).
-type Page struct {
+// A SignInPage stands for the page at which a user signs in to join a device.
+// Instead of showing a page it sends the password to the token endpoint (RFC
+// 6749, section 4.3), which the mock server permits.
+type SignInPage struct {
 	Client         *http.Client
 	User, Password string
 }
 
-// Token returns the user's token for the registration service. Its errors are
-// of type *drs.Error.
-func (p *Page) Token(ctx context.Context, d *drs.Discovery) (drs.Token, error) {
+// Token returns the user's token for the registration service. It is a
+// JoinToken of [provision.User]. The error is a [*drs.Error].
+func (p *SignInPage) Token(ctx context.Context, d *drs.Discovery) (drs.Token, error) {
 	form := url.Values{
 		"grant_type": {"password"}, "username": {p.User}, "password": {p.Password},
 		"client_id": {drs.BrokerClient}, "resource": {d.JoinResource},

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// pool returns the roots that TLS trusts, nil for the system's.
+// pool returns the roots that TLS trusts. Nil stands for the system's.
 func (p *prober) pool() (*x509.CertPool, error) {
 	if len(p.roots) == 0 {
 		return p.system, nil
@@ -27,8 +27,8 @@ func (p *prober) pool() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// judgeCertificate reports whether an error is about the server's certificate,
-// and says what is wrong with it.
+// judgeCertificate reports whether an error is about the server's certificate.
+// If so, it notes what is wrong with that.
 func judgeCertificate(r *result, err error) bool {
 	var unverified *tls.CertificateVerificationError
 	if !errors.As(err, &unverified) {
@@ -43,7 +43,7 @@ func judgeCertificate(r *result, err error) bool {
 	r.Stage, r.Issuer = stageTLS, issuerName(leaf)
 	switch {
 	case errors.As(err, &unknown):
-		r.note(fail, "tls: its certificate is of "+r.Issuer+", whom this machine does not trust: TLS inspection?", remedies[stageTLS]+" A root that is right, as a mock server's, is named by -roots.")
+		r.note(fail, "tls: its certificate was issued by "+r.Issuer+", which this machine does not trust: TLS inspection?", remedies[stageTLS]+" If the root is right, as that of a mock server, name it with -roots.")
 	case errors.As(err, &name):
 		r.note(fail, "tls: "+name.Error()+": another server answers", "Look for a proxy, a sign-in page or a DNS server that leads this name elsewhere.")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -54,10 +54,10 @@ func judgeCertificate(r *result, err error) bool {
 	return true
 }
 
-// judgeTime says that a server's certificate, or one above it, is not valid at
-// this machine's time.
+// judgeTime notes that a server's certificate, or that of an issuer, is not valid
+// at this machine's time.
 func judgeTime(r *result, leaf *x509.Certificate) {
-	now, what := time.Now(), "a certificate above its own is not valid"
+	now, what := time.Now(), "the certificate of an issuer is not valid"
 	switch {
 	case now.After(leaf.NotAfter):
 		what = "its certificate has expired, on " + day(leaf.NotAfter)
@@ -66,11 +66,11 @@ func judgeTime(r *result, leaf *x509.Certificate) {
 	}
 	r.untimely = true
 	r.note(fail, "tls: by this machine's clock, "+day(now)+", "+what,
-		"Set the clock. If it is right, tell who runs the service; or, if a proxy shows that certificate, exclude this host from TLS inspection.")
+		"Set the clock. If it is right, tell the operator of the service; or, if the certificate is a proxy's, exclude this host from TLS inspection.")
 }
 
-// judgeIssuer warns of a certificate that this machine trusts, but that leads to
-// no root that is known for these services. Those in -roots are known.
+// judgeIssuer notes a warning if this machine trusts the certificate, but it
+// leads to a root that is not known for these services. Those of -roots are.
 func (p *prober) judgeIssuer(r *result, state *tls.ConnectionState) {
 	if state == nil || len(state.VerifiedChains) == 0 {
 		return
@@ -83,7 +83,7 @@ func (p *prober) judgeIssuer(r *result, state *tls.ConnectionState) {
 	}
 	chain := state.VerifiedChains[0]
 	r.Stage = stageTLS
-	r.note(warn, "this machine trusts its certificate, but the root, "+issuerName(chain[len(chain)-1])+", is none that is known for these services: TLS inspection? A new device would not trust it", remedies[stageTLS])
+	r.note(warn, "this machine trusts its certificate, but the root, "+issuerName(chain[len(chain)-1])+", is not known for these services: TLS inspection? A new device would not trust it", remedies[stageTLS])
 }
 
 // expected reports whether a root is one that these services may have.
@@ -92,7 +92,7 @@ func (p *prober) expected(root *x509.Certificate) bool {
 		slices.ContainsFunc(root.Subject.Organization, func(o string) bool { return slices.Contains(publicCAs, o) })
 }
 
-// issuerName returns who issued a certificate, for people.
+// issuerName returns the name of a certificate's issuer, in quotes.
 func issuerName(c *x509.Certificate) string {
 	if name := c.Issuer.String(); name != "" {
 		return `"` + name + `"`
@@ -100,4 +100,5 @@ func issuerName(c *x509.Certificate) string {
 	return "an issuer without a name"
 }
 
+// day returns the date of t in UTC.
 func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

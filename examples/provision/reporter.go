@@ -1,19 +1,18 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/mdm/esp"
 	"github.com/whiteglove/whiteglove/provision"
 )
 
-// what each step does, for people.
+// what says what each step does.
 var what = map[provision.Step]string{
 	provision.StepEK:       "endorsement key and its certificate",
 	provision.StepAIK:      "attestation key certified",
@@ -28,7 +27,7 @@ var what = map[provision.Step]string{
 	provision.StepSignIn:   "user signed in",
 }
 
-// A stepReport is what a step cost.
+// A stepReport says how a step ended and what it cost.
 type stepReport struct {
 	Step         provision.Step   `json:"step"`
 	Status       provision.Status `json:"status"`
@@ -38,29 +37,24 @@ type stepReport struct {
 	Warnings     []string         `json:"warnings,omitempty"`
 }
 
-// A reporter shows a run as it goes, and keeps what each step cost.
+// A reporter prints a run's progress, and keeps what each step cost.
 type reporter struct {
 	out      io.Writer
-	json     bool // one JSON event a line
-	terminal bool // a running step is shown and then overwritten
+	json     bool // print one JSON event a line
+	terminal bool // show the running steps, and overwrite them when one ends
 	counts   *counts
 
 	steps   []stepReport
 	running []provision.Step
-	shown   string // the last state of the status page
+	shown   string // the status page's line that was printed last
 }
 
-// isTerminal reports whether f shows text to a person.
-func isTerminal(f io.Writer) bool {
-	file, ok := f.(*os.File)
-	if !ok {
-		return false
-	}
-	fi, err := file.Stat()
-	return err == nil && fi.Mode()&os.ModeCharDevice != 0
+// newReporter returns a reporter that prints to out.
+func newReporter(out io.Writer, json bool) *reporter {
+	return &reporter{out: out, json: json, terminal: !json && command.IsTerminal(out), counts: new(counts)}
 }
 
-// observe is a Provisioner's Observe.
+// observe is the Provisioner's Observe: it prints an event.
 func (r *reporter) observe(ev provision.Event) {
 	sum := r.counts.of(ev.Step)
 	rep := stepReport{
@@ -85,14 +79,15 @@ func (r *reporter) observe(ev provision.Event) {
 	r.showRunning()
 }
 
-// clear clears the line of the running steps on a terminal.
+// clear removes the line of running steps from a terminal.
 func (r *reporter) clear() {
 	if r.terminal {
 		fmt.Fprint(r.out, "\r\x1b[K")
 	}
 }
 
-// showRunning shows on a terminal what is under way, to be overwritten.
+// showRunning shows the running steps on a terminal, in a line that clear can
+// remove.
 func (r *reporter) showRunning() {
 	if !r.terminal || len(r.running) == 0 {
 		return
@@ -104,6 +99,7 @@ func (r *reporter) showRunning() {
 	fmt.Fprintf(r.out, "…       %s", strings.Join(words, ", "))
 }
 
+// printJSON prints an event as a line of JSON.
 func (r *reporter) printJSON(ev provision.Event, rep stepReport) {
 	line := struct {
 		Time time.Time `json:"time"`
@@ -113,9 +109,10 @@ func (r *reporter) printJSON(ev provision.Event, rep stepReport) {
 	if ev.Err != nil {
 		line.Error = ev.Err.Error()
 	}
-	json.NewEncoder(r.out).Encode(line)
+	command.WriteJSONLine(r.out, line)
 }
 
+// printLine prints an event as a line of text, with its warnings below.
 func (r *reporter) printLine(ev provision.Event, rep stepReport) {
 	fmt.Fprintf(r.out, "%-7s %-9s %-38s %8.1f ms  %2d TPM commands  %2d requests\n",
 		ev.Status, ev.Step, what[ev.Step], rep.Milliseconds, rep.TPMCommands, rep.HTTPRequests)
@@ -127,8 +124,8 @@ func (r *reporter) printLine(ev provision.Event, rep stepReport) {
 	}
 }
 
-// progress is a Provisioner's Setup.Progress: it prints the status page's state
-// when that changes.
+// progress is the Provisioner's Setup.Progress: it prints the state of the status
+// page when that changes.
 func (r *reporter) progress(page *esp.Report) {
 	done, total := page.Progress()
 	text := fmt.Sprintf("        status page: %s, %d of %d done", page.State, done, total)
@@ -141,14 +138,14 @@ func (r *reporter) progress(page *esp.Report) {
 	r.showRunning()
 }
 
-// printTotal prints what was won, and what it cost.
+// printTotal prints what the run achieved, and what it cost.
 func (r *reporter) printTotal(s *provision.State, elapsed time.Duration) {
 	sum := r.counts.sum()
 	fmt.Fprintf(r.out, "device %s of tenant %s is %s: %v, %d TPM commands, %d requests\n", s.DeviceID, s.TenantID, reached(s),
 		elapsed.Round(time.Millisecond), sum.tpmCommands, sum.httpRequests)
 }
 
-// reached says in a few words how far a device is.
+// reached says in a few words how far a device has got.
 func reached(s *provision.State) string {
 	switch {
 	case s.User != nil && len(s.User.DeviceCertificate) > 0:

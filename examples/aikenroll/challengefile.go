@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/whiteglove/whiteglove/aik"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+)
+
+// A challengeFile is what begin leaves for complete.
+type challengeFile struct {
+	EK        []byte         `json:"ek"`        // public key (SubjectPublicKeyInfo, DER)
+	Key       string         `json:"key"`       // attestation key, wrapped by the TPM (TSS2 PEM)
+	Challenge *aik.Challenge `json:"challenge"` // with the secret key of the SCEP messages
+}
+
+// begin asks the CA and writes its challenge to a file.
+func (e *enroller) begin(ctx context.Context, name string, stdout io.Writer) error {
+	req, err := e.request(ctx)
+	if err != nil {
+		return err
+	}
+	f := new(challengeFile)
+	if f.Challenge, err = e.aik.Begin(ctx, req); err != nil {
+		return err
+	}
+	if f.EK, err = x509.MarshalPKIXPublicKey(e.ek.Public); err != nil {
+		return err
+	}
+	key, err := e.key.MarshalText()
+	if err != nil {
+		return err
+	}
+	f.Key = string(key)
+	text, err := command.JSON(f)
+	if err != nil {
+		return err
+	}
+	if err := command.WriteFile(name, text); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(stdout, "challenge of %s written to %s\n", f.Challenge.URL, name)
+	return err
+}
+
+// complete lets the TPM open the challenge that begin wrote, and answers it.
+func (e *enroller) complete(ctx context.Context, name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	var f challengeFile
+	if err := json.Unmarshal(text, &f); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if f.Challenge == nil {
+		return fmt.Errorf("%s: no challenge in it", name)
+	}
+	if err := e.findEK(ctx, f.EK); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if e.key, err = e.tpm.LoadKey(ctx, []byte(f.Key)); err != nil {
+		return err
+	}
+	secret, err := e.tpm.ActivateCredential(ctx, e.ek, e.key, f.Challenge.Credential)
+	if err != nil {
+		return err
+	}
+	e.chain, err = e.aik.Complete(ctx, f.Challenge, secret)
+	return err
+}
+
+// findEK finds the endorsement key of a SubjectPublicKeyInfo.
+func (e *enroller) findEK(ctx context.Context, spki []byte) error {
+	want, err := x509.ParsePKIXPublicKey(spki)
+	if err != nil {
+		return err
+	}
+	for ek, err := range e.tpm.EKs(ctx) {
+		if err != nil {
+			return err
+		}
+		if k, ok := ek.Public.(interface{ Equal(crypto.PublicKey) bool }); ok && k.Equal(want) {
+			e.ek = ek
+			return nil
+		}
+	}
+	return errors.New("the challenge is for another TPM")
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"time"
+
+	"github.com/whiteglove/whiteglove/aik"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+)
+
+// options are the flags.
+type options struct {
+	url, tpm, out, roots, ekRoots, begin, complete string
+
+	windows bool
+}
+
+func program() *command.Command {
+	o := new(options)
+	return &command.Command{
+		Name: "aikenroll", Status: "0 if the key is certified, or asked for with -begin; 1 if not; 2 for wrong usage",
+		Timeout: 2 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Explain: explain,
+	}
+}
+
+func (o *options) flags(f *flag.FlagSet) {
+	f.StringVar(&o.url, "url", "", `ask the CA at `+"`URL`"+`, in which {authority} stands for the name of the authority; "windows" is the CA that Windows asks (default: a mock CA in this process)`)
+	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
+	f.StringVar(&o.out, "out", "", "write the certificate with its issuers, and the key (wrapped by the TPM), to `DIR`")
+	f.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the CA in `FILE` (PEM; default: the system's roots for TLS, and a CA that answers over TLS)")
+	f.StringVar(&o.ekRoots, "ek-roots", "", "trust the EK CAs in `FILE` (PEM; default: the emulator's maker)")
+	f.StringVar(&o.begin, "begin", "", "only ask, and write the key and the challenge to `FILE`, which holds a secret key")
+	f.StringVar(&o.complete, "complete", "", "open and answer the challenge that -begin wrote to `FILE`; the CA waits for minutes, and takes one answer")
+	f.BoolVar(&o.windows, "windows", false, "make the key as Windows does: it signs with SHA-1")
+}
+
+func (o *options) check(*flag.FlagSet) error {
+	switch {
+	case o.begin != "" && o.complete != "":
+		return errors.New("-begin and -complete need a run each")
+	case o.begin != "" && o.out != "":
+		return errors.New("-out goes with -complete, not with -begin")
+	case o.begin != "" && o.url == "":
+		return errors.New("-begin goes with -url")
+	case o.complete != "" && (o.url != "" || o.windows):
+		return errors.New("-complete takes CA and key from its file, not from -url or -windows")
+	case o.roots != "" && o.url == "" && o.complete == "":
+		return errors.New("-roots goes with -url or -complete")
+	}
+	return nil
+}
+
+// explain returns an error on one line, and says if it may pass.
+func explain(err error) string {
+	var e *aik.Error
+	if errors.As(err, &e) && e.Retryable() {
+		return command.Explain(err, "Trying again later may help.")
+	}
+	return command.Explain(err)
+}

@@ -1,0 +1,152 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// coded is an error with a code and a remedy.
+type coded struct{ text string }
+
+func (e coded) Error() string { return e.text }
+
+// HRESULT returns a fixed code.
+func (coded) HRESULT() uint32 { return 0x80180014 }
+
+// Remedy returns a fixed remedy.
+func (coded) Remedy() string { return "Ask the maker." }
+
+func TestRun(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		err    error // of Do
+		code   int
+		stderr string // its start
+	}{
+		{name: "done", args: []string{"-x", "1"}},
+		{name: "failed", err: errors.New("two\nlines"), code: 1, stderr: "name: two lines\n"},
+		{name: "explained", err: fmt.Errorf("a: %w", coded{"b"}), code: 1, stderr: "name: a: b (0x80180014). Ask the maker.\n"},
+		{name: "own code", err: &ExitError{Code: 3, Err: errors.New("why")}, code: 3, stderr: "name: why\n"},
+		{name: "own code, no message", err: fmt.Errorf("x: %w", &ExitError{Code: 4}), code: 4},
+		{name: "help", args: []string{"-h"}, stderr: "Usage of name:\n"},
+		{name: "unknown flag", args: []string{"-y"}, code: 2, stderr: "flag provided but not defined: -y\nUsage of name:\n"},
+		{name: "bad value", args: []string{"-x", "a"}, code: 2, stderr: "invalid value"},
+		{name: "argument", args: []string{"a"}, code: 2, stderr: "name: unexpected argument \"a\"\nUsage of name:\n"},
+		{name: "no time", args: []string{"-timeout", "0s"}, code: 2, stderr: "name: -timeout must be positive\nUsage"},
+		{name: "checked", args: []string{"-x", "7"}, code: 2, stderr: "name: not 7\nUsage"},
+	} {
+		x, did := 0, false
+		c := &Command{
+			Name: "name", Status: "0 or not", Timeout: time.Minute,
+			Flags: func(f *flag.FlagSet) { f.IntVar(&x, "x", 0, "number") },
+			Check: func(*flag.FlagSet) error {
+				if x == 7 {
+					return errors.New("not 7")
+				}
+				return nil
+			},
+			Do: func(ctx context.Context, _, _ io.Writer) error {
+				_, limited := ctx.Deadline()
+				did = limited
+				return tt.err
+			},
+		}
+		var out, errs bytes.Buffer
+		code := c.Run(t.Context(), tt.args, &out, &errs)
+		if code != tt.code || !strings.HasPrefix(errs.String(), tt.stderr) || (tt.stderr == "") != (errs.Len() == 0) || out.Len() > 0 {
+			t.Errorf("%s: exit code %d: %q", tt.name, code, &errs)
+		}
+		if usage := strings.HasSuffix(errs.String(), "\nExit status: 0 or not.\n"); usage != (code == 2 || tt.name == "help") || did == usage {
+			t.Errorf("%s: did its work: %v; usage: %v: %q", tt.name, did, usage, &errs)
+		}
+	}
+}
+
+func TestArguments(t *testing.T) {
+	for _, args := range [][]string{{"-1"}, {"-b", "-1"}, {"--", "-1"}, {"-b", "--", "-1"}} {
+		var got []string
+		c := &Command{
+			Args:  true,
+			Flags: func(f *flag.FlagSet) { f.Bool("b", false, "") },
+			Check: func(f *flag.FlagSet) error { got = f.Args(); return nil },
+			Do:    func(context.Context, io.Writer, io.Writer) error { return nil },
+		}
+		if code := c.Run(t.Context(), args, io.Discard, io.Discard); code != 0 || len(got) != 1 || got[0] != "-1" {
+			t.Errorf("%q: exit code %d, arguments %q", args, code, got)
+		}
+	}
+}
+
+func TestExplain(t *testing.T) {
+	for _, tt := range []struct {
+		err   error
+		notes []string
+		want  string
+	}{
+		{errors.New(" a \n b"), nil, "a b"},
+		{errors.New("a"), []string{"Try again."}, "a. Try again."},
+		{coded{"a (0x80180014)"}, nil, "a (0x80180014). Ask the maker."},
+		{coded{"a"}, []string{"Try again."}, "a (0x80180014). Try again. Ask the maker."},
+	} {
+		if got := Explain(tt.err, tt.notes...); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+// TestWriteFile replaces a file and writes through a link.
+func TestWriteFile(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new")
+	for _, text := range []string{"one", "two"} {
+		if err := WriteDir(dir, File{"a", []byte(text)}, File{"b", nil}); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(got) != text {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("a", link); err != nil {
+		t.Skip(err)
+	}
+	if err := WriteFile(link, []byte("three")); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode().IsRegular() {
+		t.Errorf("the link was replaced: %v, %v", info, err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "a")); err != nil || string(got) != "three" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 {
+		t.Errorf("%v, %v", entries, err)
+	}
+	if err := WriteFile(filepath.Join(dir, "none", "a"), nil); err == nil {
+		t.Error("a file was written to a folder that does not exist")
+	}
+}
+
+func TestSecret(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(name, []byte(" pass word\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for flag, want := range map[string]string{"": "", "plain": "plain", "@" + name: " pass word"} {
+		if got, err := Secret(flag); err != nil || got != want {
+			t.Errorf("%q: %q, %v", flag, got, err)
+		}
+	}
+	if _, err := Secret("@" + name + "x"); err == nil {
+		t.Error("there is no such file")
+	}
+}

@@ -1,0 +1,73 @@
+package command
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// parse parses args and checks the flags. The timeout is 0 if there is no limit.
+// Errors have been printed. They are [flag.ErrHelp] if help was asked for.
+func (c *Command) parse(args []string, stderr io.Writer) (timeout time.Duration, err error) {
+	f := flag.NewFlagSet(c.Name, flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.Usage = func() { c.usage(f) }
+	c.Flags(f)
+	if c.Timeout != 0 {
+		f.DurationVar(&timeout, "timeout", c.Timeout, "give up after `D`")
+	}
+	if c.Args {
+		args = guardNumber(args)
+	}
+	if err := f.Parse(args); err != nil {
+		return 0, err
+	}
+	if err := c.check(f, timeout); err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", c.Name, err)
+		f.Usage()
+		return 0, err
+	}
+	return timeout, nil
+}
+
+// check returns what is wrong with the arguments and flags.
+func (c *Command) check(f *flag.FlagSet, timeout time.Duration) error {
+	switch {
+	case f.NArg() > 0 && !c.Args:
+		return fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case c.Timeout != 0 && timeout <= 0:
+		return errors.New("-timeout must be positive")
+	case c.Check != nil:
+		return c.Check(f)
+	}
+	return nil
+}
+
+// usage prints how the program is called.
+func (c *Command) usage(f *flag.FlagSet) {
+	head := c.Usage
+	if head == "" {
+		head = "Usage of " + c.Name + ":"
+	}
+	fmt.Fprintln(f.Output(), head)
+	f.PrintDefaults()
+	fmt.Fprintf(f.Output(), "Exit status: %s.\n", c.Status)
+}
+
+// guardNumber inserts "--" before the first argument that is not a flag if it
+// is a negative number.
+func guardNumber(args []string) []string {
+	for i, arg := range args {
+		if arg == "--" || !strings.HasPrefix(arg, "-") {
+			break
+		}
+		if len(arg) > 1 && arg[1] >= '0' && arg[1] <= '9' {
+			return slices.Insert(slices.Clone(args), i, "--")
+		}
+	}
+	return args
+}

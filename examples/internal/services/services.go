@@ -1,0 +1,64 @@
+// Package services finds the services that an example talks to: those of a
+// server that a flag names, or those of a mock server in this process.
+package services
+
+import (
+	"context"
+	"crypto/x509"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
+)
+
+// Services are all parties at one address.
+type Services struct {
+	URL   string         // below which the paths of provisiontest are, without a slash at its end
+	Roots *x509.CertPool // of TLS and of the parties; nil stands for the system's
+
+	mock *provisiontest.Server // nil if the services are elsewhere
+}
+
+// Open returns the services at the URL server. It reads their roots from the
+// PEM file named roots, if that is not empty. If server is empty, it starts a
+// mock server on the loopback interface as config says.
+func Open(server, roots string, config provisiontest.Config) (*Services, error) {
+	if server == "" {
+		mock, err := provisiontest.Start("127.0.0.1:0", config)
+		if err != nil {
+			return nil, err
+		}
+		return &Services{URL: mock.URL, Roots: command.Pool(mock.Roots), mock: mock}, nil
+	}
+	pool, err := command.ReadRoots(roots)
+	return &Services{URL: strings.TrimSuffix(server, "/"), Roots: pool}, err
+}
+
+// Close stops the mock server, if there is one. Running requests get five
+// seconds to end.
+func (s *Services) Close() {
+	if s.mock == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	s.mock.Close(ctx)
+}
+
+// EKRoots returns the roots of EK certificates, for the device, and the same
+// for the EKRoots of a mock server. They are those in the PEM file, which then
+// hold for every maker, or without a file those of the emulator's maker, which
+// a mock server knows without being told.
+func EKRoots(file string) (ekcert.Roots, []*x509.Certificate, error) {
+	if file == "" {
+		return ekcert.Roots{attesttest.Vendor: attesttest.Roots()}, nil, nil
+	}
+	certs, err := command.ReadCertificates(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	return ekcert.Roots{"": command.Pool(certs)}, certs, nil
+}

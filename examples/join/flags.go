@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
+)
+
+// The user of the flags' defaults. A mock server in this process knows the user
+// of the flags.
+const (
+	defaultUser     = "alice@" + provisiontest.Tenant
+	defaultPassword = "Wh1te-Gl0ve"
+)
+
+// options are the flags.
+type options struct {
+	server, roots, tpm, tenant, user, password, out, steps string
+}
+
+func program() *command.Command {
+	o := new(options)
+	return &command.Command{
+		Name: "join", Status: "0 if all steps are done, 1 if one failed, 2 for wrong usage",
+		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
+	}
+}
+
+func (o *options) flags(f *flag.FlagSet) {
+	f.StringVar(&o.steps, "step", strings.Join(stepNames(), ","), "take these `STEPS`, separated by commas, in the order of the default")
+	f.StringVar(&o.server, "server", "", "use the mock server at `URL` (default: one in this process)")
+	f.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the services in `FILE` (PEM)")
+	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
+	f.StringVar(&o.tenant, "tenant", provisiontest.Tenant, "join the tenant with this domain `NAME`")
+	f.StringVar(&o.user, "user", defaultUser, "rejoin for the user with this `NAME`")
+	f.StringVar(&o.password, "password", defaultPassword, "the user's `PASSWORD`")
+	f.StringVar(&o.out, "out", "", "keep keys (wrapped by the TPM), certificates and the sealed session in `DIR`")
+}
+
+func (o *options) check(*flag.FlagSet) error {
+	for name := range strings.SplitSeq(o.steps, ",") {
+		if !slices.Contains(stepNames(), name) {
+			return fmt.Errorf("-step %q: want some of %s", name, strings.Join(stepNames(), ", "))
+		}
+	}
+	if o.server == "" && o.roots != "" {
+		return errors.New("-roots goes with -server")
+	}
+	return nil
+}
+
+// takes reports whether the flags ask for a step.
+func (o *options) takes(name string) bool {
+	return slices.Contains(strings.Split(o.steps, ","), name)
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/mdm"
+)
+
+// credential returns what the flags -token, -user and -password give to enroll
+// with. It prints warnings about a token to stderr. ofDevice reports that the
+// token is a device's and names no user.
+func (o *options) credential(stderr io.Writer) (with mdm.Credential, ofDevice bool, err error) {
+	if o.user != "" {
+		secret, err := command.Secret(o.password)
+		return mdm.Password{User: o.user, Secret: mdm.Token(secret)}, false, err
+	}
+	text, err := os.ReadFile(o.token)
+	if err != nil {
+		return nil, false, err
+	}
+	token := mdm.Token(strings.TrimSpace(string(text)))
+	claims, err := token.Claims()
+	if err != nil {
+		return mdm.OpaqueToken(token), false, nil
+	}
+	for _, warning := range claims.Warnings(time.Now()) {
+		fmt.Fprintln(stderr, "mdmenroll: warning:", warning)
+	}
+	return token, claims.Type == "device" || claims.UPN == "", nil
+}
+
+// newClient returns the client of a machine. The machine's identifier is derived
+// from its endorsement key, so it stays the same.
+func (o *options) newClient(ctx context.Context, tpm *attest.TPM) (*mdm.Client, error) {
+	roots, err := command.ReadRoots(o.ca)
+	if err != nil {
+		return nil, err
+	}
+	for ek, err := range tpm.EKs(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		id := fmt.Sprintf("%X", sha256.Sum256(ek.PublicArea))
+		return &mdm.Client{Device: mdm.Device{ID: id[:32], HardwareID: id}, HTTPClient: command.HTTPClient(roots)}, nil
+	}
+	return nil, errors.New("the TPM has no endorsement key")
+}
+
+// address returns the URL of the discovery service that the flags name.
+func (o *options) address() (string, error) {
+	switch {
+	case o.domain != "":
+		return mdm.DiscoveryURL(o.domain)
+	case o.discover == "entra":
+		return mdm.EntraDiscoveryURL, nil
+	}
+	return o.discover, nil
+}

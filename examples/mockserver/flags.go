@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
+)
+
+// options are the flags.
+type options struct {
+	addr, ekRoots, admit, rootsOut, readyFile string
+	faults                                    []*provisiontest.Fault
+	users                                     map[string]string
+}
+
+func program() *command.Command {
+	o := &options{users: make(map[string]string)}
+	return &command.Command{
+		Name: "mockserver", Status: "0 after an interrupt, 1 if it cannot serve, 2 for wrong usage",
+		Flags: o.flags, Do: o.run,
+	}
+}
+
+func (o *options) flags(f *flag.FlagSet) {
+	f.StringVar(&o.addr, "addr", "127.0.0.1:0", "listen at `HOST:PORT`")
+	f.StringVar(&o.ekRoots, "ek-roots", "", "accept the EK CAs in `FILE` (PEM) besides the emulator's maker")
+	f.StringVar(&o.admit, "admit", "", "import the public keys or EK certificates in `FILE` (PEM) as hardware; \"any\" admits every EK with a trusted certificate (default: those of the emulator)")
+	f.StringVar(&o.rootsOut, "roots-out", "", "write the roots of TLS and of every party to `FILE` (PEM)")
+	f.StringVar(&o.readyFile, "ready-file", "", "write the base URL to `FILE` when the server listens")
+	f.Func("user", "add the user `NAME:PASSWORD`, such as alice@contoso.test:secret, to the directory and the management server; may be repeated", o.addUser)
+	f.Func("fault", faultUsage(), func(text string) error {
+		fault, err := provisiontest.ParseFault(text)
+		o.faults = append(o.faults, fault)
+		return err
+	})
+}
+
+func (o *options) addUser(text string) error {
+	name, password, ok := strings.Cut(text, ":")
+	if !ok || name == "" || password == "" {
+		return errors.New("want NAME:PASSWORD")
+	}
+	o.users[name] = password
+	return nil
+}
+
+// faultUsage returns the help text of -fault.
+func faultUsage() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "let N requests of a step go wrong, `STEP:KIND[:N]`; N is 1 if it is left out, and may be \"all\"; may be repeated.\nSteps: %s.\nKinds: an HTTP status from 400 to 599, or", strings.Join(provisiontest.Steps(), ", "))
+	for _, kind := range slices.Sorted(maps.Keys(provisiontest.Kinds)) {
+		fmt.Fprintf(&b, "\n  %-9s %s", kind, provisiontest.Kinds[kind])
+	}
+	b.WriteString("\nThe step tls stands for connections. Only expired and skew fit it: the server shows a certificate by that clock. Only token fits nonce")
+	return b.String()
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/diagnose"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
+)
+
+// options are the flags.
+type options struct {
+	server, roots, tpm, ekRoots, ek, tenant, state, out string
+	traceMD, har, report                                string
+	steps, user, password                               string
+
+	ekEnroll, json bool
+	pause          time.Duration
+}
+
+func program() *command.Command {
+	o := new(options)
+	return &command.Command{
+		Name: "provision", Status: "0 if all steps are done, 1 if one failed, 2 for wrong usage",
+		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
+		Explain: func(err error) string { return diagnose.Explain(err).String() },
+	}
+}
+
+func (o *options) flags(f *flag.FlagSet) {
+	f.StringVar(&o.server, "server", "", "provision against the mock server at `URL` (default: one in this process)")
+	f.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the services in `FILE` (PEM)")
+	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
+	f.StringVar(&o.ekRoots, "ek-roots", "", "trust the EK CAs in `FILE` (PEM; default: the emulator's maker)")
+	f.StringVar(&o.ek, "ek", "", "use the endorsement key of `ALGORITHM`: rsa2048, p256 or p384 (default: the first with a certificate)")
+	f.BoolVar(&o.ekEnroll, "ek-enroll", false, "ignore a certificate in the TPM; obtain one from the maker's CA over SCEP")
+	f.StringVar(&o.tenant, "tenant", provisiontest.Tenant, "join the tenant with this domain `NAME`")
+	f.StringVar(&o.state, "state", "", "keep the state in `FILE`, and continue from it")
+	f.StringVar(&o.out, "out", "", "write certificates, keys and summary.json to `DIR`")
+	f.StringVar(&o.steps, "steps", "", "take only these `STEPS`: names separated by commas, \"technician\" (from ek to seal) or \"user\" (rejoin, signin)\n(default: from ek to enroll)")
+	f.StringVar(&o.user, "user", "", "hand the device to the user with this `NAME` (UPN)")
+	f.StringVar(&o.password, "password", "", "the user's `PASSWORD`, or @FILE to read it from a file")
+	f.DurationVar(&o.pause, "pause", time.Second, "wait `D` between management sessions")
+	f.StringVar(&o.traceMD, "trace-md", "", "write the exchanges with servers and TPM to `FILE` as Markdown")
+	f.StringVar(&o.har, "har", "", "write the HTTP exchanges to `FILE` as an HTTP Archive")
+	f.StringVar(&o.report, "report", "", "write a time line of the run to `FILE` as one HTML page")
+	f.BoolVar(&o.json, "json", false, "print one JSON event a line")
+}
+
+func (o *options) check(*flag.FlagSet) error {
+	switch {
+	case o.server == "" && o.roots != "":
+		return errors.New("-roots goes with -server")
+	case o.pause <= 0:
+		return errors.New("-pause must be positive")
+	case (o.user == "") != (o.password == ""):
+		return errors.New("-user and -password go together")
+	case o.ek != "" && !slices.Contains([]string{"rsa2048", "p256", "p384"}, o.ek):
+		return fmt.Errorf("-ek %q: want rsa2048, p256 or p384", o.ek)
+	}
+	return nil
+}
+
+// selectEK returns the function that selects the endorsement key, or nil if any
+// will do.
+func (o *options) selectEK() func(*attest.EK) bool {
+	if o.ek == "" {
+		return nil
+	}
+	return func(ek *attest.EK) bool { return device.KeyName(ek.Public) == o.ek }
+}
+
+// selectSteps returns the steps to take, or nil for the default.
+func (o *options) selectSteps() []provision.Step {
+	var steps []provision.Step
+	for name := range strings.SplitSeq(o.steps, ",") {
+		switch name {
+		case "":
+		case "technician":
+			steps = append(steps, provision.Technician()...)
+		case "user":
+			steps = append(steps, provision.UserPhase()...)
+		default:
+			steps = append(steps, provision.Step(name))
+		}
+	}
+	return steps
+}
+
+// store returns the store of the state, or nil if there is none.
+func (o *options) store() provision.Store {
+	if o.state == "" {
+		return nil
+	}
+	return provision.FileStore(o.state)
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/scep"
+)
+
+// options are the flags.
+type options struct {
+	url, id, challenge, fingerprint, roots, subject, dns, key, tpm, out string
+
+	renew, legacy, caps bool
+	poll                time.Duration
+}
+
+func program() *command.Command {
+	o := new(options)
+	return &command.Command{
+		Name: "scepenroll", Status: "0 if the certificate is written, or the capabilities printed with -caps; 1 if not; 2 for wrong usage",
+		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Explain: explain,
+	}
+}
+
+func (o *options) flags(f *flag.FlagSet) {
+	f.StringVar(&o.url, "url", "", "SCEP server's `URL` (required)")
+	f.StringVar(&o.id, "ca", "", "`NAME` of a CA behind the server")
+	f.StringVar(&o.challenge, "challenge", "", "challenge `PASSWORD`")
+	f.StringVar(&o.fingerprint, "ca-fingerprint", "", "trust the CA certificate with this SHA-256, in `HEX`")
+	f.StringVar(&o.roots, "roots", "", "trust the CA certificates in `FILE` (PEM)")
+	f.StringVar(&o.subject, "subject", "", "subject of the certificate, such as `CN=device,O=company`")
+	f.StringVar(&o.dns, "dns", "", "DNS `NAMES` of the certificate, separated by commas")
+	f.StringVar(&o.key, "key", "rsa2048", "`KIND` of key: rsa2048, p256 or tpm (RSA 2048 in the TPM)")
+	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
+	f.StringVar(&o.out, "out", "", "write key.pem, cert.pem and ca.pem to `DIR` (required without -caps)")
+	f.BoolVar(&o.renew, "renew", false, "renew the certificate in the -out folder, for a new key")
+	f.BoolVar(&o.legacy, "legacy", false, "permit SHA-1 and triple DES")
+	f.BoolVar(&o.caps, "caps", false, "print what the server supports and what would be used, and stop")
+	f.DurationVar(&o.poll, "poll", 10*time.Second, "ask again every `D` while the request is pending")
+}
+
+func (o *options) check(*flag.FlagSet) error {
+	switch {
+	case o.url == "":
+		return errors.New("-url is required")
+	case o.out == "" && !o.caps:
+		return errors.New("-out is required")
+	case o.subject == "" && !o.caps && !o.renew:
+		return errors.New("-subject is required")
+	case o.key != "rsa2048" && o.key != "p256" && o.key != "tpm":
+		return fmt.Errorf("-key %q: want rsa2048, p256 or tpm", o.key)
+	case o.renew && o.key == "p256":
+		return errors.New("-renew: a P-256 certificate cannot renew itself, because SCEP messages are signed with RSA keys; enroll again")
+	case o.poll <= 0:
+		return errors.New("-poll must be positive")
+	}
+	_, err := parseSubject(o.subject)
+	return err
+}
+
+// explain returns an error on one line, and names the flag that may help.
+func explain(err error) string {
+	line := strings.TrimPrefix(command.Explain(err), "scep: ")
+	if errors.Is(err, scep.ErrLegacy) {
+		line += " (-legacy)"
+	}
+	return line
+}
