@@ -90,10 +90,10 @@ func TestRefused(t *testing.T) {
 		code int
 		want string
 	}{
-		"wrong password":    {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "x"), 1, "check the challenge password"},
-		"wrong fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", strings.Repeat("00", 32), "-caps"}, 1, "no CA certificate with the fingerprint"},
+		"wrong password":    {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "x"), 1, "Check the challenge password"},
+		"wrong fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", strings.Repeat("00", 32), "-caps"}, 1, "a CA's with the fingerprint 0000"},
 		"odd fingerprint":   {[]string{base[0], base[1], "-ca-fingerprint", "x", "-caps"}, 1, "-ca-fingerprint"},
-		"nothing to trust":  {[]string{base[0], base[1], "-caps"}, 1, "neither roots nor TLS"},
+		"nothing to trust":  {[]string{base[0], base[1], "-caps"}, 1, "no Roots, no Fingerprint and no TLS"},
 		"no roots":          {append(base, "-caps", "-roots", filepath.Join(dir, "none")), 1, "-roots"},
 		"old algorithms":    {append(old, "-out", dir, "-subject", "CN=a"), 1, "(-legacy)"},
 		"nothing to renew":  {append(base, "-out", dir, "-renew"), 1, "cert.pem"},
