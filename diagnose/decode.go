@@ -291,7 +291,7 @@ func ruleMeaning(code uint32) []Meaning {
 		}
 	case hresult.FacilityWin32:
 		m.Source, m.Text = sourceComputed, fmt.Sprintf("Win32 error %d", low)
-		m.Causes, m.Remedy = "see the component that logged it", fmt.Sprintf("Let Windows print its text: net helpmsg %d.", low)
+		m.Causes, m.Remedy = "see the component that logged it", fmt.Sprintf("Run net helpmsg %d on Windows to read its text.", low)
 	}
 	return []Meaning{m}
 }

@@ -123,7 +123,7 @@ func TestDecodePhase(t *testing.T) {
 	for text, want := range map[string]string{
 		"(3, 0x80180014)":                 "joining the tenant [join]",
 		"(6, 0x80070005)":                 "enrolling in management [enroll]",
-		"Failed: 5, 0x80070005":           "getting the device's token [token]",
+		"Failed: 5, 0x80070005":           "obtaining the device's token [token]",
 		"(7, 0x80180014)":                 "after the last phase [enroll]",
 		"(9, 0x80180014)":                 " [enroll]",
 		"attempt 3, 0x80180014":           " [enroll]",

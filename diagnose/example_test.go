@@ -47,8 +47,8 @@ func ExampleDecode() {
 	}
 	// Output:
 	// 0x800705B4 ERROR_TIMEOUT [ek aik session]
-	// time ran out
-	// Use a physical TPM 2.0, check the clock and that the EK and AIK hosts can be reached, then run again.
+	// the operation timed out
+	// Use a physical TPM 2.0, check the clock, check that the device can reach the EK and AIK hosts, then run again.
 }
 
 // A number alone may mean several things; the likeliest is first.
@@ -60,7 +60,7 @@ func ExampleMeaning() {
 	// Output:
 	// ZTD 808 ZtdDeviceAssignedToOtherTenant documented
 	// MD event 808  observed
-	// 0x80280921 TPM_20_E_LOCKOUT: the TPM is locked after too many wrong authorizations; likely: wrong authorization values. Wait for the TPM's lockout time with the machine on, then run again. [TPM 2.0; documented]
+	// 0x80280921 TPM_20_E_LOCKOUT: the TPM is locked after too many wrong authorizations; likely: wrong authorization values. Leave the machine on until the TPM's lockout time has passed, then run again. [TPM 2.0; documented]
 }
 
 // The whole table, as a search finds it.
