@@ -64,10 +64,10 @@ func (e *Error) Retryable() bool {
 // is known.
 func (e *Error) Remedy() string {
 	if errors.Is(e.Err, ErrState) {
-		return "Remove the stored state to provision this device anew."
+		return "Remove the stored state to provision this device again."
 	}
 	if errors.Is(e.Err, ErrNotDone) {
-		return "Take this step first, or together with the others."
+		return "Run this step first, or together with the others."
 	}
 	var advised interface {
 		error

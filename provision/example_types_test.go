@@ -233,5 +233,5 @@ func ExampleError() {
 	}
 	// Output:
 	// provision: ek: stored state cannot be continued: it is of another TPM
-	// Remove the stored state to provision this device anew.
+	// Remove the stored state to provision this device again.
 }
