@@ -46,7 +46,7 @@ func TestForgedRequests(t *testing.T) {
 		says   string
 	}{
 		"revoked":                  {says: "tpm-revoked"},
-		"revoked, in another form": {change: longerKey, says: "something else in it"},
+		"revoked, in another form": {change: longerKey, says: "not in canonical DER form"},
 		"maker in letters":         {change: named(wcce.Device{Manufacturer: "SIM0", Model: "m", Version: "id:00010002"}), says: "no ID"},
 		"version in small letters": {change: named(wcce.Device{Manufacturer: "id:53494D30", Model: "m", Version: "id:0001000a"}), says: "no ID"},
 		"no version":               {change: named(wcce.Device{Manufacturer: "id:53494D30", Model: "m"}), says: "no ID"},

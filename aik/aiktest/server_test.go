@@ -56,7 +56,7 @@ func TestRefusals(t *testing.T) {
 			a.issuer, a.extra = l.impostor, []*x509.Certificate{l.impostor.Certificate}
 		}, "of another authority", ek},
 		{"weak endorsement key", func(_ *lab, a *attempt) { a.ek, a.ekKey = weakKey(), weakKey() }, "CVE-2017-15361", statement},
-		{"endorsement key in another form", func(_ *lab, a *attempt) { a.info = func(i *wcce.EKInfo) { i.PublicKey = longer(i.PublicKey) } }, "something else in it", ek},
+		{"endorsement key in another form", func(_ *lab, a *attempt) { a.info = func(i *wcce.EKInfo) { i.PublicKey = longer(i.PublicKey) } }, "not in canonical DER form", ek},
 		{"certificate of an attestation key", func(_ *lab, a *attempt) { a.purpose = wcce.OIDKeyPurposeAIK }, "not one of an endorsement key", ek},
 		{"names another version", func(_ *lab, a *attempt) { a.ekDevice.Version = "" }, "names another TPM", ek},
 		{"another CA of the maker", func(l *lab, a *attempt) {
@@ -68,23 +68,23 @@ func TestRefusals(t *testing.T) {
 		{"names no TPM", func(_ *lab, a *attempt) { a.csrAttrs = without(5) }, "no attribute", parse},
 
 		{"no statement", func(_ *lab, a *attempt) { a.csrAttrs = without(6) }, "no attribute", parse},
-		{"TPM 1.2", func(_ *lab, a *attempt) { a.kast.Platform = wcce.PlatformTPM12 }, "not one of a TPM 2.0", parse},
-		{"key attestation", func(_ *lab, a *attempt) { a.kast.KeyAttestation = []byte{1} }, "not one of a TPM 2.0", parse},
+		{"TPM 1.2", func(_ *lab, a *attempt) { a.kast.Platform = wcce.PlatformTPM12 }, "not a TPM 2.0 statement", parse},
+		{"key attestation", func(_ *lab, a *attempt) { a.kast.KeyAttestation = []byte{1} }, "not a TPM 2.0 statement", parse},
 		{"trailing bytes", func(_ *lab, a *attempt) { a.binding = func(b *wcce.IDBinding) { b.Signature = append(b.Signature, 0) } }, "does not end", parse},
 		{"about another key", func(l *lab, a *attempt) { a.csrKey = l.stranger.Public() }, "another key than the request's", statement},
-		{"not fixedTPM", func(_ *lab, a *attempt) { a.attributes.FixedTPM = false }, "not the attributes", statement},
-		{"not fixedParent", func(_ *lab, a *attempt) { a.attributes.FixedParent = false }, "not the attributes", statement},
-		{"imported", func(_ *lab, a *attempt) { a.attributes.SensitiveDataOrigin = false }, "not the attributes", statement},
-		{"not restricted", func(_ *lab, a *attempt) { a.attributes.Restricted = false }, "not the attributes", statement},
-		{"does not sign", func(_ *lab, a *attempt) { a.attributes.SignEncrypt = false }, "not the attributes", statement},
-		{"decrypts", func(_ *lab, a *attempt) { a.attributes.Decrypt = true }, "not the attributes", statement},
-		{"not made by a TPM", func(_ *lab, a *attempt) { a.attest.Magic = 0x12345678 }, "statement does not hold", statement},
-		{"certification", func(_ *lab, a *attempt) { a.attestKind = tpm2.TPMSTAttestCertify }, "statement does not hold", statement},
-		{"of another time", func(_ *lab, a *attempt) { a.attest.ExtraData.Buffer = []byte("nonce") }, "statement does not hold", statement},
-		{"signed by another key", func(l *lab, a *attempt) { a.attestKey = l.stranger }, "statement does not hold", statement},
+		{"not fixedTPM", func(_ *lab, a *attempt) { a.attributes.FixedTPM = false }, "not have the attributes", statement},
+		{"not fixedParent", func(_ *lab, a *attempt) { a.attributes.FixedParent = false }, "not have the attributes", statement},
+		{"imported", func(_ *lab, a *attempt) { a.attributes.SensitiveDataOrigin = false }, "not have the attributes", statement},
+		{"not restricted", func(_ *lab, a *attempt) { a.attributes.Restricted = false }, "not have the attributes", statement},
+		{"does not sign", func(_ *lab, a *attempt) { a.attributes.SignEncrypt = false }, "not have the attributes", statement},
+		{"decrypts", func(_ *lab, a *attempt) { a.attributes.Decrypt = true }, "not have the attributes", statement},
+		{"not made by a TPM", func(_ *lab, a *attempt) { a.attest.Magic = 0x12345678 }, "statement is not valid", statement},
+		{"certification", func(_ *lab, a *attempt) { a.attestKind = tpm2.TPMSTAttestCertify }, "statement is not valid", statement},
+		{"of another time", func(_ *lab, a *attempt) { a.attest.ExtraData.Buffer = []byte("nonce") }, "statement is not valid", statement},
+		{"signed by another key", func(l *lab, a *attempt) { a.attestKey = l.stranger }, "statement is not valid", statement},
 		{"another creation", func(_ *lab, a *attempt) {
 			a.binding = func(b *wcce.IDBinding) { b.CreationData[len(b.CreationData)-5]++ }
-		}, "statement does not hold", statement},
+		}, "statement is not valid", statement},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := len(l.server.Refusals())
@@ -228,7 +228,7 @@ func TestAnotherSigner(t *testing.T) {
 	if _, err := l.client.Answer(t.Context(), l.caInfo, &other, reply, l.answer(t, []byte("s"), c.Context, l.caInfo.Recipient)); err == nil {
 		t.Error("the answer is taken")
 	}
-	if got := l.server.Refusals(); len(got) != 1 || !strings.Contains(got[0], "signed by another") {
+	if got := l.server.Refusals(); len(got) != 1 || !strings.Contains(got[0], "not signed by the signer of the request") {
 		t.Errorf("refusals %q", got)
 	}
 }

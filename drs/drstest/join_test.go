@@ -296,7 +296,7 @@ func TestJoinRefused(t *testing.T) {
 				request := b["CertificateRequest"].(map[string]any)
 				request["Data"] = r.longerKey(d, request["Data"].(string))
 			}
-		}, "error_fail", "something else in it"},
+		}, "error_fail", "not in canonical DER form"},
 		{"request that is none", func(r *rig, d *softTPM, q *drs.Request) {
 			r.change = func(_ string, b map[string]any) {
 				b["CertificateRequest"] = map[string]any{"Type": "pkcs10", "Data": "MAA="}

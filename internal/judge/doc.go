@@ -1,4 +1,5 @@
-// Package judge judges attestation keys for the test servers. Each statement has
-// two judges, package attest and github.com/google/go-attestation, which share
-// no code; most credentials are made by the latter.
+// Package judge checks attestation keys for the test servers and makes the
+// challenges for them. Package attest and github.com/google/go-attestation, which
+// share no code, both check each creation statement. go-attestation makes the
+// credentials for the keys that it supports; package attest makes the others.
 package judge

@@ -11,8 +11,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// TestJudge has a TPM's key judged, and challenges opened. For the P-384
-// endorsement key go-attestation cannot make one.
+// TestJudge checks an attestation key of a TPM and opens challenges for each of its
+// endorsement keys. go-attestation cannot make a challenge for the P-384 key.
 func TestJudge(t *testing.T) {
 	emulator, err := attesttest.New(attesttest.Config{})
 	if err != nil {

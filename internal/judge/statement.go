@@ -11,7 +11,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// Bits of TPMA_OBJECT, TPM 2.0 Library part 2, section 8.3.
+// Bits of TPMA_OBJECT (TPM 2.0 Library, Part 2, section 8.3).
 const (
 	fixedTPM            = 1 << 1
 	fixedParent         = 1 << 4
@@ -21,15 +21,17 @@ const (
 	sign                = 1 << 18
 )
 
-// Reasons why a key is none, besides those of package wcce.
+// Reasons for which a key is refused, besides those of package wcce.
 var (
-	errAttributes = errors.New("attestation key has not the attributes of one")
-	errKind       = errors.New("statement is not one of a TPM 2.0 about an attestation key")
-	errStatement  = errors.New("statement does not hold")
+	errAttributes = errors.New("key does not have the attributes of an attestation key")
+	errKind       = errors.New("statement is not a TPM 2.0 statement about an attestation key")
+	errStatement  = errors.New("statement is not valid")
 )
 
-// Read reads the statement in a request on the creation of its attestation key,
-// and what is to be echoed to the client.
+// Read returns the creation statement of the attestation key in a request, and the
+// opaque bytes that the server echoes to the client. It fails if the request has no
+// statement, if the statement is malformed, or if it is not a TPM 2.0 statement
+// about an attestation key. It does not verify the statement; [Check] does.
 func Read(csr *wcce.CSR) (b *wcce.IDBinding, opaque []byte, err error) {
 	blob, err := csr.Octets(wcce.OIDAttestation)
 	if err != nil {
@@ -46,8 +48,9 @@ func Read(csr *wcce.CSR) (b *wcce.IDBinding, opaque []byte, err error) {
 	return b, kast.AIKOpaque, err
 }
 
-// Check checks that a key is an attestation key that a TPM made and signed the
-// statement itself.
+// Check returns an error unless b is about an attestation key that a TPM created
+// and that signed the statement itself. The error wraps [ekcert.ErrWeakKey] if the
+// key has the weakness of CVE-2017-15361 (ROCA).
 func Check(b *wcce.IDBinding) error {
 	key, err := attest.PublicKey(b.PublicArea)
 	if err != nil {
@@ -74,7 +77,7 @@ func Check(b *wcce.IDBinding) error {
 	return nil
 }
 
-// parameters are the statement as go-attestation reads it.
+// parameters returns the statement in the form that go-attestation uses.
 func parameters(ek any, b *wcce.IDBinding) *goattest.ActivationParameters {
 	return &goattest.ActivationParameters{EK: ek, AK: goattest.AttestationParameters{
 		Public: b.PublicArea, CreateData: b.CreationData, CreateAttestation: b.Attest, CreateSignature: b.Signature,

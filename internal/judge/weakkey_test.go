@@ -12,8 +12,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// TestWeakKey has an attestation key with the fingerprint of CVE-2017-15361: by
-// each of its primes, 1 is left of the modulus, the lowest power of 65537.
+// TestWeakKey checks an attestation key with the fingerprint of CVE-2017-15361: its
+// modulus leaves the remainder 1, which is a power of 65537, for each of the primes.
 func TestWeakKey(t *testing.T) {
 	product := big.NewInt(2)
 	for _, p := range []int64{11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157} {

@@ -1,4 +1,4 @@
-// Package refusal keeps what the test servers refused, and why.
+// Package refusal records which requests the test servers refused, and why.
 package refusal
 
 import (
@@ -7,17 +7,20 @@ import (
 	"sync"
 )
 
-// limit bounds what is kept; a test server may be left running.
+// limit is the number of refusals that a Log keeps. It bounds the memory of a test
+// server that runs for a long time.
 const limit = 1000
 
-// A Log keeps the newest refusals. Its zero value is ready to use, by several
-// goroutines.
+// A Log keeps the newest 1000 refusals. The zero value is an empty log. A Log is
+// safe for concurrent use and must not be copied after its first use.
 type Log struct {
 	mu   sync.Mutex
-	kept []string
+	kept []string // "op: reason", oldest first
 }
 
-// Add keeps "op: reason" and tells logger (nil: nobody).
+// Add records the refusal as "op: reason". If the log is full, it drops the oldest
+// refusal. Unless logger is nil, Add also logs a warning with the attributes op and
+// reason.
 func (l *Log) Add(logger *slog.Logger, op string, reason error) {
 	if logger != nil {
 		logger.Warn("refused", "op", op, "reason", reason)
@@ -30,7 +33,8 @@ func (l *Log) Add(logger *slog.Logger, op string, reason error) {
 	l.kept = append(l.kept, fmt.Sprintf("%s: %v", op, reason))
 }
 
-// Refusals returns what was kept, oldest first.
+// Refusals returns the recorded refusals, each as "op: reason", the oldest first. It
+// returns nil if there are none. The caller owns the slice.
 func (l *Log) Refusals() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -36,7 +36,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestLimit adds more than is kept, by several goroutines. The newest stay.
+// TestLimit adds more refusals than the log keeps, from several goroutines. The
+// newest ones stay.
 func TestLimit(t *testing.T) {
 	const each, limit = 500, 1000
 	var l refusal.Log

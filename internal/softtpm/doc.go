@@ -1,14 +1,14 @@
-// Package softtpm is a TPM 2.0 in pure Go, for tests and trials: it takes
-// command buffers and returns response buffers as a chip does (TCG TPM 2.0
-// Library, parts 1 to 3, revision 1.59).
+// Package softtpm implements a TPM 2.0 in pure Go, for tests and trials. It takes
+// command buffers and returns response buffers, as a hardware TPM does (TCG TPM 2.0
+// Library, Parts 1 to 3, revision 1.59).
 //
-// It keeps the limits of a chip, three slots for transient objects and three
-// for sessions, and answers with the response codes of one, with the bits that
-// number the handle, the session or the parameter. It protects nothing: seeds
-// lie in memory and in state files in the clear, and nothing is done against
-// side channels. Package attesttest is its public face.
+// It has the limits of a hardware TPM, with three slots for transient objects and
+// three for sessions. It also returns the same response codes, including the bits
+// that number the handle, the session or the parameter. It does not protect
+// anything: seeds are stored in memory and in state files without encryption, and
+// there are no measures against side channels. Package attesttest is its public API.
 //
-// What it leaves out answers TPM_RC_COMMAND_CODE, or the code of an algorithm
-// not implemented: sealed and symmetric objects, audit, saved contexts,
-// duplication, NV counters.
+// Sealed and symmetric objects, audit, saved contexts, duplication and NV counters
+// are not implemented. Commands that need them fail with TPM_RC_COMMAND_CODE or
+// with the code for an unsupported algorithm.
 package softtpm

@@ -1,4 +1,5 @@
-// Package spki reads public keys as certificate requests have them.
+// Package spki parses public keys in the form in which certificate requests contain
+// them.
 package spki
 
 import (
@@ -8,12 +9,14 @@ import (
 	"errors"
 )
 
-var errForm = errors.New("the public key has something else in it")
+var errForm = errors.New("the public key is not in canonical DER form")
 
-// Parse reads a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7), DER. Other than
-// [x509.ParsePKIXPublicKey], which passes over what is behind the key in it, it
-// takes only the one form that a key has: who knows keys by a hash of it would
-// not know them in another.
+// Parse parses a SubjectPublicKeyInfo (RFC 5280, section 4.1.2.7) in DER. Unlike
+// [x509.ParsePKIXPublicKey], which ignores additional elements after the key, it
+// accepts a key only in its canonical form, that of [x509.MarshalPKIXPublicKey]. A
+// service that identifies keys by a hash of this form would not recognize a key in
+// another form. Parse fails if der is malformed, if the type of the key is not
+// supported, or if the form is not canonical.
 func Parse(der []byte) (crypto.PublicKey, error) {
 	key, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {

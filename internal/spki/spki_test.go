@@ -17,7 +17,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/spki"
 )
 
-// keys are of the kinds that TPMs have, and one that they have not.
+// keys returns keys of the kinds that TPMs support, and of one that they do not.
 func keys(t *testing.T) map[string]interface{ Equal(crypto.PublicKey) bool } {
 	t.Helper()
 	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -34,7 +34,7 @@ func keys(t *testing.T) map[string]interface{ Equal(crypto.PublicKey) bool } {
 	}
 }
 
-// longer puts NULL at the end of a SEQUENCE.
+// longer appends a NULL to the contents of a SEQUENCE.
 func longer(t *testing.T, der []byte) []byte {
 	t.Helper()
 	in, body := cryptobyte.String(der), cryptobyte.String(nil)
@@ -70,7 +70,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// FuzzParse checks that what is taken has one form.
+// FuzzParse checks that Parse accepts only the canonical form.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte{0x30, 0x00})
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
