@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 // assertionLife is how long an assertion is valid at most.
@@ -59,7 +61,7 @@ func (p *Proof) identity(profile string) (*identity, error) {
 		id.deviceID = thumbprint(p.DeviceKey)
 	}
 	if p.TransportKey != nil {
-		sum := sha256.Sum256(KeyBlob(p.TransportKey))
+		sum := sha256.Sum256(rsablob.Marshal(p.TransportKey))
 		id.blobHash = b64.EncodeToString(sum[:])
 	}
 	return id, nil

@@ -19,8 +19,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// PublicURL is the base of the public registration service.
-const PublicURL = "https://enterpriseregistration.windows.net"
+// publicURL is the base of the public registration service.
+const publicURL = "https://enterpriseregistration.windows.net"
 
 // DefaultResource is the resource that stands for the public registration
 // service in tokens.
@@ -55,7 +55,7 @@ const userAgent = "whiteglove"
 // A Client talks to a registration service. Its zero value talks to the
 // public one. It is safe for concurrent use.
 type Client struct {
-	BaseURL    string           // of the service; if empty, PublicURL
+	BaseURL    string           // of the service; if empty, the public service, https://enterpriseregistration.windows.net
 	HTTPClient *http.Client     // if nil, http.DefaultClient
 	Now        func() time.Time // if nil, time.Now
 	Logger     *slog.Logger     // if nil, nothing is logged
@@ -86,7 +86,7 @@ func (c *Client) now() time.Time {
 
 func (c *Client) base() string {
 	if c.BaseURL == "" {
-		return PublicURL
+		return publicURL
 	}
 	return strings.TrimSuffix(c.BaseURL, "/")
 }

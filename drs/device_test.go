@@ -7,9 +7,12 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
+	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +27,20 @@ const (
 	tenantID    = "19479dd1-b670-7d47-9394-d829cd102726"
 	tenantBytes = "\xd1\x9d\x47\x19\x70\xb6\x47\x7d\x93\x94\xd8\x29\xcd\x10\x27\x26"
 )
+
+// sample returns a sample of [MS-DVRJ] 4.1.
+func sample(t testing.TB, name string) []byte {
+	t.Helper()
+	text, err := os.ReadFile("testdata/ms-dvrj-" + name + ".b64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(string(text), "\n", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
 
 func TestParseDeviceSample(t *testing.T) {
 	der := sample(t, "certificate")

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 // deviceKeyData is one of the keys that a join may have in place of a transport
@@ -44,7 +46,7 @@ func (r *Request) keys() ([]byte, []deviceKeyData, error) {
 	case r.StorageKey == nil && (r.TransportKey == nil || r.TransportKey.N == nil):
 		return nil, nil, errors.New("no transport key")
 	case r.StorageKey == nil:
-		return KeyBlob(r.TransportKey), nil, nil
+		return rsablob.Marshal(r.TransportKey), nil, nil
 	case r.TransportKey != nil:
 		return nil, nil, errors.New("both a transport key and a storage key")
 	case r.StorageKey.Curve != elliptic.P256():

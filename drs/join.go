@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/whiteglove/whiteglove/drs/internal/joincsr"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -235,7 +236,10 @@ func (r *Request) body(d *Discovery) (*joinRequest, error) {
 	if err != nil {
 		return nil, err
 	}
-	csr, err := CertificateRequest(r.DeviceKey, r.Nonce)
+	if _, err := deviceKey(r.DeviceKey); err != nil {
+		return nil, fmt.Errorf("certificate request: %w", err)
+	}
+	csr, err := joincsr.New(r.DeviceKey, r.Nonce)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 func discovery(base string) *drs.Discovery {
@@ -84,7 +85,7 @@ func TestJoin(t *testing.T) {
 	if len(csr.Extensions) != 1 || csr.Extensions[0].Id.String() != "1.2.840.113556.1.5.284.2.1" || string(csr.Extensions[0].Value) != "\x04\x05nonce" {
 		t.Errorf("extensions %v", csr.Extensions)
 	}
-	if string(sent.TransportKey) != string(drs.KeyBlob(req.TransportKey)) || sent.TargetDomain != "contoso.test" || sent.DeviceType != "Windows" || sent.JoinType == nil || *sent.JoinType != 0 {
+	if string(sent.TransportKey) != string(rsablob.Marshal(req.TransportKey)) || sent.TargetDomain != "contoso.test" || sent.DeviceType != "Windows" || sent.JoinType == nil || *sent.JoinType != 0 {
 		t.Errorf("sent %s", body)
 	}
 	a := sent.Attributes
@@ -237,7 +238,7 @@ func FuzzJoinAnswer(f *testing.F) {
 	f.Add([]byte(`{"MembershipChanges":{"AddSIDs":null}}`))
 	rt := new(fixed)
 	c := &drs.Client{HTTPClient: &http.Client{Transport: rt}, Now: func() time.Time { return clock }}
-	d, req := discovery(drs.PublicURL), request(f)
+	d, req := discovery("https://enterpriseregistration.windows.net"), request(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rt.with(201, b)
 		dev, err := c.Join(t.Context(), d, req)

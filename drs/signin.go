@@ -17,10 +17,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/whiteglove/whiteglove/internal/jose"
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// SignInClient is the client identifier with which Windows signs users in.
-const SignInClient = "38aa3b87-a06d-4817-b275-7a316988d93b"
+// signInClient is the client identifier with which Windows signs users in.
+const signInClient = "38aa3b87-a06d-4817-b275-7a316988d93b"
 
 // defaultScope is what a primary refresh token is asked for with.
 const defaultScope = "openid aza"
@@ -43,7 +44,7 @@ type SignIn struct {
 	// [Client.Capabilities] returns.
 	Derive2 bool
 
-	ClientID  string // if empty, SignInClient
+	ClientID  string // if empty, the client with which Windows signs users in
 	Scope     string // if empty, "openid aza"
 	OSVersion string // may be empty
 }
@@ -116,7 +117,7 @@ func (r *SignIn) check() error {
 // sign returns the request, signed by the device key.
 func (r *SignIn) sign(d *Discovery, nonce string, now time.Time) (string, error) {
 	claims := jwt.MapClaims{
-		"client_id": or(r.ClientID, SignInClient), "scope": or(r.Scope, defaultScope), "request_nonce": nonce,
+		"client_id": or(r.ClientID, signInClient), "scope": or(r.Scope, defaultScope), "request_nonce": nonce,
 	}
 	if r.OSVersion != "" {
 		claims["win_ver"] = r.OSVersion
@@ -152,7 +153,7 @@ func (r *SignIn) assertion(d *Discovery, nonce string, now time.Time) (string, e
 	if !ok {
 		return "", fmt.Errorf("the user's key is %T, not RSA", r.UserKey.Public())
 	}
-	sum := sha256.Sum256(KeyBlob(pub))
+	sum := sha256.Sum256(rsablob.Marshal(pub))
 	token := jwt.NewWithClaims(jose.RS256{}, jwt.MapClaims{
 		"iss": r.Username, "aud": or(d.TenantID, "common"), "scope": or(r.Scope, defaultScope), "request_nonce": nonce,
 		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
@@ -215,7 +216,7 @@ func (s *Session) identify(text string, req *SignIn, d *Discovery) error {
 	switch {
 	case d.TenantID != "" && s.TenantID != "" && s.TenantID != d.TenantID:
 		return fmt.Errorf("%w: identity token of %q, not %q", ErrTenant, s.TenantID, d.TenantID)
-	case len(claims.Audience) > 0 && claims.Audience[0] != or(req.ClientID, SignInClient):
+	case len(claims.Audience) > 0 && claims.Audience[0] != or(req.ClientID, signInClient):
 		return fmt.Errorf("%w: identity token for %q", ErrMalformed, cut(claims.Audience[0]))
 	}
 	return nil

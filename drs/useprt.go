@@ -33,7 +33,7 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session,
 	}
 	var a sessionAnswer
 	err := c.exchange(ctx, opRenew, d, s, map[string]any{
-		"client_id": SignInClient, "scope": "openid aza ugs", "previous_refresh_token": string(s.hidden().token),
+		"client_id": signInClient, "scope": "openid aza ugs", "previous_refresh_token": string(s.hidden().token),
 	}, &a)
 	if err != nil {
 		return fail(err)

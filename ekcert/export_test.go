@@ -1,9 +1,6 @@
 package ekcert
 
-import (
-	"crypto/x509"
-	"slices"
-)
+import "crypto/x509"
 
 // What tests see of the package beside what it exports.
 var (
@@ -30,12 +27,4 @@ func CRLPoints(cert *x509.Certificate) ([]string, error) {
 		urls = append(urls, p.urls...)
 	}
 	return urls, err
-}
-
-// ROCASizes returns of how many powers of 65537 there are, by prime.
-func ROCASizes() (primes []uint64, sizes []int) {
-	for _, powers := range rocaPowers() {
-		sizes = append(sizes, len(powers))
-	}
-	return slices.Clone(rocaPrimes[:]), sizes
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/roca"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
@@ -67,7 +68,7 @@ func (r *Request) check() error {
 	switch {
 	case r.EK == nil:
 		return errors.New("no endorsement key is given")
-	case WeakKey(r.EK):
+	case roca.Weak(r.EK):
 		return ErrWeakKey
 	case r.AIKCreation == nil || len(r.AIKCreation.PublicArea) == 0 || len(r.AIKCreation.Attest) == 0 || len(r.AIKCreation.Signature) == 0 || len(r.AIKCreation.CreationData) == 0:
 		return errors.New("no creation statement of an attestation key is given")

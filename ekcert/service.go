@@ -3,18 +3,13 @@ package ekcert
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/whiteglove/whiteglove/ekcert/internal/keyname"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -33,16 +28,23 @@ type Fetcher interface {
 //
 // Those of Intel and AMD are
 //
-//	&Service{URL: "https://ekop.intel.com/ekcertservice/", Name: IntelName}
-//	&Service{URL: "https://ftpm.amd.com/pki/aia/", Name: AMDName}
+//	&Service{URL: "https://ekop.intel.com/ekcertservice/", Vendor: "INTC"}
+//	&Service{URL: "https://ftpm.amd.com/pki/aia/", Vendor: "AMD"}
 //
 // Their forms are not specified by the makers, but are those of the
 // tpm2-tools and other clients. Intel's has no certificates for machines of
 // the 11th generation and later, which have them in NV memory.
 type Service struct {
-	URL        string                                    // what is before the name
-	Name       func(ek crypto.PublicKey) (string, error) // escaped for the end of a URL
-	HTTPClient *http.Client                              // if nil, http.DefaultClient
+	URL string // what is before the name
+
+	// Vendor is the maker whose names for keys are used: "INTC" or "AMD". It is
+	// not used if Name is set.
+	Vendor string
+
+	// Name returns the name of a key, escaped for the end of a URL.
+	Name func(ek crypto.PublicKey) (string, error)
+
+	HTTPClient *http.Client // if nil, http.DefaultClient
 }
 
 // services returns the makers' services.
@@ -51,8 +53,8 @@ func (c *Client) services() map[string]Fetcher {
 		return c.Services
 	}
 	return map[string]Fetcher{
-		"INTC": &Service{URL: "https://ekop.intel.com/ekcertservice/", Name: IntelName, HTTPClient: c.HTTPClient},
-		"AMD":  &Service{URL: "https://ftpm.amd.com/pki/aia/", Name: AMDName, HTTPClient: c.HTTPClient},
+		"INTC": &Service{URL: "https://ekop.intel.com/ekcertservice/", Vendor: "INTC", HTTPClient: c.HTTPClient},
+		"AMD":  &Service{URL: "https://ftpm.amd.com/pki/aia/", Vendor: "AMD", HTTPClient: c.HTTPClient},
 	}
 }
 
@@ -62,11 +64,7 @@ func (c *Client) services() map[string]Fetcher {
 // would identify the machine.
 func (s *Service) Fetch(ctx context.Context, ek crypto.PublicKey) ([]byte, error) {
 	fail := &Error{Op: "fetch", Origin: wire.Redact(s.URL)}
-	if s.Name == nil {
-		fail.Err = errors.New("the service has no Name")
-		return nil, fail
-	}
-	name, err := s.Name(ek)
+	name, err := s.name(ek)
 	if err != nil {
 		fail.Err = err
 		return nil, fail
@@ -90,6 +88,26 @@ func (s *Service) Fetch(ctx context.Context, ek crypto.PublicKey) ([]byte, error
 	return nil, fail
 }
 
+// name returns what the service calls a key.
+func (s *Service) name(ek crypto.PublicKey) (string, error) {
+	var name string
+	var err error
+	switch {
+	case s.Name != nil:
+		return s.Name(ek)
+	case s.Vendor == "INTC":
+		name, err = keyname.Intel(ek)
+	case s.Vendor == "AMD":
+		name, err = keyname.AMD(ek)
+	default:
+		return "", errors.New("the service has no Name, and no Vendor whose names are known")
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	return name, nil
+}
+
 // withoutName takes the name of the key out of a [url.Error].
 func (s *Service) withoutName(err error) error {
 	var ue *url.Error
@@ -97,66 +115,4 @@ func (s *Service) withoutName(err error) error {
 		return &url.Error{Op: ue.Op, URL: wire.Redact(s.URL), Err: ue.Err}
 	}
 	return err
-}
-
-// IntelName returns what Intel's service calls a key: the SHA-256 of the
-// modulus and the exponent 01 00 01 (RSA) or of both coordinates (ECC), in
-// URL-safe base64 whose padding is percent-encoded: the service refuses a
-// bare "=". There is no name for an RSA key with another exponent.
-func IntelName(ek crypto.PublicKey) (string, error) {
-	var in []byte
-	switch k := ek.(type) {
-	case *rsa.PublicKey:
-		if k.E != 65537 {
-			return "", fmt.Errorf("%w: Intel's service has no name for the exponent %d", ErrNotFound, k.E)
-		}
-		in = append(modulus(k), 0x01, 0x00, 0x01)
-	case *ecdsa.PublicKey:
-		point, err := coordinates(k)
-		if err != nil {
-			return "", err
-		}
-		in = point
-	default:
-		return "", noName(ek)
-	}
-	sum := sha256.Sum256(in)
-	return url.QueryEscape(base64.URLEncoding.EncodeToString(sum[:])), nil
-}
-
-// AMDName returns what AMD's service calls a key: the first half of a SHA-256,
-// in hexadecimal, over 00 00 22 22, the exponent in 4 bytes and the modulus
-// (RSA), or over 00 00 44 44 and both coordinates (ECC).
-func AMDName(ek crypto.PublicKey) (string, error) {
-	var in []byte
-	switch k := ek.(type) {
-	case *rsa.PublicKey:
-		in = binary.BigEndian.AppendUint32([]byte{0x00, 0x00, 0x22, 0x22}, uint32(k.E))
-		in = append(in, modulus(k)...)
-	case *ecdsa.PublicKey:
-		point, err := coordinates(k)
-		if err != nil {
-			return "", err
-		}
-		in = append([]byte{0x00, 0x00, 0x44, 0x44}, point...)
-	default:
-		return "", noName(ek)
-	}
-	sum := sha256.Sum256(in)
-	return hex.EncodeToString(sum[:16]), nil
-}
-
-func noName(ek crypto.PublicKey) error {
-	return fmt.Errorf("%w: the service has no name for a key of type %T", ErrNotFound, ek)
-}
-
-func modulus(k *rsa.PublicKey) []byte { return k.N.FillBytes(make([]byte, k.Size())) }
-
-// coordinates returns X and Y in the width of the curve.
-func coordinates(k *ecdsa.PublicKey) ([]byte, error) {
-	point, err := k.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
-	}
-	return point[1:], nil // without 04, the form
 }

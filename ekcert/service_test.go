@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/ekcert/internal/keyname"
 )
 
 func rsaKey(t *testing.T, modulus string) *rsa.PublicKey {
@@ -64,12 +65,12 @@ func TestNames(t *testing.T) {
 		key  crypto.PublicKey
 		want string
 	}{
-		"Intel, RSA, Skylake":     {ekcert.IntelName, rsaKey(t, skylake), "WVEG2rRwkQ7m3RpXlUphgo6Y2HLxl18h6ZZkkOAdnBE%3D"},
-		"Intel, RSA, Cannon Lake": {ekcert.IntelName, rsaKey(t, cannonLake), "LrZoQvxmVFvsHGfXgDICeCaEmTFUZGYCLghBgpSNSBo%3D"},
-		"Intel, ECC, Comet Lake":  {ekcert.IntelName, p256Key(t, cometLake), "5GvwfL1ze5qN4m75Q9m5-JURXwF7Q3JtnRKKfIsadg0%3D"},
-		"Intel, ECC, tpm2-tools":  {ekcert.IntelName, p256Key(t, tools), "eXT1X6I9wqIMOXll9LoXf0adQelkeaBccmoYU8Kth8o%3D"},
-		"AMD, RSA":                {ekcert.AMDName, rsaKey(t, amdRenoir), "d027b3ce6a9b6b56846d2b9935884a88"},
-		"AMD, ECC, tpm2-tools":    {ekcert.AMDName, p256Key(t, tools), "6071f9533247adedada054a4ad8a25d7"},
+		"Intel, RSA, Skylake":     {keyname.Intel, rsaKey(t, skylake), "WVEG2rRwkQ7m3RpXlUphgo6Y2HLxl18h6ZZkkOAdnBE%3D"},
+		"Intel, RSA, Cannon Lake": {keyname.Intel, rsaKey(t, cannonLake), "LrZoQvxmVFvsHGfXgDICeCaEmTFUZGYCLghBgpSNSBo%3D"},
+		"Intel, ECC, Comet Lake":  {keyname.Intel, p256Key(t, cometLake), "5GvwfL1ze5qN4m75Q9m5-JURXwF7Q3JtnRKKfIsadg0%3D"},
+		"Intel, ECC, tpm2-tools":  {keyname.Intel, p256Key(t, tools), "eXT1X6I9wqIMOXll9LoXf0adQelkeaBccmoYU8Kth8o%3D"},
+		"AMD, RSA":                {keyname.AMD, rsaKey(t, amdRenoir), "d027b3ce6a9b6b56846d2b9935884a88"},
+		"AMD, ECC, tpm2-tools":    {keyname.AMD, p256Key(t, tools), "6071f9533247adedada054a4ad8a25d7"},
 	} {
 		got, err := tt.name(tt.key)
 		if err != nil || got != tt.want {
@@ -77,13 +78,19 @@ func TestNames(t *testing.T) {
 		}
 	}
 	odd := &rsa.PublicKey{N: rsaKey(t, skylake).N, E: 3}
-	if _, err := ekcert.IntelName(odd); !errors.Is(err, ekcert.ErrNotFound) {
+	if name, err := keyname.Intel(odd); err == nil || name != "" {
+		t.Errorf("exponent 3: %q, %v", name, err)
+	}
+	if _, err := (&ekcert.Service{Vendor: "INTC"}).Fetch(t.Context(), odd); !errors.Is(err, ekcert.ErrNotFound) {
 		t.Errorf("exponent 3: %v", err)
 	}
-	for _, name := range []func(crypto.PublicKey) (string, error){ekcert.IntelName, ekcert.AMDName} {
-		if _, err := name("no key"); !errors.Is(err, ekcert.ErrNotFound) {
+	for _, vendor := range []string{"INTC", "AMD"} {
+		if _, err := (&ekcert.Service{Vendor: vendor}).Fetch(t.Context(), "no key"); !errors.Is(err, ekcert.ErrNotFound) {
 			t.Errorf("no key: %v", err)
 		}
+	}
+	if _, err := (&ekcert.Service{Vendor: "STM"}).Fetch(t.Context(), odd); err == nil || errors.Is(err, ekcert.ErrNotFound) {
+		t.Errorf("names that are not known: %v", err)
 	}
 }
 
@@ -98,7 +105,7 @@ func TestServiceURL(t *testing.T) {
 		w.Write([]byte("certificate"))
 	}))
 	defer server.Close()
-	s := &ekcert.Service{URL: server.URL + "/ekcertservice/", Name: ekcert.IntelName}
+	s := &ekcert.Service{URL: server.URL + "/ekcertservice/", Vendor: "INTC"}
 	body, err := s.Fetch(t.Context(), rsaKey(t, skylake))
 	if err != nil || string(body) != "certificate" {
 		t.Fatalf("%q, %v", body, err)
@@ -141,7 +148,7 @@ func TestServiceRefusals(t *testing.T) {
 			w.WriteHeader(tt.status)
 			w.Write([]byte(tt.body))
 		}))
-		s := &ekcert.Service{URL: server.URL + "/", Name: ekcert.AMDName}
+		s := &ekcert.Service{URL: server.URL + "/", Vendor: "AMD"}
 		_, err := s.Fetch(t.Context(), rsaKey(t, amdRenoir))
 		server.Close()
 		var e *ekcert.Error
@@ -162,7 +169,7 @@ func TestServiceRefusals(t *testing.T) {
 func TestServiceIsUnreachable(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	s := &ekcert.Service{URL: server.URL + "/", Name: ekcert.AMDName}
+	s := &ekcert.Service{URL: server.URL + "/", Vendor: "AMD"}
 	_, err := s.Fetch(t.Context(), rsaKey(t, amdRenoir))
 	var e *ekcert.Error
 	if !errors.As(err, &e) || !e.Retryable() || e.HRESULT() != 0x80072EFD || strings.Contains(err.Error(), "d027b3ce") {

@@ -30,8 +30,8 @@ func client(m *ekcerttest.Maker) *ekcert.Client {
 	return &ekcert.Client{
 		Roots: ekcert.Roots{ekcert.VendorName(m.Vendor): m.Roots()},
 		Services: map[string]ekcert.Fetcher{
-			"INTC": &ekcert.Service{URL: m.BaseURL + "/ekcertservice/", Name: ekcert.IntelName},
-			"AMD":  &ekcert.Service{URL: m.BaseURL + "/pki/aia/", Name: ekcert.AMDName},
+			"INTC": &ekcert.Service{URL: m.BaseURL + "/ekcertservice/", Vendor: "INTC"},
+			"AMD":  &ekcert.Service{URL: m.BaseURL + "/pki/aia/", Vendor: "AMD"},
 		},
 		FetchIssuers: true, CheckRevocation: true,
 	}

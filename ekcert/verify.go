@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/whiteglove/whiteglove/internal/roca"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
@@ -27,7 +28,8 @@ type Report struct {
 // Intermediates and from cert.Issuers, and fetched if FetchIssuers is set. A
 // critical extension that this package does not know is refused, and so are a
 // certificate that says that it is not for endorsement keys, such as that of an
-// attestation key, issuers that are limited to other purposes, and a [WeakKey].
+// attestation key, issuers that are limited to other purposes, and a key with the
+// fingerprint of CVE-2017-15361.
 // With CheckRevocation set, none in the chain may be revoked; where that cannot
 // be learned, the report says so. What else is odd about it, as much in the
 // field is, are findings for the caller to weigh.
@@ -55,7 +57,7 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 	if err := checkPurpose(cert.Certificate); err != nil {
 		return nil, err
 	}
-	if WeakKey(ek) {
+	if roca.Weak(ek) {
 		return nil, ErrWeakKey
 	}
 	// The maker that is vouched for is the one in the signed bytes.

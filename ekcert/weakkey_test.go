@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/roca"
 )
 
 // weakKey is a key of 2048 bits that is a power of 65537 modulo each of the
@@ -18,7 +19,7 @@ import (
 // modulo the last.
 func weakKey(t *testing.T, but bool) *rsa.PublicKey {
 	t.Helper()
-	primes, _ := ekcert.ROCASizes()
+	primes := roca.Primes()
 	n, product := big.NewInt(1), big.NewInt(2) // odd
 	for i, p := range primes {
 		want := int64(65537 % p)
@@ -42,10 +43,6 @@ func weakKey(t *testing.T, but bool) *rsa.PublicKey {
 
 // TestROCA checks the fingerprint of CVE-2017-15361.
 func TestROCA(t *testing.T) {
-	_, sizes := ekcert.ROCASizes()
-	if want := []int{2, 6, 8, 9, 3, 26, 20, 35, 24, 13, 6, 51, 53, 54, 42, 50, 78}; !slices.Equal(sizes, want) {
-		t.Errorf("subgroups of the sizes %d, want %d", sizes, want)
-	}
 	for name, tt := range map[string]struct {
 		key  *rsa.PublicKey
 		want bool
@@ -53,12 +50,12 @@ func TestROCA(t *testing.T) {
 		"weak": {weakKey(t, false), true}, "all but one": {weakKey(t, true), false}, "good": {&ekKey(t).PublicKey, false},
 		"Skylake": {rsaKey(t, skylake), false}, "Cannon Lake": {rsaKey(t, cannonLake), false}, "AMD": {rsaKey(t, amdRenoir), false},
 	} {
-		if got := ekcert.WeakKey(tt.key); got != tt.want {
+		if got := roca.Weak(tt.key); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
 	for _, none := range []any{nil, "no key", (*rsa.PublicKey)(nil), &rsa.PublicKey{}, newECKey(t, elliptic.P256()).Public()} {
-		if ekcert.WeakKey(none) {
+		if roca.Weak(none) {
 			t.Errorf("%T is weak", none)
 		}
 	}
@@ -95,24 +92,24 @@ func TestWeakKeyIsRefused(t *testing.T) {
 
 // TestAdvisories has versions at both sides of each limit.
 func TestAdvisories(t *testing.T) {
-	const roca, stm, intel, nuvoton = "CVE-2017-15361", "CVE-2019-16863", "CVE-2019-11090", "CVE-2023-1017"
+	const infineon, stm, intel, nuvoton = "CVE-2017-15361", "CVE-2019-16863", "CVE-2019-11090", "CVE-2023-1017"
 	for _, tt := range []struct{ vendor, version, want string }{
-		{"IFX", "4.33", roca},
+		{"IFX", "4.33", infineon},
 		{"IFX", "4.34", ""},
 		{"IFX", "4.39.1.2", ""},
-		{"IFX", "4.40.119.0", roca},
-		{"IFX", "4.42", roca},
+		{"IFX", "4.40.119.0", infineon},
+		{"IFX", "4.42", infineon},
 		{"IFX", "4.43", ""},
-		{"IFX", "5.61.2785.0", roca},
+		{"IFX", "5.61.2785.0", infineon},
 		{"IFX", "5.62.3126.0", ""},
-		{"IFX", "6.42", roca},
+		{"IFX", "6.42", infineon},
 		{"IFX", "6.43.243.0", ""},
-		{"id:49465800", "7.61", roca},
+		{"id:49465800", "7.61", infineon},
 		{"IFX", "7.62.3126.0", ""},
-		{"IFX", "id:0728", roca},
+		{"IFX", "id:0728", infineon},
 		{"IFX", "id:00070055", ""},
-		{"IFX", "id:00070028", roca},
-		{"IFX", "133.32", roca},
+		{"IFX", "id:00070028", infineon},
+		{"IFX", "133.32", infineon},
 		{"IFX", "133.33", ""},
 		{"IFX", "15.21.1.0", "CVE-2025-2884"},
 		{"IFX", "15.23.1.0", ""},

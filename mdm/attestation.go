@@ -5,7 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
-	"math/big"
+
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 // An Attestation proves to a server that keys are of a TPM. Servers with an
@@ -31,24 +32,14 @@ func (a *Attestation) items() ([]Item, error) {
 		return nil, errors.New("the attestation has a device key without a claim or a claim without a device key")
 	}
 	encode := base64.StdEncoding.EncodeToString
-	all := []Item{{itemAIKPub, encode(keyBlob(a.AIK))}, {itemAIKClaim, encode(a.Claim)}}
+	all := []Item{{itemAIKPub, encode(rsablob.Marshal(a.AIK))}, {itemAIKClaim, encode(a.Claim)}}
 	if a.AIKCertificate != nil {
 		all = append(all, Item{itemAIKCert, encode(a.AIKCertificate)})
 	}
 	if a.DeviceKey != nil {
-		all = append(all, Item{itemAADPub, encode(keyBlob(a.DeviceKey))}, Item{itemAADClaim, encode(a.DeviceClaim)})
+		all = append(all, Item{itemAADPub, encode(rsablob.Marshal(a.DeviceKey))}, Item{itemAADClaim, encode(a.DeviceClaim)})
 	}
 	return all, nil
-}
-
-// keyBlob writes a public key as a BCRYPT_RSAPUBLIC_BLOB.
-func keyBlob(key *rsa.PublicKey) []byte {
-	e, n := big.NewInt(int64(key.E)).Bytes(), key.N.Bytes()
-	b := []byte("RSA1")
-	for _, v := range []int{key.N.BitLen(), len(e), len(n), 0, 0} {
-		b = binary.LittleEndian.AppendUint32(b, uint32(v))
-	}
-	return append(append(b, e...), n...)
 }
 
 // Claim puts a TPM's statement about a key into the form in which

@@ -15,6 +15,7 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 	"github.com/whiteglove/whiteglove/internal/spki"
 )
 
@@ -62,7 +63,7 @@ func (j *join) read() error {
 // clients which are not Windows send, with its numbers in standard base64.
 func readTransportKey(b []byte) (*rsa.PublicKey, error) {
 	if len(b) == 0 || b[0] != '{' {
-		return drs.ParseKeyBlob(b)
+		return rsablob.Parse(b)
 	}
 	var jwk struct {
 		Type string `json:"kty"`

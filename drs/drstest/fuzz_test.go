@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/drstest"
+	"github.com/whiteglove/whiteglove/drs/internal/joincsr"
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 // FuzzJoin sends joins with a token that holds, so that the rest is read. None
@@ -29,7 +30,7 @@ func FuzzJoin(f *testing.F) {
 		f.Fatal(err)
 	}
 	r.change = nil
-	csr, err := drs.CertificateRequest(r.device.dk, "nonce")
+	csr, err := joincsr.New(r.device.dk, "nonce")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func FuzzToken(f *testing.F) {
 // with no authorization that holds. None is granted.
 func FuzzJoinMembers(f *testing.F) {
 	r := newRig(f)
-	csr, err := drs.CertificateRequest(r.device.dk, "")
+	csr, err := joincsr.New(r.device.dk, "")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -119,11 +120,11 @@ func FuzzJoinMembers(f *testing.F) {
 				"attributes": map[string]string{"MSA-DDID": base64.StdEncoding.EncodeToString([]byte(token))},
 			},
 			"POST /EnrollmentServer/device/precreate/contoso.test/?api-version=2.0": {
-				"TransportKey": drs.KeyBlob(&r.device.tk.PublicKey), "PreAuthorizedJoinChallenge": challenge,
+				"TransportKey": rsablob.Marshal(&r.device.tk.PublicKey), "PreAuthorizedJoinChallenge": challenge,
 			},
 			"PUT /EnrollmentServer/device/" + m.ID + "?api-version=2.0": {
 				"JoinType": 6, "ServerAdJoinData": map[string]any{
-					"TransportKey": drs.KeyBlob(&r.device.tk.PublicKey), "TargetDomainId": drstest.DefaultTenantID,
+					"TransportKey": rsablob.Marshal(&r.device.tk.PublicKey), "TargetDomainId": drstest.DefaultTenantID,
 					"ClientIdentity": map[string]any{"Type": "sha256signed", "Sid": sid, "SignedBlob": signature},
 				},
 			},

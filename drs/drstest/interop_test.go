@@ -13,7 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/drs/internal/joincsr"
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 // unwrap opens the encrypted key of a JWE.
@@ -77,7 +78,7 @@ func TestOpenSSL(t *testing.T) {
 	if !strings.Contains(asn1, strings.ToUpper("048110"+little)) {
 		t.Errorf("no device identifier %s in %s", little, asn1)
 	}
-	csr, err := drs.CertificateRequest(r.device.dk, "nonce")
+	csr, err := joincsr.New(r.device.dk, "nonce")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ magic, bits, e, n, p, q = struct.unpack_from("<4sIIIII", b)
 assert magic == b"RSA1" and p == 0 and q == 0 and len(b) == 24 + e + n
 print(bits, int.from_bytes(b[24:24 + e], "big"), "%x" % int.from_bytes(b[24 + e:], "big"))
 `
-	got := strings.TrimSpace(run(t, "python3", "-c", script, hex.EncodeToString(drs.KeyBlob(key))))
+	got := strings.TrimSpace(run(t, "python3", "-c", script, hex.EncodeToString(rsablob.Marshal(key))))
 	if want := "2048 65537 " + key.N.Text(16); got != want {
 		t.Errorf("got %s", got)
 	}

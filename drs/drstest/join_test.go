@@ -22,6 +22,8 @@ import (
 
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/drstest"
+	"github.com/whiteglove/whiteglove/drs/internal/joincsr"
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 func TestJoin(t *testing.T) {
@@ -390,11 +392,11 @@ func TestBinding(t *testing.T) {
 	if _, err := r.join(req); err != nil {
 		t.Fatal(err)
 	}
-	csr, err := drs.CertificateRequest(r.device.dk, "")
+	csr, err := joincsr.New(r.device.dk, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := sha256.Sum256(csr), sha256.Sum256(drs.KeyBlob(&r.device.tk.PublicKey))
+	a, b := sha256.Sum256(csr), sha256.Sum256(rsablob.Marshal(&r.device.tk.PublicKey))
 	text := "drs-attest-v1\x00transport\x00" + string(binary.BigEndian.AppendUint32(nil, 32)) + string(req.Attestation.Nonce) + string(a[:]) + string(b[:])
 	if want := sha256.Sum256([]byte(text)); string(got["transport"]) != string(want[:]) {
 		t.Errorf("got %x", got["transport"])

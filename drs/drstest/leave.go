@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 // unknownDevice refuses who is no device, or none that is known: the service
@@ -40,7 +40,7 @@ func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) error {
 	}
 	key := []byte{}
 	if o.TransportKey != nil {
-		sum := sha256.Sum256(drs.KeyBlob(o.TransportKey))
+		sum := sha256.Sum256(rsablob.Marshal(o.TransportKey))
 		key = sum[:]
 	}
 	s.forget(o)

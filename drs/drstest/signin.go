@@ -15,7 +15,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 // How long a primary refresh token is valid, and after how long its session key
@@ -125,7 +125,7 @@ func (s *Server) userByKey(text, nonce string) (*User, error) {
 		if u.Key == nil {
 			return nil, errors.New("the user has no key")
 		}
-		sum := sha256.Sum256(drs.KeyBlob(u.Key))
+		sum := sha256.Sum256(rsablob.Marshal(u.Key))
 		if t.Header["kid"] != base64.StdEncoding.EncodeToString(sum[:]) || t.Header["use"] != "ngc" {
 			return nil, errors.New("the key is not the user's")
 		}

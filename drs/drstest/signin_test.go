@@ -19,6 +19,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/internal/jose"
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 // Every way to sign in, with every form of reply, both key derivations, and
@@ -158,7 +159,7 @@ func TestSignInRefused(t *testing.T) {
 func TestAssertionIsBound(t *testing.T) {
 	r := newRig(t)
 	in := softSignIn(t, r)
-	sum := sha256.Sum256(drs.KeyBlob(&softRSA(t, 7).PublicKey))
+	sum := sha256.Sum256(rsablob.Marshal(&softRSA(t, 7).PublicKey))
 	for _, c := range []struct {
 		nonce, audience string
 		status          int
@@ -170,7 +171,7 @@ func TestAssertionIsBound(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		status, body := r.sendRequest(in.DeviceKey, in.Certificate, jwt.MapClaims{"grant_type": jwtBearer, "assertion": text, "request_nonce": nonce, "client_id": drs.SignInClient, "scope": "aza openid"})
+		status, body := r.sendRequest(in.DeviceKey, in.Certificate, jwt.MapClaims{"grant_type": jwtBearer, "assertion": text, "request_nonce": nonce, "client_id": "38aa3b87-a06d-4817-b275-7a316988d93b", "scope": "aza openid"})
 		if status != c.status {
 			t.Errorf("nonce %q, audience %q: %d %v", c.nonce, c.audience, status, body)
 		}
@@ -200,7 +201,7 @@ func TestSessionRefused(t *testing.T) {
 	for name, change := range map[string]func(header, claims string) (string, string){
 		"key derivation": func(h, c string) (string, string) { return strings.Replace(h, `,"kdf_ver":2`, "", 1), c },
 		"by the session key": func(h, c string) (string, string) {
-			return h, strings.Replace(c, drs.BrokerClient, drs.SignInClient, 1)
+			return h, strings.Replace(c, drs.BrokerClient, "38aa3b87-a06d-4817-b275-7a316988d93b", 1)
 		},
 		"context": func(h, c string) (string, string) { return `{"alg":"HS256","kdf_ver":2}`, c },
 		"unknown": func(h, c string) (string, string) { return h, `{}` },

@@ -13,6 +13,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/internal/judge"
+	"github.com/whiteglove/whiteglove/internal/roca"
 	"github.com/whiteglove/whiteglove/internal/spki"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/scep"
@@ -127,7 +128,7 @@ func (s *Server) checkLists(a *application, csr *wcce.CSR) error {
 	if s.Revoked != nil && s.Revoked(sha256.Sum256(csr.PublicKey)) {
 		return refuse("tpm-revoked")
 	}
-	if ekcert.WeakKey(a.ek) {
+	if roca.Weak(a.ek) {
 		return refuse("tpm-at-risk: CVE-2017-15361")
 	}
 	if s.AtRisk == nil {

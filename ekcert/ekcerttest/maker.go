@@ -12,15 +12,15 @@ import (
 	"sync"
 	"time"
 
-	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/ekcert/internal/keyname"
 	"github.com/whiteglove/whiteglove/internal/refusal"
 )
 
 // A Maker issues endorsement key certificates under a root and a CA of its own,
 // and serves them:
 //
-//	/ekcertservice/NAME   in the way of Intel, see [ekcert.IntelName]
-//	/pki/aia/NAME         in the way of AMD, see [ekcert.AMDName]
+//	/ekcertservice/NAME   in the way of Intel, see [ekcert.Service]
+//	/pki/aia/NAME         in the way of AMD, see [ekcert.Service]
 //	/ca/…                 the certificates of its CA and root
 //	/crl/…                their CRLs
 //
@@ -157,7 +157,7 @@ func (m *Maker) Certify(ek crypto.PublicKey) ([]byte, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, name := range []func(crypto.PublicKey) (string, error){ekcert.IntelName, ekcert.AMDName} {
+	for _, name := range []func(crypto.PublicKey) (string, error){keyname.Intel, keyname.AMD} {
 		s, err := name(ek)
 		if err != nil {
 			return nil, err

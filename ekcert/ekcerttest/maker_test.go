@@ -15,6 +15,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
+	"github.com/whiteglove/whiteglove/ekcert/internal/keyname"
 )
 
 // A maker's service in the way of AMD.
@@ -34,7 +35,7 @@ func ExampleMaker() {
 	}
 	client := &ekcert.Client{
 		Services: map[string]ekcert.Fetcher{
-			"AMD": &ekcert.Service{URL: server.URL + "/pki/aia/", Name: ekcert.AMDName},
+			"AMD": &ekcert.Service{URL: server.URL + "/pki/aia/", Vendor: "AMD"},
 		},
 		Roots:        ekcert.Roots{"AMD": maker.Roots()},
 		FetchIssuers: true, CheckRevocation: true,
@@ -64,11 +65,11 @@ func TestMakerIsStrict(t *testing.T) {
 	if _, err := m.Certify(ek.Public()); err != nil {
 		t.Fatal(err)
 	}
-	intel, err := ekcert.IntelName(ek.Public())
+	intel, err := keyname.Intel(ek.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	amd, err := ekcert.AMDName(ek.Public())
+	amd, err := keyname.AMD(ek.Public())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/roca"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
@@ -60,7 +61,7 @@ func Check(b *wcce.IDBinding) error {
 	if err != nil {
 		return err
 	}
-	if ekcert.WeakKey(key) {
+	if roca.Weak(key) {
 		return ekcert.ErrWeakKey
 	}
 	const must = fixedTPM | fixedParent | sensitiveDataOrigin | restricted | sign

@@ -1,4 +1,9 @@
-package drs
+// Package rsablob reads and writes the BCRYPT_RSAKEY_BLOB of an RSA public key:
+// "RSA1", then five lengths in little-endian, then exponent and modulus in
+// big-endian ([MS-ADTS] 2.2.20.5.1).
+//
+// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts/
+package rsablob
 
 import (
 	"crypto/rsa"
@@ -15,12 +20,8 @@ const (
 	maxModulus  = 16384
 )
 
-// KeyBlob returns key as the BCRYPT_RSAKEY_BLOB in which a join carries its
-// transport key: "RSA1", then five lengths in little-endian, then exponent and
-// modulus in big-endian ([MS-ADTS] 2.2.20.5.1).
-//
-// [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts/
-func KeyBlob(key *rsa.PublicKey) []byte {
+// Marshal returns the blob of key.
+func Marshal(key *rsa.PublicKey) []byte {
 	exponent := big.NewInt(int64(key.E)).Bytes()
 	modulus := key.N.Bytes()
 	out := append(make([]byte, 0, blobHeader+len(exponent)+len(modulus)), "RSA1"...)
@@ -30,11 +31,11 @@ func KeyBlob(key *rsa.PublicKey) []byte {
 	return append(append(out, exponent...), modulus...)
 }
 
-// ParseKeyBlob is the opposite of [KeyBlob]. It refuses blobs that hold a
-// private key, that have lengths which do not fit, or more bytes than they say.
-func ParseKeyBlob(b []byte) (*rsa.PublicKey, error) {
+// Parse reads the blob of a key. It refuses blobs that hold a private key, that
+// have lengths which do not fit, or more bytes than they say.
+func Parse(b []byte) (*rsa.PublicKey, error) {
 	if len(b) < blobHeader || string(b[:4]) != "RSA1" {
-		return nil, errors.New("drs: key blob: not one of an RSA public key")
+		return nil, errors.New("key blob: not one of an RSA public key")
 	}
 	var n [5]uint32
 	for i := range n {
@@ -42,22 +43,22 @@ func ParseKeyBlob(b []byte) (*rsa.PublicKey, error) {
 	}
 	bits, exponent, modulus := n[0], n[1], n[2]
 	if n[3] != 0 || n[4] != 0 {
-		return nil, errors.New("drs: key blob: it has primes")
+		return nil, errors.New("key blob: it has primes")
 	}
 	if bits == 0 || bits > maxModulus || modulus != (bits+7)/8 || exponent == 0 || exponent > maxExponent {
-		return nil, fmt.Errorf("drs: key blob: %d bits, lengths %d and %d", bits, exponent, modulus)
+		return nil, fmt.Errorf("key blob: %d bits, lengths %d and %d", bits, exponent, modulus)
 	}
 	rest := b[blobHeader:]
 	if uint64(len(rest)) != uint64(exponent)+uint64(modulus) {
-		return nil, fmt.Errorf("drs: key blob: %d bytes after the header", len(rest))
+		return nil, fmt.Errorf("key blob: %d bytes after the header", len(rest))
 	}
 	e := new(big.Int).SetBytes(rest[:exponent])
 	key := &rsa.PublicKey{N: new(big.Int).SetBytes(rest[exponent:])}
 	if key.N.BitLen() != int(bits) || key.N.Bit(0) == 0 {
-		return nil, errors.New("drs: key blob: modulus does not fit")
+		return nil, errors.New("key blob: modulus does not fit")
 	}
 	if e.BitLen() > 31 || e.Bit(0) == 0 || e.BitLen() < 2 || rest[0] == 0 {
-		return nil, errors.New("drs: key blob: exponent does not fit")
+		return nil, errors.New("key blob: exponent does not fit")
 	}
 	key.E = int(e.Int64())
 	return key, nil

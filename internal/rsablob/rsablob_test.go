@@ -1,4 +1,4 @@
-package drs_test
+package rsablob_test
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
 // sample returns a sample of [MS-DVRJ] 4.1.
@@ -28,34 +28,34 @@ func sample(t testing.TB, name string) []byte {
 	return b
 }
 
-func TestKeyBlobSample(t *testing.T) {
+func TestSample(t *testing.T) {
 	blob := sample(t, "transportkey")
 	sum := sha256.Sum256(blob)
 	if got := hex.EncodeToString(sum[:]); len(blob) != 283 || got != "38545459f679de17c3051497bb05b3e88116a3f774f683b0f8e308fc896604ce" {
 		t.Fatalf("the sample has %d bytes and hash %s", len(blob), got)
 	}
-	key, err := drs.ParseKeyBlob(blob)
+	key, err := rsablob.Parse(blob)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if key.E != 65537 || key.N.BitLen() != 2048 || !strings.HasPrefix(key.N.Text(16), "9a1ed46b62") {
 		t.Errorf("exponent %d, modulus %x", key.E, key.N)
 	}
-	if !bytes.Equal(drs.KeyBlob(key), blob) {
+	if !bytes.Equal(rsablob.Marshal(key), blob) {
 		t.Error("the key does not make the same blob again")
 	}
 }
 
 // The layout is that of BCRYPT_RSAKEY_BLOB, written out.
-func TestKeyBlobLayout(t *testing.T) {
+func TestLayout(t *testing.T) {
 	n := new(big.Int).SetBytes(append(append([]byte{0xC1}, make([]byte, 126)...), 0x03))
 	want := "52534131" + "00040000" + "03000000" + "80000000" + "00000000" + "00000000" + "010001" + hex.EncodeToString(n.Bytes())
-	if got := hex.EncodeToString(drs.KeyBlob(&rsa.PublicKey{N: n, E: 65537})); got != want {
+	if got := hex.EncodeToString(rsablob.Marshal(&rsa.PublicKey{N: n, E: 65537})); got != want {
 		t.Errorf("got %s", got)
 	}
 }
 
-func TestParseKeyBlobRefuses(t *testing.T) {
+func TestParseRefuses(t *testing.T) {
 	good := sample(t, "transportkey")
 	change := func(f func(b []byte) []byte) []byte { return f(bytes.Clone(good)) }
 	set := func(at int, v byte) []byte { return change(func(b []byte) []byte { b[at] = v; return b }) }
@@ -76,19 +76,19 @@ func TestParseKeyBlobRefuses(t *testing.T) {
 		"even modulus":     set(282, 0),
 		"modulus too low":  set(27, 0),
 	} {
-		if key, err := drs.ParseKeyBlob(b); err == nil {
+		if key, err := rsablob.Parse(b); err == nil {
 			t.Errorf("%s: got a key of %d bits", name, key.N.BitLen())
 		}
 	}
 }
 
-func FuzzParseKeyBlob(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add(sample(f, "transportkey"))
 	f.Add([]byte("RSA1"))
 	f.Add(make([]byte, 24))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		key, err := drs.ParseKeyBlob(b)
-		if err == nil && !bytes.Equal(drs.KeyBlob(key), b) {
+		key, err := rsablob.Parse(b)
+		if err == nil && !bytes.Equal(rsablob.Marshal(key), b) {
 			t.Errorf("%x is read, but not written again", b)
 		}
 	})
