@@ -17,6 +17,7 @@ type options struct {
 	windows bool
 }
 
+// program returns the example as a command. Each call has flags of its own.
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{

@@ -13,6 +13,7 @@ type options struct {
 	codes      []string
 }
 
+// program returns the example as a command. Each call has flags of its own.
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{

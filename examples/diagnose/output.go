@@ -68,7 +68,7 @@ func writeMeaning(w io.Writer, m diagnose.Meaning) {
 	}
 }
 
-// source returns the source of a meaning, and says if nobody has checked it.
+// source returns the source of a meaning, and marks one that was not checked.
 func source(s string) string {
 	if s == "memory" {
 		return "memory (not checked)"

@@ -16,6 +16,7 @@ type options struct {
 	online, json bool
 }
 
+// program returns the example as a command. Each call has flags of its own.
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{

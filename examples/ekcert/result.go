@@ -20,7 +20,7 @@ const (
 	none = "none" // the key has no certificate
 )
 
-// A result is what is known of one endorsement key.
+// A result is the verdict on one endorsement key and its certificate.
 type result struct {
 	Key          string    `json:"key"` // "rsa2048", "p256"
 	Verdict      string    `json:"verdict"`

@@ -25,6 +25,7 @@ type options struct {
 	server, roots, tpm, tenant, user, password, out, steps string
 }
 
+// program returns the example as a command. Each call has flags of its own.
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{

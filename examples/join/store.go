@@ -57,7 +57,7 @@ func (s *store) put(name string, text []byte) error {
 	return command.WriteDir(s.dir, command.File{Name: name, Text: text})
 }
 
-// remove removes files, those that exist.
+// remove removes files. A file that is not kept is no error.
 func (s *store) remove(names ...string) error {
 	for _, name := range names {
 		delete(s.memory, name)

@@ -19,6 +19,7 @@ type options struct {
 	users                                     map[string]string
 }
 
+// program returns the example as a command. Each call has flags of its own.
 func program() *command.Command {
 	o := &options{users: make(map[string]string)}
 	return &command.Command{
@@ -41,6 +42,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	})
 }
 
+// addUser is -user.
 func (o *options) addUser(text string) error {
 	name, password, ok := strings.Cut(text, ":")
 	if !ok || name == "" || password == "" {
@@ -57,6 +59,6 @@ func faultUsage() string {
 	for _, kind := range slices.Sorted(maps.Keys(provisiontest.Kinds)) {
 		fmt.Fprintf(&b, "\n  %-9s %s", kind, provisiontest.Kinds[kind])
 	}
-	b.WriteString("\nThe step tls stands for connections. Only expired and skew fit it: the server shows a certificate by that clock. Only token fits nonce")
+	b.WriteString("\nThe step tls stands for connections. It goes only with expired and skew: the server shows a certificate made by that clock. nonce goes only with the step token")
 	return b.String()
 }

@@ -22,6 +22,7 @@ type options struct {
 	timeout time.Duration
 }
 
+// program returns the example as a command. Each call has flags of its own.
 func program() *command.Command {
 	o := &options{hosts: make(map[string]string)}
 	return &command.Command{
@@ -31,7 +32,7 @@ func program() *command.Command {
 }
 
 func (o *options) flags(f *flag.FlagSet) {
-	f.StringVar(&o.server, "server", "", "ask the mock server at `URL` for the services that it has, and nobody else")
+	f.StringVar(&o.server, "server", "", "ask the mock server at `URL` for the services that it has, and no other server")
 	f.StringVar(&o.roots, "roots", "", "trust the roots in `FILE` (PEM) for TLS besides the system's")
 	f.StringVar(&o.tpm, "tpm", "", "check this `TPM` too (default: none): "+device.Kinds)
 	f.StringVar(&o.ekRoots, "ek-roots", "", "trust the EK CAs in `FILE` (PEM), and no others (default: the makers' own, and the emulator's)")
@@ -41,6 +42,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "wait up to `D` for each service")
 }
 
+// addHost is -host.
 func (o *options) addHost(text string) error {
 	name, address, _ := strings.Cut(text, "=")
 	if _, port, err := net.SplitHostPort(address); name == "" || err != nil || port == "" {

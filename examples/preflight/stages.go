@@ -23,7 +23,7 @@ const (
 var remedies = map[string]string{
 	stageDNS:   "Let the network's DNS server resolve this name; it must be able to ask servers beyond the firewall.",
 	stageTCP:   "Let it through the firewall of the network that the device is in; there is no setting for it in the cloud.",
-	stageProxy: "Let the proxy pass this host without authentication: during setup there is nobody to sign in to it.",
+	stageProxy: "Let the proxy pass this host without authentication: during setup no user can sign in to it.",
 	stageTLS:   "Exclude this host from TLS inspection, and let TLS 1.2 and later through.",
 	stageHTTP:  "Look for a proxy or web filter that cuts the connection, and exclude this host from it.",
 }

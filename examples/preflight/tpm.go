@@ -81,8 +81,8 @@ func (c *tpmCheck) add(name string) *result {
 	return r
 }
 
-// run makes all checks. It leaves out those that need what an earlier one found
-// missing.
+// run makes all checks. It stops after the first if that finds no TPM 2.0, and
+// before those of keys if there is no endorsement key.
 func (c *tpmCheck) run(ctx context.Context, name string) {
 	if !c.version(ctx, name) {
 		return

@@ -143,7 +143,7 @@ func (c *cell) provisioner(t *testing.T, server *provisiontest.Server) *provisio
 	return p
 }
 
-// judge reports whether a run ended as it is allowed to.
+// judge reports whether a run ended as TestFaultMatrix wants it.
 func (c *cell) judge(t *testing.T, err error) bool {
 	if c.met == 0 {
 		t.Errorf("no request met the fault: %v", err)

@@ -20,6 +20,7 @@ type options struct {
 	poll                time.Duration
 }
 
+// program returns the example as a command. Each call has flags of its own.
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{

@@ -33,7 +33,7 @@ type keys struct {
 	made crypto.Signer // the key that the certificate is for
 }
 
-// open opens the TPM if the key is to be in it.
+// open opens the TPM if -key asks for a key in it.
 func (o *options) open() (*keys, error) {
 	k := &keys{o: o}
 	if o.key != "tpm" {

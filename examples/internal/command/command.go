@@ -43,8 +43,8 @@ type Command struct {
 	// Flags declares the flags. The command adds -timeout.
 	Flags func(f *flag.FlagSet)
 
-	// Check, if not nil, is called with the parsed flags and returns what is
-	// wrong with them.
+	// Check, if not nil, is called with the parsed flags. Its error ends the
+	// program with 2.
 	Check func(f *flag.FlagSet) error
 
 	// Do is what the program does. Its context ends with the first signal or

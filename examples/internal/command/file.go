@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// A File is a name and what is to be written under it.
+// A File is a file to be written.
 type File struct {
 	Name string
 	Text []byte

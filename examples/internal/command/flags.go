@@ -34,7 +34,7 @@ func (c *Command) parse(args []string, stderr io.Writer) (timeout time.Duration,
 	return timeout, nil
 }
 
-// check returns what is wrong with the arguments and flags.
+// check returns an error if the arguments or flags are wrong.
 func (c *Command) check(f *flag.FlagSet, timeout time.Duration) error {
 	switch {
 	case f.NArg() > 0 && !c.Args:
