@@ -164,7 +164,7 @@ func find(sent []*x509.Certificate, fingerprint []byte) (*x509.Certificate, erro
 			return cert, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: none of %d certificates is a CA's with the fingerprint %x", ErrUntrusted, len(sent), fingerprint)
+	return nil, fmt.Errorf("%w: no CA certificate has the fingerprint %x", ErrUntrusted, fingerprint)
 }
 
 // addCAs adds the CA certificates among certs to pool.

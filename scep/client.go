@@ -168,7 +168,7 @@ func (c *Client) do(ctx context.Context, op, method, operation, message string, 
 		return nil, c.fail(op, fmt.Errorf("%q is not an absolute URL", wire.Redact(c.URL)))
 	}
 	if c.Roots == nil && c.Fingerprint == nil && u.Scheme != "https" && operation != pkiOperation {
-		return nil, c.fail(op, fmt.Errorf("%w: no Roots, no Fingerprint and no TLS", ErrUntrusted))
+		return nil, c.fail(op, fmt.Errorf("%w: neither roots, nor a fingerprint, nor TLS", ErrUntrusted))
 	}
 	query := u.Query()
 	query.Set("operation", operation)

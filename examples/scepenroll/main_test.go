@@ -91,9 +91,9 @@ func TestRefused(t *testing.T) {
 		want string
 	}{
 		"wrong password":    {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "x"), 1, "Check the challenge password"},
-		"wrong fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", strings.Repeat("00", 32), "-caps"}, 1, "a CA's with the fingerprint 0000"},
+		"wrong fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", strings.Repeat("00", 32), "-caps"}, 1, "no CA certificate has the fingerprint"},
 		"odd fingerprint":   {[]string{base[0], base[1], "-ca-fingerprint", "x", "-caps"}, 1, "-ca-fingerprint"},
-		"nothing to trust":  {[]string{base[0], base[1], "-caps"}, 1, "no Roots, no Fingerprint and no TLS"},
+		"nothing to trust":  {[]string{base[0], base[1], "-caps"}, 1, "neither roots, nor a fingerprint, nor TLS"},
 		"no roots":          {append(base, "-caps", "-roots", filepath.Join(dir, "none")), 1, "-roots"},
 		"old algorithms":    {append(old, "-out", dir, "-subject", "CN=a"), 1, "(-legacy)"},
 		"nothing to renew":  {append(base, "-out", dir, "-renew"), 1, "cert.pem"},
