@@ -16,7 +16,7 @@ import (
 
 // Services are all parties at one address.
 type Services struct {
-	URL   string         // below which the paths of provisiontest are, without a slash at its end
+	URL   string         // base of the paths in provisiontest, without a slash at its end
 	Roots *x509.CertPool // of TLS and of the parties; nil stands for the system's
 
 	mock *provisiontest.Server // nil if the services are elsewhere
@@ -48,10 +48,10 @@ func (s *Services) Close() {
 	s.mock.Close(ctx)
 }
 
-// EKRoots returns the roots of EK certificates, for the device, and the same
-// for the EKRoots of a mock server. They are those in the PEM file, which then
-// hold for every maker, or without a file those of the emulator's maker, which
-// a mock server knows without being told.
+// EKRoots reads the roots of EK certificates from a PEM file. It returns them as
+// roots of every maker for an [ekcert.Client], and as certificates for the EKRoots
+// of a mock server. If file is empty, it returns the roots of the emulator's maker
+// and no certificates, because a mock server trusts that maker anyway.
 func EKRoots(file string) (ekcert.Roots, []*x509.Certificate, error) {
 	if file == "" {
 		return ekcert.Roots{attesttest.Vendor: attesttest.Roots()}, nil, nil
