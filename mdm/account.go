@@ -8,27 +8,48 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// An Account is where and how a device is managed: the w7 APPLICATION of a
-// provisioning document.
+// An Account tells where and how a device is managed: it is the w7 APPLICATION
+// of a provisioning document ([MS-MDE2] section 2.2.9). Texts except secrets
+// are trimmed of white space.
 type Account struct {
-	ProviderID        string // PROVIDER-ID
-	Name              string // for people; may be empty
-	Address           string // URL of the management sessions
-	Encoding          string // DEFAULTENCODING; "" is "application/vnd.syncml.dm+xml"
-	CertificateSearch string // SSLCLIENTCERTSEARCHCRITERIA, as sent; may be empty
-	Auth              []Auth // APPAUTH blocks, in order
+	// ProviderID names the management provider (PROVIDER-ID). It is the name of
+	// the provider's node below ./Device/Vendor/MSFT/DMClient/Provider, too.
+	ProviderID string
+
+	// Name is a name for people (NAME). It may be empty.
+	Name string
+
+	// Address is the URL of the management sessions (ADDR).
+	Address string
+
+	// Encoding is the media type of messages (DEFAULTENCODING). If it is empty,
+	// it is "application/vnd.syncml.dm+xml".
+	Encoding string
+
+	// CertificateSearch tells how Windows finds the management certificate in
+	// its stores (SSLCLIENTCERTSEARCHCRITERIA), as the server sent it. It may
+	// be empty.
+	CertificateSearch string
+
+	// Auth holds the APPAUTH blocks in the order of the document.
+	Auth []Auth
 }
 
-// An Auth is how one side of a management session proves itself to the other.
+// An Auth tells how one side of a management session proves itself to the
+// other: it is an APPAUTH of a management account.
 type Auth struct {
-	Level  string // "CLIENT": the server does; "APPSRV": the client does
-	Type   string // "DIGEST", "BASIC" or ""
-	Name   string
-	Secret Token
-	Data   string // first nonce, in base64; some servers send anything
+	Level  string // AAUTHLEVEL: "CLIENT" if the server proves itself, "APPSRV" if the client does
+	Type   string // AAUTHTYPE: "DIGEST", "BASIC" or ""
+	Name   string // AAUTHNAME; may be empty
+	Secret Token  // AAUTHSECRET
+	Data   string // AAUTHDATA: the first nonce in base64; some servers send any text
 }
 
-// Account returns the document's one management account.
+// Account returns the document's management account. It is an error if there is
+// none or more than one, if a parameter that identifies it appears twice, if
+// its PROVIDER-ID is missing, or if its address is neither https nor http on
+// the loopback interface. The error is of no exported type. It wraps one with a
+// method HRESULT() uint32 that returns 0x8018001F, as Windows shows.
 func (d *Document) Account() (*Account, error) {
 	a, err := d.account()
 	if err != nil {
@@ -84,18 +105,20 @@ func readAccount(app *Characteristic) *Account {
 	return a
 }
 
-// A Provider is what a provisioning document sets for the client of a
-// management provider (DMClient).
+// A Provider holds what a provisioning document sets for the device's client of
+// a management provider (the DMClient configuration service provider). Its
+// texts may be empty, except ID.
 type Provider struct {
-	ID         string // as PROVIDER-ID of the account
-	DeviceID   string // EntDMID: the server's identifier of the device; may be empty
-	DeviceName string // EntDeviceName; may be empty
-	UPN        string // may be empty
-	Node       *Characteristic
+	ID         string          // name of the provider, as in [Account]
+	DeviceID   string          // EntDMID: the server's identifier of the device
+	DeviceName string          // EntDeviceName: the server's name of the device
+	UPN        string          // user principal name of the user who enrolled
+	Node       *Characteristic // all that the document sets; it belongs to the document
 }
 
 // Provider returns the settings for the client of the provider with the given
-// identifier, or nil if the document has none.
+// identifier, which is compared in any letter case. It returns nil if the
+// document has none.
 func (d *Document) Provider(id string) *Provider {
 	for _, p := range d.Find("DMClient", "Provider", id) {
 		return &Provider{ID: p.Type, DeviceID: p.text("EntDMID"), DeviceName: p.text("EntDeviceName"), UPN: p.text("UPN"), Node: p}

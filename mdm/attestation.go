@@ -9,18 +9,29 @@ import (
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// An Attestation proves to a server that keys are of a TPM. Servers with an
-// EnrollVersion under 5.0 are not sent it. Real servers may want claims of
-// Windows' own making, whose format is not documented: see [Claim].
+// An Attestation proves to a server that a TPM holds the keys of a device. AIK
+// and Claim are required. It is sent only to servers whose EnrollVersion is 5.0
+// or later ([MS-MDE2] section 3.4.4.1.1.1). Real servers may insist on claims
+// that Windows makes, whose format is not documented: see [Claim].
 type Attestation struct {
-	AIK            *rsa.PublicKey // the attestation key
-	AIKCertificate []byte         // of AIK, in DER; may be nil
-	Claim          []byte         // of AIK over the key of the enrollment
-	DeviceKey      *rsa.PublicKey // of the device in the directory; may be nil
-	DeviceClaim    []byte         // of AIK over DeviceKey; nil if that is
+	// AIK is the attestation key, sent as a BCRYPT_RSAPUBLIC_BLOB.
+	AIK *rsa.PublicKey
+
+	// AIKCertificate is a certificate of AIK, in DER. If it is nil, none is
+	// sent.
+	AIKCertificate []byte
+
+	// Claim is AIK's statement about the key of the enrollment, as [Claim]
+	// makes it.
+	Claim []byte
+
+	// DeviceKey is the key that the device has in the directory, and
+	// DeviceClaim is AIK's statement about it. Both are nil, or neither.
+	DeviceKey   *rsa.PublicKey
+	DeviceClaim []byte
 }
 
-// items returns the context items of a, or nil.
+// items returns the context items of a. It returns nil if a is nil.
 func (a *Attestation) items() ([]Item, error) {
 	if a == nil {
 		return nil, nil
@@ -42,12 +53,16 @@ func (a *Attestation) items() ([]Item, error) {
 	return all, nil
 }
 
-// Claim puts a TPM's statement about a key into the form in which
-// [MS-WCCE] section 2.2.2.5 has them (KADS, with a PCPM blob of the public
-// key alone): publicArea is the key's TPMT_PUBLIC, attest the TPMS_ATTEST of
-// TPM2_Certify, signature the attestation key's over it, as a TPMT_SIGNATURE or
-// the bytes of an RSA signature alone. That Windows' claims in an enrollment
-// have the same form is likely, but not documented.
+// Claim returns a TPM's statement about a key in the form of [MS-WCCE] section
+// 2.2.2.5: a KADS structure with a PCPM blob that has nothing but the public
+// key. The arguments are the key's TPMT_PUBLIC, the TPMS_ATTEST of
+// TPM2_Certify, and the attestation key's signature over it, either as a
+// TPMT_SIGNATURE or as the bytes of an RSA signature alone. Each may have up to
+// 4096 bytes.
+//
+// That the claims of Windows in an enrollment have the same form is likely, but
+// not documented. The error is of no exported type; it is not nil if an
+// argument is empty or too long.
 func Claim(publicArea, attest, signature []byte) ([]byte, error) {
 	for _, part := range [][]byte{publicArea, attest, signature} {
 		if len(part) == 0 || len(part) > maxPart {
@@ -70,8 +85,8 @@ const (
 	maxPart      = 4096 // bytes of a part of a claim
 )
 
-// keyBlobPCP writes the blob of a key of the Windows TPM provider that has
-// nothing but its public part.
+// keyBlobPCP returns the blob of a key of the Windows TPM provider (Platform
+// Crypto Provider) with its public part alone.
 func keyBlobPCP(publicArea []byte) []byte {
 	sized := append(binary.BigEndian.AppendUint16(nil, uint16(len(publicArea))), publicArea...)
 	b := []byte("PCPM")

@@ -9,32 +9,34 @@ import (
 	"time"
 )
 
-// Claims are what a [Token] says, as far as management servers look at it.
-// Nothing in it is proven: the signature is the server's to check.
+// Claims are the claims of a [Token] that management servers look at. They are
+// not verified: only the server knows the key of the signature. An empty field
+// means that the token does not have the claim.
 type Claims struct {
-	Audience  string    // aud: whom the token is for
-	TenantID  string    // tid
-	Type      string    // idtyp: "device", "user", "app" or ""
+	Audience  string    // aud: the service that the token is for; several are separated by spaces
+	TenantID  string    // tid: identifier of the tenant, a GUID
+	Type      string    // idtyp: "device", "user" or "app"
 	UPN       string    // upn, else unique_name, else preferred_username
 	DeviceID  string    // deviceid: the directory's identifier of the device
-	Scope     string    // scp: permissions of a user's token
-	NotBefore time.Time // nbf; zero if there is none
-	Expires   time.Time // exp; zero if there is none
+	Scope     string    // scp: permissions of a user's token, separated by spaces
+	NotBefore time.Time // nbf: when the token becomes valid
+	Expires   time.Time // exp: when the token ends
 }
 
 // userScope is the permission that a user's token needs.
 const userScope = "mdm_delegation"
 
-// Claims reads the token. It is an error if the token is no compact JWT
-// (RFC 7519) of at most 64 KiB: then it may be an [OpaqueToken].
+// Claims reads the claims of the token and does not check its signature. The
+// error is of no exported type. It is not nil if the token is not a compact JWT
+// (RFC 7519) of at most 64 KiB; such a token may be an [OpaqueToken].
 func (t Token) Claims() (*Claims, error) {
 	parts := strings.Split(string(t), ".")
 	if len(t) > maxToken || len(parts) != 3 {
-		return nil, errors.New("mdm: the token is no JWT")
+		return nil, errors.New("mdm: the token is not a JWT")
 	}
 	text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
 	if err != nil {
-		return nil, errors.New("mdm: the token is no JWT: its claims are not base64")
+		return nil, errors.New("mdm: the token is not a JWT: its claims are not base64")
 	}
 	var raw struct {
 		Aud, Tid, Idtyp, Upn, Deviceid, Scp any
@@ -43,7 +45,7 @@ func (t Token) Claims() (*Claims, error) {
 		Nbf, Exp                            json.Number
 	}
 	if err := json.Unmarshal(text, &raw); err != nil {
-		return nil, errors.New("mdm: the token is no JWT: its claims cannot be read")
+		return nil, errors.New("mdm: the token is not a JWT: its claims cannot be read")
 	}
 	return &Claims{
 		Audience: claim(raw.Aud), TenantID: claim(raw.Tid), Type: claim(raw.Idtyp),
@@ -52,7 +54,8 @@ func (t Token) Claims() (*Claims, error) {
 	}, nil
 }
 
-// claim returns a text, or the texts of a list with spaces between them.
+// claim returns the text of a claim, or the texts of a list, separated by
+// spaces.
 func claim(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -69,7 +72,8 @@ func claim(v any) string {
 	return ""
 }
 
-// instant returns a NumericDate, or zero.
+// instant returns the time of a NumericDate (RFC 7519, section 2), or the zero
+// time if n is none.
 func instant(n json.Number) time.Time {
 	seconds, err := n.Float64()
 	if err != nil || seconds <= 0 || seconds > 1<<40 {
@@ -78,9 +82,9 @@ func instant(n json.Number) time.Time {
 	return time.Unix(int64(seconds), 0)
 }
 
-// Warnings returns what servers are known to refuse in such a token, each as a
-// sentence, or nil. A token with warnings may still be accepted: which claims
-// are needed differs from server to server.
+// Warnings returns sentences about the token that tell why a server may refuse
+// it at the time now, or nil if nothing is known against it. A server may
+// accept a token all the same, because servers differ in the claims they need.
 func (c *Claims) Warnings(now time.Time) []string {
 	var all []string
 	warn := func(wrong bool, format string, args ...any) {
@@ -89,20 +93,20 @@ func (c *Claims) Warnings(now time.Time) []string {
 		}
 	}
 	device := c.Type == "device" || c.Type == "" && c.UPN == "" && c.DeviceID != ""
-	warn(!c.Expires.IsZero() && !now.Before(c.Expires), "The token ended at %s.", c.Expires.UTC().Format(time.RFC3339))
-	warn(now.Add(clockSkew).Before(c.NotBefore), "The token begins at %s: check the clock.", c.NotBefore.UTC().Format(time.RFC3339))
-	warn(c.Audience == "", "The token has no aud: no server can tell that it is meant.")
+	warn(!c.Expires.IsZero() && !now.Before(c.Expires), "The token expired at %s.", c.Expires.UTC().Format(time.RFC3339))
+	warn(now.Add(clockSkew).Before(c.NotBefore), "The token is not valid before %s: check the clock.", c.NotBefore.UTC().Format(time.RFC3339))
+	warn(c.Audience == "", "The token has no aud, so no server can tell that it is meant for it.")
 	warn(c.TenantID == "", "The token has no tid: servers with several tenants refuse it.")
 	warn(c.DeviceID == "", "The token has no deviceid: servers that ask the directory for the device refuse it.")
-	warn(device && c.UPN == "", "The token has no upn, as tokens of devices do not: servers that know only users refuse it "+
-		"as malformed, or answer with nothing.")
+	warn(device && c.UPN == "", "The token has no upn, like other tokens of devices: servers that know only users "+
+		"refuse it as malformed or answer with nothing.")
 	warn(!device && c.UPN == "", "The token has no upn: servers cannot tell whose device it is.")
 	warn(!device && !strings.Contains(" "+c.Scope+" ", " "+userScope+" "), "The token's scp has no %s: servers refuse tokens "+
-		"that were made for something else.", userScope)
+		"that were issued for another purpose.", userScope)
 	return all
 }
 
-// tokenWarnings returns the warnings for a credential, if it is a token.
+// tokenWarnings returns the warnings about c if it is a Token, else nil.
 func tokenWarnings(c Credential, now time.Time) []string {
 	t, ok := c.(Token)
 	if !ok {
@@ -110,7 +114,7 @@ func tokenWarnings(c Credential, now time.Time) []string {
 	}
 	claims, err := t.Claims()
 	if err != nil {
-		return []string{"The token is no JWT: send tokens of another kind as OpaqueToken."}
+		return []string{"The token is not a JWT: send tokens of other kinds as OpaqueToken."}
 	}
 	return claims.Warnings(now)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// Operations, as errors and logs name them.
+// Operations, as errors and log records name them.
 const (
 	opNonce    = "Nonce"
 	opExchange = "Exchange"
@@ -26,29 +26,36 @@ const (
 	opRecover  = "Recover"
 )
 
-// A Client talks to a management server for one device. Its zero value is
-// ready for [Client.Discover] and [Client.Policy]; [Client.Enroll] needs
-// Device.ID.
+// A Client enrolls one device at a management server. The zero value is ready
+// for [Client.Discover] and [Client.Policy]; the other methods need Device.ID.
+// A Client is safe for concurrent use as long as its fields do not change.
 type Client struct {
 	// Device describes the device to the server.
 	Device Device
 
-	// RequestVersion is the version of the protocol that is asked for, "1.0"
-	// to "9.0". If empty, "5.0", the lowest at which servers ask for
-	// attestation.
+	// RequestVersion is the version of the protocol that the client offers,
+	// from "1.0" to "9.0". If it is empty, it is "5.0", the lowest version in
+	// which servers ask for attestation.
 	RequestVersion string
 
-	// Roots, if set, must have a root of the management certificate. Without
-	// it the certificate need only lead to a root that the server sends along.
+	// Roots, if not nil, holds roots to one of which the management certificate
+	// must lead. In any case it must lead to a root that the server sent.
 	Roots *x509.CertPool
 
-	HTTPClient *http.Client     // if nil, http.DefaultClient
-	Now        func() time.Time // if nil, time.Now
-	Logger     *slog.Logger     // if nil, nothing is logged
+	// HTTPClient sends the requests. If it is nil, it is [http.DefaultClient].
+	// The client works on a copy that follows no redirect by itself.
+	HTTPClient *http.Client
+
+	// Now returns the current time. If it is nil, it is [time.Now].
+	Now func() time.Time
+
+	// Logger receives debug records and warnings about tokens. If it is nil,
+	// nothing is logged.
+	Logger *slog.Logger
 }
 
-// call posts a message to target and returns the element in the answer's body,
-// which must be of the given name.
+// call posts a message to target and returns the element in the body of the
+// answer, which must have the name want. Its errors are *Error.
 func (c *Client) call(ctx context.Context, op, target string, m *message, want string) (*element, error) {
 	got, err := c.post(ctx, op, target, m)
 	if err != nil {
@@ -62,7 +69,7 @@ func (c *Client) call(ctx context.Context, op, target string, m *message, want s
 		failed.Fault, failed.Message, failed.TraceID = (*Fault)(r.Fault), r.Fault.Reason, r.Fault.TraceID
 		return nil, failed
 	case got.Status != http.StatusOK:
-		return nil, failed // whatever the body is, it is no fault
+		return nil, failed // the body is not a fault, so the status tells most
 	case len(bytes.TrimSpace(got.Body)) == 0:
 		failed.Err = errors.New("the answer is empty")
 		return nil, failed
@@ -76,8 +83,8 @@ func (c *Client) call(ctx context.Context, op, target string, m *message, want s
 	return r.Content, nil
 }
 
-// authenticate puts a credential into m. What servers are known to refuse in a
-// token is logged and comes with every later error, but stops nothing.
+// authenticate puts a credential into m. Warnings about a token are logged, and
+// every later error carries them, but they do not stop the call.
 func (c *Client) authenticate(ctx context.Context, m *message, with Credential) error {
 	if with == nil {
 		return errors.New("no token")
@@ -95,7 +102,7 @@ func (c *Client) authenticate(ctx context.Context, m *message, with Credential) 
 	return nil
 }
 
-// failure is the error for an answer, of which the caller knows the reason.
+// failure returns an error about an answer; the caller adds the reason.
 func (c *Client) failure(op, target string, got *wire.Answer) *Error {
 	return &Error{
 		Op: op, URL: wire.Redact(target), HTTPStatus: got.Status,
@@ -104,7 +111,8 @@ func (c *Client) failure(op, target string, got *wire.Answer) *Error {
 	}
 }
 
-// location returns where a redirect leads, or "".
+// location returns the target of a redirect that repeats the POST, or "" if the
+// answer is none.
 func location(got *wire.Answer) string {
 	switch got.Status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -113,8 +121,9 @@ func location(got *wire.Answer) string {
 	return ""
 }
 
-// post sends a message and returns the answer, whatever it is. Redirects are
-// not followed: the message names its address, and may carry a token.
+// post sends a message and returns the answer, whatever its status. It does not
+// follow redirects, because the message names its address and may carry a
+// token. Its errors are *Error.
 func (c *Client) post(ctx context.Context, op, target string, m *message) (*wire.Answer, error) {
 	if err := wire.CheckSecure(target); err != nil {
 		return nil, &Error{Op: op, URL: wire.Redact(target), Err: err}
@@ -134,7 +143,7 @@ func (c *Client) post(ctx context.Context, op, target string, m *message) (*wire
 	return got, nil
 }
 
-// debug logs an answered call.
+// debug logs a call that was answered.
 func debug(ctx context.Context, logger *slog.Logger, op, target string, status int, more ...any) {
 	if logger != nil {
 		logger.DebugContext(ctx, "mdm call", append([]any{"op", op, "url", wire.Redact(target), "status", status}, more...)...)
@@ -148,7 +157,7 @@ func now(f func() time.Time) time.Time {
 	return f()
 }
 
-// samePublicKey reports whether a and b are one key.
+// samePublicKey reports whether a and b are the same key.
 func samePublicKey(a, b crypto.PublicKey) bool {
 	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && k.Equal(b)

@@ -2,7 +2,8 @@ package mdm
 
 import "strings"
 
-// MENROLL_E_ codes of the Windows SDK's winerror.h that this package uses.
+// Codes that this package uses: of the MENROLL_E_ family in winerror.h of the
+// Windows SDK, and one of the HTTP family.
 const (
 	codeMessageFormat      uint32 = 0x80180001
 	codeAuthentication     uint32 = 0x80180002
@@ -33,8 +34,9 @@ const (
 	codeNoEnvelope         uint32 = 0x801900C8 // HTTP status 200 without a SOAP envelope
 )
 
-// Subcodes and error types ([MS-MDE2] section 2.2.10) in lower case: servers
-// differ in case, and so does the specification from its examples.
+// Subcodes and error types of faults ([MS-MDE2] section 2.2.10). They are in
+// lower case here because servers differ in case, as do the text of the
+// specification and its examples.
 var (
 	subcodes = map[string]uint32{
 		"messageformat":        codeMessageFormat,
@@ -57,8 +59,8 @@ var (
 	}
 )
 
-// hresult returns the code of the error type, else of the subcode, else of the
-// detail, else that of an unknown error.
+// hresult returns the code of the fault's error type, or else of its subcode,
+// or else the code in its detail, or else that of an unknown error.
 func (f *Fault) hresult() uint32 {
 	if code, ok := errorTypes[strings.ToLower(f.Type)]; ok {
 		return code
@@ -79,6 +81,8 @@ func (f *Fault) hresult() uint32 {
 	return codeUnknown
 }
 
+// retryable reports whether a fault tells of a state of the server that may
+// pass.
 func (f *Fault) retryable() bool {
 	switch f.hresult() {
 	case codeEnrollmentServer, codeInternalService, codeInMaintenance:

@@ -143,9 +143,9 @@ func TestClaims(t *testing.T) {
 	}{
 		{"good", base(), nil},
 		{"times as text", base("exp", "1800000060", "nbf", "1799999940"), nil},
-		{"ended", base("exp", at.Unix()), []string{"ended at 2027-01-15T08:00:00Z"}},
-		{"begins", base("nbf", at.Unix()+3600), []string{"begins"}},
-		{"device", base("idtyp", "device", "upn", nil, "scp", nil), []string{"no upn, as tokens of devices"}},
+		{"ended", base("exp", at.Unix()), []string{"expired at 2027-01-15T08:00:00Z"}},
+		{"begins", base("nbf", at.Unix()+3600), []string{"not valid before"}},
+		{"device", base("idtyp", "device", "upn", nil, "scp", nil), []string{"no upn, like other tokens of devices"}},
 		{"device with a name", base("idtyp", "device", "scp", nil), nil},
 		{"user without name", base("upn", nil, "idtyp", "user"), []string{"whose device"}},
 		{"user by another name", base("upn", nil, "unique_name", "u@contoso.test"), nil},

@@ -12,11 +12,12 @@ import (
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
-// oidsOfRSA is the start of the OIDs of RSA keys and of signatures with them.
+// oidsOfRSA begins the OIDs of RSA keys and of signatures with them (RFC 8017).
 const oidsOfRSA = "1.2.840.113549.1.1."
 
-// certificateRequest makes a PKCS #10 request (RFC 2986) without attributes,
-// which some servers refuse, with the device's identifier as its subject.
+// certificateRequest returns a PKCS #10 request (RFC 2986) in DER. Its subject
+// is the device's identifier, and it has no attributes because some servers
+// refuse them.
 func certificateRequest(key crypto.Signer, p *Policy, deviceID string) ([]byte, error) {
 	pub, ok := key.Public().(*rsa.PublicKey)
 	if !ok {
@@ -39,7 +40,7 @@ func certificateRequest(key crypto.Signer, p *Policy, deviceID string) ([]byte, 
 	return der, nil
 }
 
-// signatureOf returns RSA with a hash of a policy.
+// signatureOf returns RSASSA-PKCS1-v1_5 with the hash of a policy.
 func signatureOf(h crypto.Hash) x509.SignatureAlgorithm {
 	switch h {
 	case crypto.SHA384:

@@ -8,37 +8,59 @@ import (
 	"strings"
 )
 
-// DefaultOSVersion is the version of the operating system that a [Device]
-// without one says it has.
+// DefaultOSVersion is the version of the operating system that a [Device] has
+// if it names none: that of Windows 11 24H2.
 const DefaultOSVersion = "10.0.26100.1"
 
-// A Device is what a device says of itself. Only ID is required, and only to
-// enroll.
+// A Device is how a device describes itself to a management server ([MS-MDE2]
+// section 3.4.4.1.1.1). Only ID is required, and [Client.Discover] and
+// [Client.Policy] do without it. Texts are UTF-8 without control characters.
 type Device struct {
-	// ID is the device's identifier in management: 1 to 64 letters, digits,
-	// hyphens, such as a GUID. It is the subject of the certificate request.
+	// ID is the device's identifier in management: 1 to 64 ASCII letters,
+	// digits and hyphens, such as a GUID. It becomes the subject of the
+	// certificate request.
 	ID string
 
-	// HardwareID is 64 hexadecimal digits that stay with the machine. If
-	// empty, they are the SHA-256 of ID.
+	// HardwareID is a value of 64 hexadecimal digits that stays with the
+	// machine. If it is empty, it is the SHA-256 of ID.
 	HardwareID string
 
-	Name               string // if empty, "DESKTOP-" and seven characters of ID
-	Type               string // if empty, "CIMClient_Windows"
-	OSEdition          int    // product number of Windows; if 0, 48 (Professional)
-	OSVersion          string // four numbers; if empty, DefaultOSVersion
-	ApplicationVersion string // four numbers; if empty, OSVersion
-	EnrollmentType     string // if empty, "Device"; else "Full", for a user
+	// Name is the computer's name. If it is empty, it is "DESKTOP-" and the
+	// first seven characters of ID, in upper case and without hyphens.
+	Name string
 
-	// What else Windows tells of itself; sent if not empty.
-	Locale                      string   // such as "en-US"
-	MACs                        []string // of network cards
-	Manufacturer, Model, Serial string
-	TPMManufacturer             string // such as "INTC"; sent with the question for the policy
-	TPMFirmware                 string // such as "500.5.0.0"; likewise
+	// Type is the kind of client. If it is empty, it is "CIMClient_Windows".
+	Type string
+
+	// OSEdition is the product number of the edition of Windows, such as 4 for
+	// Enterprise. If it is 0, it is 48 (Professional).
+	OSEdition int
+
+	// OSVersion is the version of the operating system, four numbers separated
+	// by dots. If it is empty, it is DefaultOSVersion.
+	OSVersion string
+
+	// ApplicationVersion is the version of the enrolling client, four numbers.
+	// If it is empty, it is OSVersion.
+	ApplicationVersion string
+
+	// EnrollmentType is "Device", or "Full" for the enrollment of a user. If it
+	// is empty, it is "Device".
+	EnrollmentType string
+
+	// The rest is what else Windows tells; each is sent if it is not empty.
+	// TPMManufacturer and TPMFirmware go with the question for the policy only.
+	Locale          string   // such as "en-US"
+	MACs            []string // addresses of the network cards
+	Manufacturer    string
+	Model           string
+	Serial          string
+	TPMManufacturer string // such as "INTC"
+	TPMFirmware     string // such as "500.5.0.0"
 }
 
-// WithDefaults returns d with each empty field that has a default set to it.
+// WithDefaults returns d with each empty field set to its default, if it has
+// one.
 func (d Device) WithDefaults() Device {
 	if d.HardwareID == "" {
 		d.HardwareID = fmt.Sprintf("%X", sha256.Sum256([]byte(d.ID)))
@@ -57,10 +79,9 @@ func (d Device) WithDefaults() Device {
 	return d
 }
 
-// Check returns an error if a field of d has a value that no server takes: an
-// ID that is not as described, a version that is not four numbers, text that XML
-// cannot hold. Empty fields are judged by their defaults. The error is of no
-// type of its own.
+// Check returns an error if a field of d has a form that [Device] does not
+// allow. Empty fields are judged by their defaults, so an empty ID is an error.
+// The error is of no exported type.
 func (d Device) Check() error {
 	d = d.WithDefaults()
 	return errors.Join(d.checkFields(), d.checkID())
@@ -98,7 +119,7 @@ func (d Device) checkID() error {
 	return nil
 }
 
-// fourNumbers reports whether v is like "10.0.26100.1".
+// fourNumbers reports whether v has the form of "10.0.26100.1".
 func fourNumbers(v string) bool {
 	parts := strings.Split(v, ".")
 	for _, p := range parts {
@@ -109,8 +130,8 @@ func fourNumbers(v string) bool {
 	return len(parts) == 4
 }
 
-// writable reports whether XML can hold s: valid UTF-8 without control
-// characters.
+// writable reports whether XML can hold s, which must be valid UTF-8 without
+// control characters.
 func writable(s string) bool {
 	return strings.ToValidUTF8(s, "\x00") == s && !strings.ContainsFunc(s, func(r rune) bool {
 		return r < ' ' || r == 0x7F || r == 0xFFFE || r == 0xFFFF

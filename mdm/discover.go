@@ -14,32 +14,51 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// probeTime bounds the request that only asks whether a server lives.
+// probeTime bounds the GET that precedes a discovery.
 const probeTime = 10 * time.Second
 
-// A Discovery names a management server's services. One whose EnrollURL is
-// known already need not be discovered; EnrollVersion then says which context
-// items are sent.
+// A Discovery names the services of a management server ([MS-MDE2] section
+// 3.1). A caller that knows the EnrollURL already may make one instead of
+// calling [Client.Discover].
 type Discovery struct {
-	AuthPolicy     string // "Federated", "OnPremise" or "Certificate"; it decides nothing
-	AuthURL        string // sign-in page for users; may be empty
-	PolicyURL      string // if empty, the server has no certificate policy
-	EnrollURL      string
-	EnrollVersion  string // such as "5.0"; "" is "3.0"
-	AttestationURL string // DeviceAssociationMaaUrl of version 9.0; may be empty
-	GatewayURL     string // GatewayService of version 9.0; may be empty
+	// AuthPolicy is the way in which the server says it authenticates users:
+	// "Federated", "OnPremise" or "Certificate". This package does not act on
+	// it, see [Credential].
+	AuthPolicy string
+
+	// AuthURL is the sign-in page of a federated server. It may be empty.
+	AuthURL string
+
+	// PolicyURL is the service of [Client.Policy]. If it is empty, the server
+	// has no certificate policy.
+	PolicyURL string
+
+	// EnrollURL is the service of [Client.Enroll], [Client.Recover] and
+	// [Client.Renew].
+	EnrollURL string
+
+	// EnrollVersion is the version of the protocol that the server speaks, such
+	// as "5.0". It decides which context items are sent. If it is empty, it is
+	// "3.0".
+	EnrollVersion string
+
+	// AttestationURL (DeviceAssociationMaaUrl) and GatewayURL (GatewayService)
+	// came with version 9.0. This package does not use them; they may be empty.
+	AttestationURL string
+	GatewayURL     string
 }
 
-// EntraDiscoveryURL is the discovery service that Entra tenants name for
-// Intune. A tenant with another management server names that server's.
+// EntraDiscoveryURL is the discovery service of Intune, as Entra tenants name
+// it. A tenant with another management server names that server's.
 const EntraDiscoveryURL = "https://enrollment.manage.microsoft.com/enrollmentserver/discovery.svc"
 
-// discoveryPath is that of the discovery service of every domain.
+// discoveryPath is the path of the discovery service at the host of a domain.
 const discoveryPath = "/EnrollmentServer/Discovery.svc"
 
-// DiscoveryURL returns where a domain, such as "contoso.com", or that of an
-// e-mail address has its discovery service: at host EnterpriseEnrollment
-// ([MS-MDE2] section 3.1).
+// DiscoveryURL returns the URL of the discovery service of a domain, such as
+// "contoso.com", or of the domain in an e-mail address: it is at the host
+// EnterpriseEnrollment of that domain ([MS-MDE2] section 3.1). If the argument
+// is neither, the error is an [*Error] with the operation "Discover".
 func DiscoveryURL(domain string) (string, error) {
 	if _, after, ok := strings.Cut(domain, "@"); ok {
 		domain = after
@@ -53,13 +72,18 @@ func DiscoveryURL(domain string) (string, error) {
 
 const domainLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
 
-// Discover asks the server at discoveryURL for its services: the address that
-// the tenant names, [EntraDiscoveryURL], or that of a domain by
-// [DiscoveryURL]. User is an e-mail address in the tenant's domain or
-// `domain\user`; if empty, a placeholder is sent, which is enough where the
-// address of the server is known. The first request is a GET that may fail, as
-// many servers answer none ([MS-MDE2] section 3.1). Redirects are followed as
-// long as they stay with https.
+// Discover asks the server at discoveryURL for its services ([MS-MDE2] section
+// 3.1). The URL is the one that the tenant names, such as [EntraDiscoveryURL],
+// or that of a domain by [DiscoveryURL].
+//
+// The user is an e-mail address in the tenant's domain, or `domain\user`. If it
+// is empty, a placeholder is sent, which suffices at a server whose URL is
+// known otherwise. The POST follows a GET whose outcome does not matter,
+// because many servers do not answer one. Discover follows up to four
+// redirects, which must not leave https.
+//
+// The error is an [*Error] with the operation "Discover". It has a Fault if the
+// server answered with one, and wraps the error of ctx if that ended first.
 func (c *Client) Discover(ctx context.Context, discoveryURL, user string) (*Discovery, error) {
 	user = or(user, defaultUser)
 	body, err := c.discoverBody(user)
@@ -88,8 +112,9 @@ type settled struct {
 	body *element
 }
 
-// settle posts m to target and to where it is redirected. Discovery carries no
-// secret, so it may be; that a redirect stays with https is seen to in [wire.Do].
+// settle posts m to target, and again to where a redirect leads. That is safe
+// because discovery carries no secret. Each address must pass
+// [wire.CheckSecure], and [wire.Do] refuses a redirect from https to http.
 func (c *Client) settle(ctx context.Context, target string, m *message) (*settled, error) {
 	for range wire.MaxRedirects {
 		body, err := c.call(ctx, opDiscover, target, m, "DiscoverResponse")
@@ -119,7 +144,7 @@ func resolve(target, location string) (string, error) {
 	return next.String(), nil
 }
 
-// probe sends a GET and ignores what becomes of it.
+// probe sends a GET and ignores the outcome.
 func (c *Client) probe(ctx context.Context, target string) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
@@ -138,8 +163,9 @@ func (c *Client) probe(ctx context.Context, target string) {
 	}
 }
 
-// discoverBody writes the request in the order Windows has it. Both ways to
-// authenticate are offered: servers ask for either name and take the token.
+// discoverBody returns the request with its elements in the order of Windows.
+// It offers two ways to authenticate, because servers insist on one name or the
+// other and take a token under both.
 func (c *Client) discoverBody(user string) (string, error) {
 	if !isUser(user) {
 		return "", fmt.Errorf("%.100q is no e-mail address", user)
@@ -168,7 +194,8 @@ func (c *Client) discoverBody(user string) (string, error) {
 	return b.String(), nil
 }
 
-// isUser reports whether s is like "name@contoso.com" or "CONTOSO\name".
+// isUser reports whether s has the form of "name@contoso.com" or
+// "CONTOSO\name".
 func isUser(s string) bool {
 	if domain, name, ok := strings.Cut(s, `\`); ok {
 		return domain != "" && name != "" && !strings.ContainsAny(s, "@") && writable(s)
@@ -177,8 +204,8 @@ func isUser(s string) bool {
 	return ok && name != "" && strings.Contains(domain, ".") && !strings.Contains(domain, "@") && writable(s)
 }
 
-// readDiscovery reads a DiscoverResponse. Only the enrollment service must be
-// there, and where a token will be sent must be reachable in secret.
+// readDiscovery reads a DiscoverResponse. The enrollment service is required,
+// and a service that will be sent a token must pass [wire.CheckSecure].
 func readDiscovery(e *element) (*Discovery, error) {
 	result := e.At("DiscoverResult")
 	if err := errors.Join(e.Unique(), result.Unique()); err != nil {

@@ -1,31 +1,49 @@
 // Package mdm enrolls a device in mobile device management by the Windows
-// enrollment protocol [MS-MDE2], with the identity of the device, as
-// pre-provisioning does it, or of a user.
+// enrollment protocol, [MS-MDE2]: with the identity of the device, as
+// pre-provisioning does, or with that of a user.
 //
-// A [TokenClient] trades the device certificate from the directory for a
-// management token (OAuth 2.0, grant device_token). A [Client] then speaks
-// three SOAP 1.2 calls: [Client.Discover] finds the services, [Client.Policy]
-// asks what the certificate request must be like ([MS-XCEP]), and
-// [Client.Enroll] sends the request and gets a provisioning document
-// ([MS-WSTEP]): the management certificate, its issuers and the account that
-// sessions use. [Client.Renew] has a certificate followed by a new one before
-// it ends, [Client.Recover] replaces one that was lost.
+// # The flow
+//
+//	TokenClient            trades the device certificate for a management token
+//	  TokenClient.Exchange   OAuth 2.0: a nonce, a signed request, a Token
+//	Client                 speaks to the management server, SOAP 1.2
+//	  Client.Discover        finds its services                       [MS-MDE2] 3.1
+//	  Client.Policy          what the certificate request must be     [MS-XCEP]
+//	  Client.Enroll          sends the request, gets an Enrollment    [MS-WSTEP]
+//	  Client.Renew           a new certificate before the old one ends
+//	  Client.Recover         a new certificate in place of one that was lost
+//	Enrollment             the management certificate, its issuers, the server
+//	  ParseDocument          the provisioning document that came with it
+//	  Document.Account       where and how the device is managed
+//	  Document.Schedule      when the certificate is renewed
 //
 // Management itself is the business of two packages above this one: mdm/omadm
-// holds sessions with the server, mdm/esp tells from them what the enrollment
-// status page of Windows would show.
+// holds sessions with the server, and mdm/esp tells from them what the
+// enrollment status page of Windows would show.
 //
-// The clients are strict in what they send, for servers compare prefixes and
-// white space literally, and tolerant in what they read. What decides trust is
-// never tolerated: the certificate in the document must be of the caller's
-// key, have the thumbprint it is filed under and lead to a root in the same
-// document; what is there twice and differs is refused; and no secret is sent
-// over http except to the own machine.
+// # What is trusted
 //
-// The clients neither retry nor sleep. Every failure is an [*Error], which
-// knows the code Windows shows for it and whether a later try may help.
+// The clients write one form only, because servers compare prefixes and white
+// space literally, and accept the deviations of public servers in what they
+// read. They accept none in what decides trust. The certificate in a
+// provisioning document must be of the caller's key, must have the thumbprint
+// it is filed under, and must lead to a root in the same document. An element
+// or parameter that appears twice where one is expected is refused. Secrets are
+// sent over https only, or over http to the loopback interface.
 //
-// Azure Attestation, the sign-in page of federated servers and authentication
-// of an enrollment by XML signature (AuthPolicy "Certificate") are not
-// supported.
+// # Errors
+//
+// Every call fails with an [*Error]. It knows the code that Windows shows for
+// the failure, whether a later try may succeed, and what a technician can do.
+// The clients neither retry nor sleep. Functions that only read a document or a
+// token return plain errors.
+//
+// # Limits
+//
+// Management keys are RSA. Three things are not supported: fetching a token
+// from Azure Attestation (the caller may send one, see [ItemAzureBlob]),
+// showing the sign-in page of a federated server (the caller may send its
+// token, see [OpaqueToken]), and enrollment authenticated by an XML signature
+// (AuthPolicy "Certificate"). An answer may have 1 MiB, 20000 elements and 32
+// levels.
 package mdm

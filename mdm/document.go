@@ -8,29 +8,29 @@ import (
 	"github.com/whiteglove/whiteglove/internal/xmltree"
 )
 
-// A Document is a provisioning document, wap-provisioningdoc ([MS-MDE2]
-// section 2.2.9): a tree of characteristics, all of which are kept. It holds
-// the secrets of the management account.
+// A Document is a provisioning document, wap-provisioningdoc ([MS-MDE2] section
+// 2.2.9): a tree of characteristics. It keeps all of them, also those that this
+// package does not know. It holds the secrets of the management account.
 type Document struct {
 	Characteristics []*Characteristic
 }
 
 // A Characteristic is a node of a provisioning document.
 type Characteristic struct {
-	Type            string // name of the node, such as "CertificateStore"
-	Parms           []Parm
-	Characteristics []*Characteristic
+	Type            string            // name of the node, such as "CertificateStore"
+	Parms           []Parm            // its values, in the order of the document
+	Characteristics []*Characteristic // the nodes below it, in the order of the document
 }
 
-// A Parm is a value at a node. Printed, a secret one has no value.
+// A Parm is a value at a node. Package fmt prints no secret value.
 type Parm struct {
-	Name     string
-	Value    string
-	DataType string // "", "string", "integer", "boolean" and others
+	Name     string // required in a document
+	Value    string // as in the document; "" if there is none
+	DataType string // "string", "integer", "boolean" and others; "" if there is none
 }
 
-// String returns the parameter as name=value, and without the value if that is
-// a secret.
+// String returns the parameter as "name=value", or as "name=[secret]" if it is
+// the secret of an account (AAUTHSECRET).
 func (p Parm) String() string {
 	if strings.EqualFold(p.Name, "AAUTHSECRET") {
 		return p.Name + "=[secret]"
@@ -38,14 +38,15 @@ func (p Parm) String() string {
 	return p.Name + "=" + p.Value
 }
 
-// GoString is String.
+// GoString returns the same as [Parm.String].
 func (p Parm) GoString() string { return p.String() }
 
 // maxElements is how many elements a provisioning document may have.
 const maxElements = 20000
 
-// ParseDocument reads a provisioning document: at most 1 MiB, 20000 elements
-// and 32 levels, without a document type.
+// ParseDocument reads a provisioning document, XML in UTF-8 of at most 1 MiB,
+// 20000 elements and 32 levels, without a document type declaration. Element
+// names are compared in any letter case. The error is of no exported type.
 func ParseDocument(data []byte) (*Document, error) {
 	d, err := parseDocument(data)
 	if err != nil {
@@ -101,8 +102,10 @@ func readCharacteristic(e *element) (*Characteristic, error) {
 	return c, nil
 }
 
-// Find returns the characteristics at a path of types, in any case, in all
-// blocks of the document: Find("CertificateStore", "My", "System").
+// Find returns the characteristics at a path of types, as in
+// Find("CertificateStore", "My", "System"). Types are compared in any letter
+// case. A path may lead to several nodes, because documents repeat blocks. The
+// nodes belong to the document. Find returns nil if there are none.
 func (d *Document) Find(path ...string) []*Characteristic {
 	found := []*Characteristic{{Characteristics: d.Characteristics}}
 	for _, name := range path {
@@ -119,8 +122,8 @@ func (d *Document) Find(path ...string) []*Characteristic {
 	return found
 }
 
-// Parm returns the value of a parameter, by name in any case, and whether
-// there is one.
+// Parm returns the value of the first parameter with a name, compared in any
+// letter case, and whether there is one.
 func (c *Characteristic) Parm(name string) (string, bool) {
 	for _, p := range c.Parms {
 		if strings.EqualFold(p.Name, name) {
@@ -130,7 +133,7 @@ func (c *Characteristic) Parm(name string) (string, bool) {
 	return "", false
 }
 
-// sole checks that no parameter of the names is there twice.
+// sole returns an error if c has more than one parameter of one of the names.
 func (c *Characteristic) sole(names ...string) error {
 	for _, name := range names {
 		n := 0
@@ -146,7 +149,7 @@ func (c *Characteristic) sole(names ...string) error {
 	return nil
 }
 
-// text returns the value of a parameter, or "".
+// text returns the value of a parameter without white space around it, or "".
 func (c *Characteristic) text(name string) string {
 	v, _ := c.Parm(name)
 	return strings.TrimSpace(v)

@@ -14,47 +14,78 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// clockSkew is how much later than the device's a server's clock may be.
+// clockSkew is how far a server's clock may be ahead of the device's.
 const clockSkew = 10 * time.Minute
 
-// A Request asks for the client's device to be enrolled. Token and Key are
+// A Request asks a server to enroll the client's device. Token and Key are
 // required.
 type Request struct {
+	// Token authenticates the request.
 	Token Credential
-	Key   crypto.Signer // RSA, of the management certificate to be
 
-	// Attestation proves that Key is of a TPM; may be nil.
+	// Key is the RSA key of the management certificate. It signs the
+	// certificate request with PKCS #1 v1.5, and later the TLS handshakes of
+	// sessions.
+	Key crypto.Signer
+
+	// Attestation proves that a TPM holds Key. If it is nil, nothing is proven.
 	Attestation *Attestation
 
-	// Context has items besides those that the client's Device and Attestation
-	// fill. All are sent in the order of Windows, unknown ones last; a name may
-	// be repeated. One with the name of a filled item (but DeviceID) takes its
-	// place. Items that the discovered EnrollVersion is too low for are left
-	// out.
+	// Context holds items besides those that the client makes of its Device and
+	// of Attestation. An item with the name of one that is made of Device takes
+	// its place, but none may be called DeviceID. A name may be repeated. All
+	// items are sent in the order of Windows, and items that Windows does not
+	// know follow in the order given here. Items that came with a version above
+	// the EnrollVersion of the server are left out.
 	Context []Item
 }
 
-// An Enrollment is an enrolled device. Certificates are in DER.
+// An Enrollment is the result of an enrollment, a renewal or a recovery.
+// Certificates are in DER.
 type Enrollment struct {
-	Certificate []byte   // the management certificate, of the request's key
-	Issuers     [][]byte // of Certificate: its issuer's certificate first, a root last
-	Scope       string   // store of Certificate: "System" or "User"
-	Server      string   // URL of the management sessions
-	ProviderID  string   // name of the management provider
-	Document    []byte   // provisioning document as sent, with the account's secrets: not for storing
+	// Certificate is the management certificate, of the request's key.
+	Certificate []byte
+
+	// Issuers are the certificates that lead from Certificate to a root: its
+	// issuer's first, the root last.
+	Issuers [][]byte
+
+	// Scope is the store that Certificate is meant for: "System" or "User".
+	Scope string
+
+	// Server is the URL of the management sessions, ProviderID the name of the
+	// management provider. A renewal may leave both empty.
+	Server     string
+	ProviderID string
+
+	// Document is the provisioning document as the server sent it, see
+	// [ParseDocument]. It holds the secrets of the account: store it encrypted
+	// or not at all.
+	Document []byte
 }
 
-// Enroll enrolls the client's device and checks what it gets: there is one
-// certificate of the request's key, all certificates have the thumbprints they
-// are filed under, the chain ends in a root of the document (and of c.Roots),
-// and there is one management account. If p is nil it is the default policy.
+// Enroll enrolls the client's device ([MS-MDE2] section 3.4): it sends a
+// certificate request to d.EnrollURL and checks the provisioning document that
+// comes back. The document must hold one certificate of the request's key,
+// every certificate in it must have the thumbprint it is filed under, the chain
+// must end in a root of the document, and in one of c.Roots if that is not nil,
+// and there must be one management account. If p is nil, it is the default
+// policy, see [Client.Policy].
+//
+// The error is an [*Error] with the operation "Enroll". It has a Fault if the
+// server answered with one. It wraps the error of the key if that does not
+// sign, and the error of ctx if that ended first. Its code is 0x80180027 if the
+// policy does not allow the key, or asks for an attestation that req does not
+// have.
 func (c *Client) Enroll(ctx context.Context, d *Discovery, p *Policy, req *Request) (*Enrollment, error) {
 	return c.issue(ctx, opEnroll, requestIssue, d, p, req)
 }
 
 // Recover is [Client.Enroll] for a device that is enrolled but has lost its
-// certificate or key ([MS-MDE2] section 3.6). Windows does so only if the
-// server allowed or started it (DMClient, Recovery).
+// certificate or its key ([MS-MDE2] section 3.6). Windows recovers only if the
+// server has allowed or started it by the Recovery nodes of the DMClient
+// configuration service provider. The error is as that of Enroll, with the
+// operation "Recover".
 func (c *Client) Recover(ctx context.Context, d *Discovery, p *Policy, req *Request) (*Enrollment, error) {
 	return c.issue(ctx, opRecover, requestRecovery, d, p, req)
 }
@@ -72,8 +103,8 @@ func (c *Client) issue(ctx context.Context, op, kind string, d *Discovery, p *Po
 	})
 }
 
-// request posts a RequestSecurityToken and has the provisioning document in
-// the answer judged.
+// request posts a RequestSecurityToken and passes the provisioning document in
+// the answer to accept. Its errors are *Error.
 func (c *Client) request(ctx context.Context, op, target string, m *message, accept func([]byte) (*Enrollment, error)) (*Enrollment, error) {
 	answer, err := c.call(ctx, op, target, m, "RequestSecurityTokenResponseCollection")
 	if err != nil {
@@ -120,7 +151,7 @@ func (c *Client) enrollMessage(kind string, d *Discovery, p *Policy, req *Reques
 	}, nil
 }
 
-// items returns the context items of a request to d.
+// items returns the context items of a request to the server of d.
 func (c *Client) items(d *Discovery, extra []Item) ([]Item, error) {
 	if err := c.Device.Check(); err != nil {
 		return nil, err
@@ -128,15 +159,15 @@ func (c *Client) items(d *Discovery, extra []Item) ([]Item, error) {
 	return c.Device.WithDefaults().items(extra, d.EnrollVersion)
 }
 
-// tokenRequest writes a RequestSecurityToken.
+// tokenRequest returns a RequestSecurityToken element.
 func tokenRequest(kind, valueType string, request []byte, items []Item) string {
 	return `<wst:RequestSecurityToken><wst:TokenType>` + typeToken + `</wst:TokenType>` +
 		`<wst:RequestType>` + kind + `</wst:RequestType>` +
 		securityToken(valueType, request) + contextItems(items) + `</wst:RequestSecurityToken>`
 }
 
-// readResponse returns the provisioning document in an answer. Servers differ
-// in the types they write beside it, so only the content counts.
+// readResponse returns the provisioning document in an answer. It ignores the
+// types beside it, in which servers differ.
 func readResponse(collection *element) ([]byte, error) {
 	responses := collection.All("RequestSecurityTokenResponse")
 	if len(responses) != 1 {
@@ -174,8 +205,8 @@ func (c *Client) accept(data []byte, key crypto.PublicKey) (*Enrollment, error) 
 	return e, nil
 }
 
-// acceptCertificates returns the certificate of a key and its issuers, which
-// may be among those that are known already.
+// acceptCertificates returns the document's certificate of a key and the
+// issuers of that, which may also be among the known certificates.
 func (c *Client) acceptCertificates(document *Document, key crypto.PublicKey, known []StoredCertificate) (*Enrollment, error) {
 	certs, err := document.certificates()
 	if err != nil {
@@ -196,8 +227,8 @@ func (c *Client) acceptCertificates(document *Document, key crypto.PublicKey, kn
 	return e, nil
 }
 
-// certificateOf returns the one certificate of a key. Its place in the
-// document says nothing.
+// certificateOf returns the one certificate of a key, wherever it is in the
+// document.
 func certificateOf(certs []StoredCertificate, key crypto.PublicKey) (*StoredCertificate, error) {
 	var found *StoredCertificate
 	for i, c := range certs {
@@ -215,8 +246,7 @@ func certificateOf(certs []StoredCertificate, key crypto.PublicKey) (*StoredCert
 	return found, nil
 }
 
-// verify returns the chain of a management certificate to a root of the
-// document.
+// verify returns the chain from a management certificate to a root among certs.
 func (c *Client) verify(leaf *x509.Certificate, certs []StoredCertificate) ([]*x509.Certificate, error) {
 	opts := x509.VerifyOptions{
 		Roots:         x509.NewCertPool(),
@@ -246,9 +276,9 @@ func (c *Client) verify(leaf *x509.Certificate, certs []StoredCertificate) ([]*x
 	return chains[0], nil
 }
 
-// checkTime returns the time at which a certificate is checked: now, but not
-// before the certificate begins if that is soon. The clocks of server and
-// device differ a little, and the certificate is seconds old.
+// checkTime returns the time at which a certificate is checked. That is now, or
+// the start of its validity if that is at most clockSkew ahead: the certificate
+// is seconds old, and the clocks of server and device differ a little.
 func (c *Client) checkTime(leaf *x509.Certificate) time.Time {
 	t := now(c.Now)
 	if wait := leaf.NotBefore.Sub(t); wait > 0 && wait <= clockSkew {

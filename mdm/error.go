@@ -13,40 +13,62 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// An Error is a call that failed.
+// An Error is a call that failed: of this package, of mdm/omadm or of mdm/esp.
+// An empty field means that the failure has no such part.
 type Error struct {
-	// Op is the call that failed: "Nonce", "Exchange", "Discover", "Policy",
-	// "Enroll", "Renew", "Recover", or "Session" of package mdm/omadm, or "Setup"
-	// of package mdm/esp.
-	Op         string
-	URL        string        // without query; empty if nothing was sent
-	HTTPStatus int           // 0 if there was no answer
-	OAuth      string        // error of a token answer, such as "invalid_grant"
-	Fault      *Fault        // of a SOAP answer; nil if there was none
-	Message    string        // the server's own words, shortened
-	TraceID    string        // to quote to the server's operator
-	RetryAfter time.Duration // 0 if the server named none
-	Err        error         // what failed; may be nil beside a Fault or OAuth
+	// Op is the call that failed: "Nonce" or "Exchange" of a TokenClient;
+	// "Discover", "Policy", "Enroll", "Renew" or "Recover" of a Client;
+	// "Session" of package mdm/omadm; "Setup" of package mdm/esp.
+	Op string
 
-	// Warnings are what servers are known to refuse in the token that was
-	// sent, see [Claims.Warnings]. They may be the cause, or not.
+	// URL is the service's, without query. It is empty if nothing was sent.
+	URL string
+
+	// HTTPStatus is the status of the answer, or 0 if there was none.
+	HTTPStatus int
+
+	// OAuth is the error code of a token endpoint, such as "invalid_grant"
+	// (RFC 6749, section 5.2).
+	OAuth string
+
+	// Fault is the fault in a SOAP answer, or nil.
+	Fault *Fault
+
+	// Message is what the server says about the failure, shortened if it is
+	// long.
+	Message string
+
+	// TraceID identifies the call to the operator of the server.
+	TraceID string
+
+	// RetryAfter is the pause that the server asks for, or 0.
+	RetryAfter time.Duration
+
+	// Err is the cause. It may be nil if there is a Fault, an OAuth code or an
+	// HTTPStatus that tells it.
+	Err error
+
+	// Warnings tell why servers may refuse the token that was sent, see
+	// [Claims.Warnings]. They may or may not be the cause.
 	Warnings []string
 
-	location        string // of a redirect
+	location        string // target of a redirect
 	preprovisioning bool   // the device enrolls without a user
 }
 
-// A Fault is a SOAP fault, 1.1 or 1.2 ([MS-MDE2] section 2.2.10).
+// A Fault is a SOAP fault, 1.1 or 1.2 ([MS-MDE2] section 2.2.10). Texts have at
+// most 1000 bytes; an empty one means that the fault does not have it.
 type Fault struct {
-	Code    string // as sent, such as "s:Receiver"
-	Subcode string // as sent, such as "s:Authorization"
-	Reason  string // the server's words, shortened
+	Code    string // with its prefix, such as "s:Receiver"
+	Subcode string // with its prefix, such as "s:Authorization"
+	Reason  string // for people
 	Type    string // ErrorType in the detail, such as "DeviceCapReached"
-	Number  uint32 // ErrorCode in the detail of [MS-WSTEP]; 0 if there is none
+	Number  uint32 // ErrorCode in the detail of [MS-WSTEP], an HRESULT; 0 if there is none
 	TraceID string // TraceId in the detail
 }
 
-// Error implements error.
+// Error returns the operation, the URL, the cause, the server's words and the
+// code.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("mdm: " + e.Op)
@@ -63,6 +85,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// what returns the cause: of a fault its codes, else the OAuth code, else Err,
+// else the HTTP status.
 func (e *Error) what() string {
 	switch {
 	case e.Fault != nil:
@@ -82,7 +106,7 @@ func (e *Error) what() string {
 	}
 }
 
-// Unwrap returns e.Err.
+// Unwrap returns e.Err, which may be nil.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Operation returns e.Op.
@@ -113,11 +137,15 @@ func (e *Error) Reference() string { return e.TraceID }
 // RetryDelay returns e.RetryAfter.
 func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
 
-// HRESULT returns the code Windows has for e: of the MENROLL_E_ family
-// (0x8018…) for faults, refused documents and refused certificates of servers,
-// 0x80190000 plus the HTTP status for other answers (0x801900C8 for a 200 that
-// is no SOAP envelope), a WinHTTP code for network failures, and 0 if there is
-// none.
+// HRESULT returns the code that Windows has for the failure, or 0 if it has
+// none. It is
+//   - a code of the MENROLL_E_ family (0x8018…) for faults, for refused documents
+//     and keys, and for a refused TLS certificate of the management server;
+//   - 0x80180033 for status 429 of the management server, and for other answers
+//     0x80190000 plus the HTTP status, such as 0x801900C8 for a status 200 without
+//     a SOAP envelope;
+//   - a WinHTTP code (0x80072…) for failures of the network, and for an answer of
+//     the token endpoint that cannot be read.
 func (e *Error) HRESULT() uint32 {
 	code, coded := hresult.Coded(e.Err)
 	switch {
@@ -139,8 +167,8 @@ func (e *Error) HRESULT() uint32 {
 	return wire.HRESULT(e.Err)
 }
 
-// certificateCode returns the code for a server whose TLS certificate is
-// refused.
+// certificateCode returns the code for a refused TLS certificate of the
+// management server.
 func (e *Error) certificateCode() uint32 {
 	if e.Op == opDiscover && badCertificate(e.Err) == certificateDate {
 		return codeDiscoveryDate
@@ -148,13 +176,14 @@ func (e *Error) certificateCode() uint32 {
 	return codeInvalidCert
 }
 
-// What may be wrong with a server's certificate.
+// What may be wrong with a server's TLS certificate.
 const (
 	certificateDate = iota + 1
 	certificateOther
 )
 
-// badCertificate returns what is wrong with a server's certificate, or 0.
+// badCertificate returns what is wrong with a server's TLS certificate, or 0 if
+// err is about something else.
 func badCertificate(err error) int {
 	var (
 		refused *tls.CertificateVerificationError
@@ -169,10 +198,14 @@ func badCertificate(err error) int {
 	return certificateOther
 }
 
-// soap reports whether e is of a call to the management server.
+// soap reports whether the call was to the management server, not to the token
+// endpoint.
 func (e *Error) soap() bool { return e.Op != opNonce && e.Op != opExchange }
 
-// Retryable reports whether the same call may succeed later.
+// Retryable reports whether the same call may succeed later without any change:
+// after a fault or an OAuth error that tells of a busy or broken
+// server, a status such as 429 or 503, or a failure of the network. The end of
+// the caller's context is not retryable.
 func (e *Error) Retryable() bool {
 	switch {
 	case e.Fault != nil:

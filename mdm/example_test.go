@@ -15,8 +15,8 @@ import (
 	"github.com/whiteglove/whiteglove/mdm/mdmtest"
 )
 
-// A joined device has itself enrolled. Keys are in software here; those of a
-// TPM are crypto.Signers just the same.
+// A joined device enrolls. Its keys are in software here; keys in a TPM are
+// crypto.Signers, too.
 func Example() {
 	directory := new(drstest.Server)
 	login := httptest.NewServer(directory)
@@ -80,7 +80,7 @@ func Example() {
 	// managed by: TestMDM
 }
 
-// Errors know what Windows would show, and what may help.
+// An error knows the code that Windows would show, and what may help.
 func ExampleError() {
 	server := httptest.NewServer(new(mdmtest.Server)) // it knows no token issuer
 	defer server.Close()
@@ -101,7 +101,7 @@ func ExampleError() {
 	// Output:
 	// Policy: s:Authentication (0x80180002), retry: false
 	// the server knows no key of token issuers
-	// The server did not accept the token: check its audience, its tenant and the device's clock. The token is no JWT: send tokens of another kind as OpaqueToken.
+	// The server did not accept the token: check its audience, its tenant and the device's clock. The token is not a JWT: send tokens of other kinds as OpaqueToken.
 }
 
 // A management certificate is renewed before it ends: the present one proves

@@ -9,20 +9,23 @@ import (
 	"strings"
 )
 
-// An Item is an item of a request's context ([MS-MDE2] section 3.4.4.1.1.1).
+// An Item is an item of the context of an enrollment request, in which the
+// device describes itself and the occasion ([MS-MDE2] section 3.4.4.1.1.1).
+// Name is required; both are UTF-8 without control characters. A boolean is
+// "true" or "false".
 type Item struct{ Name, Value string }
 
-// BoolItem returns an item with a boolean, "true" or "false".
+// BoolItem returns an item with a boolean value.
 func BoolItem(name string, value bool) Item { return Item{name, strconv.FormatBool(value)} }
 
-// Names of items besides those that a [Device] and an [Attestation] fill.
+// Names of items that are not made of a [Device] or an [Attestation].
 const (
-	ItemZeroTouch   = "ZeroTouchProvisioning" // GUID of the registered device
-	ItemWhiteGlove  = "WhiteGlove"            // boolean: pre-provisioning
-	ItemSelfDeploy  = "PlugandForget"         // boolean: self-deploying
-	ItemNotInOOBE   = "NotInOobe"             // boolean
-	ItemUXInitiated = "UXInitiated"           // boolean: a user asked for it
-	ItemAzureBlob   = "AzureAttestationBlob"  // instead of the items of an Attestation
+	ItemZeroTouch   = "ZeroTouchProvisioning" // GUID of the device's Autopilot registration (ZTDID)
+	ItemWhiteGlove  = "WhiteGlove"            // boolean: the device is pre-provisioned
+	ItemSelfDeploy  = "PlugandForget"         // boolean: the device deploys itself, without a user
+	ItemNotInOOBE   = "NotInOobe"             // boolean: the device is past its first setup
+	ItemUXInitiated = "UXInitiated"           // boolean: a user started the enrollment
+	ItemAzureBlob   = "AzureAttestationBlob"  // token of Azure Attestation, base64; it excludes an Attestation
 
 	itemAIKCert  = "AIKCert"
 	itemAIKPub   = "AIKPub"
@@ -33,8 +36,8 @@ const (
 	itemVersion  = "RequestVersion"
 )
 
-// places has the items in the order of Windows 11. The order of those that its
-// recordings do not have is ours: attestation, then at what is like them.
+// places has the items in the order of Windows 11. Items that recordings of it
+// do not show stand beside similar ones, and the attestation stands first.
 var places = index(
 	itemAIKPub, itemAIKClaim, itemAIKCert, itemAADPub, itemAADClaim, ItemAzureBlob, "AIKAlgorithm",
 	ItemUXInitiated, "HWDevID", "Locale", "TargetedUserLoggedIn", "OSEdition", "DeviceName", "MAC", "IMEI", "DeviceID",
@@ -45,6 +48,7 @@ var places = index(
 	"AttestationStatus", "AttestationStatusHResult", "AzureAttestationCorrelationVector",
 )
 
+// index numbers names from 1.
 func index(names ...string) map[string]int {
 	m := make(map[string]int, len(names))
 	for i, name := range names {
@@ -53,21 +57,23 @@ func index(names ...string) map[string]int {
 	return m
 }
 
-// since has the items that only servers of a version (or later) are sent: older
-// ones may refuse what they do not know.
+// since has the version from which on servers are sent an item. Older servers
+// may refuse items that they do not know.
 var since = map[string]int{
 	itemAIKCert: 5, itemAIKPub: 5, itemAIKClaim: 5, itemAADClaim: 5, itemAADPub: 5,
 	"EmmDeviceId": 5, itemVersion: 5, ItemAzureBlob: 6,
 	"AttestationStatus": 7, "AttestationStatusHResult": 7, "AzureAttestationCorrelationVector": 7, "AIKAlgorithm": 9,
 }
 
+// booleans are the items whose value is true or false.
 var booleans = []string{
 	ItemWhiteGlove, itemHybrid, ItemSelfDeploy, ItemNotInOOBE, ItemUXInitiated, "TargetedUserLoggedIn", "BulkAADJ", "BootstrapDomainJoin",
 }
 
-// items returns the device's own items and extra, in the order of Windows;
-// unknown ones follow in the caller's. An extra item of the same name takes the
-// place of the device's; one that the server is too old for is left out.
+// items returns the items made of the device and extra, in the order of
+// Windows; unknown ones follow in the order of extra. An extra item takes the
+// place of one made of the device that has the same name. Items that are too
+// new for the server's version are left out.
 func (d Device) items(extra []Item, version string) ([]Item, error) {
 	version = or(version, "3.0")
 	level, err := major(version)
@@ -93,7 +99,7 @@ func (d Device) items(extra []Item, version string) ([]Item, error) {
 	return all, nil
 }
 
-// place returns where an item stands among others.
+// place returns the rank of an item in the order of Windows.
 func place(i Item) int {
 	if n := places[i.Name]; n > 0 {
 		return n
@@ -101,7 +107,7 @@ func place(i Item) int {
 	return len(places) + 1
 }
 
-// own returns the eight items that every server wants, and what else d has.
+// own returns the items that every server expects, and what else d tells.
 func (d Device) own(version string) []Item {
 	all := []Item{
 		{"HWDevID", d.HardwareID},
@@ -127,6 +133,8 @@ func (d Device) own(version string) []Item {
 	return all
 }
 
+// check returns an error if an item cannot be sent or has a value of the wrong
+// kind.
 func (i Item) check() error {
 	switch {
 	case i.Name == "" || !writable(i.Name) || !writable(i.Value):
@@ -139,7 +147,8 @@ func (i Item) check() error {
 	return nil
 }
 
-// isGUID reports whether s is like "3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f69".
+// isGUID reports whether s has the form of
+// "3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f69".
 func isGUID(s string) bool {
 	for i, r := range s {
 		if hyphen := i == 8 || i == 13 || i == 18 || i == 23; hyphen != (r == '-') || !hyphen && !strings.ContainsRune("0123456789abcdefABCDEF", r) {
@@ -149,13 +158,13 @@ func isGUID(s string) bool {
 	return len(s) == 36
 }
 
-// has reports whether a boolean item is true.
+// has reports whether items has a boolean item that is true.
 func has(items []Item, name string) bool {
 	return slices.ContainsFunc(items, func(i Item) bool { return i.Name == name && strings.EqualFold(i.Value, "true") })
 }
 
-// contextItems writes items without any white space: servers read them with
-// patterns that allow none.
+// contextItems returns an AdditionalContext element without white space between
+// its parts, because servers read it with patterns that allow none.
 func contextItems(items []Item) string {
 	var b strings.Builder
 	b.WriteString(`<ac:AdditionalContext xmlns="` + nsContext + `">`)

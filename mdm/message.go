@@ -9,7 +9,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/soap"
 )
 
-// Namespaces and fixed strings ([MS-MDE2] section 2.2.1).
+// Namespaces and other fixed strings of messages ([MS-MDE2] section 2.2.1).
 const (
 	nsAddressing = "http://www.w3.org/2005/08/addressing"
 	nsUtility    = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
@@ -38,11 +38,11 @@ const (
 	requestRecovery = nsTrust + "/Recovery"
 
 	contentType   = "application/soap+xml; charset=utf-8"
-	defaultUser   = "user@alt.none" // what stands for a user where there is none
+	defaultUser   = "user@alt.none" // stands for a user where there is none
 	defaultSchema = "5.0"
 )
 
-// A message is a SOAP request but for its addressing.
+// A message is a SOAP request without its addressing.
 type message struct {
 	action string
 	secret string // content of wsse:Security; "" for none
@@ -52,9 +52,9 @@ type message struct {
 	preprovisioning bool     // the device enrolls without a user
 }
 
-// envelope writes a request. Servers compare prefixes, attribute order and the
-// absence of white space between elements literally, which is why no general
-// XML encoder is used.
+// envelope returns a request in XML. It uses no general encoder, because
+// servers compare prefixes, the order of attributes and the absence of white
+// space between elements literally.
 func (m *message) envelope(id, to string) []byte {
 	var b strings.Builder
 	b.WriteString(`<s:Envelope xmlns:s="` + soap.Namespace12 + `" xmlns:a="` + nsAddressing + `" xmlns:u="` + nsUtility +
@@ -70,13 +70,14 @@ func (m *message) envelope(id, to string) []byte {
 	return []byte(b.String())
 }
 
+// escape returns s as character data of XML.
 func escape(s string) string {
 	var b strings.Builder
 	xml.EscapeText(&b, []byte(s))
 	return b.String()
 }
 
-// messageID returns a fresh urn:uuid (RFC 9562, version 4).
+// messageID returns a new random urn:uuid (RFC 9562, version 4).
 func messageID() string {
 	var u [16]byte
 	rand.Read(u[:])

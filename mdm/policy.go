@@ -15,37 +15,65 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// Defaults of a certificate request where the policy says nothing.
+// Defaults and limits of a policy.
 const (
-	defaultKeyLength = 2048
-	policySchema     = "3"
-	maxKeyLength     = 16384 // bits; a policy that asks for more is nonsense
+	defaultKeyLength = 2048  // bits
+	policySchema     = "3"   // the only one of [MS-XCEP]
+	maxKeyLength     = 16384 // bits; a policy that asks for more is refused
 )
 
-// A Policy is what the server wants of a certificate request ([MS-XCEP]). A
-// caller may change it before it is used.
+// A Policy tells what the server expects of a certificate request ([MS-XCEP],
+// as [MS-MDE2] section 3.3 uses it). A caller may change it before passing it
+// on.
 type Policy struct {
-	Name             string        // of the policy; may be empty
-	MinimalKeyLength int           // bits; 2048 if the server named none
-	KeyAlgorithm     string        // OID; "" is RSA
-	Hash             crypto.Hash   // to sign with: SHA-256 or longer, also where the server names SHA-1
-	Providers        []string      // Windows key providers, the preferred first; may be empty
-	Validity         time.Duration // of the certificate; 0 if the server named none
-	Renewal          time.Duration // before its end; 0 if the server named none
+	// Name is the name of the policy. It may be empty.
+	Name string
 
-	// AttestationFailure is what to do if the key cannot be attested:
-	// "FailOnError", "IgnoreOnError", "RetryOnError", or "" if the server does
-	// not say. With the first, [Client.Enroll] refuses a request without
-	// attestation.
+	// MinimalKeyLength is the least length of the RSA key in bits. It is 2048
+	// if the server asks for less or says nothing.
+	MinimalKeyLength int
+
+	// KeyAlgorithm is the OID of the key's algorithm in dotted form. If it is
+	// empty, the server does not say. [Client.Enroll] accepts RSA only.
+	KeyAlgorithm string
+
+	// Hash is the hash to sign the request with: SHA-256, SHA-384 or SHA-512.
+	// It is SHA-256 where the server names SHA-1, another hash or none.
+	Hash crypto.Hash
+
+	// Providers are the key providers of Windows that may hold the key, the
+	// preferred one first. If it is empty, the server names none. See
+	// [Policy.TPM].
+	Providers []string
+
+	// Validity is the validity of the certificate, Renewal how long before its
+	// end it may be renewed. Each is 0 if the server does not say.
+	Validity time.Duration
+	Renewal  time.Duration
+
+	// AttestationFailure tells what to do if the key cannot be attested:
+	// "FailOnError", "IgnoreOnError" or "RetryOnError". It is empty if the
+	// server does not say. With "FailOnError", [Client.Enroll] refuses a
+	// request without attestation.
 	AttestationFailure string
-	AttestationTimeout time.Duration     // for the attestation; 0 if the server named none
-	Azure              *AzureAttestation // nil if the server does not ask for it
+
+	// AttestationTimeout bounds the attestation. It is 0 if the server does not
+	// say.
+	AttestationTimeout time.Duration
+
+	// Azure tells what to request from Azure Attestation. It is nil if the
+	// server does not ask for that.
+	Azure *AzureAttestation
 }
 
-// An AzureAttestation is what a server of version 6.0 or later wants to be
-// asked of Azure Attestation. The answer goes into the item [ItemAzureBlob];
-// this package does not fetch it.
-type AzureAttestation struct{ Nonce, RelyingPartyID, Endpoint string }
+// An AzureAttestation tells what to request from Azure Attestation for a server
+// of version 6.0 or later. The token that comes back goes into the context item
+// [ItemAzureBlob]; this package does not fetch it.
+type AzureAttestation struct {
+	Nonce          string // base64, as sent
+	RelyingPartyID string // as sent
+	Endpoint       string // URI of the service, as sent
+}
 
 // Values in policies.
 const (
@@ -53,8 +81,8 @@ const (
 	failOnError = "FailOnError"
 )
 
-// TPM reports whether the policy allows keys of a TPM, and whether it allows no
-// others.
+// TPM reports whether the policy allows keys in a TPM, and whether it requires
+// them. A policy without Providers allows all keys.
 func (p *Policy) TPM() (allowed, required bool) {
 	if len(p.Providers) == 0 {
 		return true, false
@@ -64,14 +92,19 @@ func (p *Policy) TPM() (allowed, required bool) {
 	return allowed, required
 }
 
-// defaultPolicy is that of a server without one.
+// defaultPolicy returns the policy for a server that has none.
 func defaultPolicy() *Policy {
 	return &Policy{MinimalKeyLength: defaultKeyLength, Hash: crypto.SHA256}
 }
 
-// Policy asks for the certificate policy. If d names no policy service, or the
-// server answers with an empty policy, it is the default: RSA of 2048 bits,
-// SHA-256.
+// Policy asks the server at d.PolicyURL for its certificate policy ([MS-XCEP],
+// GetPolicies). If d names no policy service, or the server answers with an
+// empty policy, Policy returns the default: an RSA key of at least 2048 bits
+// and SHA-256. If the server sends several policies, Policy returns the first.
+//
+// The error is an [*Error] with the operation "Policy". It has a Fault if the
+// server answered with one, and wraps the error of ctx if that ended first. Its
+// code is 0x80180003 if the policy does not permit enrollment.
 func (c *Client) Policy(ctx context.Context, d *Discovery, with Credential) (*Policy, error) {
 	if d == nil {
 		return nil, &Error{Op: opPolicy, Err: errors.New("no discovery")}
@@ -98,7 +131,7 @@ func (c *Client) Policy(ctx context.Context, d *Discovery, with Credential) (*Po
 	return p, nil
 }
 
-// policyBody writes the request. Windows adds what its TPM is.
+// policyBody returns the request. Like Windows, it names the TPM.
 func (c *Client) policyBody() (string, error) {
 	const null = ` xsi:nil="true" xmlns:xsi="` + nsInstance + `"/>`
 	d := c.Device.WithDefaults()
@@ -116,7 +149,7 @@ func (c *Client) policyBody() (string, error) {
 	return b.String(), nil
 }
 
-// readPolicy reads a GetPoliciesResponse: its first policy.
+// readPolicy reads the first policy of a GetPoliciesResponse.
 func readPolicy(e *element) (*Policy, error) {
 	p := defaultPolicy()
 	attributes := e.At("response", "policies", "policy", "attributes")
@@ -145,6 +178,7 @@ func readPolicy(e *element) (*Policy, error) {
 	return p, p.readNumbers(attributes, key)
 }
 
+// readNumbers reads the key length and the times of a policy.
 func (p *Policy) readNumbers(attributes, key *element) error {
 	if s := key.Value("minimalKeyLength"); s != "" {
 		bits, err := strconv.Atoi(s)
@@ -176,8 +210,8 @@ func (p *Policy) readNumbers(attributes, key *element) error {
 	return nil
 }
 
-// readAttestation reads what is asked of a client's attestation. The block of
-// version 6.0 goes before what version 5.0 has among the key's attributes.
+// readAttestation reads what the server expects of an attestation. The block of
+// version 6.0 has precedence over the key's attributes of version 5.0.
 func (p *Policy) readAttestation(block, key *element) {
 	p.AttestationFailure = or(block.Value("attestationFailureBehavior"), key.Value("AttestationFailureBehavior"))
 	if azure := block.At("azureAttestation"); azure != nil {
@@ -187,7 +221,8 @@ func (p *Policy) readAttestation(block, key *element) {
 	}
 }
 
-// providers reads the list of providers, which some servers do not wrap.
+// providers returns the key providers. Some servers leave out the element
+// around them.
 func providers(key *element) []string {
 	var names []string
 	for _, p := range append(key.At("cryptoProviders").All("provider"), key.All("provider")...) {
@@ -198,8 +233,8 @@ func providers(key *element) []string {
 	return names
 }
 
-// readOIDs returns the OIDs of an answer by their references. Servers get
-// their groups and names wrong, so only the value counts.
+// readOIDs returns the OIDs of an answer by their references. It ignores their
+// groups and names, which servers get wrong.
 func readOIDs(e *element) (map[string]string, error) {
 	oids := make(map[string]string)
 	for _, list := range e.All("oIDs") {
@@ -216,7 +251,8 @@ func readOIDs(e *element) (map[string]string, error) {
 	return oids, nil
 }
 
-// hashOf returns the hash of an OID. SHA-1 and what is unknown is SHA-256.
+// hashOf returns the hash that an OID names, or SHA-256 for SHA-1 and unknown
+// OIDs.
 func hashOf(oid string) crypto.Hash {
 	switch oid {
 	case "2.16.840.1.101.3.4.2.2", "1.2.840.113549.1.1.12":

@@ -7,7 +7,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
-// remedies has one sentence or two for each code with a known cause.
+// remedies has what a technician can do, by the code of the failure.
 var remedies = map[uint32]string{
 	codeMessageFormat:  "The server did not accept the message: check that the token is of the kind the enrollment type needs and that no proxy changes requests.",
 	codeAuthentication: "The server did not accept the token: check its audience, its tenant and the device's clock.",
@@ -17,29 +17,30 @@ var remedies = map[uint32]string{
 	codeEnrollmentServer: "The management service failed; try again later. In pre-provisioning also check that the " +
 		"deployment profile allows it and is assigned to the device.",
 	codeInternalService:     "The management service failed; try again later.",
-	codeInvalidSecurity:     "The server could not read the security header: check that the token is a JWT and no proxy changes requests.",
+	codeInvalidSecurity:     "The server could not read the security header: check that the token is a JWT and that no proxy changes requests.",
 	codeDeviceCapReached:    "Remove old devices of this account, or raise the limit.",
 	codeNotSupported:        "The server does not manage this kind of device.",
-	codeNotEligible:         "The device must enroll anew; check its clock too.",
+	codeNotEligible:         "The device must enroll again; check its clock, too.",
 	codeInMaintenance:       "The account is under maintenance: try again later.",
 	codeUserLicense:         "Assign a license for device management.",
 	codeEnrollmentData:      "The server did not accept the description of the device: check the context items of the request.",
 	codeDiscoveryDate:       "The discovery server's TLS certificate is not valid at this time: check the device's clock, then the certificate.",
 	codeInvalidCert:         "The server's TLS certificate is not trusted: add its root, or correct its name or chain.",
-	codeInsecureRedirect:    "The server leads from https to http: correct its address or its configuration.",
-	codeProvCertStore:       "The server's provisioning document has certificates that do not fit each other: its operator must correct it.",
-	codeProvW7:              "The server's provisioning document has no usable management account: its operator must correct it.",
-	codeProvUnknown:         "The server's answer holds no provisioning document that can be read: its operator must correct it.",
-	codeProvCertNotFound:    "The server sent no certificate for the device's key: its operator must correct it.",
-	codeKeyCreation:         "Make a key that the server's certificate policy allows.",
+	codeInsecureRedirect:    "The server is not reached by https, or leads from https to http: correct its address or its configuration.",
+	codeProvCertStore:       "The certificates in the server's provisioning document do not belong together: the server's operator must correct them.",
+	codeProvW7:              "The server's provisioning document has no usable management account: the server's operator must correct it.",
+	codeProvUnknown:         "The server's answer has no readable provisioning document: the server's operator must correct it.",
+	codeProvCertNotFound:    "The server sent no certificate, or too many, for the device's key: the server's operator must correct that.",
+	codeKeyCreation:         "Make a key that the server's certificate policy allows, with an attestation if it asks for one.",
 	codeNotConfigured:       "The tenant names no management service: set up MDM for it.",
 	codeCustomServer:        "See the server's message.",
-	codeServer429:           "The server asks to come back later.",
-	hresult.InvalidResponse: "The answer of the token service cannot be read: check its address, and for a proxy that answers in its place.",
-	codeNoEnvelope:          "The server answered without an envelope: check for a proxy in between, and whether the server accepts device tokens.",
+	codeServer429:           "The server has too many requests: try again later.",
+	hresult.InvalidResponse: "The answer of the token service cannot be read: check its address, and whether a proxy answers in its place.",
+	codeNoEnvelope:          "The server's answer is not a SOAP envelope: check whether a proxy answers in its place, and whether the server accepts tokens of devices.",
 }
 
-// accountRemedies is by error number of the directory's token endpoint.
+// accountRemedies has what a technician can do, by the error number of the
+// directory's token endpoint.
 var accountRemedies = map[string]string{
 	"AADSTS50155":  "The directory did not accept the device: join it again.",
 	"AADSTS700003": "The device was deleted in the directory: join it again.",
@@ -48,8 +49,8 @@ var accountRemedies = map[string]string{
 	"AADSTS90002":  "The tenant was not found: check its name.",
 }
 
-// Causes of codeDeviceNotSupported, which Windows shows for all three. Words
-// are those of servers' messages that tell them apart.
+// notSupported has the causes of codeDeviceNotSupported, which Windows shows
+// for all three, and the words in servers' messages that tell them apart.
 var notSupported = []struct {
 	cause string
 	words []string
@@ -68,9 +69,9 @@ var notSupported = []struct {
 	},
 }
 
-// notSupportedRemedy names the three causes, the likeliest first: the one that
-// the message has words of; without such, that of a record in pre-provisioning
-// and that of the platform otherwise.
+// notSupportedRemedy names the three causes, the likeliest first. That is the
+// first one of which the message has a word, or else the record in
+// pre-provisioning and the platform otherwise.
 func notSupportedRemedy(message string, preprovisioning bool) string {
 	likely := 2
 	if preprovisioning {
@@ -92,8 +93,9 @@ func notSupportedRemedy(message string, preprovisioning bool) string {
 	return text
 }
 
-// Remedy returns what a technician can do, or "". Where the token may be the
-// cause it ends with e.Warnings.
+// Remedy returns what a technician can do about the failure, in one sentence or
+// a few, or "" if nothing is known. It ends with e.Warnings if the token may be
+// the cause.
 func (e *Error) Remedy() string {
 	for number, remedy := range accountRemedies {
 		if e.OAuth != "" && strings.HasPrefix(e.Message, number+":") {

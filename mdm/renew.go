@@ -18,34 +18,56 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// A Renewal asks for a new management certificate in place of one that still
-// is valid. Certificate and Key are required.
+// A Renewal asks for a new management certificate in place of one that is still
+// valid. Certificate and Key are required.
 type Renewal struct {
-	Certificate *x509.Certificate // the present one
-	Key         crypto.Signer     // of Certificate, RSA: proves the device by TLS and signs the request
-	Issuers     [][]byte          // of Certificate, in DER, as in Enrollment; servers need not send them again
-	NewKey      crypto.Signer     // of the certificate to be; if nil, Key
+	// Certificate is the present management certificate.
+	Certificate *x509.Certificate
 
-	// SpecType names the request as the specification has it. Servers are
-	// known that accept only the other name, which is used if it is false.
+	// Key is the RSA key of Certificate. It signs the TLS handshake and the
+	// request.
+	Key crypto.Signer
+
+	// Issuers are the certificates that lead from Certificate to a root, in
+	// DER, as in Enrollment. The new certificate may lead to them, because
+	// servers need not send them again.
+	Issuers [][]byte
+
+	// NewKey is the RSA key of the new certificate. If it is nil, it is Key.
+	NewKey crypto.Signer
+
+	// SpecType selects the name of the request's type (ValueType) in the
+	// specification. If it is false, the request has the name that public
+	// servers insist on.
 	SpecType bool
 
-	// Token goes into the request's header. If nil, that has the device's
-	// name and no password, as the specification's example: the certificate
-	// is what authenticates.
+	// Token goes into the request's header. If it is nil, the header has the
+	// device's name and an empty password, as in the example of the
+	// specification, because the certificate authenticates the request.
 	Token Credential
 
-	Attestation *Attestation // of NewKey; may be nil
-	Context     []Item       // as in Request
+	// Attestation proves that a TPM holds NewKey. If it is nil, nothing is
+	// proven.
+	Attestation *Attestation
+
+	// Context is as in [Request].
+	Context []Item
 }
 
-// Renew asks the service at d.EnrollURL, or at [Schedule].Server, for a new
-// certificate ([MS-MDE2] section 3.5). The request is a PKCS #10 request
-// signed with the present key (PKCS #7), sent over TLS that the present
-// certificate authenticates; an HTTPClient whose Transport is no
-// [*http.Transport] must present it by itself. What is checked is what
-// [Client.Enroll] checks, but the issuers may be the present ones and the
-// answer need not have an account: Server and ProviderID may be empty.
+// Renew asks the service at d.EnrollURL for a new certificate ([MS-MDE2]
+// section 3.5); a server may want another URL for it, see [Schedule]. The
+// request is a PKCS #10 request in a PKCS #7 message signed with the present
+// key. It is sent over TLS that the present certificate authenticates. If the
+// Transport of c.HTTPClient is neither nil nor an [*http.Transport], it must
+// present the certificate by itself.
+//
+// Renew checks what [Client.Enroll] checks, except that the issuers may be the
+// present ones and that the answer need not have an account: Server and
+// ProviderID of the Enrollment may be empty. The certificate must be a new one.
+//
+// The error is as that of [Client.Enroll], with the operation "Renew". Its code
+// is 0x80180016 if the present certificate has ended: the device must then
+// enroll again.
 func (c *Client) Renew(ctx context.Context, d *Discovery, p *Policy, r *Renewal) (*Enrollment, error) {
 	m, known, err := c.renewMessage(ctx, d, p, r)
 	if err != nil {
@@ -62,7 +84,7 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, p *Policy, r *Renewal)
 	if c.ownTransport() {
 		defer own.HTTPClient.CloseIdleConnections()
 	} else {
-		asked = true // nobody can tell
+		asked = true // the transport does not tell
 	}
 	e, err := own.request(ctx, opRenew, d.EnrollURL, m, func(document []byte) (*Enrollment, error) {
 		e, err := own.acceptRenewal(document, r.newKey().Public(), known)
@@ -78,7 +100,8 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, p *Policy, r *Renewal)
 	return e, err
 }
 
-// ownTransport reports whether [mtls.Client] makes a transport of its own for c.
+// ownTransport reports whether [mtls.Client] makes a transport of its own for
+// c.
 func (c *Client) ownTransport() bool {
 	if c.HTTPClient == nil || c.HTTPClient.Transport == nil {
 		return true
@@ -87,6 +110,7 @@ func (c *Client) ownTransport() bool {
 	return ok
 }
 
+// newKey returns the key of the new certificate.
 func (r *Renewal) newKey() crypto.Signer {
 	if r.NewKey != nil {
 		return r.NewKey
@@ -94,6 +118,8 @@ func (r *Renewal) newKey() crypto.Signer {
 	return r.Key
 }
 
+// renewMessage returns the request with its credential, and the present
+// issuers.
 func (c *Client) renewMessage(ctx context.Context, d *Discovery, p *Policy, r *Renewal) (*message, []StoredCertificate, error) {
 	switch {
 	case d == nil || d.EnrollURL == "":
@@ -122,7 +148,7 @@ func (c *Client) renewMessage(ctx context.Context, d *Discovery, p *Policy, r *R
 	return m, known, c.authenticate(ctx, m, with)
 }
 
-// signedMessage writes the request, signed with the present key.
+// signedMessage returns the request, signed with the present key.
 func (c *Client) signedMessage(d *Discovery, p *Policy, r *Renewal) (*message, error) {
 	extra, err := r.Attestation.items()
 	if err != nil {
@@ -147,7 +173,8 @@ func (c *Client) signedMessage(d *Discovery, p *Policy, r *Renewal) (*message, e
 	return &message{action: actionEnroll, body: tokenRequest(requestRenew, valueType, signed, items)}, nil
 }
 
-// issuers reads certificates as those of a document: the last as a root.
+// issuers returns certificates as if they came from a document, the last as a
+// root.
 func issuers(ders [][]byte) ([]StoredCertificate, error) {
 	var all []StoredCertificate
 	for i, der := range ders {
@@ -188,17 +215,30 @@ func (c *Client) acceptRenewal(data []byte, key crypto.PublicKey, known []Stored
 	return e, nil
 }
 
-// A Schedule is how a server wants a management certificate to be renewed: the
-// characteristic My/WSTEP/Renew of a provisioning document.
+// A Schedule tells how a server wants a management certificate to be renewed:
+// it is the characteristic CertificateStore/My/WSTEP/Renew of a provisioning
+// document ([MS-MDE2] section 2.2.9).
 type Schedule struct {
-	Server    string        // URL; "" is that of the enrollment service
-	Before    time.Duration // how long before its end to begin; 42 days if the server named none
-	Retry     time.Duration // between attempts; 7 days if the server named none
-	Automatic bool          // without a user (ROBO); Windows renews so whatever this says
+	// Server is the URL to renew at (ServerURL). If it is empty, it is that of
+	// the enrollment service.
+	Server string
+
+	// Before is how long before the certificate's end the renewal begins
+	// (RenewPeriod): 1 to 1000 days, 42 if the server does not say.
+	Before time.Duration
+
+	// Retry is the time between two attempts (RetryInterval): at most Before, 7
+	// days if the server does not say.
+	Retry time.Duration
+
+	// Automatic reports whether the renewal needs no user (ROBOSupport).
+	// Windows ignores it and renews without one.
+	Automatic bool
 }
 
-// Schedule returns the document's schedule, with the defaults of the
-// specification where it has none or one out of range.
+// Schedule returns the document's schedule. Values that are missing or out of
+// range have the defaults of the specification, and a Server that is neither
+// https nor http on the loopback interface is left empty.
 func (d *Document) Schedule() Schedule {
 	const day = 24 * time.Hour
 	s := Schedule{Before: 42 * day, Retry: 7 * day}
@@ -220,7 +260,7 @@ func (d *Document) Schedule() Schedule {
 	return s
 }
 
-// days reads a number of days from 1 to 1000, or 0.
+// days reads a number of days from 1 to 1000. It returns 0 if s is none.
 func days(s string) time.Duration {
 	n, err := strconv.ParseUint(s, 10, 16)
 	if err != nil || n > 1000 {

@@ -11,21 +11,26 @@ import (
 )
 
 // A StoredCertificate is a certificate of a provisioning document and the store
-// it is meant for.
+// of Windows that it is meant for.
 type StoredCertificate struct {
-	Store       string // "Root", "CA" or "My"
-	Scope       string // "System" or "User"
+	Store       string // "Root" for roots, "CA" for issuers, "My" for the device's own
+	Scope       string // "System" or "User"; "System" for Root and CA
 	Certificate *x509.Certificate
 }
 
-// stores are those that a provisioning document may fill.
+// stores are the stores that a provisioning document may fill.
 var stores = []struct{ store, scope string }{
 	{"Root", "System"}, {"CA", "System"}, {"My", "System"}, {"My", "User"},
 }
 
-// Certificates returns the document's certificates, those of each store
-// together. One that is not filed under its own thumbprint (SHA-1 of its DER,
-// in hexadecimal) is an error, as is one that cannot be read.
+// Certificates returns the document's certificates, ordered by store: roots,
+// issuers, the device's own. Each must be filed under its thumbprint, the SHA-1
+// of its DER in hexadecimal of any letter case.
+//
+// The error is of no exported type. It is not nil if a certificate cannot be
+// read, or is filed under another thumbprint, or appears twice in one place. It
+// wraps an error with a method HRESULT() uint32 that returns 0x8018001E, as
+// Windows shows.
 func (d *Document) Certificates() ([]StoredCertificate, error) {
 	all, err := d.certificates()
 	if err != nil {
@@ -57,6 +62,8 @@ func (d *Document) certificates() ([]StoredCertificate, error) {
 	return all, nil
 }
 
+// readCertificate reads a certificate in base64, which may be broken into
+// lines.
 func readCertificate(thumbprint, text string) (*x509.Certificate, error) {
 	der, err := decode64(text)
 	if err != nil {

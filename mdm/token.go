@@ -9,8 +9,10 @@ import (
 
 const redacted = "[token]"
 
-// A Token is a bearer token or another secret of a server. However it is
-// printed it reads "[token]"; convert it to a string to have its value.
+// A Token is a bearer token, a compact JWT (RFC 7519), or another secret such
+// as a password. Package fmt prints it as "[token]" with every verb; convert it
+// to a string to read it. As a [Credential] it is sent as a JWT; see
+// [OpaqueToken] for tokens of other kinds.
 type Token string
 
 // String returns "[token]".
@@ -19,10 +21,11 @@ func (t Token) String() string { return redacted }
 // Format implements [fmt.Formatter]: every verb prints "[token]".
 func (t Token) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 
-// LogValue implements [slog.LogValuer].
+// LogValue implements [slog.LogValuer]: it returns "[token]".
 func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText fails: tokens are not for storing.
+// MarshalText implements [encoding.TextMarshaler]. Its error is never nil,
+// because tokens must not be stored.
 func (t Token) MarshalText() ([]byte, error) {
 	return nil, errors.New("mdm: a token must not be stored")
 }

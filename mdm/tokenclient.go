@@ -19,11 +19,11 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// DefaultResource is the public enrollment service, for which a [TokenRequest]
-// without a Resource asks.
+// DefaultResource is the resource of the public enrollment service. A
+// [TokenRequest] without a Resource asks for a token for it.
 const DefaultResource = "https://enrollment.manage.microsoft.com/"
 
-// The client that a TokenRequest with empty fields speaks for: the token broker of
+// The client that a TokenRequest with empty fields names: the token broker of
 // Windows.
 const (
 	brokerClient   = "29d9ed98-a469-4536-ade2-f981bc1d605e"
@@ -33,31 +33,57 @@ const (
 // maxToken bounds a token answer, in bytes.
 const maxToken = 64 << 10
 
-// A TokenClient trades a device's key for tokens. Only Endpoint is required.
+// A TokenClient requests tokens from the directory with the device's key. Only
+// Endpoint is required. It is safe for concurrent use as long as its fields do
+// not change.
 type TokenClient struct {
-	Endpoint   string           // token endpoint of the tenant
-	HTTPClient *http.Client     // if nil, http.DefaultClient
-	Now        func() time.Time // if nil, time.Now
-	Logger     *slog.Logger     // if nil, nothing is logged
+	// Endpoint is the URL of the tenant's OAuth 2.0 token endpoint.
+	Endpoint string
+
+	// HTTPClient sends the requests. If it is nil, it is [http.DefaultClient].
+	// The client works on a copy that follows no redirect.
+	HTTPClient *http.Client
+
+	// Now returns the current time. If it is nil, it is [time.Now].
+	Now func() time.Time
+
+	// Logger receives debug records. If it is nil, nothing is logged.
+	Logger *slog.Logger
 }
 
-// A TokenRequest asks for a token: the device's own, which says nothing of a
-// user, or a user's. Certificate and DeviceKey are required.
+// A TokenRequest asks for a token of the device, which names no user, or for a
+// token of a user on the device. Certificate and DeviceKey are required.
 type TokenRequest struct {
-	Certificate *x509.Certificate // of DeviceKey, from the join
-	DeviceKey   crypto.Signer     // RSA; signs the request
-	Resource    string            // whom the token is for; if empty, DefaultResource
-	ClientID    string            // if empty, "29d9ed98-a469-4536-ade2-f981bc1d605e", the token broker of Windows
-	RedirectURI string            // if empty, "ms-aadj-redir://auth/mdm"
+	// Certificate is the device certificate from the join.
+	Certificate *x509.Certificate
 
-	// RefreshToken, if set, is a user's, which is traded for a token of that
-	// user on this device.
+	// DeviceKey is the RSA key of Certificate. It signs the request (RS256).
+	DeviceKey crypto.Signer
+
+	// Resource is the service that the token is for. If it is empty, it is
+	// DefaultResource.
+	Resource string
+
+	// ClientID and RedirectURI name the client that asks. If they are empty,
+	// they are those of the token broker of Windows,
+	// "29d9ed98-a469-4536-ade2-f981bc1d605e" and "ms-aadj-redir://auth/mdm".
+	ClientID    string
+	RedirectURI string
+
+	// RefreshToken is a refresh token of a user. If it is not empty, the answer
+	// is a token of that user; if it is empty, a token of the device.
 	RefreshToken Token
 }
 
-// Exchange asks for a nonce, signs it with the device key and returns the
-// token it is traded for. Errors are of type [*Error]; Op is "Nonce" or
-// "Exchange".
+// Exchange requests a nonce, signs a request that holds it with the device key,
+// and returns the token that the directory answers with. The two requests are a
+// form each; the signed one is a JWT with the device certificate in its header
+// (x5c).
+//
+// The error is an [*Error] with the operation "Nonce" or "Exchange". Its field
+// OAuth has the directory's error code, if that answered with one. It wraps the
+// error of the key if that does not sign, and the error of ctx if that ended
+// first.
 func (c *TokenClient) Exchange(ctx context.Context, req *TokenRequest) (Token, error) {
 	if err := req.check(); err != nil {
 		return "", &Error{Op: opExchange, Err: err}
@@ -84,6 +110,8 @@ func (c *TokenClient) Exchange(ctx context.Context, req *TokenRequest) (Token, e
 	return Token(answer.AccessToken), nil
 }
 
+// check returns an error if r has no certificate or no key, or they do not
+// belong together.
 func (r *TokenRequest) check() error {
 	if r == nil || r.Certificate == nil || r.DeviceKey == nil {
 		return errors.New("the request has no certificate or no device key")
@@ -113,6 +141,7 @@ func (r *TokenRequest) claims(nonce string) jwt.MapClaims {
 	return claims
 }
 
+// nonce requests a nonce of the directory. Its errors are *Error.
 func (c *TokenClient) nonce(ctx context.Context) (string, error) {
 	answer, err := c.post(ctx, opNonce, url.Values{"grant_type": {"srv_challenge"}})
 	if err != nil {
@@ -124,7 +153,7 @@ func (c *TokenClient) nonce(ctx context.Context) (string, error) {
 	return answer.Nonce, nil
 }
 
-// A tokenAnswer is what a token endpoint answers to any request.
+// A tokenAnswer is an answer of the token endpoint to any of the requests.
 type tokenAnswer struct {
 	Nonce       string `json:"Nonce"`
 	TokenType   string `json:"token_type"`
@@ -134,8 +163,8 @@ type tokenAnswer struct {
 	TraceID     string `json:"trace_id"`
 }
 
-// checkToken checks that there is a bearer token of characters that RFC 6750,
-// section 2.1 allows.
+// checkToken returns an error unless the answer has a bearer token of printable
+// ASCII without spaces, which includes all that RFC 6750, section 2.1 allows.
 func (a *tokenAnswer) checkToken() error {
 	if !strings.EqualFold(a.TokenType, "Bearer") {
 		return fmt.Errorf("the answer has no bearer token: its type is %.40q", a.TokenType)
@@ -151,8 +180,8 @@ func (a *tokenAnswer) checkToken() error {
 	return nil
 }
 
-// post sends a form. An OAuth error (RFC 6749, section 5.2) is an error with
-// any status.
+// post sends a form and returns the answer. An OAuth error (RFC 6749, section
+// 5.2) in it is an error with any HTTP status. Its errors are *Error.
 func (c *TokenClient) post(ctx context.Context, op string, form url.Values) (*tokenAnswer, error) {
 	if err := wire.CheckSecure(c.Endpoint); err != nil {
 		return nil, &Error{Op: op, URL: wire.Redact(c.Endpoint), Err: err}

@@ -10,11 +10,11 @@ import (
 // maxAnswer bounds what is read from a server, in bytes.
 const maxAnswer = 1 << 20
 
-// element is an XML element. What is marked nil in it has no text, or counts all
-// the same: the specification's own example marks elements that have one.
+// An element is an XML element. The attribute xsi:nil is ignored, because an
+// example in the specification sets it on elements with text.
 type element = xmltree.Element
 
-// decode64 decodes base64 that may be broken into lines.
+// decode64 decodes base64 with white space in it.
 func decode64(s string) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(strings.Join(strings.Fields(s), ""))
 }

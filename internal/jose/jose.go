@@ -1,6 +1,5 @@
-// Package jose signs JWTs (RFC 7519) with keys that never leave their holder.
-// golang-jwt's own RS256 wants an *rsa.PrivateKey; the key of a TPM is only a
-// [crypto.Signer].
+// Package jose signs JWTs (RFC 7519) with a [crypto.Signer], such as a key in a
+// TPM. The RS256 of package jwt takes only an *rsa.PrivateKey.
 package jose
 
 import (
@@ -15,19 +14,23 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// RS256 is RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3) by any
-// crypto.Signer with an RSA key.
+// RS256 is the signing method RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section
+// 3.3) for any [crypto.Signer] with an RSA key. It implements
+// [jwt.SigningMethod].
 type RS256 struct{}
 
 // Alg returns "RS256".
 func (RS256) Alg() string { return jwt.SigningMethodRS256.Alg() }
 
-// Verify checks a signature with an *rsa.PublicKey.
+// Verify checks a signature with key, an *rsa.PublicKey. The error is that of
+// [jwt.SigningMethodRSA.Verify].
 func (RS256) Verify(text string, sig []byte, key any) error {
 	return jwt.SigningMethodRS256.Verify(text, sig, key)
 }
 
-// Sign signs text with a crypto.Signer.
+// Sign signs text with key, a [crypto.Signer]. The error wraps
+// [jwt.ErrInvalidKeyType] if key is none or its key is not RSA; otherwise it is
+// that of the signer.
 func (RS256) Sign(text string, key any) ([]byte, error) {
 	signer, ok := key.(crypto.Signer)
 	if !ok {
@@ -40,8 +43,9 @@ func (RS256) Sign(text string, key any) ([]byte, error) {
 	return signer.Sign(rand.Reader, digest[:], crypto.SHA256)
 }
 
-// Sign returns a compact JWT with the given claims, signed RS256 by key. If
-// cert is not nil it is put into the header as x5c (RFC 7515, section 4.1.6).
+// Sign returns a compact JWT with the given claims, signed by key with RS256.
+// If cert is not nil, it goes into the header as x5c (RFC 7515, section 4.1.6).
+// The error is as that of [RS256.Sign], or that of encoding the claims as JSON.
 func Sign(key crypto.Signer, cert *x509.Certificate, claims jwt.Claims) (string, error) {
 	token := jwt.NewWithClaims(RS256{}, claims)
 	if cert != nil {

@@ -12,8 +12,8 @@ import (
 )
 
 // Config returns a copy of base (nil: an empty configuration) that presents
-// cert, whose key is key, and its issuers (DER). It calls sent whenever a server
-// asks for the certificate.
+// cert, whose key is key, and its issuers (DER). It calls sent whenever a
+// server asks for the certificate.
 //
 // An RSA key held by a TPM signs PKCS #1 with SHA-256 and often nothing else.
 // TLS 1.3 has no such signature: a client that offers it there sends no

@@ -36,8 +36,8 @@ func device(t *testing.T) (*x509.Certificate, *ecdsa.PrivateKey) {
 }
 
 // A server that asks gets the certificate, the caller hears of it, and neither
-// the caller's client nor its transport is changed. Management over TLS 1.2 with
-// RSA keys is tested with package omadm.
+// the caller's client nor its transport is changed. Management over TLS 1.2
+// with RSA keys is tested with package omadm.
 func TestClient(t *testing.T) {
 	cert, key := device(t)
 	h := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

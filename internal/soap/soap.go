@@ -86,8 +86,8 @@ func readFault(e *xmltree.Element) *Fault {
 	return f
 }
 
-// subcode11 returns the subcode in a SOAP 1.1 fault code: the part after the dot
-// in "s:Client.Authentication", or the whole of a code that SOAP does not
+// subcode11 returns the subcode in a SOAP 1.1 fault code: the part after the
+// dot in "s:Client.Authentication", or the whole of a code that SOAP does not
 // define.
 func subcode11(code string) string {
 	prefix, name, ok := strings.Cut(code, ":")

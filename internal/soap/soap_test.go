@@ -58,7 +58,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// Whatever is read has one element in its body, and a fault only if that is one.
+// Whatever is read has one element in its body, and a fault only if that is
+// one.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(open12 + "<Answer/>" + end))
 	f.Add([]byte(open11 + "<s:Fault><faultcode>s:Client.Authentication</faultcode></s:Fault>" + end))

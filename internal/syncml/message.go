@@ -1,12 +1,12 @@
 package syncml
 
-// Namespaces of messages and of what is in a Meta element.
+// Namespaces of messages, and of the elements in a Meta element.
 const (
 	Namespace12 = "SYNCML:SYNCML1.2"
 	NamespaceMI = "syncml:metinf"
 )
 
-// Commands and what else may be in the body of a message.
+// Names of commands and of other elements in the body of a message.
 const (
 	Add      = "Add"
 	Alert    = "Alert"
@@ -18,65 +18,67 @@ const (
 	Results  = "Results"
 	Sequence = "Sequence"
 	Status   = "Status"
-	SyncHdr  = "SyncHdr" // in Cmd of a Status
+	SyncHdr  = "SyncHdr" // the header, as a Status names it in Cmd
 )
 
-// Limits of a message that is read.
-const (
-	MaxSize     = 1 << 20 // bytes
-	maxElements = 50000
-)
+// MaxSize is the size of the largest message that is read, in bytes.
+const MaxSize = 1 << 20
 
-// A Message is one message, of either side.
+// maxElements is how many elements a message may have that is read.
+const maxElements = 50000
+
+// A Message is a message of either side. An empty field means that the element
+// is missing. Texts other than the data of items are trimmed of white space.
 type Message struct {
 	SessionID  string
-	ID         string // MsgID, as sent
-	Target     string // LocURI
-	Source     string // LocURI
-	SourceName string // LocName of Source: who authenticates
-	Cred       *Cred  // nil if there is none
-	MaxMsgSize int    // of the header's Meta; 0 if there is none
-	Commands   []*Command
-	Final      bool
+	ID         string     // MsgID
+	Target     string     // LocURI of the receiver
+	Source     string     // LocURI of the sender
+	SourceName string     // LocName of Source: the name that Cred is for
+	Cred       *Cred      // nil if there is none
+	MaxMsgSize int        // in the header's Meta: bytes that the sender takes in a message; 0 if there is none
+	Commands   []*Command // the elements in the body other than Final
+	Final      bool       // the message has a Final
 }
 
-// A Command is an element of a message's body, Status and Results too.
+// A Command is an element in the body of a message: a command, a Status or a
+// Results.
 type Command struct {
-	Name     string // such as [Add]; as sent if it is not known
-	ID       string // CmdID, as sent; servers use numbers, GUIDs and nothing
-	MsgRef   string
-	CmdRef   string
-	Cmd      string   // of a Status: the name of the command it is about
-	Targets  []string // TargetRef
-	Sources  []string // SourceRef
-	Data     string   // of a Status or an Alert: the number
-	NoResp   bool     // no Status is wanted
-	Meta     Meta     // for all items
-	Chal     *Meta    // of a Status
-	Items    []*Item
-	Commands []*Command // of an Atomic or Sequence
+	Name     string     // such as [Add]; an unknown name is as sent
+	ID       string     // CmdID: servers write numbers, GUIDs and nothing
+	MsgRef   string     // of a Status or Results: MsgID of the command's message
+	CmdRef   string     // of a Status or Results: CmdID of the command
+	Cmd      string     // of a Status: name of the command
+	Targets  []string   // TargetRef
+	Sources  []string   // SourceRef
+	Data     string     // of a Status or an Alert: the code
+	NoResp   bool       // the sender wants no Status; it is not written
+	Meta     Meta       // for all items
+	Chal     *Meta      // of a Status: a challenge; nil if there is none
+	Items    []*Item    // the nodes or values that the command is about
+	Commands []*Command // of an Atomic or Sequence: the commands in it
 }
 
-// An Item is a node or value that a command is about.
+// An Item is a node or a value that a command is about.
 type Item struct {
 	Target   string // LocURI
 	Source   string // LocURI
 	Meta     Meta
 	Data     string // with its white space
-	MoreData bool   // the value goes on in another message
-	Markup   bool   // the data has elements in it, which is not understood
+	MoreData bool   // the value continues in another message; it is not written
+	Markup   bool   // Data had elements in it, which were dropped; it is not written
 }
 
-// Meta says what data is. Empty fields are absent.
+// Meta tells what data is. An empty field means that the element is missing.
 type Meta struct {
-	Format    string // "chr", "int", "bool", "node", "b64", "xml", "null", …
-	Type      string
+	Format    string // "chr", "int", "bool", "node", "b64", "xml", "null" and others
+	Type      string // media type, or a type of alerts or credentials
 	Mark      string
-	NextNonce string // base64
+	NextNonce string // in a challenge: the nonce in base64
 }
 
-// A Cred is a proof of who sends a message.
+// A Cred proves who sends a message.
 type Cred struct {
-	Meta Meta
-	Data string
+	Meta Meta   // its Type is such as [TypeMD5]
+	Data string // such as a [Digest]
 }

@@ -9,12 +9,17 @@ import (
 	"github.com/whiteglove/whiteglove/internal/xmltree"
 )
 
-// ErrNotSyncML is for XML that is something else.
+// ErrNotSyncML means that XML is not a SyncML message but something else. Parse
+// wraps it.
 var ErrNotSyncML = errors.New("not a SyncML message")
 
-// Parse reads a message of at most [MaxSize] bytes. Names are compared without
-// namespace and in any case; what it does not know in the body becomes a
-// Command of that name. A message without SyncHdr or SyncBody is an error.
+// Parse reads a message of at most [MaxSize] bytes, 50000 elements and
+// [xmltree.MaxDepth] levels. It compares names without namespace and in any
+// letter case. An unknown element in the body becomes a Command of that name.
+// Data after the first element is ignored.
+//
+// The error is of no exported type. It wraps [ErrNotSyncML] if data is other
+// XML. A message without SyncHdr or SyncBody is an error, too.
 func Parse(data []byte) (*Message, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("syncml: message of more than %d bytes", MaxSize)
@@ -41,6 +46,7 @@ func Parse(data []byte) (*Message, error) {
 	return m, nil
 }
 
+// readHeader reads a SyncHdr. A MaxMsgSize that is no number counts as none.
 func readHeader(e *xmltree.Element) *Message {
 	m := &Message{
 		SessionID: e.Value("SessionID"), ID: e.Value("MsgID"),
@@ -55,7 +61,7 @@ func readHeader(e *xmltree.Element) *Message {
 	return m
 }
 
-// names are the known commands by their names in lower case.
+// names has the names of the known commands by the same in lower case.
 var names = func() map[string]string {
 	all := make(map[string]string)
 	for _, n := range []string{Add, Alert, Atomic, Delete, Exec, Get, Replace, Results, Sequence, Status} {
@@ -64,6 +70,7 @@ var names = func() map[string]string {
 	return all
 }()
 
+// readCommand reads an element of the body, with the commands in it.
 func readCommand(e *xmltree.Element) *Command {
 	c := &Command{Name: e.Name}
 	if known, ok := names[strings.ToLower(e.Name)]; ok {
@@ -103,6 +110,7 @@ func readCommand(e *xmltree.Element) *Command {
 	return c
 }
 
+// readItem reads an Item.
 func readItem(e *xmltree.Element) *Item {
 	i := &Item{
 		Target: e.Value("Target", "LocURI"), Source: e.Value("Source", "LocURI"),
@@ -114,6 +122,7 @@ func readItem(e *xmltree.Element) *Item {
 	return i
 }
 
+// readMeta reads a Meta, which may be nil.
 func readMeta(e *xmltree.Element) Meta {
 	return Meta{Format: e.Value("Format"), Type: e.Value("Type"), Mark: e.Value("Mark"), NextNonce: e.Value("NextNonce")}
 }

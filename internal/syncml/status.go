@@ -1,7 +1,8 @@
 package syncml
 
-// Status codes (OMA SyncML Representation Protocol 1.2, section 10) that a device
-// answers or is answered.
+// Status codes (SyncML Representation Protocol 1.2.2, section 10) that a device
+// gives or gets. That a command of a failed Atomic gets 215 if it was not
+// reached, beside 216 for the commands that were taken back, is not documented.
 const (
 	StatusOK           = 200
 	StatusAccepted     = 202 // the command goes on after the session

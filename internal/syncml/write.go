@@ -9,8 +9,9 @@ import (
 // A writer writes elements without white space between them.
 type writer struct{ strings.Builder }
 
-// Marshal writes a message as Windows does: default namespaces, no prefixes,
-// no white space.
+// Marshal returns the message in XML, in the form that Windows writes. It
+// writes neither NoResp, MoreData nor Markup. Names of commands are written as
+// they are.
 func (m *Message) Marshal() []byte {
 	w := new(writer)
 	w.WriteString(`<SyncML xmlns="` + Namespace12 + `">`)
@@ -27,6 +28,7 @@ func (m *Message) Marshal() []byte {
 	return []byte(w.String())
 }
 
+// header writes the content of SyncHdr.
 func (w *writer) header(m *Message) {
 	w.text("VerDTD", "1.2")
 	w.text("VerProto", "DM/1.2")
@@ -48,12 +50,12 @@ func (w *writer) header(m *Message) {
 	}
 }
 
-// command writes the parts of a command in the order of the DTD.
+// command writes a command, its parts in the order of the DTD.
 func (w *writer) command(c *Command) {
 	w.in(c.Name, func() {
 		w.text("CmdID", c.ID)
 		w.optional("MsgRef", c.MsgRef)
-		if c.MsgRef != "" { // an empty CmdRef answers an empty CmdID
+		if c.MsgRef != "" { // CmdRef may be empty, as the CmdID that it names
 			w.text("CmdRef", c.CmdRef)
 		}
 		w.optional("Cmd", c.Cmd)
@@ -77,6 +79,7 @@ func (w *writer) command(c *Command) {
 	})
 }
 
+// item writes an Item, which always has Data.
 func (w *writer) item(i *Item) {
 	w.in("Item", func() {
 		if i.Target != "" {
@@ -90,6 +93,7 @@ func (w *writer) item(i *Item) {
 	})
 }
 
+// meta writes a Meta, unless it is empty.
 func (w *writer) meta(m Meta) {
 	if m == (Meta{}) {
 		return
@@ -102,24 +106,27 @@ func (w *writer) meta(m Meta) {
 	})
 }
 
-// in writes an element and what is in it.
+// in writes an element around content.
 func (w *writer) in(name string, content func()) {
 	w.WriteString("<" + name + ">")
 	content()
 	w.WriteString("</" + name + ">")
 }
 
+// text writes an element with a text.
 func (w *writer) text(name, value string) {
 	w.in(name, func() { _ = xml.EscapeText(w, []byte(value)) }) // a Builder does not fail
 }
 
+// optional writes an element with a text, unless that is empty.
 func (w *writer) optional(name, value string) {
 	if value != "" {
 		w.text(name, value)
 	}
 }
 
-// info writes an element of the meta information namespace, unless it is empty.
+// info writes an element in the namespace of meta information, unless it is
+// empty.
 func (w *writer) info(name, value string) {
 	if value == "" {
 		return

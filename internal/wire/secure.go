@@ -9,8 +9,8 @@ import (
 )
 
 // CheckSecure returns an error unless raw is the URL of a service that may be
-// sent a secret: one reached by https, or by http on the loopback interface. The
-// error wraps [ErrInsecure] if raw is a URL with another scheme or host.
+// sent a secret: one reached by https, or by http on the loopback interface.
+// The error wraps [ErrInsecure] if raw is a URL with another scheme or host.
 func CheckSecure(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {

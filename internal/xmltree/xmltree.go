@@ -1,4 +1,6 @@
-// Package xmltree reads XML of a server's into a tree, with limits.
+// Package xmltree reads XML from servers into a tree, with limits. It looks
+// elements up by local name in any letter case, because public servers get
+// namespaces and case wrong.
 package xmltree
 
 import (
@@ -11,20 +13,22 @@ import (
 	"strings"
 )
 
-// MaxDepth is how many elements may be in each other.
+// MaxDepth is how many levels of elements a document may have.
 const MaxDepth = 32
 
-// An Element is an XML element: names without prefix, and the text directly in
-// it, joined.
+// An Element is an XML element. Methods that look for something in it may be
+// called on a nil Element, in which there is nothing, except Is and Attr.
 type Element struct {
-	Space, Name string
-	Attrs       []xml.Attr
-	Text        []byte
-	Children    []*Element
+	Space, Name string     // namespace and local name
+	Attrs       []xml.Attr // attributes, in order
+	Text        []byte     // the text directly in the element, joined
+	Children    []*Element // the elements directly in it, in order
 }
 
-// Parse reads the first element of data and all in it, at most so many elements.
-// Declarations of a document type are refused.
+// Parse reads the first element in data with everything in it: at most as many
+// elements as most says, and [MaxDepth] levels. Data after the element is
+// ignored. The error is that of [xml.Decoder.Token], or one of no exported type
+// if data has too many elements, a document type declaration, or no element.
 func Parse(data []byte, most int) (*Element, error) {
 	d := xml.NewDecoder(bytes.NewReader(data))
 	var stack []*Element
@@ -62,11 +66,11 @@ func Parse(data []byte, most int) (*Element, error) {
 	}
 }
 
-// Is compares a local name, in any case.
+// Is reports whether the local name of e is name, in any letter case.
 func (e *Element) Is(name string) bool { return strings.EqualFold(e.Name, name) }
 
-// All returns the children with a local name, in any case. A nil element has
-// none.
+// All returns the children with a local name, in any letter case. It returns
+// nil if there are none.
 func (e *Element) All(name string) []*Element {
 	if e == nil {
 		return nil
@@ -80,7 +84,9 @@ func (e *Element) All(name string) []*Element {
 	return found
 }
 
-// At returns the first element at a path of local names, or nil.
+// At returns the first element at a path of local names, or nil if there is
+// none. Of several elements with a name it follows the first. The empty path
+// leads to e.
 func (e *Element) At(path ...string) *Element {
 	for _, name := range path {
 		found := e.All(name)
@@ -92,8 +98,9 @@ func (e *Element) At(path ...string) *Element {
 	return e
 }
 
-// Unique checks that no two children have one name, but for those named. Of
-// two that differ, nobody could say which counts.
+// Unique returns an error if two children have the same local name, except the
+// names in but. If an answer has something twice, nobody can tell which one
+// counts. The error is of no exported type.
 func (e *Element) Unique(but ...string) error {
 	if e == nil {
 		return nil
@@ -109,7 +116,8 @@ func (e *Element) Unique(but ...string) error {
 	return nil
 }
 
-// Below returns the first descendant with a local name, or nil.
+// Below returns the first descendant with a local name, or nil if there is
+// none.
 func (e *Element) Below(name string) *Element {
 	if e == nil {
 		return nil
@@ -125,8 +133,8 @@ func (e *Element) Below(name string) *Element {
 	return nil
 }
 
-// Value returns the text at a path without space around it, or "" if there is
-// none.
+// Value returns the text of the element at a path without white space around
+// it, or "" if there is no such element.
 func (e *Element) Value(path ...string) string {
 	found := e.At(path...)
 	if found == nil {
@@ -135,7 +143,8 @@ func (e *Element) Value(path ...string) string {
 	return strings.TrimSpace(string(found.Text))
 }
 
-// Attr returns an attribute by local name in any case, or "".
+// Attr returns the value of the first attribute with a local name, in any
+// letter case, or "" if there is none.
 func (e *Element) Attr(name string) string {
 	for _, a := range e.Attrs {
 		if strings.EqualFold(a.Name.Local, name) {

@@ -12,7 +12,8 @@ import (
 	"github.com/whiteglove/whiteglove/mdm/omadm"
 )
 
-// Times of the page.
+// Deadlines of the page. That of attestation is Windows' own; the others are
+// the defaults and the limit of nodes that a server may set.
 const (
 	attestationTime     = 7 * time.Minute
 	defaultProviderTime = 15 * time.Minute
@@ -20,45 +21,49 @@ const (
 	maxPageMinutes      = 1440
 )
 
-// A Page follows the enrollment status page: from the nodes that a server
-// writes into a tree it tells what Windows would show, and when the page is
-// over it writes the outcome into the tree for the server. Tree and Provider
-// are required. It is safe for concurrent use.
-//
-// The page of a scope is over when the server has said that it has finished,
-// and the items it named are there; or when something failed, or a deadline has
-// passed. Sources: the DMClient, EnrollmentStatusTracking and DevicePreparation
-// configuration service providers. How they act together is not documented, nor
-// are the words of the page: they are those that Windows 11 shows in English.
+// A Page follows the enrollment status page of one enrollment. It reads the
+// nodes that the server writes into a tree, tells what Windows would show, and
+// writes the outcome into the tree, where the server reads it. Tree and
+// Provider are required. A Page is safe for concurrent use as long as its
+// fields do not change.
 type Page struct {
-	Tree     *omadm.Tree
-	Provider string // Account.ProviderID
-	User     bool   // account setup is part of the page; not in pre-provisioning
+	// Tree is the tree of the management sessions.
+	Tree *omadm.Tree
 
-	Now func() time.Time // if nil, time.Now
+	// Provider is the name of the management provider, as in mdm.Account.
+	Provider string
+
+	// User makes account setup a part of the page. Pre-provisioning leaves it
+	// out.
+	User bool
+
+	// Now returns the current time, by which deadlines pass. If it is nil, it
+	// is [time.Now].
+	Now func() time.Time
 
 	mu       sync.Mutex
-	steps    map[string]*toldStep
+	steps    map[string]*toldStep // by name
 	first    time.Time            // when the page began
-	seen     map[string]time.Time // when each policy provider was seen first
-	outcomes map[string]outcome
+	seen     map[string]time.Time // when each policy provider was first seen
+	outcomes map[string]outcome   // by scope
 }
 
-// A toldStep is a step that the caller tells of.
+// A toldStep is a step that the caller told of by Begin or End.
 type toldStep struct {
 	state State
 	began time.Time
 	code  uint32
 }
 
-// An outcome is what a scope has come to, once and for all.
+// An outcome is the final state of a scope.
 type outcome struct {
 	state State
 	code  uint32
 }
 
-// Watch guards the nodes of the page that a server may only read, or only set
-// to true. It is to be called once, before the first session.
+// Watch adds handlers to p.Tree for the nodes of the page that a server may
+// only read, or may only set to true, and starts the page's time. Call it once,
+// before the first session.
 func (p *Page) Watch() {
 	for _, scope := range []string{"./Device", "./User"} {
 		status := p.firstSync(scope)
@@ -70,7 +75,7 @@ func (p *Page) Watch() {
 	p.begin()
 }
 
-// oneWay keeps a node that is true from becoming anything else.
+// oneWay is a handler that lets a server set a node to true and not back.
 func (p *Page) oneWay(_ context.Context, op *omadm.Operation) int {
 	v, _ := p.Tree.Get(op.URI)
 	if op.Command != syncml.Get && isTrue(v.Data) && !isTrue(op.Value.Data) {
@@ -79,12 +84,15 @@ func (p *Page) oneWay(_ context.Context, op *omadm.Operation) int {
 	return 0
 }
 
-// Begin says that a step of device preparation has begun: [Attestation],
-// [Join] or [Enrollment].
+// Begin tells the page that a step of device preparation has begun:
+// [Attestation], [Join] or [Enrollment]. The page shows only steps that it was
+// told of.
 func (p *Page) Begin(step string) { p.step(step, InProgress, 0) }
 
-// End says that a step is over, and failed if err is not nil. The code of an
-// error that has a method HRESULT() uint32 is shown.
+// End tells the page that a step of device preparation is over, and that it
+// failed if err is not nil. The page then shows the code of err: 0x800705B4 for
+// [context.DeadlineExceeded], that of a method HRESULT() uint32 if err has one,
+// or else 0x80004005.
 func (p *Page) End(step string, err error) {
 	switch {
 	case err == nil:
@@ -96,6 +104,7 @@ func (p *Page) End(step string, err error) {
 	}
 }
 
+// step sets the state of a step that the caller tells of.
 func (p *Page) step(name string, state State, code uint32) {
 	p.begin()
 	p.mu.Lock()
@@ -113,7 +122,7 @@ func (p *Page) now() time.Time {
 	return p.Now()
 }
 
-// begin sets when the page began.
+// begin starts the time of the page, unless it has been started.
 func (p *Page) begin() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,9 +131,11 @@ func (p *Page) begin() {
 	}
 }
 
-// Report returns the page as it is now. The first report that finds a scope
-// over writes IsSyncDone and WasDeviceSuccessfullyProvisioned there; after that
-// its state stays.
+// Report returns the page as it is now. The report is the caller's to keep and
+// to change. The first report that finds the page of a scope over writes the
+// outcome into the tree: IsSyncDone and WasDeviceSuccessfullyProvisioned below
+// FirstSyncStatus, and HasProvisioningCompleted below EnrollmentStatusTracking.
+// From then on the state of that scope does not change.
 func (p *Page) Report() *Report {
 	p.begin()
 	p.mu.Lock()
@@ -154,8 +165,8 @@ func (p *Page) Report() *Report {
 	return r
 }
 
-// settle decides whether a scope is over, writes that into the tree once, and
-// returns the state of the scope.
+// settle returns the state and the code of a scope, and writes them into the
+// tree when the scope is over. The caller holds p.mu.
 func (p *Page) settle(scope string, set settings, categories []Category) (State, uint32) {
 	if o, ok := p.outcomes[scope]; ok {
 		return o.state, o.code
@@ -183,7 +194,7 @@ func (p *Page) settle(scope string, set settings, categories []Category) (State,
 		return state, 0
 	}
 	if !set.there {
-		return state, code // a page may still come
+		return state, code // not final: the server may still set up a page
 	}
 	if p.outcomes == nil {
 		p.outcomes = make(map[string]outcome)
@@ -193,6 +204,7 @@ func (p *Page) settle(scope string, set settings, categories []Category) (State,
 	return state, code
 }
 
+// firstCode returns the code of the first failed step.
 func firstCode(c Category) uint32 {
 	for _, s := range c.Steps {
 		if s.State == Failed {
@@ -202,7 +214,7 @@ func firstCode(c Category) uint32 {
 	return 0
 }
 
-// write tells the server how a scope ended.
+// write writes the outcome of a scope into the tree.
 func (p *Page) write(scope string, state State) {
 	status, won := p.firstSync(scope), "0"
 	if state == Succeeded {
@@ -213,7 +225,8 @@ func (p *Page) write(scope string, state State) {
 	p.Tree.Set(scope+"/Vendor/MSFT/EnrollmentStatusTracking/Setup/HasProvisioningCompleted", omadm.Value{Format: "bool", Data: "true"})
 }
 
-// firstSync is the LocURI of the page's settings in a scope.
+// firstSync returns the LocURI of the page's settings in a scope, "./Device" or
+// "./User".
 func (p *Page) firstSync(scope string) string {
 	return scope + "/Vendor/MSFT/DMClient/Provider/" + url.PathEscape(p.Provider) + "/FirstSyncStatus"
 }

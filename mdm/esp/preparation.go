@@ -9,8 +9,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
-// preparation is device preparation: three steps that the caller tells of, and
-// the policy providers, of which the tree does.
+// preparation returns device preparation: the steps that the caller told of,
+// and the policy providers, which the tree tells of.
 func (p *Page) preparation() Category {
 	c := Category{Name: "DevicePreparation", Title: "Device preparation"}
 	for _, s := range []struct{ name, title string }{
@@ -20,7 +20,7 @@ func (p *Page) preparation() Category {
 	} {
 		told := p.steps[s.name]
 		if told == nil {
-			continue // no part of this run
+			continue // not part of this enrollment
 		}
 		step := Step{Name: s.name, Title: s.title, State: told.state, Code: told.code}
 		if s.name == Attestation && told.state == InProgress && !p.now().Before(told.began.Add(attestationTime)) {
@@ -38,7 +38,9 @@ func (p *Page) preparation() Category {
 	return c
 }
 
-// providers is the step that waits for those who say what is to be installed.
+// providers returns the step that waits for the policy providers, which install
+// what the server wants and say which apps that is. If waiting is set, an
+// earlier step is not over.
 func (p *Page) providers(waiting bool) Step {
 	const root = "./Device/Vendor/MSFT/EnrollmentStatusTracking/DevicePreparation/PolicyProviders"
 	s := Step{Name: "EspProviderInstallation", Title: "Preparing your device for mobile management", State: InProgress}
@@ -80,7 +82,8 @@ func (p *Page) providers(waiting bool) Step {
 	return s
 }
 
-// readCode reads an HRESULT in decimal, with or without sign, or hexadecimal.
+// readCode reads an HRESULT in decimal, with or without sign, or in
+// hexadecimal. It returns 0 if text is none.
 func readCode(text string) uint32 {
 	n, err := strconv.ParseInt(text, 0, 64)
 	if err != nil || n < -1<<31 || n >= 1<<32 {
@@ -89,7 +92,7 @@ func readCode(text string) uint32 {
 	return uint32(n)
 }
 
-// pageStatus are the values of PageStatus.
+// pageStatus has the names of the values of PageStatus.
 var pageStatus = map[string]string{
 	"0": "Disabled", "1": "Enabled", "2": "InProgress", "3": "ExitedOnSuccess", "4": "ExitedOnFailure",
 }

@@ -9,10 +9,12 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// A State is how far a part of the enrollment status page is.
+// A State is the state of the page, of a category or of a step, as Windows
+// stores it.
 type State string
 
-// The states, as Windows stores them.
+// The states. A step or category is [NotStarted] while it waits for an earlier
+// one.
 const (
 	NotStarted State = "notStarted"
 	InProgress State = "inProgress"
@@ -20,64 +22,92 @@ const (
 	Failed     State = "failed"
 )
 
-// A step of device preparation that no node of the tree tells of, see
-// [Page.Begin] and [Page.End].
+// Names of the steps of device preparation that no node of the tree tells of.
+// The caller tells the page of them by [Page.Begin] and [Page.End].
 const (
-	Attestation = "TpmAttestation" // fails after 7 minutes
-	Join        = "Aadj"
-	Enrollment  = "MdmEnrollment"
+	Attestation = "TpmAttestation" // the proof of the TPM; it fails after 7 minutes
+	Join        = "Aadj"           // the join to the directory
+	Enrollment  = "MdmEnrollment"  // the enrollment in management
 )
 
 // A Report is the enrollment status page at one time.
 type Report struct {
-	State    State
-	Code     uint32    // HRESULT of a failure: 0x800705B4 for a deadline
-	Deadline time.Time // of the whole page; zero if there is no page
-	Message  string    // CustomErrorText: the server's words for a failure
-	Skipped  bool      // the server wants no page, or has set up none
+	// State is the state of the page as a whole: InProgress, Succeeded or
+	// Failed.
+	State State
 
-	// What the user may do when it fails.
+	// Code is the HRESULT of the step that failed first, or 0x800705B4 if the
+	// deadline has passed. It is 0 if nothing has failed, or the step has no
+	// code.
+	Code uint32
+
+	// Deadline is when the page fails if it is not over. It is the zero time if
+	// the server has set up no page.
+	Deadline time.Time
+
+	// Message is what the server wants to be shown after a failure
+	// (CustomErrorText). It may be empty.
+	Message string
+
+	// Skipped reports that no page is to be shown: the server wants none, or
+	// has set up none. The other fields are valid all the same.
+	Skipped bool
+
+	// MayReset, MayRetry and MayContinue report what the user may do after a
+	// failure (BlockInStatusPage): reset the device, try again, use it all the
+	// same.
 	MayReset, MayRetry, MayContinue bool
 
-	Preparation DevicePreparation `json:"Page"` // of Windows 11
+	// Preparation is what the nodes of Windows 11's device preparation say.
+	Preparation DevicePreparation `json:"Page"`
 
-	// Categories are device preparation, device setup and account setup.
+	// Categories are device preparation, device setup and, if it is part of the
+	// page, account setup.
 	Categories []Category
 }
 
-// A DevicePreparation is what the nodes below ./Device/Vendor/MSFT/DevicePreparation
-// say. Its zero value means that there are none.
+// A DevicePreparation has the nodes below
+// ./Device/Vendor/MSFT/DevicePreparation, by which Windows 11 follows the same
+// setup. The zero value means that there are none.
 type DevicePreparation struct {
-	Enabled        bool
-	Status         string // "Disabled", "Enabled", "InProgress", "ExitedOnSuccess", "ExitedOnFailure" or ""
+	Enabled        bool   // PageEnabled
+	Status         string // PageStatus: "Disabled", "Enabled", "InProgress", "ExitedOnSuccess", "ExitedOnFailure"; else ""
 	AgentInstalled bool   // MdmAgentInstalled
 	Progress       string // MDMProvider/Progress, as the provider wrote it
 }
 
-// A Category is one of the three phases of the page.
+// A Category is one of the phases of the page.
 type Category struct {
-	Name  string // as Windows stores it: "DevicePreparation", "DeviceSetup", "AccountSetup"
-	Title string // as the page shows it in English: "Device preparation"
+	Name  string // as Windows stores it: "DevicePreparation", "DeviceSetup" or "AccountSetup"
+	Title string // as the page shows it in English, such as "Device preparation"
 	State State
-	Text  string // as the page shows it: "Working on it…", "Complete"
-	Steps []Step
+	Text  string // the state as the page shows it, such as "Working on it…" or "Complete"
+	Steps []Step // in the order of the page; never empty
 }
 
-// A Step is a line of the page, a subcategory.
+// A Step is one line of the page, a subcategory.
 type Step struct {
 	Name  string // as Windows stores it, such as "TpmAttestation" or "Apps"
-	Title string // as the page shows it: "Securing your hardware"
+	Title string // as the page shows it in English, such as "Securing your hardware"
 	State State
-	Text  string   // as the page shows it: "Complete", "1 of 3 installed"
-	Done  int      // of Total
-	Total int      // items; 0 for a step that is one thing
-	Open  []string // LocURIs or names of items that are not done, at most 20
-	Code  uint32   // HRESULT of a failure, if known
+	Text  string // the state as the page shows it, such as "Complete" or "1 of 3 installed"
+
+	// Done of Total items are done. Total is 0 if the step has no items.
+	Done  int
+	Total int
+
+	// Open has the LocURIs of items that are not done or have failed, at most
+	// 20.
+	Open []string
+
+	// Code is the HRESULT of a failure. It is 0 if there is none or it has no
+	// code.
+	Code uint32
 }
 
-// Err returns nil unless r.State is [Failed]. The error is then a [*mdm.Error]
-// with the operation "Setup": it has r.Message and r.Code, and names the last
-// step that failed.
+// Err returns the failure that the page shows. It is nil unless r.State is
+// [Failed]. The error is an [*mdm.Error] with the operation "Setup". It has
+// r.Message, its HRESULT is r.Code, and it names the last step that failed.
 func (r *Report) Err() error {
 	if r.State != Failed {
 		return nil
@@ -93,8 +123,8 @@ func (r *Report) Err() error {
 	return &mdm.Error{Op: "Setup", Message: r.Message, Err: hresult.Errorf(r.Code, "%s", what)}
 }
 
-// Progress returns how many of the page's items are done. A step that is one
-// thing counts as one.
+// Progress returns how many of the items of all steps are done. A step without
+// items counts as one.
 func (r *Report) Progress() (done, total int) {
 	for _, c := range r.Categories {
 		for _, s := range c.Steps {
@@ -111,9 +141,10 @@ func (r *Report) Progress() (done, total int) {
 	return done, total
 }
 
-// MarshalJSON writes a category in the form in which Windows stores it:
-// categoryState, categoryStatusText and an object for each subcategory. The
-// error is always nil.
+// MarshalJSON implements [json.Marshaler]. It writes the category in the form
+// in which Windows stores it: an object with categoryState, categoryStatusText,
+// and an object with subcategoryState and subcategoryStatusText for each step.
+// The error is always nil.
 func (c Category) MarshalJSON() ([]byte, error) {
 	fields := map[string]any{"categoryState": c.State, "categoryStatusText": c.Text}
 	for _, s := range c.Steps {

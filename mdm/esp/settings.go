@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// A settings is what a server has set for the page of one scope.
+// settings is what a server has set for the page of one scope.
 type settings struct {
-	scope    string
-	status   string // LocURI of FirstSyncStatus
-	there    bool   // FirstSyncStatus has been written
-	up       bool   // there is a user, or the scope is the device's
-	finished bool   // the server is done
-	skip     bool   // the server wants no page
-	limit    time.Duration
-	block    int // BlockInStatusPage
-	words    string
+	scope    string        // "./Device" or "./User"
+	status   string        // LocURI of FirstSyncStatus
+	there    bool          // the server has written FirstSyncStatus
+	up       bool          // the scope is the device's, or its user is signed in
+	finished bool          // ServerHasFinishedProvisioning
+	skip     bool          // the server wants no page
+	limit    time.Duration // TimeOutUntilSyncFailure
+	block    int           // BlockInStatusPage
+	words    string        // CustomErrorText
 }
 
 // read reads the settings of a scope. The caller holds p.mu.
@@ -36,12 +36,13 @@ func (p *Page) read(scope string) settings {
 	}
 	set.limit = time.Duration(minutes(text("TimeOutUntilSyncFailure"), defaultPageMinutes, maxPageMinutes)) * time.Minute
 	if set.block, _ = strconv.Atoi(text("BlockInStatusPage")); set.block == 0 && isTrue(text("BlockInStatusPage")) {
-		set.block = 1 // written as a truth value by some
+		set.block = 1 // some servers write a boolean
 	}
 	return set
 }
 
-// minutes reads a time, of at least one minute and at most most.
+// minutes reads a time in minutes, which is at most most. It returns other if
+// text is no positive number.
 func minutes(text string, other, most int) int {
 	n, err := strconv.Atoi(text)
 	if err != nil || n <= 0 {
@@ -50,6 +51,7 @@ func minutes(text string, other, most int) int {
 	return min(n, most)
 }
 
+// isTrue reports whether s is a boolean that is true.
 func isTrue(s string) bool {
 	return strings.EqualFold(strings.TrimSpace(s), "true") || strings.TrimSpace(s) == "1"
 }

@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// separator is between the items of a list in one node.
+// separator stands between the items of a list in one node.
 const separator = "\uF000"
 
-// setup is device setup or account setup: the items that the server named in
-// FirstSyncStatus, and the apps that policy providers track.
+// setup returns device setup or account setup: the items that the server named
+// in FirstSyncStatus, and the apps that policy providers track. It has not
+// begun unless ready is set.
 func (p *Page) setup(name, title string, set settings, ready bool) Category {
 	c := Category{Name: name, Title: title}
 	for _, s := range []struct {
@@ -45,8 +46,8 @@ func (p *Page) setup(name, title string, set settings, ready bool) Category {
 	return c
 }
 
-// expected returns the LocURIs in a list: a value with separators, or, as one
-// server writes it, nodes below.
+// expected returns the items of a list: the parts of a value, or, as one server
+// writes it, the paths of the leaves below the node.
 func (p *Page) expected(uri string) []string {
 	v, there := p.Tree.Get(uri)
 	if !there {
@@ -67,9 +68,9 @@ func (p *Page) expected(uri string) []string {
 	return items
 }
 
-// count counts an expected item: "uri" or "uri;count". A certificate of SCEP
-// and an MSI package say by a node Status how they are; all else need only be
-// there.
+// count counts an expected item, "uri" or "uri;count". A SCEP certificate or an
+// MSI package has a node Status that tells whether it is done or has failed.
+// Every other item is done if its node exists.
 func (p *Page) count(s *Step, item string) {
 	uri, _, _ := strings.Cut(item, ";")
 	s.Total++
@@ -87,7 +88,7 @@ func (p *Page) count(s *Step, item string) {
 		if !strings.HasSuffix(uri, "/Status") {
 			status, _ = p.Tree.Get(strings.TrimSuffix(uri, "/") + "/Status")
 		}
-		done, failed = "70", []string{"30", "60"} // enforcement completed; download, enforcement failed
+		done, failed = "70", []string{"30", "60"} // enforcement completed; download failed, enforcement failed
 	}
 	if done == "" || strings.TrimSpace(status.Data) == done {
 		s.Done++
@@ -103,8 +104,8 @@ func (p *Page) count(s *Step, item string) {
 	s.open(uri)
 }
 
-// tracked counts the apps that policy providers track in a scope, and reports
-// whether all providers have said which these are.
+// tracked counts the apps that policy providers track in a scope. It reports
+// whether every provider that tracks apps has said which.
 func (p *Page) tracked(s *Step, scope string) bool {
 	const providers = "./Device/Vendor/MSFT/EnrollmentStatusTracking/DevicePreparation/PolicyProviders"
 	apps := scope + "/Vendor/MSFT/EnrollmentStatusTracking/Setup/Apps"

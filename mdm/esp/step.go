@@ -2,9 +2,11 @@ package esp
 
 import "fmt"
 
-// maxOpen bounds the items that a report names.
+// maxOpen bounds the open items that a report names for a step.
 const maxOpen = 20
 
+// fail makes an item the reason why the step failed. The first code that is not
+// 0 stays.
 func (s *Step) fail(item string, code uint32) {
 	s.State = Failed
 	if s.Code == 0 {
@@ -13,13 +15,15 @@ func (s *Step) fail(item string, code uint32) {
 	s.open(item)
 }
 
+// open notes an item that is not done.
 func (s *Step) open(item string) {
 	if len(s.Open) < maxOpen {
 		s.Open = append(s.Open, item)
 	}
 }
 
-// sum gives a category the state of its steps.
+// sum sets the state and the text of a category by its steps. If began is set,
+// it has begun even if none of its steps has.
 func (c *Category) sum(began bool) {
 	done, failed, going := 0, false, began
 	for _, s := range c.Steps {
@@ -45,7 +49,8 @@ func (c *Category) sum(began bool) {
 	}
 }
 
-// words gives a step its text.
+// words sets the text of a step. The verb tells what happens to items; it is
+// empty for steps of device preparation.
 func (s *Step) words(verb string) {
 	switch {
 	case s.State == Failed && s.Code != 0:

@@ -12,9 +12,10 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 )
 
-// checkAttestation checks the attestation items: that keys and certificate are
-// well formed and fit each other, that the certificate is of a known CA, and
-// that each claim is the attestation key's over the key that it is for.
+// checkAttestation checks the attestation items: keys and certificate must be
+// well formed and belong together, the certificate must be by a known CA, and
+// each claim must be the attestation key's statement about the key that it is
+// for.
 func (s *Server) checkAttestation(i items, key *rsa.PublicKey, directoryID string) error {
 	if i.has("AzureAttestationBlob") {
 		return badItem("AzureAttestationBlob was not asked for")
@@ -48,8 +49,8 @@ func (s *Server) checkAttestation(i items, key *rsa.PublicKey, directoryID strin
 	return s.checkClaims(i, aik, aad, key, directoryID)
 }
 
-// checkClaims checks the claims over the management key and over that of the
-// directory's device.
+// checkClaims checks the claims about the management key and about the key of
+// the device in the directory.
 func (s *Server) checkClaims(i items, aik, aad, key *rsa.PublicKey, directoryID string) error {
 	if i.has("AIKAttestationClaim") {
 		if err := checkClaim(i.get("AIKAttestationClaim"), aik, key); err != nil {
@@ -74,8 +75,8 @@ const (
 	headerPCPM = 52
 )
 
-// checkClaim checks a claim of the form of [MS-WCCE] section 2.2.2.5 (KADS):
-// the statement of aik that key cannot leave its TPM.
+// checkClaim checks a claim in the form of [MS-WCCE] section 2.2.2.5 (KADS): it
+// must be the statement of aik that key cannot leave its TPM.
 func checkClaim(text string, aik, key *rsa.PublicKey) error {
 	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
@@ -100,7 +101,7 @@ func checkClaim(text string, aik, key *rsa.PublicKey) error {
 	return attested.Verify(aik, nil)
 }
 
-// readClaim returns the statement in a claim, and its key blob.
+// readClaim returns the statement in a claim and the key blob that follows.
 func readClaim(b []byte) (*attest.Statement, []byte, error) {
 	if len(b) < headerKADS || string(b[:4]) != "KADS" {
 		return nil, nil, errors.New("no key attestation (KADS)")
@@ -135,6 +136,8 @@ func readKeyBlob(b []byte) ([]byte, error) {
 	return area[2:], nil
 }
 
+// checkAIKCert returns the certificate of an attestation key, DER in base64, if
+// it is by a known CA.
 func (s *Server) checkAIKCert(text string) (*x509.Certificate, error) {
 	der, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
@@ -156,7 +159,7 @@ func (s *Server) checkAIKCert(text string) (*x509.Certificate, error) {
 	return cert, err
 }
 
-// publicKey reads a BCRYPT_RSAPUBLIC_BLOB in base64; nil for "".
+// publicKey reads a BCRYPT_RSAPUBLIC_BLOB in base64. It returns nil for "".
 func publicKey(text string) (*rsa.PublicKey, error) {
 	if text == "" {
 		return nil, nil

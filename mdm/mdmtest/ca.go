@@ -12,21 +12,22 @@ import (
 	"time"
 )
 
-// Lives of certificates. The policy names that of a device's.
+// Lifetimes of certificates. The policy names the one of management
+// certificates.
 const (
 	caLife     = 10 * 365 * 24 * time.Hour
 	deviceLife = 365 * 24 * time.Hour
-	backdated  = 5 * time.Minute // for clocks that differ
+	backdated  = 5 * time.Minute // for devices whose clocks are behind
 )
 
-// An authority is the certificate authority of a server: a root, and an
-// issuer below it. Their keys are elliptic ones, which are made in no time.
+// An authority is the certificate authority of a server: a root and an issuer
+// below it. Their keys are on P-256, because making RSA keys takes long.
 type authority struct {
 	root, issuer *x509.Certificate
 	key          crypto.Signer // of issuer
 }
 
-// setup makes the server's keys, once.
+// setup makes the server's authority, once.
 func (s *Server) setup() error {
 	s.once.Do(func() {
 		s.devices = make(map[string]*device)
@@ -37,6 +38,7 @@ func (s *Server) setup() error {
 	return s.setupErr
 }
 
+// newAuthority returns an authority whose certificates are valid from now on.
 func newAuthority(now time.Time) (*authority, error) {
 	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -65,7 +67,7 @@ func newAuthority(now time.Time) (*authority, error) {
 	return &authority{root: root, issuer: issuer, key: key}, nil
 }
 
-// issue issues the management certificate of a device.
+// issue returns a new management certificate of a device for a key.
 func (a *authority) issue(key *rsa.PublicKey, id string, now time.Time) (*x509.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: id},
@@ -76,6 +78,7 @@ func (a *authority) issue(key *rsa.PublicKey, id string, now time.Time) (*x509.C
 	return sign(template, a.issuer, key, a.key)
 }
 
+// sign returns a certificate signed by the key of parent.
 func sign(template, parent *x509.Certificate, pub crypto.PublicKey, key crypto.Signer) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, pub, key)
 	if err != nil {
@@ -84,16 +87,17 @@ func sign(template, parent *x509.Certificate, pub crypto.PublicKey, key crypto.S
 	return x509.ParseCertificate(der)
 }
 
-// serial returns a random serial number.
+// serial returns a random serial number of 127 bits.
 func serial() *big.Int {
 	var b [16]byte
-	_, _ = rand.Read(b[:]) // it does not fail: it ends the program first
+	_, _ = rand.Read(b[:]) // never fails
 	b[0] = b[0]&0x7f | 0x40
 	return new(big.Int).SetBytes(b[:])
 }
 
-// Certificates returns the certificates of the server's authority: the issuer,
-// then the root.
+// Certificates returns the certificates of the server's authority: the issuer
+// of management certificates, then the root. It returns nil if the keys cannot
+// be made.
 func (s *Server) Certificates() []*x509.Certificate {
 	if s.setup() != nil {
 		return nil
@@ -101,7 +105,7 @@ func (s *Server) Certificates() []*x509.Certificate {
 	return []*x509.Certificate{s.ca.issuer, s.ca.root}
 }
 
-// Roots returns a pool with the root of management certificates.
+// Roots returns a new pool with the root of the server's authority.
 func (s *Server) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	if s.setup() == nil {

@@ -6,9 +6,11 @@ import (
 	"slices"
 )
 
-// enrollmentVersion is the newest that a server with empty fields knows.
+// enrollmentVersion is the newest version that a server with empty fields
+// knows.
 const enrollmentVersion = "5.0"
 
+// version returns the newest version that the server knows.
 func (s *Server) version() string {
 	if s.EnrollmentVersion != "" {
 		return s.EnrollmentVersion
@@ -24,6 +26,7 @@ var (
 	deviceTypes = []string{"CIMClient_Windows", "WindowsPhone", "WindowsHandheld"}
 )
 
+// A discoverRequest is the element Discover ([MS-MDE2] section 3.1).
 type discoverRequest struct {
 	Request []struct {
 		Email    string   `xml:"http://schemas.microsoft.com/windows/management/2012/01/enrollment EmailAddress"`
@@ -35,6 +38,7 @@ type discoverRequest struct {
 	} `xml:"http://schemas.microsoft.com/windows/management/2012/01/enrollment request"`
 }
 
+// serveDiscover answers a discovery.
 func (s *Server) serveDiscover(r *http.Request, e *envelope) (string, error) {
 	body := e.Body[0].Discover
 	if len(body) != 1 || len(body[0].Request) != 1 {
@@ -61,7 +65,7 @@ func (s *Server) serveDiscover(r *http.Request, e *envelope) (string, error) {
 	}
 	answered := s.version()
 	if q.Version != "" {
-		answered = min(answered, q.Version) // of one digit each
+		answered = min(answered, q.Version) // both have one digit before the dot
 	}
 	base, auth := escape(s.base(r)), "Federated"
 	if s.Quirks.SaysOnPremise {

@@ -1,19 +1,19 @@
-// Package mdmtest has a management server that enrolls devices as the
-// documented profile of [MS-MDE2] has it, for tests and demonstrations. It is
-// strict where public services are said to be, and also where they may not be:
-// what it accepts is meant to be right. [Quirks] make it depart from that as
-// public servers do.
+// Package mdmtest is a management server for tests and demonstrations of
+// packages mdm, mdm/omadm and mdm/esp.
 //
-// [Server] is an [net/http.Handler] with discovery, certificate policy,
-// enrollment, renewal, recovery and management sessions. It judges each
-// management token (a JWT signed RS256 by [Server.TokenKey]) and each
-// certificate request, runs a certificate authority of its own, and issues the
-// management certificate in a provisioning document. What it refuses it answers
-// with a SOAP fault and keeps, see [Server.Refusals].
+// [Server] is an [http.Handler] with discovery, certificate policy, enrollment,
+// renewal, recovery ([MS-MDE2]) and management sessions ([MS-MDM]). It has a
+// certificate authority of its own. It accepts the tokens of devices that
+// [Server.TokenKey] has signed, and credentials of users if its fields allow
+// them. It checks requests by the letter of the specifications, more strictly
+// than public servers do, so that a client that it accepts is right. [Quirks]
+// and [SessionQuirks] make it deviate as public servers do.
 //
-// It enrolls devices by their own tokens, and users if it is told of any. The
-// attestation claims of a request must be statements of a TPM in the form of
-// [MS-WCCE] section 2.2.2.5. Renewal and sessions are authenticated by the
-// management certificate in TLS: the listener must ask for it, see
-// [Server.TLSConfig].
+// What the server refuses, it answers with a SOAP fault or an HTTP status, and
+// keeps for the test in [Server.Refusals].
+//
+// The attestation claims in a request must be statements of a TPM in the form
+// of [MS-WCCE] section 2.2.2.5, see mdm.Claim. Renewal and sessions need the
+// device's certificate, for which the listener must ask: set the TLS of an
+// [httptest.Server] to [Server.TLSConfig].
 package mdmtest

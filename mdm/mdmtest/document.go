@@ -10,24 +10,24 @@ import (
 	"strings"
 )
 
-// providerID names the server among those that manage a device.
+// providerID is the name of the management provider.
 const providerID = "TestMDM"
 
 // A writer writes a provisioning document.
 type writer struct {
 	strings.Builder
 	quirks Quirks
-	secret string // of the account's digest; if "", a random one
+	secret string // of the account's digest; if it is empty, a random one is written
 }
 
-// node writes a characteristic and what it contains.
+// node writes a characteristic around content.
 func (w *writer) node(name string, content func()) {
 	w.WriteString(`<characteristic type="` + escape(name) + `">`)
 	content()
 	w.WriteString(`</characteristic>`)
 }
 
-// parm writes a parameter of a data type; "" leaves the type out.
+// parm writes a parameter. An empty data type is left out.
 func (w *writer) parm(name, value, datatype string) {
 	w.WriteString(`<parm name="` + name + `" value="` + escape(value) + `"`)
 	if datatype != "" {
@@ -47,7 +47,7 @@ func (w *writer) certificate(c *x509.Certificate) {
 	})
 }
 
-// store names the store of a device's certificate.
+// store returns the scope of the store of a device's certificate.
 func (w *writer) store() string {
 	if w.quirks.UserStore {
 		return "User"
@@ -60,7 +60,7 @@ func (w *writer) own(cert *x509.Certificate) {
 	w.node("My", func() { w.node(w.store(), func() { w.certificate(cert); w.node("PrivateKeyContainer", func() {}) }) })
 }
 
-// document writes the provisioning document of a device.
+// document returns the provisioning document of a device.
 func (s *Server) document(base, id, name string, cert *x509.Certificate) string {
 	w := &writer{quirks: s.Quirks, secret: s.Session.DigestSecret}
 	w.WriteString(`<wap-provisioningdoc version="1.1">`)
@@ -88,7 +88,7 @@ func (s *Server) document(base, id, name string, cert *x509.Certificate) string 
 	return w.finish()
 }
 
-// renewal writes when and where to renew.
+// renewal writes the schedule of renewals.
 func (w *writer) renewal(base string) {
 	w.parm("ROBOSupport", "true", "boolean")
 	w.parm("RenewPeriod", "42", "integer")
@@ -96,8 +96,8 @@ func (w *writer) renewal(base string) {
 	w.parm("ServerURL", base+enrollmentPath, "string")
 }
 
-// renewed writes what the answer to a renewal has: the certificate and the
-// name of the provider.
+// renewed returns the provisioning document of a renewal, which has the
+// certificate and the name of the provider.
 func (s *Server) renewed(cert *x509.Certificate) string {
 	w := &writer{quirks: s.Quirks}
 	w.WriteString(`<wap-provisioningdoc version="1.1">`)
@@ -115,9 +115,9 @@ func (w *writer) finish() string {
 	return `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + strings.ReplaceAll(w.String(), "><", ">\n    <") + "\n"
 }
 
-// account writes the w7 account: sessions are authenticated by the client
-// certificate; the digests have secrets of their own all the same, as clients
-// want the blocks.
+// account writes the w7 account. Clients insist on the blocks for digests, so
+// they have random secrets where the client certificate alone authenticates
+// sessions.
 func (w *writer) account(base, id string) {
 	w.parm("APPID", "w7", "")
 	w.parm("PROVIDER-ID", providerID, "")

@@ -15,13 +15,14 @@ const (
 	typeDeviceToken = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentToken"
 	typeProvision   = "http://schemas.microsoft.com/5.0.0.0/ConfigurationManager/Enrollment/DeviceEnrollmentProvisionDoc"
 	typePKCS10      = nsEnrollment + "#PKCS10"
-	typePKCS7       = nsEnrollment + "#PKCS7" // as servers have it
-	typePKCS7Spec   = nsSecurity + "#PKCS7"   // as the specification has it
+	typePKCS7       = nsEnrollment + "#PKCS7" // of public servers
+	typePKCS7Spec   = nsSecurity + "#PKCS7"   // of the specification
 	requestIssue    = nsTrust + "/Issue"
 	requestRenew    = nsTrust + "/Renew"
 	requestRecovery = nsTrust + "/Recovery"
 )
 
+// An enrollRequest is the element RequestSecurityToken ([MS-MDE2] section 3.4).
 type enrollRequest struct {
 	TokenType   []string      `xml:"http://docs.oasis-open.org/ws-sx/ws-trust/200512 TokenType"`
 	RequestType []string      `xml:"http://docs.oasis-open.org/ws-sx/ws-trust/200512 RequestType"`
@@ -34,20 +35,21 @@ type enrollRequest struct {
 	} `xml:"http://schemas.xmlsoap.org/ws/2006/12/authorization AdditionalContext"`
 }
 
-// A device is one that is or was enrolled.
+// A device is a device that is or was enrolled.
 type device struct {
 	deviceID    string // DeviceID, in lower case
 	directoryID string // the directory's identifier, from the token
-	id          string // the server's own, EntDMID
+	id          string // the server's identifier of the device, EntDMID
 }
 
-// A tokenRequest is a RequestSecurityToken that has the right form.
+// A tokenRequest is what a RequestSecurityToken of the right form says.
 type tokenRequest struct {
-	kind    string
-	content []byte // of its BinarySecurityToken
+	kind    string // RequestType
+	content []byte // of its BinarySecurityToken: PKCS #10 or PKCS #7 in DER
 	context items
 }
 
+// serveEnroll answers an enrollment, a recovery or a renewal.
 func (s *Server) serveEnroll(r *http.Request, e *envelope) (string, error) {
 	q, err := s.readEnroll(e)
 	if err != nil {
@@ -75,7 +77,7 @@ func (s *Server) serveEnroll(r *http.Request, e *envelope) (string, error) {
 	return s.response(s.document(s.base(r), dev.id, q.context.get("DeviceName"), cert)), nil
 }
 
-// checkRequest judges a request that is not a renewal and returns its key.
+// checkRequest checks an enrollment or a recovery and returns the key in it.
 func (s *Server) checkRequest(q *tokenRequest, who *caller) (*rsa.PublicKey, error) {
 	id, op := q.context.get("DeviceID"), "Enroll"
 	if err := q.context.check(); err != nil {
@@ -109,7 +111,7 @@ func (s *Server) knows(deviceID string) bool {
 	return s.devices[strings.ToLower(deviceID)] != nil
 }
 
-// issue issues a certificate for a device's key and keeps whose it is.
+// issue issues a certificate for a key of a device and notes the owner.
 func (s *Server) issue(dev *device, key *rsa.PublicKey) (*x509.Certificate, error) {
 	cert, err := s.ca.issue(key, dev.id, s.now())
 	if err != nil {
@@ -155,7 +157,7 @@ func (s *Server) readEnroll(e *envelope) (*tokenRequest, error) {
 	return &tokenRequest{q.RequestType[0], der, context}, nil
 }
 
-// types returns the ValueTypes of a request of some kind.
+// types returns the ValueTypes that a RequestType may have.
 func (s *Server) types(kind string) []string {
 	switch {
 	case kind != requestRenew:
@@ -168,8 +170,8 @@ func (s *Server) types(kind string) []string {
 	return []string{typePKCS7, typePKCS7Spec}
 }
 
-// checkCSR judges a certificate request by the server's policy and returns its
-// key.
+// checkCSR checks a certificate request by the server's policy and returns the
+// key in it.
 func checkCSR(der []byte, deviceID string) (*rsa.PublicKey, error) {
 	csr, err := x509.ParseCertificateRequest(der)
 	if err != nil {
@@ -194,9 +196,10 @@ func checkCSR(der []byte, deviceID string) (*rsa.PublicKey, error) {
 	return key, nil
 }
 
-// claim returns the device with a DeviceID, which may be new. A DeviceID stays
-// with the device of the directory that had it first, and a key with its
-// DeviceID. A device may enroll again, as it must when an answer was lost.
+// claim returns the device with a DeviceID, which may be a new one. A DeviceID
+// belongs to the device of the directory, or the user, that used it first, and
+// a key to the DeviceID that used it first. A device may enroll again, as it
+// must if an answer was lost.
 func (s *Server) claim(deviceID, directoryID string, key *rsa.PublicKey) (*device, error) {
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
@@ -220,7 +223,7 @@ func (s *Server) claim(deviceID, directoryID string, key *rsa.PublicKey) (*devic
 	return dev, nil
 }
 
-// response writes a RequestSecurityTokenResponseCollection.
+// response returns a RequestSecurityTokenResponseCollection with a document.
 func (s *Server) response(document string) string {
 	tokenType, valueType, disposition := typeDeviceToken, typeProvision, `<DispositionMessage xmlns="`+nsEnrollment+`"/>`
 	if s.Quirks.OtherTypes {

@@ -16,14 +16,15 @@ const (
 	securityFault       = "a:InvalidSecurity"
 )
 
-// A Denial is a reason not to grant a request.
+// A Denial tells why a request is not granted. The server answers it with a
+// SOAP fault ([MS-MDE2] section 2.2.10).
 type Denial struct {
-	Subcode   string // such as "s:Authorization"; if empty, that
-	ErrorType string // of the detail, such as "DeviceNotSupported"; may be empty
+	Subcode   string // if it is empty, it is "s:Authorization"
+	ErrorType string // in the detail, such as "DeviceNotSupported"; may be empty
 	Message   string // for people
 }
 
-// denied asks s.Deny.
+// denied returns a fault if s.Deny denies a request.
 func (s *Server) denied(op, deviceID string) error {
 	if s.Deny == nil {
 		return nil
@@ -39,35 +40,36 @@ func (s *Server) denied(op, deviceID string) error {
 	return no
 }
 
-// A fault is a request that is not granted.
+// A fault tells why a request is not granted.
 type fault struct {
 	subcode   string
-	errorType string // of the detail; "" for none
+	errorType string // in the detail; "" if there is no detail
 	reason    error
 }
 
-// Error implements error.
+// Error returns the reason.
 func (f *fault) Error() string { return f.reason.Error() }
 
-// Unwrap returns the reason.
+// Unwrap returns the reason as an error.
 func (f *fault) Unwrap() error { return f.reason }
 
+// refuse returns a fault with a subcode and a reason.
 func refuse(subcode, format string, args ...any) error {
 	return &fault{subcode: subcode, reason: fmt.Errorf(format, args...)}
 }
 
-// malformed refuses a message that is not as the protocol has it.
+// malformed returns the fault for a message against the protocol.
 func malformed(format string, args ...any) error {
 	return refuse(formatFault, format, args...)
 }
 
-// badItem refuses a context item.
+// badItem returns the fault for a context item.
 func badItem(format string, args ...any) error {
 	return &fault{subcode: formatFault, errorType: "InvalidEnrollmentData", reason: fmt.Errorf(format, args...)}
 }
 
-// xml writes the fault. A subcode with prefix a is one of Microsoft's SOAP
-// stack.
+// xml returns the fault in XML. A subcode with the prefix a is one of
+// Microsoft's SOAP stack.
 func (f *fault) xml() string {
 	var b strings.Builder
 	b.WriteString(`<s:Fault><s:Code><s:Value>s:Receiver</s:Value><s:Subcode><s:Value`)

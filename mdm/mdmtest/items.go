@@ -14,16 +14,16 @@ var (
 	base64Text = regexp.MustCompile(`^[0-9A-Za-z+/]+={0,2}$`)
 )
 
-// required are the items every request must have once, with their form.
+// required has the form of the items that every request must have once.
 var required = map[string]*regexp.Regexp{
 	"OSEdition": decimal, "OSVersion": fourNumbers, "ApplicationVersion": fourNumbers,
 	"DeviceID": deviceID, "HWDevID": hardwareID, "DeviceName": anything,
 	"DeviceType": regexp.MustCompile("^(" + strings.Join(deviceTypes, "|") + ")$"),
-	// The other type is for users.
+	// Full is for users.
 	"EnrollmentType": regexp.MustCompile("^(Device|Full)$"),
 }
 
-// optional are further items whose form is known. They may be there once.
+// optional has the form of items that a request may have once.
 var optional = map[string]*regexp.Regexp{
 	"ZeroTouchProvisioning": guid, "WhiteGlove": boolean, "WhiteGloveHybridJoin": boolean, "PlugandForget": boolean,
 	"NotInOobe": boolean, "UXInitiated": boolean, "ExternalMgmtAgentHint": boolean, "BulkAADJ": boolean,
@@ -32,7 +32,7 @@ var optional = map[string]*regexp.Regexp{
 	"RequestVersion": version,
 }
 
-// items are the context of a request, by name.
+// items are the values of the context items of a request, by name.
 type items map[string][]string
 
 // get returns the first value of an item, or "".
@@ -47,7 +47,7 @@ func (i items) has(name string) bool { return len(i[name]) > 0 }
 
 func (i items) isTrue(name string) bool { return strings.EqualFold(i.get(name), "true") }
 
-// check checks each item for itself.
+// check returns an error if an item is missing, repeated or of another form.
 func (i items) check() error {
 	for name, form := range required {
 		if len(i[name]) != 1 {
@@ -68,9 +68,9 @@ func (i items) check() error {
 	return nil
 }
 
-// checkKind checks that the items fit the caller: a device enrolls by
-// pre-provisioning or self-deployment only, a user otherwise; and that the
-// device is registered if that is asked.
+// checkKind returns an error if the items do not suit the caller, or the device
+// is not registered although it must be. A device enrolls only by
+// pre-provisioning or self-deployment, and a user only otherwise.
 func (s *Server) checkKind(i items, who *caller) error {
 	kind := i.isTrue("WhiteGlove") || i.isTrue("WhiteGloveHybridJoin") || i.isTrue("PlugandForget")
 	if !who.user && (i.get("EnrollmentType") != "Device" || !kind) {

@@ -5,6 +5,7 @@ import (
 	"strings"
 )
 
+// A policyRequest is the element GetPolicies ([MS-XCEP]).
 type policyRequest struct {
 	Client []struct {
 		LastUpdate        []struct{} `xml:"http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy lastUpdate"`
@@ -13,6 +14,7 @@ type policyRequest struct {
 	Filter []struct{} `xml:"http://schemas.microsoft.com/windows/pki/2009/01/enrollmentpolicy requestFilter"`
 }
 
+// servePolicy answers a question for the policy.
 func (s *Server) servePolicy(_ *http.Request, e *envelope) (string, error) {
 	body := e.Body[0].GetPolicies
 	if len(body) != 1 || len(body[0].Client) != 1 || len(body[0].Filter) != 1 {
@@ -31,7 +33,7 @@ func (s *Server) servePolicy(_ *http.Request, e *envelope) (string, error) {
 	return s.policy(), nil
 }
 
-// policy returns the policy with the server's settings and quirks.
+// policy returns the policy according to the server's fields and quirks.
 func (s *Server) policy() string {
 	if s.Quirks.EmptyPolicy {
 		return `<GetPoliciesResponse xmlns="` + nsPolicy + `"><xcep:response xsi:nil="true"/><xcep:cAs xsi:nil="true"/><xcep:oIDs xsi:nil="true"/></GetPoliciesResponse>`
@@ -53,9 +55,8 @@ func (s *Server) policy() string {
 	return strings.NewReplacer(changes...).Replace(policyXML)
 }
 
-// policyXML is the server's policy: RSA of 2048 bits or more, SHA-256, a
-// certificate for one year. The first OID reference is of the hash, the second
-// of the key.
+// policyXML is the server's policy: an RSA key of at least 2048 bits, SHA-256,
+// a certificate for one year. OID reference 0 is the hash, 1 the key.
 var policyXML = strings.Join(strings.Fields(policyText), " ")
 
 const policyText = `<GetPoliciesResponse xmlns="` + nsPolicy + `" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">

@@ -7,58 +7,66 @@ import (
 	"strings"
 )
 
-// Quirks are what real management servers do otherwise than the specification
-// has it, as they were measured. All are off in its zero value.
+// Quirks are deviations from [MS-MDE2] that were measured at public management
+// servers. Each field switches one on; the zero value has none.
 type Quirks struct {
 	// Discovery.
-	NoGET               bool // GET is answered with 405
-	SaysOnPremise       bool // AuthPolicy is OnPremise, though tokens are wanted
-	FewVersions         bool // only RequestVersion 4.0, 5.0 and 6.0 are accepted, and OnPremise must be offered
-	NoEnrollmentVersion bool // the answer has no EnrollmentVersion
+
+	NoGET               bool // answer GET with status 405
+	SaysOnPremise       bool // say OnPremise as AuthPolicy, and expect tokens all the same
+	FewVersions         bool // accept only RequestVersion 4.0, 5.0 and 6.0, and only clients that offer OnPremise
+	NoEnrollmentVersion bool // leave out EnrollmentVersion
 
 	// Policy.
-	BareProviders bool // providers are not wrapped in cryptoProviders
-	EmptyPolicy   bool // nothing but three nil elements, with a prefix that is not declared
-	WrongOIDs     bool // OIDs are in wrong groups and have wrong names
-	LongKeys      bool // the policy asks for 4096 bits; fewer are accepted
+
+	BareProviders bool // leave out the element cryptoProviders around the providers
+	EmptyPolicy   bool // answer with three nil elements whose prefix is not declared
+	WrongOIDs     bool // put OIDs into wrong groups, under wrong names
+	LongKeys      bool // ask for keys of 4096 bits, and accept shorter ones
 
 	// Envelopes.
-	SOAP11          bool // answers are of SOAP 1.1
-	PlainAction     bool // Action is in no namespace
-	DoubleRelatesTo bool // RelatesTo is doubled: urn:uuid:urn:uuid:
-	FixedRelatesTo  bool // RelatesTo is always the same
-	Chunked         bool // answers have no Content-Length
+
+	SOAP11          bool // answer in SOAP 1.1
+	PlainAction     bool // write Action in no namespace
+	DoubleRelatesTo bool // write RelatesTo as urn:uuid:urn:uuid:…
+	FixedRelatesTo  bool // write the same RelatesTo always
+	Chunked         bool // answer without Content-Length
 
 	// Refusals.
-	LowerCaseFaults bool // names and values in faults are in lower case
-	FaultsAsOK      bool // faults have HTTP status 200
-	EmptyRefusals   bool // HTTP status 200 and nothing in place of a fault
-	PlainFaults     bool // faults have no namespaces at all
-	HTMLRefusals    bool // HTTP status 500 and a page in place of a fault
+
+	LowerCaseFaults bool // write names and codes in faults in lower case
+	FaultsAsOK      bool // send faults with HTTP status 200
+	EmptyRefusals   bool // send HTTP status 200 and an empty body instead of a fault
+	PlainFaults     bool // write faults without any namespace
+	HTMLRefusals    bool // send HTTP status 500 and a web page instead of a fault
 
 	// Requests.
-	NeedUPN         bool // tokens without upn are refused as malformed
-	SmallRequests   bool // requests over 10000 bytes are refused
-	LiteralRequests bool // requests are searched for fixed text; without it, the connection is closed
 
-	// Provisioning documents and what they come in.
-	OtherTypes           bool // TokenType and ValueType are others
-	NoDisposition        bool // there is no DispositionMessage
-	LowerCaseThumbprints bool
-	Indented             bool // an XML declaration, and white space between elements
-	SplitStores          bool // two CertificateStore blocks
-	NestedAddress        bool // the account's ADDR is in an APPADDR
-	UserStore            bool // the certificate is for My/User
+	NeedUPN         bool // refuse tokens without upn as malformed
+	SmallRequests   bool // refuse requests of more than 10000 bytes
+	LiteralRequests bool // search requests for fixed text, and close the connection if it is missing
+
+	// Provisioning documents and the answers that hold them.
+
+	OtherTypes           bool // write another TokenType and ValueType
+	NoDisposition        bool // leave out DispositionMessage
+	LowerCaseThumbprints bool // write thumbprints in lower case
+	Indented             bool // write an XML declaration, and white space between elements
+	SplitStores          bool // write two CertificateStore blocks
+	NestedAddress        bool // write the account's ADDR in an APPADDR
+	UserStore            bool // file the certificate under My/User
 
 	// Renewal.
-	NoRenewal       bool // not known
-	ServerPKCS7Only bool // ValueType must be that of the enrollment namespace
-	SpecPKCS7Only   bool // ValueType must be that of the specification
+
+	NoRenewal       bool // know no renewal: refuse it, and leave its schedule out of the document
+	ServerPKCS7Only bool // accept only the ValueType in the enrollment namespace
+	SpecPKCS7Only   bool // accept only the ValueType of the specification
 }
 
-// QuirksOf returns the quirks of a public server: "fleet" (Fleet), "poc" (its
-// first demonstration), "dominion" (Mattrax), "wmdm" (windows_mdm) and "baby"
-// (an imitation of Intune). For other names it returns none.
+// QuirksOf returns the quirks of a public server by name: "fleet" (Fleet),
+// "poc" (Fleet's first demonstration), "dominion" (Mattrax), "wmdm"
+// (windows_mdm) or "baby" (an imitation of Intune). For another name it returns
+// none.
 func QuirksOf(server string) Quirks {
 	switch server {
 	case "fleet":
@@ -84,10 +92,11 @@ func QuirksOf(server string) Quirks {
 	return Quirks{}
 }
 
-// smallRequest is the limit with SmallRequests, in bytes.
+// smallRequest is the limit of requests with the quirk SmallRequests, in bytes.
 const smallRequest = 10000
 
-// literal has, by operation, what servers look for in the raw text.
+// literal has, by operation, the text that servers with the quirk
+// LiteralRequests look for in requests; those under "" are for all operations.
 var literal = map[string][]*regexp.Regexp{
 	"": {
 		regexp.MustCompile(`^<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://www.w3.org/2005/08/addressing"`),
@@ -101,7 +110,7 @@ var literal = map[string][]*regexp.Regexp{
 	},
 }
 
-// checkLiteral checks that a request has the text that servers look for.
+// checkLiteral returns an error if a request lacks text that literal has.
 func checkLiteral(op string, body []byte) error {
 	for _, name := range []string{"", op} {
 		for _, re := range literal[name] {
@@ -123,7 +132,7 @@ func hangUp(w http.ResponseWriter) {
 	conn.Close()
 }
 
-// refuse answers a request that is not granted.
+// refuse answers a request that is not granted, with the quirks of refusals.
 func (s *Server) refuse(w http.ResponseWriter, relatesTo string, no *fault) {
 	q := s.Quirks
 	switch {
@@ -150,7 +159,7 @@ func (s *Server) refuse(w http.ResponseWriter, relatesTo string, no *fault) {
 	s.reply(w, status, answer)
 }
 
-// lowerNames puts the tags of a fault and the values of its codes in lower
+// lowerNames returns a fault with its tags and the values of its codes in lower
 // case.
 func lowerNames(fault string) string {
 	fault = regexp.MustCompile(`<[^>]*>`).ReplaceAllStringFunc(fault, func(tag string) string {

@@ -11,8 +11,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// identify returns the device whose client certificate a request came with,
-// and the certificate, which must be one that this server issued and still
+// identify returns the client certificate of a request and the device that it
+// belongs to. The server must have issued the certificate, and it must be
 // valid.
 func (s *Server) identify(r *http.Request) (*device, *x509.Certificate, error) {
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
@@ -41,8 +41,8 @@ func (s *Server) identify(r *http.Request) (*device, *x509.Certificate, error) {
 	return dev, cert, nil
 }
 
-// renew answers a request for a new certificate ([MS-MDE2] section 3.5): it
-// is authenticated by the present certificate in TLS, and signed by its key.
+// renew answers a renewal ([MS-MDE2] section 3.5), which the present
+// certificate authenticates in TLS and the present key has signed.
 func (s *Server) renew(r *http.Request, e *envelope, q *tokenRequest) (string, error) {
 	if s.Quirks.NoRenewal {
 		return "", malformed("binarySecurityToken is empty")
@@ -90,8 +90,9 @@ func (s *Server) renew(r *http.Request, e *envelope, q *tokenRequest) (string, e
 	return s.response(s.renewed(cert)), nil
 }
 
-// checkHeader checks what the header of a renewal has, which authenticates
-// nobody: a UsernameToken with whatever name, or a token, which must be good.
+// checkHeader checks the header of a renewal: it must have a UsernameToken,
+// whose name does not matter, or a good token. The certificate is what
+// authenticates the request.
 func (s *Server) checkHeader(e *envelope) error {
 	security := e.Header[0].Security
 	if len(security) == 1 && len(security[0].Token) == 1 {

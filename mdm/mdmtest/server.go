@@ -18,87 +18,102 @@ import (
 	"github.com/whiteglove/whiteglove/internal/refusal"
 )
 
-// Paths of the server, below its base.
+// DiscoveryPath is the path of the discovery service, below the server's base.
+const DiscoveryPath = "/EnrollmentServer/Discovery.svc"
+
+// Paths of the other services.
 const (
-	DiscoveryPath  = "/EnrollmentServer/Discovery.svc"
 	policyPath     = "/EnrollmentServer/Policy.svc"
 	enrollmentPath = "/EnrollmentServer/Enrollment.svc"
 	sessionPath    = "/ManagementServer/MDM.svc"
 )
 
-// What a Server with empty fields expects of tokens.
+// The tenant and the resource (aud) of the tokens that a [Server] with empty
+// fields accepts.
 const (
 	DefaultTenantID = "3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f69"
 	DefaultResource = "https://enrollment.manage.microsoft.com/"
 )
 
-// minimalKeyLength is that of the server's policy, in bits.
+// minimalKeyLength is the length of keys in the server's policy, in bits.
 const minimalKeyLength = 2048
 
-// A Server is a management server with one tenant. It accepts no token until
-// TokenKey is set; all else has defaults. It is safe for concurrent use; its
-// fields are not to be changed once it serves.
+// A Server is a management server with one tenant. The zero value serves, but
+// accepts no credential: set TokenKey, Passwords or OpaqueTokens. A Server is
+// safe for concurrent use as long as its fields do not change. It may call
+// functions in its fields concurrently.
 type Server struct {
-	// BaseURL is where the server is reached, without a slash at its end. If
-	// empty, the root of the host of each request. The path of BaseURL may be
-	// in a request's path or stripped from it.
+	// BaseURL is the URL of the server, without a slash at its end. If it is
+	// empty, it is the root of the host of each request. Requests may come with
+	// the path of BaseURL or without it.
 	BaseURL string
 
-	// TokenKey returns the key that tokens must be signed with, RS256. If it
-	// is nil or returns nil, every token is refused.
+	// TokenKey returns the key that tokens must be signed with (RS256). If it
+	// is nil or returns nil, the server refuses every token.
 	TokenKey func() *rsa.PublicKey
 
 	Issuer   string // iss of tokens; if empty, "https://sts.windows.net/" + TenantID + "/"
 	TenantID string // tid of tokens; if empty, DefaultTenantID
 	Resource string // aud of tokens; if empty, DefaultResource
 
-	// Registered, if set, reports whether the device of a registration may
-	// enroll: the GUID, in lower case, in the item ZeroTouchProvisioning,
-	// which then is required. If nil, devices need no registration.
+	// Registered, if not nil, reports whether the device with an Autopilot
+	// registration may enroll. It gets the GUID in the context item
+	// ZeroTouchProvisioning in lower case, and the item is required. If it is
+	// nil, devices need no registration.
 	Registered func(ztdID string) bool
 
-	// Users, if set, reports whether the user with the given upn may enroll a
-	// device with a token of the user's. If nil, tokens of users are refused.
+	// Users, if not nil, reports whether a user may enroll a device with a
+	// token of the user. It gets the claim upn. If it is nil, the server
+	// refuses tokens of users.
 	Users func(upn string) bool
 
-	// Passwords, if set, reports whether a user has a password.
+	// Passwords, if not nil, reports whether a password is that of a user. If
+	// it is nil, the server refuses passwords.
 	Passwords func(user, password string) bool
 
-	// OpaqueTokens, if set, returns whose a token is that is no JWT, and whether
-	// it is good.
+	// OpaqueTokens, if not nil, returns the name of the user whose token it is
+	// given, and whether the token is good. It gets tokens that are not JWTs.
+	// If it is nil, the server refuses them.
 	OpaqueTokens func(token string) (user string, ok bool)
 
-	// Deny, if set, is asked before a request is granted: "Policy", "Enroll",
-	// "Renew" or "Recover" of a device. It returns nil to grant it.
+	// Deny, if not nil, returns why a request is not granted, or nil to grant
+	// it. The operation is "Policy", with the identifier of the caller, or
+	// "Enroll", "Recover" or "Renew", with the DeviceID.
 	Deny func(op, deviceID string) *Denial
 
-	// RequireAttestation makes a claim over the management key obligatory.
+	// RequireAttestation makes the server ask for an attestation of the
+	// management key in its policy, and refuse an enrollment without one.
 	RequireAttestation bool
 
-	// DeviceKey, if set, returns the key that a device has in the directory,
-	// which AADPub must then be, or nil if the device is not known.
+	// DeviceKey, if not nil, returns the key that a device has in the
+	// directory, or nil if the directory does not know the device. The item
+	// AADPub must be that key.
 	DeviceKey func(directoryID string) crypto.PublicKey
 
-	// EnrollmentVersion is the newest version that the server knows, "3.0" to
-	// "9.0". If empty, "5.0".
+	// EnrollmentVersion is the newest version of the protocol that the server
+	// knows, from "3.0" to "9.0". If it is empty, it is "5.0".
 	EnrollmentVersion string
 
 	// RenewBefore is how long before its end a certificate may be renewed. If
-	// 0, at any time.
+	// it is 0, it may be renewed at any time.
 	RenewBefore time.Duration
 
-	// Quirks are what the server does otherwise than the specification has it.
+	// Quirks are deviations from the specification in discovery and enrollment.
 	Quirks Quirks
 
-	// Session is what the server does in management sessions.
+	// Session configures the management sessions.
 	Session SessionConfig
 
-	// AIKRoots, if set, must lead to every attestation key certificate that
-	// a request has.
+	// AIKRoots, if not nil, are the roots to which the certificate of an
+	// attestation key must lead. If it is nil, every certificate is accepted.
 	AIKRoots *x509.CertPool
 
-	Now    func() time.Time // if nil, time.Now
-	Logger *slog.Logger     // if nil, nothing is logged
+	// Now returns the current time. If it is nil, it is [time.Now].
+	Now func() time.Time
+
+	// Logger receives enrollments and refusals. If it is nil, nothing is
+	// logged.
+	Logger *slog.Logger
 
 	once     sync.Once
 	setupErr error
@@ -112,7 +127,8 @@ type Server struct {
 	enrolled []*x509.Certificate
 }
 
-// ServeHTTP implements [http.Handler].
+// ServeHTTP implements [http.Handler]. It answers the services below the
+// server's base, in any letter case, and keeps the reason of each refusal.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := s.setup(); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -137,7 +153,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer answers a SOAP request, with a fault if it is not granted.
+// answer answers a SOAP request, with a fault if it does not grant it.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, op *operation) {
 	limit := int64(maxRequest)
 	if s.Quirks.SmallRequests {
@@ -171,7 +187,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, op *operation) {
 	s.refuse(w, req.messageID(), no)
 }
 
-// plain refuses a request that no fault can answer.
+// plain refuses a request with an HTTP status and a line of text.
 func (s *Server) plain(w http.ResponseWriter, op string, status int, reason error) {
 	s.log.Add(s.Logger, op, reason)
 	http.Error(w, reason.Error(), status)
@@ -196,7 +212,7 @@ func (s *Server) path(r *http.Request) string {
 	return r.URL.Path
 }
 
-// base returns the URL under which a request reached the server.
+// base returns the base URL under which a request reached the server.
 func (s *Server) base(r *http.Request) string {
 	switch {
 	case s.BaseURL != "":
@@ -214,11 +230,12 @@ func (s *Server) now() time.Time {
 	return time.Now()
 }
 
-// Refusals returns what the server refused, oldest first, each as
-// "operation: reason".
+// Refusals returns the reasons of everything that the server has refused, the
+// oldest first, in the form "operation: reason".
 func (s *Server) Refusals() []string { return s.log.Refusals() }
 
-// Enrolled returns the management certificates issued so far, oldest first.
+// Enrolled returns the management certificates that the server has issued, the
+// oldest first. The slice is a copy.
 func (s *Server) Enrolled() []*x509.Certificate {
 	s.mu.Lock()
 	defer s.mu.Unlock()

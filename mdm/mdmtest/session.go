@@ -14,28 +14,28 @@ import (
 const (
 	opSession     = "Session"
 	contentSyncML = "application/vnd.syncml.dm+xml"
-	maxSync       = 1 << 20 // bytes of a device's message
+	maxSync       = 1 << 20 // bytes in a message of a device
 	unenroll      = "com.microsoft:mdm.unenrollment.userrequest=1"
 )
 
-// A managed is a device that has sessions.
+// A managed is a device in management.
 type managed struct {
-	session   *dialog // that runs; nil between sessions
-	given     bool    // Commands were carried out
-	sessions  int     // that came to their end
-	responses []Response
-	gone      bool
+	session   *dialog    // the present session; nil between sessions
+	given     bool       // the device has answered SessionConfig.Commands
+	sessions  int        // number of sessions that ended in order
+	responses []Response // in all sessions
+	gone      bool       // the device has ended its management
 }
 
-// A dialog is a session.
+// A dialog is a session under way.
 type dialog struct {
-	id      string
-	device  string    // its identifier, as it writes it
+	id      string    // SessionID
+	device  string    // identifier of the device, as the device writes it
 	number  int       // MsgID of the device's last message
 	own     int       // MsgID of the server's last message
-	waiting []pending // that the device has to answer
-	nonce   []byte    // of a challenge that was sent; nil if there was none
-	proven  bool
+	waiting []pending // commands that the device has to answer
+	nonce   []byte    // of the last challenge; nil if there was none
+	proven  bool      // the device has proven itself, or need not
 }
 
 // serveSession answers a message of a device.
@@ -66,10 +66,10 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request) {
 			f.Flush()
 		}
 	}
-	_, _ = io.Copy(w, bytes.NewReader(answer)) // the device has gone if it fails
+	_, _ = io.Copy(w, bytes.NewReader(answer)) // fails if the device has gone
 }
 
-// refuseSession refuses a message; the session is over.
+// refuseSession refuses a message, which ends the session.
 func (s *Server) refuseSession(w http.ResponseWriter, reason error) {
 	if !s.Session.Quirks.SOAPFaults {
 		status := http.StatusBadRequest
@@ -84,7 +84,7 @@ func (s *Server) refuseSession(w http.ResponseWriter, reason error) {
 	s.reply(w, http.StatusOK, s.envelope(actionFault, "", no.xml()))
 }
 
-// converse reads a device's message and returns the server's.
+// converse reads a message of a device and returns the server's answer.
 func (s *Server) converse(r *http.Request, body []byte) ([]byte, error) {
 	m, err := readSync(body)
 	if err != nil {
@@ -115,7 +115,8 @@ func (s *Server) converse(r *http.Request, body []byte) ([]byte, error) {
 	return answer, err
 }
 
-// advance takes a session one message further. The caller holds s.mu.
+// advance takes a session one message further and returns the answer. The
+// caller holds s.mu.
 func (s *Server) advance(dev *managed, entID string, m *syncMessage, r *http.Request) ([]byte, error) {
 	h, commands := m.Header[0], m.Body[0].Commands
 	if dev.gone && h.MsgID == "1" {
@@ -146,8 +147,8 @@ func (s *Server) advance(dev *managed, entID string, m *syncMessage, r *http.Req
 	return s.work(dev, m, out, 200)
 }
 
-// work reads a message of a device that has proven itself, and writes the next
-// one; code is the status of the message's header.
+// work reads a message of a device that has proven itself and returns the
+// answer. The code is the status of the message's header.
 func (s *Server) work(dev *managed, m *syncMessage, out *outgoing, code int) ([]byte, error) {
 	d, commands := dev.session, m.Body[0].Commands
 	begins := d.own == 0 || code == 212
@@ -191,7 +192,7 @@ func (s *Server) work(dev *managed, m *syncMessage, out *outgoing, code int) ([]
 	return []byte(w.String()), nil
 }
 
-// next returns the commands of the next message.
+// next returns the commands of the next message. There are none at the end.
 func (s *Server) next(dev *managed) []Command {
 	if !dev.given && len(s.Session.Commands) > 0 {
 		return s.Session.Commands
@@ -202,7 +203,8 @@ func (s *Server) next(dev *managed) []Command {
 	return s.Session.Next(dev.session.device, append([]Response(nil), dev.responses...))
 }
 
-// Responses returns what a device answered in all its sessions, in order.
+// Responses returns the answers of a device in all its sessions, in order. The
+// slice is a copy. It is nil if there are none.
 func (s *Server) Responses(deviceID string) []Response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -212,8 +214,8 @@ func (s *Server) Responses(deviceID string) []Response {
 	return nil
 }
 
-// Sessions returns how many sessions of a device came to their end, and whether
-// it has ended its management since.
+// Sessions returns how many sessions of a device have ended in order, and
+// whether the device has ended its management.
 func (s *Server) Sessions(deviceID string) (ended int, unenrolled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

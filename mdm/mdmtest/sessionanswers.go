@@ -21,8 +21,8 @@ func flatten(commands []Command) []pending {
 	return all
 }
 
-// checkAnswers checks that a device answers all commands of the server's last
-// message as the protocol has it: a Status for the header, one or more for each
+// checkAnswers returns a device's answers to the commands of the server's last
+// message. There must be a Status for the header, then one or more for each
 // command, in order, then the Results.
 func checkAnswers(commands []syncCommand, msgRef string, want []pending) ([]Response, error) {
 	var statuses, results []syncCommand
@@ -63,7 +63,8 @@ func checkAnswers(commands []syncCommand, msgRef string, want []pending) ([]Resp
 	return done, attach(done, results, want)
 }
 
-// take takes the statuses of one command: one for all items, or one for each.
+// take returns the responses for one command, which has one Status for all its
+// items or one for each, and the statuses that are left.
 func (p *pending) take(statuses []syncCommand) ([]Response, []syncCommand, error) {
 	each := p.verb == "Get" || len(p.items) > 1 && len(statuses) > 0 && len(statuses[0].Targets) > 0
 	n := 1
@@ -75,7 +76,7 @@ func (p *pending) take(statuses []syncCommand) ([]Response, []syncCommand, error
 	}
 	var done []Response
 	for i, s := range statuses[:n] {
-		// An element that is empty is there: the CmdRef of an empty CmdID.
+		// The CmdRef for an empty CmdID is an empty element.
 		if len(s.CmdRef) != 1 || s.CmdRef[0] != p.id || only(s.Cmd) != p.verb {
 			return nil, nil, fmt.Errorf("a Status for %.40q, CmdRef %.60q, where that for the %s with CmdID %.60q should be", s.Cmd, s.CmdRef, p.verb, p.id)
 		}
@@ -103,8 +104,8 @@ func (p *pending) take(statuses []syncCommand) ([]Response, []syncCommand, error
 	return done, statuses[n:], nil
 }
 
-// attach puts what Results say beside the responses to Gets. Every Get with
-// status 200 must have one, and no other.
+// attach adds the values in Results to the responses to Gets. Every response
+// with status 200 must have one, and no other may.
 func attach(done []Response, results []syncCommand, want []pending) error {
 	refs := make(map[string]bool)
 	for _, p := range want {
@@ -128,7 +129,7 @@ func attach(done []Response, results []syncCommand, want []pending) error {
 	return nil
 }
 
-// place puts a result beside the first Get of its node that has none.
+// place adds a value to the first response to a Get of its node that has none.
 func place(done []Response, item Item) bool {
 	for i, d := range done {
 		if d.Verb == "Get" && d.Status == 200 && d.Result == nil && d.Target == item.Target {

@@ -14,10 +14,12 @@ import (
 	"github.com/whiteglove/whiteglove/internal/syncml"
 )
 
+// errUnknownClient means that a message came without the certificate of its
+// device.
 var errUnknownClient = errors.New("the client certificate is none of a managed device")
 
-// deviceOf returns the device with an identifier, and its EntDMID, or nil. The
-// caller holds s.mu.
+// deviceOf returns the device with an identifier and its EntDMID, or nil if
+// there is none. The caller holds s.mu.
 func (s *Server) deviceOf(source string) (*managed, string) {
 	key := strings.ToLower(source)
 	known := s.devices[key]
@@ -33,8 +35,8 @@ func (s *Server) deviceOf(source string) (*managed, string) {
 	return s.Session.devices[key], known.id
 }
 
-// checkClient checks the certificate of a TLS client: the server issued it for
-// this device, and it is valid.
+// checkClient checks the certificate of a TLS client. The server must have
+// issued it for this device, and it must be valid.
 func (s *Server) checkClient(r *http.Request, dev *managed, entID string) error {
 	if dev == nil {
 		return fmt.Errorf("%w: no device has the source", errUnknownClient)
@@ -67,7 +69,8 @@ func (s *Server) issued(cert *x509.Certificate) bool {
 	return false
 }
 
-// prove checks a device's digest, and challenges it if there is none.
+// prove checks the digest of a device. It challenges the device if the digest
+// is missing or wrong.
 func (s *Server) prove(d *dialog, entID string, m *syncMessage, out *outgoing) ([]byte, error) {
 	h := m.Header[0]
 	if d.nonce != nil && len(h.Cred) == 1 && len(m.Body[0].Commands) > 0 {

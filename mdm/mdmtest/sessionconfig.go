@@ -2,83 +2,90 @@ package mdmtest
 
 import "crypto/tls"
 
-// A SessionConfig says what a server does in management sessions. Its zero
-// value has nothing to say: a session then ends after the first message.
+// A SessionConfig tells a server what to do in management sessions. The zero
+// value gives no commands: a session then ends after the device's first
+// message.
 type SessionConfig struct {
 	// Commands are given to each device in its first session, and again in the
-	// next if it did not answer them.
+	// next session if the device did not answer them.
 	Commands []Command
 
-	// Next, if set, is asked for more commands whenever there are none left, in
-	// every session; none end the session. It gets the device's identifier and
-	// all responses of that device so far.
+	// Next, if not nil, returns further commands when there are none left, in
+	// every session. The session ends when it returns none. It gets the
+	// device's identifier and all responses of the device so far. It must not
+	// call methods of the Server.
 	Next func(deviceID string, done []Response) []Command
 
-	// MaxMsgSize, if not 0, is the largest message in bytes that the server
-	// takes, and says it takes.
+	// MaxMsgSize is the size of the largest message that the server takes, in
+	// bytes, and says it takes. If it is 0, the server does not say, and takes
+	// 1 MiB.
 	MaxMsgSize int
 
-	// DigestSecret, if set, has devices prove themselves by a digest as well:
-	// of the name EntDMID in the provisioning document, and this secret.
+	// DigestSecret, if not empty, makes devices prove themselves by a digest,
+	// too (OMA DM Security 1.2): of the name EntDMID in the provisioning
+	// document, and this secret.
 	DigestSecret string
 
+	// Quirks are deviations from the protocol.
 	Quirks SessionQuirks
 
 	devices map[string]*managed // by the device's identifier, in lower case
 }
 
-// SessionQuirks are departures from the protocol that public servers have been
-// seen with. Devices must live with each of them.
+// SessionQuirks are deviations from [MS-MDM] that were measured at public
+// management servers. Devices must cope with each of them. The zero value has
+// none.
 type SessionQuirks struct {
-	GUIDs            bool // CmdIDs are GUIDs (Fleet)
-	EmptyCmdIDs      bool // CmdIDs are empty (Fleet, for custom commands)
-	SameCmdIDs       bool // all CmdIDs are 6
-	NoFinal          bool // messages have no Final (Fleet)
-	NoAlertStatus    bool // no Status answers an Alert (Fleet)
-	NoStatus         bool // no Status at all
-	SwapTargetSource bool // in the header
-	MisspeltMsgID    bool // MsgId
-	Namespace11      bool // SYNCML:SYNCML1.1
-	NoNamespace      bool // the attribute is misspelt: xnlns
-	Prefixes         bool // elements of meta information have a prefix
-	Indented         bool // white space between elements
-	EmptyEnd         bool // the last answer is empty, not a Status
-	Chunked          bool // answers have no length
-	SOAPFaults       bool // refusals are SOAP faults with HTTP status 200 (Fleet)
-	TrustSource      bool // no client certificate is wanted (Fleet and others)
+	GUIDs            bool // write GUIDs as CmdIDs (Fleet)
+	EmptyCmdIDs      bool // write empty CmdIDs (Fleet, for custom commands)
+	SameCmdIDs       bool // write the CmdID 6 always
+	NoFinal          bool // leave out Final (Fleet)
+	NoAlertStatus    bool // do not answer alerts (Fleet)
+	NoStatus         bool // do not answer anything
+	SwapTargetSource bool // swap Target and Source in the header
+	MisspeltMsgID    bool // write MsgId
+	Namespace11      bool // write the namespace SYNCML:SYNCML1.1
+	NoNamespace      bool // misspell the attribute of the namespace: xnlns
+	Prefixes         bool // write elements of meta information with a prefix
+	Indented         bool // write white space between elements
+	EmptyEnd         bool // end a session with an empty answer
+	Chunked          bool // answer without Content-Length
+	SOAPFaults       bool // refuse with a SOAP fault and HTTP status 200 (Fleet)
+	TrustSource      bool // ask for no client certificate, and trust the device's identifier (Fleet and others)
 }
 
-// A Command is one of a server's commands in a session.
+// A Command is a command of the server in a session.
 type Command struct {
-	Verb     string    // "Add", "Replace", "Get", "Delete", "Exec", "Atomic", "Sequence", "Alert"
-	ID       string    // CmdID; if empty, a number
-	Data     string    // of an Alert: its number
-	Items    []Item    // what it is about
-	Commands []Command // in an Atomic or Sequence
+	Verb     string    // "Add", "Replace", "Get", "Delete", "Exec", "Atomic", "Sequence" or "Alert"
+	ID       string    // CmdID; if it is empty, the server numbers the command
+	Data     string    // of an Alert: its code
+	Items    []Item    // the nodes that the command is about
+	Commands []Command // of an Atomic or Sequence: the commands in it
 }
 
-// An Item is a node with a value, of a command or in what a device answers.
+// An Item is a node with a value, in a command or in the answer to it.
 type Item struct {
 	Target string // LocURI
-	Format string // may be empty
-	Data   string
+	Format string // such as "int"; may be empty
+	Data   string // value as text
 }
 
-// A Response is what a device answered to one item of a command, or to a
-// command without items.
+// A Response is a device's answer to one item of a command, or to a command
+// without items.
 type Response struct {
-	Verb   string
-	Target string // "" without items
-	Status int
-	Result *Item // of a Get; nil if there is none
+	Verb   string // of the command
+	Target string // LocURI of the item; "" if the command has no items
+	Status int    // such as 200
+	Result *Item  // the answer to a Get; nil if there is none
 }
 
-// Write returns a command about one node.
+// Write returns a command about one node. The verb is "Add", "Replace",
+// "Delete" or "Exec"; format and data may be empty.
 func Write(verb, target, format, data string) Command {
 	return Command{Verb: verb, Items: []Item{{target, format, data}}}
 }
 
-// Read returns a Get of nodes.
+// Read returns a Get of the values of nodes.
 func Read(targets ...string) Command {
 	c := Command{Verb: "Get"}
 	for _, t := range targets {
@@ -87,15 +94,17 @@ func Read(targets ...string) Command {
 	return c
 }
 
-// Atomic returns an Atomic of commands, which is how servers give profiles.
+// Atomic returns an Atomic of commands. Servers send profiles so.
 func Atomic(commands ...Command) Command { return Command{Verb: "Atomic", Commands: commands} }
 
-// OrderRoot is below which orders of [Order] are.
+// OrderRoot is the LocURI below which [Order] puts the nodes of orders.
 const OrderRoot = "./Vendor/MSFT/ClientCertificateInstall/SCEP/"
 
-// Order returns the commands that have a device enroll a certificate over
-// SCEP: the leaves of the order by name, such as "ServerURL", and the Exec.
-// What is usual and not given is added.
+// Order returns the commands that order a device to enroll a certificate over
+// SCEP ([MS-MDE2] section 2.2.9.2): they set the leaves of the order and
+// execute it. The leaves are values by name, such as "ServerURL". The subject
+// is "CN=" and id, and usage, length and protection of the key have common
+// values, unless leaves has others.
 func Order(id string, leaves map[string]string) []Command {
 	at := OrderRoot + id
 	install := at + "/Install/"
@@ -123,12 +132,13 @@ func Order(id string, leaves map[string]string) []Command {
 	return append(commands, Write("Exec", install+"Enroll", "null", ""))
 }
 
-// PageRoot is where the settings of the enrollment status page are, without
-// the scope.
+// PageRoot is the LocURI of the settings of the enrollment status page without
+// the scope, "./Device" or "./User".
 const PageRoot = "/Vendor/MSFT/DMClient/Provider/" + providerID + "/FirstSyncStatus/"
 
-// Page returns the commands that set up the enrollment status page of the
-// device: its leaves by name, such as "ExpectedPolicies", each of its format.
+// Page returns a command that sets up the enrollment status page of the device.
+// The leaves are values by name, such as "ExpectedPolicies"; each is sent in
+// its format.
 func Page(leaves map[string]string) Command {
 	atomic := Atomic()
 	for _, name := range []string{
@@ -150,9 +160,10 @@ func Page(leaves map[string]string) Command {
 	return atomic
 }
 
-// TLSConfig returns a copy of base (which may be nil) that asks clients for a
-// certificate and takes any: sessions judge it themselves, and enrollment needs
-// none.
+// TLSConfig returns a copy of base that asks clients for a certificate, unless
+// the session's quirk TrustSource is set. If base is nil, it returns a new
+// configuration. It accepts any certificate and none, because the services
+// check it themselves.
 func (s *Server) TLSConfig(base *tls.Config) *tls.Config {
 	c := new(tls.Config)
 	if base != nil {

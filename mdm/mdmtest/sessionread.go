@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// What a message of a device may have, in the one namespace. What may be there
-// once is a slice, so that what is there twice is seen.
+// A syncMessage is a message of a device, in the one namespace. Elements that
+// may appear once are slices, so that repetitions are noticed.
 type syncMessage struct {
 	XMLName xml.Name `xml:"SYNCML:SYNCML1.2 SyncML"`
 	Header  []struct {
@@ -61,12 +61,13 @@ type syncItem struct {
 	Data   string    `xml:"SYNCML:SYNCML1.2 Data"`
 }
 
-// name is the local name of a command.
+// name returns the local name of a command.
 func (c *syncCommand) name() string { return c.XMLName.Local }
 
-// data is a command's one Data, or "".
+// data returns the one Data of a command, or "".
 func (c *syncCommand) data() string { return only(c.Data) }
 
+// only returns the one text in a list, or "".
 func only(list []string) string {
 	if len(list) != 1 {
 		return ""
@@ -76,8 +77,8 @@ func only(list []string) string {
 
 var sessionID = regexp.MustCompile(`^[0-9A-Za-z]{1,4}$`)
 
-// readSync reads a message of a device and checks what all have in common:
-// the header, and that commands are numbered and end with Final.
+// readSync reads a message of a device. It checks the header, that every
+// command has a number, and that Final comes last.
 func readSync(data []byte) (*syncMessage, error) {
 	if err := walk(data); err != nil {
 		return nil, err
@@ -106,7 +107,7 @@ func readSync(data []byte) (*syncMessage, error) {
 	return m, checkNumbers(m.Body[0].Commands)
 }
 
-// checkNumbers checks that every command has a CmdID of its own.
+// checkNumbers checks that no two commands have the same CmdID.
 func checkNumbers(commands []syncCommand) error {
 	seen := make(map[string]bool)
 	for _, c := range commands {
@@ -125,8 +126,8 @@ func checkNumbers(commands []syncCommand) error {
 
 var threeDigits = regexp.MustCompile(`^[2-5][0-9][0-9]$`)
 
-// checkFirst checks the commands that begin a session, and returns the type of
-// the generic alerts in it.
+// checkFirst checks the commands of the first message of a session. It returns
+// the type and data of each generic alert, as "type=data".
 func checkFirst(commands []syncCommand, deviceID string) ([]string, error) {
 	var generic []string
 	begun, login := 0, false
@@ -164,7 +165,7 @@ func checkFirst(commands []syncCommand, deviceID string) ([]string, error) {
 	return generic, checkInfo(info, deviceID)
 }
 
-// checkInfo checks that a Replace has the five nodes of DevInfo.
+// checkInfo checks that a Replace has the five nodes of DevInfo for the device.
 func checkInfo(c *syncCommand, deviceID string) error {
 	have := make(map[string]string)
 	for _, i := range c.Items {

@@ -9,10 +9,10 @@ import (
 type syncWriter struct {
 	strings.Builder
 	quirks SessionQuirks
-	number int // of the last CmdID
+	number int // of the last command or status
 }
 
-// nextID returns a CmdID.
+// nextID returns the next CmdID.
 func (w *syncWriter) nextID() string {
 	w.number++
 	switch {
@@ -26,7 +26,7 @@ func (w *syncWriter) nextID() string {
 	return strconv.Itoa(w.number)
 }
 
-// assign gives commands without a CmdID one.
+// assign returns commands of which every one has a CmdID.
 func (w *syncWriter) assign(commands []Command) []Command {
 	own := append([]Command(nil), commands...)
 	for i := range own {
@@ -38,6 +38,7 @@ func (w *syncWriter) assign(commands []Command) []Command {
 	return own
 }
 
+// text writes an element with a text.
 func (w *syncWriter) text(name, value string) {
 	w.WriteString("<" + name + ">" + escape(value) + "</" + name + ">")
 	if w.quirks.Indented {
@@ -58,7 +59,7 @@ func (w *syncWriter) in(name string, content func()) {
 	}
 }
 
-// info writes an element of meta information.
+// info writes an element of meta information, unless it is empty.
 func (w *syncWriter) info(name, value string) {
 	if value == "" {
 		return
@@ -73,8 +74,8 @@ func (w *syncWriter) info(name, value string) {
 // An outgoing is a message of the server.
 type outgoing struct {
 	sessionID, msgID string
-	target, source   string // of the header
-	maxSize          int
+	target, source   string // LocURIs in the header
+	maxSize          int    // MaxMsgSize; 0 for none
 	statuses         []outStatus
 	commands         []Command
 }
@@ -86,6 +87,7 @@ type outStatus struct {
 	nonce               string // of a Chal, base64; "" for none
 }
 
+// message writes a message with its quirks.
 func (w *syncWriter) message(m *outgoing) {
 	attribute, space, id := "xmlns", "SYNCML:SYNCML1.2", "MsgID"
 	target, source := m.target, m.source

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Namespaces ([MS-MDE2] section 2.2.1) and actions.
+// Namespaces ([MS-MDE2] section 2.2.1), and strings that begin with them.
 const (
 	nsSOAP       = "http://www.w3.org/2003/05/soap-envelope"
 	nsAddressing = "http://www.w3.org/2005/08/addressing"
@@ -33,19 +33,19 @@ const (
 
 // Limits of requests.
 const (
-	maxRequest  = 128 << 10
-	maxDepth    = 24
+	maxRequest  = 128 << 10 // bytes
+	maxDepth    = 24        // levels of elements
 	maxElements = 1000
 )
 
 // An operation is a SOAP operation of the server.
 type operation struct {
 	name, path       string
-	action, response string
+	action, response string // Action of the request and of the answer
 	serve            func(*Server, *http.Request, *envelope) (string, error)
 }
 
-// operations are by path in lower case.
+// operations has the operations by path in lower case.
 var operations = map[string]*operation{
 	strings.ToLower(DiscoveryPath): {
 		name: "Discover", path: DiscoveryPath, serve: (*Server).serveDiscover,
@@ -84,8 +84,8 @@ type userToken struct {
 	} `xml:"http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd Password"`
 }
 
-// An envelope is a request. What may be there once is a slice, so that what is
-// there twice is seen.
+// An envelope is a request. Elements that may appear once are slices, so that
+// repetitions are noticed.
 type envelope struct {
 	XMLName xml.Name `xml:"http://www.w3.org/2003/05/soap-envelope Envelope"`
 	Header  []struct {
@@ -111,7 +111,7 @@ type envelope struct {
 	} `xml:"http://www.w3.org/2003/05/soap-envelope Body"`
 }
 
-// messageID returns the request's, or "" if there was none.
+// messageID returns the MessageID of a request, or "" if it has none.
 func (e *envelope) messageID() string {
 	if e == nil || len(e.Header) != 1 || len(e.Header[0].MessageID) != 1 {
 		return ""
@@ -121,8 +121,8 @@ func (e *envelope) messageID() string {
 
 var uuidURN = regexp.MustCompile(`^urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// readEnvelope reads a request and checks what all have in common. The
-// envelope may be returned with an error.
+// readEnvelope reads a request to the URL to, and checks what all requests have
+// in common. It may return the envelope beside an error, for the MessageID.
 func readEnvelope(data []byte, op *operation, to string) (*envelope, error) {
 	if err := walk(data); err != nil {
 		return nil, malformed("%w", err)
@@ -154,15 +154,15 @@ func readEnvelope(data []byte, op *operation, to string) (*envelope, error) {
 	return e, nil
 }
 
-// sameURL compares URLs without their queries; the case of a path is free, as
-// the server's own paths are.
+// sameURL reports whether two URLs are equal in any letter case, without the
+// query of the first.
 func sameURL(a, b string) bool {
 	a, _, _ = strings.Cut(a, "?")
 	return strings.EqualFold(a, b)
 }
 
-// walk checks that data is one XML element within the limits, without a
-// document type and with nothing around it.
+// walk checks that data is one XML element within the limits, with no document
+// type declaration and nothing but white space around it.
 func walk(data []byte) error {
 	d := xml.NewDecoder(bytes.NewReader(data))
 	depth, count := 0, 0
@@ -200,13 +200,13 @@ func walk(data []byte) error {
 	return nil
 }
 
-// nsSOAP11 is the namespace of answers with the quirk SOAP11.
+// nsSOAP11 is the namespace of envelopes with the quirk SOAP11.
 const nsSOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
 
 // fixedID is RelatesTo with the quirk FixedRelatesTo.
 const fixedID = "urn:uuid:0d5a1441-5891-453b-becf-a2e5f6ea3749"
 
-// envelope writes an answer.
+// envelope returns an answer with its header.
 func (s *Server) envelope(action, relatesTo, content string) string {
 	now := s.now().UTC()
 	stamp := func(t time.Time) string { return t.Format("2006-01-02T15:04:05.000Z") }
@@ -241,34 +241,35 @@ func (s *Server) reply(w http.ResponseWriter, status int, envelope string) {
 	if s.Quirks.Chunked {
 		w.Header().Set("Content-Type", "application/soap+xml; charset=utf-8")
 		w.WriteHeader(status)
-		_ = http.NewResponseController(w).Flush() // one that cannot sends all at once
+		_ = http.NewResponseController(w).Flush() // a writer that cannot sends everything at once
 		_, _ = io.WriteString(w, envelope)
 		return
 	}
 	reply(w, status, envelope)
 }
 
-// reply sends an envelope. Its length is named: clients of this protocol may
-// not know chunks.
+// reply sends an envelope with its length, because clients of this protocol
+// need not know chunked encoding.
 func reply(w http.ResponseWriter, status int, envelope string) {
 	w.Header().Set("Content-Type", "application/soap+xml; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(len(envelope)))
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	// The peer may be gone: nobody is left to be told.
+	// The client may have gone; nobody is left to tell.
 	_, _ = io.WriteString(w, envelope)
 }
 
+// escape returns s as character data of XML.
 func escape(s string) string {
 	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(s)) // a Builder takes everything
+	_ = xml.EscapeText(&b, []byte(s)) // a Builder does not fail
 	return b.String()
 }
 
 // newGUID returns a random GUID.
 func newGUID() string {
 	var u [16]byte
-	_, _ = rand.Read(u[:]) // it does not fail: it ends the program first
+	_, _ = rand.Read(u[:]) // never fails
 	u[6], u[8] = u[6]&0x0f|0x40, u[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 }

@@ -19,7 +19,7 @@ const (
 
 var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// claims are those of a management token that the server reads.
+// claims are the claims of a management token that the server reads.
 type claims struct {
 	jwt.RegisteredClaims
 	TenantID string `json:"tid"`
@@ -29,7 +29,7 @@ type claims struct {
 	Scope    string `json:"scp"`
 }
 
-// A caller is who a credential is of.
+// A caller is the device or the user that a credential belongs to.
 type caller struct {
 	id   string // the directory's identifier of the device, or "user:" and the user's name
 	user bool
@@ -56,7 +56,7 @@ func (s *Server) resource() string {
 	return DefaultResource
 }
 
-// authenticate returns whose credential the request has.
+// authenticate returns the caller that the credential in a request belongs to.
 func (s *Server) authenticate(e *envelope) (*caller, error) {
 	security := e.Header[0].Security
 	if len(security) == 1 && security[0].MustUnderstand == "1" && len(security[0].User) == 1 && len(security[0].Token) == 0 && s.Passwords != nil {
@@ -84,9 +84,11 @@ func (s *Server) authenticate(e *envelope) (*caller, error) {
 	return ofUser(user), nil
 }
 
+// ofUser returns the caller for a user.
 func ofUser(name string) *caller { return &caller{id: "user:" + strings.ToLower(name), user: true} }
 
-// read returns name and password of a UsernameToken of the one permitted form.
+// read returns the name and the password in a UsernameToken, which must have
+// the form that [MS-MDE2] shows.
 func (u userToken) read() (name, password string, err error) {
 	if u.ID != usernameID || len(u.Name) != 1 || u.Name[0] == "" || len(u.Password) != 1 || u.Password[0].Type != typePassword {
 		return "", "", refuse(securityFault, "UsernameToken with Id %.60q, %d names, %d passwords", u.ID, len(u.Name), len(u.Password))
@@ -94,6 +96,7 @@ func (u userToken) read() (name, password string, err error) {
 	return u.Name[0], u.Password[0].Text, nil
 }
 
+// checkPassword checks a name and a password.
 func (s *Server) checkPassword(u userToken) (*caller, error) {
 	name, password, err := u.read()
 	if err != nil {
@@ -105,8 +108,8 @@ func (s *Server) checkPassword(u userToken) (*caller, error) {
 	return ofUser(name), nil
 }
 
-// checkToken judges a token. Only RS256 is known, whatever the token's header
-// says, and no key in that header is looked at.
+// checkToken checks a token. It accepts RS256 only, whatever the token's header
+// says, and ignores any key in that header.
 func (s *Server) checkToken(text string) (*caller, error) {
 	if s.TokenKey == nil || s.TokenKey() == nil {
 		return nil, refuse(authenticationFault, "the server knows no key of token issuers")
@@ -139,7 +142,7 @@ func (s *Server) checkToken(text string) (*caller, error) {
 	return &caller{id: strings.ToLower(c.DeviceID)}, nil
 }
 
-// checkUser judges the claims of a user's token.
+// checkUser checks the claims of a user's token.
 func (s *Server) checkUser(c *claims) (*caller, error) {
 	switch {
 	case c.Type != "" && c.Type != "user":

@@ -10,14 +10,15 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// devInfo are the nodes below ./DevInfo, in the order in which a session
-// starts with them ([MS-MDM]).
+// devInfo are the nodes below ./DevInfo, in the order in which the first
+// message of a session has them ([MS-MDM]).
 var devInfo = []string{"DevId", "Man", "Mod", "DmV", "Lang"}
 
-// SetDevice fills ./DevInfo and ./DevDetail from a description of the device;
-// a server can read them, but not write. Nodes of these that are there, but for
-// DevInfo/DevId, keep their values, so that the caller may set the manufacturer
-// and the like before. [Session.Run] calls it.
+// SetDevice fills ./DevInfo and ./DevDetail from a description of the device.
+// Nodes that exist already keep their values, except ./DevInfo/DevId, so that a
+// caller may set the manufacturer, for example. Servers may only read these
+// nodes, unless the caller has given them a handler. Every session calls
+// SetDevice, so callers need not.
 func (t *Tree) SetDevice(d mdm.Device) {
 	d = d.WithDefaults()
 	architecture := map[string]string{"386": "0", "arm": "5", "arm64": "12"}[runtime.GOARCH]
@@ -48,7 +49,7 @@ func (t *Tree) SetDevice(d mdm.Device) {
 	t.handleOnce("./DevDetail", ReadOnly)
 }
 
-// handleOnce is Handle, unless there is a handler for exactly this LocURI.
+// handleOnce is [Tree.Handle], unless this LocURI has a handler already.
 func (t *Tree) handleOnce(uri string, h Handler) {
 	pattern, _ := splitPath(uri)
 	t.mu.Lock()
@@ -72,8 +73,9 @@ func ReadOnly(_ context.Context, op *Operation) int {
 }
 
 // Apply stores what a provisioning document sets besides the account and the
-// certificates: each parameter becomes a value below ./Device/Vendor/MSFT, such
-// as the enrollment status page's first values.
+// certificates, such as the first settings of the enrollment status page. Each
+// parameter becomes a value below ./Device/Vendor/MSFT. Parameters that no
+// LocURI can name, or for which the tree has no room, are left out.
 func (t *Tree) Apply(d *mdm.Document) {
 	for _, c := range d.Characteristics {
 		if !strings.EqualFold(c.Type, "APPLICATION") && !strings.EqualFold(c.Type, "CertificateStore") {
@@ -82,8 +84,10 @@ func (t *Tree) Apply(d *mdm.Document) {
 	}
 }
 
+// formats has the formats of nodes by the data types of parameters.
 var formats = map[string]string{"integer": "int", "boolean": "bool", "binary": "b64"}
 
+// apply stores the parameters at and below c, whose path is names.
 func (t *Tree) apply(names []string, c *mdm.Characteristic) {
 	for _, p := range c.Parms {
 		t.Set(joinPath(append(names[:len(names):len(names)], p.Name)),

@@ -9,17 +9,19 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// maxDigests is how often one session answers a challenge.
+// maxDigests is how many challenges the device answers in one session.
 const maxDigests = 2
 
-// A digestState is what a session knows of its authentication by digest.
+// A digestState is the state of the authentication by digest in one session
+// (OMA DM Security 1.2).
 type digestState struct {
 	nonce   []byte
-	active  bool // credentials go with each message
-	answers int
+	active  bool // messages carry credentials
+	answers int  // challenges that were answered
 }
 
-// credentials are those of the next message, and whose they are.
+// credentials returns the credentials of the next message and the name they are
+// for, or nil if the message carries none.
 func (d *digestState) credentials(a *mdm.Auth) (*syncml.Cred, string) {
 	if a == nil || !d.active {
 		return nil, ""
@@ -28,8 +30,8 @@ func (d *digestState) credentials(a *mdm.Auth) (*syncml.Cred, string) {
 	return &syncml.Cred{Meta: meta, Data: syncml.Digest(a.Name, string(a.Secret), d.nonce)}, a.Name
 }
 
-// answer reads the status of a message's header, and the challenge in it. It
-// reports whether the message is to be sent again.
+// answer reads the status of the device's message and the challenge in it, if
+// there is one. It reports whether the message must be sent again.
 func (d *digestState) answer(a *mdm.Auth, code int, chal *syncml.Meta) (bool, error) {
 	wanted := code == syncml.StatusUnauthorized || code == syncml.StatusNoCredential
 	if chal != nil && a != nil {
@@ -43,7 +45,7 @@ func (d *digestState) answer(a *mdm.Auth, code int, chal *syncml.Meta) (bool, er
 		d.nonce, d.active = nonce, true
 	}
 	if code == syncml.StatusAuthAccepted {
-		d.active = false // for the rest of the session
+		d.active = false // not needed for the rest of the session
 	}
 	if !wanted || chal == nil || a == nil || d.answers == maxDigests {
 		return false, nil

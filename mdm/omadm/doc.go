@@ -21,19 +21,22 @@
 //
 // # Sources and limits
 //
-// The messages are those of the OMA DM Protocol 1.2 and the OMA DM Representation
-// Protocol 1.2, their authentication is OMA DM Security 1.2, the alerts and the
-// first message are [MS-MDM]'s. Messages are XML of at most 1 MiB. The binary
-// encoding (WBXML), values that are spread over several messages (MoreData),
-// alerts for a person to see, and the commands Copy, Move, Put, Search, Sync, Map
-// and Correlator are not supported: the commands get status 406. What a server
-// sends is limited in size, depth and count, and so is the tree.
+// [MS-MDM] says which parts of OMA DM 1.2 Windows uses, and how: its sections
+// 2.2.3 to 2.2.7 have the elements of messages, the statuses (2.2.6.1) and the
+// commands (2.2.7). The statuses are those of the SyncML Representation
+// Protocol 1.2.2, section 10; the digest is that of OMA DM Security 1.2.
+//
+// Messages are XML. The binary encoding (WBXML), values that are spread over
+// several messages (MoreData), alerts for a person to see, and the commands
+// Copy, Move, Put, Search, Sync, Map and Correlator are not supported; such
+// commands get status 406. A message may have 1 MiB, 50000 elements and 32
+// levels. A tree may have 50000 nodes, 32 levels and 16 MiB of values.
 //
 // # Errors
 //
-// The error of a session is a [*mdm.Error] with the operation "Session". The
+// The error of a session is an [*mdm.Error] with the operation "Session". The
 // package has no error type of its own: a session is one more call to the
-// server that package mdm enrolls with, fails in the same ways, with the same
-// SOAP faults and codes, and has the same remedies. Where the server answered a
-// message with a bad status, the error wraps a [*StatusError].
+// server that package mdm enrolls with. It fails in the same ways, with the
+// same SOAP faults and codes, and has the same remedies. If the server refused
+// a message of the device, the error wraps a [*StatusError].
 package omadm

@@ -17,27 +17,28 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// operation is how errors and logs name a session.
+// operation is the name of a session in errors and log records.
 const operation = "Session"
 
 const (
-	defaultMessages = 100 // of a device in one session
-	maxOddities     = 20
+	defaultMessages = 100 // messages of the device in one session
+	maxOddities     = 20  // that a Result keeps
 )
 
-// An exchange is one session while it runs.
+// An exchange is one session under way.
 type exchange struct {
 	*Session
 	client *http.Client
 	url    string
 	alerts []Alert
 	result *Result
-	sent   map[string]string // commands of the last message by CmdID
-	peer   string            // MsgID of the server's last message; "" before
-	limit  int               // bytes of a message to the server; 0: none
+	sent   map[string]string // names of the commands in the device's last message, by CmdID
+	peer   string            // MsgID of the server's last message; "" before the first
+	limit  int               // bytes that the server takes in a message; 0 if it has not said
 	digest digestState
 }
 
+// run holds a session with the given alerts.
 func (s *Session) run(ctx context.Context, alerts []Alert) (*Result, error) {
 	s.presented.Store(false)
 	e, err := s.begin(alerts)
@@ -59,7 +60,7 @@ func (s *Session) run(ctx context.Context, alerts []Alert) (*Result, error) {
 	return e.result, err
 }
 
-// failure is the error of a session.
+// failure returns err as the error of a session.
 func (s *Session) failure(err error) error {
 	return &mdm.Error{Op: operation, URL: wire.Redact(s.Server), Err: err}
 }
@@ -71,7 +72,7 @@ func (s *Session) now() time.Time {
 	return s.Now()
 }
 
-// begin checks what the session needs and readies the tree.
+// begin checks what the session needs and puts the device into the tree.
 func (s *Session) begin(alerts []Alert) (*exchange, error) {
 	if s.Tree == nil {
 		return nil, errors.New("no tree")
@@ -126,8 +127,7 @@ func (e *exchange) loop(ctx context.Context) error {
 	}
 }
 
-// first are the commands that begin a session. Their numbers begin at 2, as
-// those of Windows do.
+// first returns the commands of the first message ([MS-MDM]).
 func (e *exchange) first() []*syncml.Command {
 	item := func(typ, format, source, data string) []*syncml.Item {
 		return []*syncml.Item{{Source: source, Meta: syncml.Meta{Format: format, Type: typ}, Data: data}}
@@ -152,12 +152,13 @@ func (e *exchange) first() []*syncml.Command {
 	return append(body, info)
 }
 
-// header is the status for the header of a server's message.
+// header returns the status for the header of a server's message.
 func (e *exchange) header(m *syncml.Message, code int) *syncml.Command {
 	return &syncml.Command{Name: syncml.Status, MsgRef: m.ID, CmdRef: "0", Cmd: syncml.SyncHdr, Data: strconv.Itoa(code)}
 }
 
-// exchange sends a message and returns the server's, or nil if that is empty.
+// exchange sends a message and returns the server's, or nil if its answer is
+// empty.
 func (e *exchange) exchange(ctx context.Context, body []*syncml.Command) (*syncml.Message, error) {
 	most := e.MaxMessages
 	if most <= 0 {
@@ -168,7 +169,7 @@ func (e *exchange) exchange(ctx context.Context, body []*syncml.Command) (*syncm
 	}
 	data := e.marshal(body)
 	tooLarge := e.limit > 0 && len(data) > e.limit
-	if tooLarge { // Windows gives up too
+	if tooLarge { // Windows gives up, too
 		data = e.marshal([]*syncml.Command{{Name: syncml.Alert, Data: alertAbort}})
 	}
 	e.result.Messages++
@@ -191,7 +192,8 @@ func (e *exchange) exchange(ctx context.Context, body []*syncml.Command) (*syncm
 	return m, nil
 }
 
-// marshal writes the next message.
+// marshal returns the next message in XML. The numbers of the commands in the
+// first message begin at 2, as those of Windows do.
 func (e *exchange) marshal(body []*syncml.Command) []byte {
 	n := e.result.Messages + 1
 	m := &syncml.Message{
@@ -212,8 +214,9 @@ func (e *exchange) marshal(body []*syncml.Command) []byte {
 	return m.Marshal()
 }
 
-// statuses reads what the server says of the device's last message. It reports
-// whether the session's first message must be sent again, with a digest.
+// statuses reads the server's statuses for the commands of the device's last
+// message. It reports whether the first message must be sent again with a
+// digest.
 func (e *exchange) statuses(m *syncml.Message) (again bool, err error) {
 	for _, c := range m.Commands {
 		if c.Name != syncml.Status {
@@ -227,7 +230,7 @@ func (e *exchange) statuses(m *syncml.Message) (again bool, err error) {
 			continue
 		case !ours || c.MsgRef != strconv.Itoa(e.result.Messages):
 			e.odd("a status for command %.40q of message %.40q, which is none of the last message", c.CmdRef, c.MsgRef)
-			if name != syncml.SyncHdr { // whether the server talks to us at all is not passed over
+			if name != syncml.SyncHdr { // the status of the header decides over the session
 				continue
 			}
 		}
@@ -250,7 +253,7 @@ func (e *exchange) statuses(m *syncml.Message) (again bool, err error) {
 	return again, nil
 }
 
-// execute carries out the commands of a message and returns the answer to
+// execute carries out the commands of a message and returns the answers to
 // them, or nil if the session is over.
 func (e *exchange) execute(ctx context.Context, m *syncml.Message) ([]*syncml.Command, error) {
 	x := &executor{tree: e.Tree, ref: m.ID}
@@ -278,6 +281,7 @@ func (e *exchange) execute(ctx context.Context, m *syncml.Message) ([]*syncml.Co
 	return append(body, x.results...), nil
 }
 
+// odd notes a deviation of the server from the protocol.
 func (e *exchange) odd(format string, args ...any) {
 	if len(e.result.Oddities) < maxOddities {
 		e.result.Oddities = append(e.result.Oddities, fmt.Sprintf(format, args...))

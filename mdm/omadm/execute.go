@@ -15,18 +15,18 @@ type executor struct {
 	ref      string // MsgID of the message
 	statuses []*syncml.Command
 	results  []*syncml.Command
-	changes  []undo // since the outermost Atomic began
-	aborted  bool   // by an Alert 1223
-	commands int
-	failed   int
-	size     int // bytes of the results
+	changes  []undo // made since the Atomic began
+	aborted  bool   // the server ended the session (alert 1223)
+	commands int    // number of commands
+	failed   int    // number of those with a status of 300 or more
+	size     int    // bytes of the results
 }
 
-// maxResults bounds the values that one message answers, in bytes.
+// maxResults bounds the values in the answer to one message, in bytes.
 const maxResults = 1 << 20
 
-// run carries out a command and what is in it, and reports whether all went
-// well. In an Atomic, a Get and another Atomic are refused.
+// run carries out a command and the commands in it, and reports whether all
+// succeeded. In an Atomic it refuses a Get and another Atomic.
 func (x *executor) run(ctx context.Context, c *syncml.Command, inAtomic bool) bool {
 	x.commands++
 	switch c.Name {
@@ -54,8 +54,8 @@ func (x *executor) run(ctx context.Context, c *syncml.Command, inAtomic bool) bo
 	return x.status(c, syncml.StatusBadRequest, "")
 }
 
-// all carries out commands, in an Atomic up to the first that fails; the rest
-// then gets status 215.
+// all carries out commands and reports whether all succeeded. In an Atomic it
+// stops at the first that fails; the rest get status 215.
 func (x *executor) all(ctx context.Context, commands []*syncml.Command, inAtomic bool) bool {
 	ok := true
 	for _, c := range commands {
@@ -71,6 +71,7 @@ func (x *executor) all(ctx context.Context, commands []*syncml.Command, inAtomic
 	return ok
 }
 
+// skip answers a command that is not carried out, and those in it.
 func (x *executor) skip(c *syncml.Command) {
 	x.commands++
 	x.status(c, syncml.StatusNotExecuted, "")
@@ -79,8 +80,8 @@ func (x *executor) skip(c *syncml.Command) {
 	}
 }
 
-// atomic carries out an Atomic: if a command in it fails, what those before it
-// stored is taken back, and their status becomes 216.
+// atomic carries out an Atomic. If a command in it fails, the changes of those
+// before it are taken back, and their status becomes 216.
 func (x *executor) atomic(ctx context.Context, c *syncml.Command) bool {
 	at := x.reserve(c, syncml.StatusOK)
 	first := len(x.statuses)
@@ -98,8 +99,8 @@ func (x *executor) atomic(ctx context.Context, c *syncml.Command) bool {
 	return at.finish(ok, syncml.StatusOK, syncml.StatusAtomicFailed)
 }
 
-// items carries out a command on each of its items. If all have one status it
-// is given once, else for each item.
+// items carries out a command on each of its items. It answers with one status
+// if all items have the same, else with one for each.
 func (x *executor) items(ctx context.Context, c *syncml.Command) bool {
 	if len(c.Items) == 0 {
 		return x.status(c, syncml.StatusBadRequest, "")
@@ -119,6 +120,7 @@ func (x *executor) items(ctx context.Context, c *syncml.Command) bool {
 	return ok
 }
 
+// item carries out a command on one item and returns the status.
 func (x *executor) item(ctx context.Context, c *syncml.Command, item *syncml.Item) int {
 	switch {
 	case uri(item) == "", item.Markup:
@@ -134,8 +136,8 @@ func (x *executor) item(ctx context.Context, c *syncml.Command, item *syncml.Ite
 	return status
 }
 
-// get answers one Status for each item, and one Results for all that are
-// there.
+// get answers a Get with one Status for each item, and with one Results that
+// has the values of all nodes that exist.
 func (x *executor) get(ctx context.Context, c *syncml.Command) bool {
 	if len(c.Items) == 0 {
 		return x.status(c, syncml.StatusBadRequest, "")
@@ -165,8 +167,8 @@ func (x *executor) get(ctx context.Context, c *syncml.Command) bool {
 	return ok
 }
 
-// alert answers the server's alerts: that it waits for the next message, and
-// that it ends the session. Those for a person to see are not supported.
+// alert answers an alert of the server's: that it wants the next message, or
+// that it ends the session. Alerts for a person to see are not supported.
 func (x *executor) alert(c *syncml.Command) bool {
 	switch c.Data {
 	case alertAbort:
@@ -178,7 +180,7 @@ func (x *executor) alert(c *syncml.Command) bool {
 	return x.status(c, syncml.StatusOptional, "")
 }
 
-// status answers a command, and reports whether the status is a good one.
+// status answers a command, and reports whether the status is one of success.
 func (x *executor) status(c *syncml.Command, code int, target string) bool {
 	if code >= 300 {
 		x.failed++
@@ -193,12 +195,14 @@ func (x *executor) status(c *syncml.Command, code int, target string) bool {
 	return code < 300
 }
 
-// A reserved status is one whose place is before those of inner commands.
+// A reserved status has its place before those of the commands inside, and gets
+// its code after them.
 type reserved struct {
 	x *executor
-	s *syncml.Command // nil if none is wanted
+	s *syncml.Command // nil if the server wants none
 }
 
+// reserve answers a command with a status that finish may change.
 func (x *executor) reserve(c *syncml.Command, code int) reserved {
 	before := len(x.statuses)
 	x.status(c, code, "")
@@ -208,6 +212,7 @@ func (x *executor) reserve(c *syncml.Command, code int) reserved {
 	return reserved{x, x.statuses[before]}
 }
 
+// finish sets the code of a reserved status, and returns ok.
 func (r reserved) finish(ok bool, good, bad int) bool {
 	code := good
 	if !ok {
@@ -220,10 +225,11 @@ func (r reserved) finish(ok bool, good, bad int) bool {
 	return ok
 }
 
-// uri is what an item is about; some servers write it as the source.
+// uri returns the LocURI of the node that an item is about. Some servers write
+// it as the source.
 func uri(i *syncml.Item) string { return cmp.Or(i.Target, i.Source) }
 
-// value is what an item holds. White space around numbers means nothing.
+// value returns the value in an item. White space around numbers is removed.
 func value(c *syncml.Command, i *syncml.Item) Value {
 	v := Value{Format: strings.ToLower(cmp.Or(i.Meta.Format, c.Meta.Format)), Type: cmp.Or(i.Meta.Type, c.Meta.Type), Data: i.Data}
 	if v.Format == "int" || v.Format == "bool" {

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// rootDevice and rootUser begin the paths of the two scopes.
+// The first names of the paths in the two scopes.
 const (
 	rootDevice = "Device"
 	rootUser   = "User"
 )
 
-// splitPath returns the names of a LocURI's nodes, unescaped, and whether it is
-// one: "./Vendor/MSFT/A%20B" and "./Device/Vendor/MSFT/A B" both are Device,
-// Vendor, MSFT, "A B". "." and "" are the root, of no names.
+// splitPath returns the names in a LocURI, unescaped, and reports whether uri
+// is one. "./Vendor/MSFT/A%20B" and "./Device/Vendor/MSFT/A B" both have the
+// names Device, Vendor, MSFT and "A B". "." and "" name the root and have none.
 func splitPath(uri string) ([]string, bool) {
 	uri = strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(uri), "."), "/")
 	uri = strings.TrimSuffix(uri, "/")
@@ -26,7 +26,7 @@ func splitPath(uri string) ([]string, bool) {
 	}
 	for i, n := range names {
 		if plain, err := url.PathUnescape(n); err == nil {
-			n = plain // otherwise it is a name with a percent sign
+			n = plain // otherwise the name has a percent sign in it
 		}
 		if n == "" || n == "." || n == ".." || len(n) > maxNodeName {
 			return nil, false
@@ -39,7 +39,7 @@ func splitPath(uri string) ([]string, bool) {
 	return names, true
 }
 
-// joinPath is the LocURI of names.
+// joinPath returns the LocURI of names, escaped.
 func joinPath(names []string) string {
 	var b strings.Builder
 	b.WriteString(".")
@@ -49,8 +49,8 @@ func joinPath(names []string) string {
 	return b.String()
 }
 
-// matches reports whether pattern, in which "*" stands for any one name, leads
-// to names or a node above it.
+// matches reports whether pattern, in which "*" stands for any name, matches
+// names or the beginning of it.
 func matches(pattern, names []string) bool {
 	if len(pattern) > len(names) {
 		return false

@@ -18,58 +18,103 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// ErrPending is what a function given to [Tree.HandleSCEP] wraps if the CA
-// has not decided yet. The order then stays pending for the server, until it
-// has it carried out again.
+// ErrPending means that a CA has not decided yet. The function given to
+// [Tree.HandleSCEP] returns it, or an error that wraps it. The order then stays
+// pending, and the server may execute it again.
 var ErrPending = errors.New("omadm: the CA has not decided yet")
 
-// Key protections of a [SCEPOrder].
+// Key protections of a [SCEPOrder] ([MS-MDE2] section 2.2.9.2).
 const (
-	KeyInTPM      = 1
-	KeyTPMIfThere = 2
-	KeyInSoftware = 3
-	KeyInPassport = 4
+	KeyInTPM      = 1 // the key must be in a TPM
+	KeyTPMIfThere = 2 // in a TPM if the device has one, else in software
+	KeyInSoftware = 3 // in software
+	KeyInPassport = 4 // in a container of Windows Hello for Business
 )
 
-// Status of an order, in its node Status.
+// Values of an order's node Status.
 const (
 	orderDone    = 1
 	orderPending = 2
 	orderFailed  = 16
 )
 
-// A SCEPOrder is a server's order to have a certificate enrolled over SCEP
-// ([MS-MDE2] section 2.2.9.2), as its nodes are when the server executes it.
+// A SCEPOrder is a server's order to enroll a certificate over SCEP ([MS-MDE2]
+// section 2.2.9.2): the values of its nodes when the server executes it. Texts
+// are trimmed of white space.
 type SCEPOrder struct {
-	ID   string // name of its node
-	URI  string // of its node: "./Device/Vendor/MSFT/ClientCertificateInstall/SCEP/" and the ID
-	User bool   // for the user, not the device
+	// ID is the name of the order's node, and URI its LocURI, complete and
+	// escaped, such as
+	// "./Device/Vendor/MSFT/ClientCertificateInstall/SCEP/wifi".
+	ID  string
+	URI string
 
-	URLs             []string      // of the SCEP server, in order of preference
-	Challenge        mdm.Token     // challenge password of the certificate request
-	Subject          string        // X.500 name as text
-	AlternativeNames string        // "type+name;type+name", as sent; may be empty
-	EKUs             []string      // object identifiers
-	KeyUsage         int           // bits: 0x80 digital signature, 0x20 key encipherment
-	KeyProtection    int           // KeyInTPM to KeyInPassport; KeyInSoftware if not said
-	KeyLength        int           // bits: 1024, 2048 or 4096
-	Hashes           []string      // families that may be used, such as "SHA-2"; may be empty
-	CAThumbprint     string        // of the CA's root, see IsRoot; may be empty
-	RetryDelay       time.Duration // between polls while it is pending; 5 minutes if not said
-	RetryCount       int           // polls; 3 if not said, 30 at most
-	Template         string        // a hint; may be empty
-	ValidPeriod      string        // a hint: "Days", "Months" or "Years"; may be empty
-	ValidUnits       int           // a hint: how many of ValidPeriod
+	// User reports whether the certificate is for the user and not for the
+	// device.
+	User bool
+
+	// URLs are the URLs of the SCEP server, https or http, in order of
+	// preference. There is at least one.
+	URLs []string
+
+	// Challenge is the challenge password of the certificate request. It may be
+	// empty.
+	Challenge mdm.Token
+
+	// Subject is the subject's X.500 name as text, such as
+	// "CN=unit-7,O=Contoso".
+	Subject string
+
+	// AlternativeNames are subject alternative names in the form
+	// "type+name;type+name", as sent. It may be empty.
+	AlternativeNames string
+
+	// EKUs are the extended key usages as dotted object identifiers. It may be
+	// empty.
+	EKUs []string
+
+	// KeyUsage has the bit 0x80 for digital signature, or 0x20 for key
+	// encipherment, or both.
+	KeyUsage int
+
+	// KeyProtection tells where the key must be, from KeyInTPM to
+	// KeyInPassport. It is KeyInSoftware if the server does not say.
+	KeyProtection int
+
+	// KeyLength is the length of the RSA key in bits, from 1024 to 4096. It is
+	// 2048 if the server does not say.
+	KeyLength int
+
+	// Hashes are the families of hashes that may be used, such as "SHA-2". It
+	// is empty if the server does not say.
+	Hashes []string
+
+	// CAThumbprint names the CA's root, see [SCEPOrder.IsRoot]. It may be
+	// empty.
+	CAThumbprint string
+
+	// RetryDelay is the time between two polls while the CA has not decided, 5
+	// minutes if the server does not say. RetryCount is how many polls there
+	// are, at most 30, and 3 if the server does not say.
+	RetryDelay time.Duration
+	RetryCount int
+
+	// Template names a certificate template, and ValidUnits times ValidPeriod
+	// ("Days", "Months" or "Years") is a validity. They are hints to the CA,
+	// and empty or 0 if the server does not say.
+	Template    string
+	ValidPeriod string
+	ValidUnits  int
 }
 
-// IsRoot reports whether a root is the one the order names by its SHA-1, or
-// whether the order names none. A client must not enroll with another.
+// IsRoot reports whether root is the CA's root that the order names by the
+// SHA-1 of its DER in hexadecimal, or whether the order names none. A client
+// must not enroll with a CA that has another root.
 func (o *SCEPOrder) IsRoot(root *x509.Certificate) bool {
 	sum := sha1.Sum(root.Raw)
 	return o.CAThumbprint == "" || strings.EqualFold(strings.ReplaceAll(o.CAThumbprint, " ", ""), hex.EncodeToString(sum[:]))
 }
 
-// scepRoots are where orders are written, in both scopes.
+// scepRoots are the LocURIs of orders, in both scopes.
 var scepRoots = []string{
 	"./Device/Vendor/MSFT/ClientCertificateInstall/SCEP/*",
 	"./Device/Vendor/MSFT/CertificateStore/My/SCEP/*",
@@ -77,12 +122,16 @@ var scepRoots = []string{
 	"./User/Vendor/MSFT/CertificateStore/My/SCEP/*",
 }
 
-// HandleSCEP has enroll carry out the server's SCEP orders, within the session
-// that executes them. The certificate it returns is reported to the server by
-// its thumbprint; keeping it and its key is for enroll. An error that has a
-// method HRESULT() uint32 is reported by that code. The challenge is deleted
-// from the tree before enroll is called, as Windows does. If enroll is nil,
-// orders are not carried out.
+// HandleSCEP makes enroll carry out the server's SCEP orders, during the
+// session in which the server executes them. The function keeps the certificate
+// and its key; the server learns the certificate's thumbprint. If it returns
+// [ErrPending], the order stays pending. With any other error, or without a
+// certificate, the order fails, and the server learns the code of the error if
+// that has a method HRESULT() uint32.
+//
+// As Windows does, the tree deletes the challenge before it calls enroll. An
+// order that makes no sense fails without a call. If enroll is nil, HandleSCEP
+// does nothing, and orders are not carried out.
 func (t *Tree) HandleSCEP(enroll func(ctx context.Context, o *SCEPOrder) (*x509.Certificate, error)) {
 	if enroll == nil {
 		return
@@ -100,7 +149,7 @@ func (t *Tree) HandleSCEP(enroll func(ctx context.Context, o *SCEPOrder) (*x509.
 	}
 }
 
-// order carries out the order at uri and returns the status for the server.
+// order carries out the order at uri and returns the status of its command.
 func (t *Tree) order(ctx context.Context, uri string, enroll func(context.Context, *SCEPOrder) (*x509.Certificate, error)) int {
 	o, err := t.readOrder(uri)
 	if err != nil {
@@ -112,7 +161,7 @@ func (t *Tree) order(ctx context.Context, uri string, enroll func(context.Contex
 	cert, err := enroll(ctx, o)
 	switch {
 	case errors.Is(err, ErrPending):
-		t.Set(uri+"/Install/Challenge", Value{Data: string(o.Challenge)}) // for the next time
+		t.Set(uri+"/Install/Challenge", Value{Data: string(o.Challenge)}) // for the next try
 		return syncml.StatusAccepted
 	case err != nil || cert == nil:
 		t.setOrder(uri, orderFailed, hresult.Of(err), "")
@@ -122,16 +171,17 @@ func (t *Tree) order(ctx context.Context, uri string, enroll func(context.Contex
 	return syncml.StatusOK
 }
 
-// codeOrder is E_INVALIDARG: an order that makes no sense.
+// codeOrder is E_INVALIDARG, for an order that makes no sense.
 const codeOrder uint32 = 0x80070057
 
+// setOrder sets the nodes in which the server reads an order's outcome.
 func (t *Tree) setOrder(uri string, status int, code uint32, thumbprint string) {
 	t.Set(uri+"/Status", Value{Format: "int", Data: strconv.Itoa(status)})
 	t.Set(uri+"/ErrorCode", Value{Format: "int", Data: strconv.Itoa(int(int32(code)))})
 	t.Set(uri+"/CertThumbprint", Value{Data: thumbprint})
 }
 
-// readOrder reads the nodes of an order.
+// readOrder returns the order in the nodes at uri.
 func (t *Tree) readOrder(uri string) (*SCEPOrder, error) {
 	r := orderReader{t: t, uri: uri}
 	names, _ := splitPath(uri)
@@ -166,19 +216,21 @@ func (t *Tree) readOrder(uri string) (*SCEPOrder, error) {
 	return o, nil
 }
 
-// An orderReader reads the leaves of an order and keeps the first error.
+// An orderReader reads the leaves of an order and keeps the last error.
 type orderReader struct {
 	t   *Tree
 	uri string
 	err error
 }
 
+// text returns the value of a leaf without white space around it, or "".
 func (r *orderReader) text(leaf string) string {
 	v, _ := r.t.Get(r.uri + "/Install/" + leaf)
 	return strings.TrimSpace(v.Data)
 }
 
-// number returns a number from least to most, or other if the leaf is empty.
+// number returns the value of a leaf, a number from least to most, or other if
+// the leaf is empty.
 func (r *orderReader) number(leaf string, least, most, other int) int {
 	text := r.text(leaf)
 	if text == "" {
@@ -191,7 +243,7 @@ func (r *orderReader) number(leaf string, least, most, other int) int {
 	return n
 }
 
-// split returns the parts of a list that are not empty.
+// split returns the parts of a list, trimmed, without empty ones.
 func split(list, by string) []string {
 	var parts []string
 	for p := range strings.SplitSeq(list, by) {

@@ -15,127 +15,158 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// Alerts (OMA DM Protocol 1.2 and [MS-MDM]).
+// Codes of alerts ([MS-MDM] section 2.2.7).
 const (
-	alertClient  = "1201" // the client begins
-	alertNext    = "1222" // more messages are wanted
+	alertClient  = "1201" // the client begins the session
+	alertNext    = "1222" // the next message is wanted
 	alertAbort   = "1223" // the session ends here
 	alertSession = "1224" // about the client, such as who is logged in
 	alertGeneric = "1226"
 )
 
-// AlertUnenroll is the type of the alert with which a device ends its
-// management ([MS-MDM]).
+// AlertUnenroll is the type of the alert by which a device asks for the end of
+// its management ([MS-MDM]). [Session.Unenroll] sends it.
 const AlertUnenroll = "com.microsoft:mdm.unenrollment.userrequest"
 
-// A Session is a device's side of management sessions: SyncML 1.2 over TLS
-// that the management certificate authenticates ([MS-MDM]). Server, Device.ID,
-// Certificate, Key and Tree are required. A session is run by one goroutine at
-// a time. The binary encoding (WBXML) and values in several messages (MoreData)
-// are not supported.
+// A Session is the device's side of its management sessions: OMA DM 1.2 over
+// TLS that the management certificate authenticates ([MS-MDM]). Server,
+// Device.ID, Certificate, Key and Tree are required. It may hold any number of
+// sessions, but only one at a time.
 type Session struct {
-	Server string // URL of the sessions, Enrollment.Server
+	// Server is the URL of the sessions, as in mdm.Enrollment. As Windows does,
+	// the session adds "mode=Maintenance&Platform=WoA" to its query, unless
+	// that has a mode.
+	Server string
+
+	// Device describes the device. Its ID is the source of every message, and
+	// [Tree.SetDevice] puts the rest into Tree.
 	Device mdm.Device
 
-	Certificate *x509.Certificate // the management certificate
-	Issuers     [][]byte          // sent along, in DER
-	Key         crypto.Signer     // of Certificate
+	// Certificate is the management certificate, Key is its key. An RSA key
+	// signs PKCS #1 v1.5 with SHA-256.
+	Certificate *x509.Certificate
+	Key         crypto.Signer
 
-	Tree *Tree // what the server reads and writes
+	// Issuers are sent along with Certificate, in DER. It may be empty.
+	Issuers [][]byte
 
-	// Auth, if set, answers a server's challenge by a digest of its name and
-	// secret: that of the account with level "APPSRV". It uses MD5, which
-	// protects little beside TLS.
+	// Tree holds the nodes that the server reads and writes.
+	Tree *Tree
+
+	// Auth answers a server that asks for a digest (syncml:auth-md5) in
+	// addition to the certificate. It is the account's Auth with the level
+	// "APPSRV". If it is nil, a session fails at a server that insists on a
+	// digest. The digest is MD5 and protects little outside of TLS.
 	Auth *mdm.Auth
 
-	Login       string  // who uses the device: "user", "others" or, if empty, "none"
-	Alerts      []Alert // told the server at the start
-	MaxMessages int     // of the device in one session; if 0, 100
+	// Login tells the server who uses the device: "user" for the user who
+	// enrolled it, "others" or "none". If it is empty, it is "none".
+	Login string
 
-	// Save, if set, is called whenever the commands of a message have been
-	// carried out, before the server is told so: what it stores of the Tree is
-	// never less than what the server believes to be there. Its error ends the
-	// session.
+	// Alerts are sent to the server in the first message of each session.
+	Alerts []Alert
+
+	// MaxMessages is how many messages the device sends in one session before
+	// it gives up on the server. If it is 0, it is 100.
+	MaxMessages int
+
+	// Save, if not nil, is called after the commands of each of the server's
+	// messages, before the device answers them. A caller that stores Tree there
+	// never loses a node that the server believes the device to have. Its error
+	// ends the session.
 	Save func(ctx context.Context) error
 
-	// HTTPClient, if its transport is an *http.Transport or nil, gets a copy of
-	// that transport with TLSConfig. Any other transport must have set that
-	// itself. If nil, http.DefaultClient.
+	// HTTPClient sends the messages. If it is nil, it is [http.DefaultClient].
+	// If its Transport is nil or an [*http.Transport], each session works on a
+	// copy with the configuration of [Session.TLSConfig]. Any other transport
+	// must have that configuration already. Redirects are not followed.
 	HTTPClient *http.Client
-	Now        func() time.Time // if nil, time.Now
-	Logger     *slog.Logger     // if nil, nothing is logged
+
+	// Now returns the current time. If it is nil, it is [time.Now].
+	Now func() time.Time
+
+	// Logger receives debug records. If it is nil, nothing is logged.
+	Logger *slog.Logger
 
 	presented atomic.Bool
 }
 
-// An Alert tells a server of something.
+// An Alert tells a server of an event at the device ([MS-MDM] section 2.2.7).
 type Alert struct {
-	Code   int    // if 0, 1226
-	Type   string // such as AlertUnenroll
-	Format string // such as "int"; may be empty
-	Source string // LocURI it is about; may be empty
-	Data   string
+	Code   int    // if it is 0, it is 1226, a generic alert
+	Type   string // kind of event, such as AlertUnenroll; may be empty
+	Format string // format of Data, such as "int"; may be empty
+	Source string // LocURI of the node that the event is about; may be empty
+	Data   string // may be empty
 }
 
-// A Result says what happened in a session. It counts what was done
-// even when the session failed.
+// A Result tells what happened in a session. After a session that failed it
+// tells what happened before the failure.
 type Result struct {
-	ID       string // SessionID
-	Messages int    // of the device
-	Commands int    // of the server, inner ones too
-	Failed   int    // of Commands, by the status given
+	ID       string // SessionID, a decimal number from 1 to 9999
+	Messages int    // messages that the device sent
+	Commands int    // commands of the server, those in an Atomic or Sequence included
+	Failed   int    // commands that the device answered with a status of 300 or more
 
-	// CertificateSent says whether the server asked for the management
-	// certificate. One that does not trusts the identifier in the message.
+	// CertificateSent reports whether the server asked for the management
+	// certificate. A server that does not relies on the device's identifier in
+	// the messages.
 	CertificateSent bool
 
-	// Refused are the device's alerts and commands that the server gave a
-	// status of 400 or more.
+	// Refused holds the device's alerts and commands that the server answered
+	// with a status of 300 or more.
 	Refused []*StatusError
 
-	// Oddities are departures of the server from the protocol, in words, that
-	// did no harm; at most 20.
+	// Oddities describes deviations of the server from the protocol that did no
+	// harm, one sentence each and at most 20.
 	Oddities []string
 }
 
-// A StatusError is a SyncML status that is no success.
+// A StatusError is the status of a command of the device that did not succeed
+// at the server ([MS-MDM] section 2.2.6.1).
 type StatusError struct {
-	Command string // what it is about, such as "SyncHdr" or "Alert"
-	Status  int    // such as 401
+	Command string // the device's command: "SyncHdr" for the whole message, "Alert" or "Replace"
+	Status  int    // 300 or more, such as 401
 }
 
-// Error implements error.
+// Error returns the command and the status in a sentence.
 func (e *StatusError) Error() string {
 	return fmt.Sprintf("the server answers %.40s with status %d", e.Command, e.Status)
 }
 
-// TLSConfig returns a copy of base (which may be nil) that presents the
-// management certificate. With an RSA key TLS is held at version 1.2 and the
-// signature at PKCS #1 with SHA-256, which is what keys of a TPM are sure to
-// do. The error is not nil if s has no certificate or no key, or they do not
-// belong together; it has no type of its own.
+// TLSConfig returns a copy of base that presents the management certificate to
+// servers that ask for it. If base is nil, it returns a new configuration. With
+// an RSA key the version of TLS is at most 1.2 and the signature is PKCS #1
+// v1.5 with SHA-256, the one scheme that every key of a TPM can sign with.
+// Connections are not resumed.
+//
+// Only a caller with a transport of its own needs TLSConfig, see HTTPClient.
+// The error is of no exported type. It is not nil if s has no certificate or no
+// key, or they do not belong together.
 func (s *Session) TLSConfig(base *tls.Config) (*tls.Config, error) {
 	return mtls.Config(base, s.Certificate, s.Issuers, s.Key, func() { s.presented.Store(true) })
 }
 
-// Run holds a session: it tells the server of the device, carries out the
-// commands it gets on Tree, and ends when the server has no more. The result is
-// not nil if a message was sent, also beside an error.
+// Run holds a session: it describes the device to the server, carries out the
+// server's commands on Tree, answers them, and ends when the server has no
+// more. The result is nil only if the session could not begin and nothing was
+// sent.
 //
-// The error is a [*mdm.Error] with the operation "Session". It wraps a
-// [*StatusError] if the server refuses the device's message, the error of Save,
-// and the error of ctx if that ended first.
+// The error is an [*mdm.Error] with the operation "Session". It has a Fault if
+// the server answered with one. It wraps a [*StatusError] if the server refused
+// a message of the device, the error of Save, and the error of ctx if that
+// ended first.
 func (s *Session) Run(ctx context.Context) (*Result, error) {
 	return s.run(ctx, s.Alerts)
 }
 
-// Unenroll holds a session that asks the server to end the device's
-// management. The server has agreed if there is no error; it may give commands
-// that take its settings back in the same session. Forgetting key and
-// certificate is then for the caller.
+// Unenroll holds a session that asks the server to end the device's management.
+// If there is no error, the server has agreed, and may have removed its
+// settings by commands in the same session. The caller then deletes the
+// certificate and the key.
 //
-// The error is that of [Session.Run], and wraps a [*StatusError] also if the
-// server refuses to end the management.
+// The error is as that of [Session.Run]. It wraps a [*StatusError] also if the
+// server refuses the alert.
 func (s *Session) Unenroll(ctx context.Context) (*Result, error) {
 	result, err := s.run(ctx, append(s.Alerts[:len(s.Alerts):len(s.Alerts)], Alert{Type: AlertUnenroll, Format: "int", Data: "1"}))
 	if err == nil {

@@ -7,66 +7,89 @@ import (
 	"sync"
 )
 
-// Limits of a tree.
+// Limits of a tree, so that a server cannot fill the memory.
 const (
-	maxNodes     = 50000
-	maxNodeDepth = 32
+	maxNodes     = 50000    // nodes
+	maxNodeDepth = 32       // names in a LocURI
 	maxNodeName  = 1024     // bytes of one name
 	maxTreeData  = 16 << 20 // bytes of all values
 )
 
-// A Tree is a device's management tree: nodes with a value, or with nodes
-// below them. It keeps what a server writes, so that the server can read it
-// back; what a write or an Exec shall do to the device is for handlers. Its
-// zero value is empty and ready. It is safe for concurrent use.
+// A Tree is the management tree of a device: nodes that have a value, and nodes
+// that have nodes below them. It stores the values that a server writes, so
+// that the server can read them back. What else a command does to the device is
+// up to handlers. The zero value is empty and ready to use. A Tree is safe for
+// concurrent use.
 //
-// Nodes are named by LocURIs. "./Vendor" is the same as "./Device/Vendor".
-// Nodes below "./User" are for servers only once [Tree.SetUserContext] says
-// that there is a user.
+// A LocURI names a node, such as "./Device/Vendor/MSFT/Policy". Names in it may
+// be escaped as in URLs, a slash at its end does not count, and "./Vendor"
+// stands for "./Device/Vendor". A server may use nodes below "./User" only
+// after [Tree.SetUserContext].
 type Tree struct {
 	mu       sync.Mutex
 	root     *node
-	count    int // nodes
-	size     int // bytes of values
-	user     bool
+	count    int  // nodes
+	size     int  // bytes of values
+	user     bool // a user is signed in
 	handlers []handling
 }
 
-// A Value is what a leaf of a tree holds. The zero Format means "chr".
+// A Value is the value of a node.
 type Value struct {
-	Format string // "chr", "int", "bool", "b64", "bin", "xml", "float", "date", "time", "null", "node"
-	Type   string // media type; may be empty
-	Data   string
+	// Format is "chr", "int", "bool", "b64", "bin", "xml", "float", "date",
+	// "time" or "null", or "node" for an interior node, which has no value. If
+	// it is empty, it is "chr".
+	Format string
+
+	// Type is a media type. It may be empty.
+	Type string
+
+	// Data is the value as text, in base64 if Format is "b64".
+	Data string
 }
 
-// A node has children, or a value; without both it is an interior node that is
-// empty.
+// A node has children or a value. An interior node without children has
+// neither.
 type node struct {
 	value    *Value
 	children map[string]*node
 }
 
-// A Handler acts on a server's command about a node, and returns a SyncML
-// status such as 200, or 0 to have the tree do what it does without a handler.
-// It may use the tree. A handler within an Atomic whose later command fails is
-// not undone, but what the tree stored is.
+// A Handler carries out a server's command about a node. It returns the status
+// of the command ([MS-MDM] section 2.2.6.1), such as 200 for success, 202 if
+// the command goes on after the session, or 405 if it is not allowed. If it
+// returns 0, the tree carries the command out: it reads, stores or deletes the
+// node, and refuses an Exec.
+//
+// A handler may use the tree. If a later command of the same Atomic fails, the
+// tree takes back what it stored itself, but not what a handler did.
 type Handler func(ctx context.Context, op *Operation) int
 
 // An Operation is a server's command about one node.
 type Operation struct {
-	Command string // "Add", "Replace", "Get", "Delete" or "Exec"
-	URI     string // in full: begins with "./Device", "./User", "./DevInfo" or "./DevDetail"
-	Value   Value  // as sent; on Get, what a handler that returns 200 answers
+	// Command is "Add", "Replace", "Get", "Delete" or "Exec".
+	Command string
+
+	// URI is the node's LocURI, complete and escaped: "./Vendor/MSFT/A B" is
+	// "./Device/Vendor/MSFT/A%20B".
+	URI string
+
+	// Value is the value that the server sent. A handler that returns 200 to a
+	// Get sets it to the answer.
+	Value Value
 }
 
+// A handling is a handler and where it applies.
 type handling struct {
 	pattern []string
 	handle  Handler
 }
 
-// Handle has h asked for commands about the node at a LocURI and all below it.
-// In the LocURI a "*" stands for any one name. Of several handlers that fit
-// only the one with the most names is asked, and of those the newest.
+// Handle makes h the handler for the node at a LocURI and for all nodes below
+// it. A "*" in the LocURI stands for any one name. Of several handlers for a
+// node, the tree calls the one whose LocURI has the most names, and of those
+// the one that was added last. Handle does nothing if uri is no LocURI or h is
+// nil.
 func (t *Tree) Handle(uri string, h Handler) {
 	pattern, ok := splitPath(uri)
 	if !ok || h == nil {
@@ -77,7 +100,7 @@ func (t *Tree) Handle(uri string, h Handler) {
 	t.handlers = append(t.handlers, handling{pattern, h})
 }
 
-// handler returns the handler for a node, or nil.
+// handler returns the handler for a node, or nil if there is none.
 func (t *Tree) handler(names []string) Handler {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,24 +116,26 @@ func (t *Tree) handler(names []string) Handler {
 	return found.handle
 }
 
-// SetUserContext says whether there is a user whose nodes a server may touch.
-// Until then all commands about "./User" get status 405, as on Windows.
+// SetUserContext tells the tree whether a user is signed in, whose nodes a
+// server may use. While there is none, all commands about nodes below "./User"
+// get status 405, as on Windows.
 func (t *Tree) SetUserContext(there bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.user = there
 }
 
-// UserContext reports whether there is a user, as [Tree.SetUserContext] said.
+// UserContext reports what [Tree.SetUserContext] set. It is false at first.
 func (t *Tree) UserContext() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.user
 }
 
-// Set stores a value on the device's own behalf: no handler is asked and
-// nothing is read-only. Nodes above it are made; nodes below it are lost. It
-// reports whether the LocURI is one and the tree has room.
+// Set stores a value on behalf of the device: it calls no handler, and no node
+// is read-only. It makes the nodes above the node and removes those below it. A
+// Value with the format "node" makes an interior node. Set reports whether it
+// stored the value: uri must be a LocURI, and the tree must have room.
 func (t *Tree) Set(uri string, v Value) bool {
 	names, ok := splitPath(uri)
 	if !ok || len(names) == 0 {
@@ -129,8 +154,8 @@ func (t *Tree) Set(uri string, v Value) bool {
 	return true
 }
 
-// Get returns the value of a node as it is stored, and whether the node is
-// there. One with nodes below has the format "node" and no data.
+// Get returns the stored value of a node, and whether the node exists. It calls
+// no handler. The value of an interior node has the format "node" and no data.
 func (t *Tree) Get(uri string) (Value, bool) {
 	names, ok := splitPath(uri)
 	t.mu.Lock()
@@ -145,7 +170,8 @@ func (t *Tree) Get(uri string) (Value, bool) {
 	return *n.value, true
 }
 
-// Children returns the names of the nodes below a node, sorted.
+// Children returns the names of the nodes directly below a node, sorted and not
+// escaped. It returns nil if there are none or the node does not exist.
 func (t *Tree) Children(uri string) []string {
 	names, ok := splitPath(uri)
 	t.mu.Lock()
@@ -157,7 +183,8 @@ func (t *Tree) Children(uri string) []string {
 	return slices.Sorted(maps.Keys(n.children))
 }
 
-// Delete removes a node and all below it, and reports whether it was there.
+// Delete removes a node and all nodes below it, and reports whether the node
+// existed. It calls no handler.
 func (t *Tree) Delete(uri string) bool {
 	names, ok := splitPath(uri)
 	if !ok || len(names) == 0 {
@@ -168,7 +195,7 @@ func (t *Tree) Delete(uri string) bool {
 	return t.put(names, nil) != nil
 }
 
-// find returns a node, or nil. The caller holds the lock.
+// find returns a node, or nil if it does not exist. The caller holds the lock.
 func (t *Tree) find(names []string) *node {
 	n := t.root
 	for _, name := range names {
@@ -180,8 +207,8 @@ func (t *Tree) find(names []string) *node {
 	return n
 }
 
-// room reports whether the tree has room for n at names. The caller holds the
-// lock.
+// room reports whether the tree has room for n in the place of the node at
+// names. The caller holds the lock.
 func (t *Tree) room(names []string, n *node) bool {
 	count, size := n.weigh()
 	oldCount, oldSize := t.find(names).weigh()
@@ -189,8 +216,8 @@ func (t *Tree) room(names []string, n *node) bool {
 }
 
 // put sets the node at names to n, or removes it if n is nil, and returns the
-// one that was there. A leaf on the way becomes an interior node. The caller
-// holds the lock.
+// node that was there before. A leaf on the way becomes an interior node. The
+// caller holds the lock.
 func (t *Tree) put(names []string, n *node) *node {
 	old := t.find(names)
 	if n == nil && old == nil {
@@ -221,6 +248,8 @@ func (t *Tree) put(names []string, n *node) *node {
 	return old
 }
 
+// set makes child the node of that name below n, or removes that if child is
+// nil.
 func (n *node) set(name string, child *node) {
 	if child == nil {
 		delete(n.children, name)
@@ -232,7 +261,8 @@ func (n *node) set(name string, child *node) {
 	n.children[name] = child
 }
 
-// weigh counts the nodes and bytes of n and all below.
+// weigh returns the number of nodes at and below n and the bytes of their
+// values.
 func (n *node) weigh() (count, size int) {
 	if n == nil {
 		return 0, 0

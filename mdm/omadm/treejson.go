@@ -6,8 +6,10 @@ import (
 	"slices"
 )
 
-// MarshalJSON encodes the nodes that have a value, by LocURI. A server may have
-// written secrets into them. The error is always nil.
+// MarshalJSON implements [json.Marshaler]. It writes an object with the values
+// of the tree by LocURI; interior nodes without a value below them, handlers
+// and the user context are not in it. A server may have written secrets into
+// the values. The error is always nil.
 func (t *Tree) MarshalJSON() ([]byte, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -18,7 +20,7 @@ func (t *Tree) MarshalJSON() ([]byte, error) {
 	return json.Marshal(values)
 }
 
-// collect puts the values at and below n, whose path is names, into values.
+// collect adds the values at and below n, whose path is names, to values.
 func (n *node) collect(names []string, values map[string]Value) {
 	if n.value != nil {
 		values[joinPath(names)] = *n.value
@@ -28,9 +30,11 @@ func (n *node) collect(names []string, values map[string]Value) {
 	}
 }
 
-// UnmarshalJSON puts nodes that MarshalJSON encoded into t, as [Tree.Set] does;
-// other nodes and handlers stay. The error is that of [json.Unmarshal], or tells
-// which node is no LocURI or finds no room; nodes before it are in t then.
+// UnmarshalJSON implements [json.Unmarshaler]. It stores the values that
+// MarshalJSON wrote, as [Tree.Set] does; other nodes and handlers stay. The
+// error is that of [json.Unmarshal], or one of no exported type if a name in
+// the object is not a LocURI or the tree has no room. Some of the values may be
+// stored then.
 func (t *Tree) UnmarshalJSON(text []byte) error {
 	var values map[string]Value
 	if err := json.Unmarshal(text, &values); err != nil {

@@ -10,18 +10,18 @@ import (
 	"github.com/whiteglove/whiteglove/internal/syncml"
 )
 
-// formatNode is the format of a node that has nodes, not a value.
+// formatNode is the format of an interior node.
 const formatNode = "node"
 
-// maxNames bounds what a Get of an interior node answers, in bytes.
+// maxNames bounds the answer to a Get of an interior node, in bytes.
 const maxNames = 256 << 10
 
-// An undo takes a stored change back. The caller holds the tree's lock.
+// An undo takes a change of the tree back. Its caller holds the tree's lock.
 type undo func()
 
-// serve carries out a server's command about one node, and returns its status
-// and, if the tree has changed, how to take that back. On Get with status 200,
-// op.Value is the answer.
+// serve carries out a server's command about one node. It returns the status
+// and, if it has changed the tree, how to take that back. If a Get has status
+// 200, op.Value is the answer.
 func (t *Tree) serve(ctx context.Context, op *Operation) (int, undo) {
 	names, ok := splitPath(op.URI)
 	switch {
@@ -55,7 +55,8 @@ func (t *Tree) serve(ctx context.Context, op *Operation) (int, undo) {
 	return syncml.StatusNotAllowed, nil
 }
 
-// serveGet answers the value of a leaf, or the names of the nodes below.
+// serveGet sets op.Value to the value of a leaf, or to the names of the nodes
+// below an interior node.
 func (t *Tree) serveGet(names []string, op *Operation) int {
 	n := t.find(names)
 	switch {
@@ -77,8 +78,8 @@ func (t *Tree) serveGet(names []string, op *Operation) int {
 	return syncml.StatusOK
 }
 
-// serveWrite adds or replaces a node. A Replace of none adds it, as servers
-// write policies so.
+// serveWrite adds or replaces a node. A Replace of a node that does not exist
+// adds it, because servers set policies so.
 func (t *Tree) serveWrite(names []string, op *Operation) (int, undo) {
 	fixed := len(names) < 2 && (len(names) == 0 || names[0] == rootDevice || names[0] == rootUser)
 	old := t.find(names)
@@ -108,6 +109,7 @@ func (t *Tree) serveWrite(names []string, op *Operation) (int, undo) {
 	return syncml.StatusOK, func() { t.put(names, old) }
 }
 
+// serveDelete deletes a node. The nodes at the top are permanent.
 func (t *Tree) serveDelete(names []string) (int, undo) {
 	switch {
 	case t.find(names) == nil:
@@ -119,7 +121,7 @@ func (t *Tree) serveDelete(names []string) (int, undo) {
 	return syncml.StatusOK, func() { t.put(names, old) }
 }
 
-// leafAbove reports whether a node above names has a value, and so cannot have
+// leafAbove reports whether a node above names has a value and so cannot have
 // nodes.
 func (t *Tree) leafAbove(names []string) bool {
 	for i := range names {
@@ -130,8 +132,8 @@ func (t *Tree) leafAbove(names []string) bool {
 	return false
 }
 
-// firstMissing returns the path of the highest node above or at names that is
-// not there, or names.
+// firstMissing returns the path of the highest node above names that does not
+// exist, or names if all of them do.
 func (t *Tree) firstMissing(names []string) []string {
 	for i := 1; i < len(names); i++ {
 		if t.find(names[:i]) == nil {
@@ -141,7 +143,7 @@ func (t *Tree) firstMissing(names []string) []string {
 	return names
 }
 
-// rollBack takes changes back, newest first.
+// rollBack takes changes back, the last one first.
 func (t *Tree) rollBack(changes []undo) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

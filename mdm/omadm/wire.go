@@ -17,8 +17,8 @@ const (
 	agentSyncML   = "MSFT OMA DM Client/1.2.0.1" // servers tell clients apart by it
 )
 
-// sessionURL returns where messages are posted: an account's address with the
-// mode that Windows adds to it.
+// sessionURL returns the URL that messages are posted to: an account's address
+// with the mode that Windows adds.
 func sessionURL(address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -64,8 +64,8 @@ func (e *exchange) send(ctx context.Context, data []byte) (*syncml.Message, erro
 	return nil, e.refused(got, err)
 }
 
-// refused is the error for an answer that is no message. Some servers answer
-// with a SOAP fault and HTTP status 200.
+// refused returns the error for an answer that is not a message. Some servers
+// answer with a SOAP fault and HTTP status 200.
 func (e *exchange) refused(got *wire.Answer, err error) *mdm.Error {
 	failed := &mdm.Error{
 		Op: operation, URL: wire.Redact(e.Server), HTTPStatus: got.Status,
