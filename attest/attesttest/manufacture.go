@@ -115,7 +115,7 @@ func (t *TPM) writeNV(core *softtpm.TPM, seed []byte, eks []endorsement) error {
 	if !t.cfg.NoCertificate {
 		owner := core
 		if t.cfg.ForeignEK {
-			owner = softtpm.New(identity, append([]byte("foreign "), seed...))
+			owner = softtpm.New(t.identity(), append([]byte("foreign "), seed...))
 		}
 		for _, ek := range eks {
 			cert, err := t.certificate(owner, ek.template)

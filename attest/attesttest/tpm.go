@@ -37,6 +37,15 @@ type Config struct {
 	// search; other seeds cost some tenths of a second a TPM, once a process.
 	Seed string
 
+	// FastKeys puts RSA-2048 keys together from a pool of primes instead of
+	// searching for primes, so that a device costs milliseconds where it cost
+	// tenths of a second. Each key is another one: no two keys made with
+	// FastKeys have the same modulus, in one process or in two. But a key
+	// shares a prime with others, so that anybody can factor it. RSA primaries
+	// other than those of the default seed then follow from Seed only within
+	// one process; a state that goes on in another process has them along.
+	FastKeys bool
+
 	// StateFile keeps NV indices, persistent keys and authorization values
 	// in a file, mode 0600, in the clear. If the file is there, New goes on
 	// from it and the rest of Config does not matter; it is written at each
@@ -110,7 +119,7 @@ var ErrClosed = errors.New("attesttest: TPM is closed")
 
 func (t *TPM) identity() softtpm.Identity {
 	id := identity
-	id.LongSalt = t.cfg.LongSalt
+	id.LongSalt, id.PooledKeys = t.cfg.LongSalt, t.cfg.FastKeys
 	return id
 }
 

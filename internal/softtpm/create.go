@@ -104,7 +104,7 @@ func checkKDF(p *public) code {
 func (t *TPM) makeObject(p *inputs, hierarchy uint32, src source, parentName []byte) (*object, code) {
 	o := &object{hierarchy: hierarchy, pub: p.pub, temporary: hierarchy == rhNull || p.pub.has(attrSTClear)}
 	o.sens.auth = p.auth
-	if rc := o.generate(src); rc != 0 {
+	if rc := t.generate(o, src); rc != 0 {
 		return nil, rc
 	}
 	if n := digestSize(o.pub.nameAlg); src != nil {

@@ -12,25 +12,27 @@ import (
 type source = *stream
 
 // generate makes the key for the template in o.pub and fills unique and sens.
-func (o *object) generate(src source) code {
+func (t *TPM) generate(o *object, src source) code {
 	if o.pub.typ == algRSA {
 		if e := o.pub.exponent; e != 0 && e != publicExponent {
 			return rcRange
 		}
-		return o.generateRSA(src)
+		return t.generateRSA(o, src)
 	}
 	return o.generateECC(src)
 }
 
-func (o *object) generateRSA(src source) code {
+func (t *TPM) generateRSA(o *object, src source) code {
 	var k *rsa.PrivateKey
-	if src == nil {
+	if p, q := t.primes(int(o.pub.bits), o.hierarchy, src); p != nil {
+		if k = rsaFromPrimes(p, q); k == nil {
+			return rcFailure
+		}
+	} else {
 		var err error
 		if k, err = rsa.GenerateKey(rand.Reader, int(o.pub.bits)); err != nil {
 			return rcFailure
 		}
-	} else if k = rsaFromPrimes(src.primes(int(o.pub.bits))); k == nil {
-		return rcFailure
 	}
 	o.rsaKey, o.rsaPub = k, &k.PublicKey
 	o.pub.n = k.N.Bytes()

@@ -19,6 +19,10 @@ type persistent struct {
 	Clock                                   uint64   // milliseconds
 	TriedAt                                 uint64   `json:",omitempty"` // Clock from which the next recovery counts
 	Lockout                                 *Lockout `json:",omitempty"` // nil for windowsLockout
+
+	// Primes are the primes of RSA primaries that came from the pool, by the
+	// key of their stream in hexadecimal.
+	Primes map[string][2][]byte `json:",omitempty"`
 }
 
 // A savedObject is a persistent object.
@@ -78,6 +82,11 @@ func Restore(id Identity, snapshot []byte) (*TPM, error) {
 	for hd, x := range t.st.NV {
 		if x == nil || !isNV(hd) || hashOf(x.NameAlg) == 0 || len(x.Data) > maxNVIndex {
 			return nil, fmt.Errorf("%w: NV index %#x", ErrState, hd)
+		}
+	}
+	for name, pq := range t.st.Primes {
+		if 8*len(pq[0]) != pooledBits/2 || 8*len(pq[1]) != pooledBits/2 {
+			return nil, fmt.Errorf("%w: primes of %.16q", ErrState, name)
 		}
 	}
 	for _, s := range t.st.Objects {

@@ -31,6 +31,7 @@ type Identity struct {
 	Revision     uint32 // of the specification, times 100
 	Year, Day    uint32 // of the specification
 	LongSalt     bool   // TPM2_Sign makes PSS signatures with the longest salt that fits, not one as long as the hash
+	PooledKeys   bool   // RSA-2048 keys are put together from a pool of primes, see pool.go
 }
 
 // A hierarchy has a seed for its primaries, a proof for its tickets, and an
