@@ -26,7 +26,7 @@ func (o *options) enroller(tpm *attest.TPM) (e *enroller, stop func(), err error
 		e.aik.URL = "" // which means that one
 	}
 	if o.url == "" && o.complete == "" {
-		mock, err := services.Open("", "", provisiontest.Config{EKRoots: makers})
+		mock, err := services.Open("", "", &provisiontest.Server{EKRoots: makers})
 		if err != nil {
 			return nil, nil, err
 		}

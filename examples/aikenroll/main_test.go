@@ -64,13 +64,14 @@ func TestInProcess(t *testing.T) {
 }
 
 func TestServer(t *testing.T) {
-	server, roots := exampletest.StartMock(t, provisiontest.Config{})
+	server := new(provisiontest.Server)
+	roots := exampletest.StartMock(t, server)
 	must(t, "-url", server.URL+provisiontest.AIKPath, "-roots", roots, "-windows")
 	if r := server.Refusals(); len(r) > 0 {
 		t.Errorf("refusals %q", r)
 	}
 	// Another server's roots.
-	_, others := exampletest.StartMock(t, provisiontest.Config{})
+	others := exampletest.StartMock(t, new(provisiontest.Server))
 	code, _, stderr := try(t, "-url", server.URL+provisiontest.AIKPath, "-roots", others)
 	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "aikenroll: aik: authority: ") {
 		t.Errorf("exit code %d: %s", code, stderr)
@@ -84,7 +85,8 @@ func TestServer(t *testing.T) {
 
 // TestHalves enrolls in two runs that share a file and the state of the TPM.
 func TestHalves(t *testing.T) {
-	server, roots := exampletest.StartMock(t, provisiontest.Config{})
+	server := new(provisiontest.Server)
+	roots := exampletest.StartMock(t, server)
 	dir := t.TempDir()
 	tpm, file, out := "soft:"+filepath.Join(dir, "tpm"), filepath.Join(dir, "challenge"), filepath.Join(dir, "out")
 	text := must(t, "-tpm", tpm, "-url", server.URL+provisiontest.AIKPath, "-roots", roots, "-begin", file)
@@ -107,7 +109,8 @@ func TestHalves(t *testing.T) {
 }
 
 func TestBadFiles(t *testing.T) {
-	server, roots := exampletest.StartMock(t, provisiontest.Config{})
+	server := new(provisiontest.Server)
+	roots := exampletest.StartMock(t, server)
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good")
 	must(t, "-url", server.URL+provisiontest.AIKPath, "-roots", roots, "-begin", good)

@@ -222,7 +222,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
 		return err
 	}
 	defer dev.Close()
-	s, err := services.Open(o.server, o.roots, provisiontest.Config{AdmitAny: true, Users: map[string]string{o.user: o.password}})
+	s, err := services.Open(o.server, o.roots, &provisiontest.Server{AdmitAny: true, Users: map[string]string{o.user: o.password}})
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
-	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
@@ -36,8 +35,8 @@ func TestAllSteps(t *testing.T) {
 // TestStepsAlone takes each step in a run of its own, with what the one before
 // it left.
 func TestStepsAlone(t *testing.T) {
-	server, roots := exampletest.StartMock(t, provisiontest.Config{AdmitAny: true})
-	server.Directory.AddUser(drstest.User{UPN: defaultUser, Password: defaultPassword})
+	server := &provisiontest.Server{AdmitAny: true, Users: map[string]string{defaultUser: defaultPassword}}
+	roots := exampletest.StartMock(t, server)
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")
 	take := func(step string) (int, string) {

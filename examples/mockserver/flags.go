@@ -15,7 +15,7 @@ import (
 // options are the flags.
 type options struct {
 	addr, ekRoots, admit, rootsOut, readyFile string
-	faults                                    []*provisiontest.Fault
+	faults                                    []provisiontest.Fault
 	users                                     map[string]string
 }
 
@@ -54,10 +54,15 @@ func (o *options) addUser(text string) error {
 
 // faultUsage returns the help text of -fault.
 func faultUsage() string {
+	var steps []string
+	for _, step := range provisiontest.FaultSteps() {
+		steps = append(steps, string(step))
+	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "let N requests of a step go wrong, `STEP:KIND[:N]`; N is 1 if it is left out, and may be \"all\"; may be repeated.\nSteps: %s.\nKinds: an HTTP status from 400 to 599, or", strings.Join(provisiontest.Steps(), ", "))
-	for _, kind := range slices.Sorted(maps.Keys(provisiontest.Kinds)) {
-		fmt.Fprintf(&b, "\n  %-9s %s", kind, provisiontest.Kinds[kind])
+	fmt.Fprintf(&b, "let N requests of a step go wrong, `STEP:KIND[:N]`; N is 1 if it is left out, and may be \"all\"; may be repeated.\nSteps: %s.\nKinds: an HTTP status from 400 to 599, or", strings.Join(steps, ", "))
+	kinds := provisiontest.FaultKinds()
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		fmt.Fprintf(&b, "\n  %-9s %s", kind, kinds[kind])
 	}
 	b.WriteString("\nThe step tls stands for connections. It goes only with expired and skew: the server shows a certificate made by that clock. nonce goes only with the step token")
 	return b.String()

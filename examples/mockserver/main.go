@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -32,43 +31,40 @@ import (
 func main() { command.Main(program()) }
 
 // run serves until ctx ends.
-func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
-	config, err := o.config(ctx)
+func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	s := &provisiontest.Server{
+		AdmitAny: o.admit == "any", Users: o.users, Faults: o.faults, Logger: slog.New(slog.NewTextHandler(stderr, nil)),
+	}
+	if o.ekRoots != "" {
+		if s.EKRoots, err = command.ReadCertificates(o.ekRoots); err != nil {
+			return err
+		}
+	}
+	hardware, err := o.hardware(ctx)
 	if err != nil {
 		return err
 	}
-	config.Logger = slog.New(slog.NewTextHandler(stderr, nil))
-	s, err := provisiontest.Start(o.addr, config)
-	if err != nil {
+	if err := s.Start(o.addr); err != nil {
 		return err
 	}
-	err = o.announce(s, stdout)
+	if err = s.Import(hardware...); err == nil {
+		err = o.announce(s, stdout)
+	}
 	if err == nil {
 		<-ctx.Done()
 	}
-	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	return errors.Join(err, s.Close(end))
+	return errors.Join(err, s.Close())
 }
 
-// config returns what the parties trust and know, from the files that the flags
-// name.
-func (o *options) config(ctx context.Context) (c provisiontest.Config, err error) {
-	if o.ekRoots != "" {
-		if c.EKRoots, err = command.ReadCertificates(o.ekRoots); err != nil {
-			return c, err
-		}
-	}
-	c.Faults, c.Users = o.faults, o.users
+// hardware returns the endorsement keys that -admit names.
+func (o *options) hardware(ctx context.Context) ([]crypto.PublicKey, error) {
 	switch o.admit {
 	case "":
-		c.Import, err = emulatorEKs(ctx)
+		return emulatorEKs(ctx)
 	case "any":
-		c.AdmitAny = true
-	default:
-		c.Import, err = command.ReadKeys(o.admit)
+		return nil, nil
 	}
-	return c, err
+	return command.ReadKeys(o.admit)
 }
 
 // emulatorEKs returns the endorsement keys of the default emulated TPM.

@@ -49,15 +49,15 @@ func preflightJSON(t *testing.T, args ...string) (code int, results map[string]*
 // startMock starts a mock server with faults, and returns the flags that name it.
 func startMock(t *testing.T, faults ...string) (*provisiontest.Server, []string) {
 	t.Helper()
-	var c provisiontest.Config
+	s := new(provisiontest.Server)
 	for _, text := range faults {
 		f, err := provisiontest.ParseFault(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Faults = append(c.Faults, f)
+		s.Faults = append(s.Faults, f)
 	}
-	s, _ := exampletest.StartMock(t, c)
+	exampletest.StartMock(t, s)
 	return s, []string{"-timeout", "1m", "-server", s.URL, "-roots", exampletest.Roots(t, s.Roots[0]), "-tenant", provisiontest.Tenant}
 }
 

@@ -166,7 +166,8 @@ type trial struct {
 
 // newTrial starts servers for a new device. insert returns its machine.
 func newTrial(t *testing.T, insert func(*testing.T) *machine) *trial {
-	server, flags := start(t, provisiontest.Config{AdmitAny: true, Users: map[string]string{crashUser: crashPassword}})
+	server := &provisiontest.Server{AdmitAny: true, Users: map[string]string{crashUser: crashPassword}}
+	flags := start(t, server)
 	password := exampletest.File(t, []byte(crashPassword))
 	tr := &trial{server: server, machine: insert(t), dir: t.TempDir()}
 	tr.flags = append(flags, "-steps", "technician,user", "-user", crashUser, "-password", "@"+password, "-pause", "1ms")

@@ -71,7 +71,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 		return err
 	}
 	// Without -server, every device with a trusted EK certificate is admitted.
-	s, err := services.Open(o.server, o.roots, provisiontest.Config{EKRoots: makers, AdmitAny: true, Users: o.users(password)})
+	s, err := services.Open(o.server, o.roots, &provisiontest.Server{EKRoots: makers, AdmitAny: true, Users: o.users(password)})
 	if err != nil {
 		return err
 	}

@@ -29,10 +29,10 @@ func runProvision(t *testing.T, args ...string) (code int, stdout, stderr string
 }
 
 // start starts a mock server and returns the flags that name it.
-func start(t *testing.T, c provisiontest.Config) (*provisiontest.Server, []string) {
+func start(t *testing.T, s *provisiontest.Server) []string {
 	t.Helper()
-	s, roots := exampletest.StartMock(t, c)
-	return s, []string{"-server", s.URL, "-roots", roots}
+	roots := exampletest.StartMock(t, s)
+	return []string{"-server", s.URL, "-roots", roots}
 }
 
 // steps are the steps of a run without flags.
@@ -55,7 +55,7 @@ func TestNoFlags(t *testing.T) {
 }
 
 func TestOut(t *testing.T) {
-	_, flags := start(t, provisiontest.Config{AdmitAny: true})
+	flags := start(t, &provisiontest.Server{AdmitAny: true})
 	dir, state, tpm := t.TempDir(), filepath.Join(t.TempDir(), "state"), filepath.Join(t.TempDir(), "tpm")
 	flags = append(flags, "-tpm", "soft:"+tpm, "-state", state, "-out", dir)
 	if code, _, stderr := runProvision(t, flags...); code != 0 {
@@ -131,7 +131,7 @@ func checkPair(t *testing.T, dir, name, state string) {
 }
 
 func TestEnrollEK(t *testing.T) {
-	_, flags := start(t, provisiontest.Config{AdmitAny: true})
+	flags := start(t, &provisiontest.Server{AdmitAny: true})
 	for _, algorithm := range []string{"rsa2048", "p256"} {
 		dir := t.TempDir()
 		if code, _, stderr := runProvision(t, append(flags, "-ek-enroll", "-ek", algorithm, "-out", dir)...); code != 0 {
@@ -150,7 +150,7 @@ func TestEnrollEK(t *testing.T) {
 // TestUserPhase runs the technician's phase, and then the user's phase from the
 // stored state.
 func TestUserPhase(t *testing.T) {
-	_, flags := start(t, provisiontest.Config{AdmitAny: true, Users: map[string]string{"ada@contoso.test": "pass word"}})
+	flags := start(t, &provisiontest.Server{AdmitAny: true, Users: map[string]string{"ada@contoso.test": "pass word"}})
 	password := exampletest.File(t, []byte("pass word\n"))
 	flags = append(flags, files(t)...)
 	code, stdout, stderr := runProvision(t, append(flags, "-steps", "technician", "-pause", "1ms")...)
@@ -203,7 +203,8 @@ func TestJSON(t *testing.T) {
 }
 
 func TestFailure(t *testing.T) {
-	s, flags := start(t, provisiontest.Config{}) // no device is imported
+	s := new(provisiontest.Server) // no device is imported
+	flags := start(t, s)
 	code, _, stderr := runProvision(t, flags...)
 	if code != 1 || strings.Count(stderr, "\n") != 1 {
 		t.Fatalf("exit %d: %q", code, stderr)

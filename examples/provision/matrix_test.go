@@ -37,21 +37,22 @@ var passingFaults = []string{"429", "500", "503", "cut", "slow", "timeout"}
 // TestFaultMatrix lets requests of each step go wrong in each way, in a run of
 // both phases. The run must end in success after a retry, or in one typed error
 // whose diagnosis is complete. It leaves out the faults that have no meaning, see
-// [provisiontest.Fits], and prints how each run ended. Without
+// [provisiontest.Fault.Valid], and prints how each run ended. Without
 // WHITEGLOVE_CAMPAIGN it takes every kind once.
 func TestFaultMatrix(t *testing.T) {
-	kinds := append(slices.Sorted(maps.Keys(provisiontest.Kinds)), statuses...)
-	rows, full := make([][]*cell, len(provisiontest.Steps())), os.Getenv("WHITEGLOVE_CAMPAIGN") != ""
+	kinds := append(slices.Sorted(maps.Keys(provisiontest.FaultKinds())), statuses...)
+	rows, full := make([][]*cell, len(provisiontest.FaultSteps())), os.Getenv("WHITEGLOVE_CAMPAIGN") != ""
 	t.Run("", func(t *testing.T) {
-		for i, step := range provisiontest.Steps() {
+		for i, step := range provisiontest.FaultSteps() {
 			for j, kind := range kinds {
-				if provisiontest.Fits(step, kind) && (full || j%len(rows) == i) {
-					rows[i] = append(rows[i], &cell{fault: &provisiontest.Fault{Step: step, Kind: kind, Left: 1}})
+				if f := (provisiontest.Fault{Step: step, Kind: kind}); f.Valid() && (full || j%len(rows) == i) {
+					rows[i] = append(rows[i], &cell{fault: f})
 				}
 			}
-			t.Run(step, func(t *testing.T) {
+			t.Run(string(step), func(t *testing.T) {
 				t.Parallel()
-				server, _ := start(t, provisiontest.Config{AdmitAny: true, Users: map[string]string{userName: userPassword}})
+				server := &provisiontest.Server{AdmitAny: true, Users: map[string]string{userName: userPassword}}
+				start(t, server)
 				for _, c := range rows[i] {
 					t.Run(c.fault.Kind, func(t *testing.T) { c.run(t, server) })
 				}
@@ -73,7 +74,7 @@ func TestFaultMatrix(t *testing.T) {
 
 // A cell is a run that meets a fault, and how it ended.
 type cell struct {
-	fault     *provisiontest.Fault
+	fault     provisiontest.Fault
 	met       int // how often it met the fault
 	retries   atomic.Int64
 	diagnosis *diagnose.Diagnosis // nil after success
@@ -101,7 +102,7 @@ func table(cells []*cell) string {
 // or certificate, all requests do, since those stay wrong.
 func (c *cell) run(t *testing.T, server *provisiontest.Server) {
 	if c.fault.Kind == "expired" || c.fault.Kind == "skew" {
-		c.fault.Left = -1
+		c.fault.Requests = -1
 	}
 	p := c.provisioner(t, server)
 	server.SetFaults(c.fault)

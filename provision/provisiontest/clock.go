@@ -2,24 +2,74 @@ package provisiontest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// A clock is a party's own.
-type clock struct {
-	lazy bool         // the party makes its keys at the first request
-	off  atomic.Int64 // a time.Duration: how far it is ahead
-	mu   sync.RWMutex // who sets it off has the party alone
+// A Party is one of the parties of a [Server], for [Server.SetClock].
+type Party string
+
+// The parties.
+const (
+	PartyMaker      Party = "maker"
+	PartyAIK        Party = "aik"
+	PartyDirectory  Party = "directory"
+	PartyManagement Party = "management"
+	PartyTLS        Party = "tls" // not one of them: the certificate that the listener shows to new connections
+)
+
+// SetClock sets the clocks of parties ahead of the true time, or behind it if
+// ahead is negative, until it is called again; with 0 they are right. Without
+// parties it sets those of all but PartyTLS. What a party issues, what it
+// accepts and the Date of its answers follow its clock. The parties' own CAs are
+// made by the true time all the same, and are good for six years or more.
+// PartyTLS has the listener show certificates that begin an hour before its
+// clock and end a year after it, for new connections only.
+//
+// A device has its own clock, Provisioner.Now. SetClock panics if it does not
+// know a party.
+func (s *Server) SetClock(ahead time.Duration, parties ...Party) {
+	if len(parties) == 0 {
+		parties = []Party{PartyMaker, PartyAIK, PartyDirectory, PartyManagement}
+	}
+	for _, p := range parties {
+		c := s.clocks[p]
+		if c == nil {
+			panic(fmt.Sprintf("provisiontest: no party %q", p))
+		}
+		c.base.Store(int64(ahead))
+	}
 }
 
-// now returns the time of the clock.
-func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.off.Load())) }
+// A clock is the clock of one party.
+type clock struct {
+	lazy bool             // the party makes its keys at the first request to a path
+	real func() time.Time // the party's own time; nil for time.Now
+	base atomic.Int64     // a time.Duration: how far it is ahead, for all requests
+	off  atomic.Int64     // a time.Duration: how much farther it is ahead while a fault is served
+	mu   sync.RWMutex     // a request whose clock is off holds it alone
+	made []string         // paths for which a lazy party has made keys
+}
 
-// offKey is that of how far the clock is off for a request, a time.Duration.
+// set has a party use the clock; *now was the party's own time.
+func (c *clock) set(now *func() time.Time) { c.real, *now = *now, c.now }
+
+// now returns the time of the clock.
+func (c *clock) now() time.Time {
+	now := time.Now
+	if c.real != nil {
+		now = c.real
+	}
+	return now().Add(time.Duration(c.base.Load() + c.off.Load()))
+}
+
+// offKey is the key of the context value that says how far the clock is off for
+// a request, a time.Duration.
 type offKey struct{}
 
 // withOff returns a request for which the party's clock is off.
@@ -28,24 +78,43 @@ func withOff(r *http.Request, off time.Duration) *http.Request {
 }
 
 // serve returns a party that has the clock. While a request is served for which
-// the clock is off, others wait.
+// the clock is off, other requests wait.
 func (c *clock) serve(party http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		off, _ := r.Context().Value(offKey{}).(time.Duration)
+		wrong := off != 0 || c.base.Load() != 0
+		if wrong && c.lazy {
+			c.makeKeys(party, r.URL.Path)
+		}
 		if off == 0 {
 			c.mu.RLock()
 			defer c.mu.RUnlock()
-			party.ServeHTTP(w, r)
-			return
+		} else {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.off.Store(int64(off))
+			defer c.off.Store(0)
 		}
-		if c.lazy { // a CA is not to be made at a wrong time
-			party.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, r.URL.Path+"?operation=GetCACaps", nil))
+		if wrong {
+			w.Header().Set("Date", c.now().UTC().Format(http.TimeFormat))
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.off.Store(int64(off))
-		defer c.off.Store(0)
-		w.Header().Set("Date", c.now().UTC().Format(http.TimeFormat))
 		party.ServeHTTP(w, r)
 	})
 }
+
+// makeKeys has a lazy party make its keys for a path by the true time: a CA must
+// not be made at a wrong one.
+func (c *clock) makeKeys(party http.Handler, path string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slices.Contains(c.made, path) || len(c.made) >= maxMade {
+		return
+	}
+	c.made = append(c.made, path)
+	c.off.Store(-c.base.Load())
+	defer c.off.Store(0)
+	party.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path+"?operation=GetCACaps", nil))
+}
+
+// maxMade bounds the paths that a clock keeps in mind.
+const maxMade = 1000

@@ -2,24 +2,38 @@ package provisiontest
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/whiteglove/whiteglove/provision"
 )
 
-// A Fault is a way in which a party goes wrong, for somebody who wants to
-// rehearse a failing site.
+// StepTLS is the Step of faults in which connections go wrong in place of
+// requests: the listener shows a certificate that has expired or is not valid
+// yet. Connections that are open already stay.
+const StepTLS provision.Step = "tls"
+
+// A Fault is a way in which requests of a step go wrong, to rehearse a failing
+// site. See [Server.SetFaults].
 type Fault struct {
-	Step string // whose requests; one of Steps
-	Kind string // see Kinds
-	Left int    // how many requests are still to go wrong; below 0: all
+	// Step is the step whose requests go wrong, one of [FaultSteps].
+	Step provision.Step
+
+	// Kind says how they go wrong: an HTTP status from "400" to "599", or one of
+	// [FaultKinds].
+	Kind string
+
+	// Requests is how many requests go wrong, beginning with the next one. If
+	// 0, one does; if negative, all do.
+	Requests int
 }
 
-// Kinds are the kinds of faults besides HTTP status codes such as "503". The
-// last two are of time: see Fits for what they are of TLS.
-var Kinds = map[string]string{
+// kinds describes the kinds of faults besides HTTP statuses.
+var kinds = map[string]string{
 	"429":      "answered 429 with a Retry-After of one second",
 	"timeout":  "not answered",
 	"cut":      "cut off before the answer",
@@ -37,59 +51,71 @@ var offs = map[string]time.Duration{"expired": -2 * year, "skew": 24 * time.Hour
 
 const year = 365 * 24 * time.Hour
 
-// stepTLS stands for connections in place of requests.
-const stepTLS = "tls"
+// FaultKinds returns the kinds of faults besides HTTP statuses such as "503", and
+// how a request goes wrong with each.
+func FaultKinds() map[string]string { return maps.Clone(kinds) }
 
-// Fits reports whether there are faults of a kind in a step. Only answers in
-// the step token have nonces that can be another: those over SCEP are signed.
-// And of connections (tls) only the time can be wrong: a certificate that the
-// clock of the fault would have made is shown, which has expired or is not
-// valid yet. Connections that are there already stay.
-func Fits(step, kind string) bool {
-	_, known := Kinds[kind]
-	if code, err := strconv.Atoi(kind); err == nil && code >= 400 && code <= 599 {
-		known = true
-	}
+// Valid reports whether the fault is possible. The step must be one of
+// [FaultSteps] and the kind be known. In StepTLS only "expired" and "skew" are
+// possible. "nonce" is possible only in the step token, because other answers
+// with nonces are signed.
+func (f Fault) Valid() bool {
+	_, known := kinds[f.Kind]
 	switch {
-	case !known || !slices.Contains(Steps(), step):
+	case !known && f.status() == 0 || !slices.Contains(FaultSteps(), f.Step):
 		return false
-	case step == stepTLS:
-		return offs[kind] != 0
+	case f.Step == StepTLS:
+		return offs[f.Kind] != 0
 	}
-	return kind != "nonce" || step == "token"
+	return f.Kind != "nonce" || f.Step == provision.StepToken
 }
 
-// ParseFault reads STEP:KIND[:N]. Without N one request goes wrong, with "all"
-// every one.
-func ParseFault(text string) (*Fault, error) {
+// ParseFault parses STEP:KIND[:N], such as "join:503" or "token:cut:2". N is the
+// number of requests that go wrong, 1 if it is left out, or "all".
+//
+// The error says what is wrong with text: its form, a number below 1, or a fault
+// that is not Valid.
+func ParseFault(text string) (Fault, error) {
 	parts := strings.Split(text, ":")
 	if len(parts) < 2 || len(parts) > 3 {
-		return nil, fmt.Errorf("fault %q: want STEP:KIND[:N]", text)
+		return Fault{}, fmt.Errorf("fault %q: want STEP:KIND[:N]", text)
 	}
-	f := &Fault{Step: parts[0], Kind: parts[1], Left: 1}
+	f := Fault{Step: provision.Step(parts[0]), Kind: parts[1], Requests: 1}
 	switch {
-	case !slices.Contains(Steps(), f.Step):
-		return nil, fmt.Errorf("fault %q: no requests belong to a step %q", text, f.Step)
-	case !Fits(f.Step, f.Kind):
-		return nil, fmt.Errorf("fault %q: no kind %q in this step", text, f.Kind)
+	case !slices.Contains(FaultSteps(), f.Step):
+		return Fault{}, fmt.Errorf("fault %q: no requests belong to a step %q", text, f.Step)
+	case !f.Valid():
+		return Fault{}, fmt.Errorf("fault %q: no kind %q in this step", text, f.Kind)
 	case len(parts) == 2:
 		return f, nil
 	case parts[2] == "all":
-		f.Left = -1
+		f.Requests = -1
 		return f, nil
 	}
 	n, err := strconv.Atoi(parts[2])
 	if err != nil || n < 1 {
-		return nil, fmt.Errorf("fault %q: %q is no number of requests", text, parts[2])
+		return Fault{}, fmt.Errorf("fault %q: %q is no number of requests", text, parts[2])
 	}
-	f.Left = n
+	f.Requests = n
 	return f, nil
 }
 
+// String returns the fault in the form that [ParseFault] reads.
+func (f Fault) String() string {
+	text := string(f.Step) + ":" + f.Kind
+	switch {
+	case f.Requests < 0:
+		return text + ":all"
+	case f.Requests > 1:
+		return text + ":" + strconv.Itoa(f.Requests)
+	}
+	return text
+}
+
 // status returns the HTTP status that f answers, or 0.
-func (f *Fault) status() int {
+func (f Fault) status() int {
 	code, err := strconv.Atoi(f.Kind)
-	if err != nil {
+	if err != nil || len(f.Kind) != 3 || code < 400 || code > 599 {
 		return 0
 	}
 	return code

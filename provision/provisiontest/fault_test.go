@@ -1,7 +1,6 @@
 package provisiontest_test
 
 import (
-	"context"
 	"crypto/tls"
 	"io"
 	"net/http"
@@ -21,23 +20,19 @@ const (
 // uses no connection twice.
 func start(t *testing.T, faults ...string) (*provisiontest.Server, *http.Client) {
 	t.Helper()
-	var c provisiontest.Config
+	s := new(provisiontest.Server)
 	for _, text := range faults {
 		f, err := provisiontest.ParseFault(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Faults = append(c.Faults, f)
+		s.Faults = append(s.Faults, f)
 	}
-	s, err := provisiontest.Start("127.0.0.1:0", c)
-	if err != nil {
+	if err := s.Start(""); err != nil {
 		t.Fatal(err)
 	}
-	tr := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: provisiontest.Pool(s.Roots)}}
-	t.Cleanup(func() {
-		tr.CloseIdleConnections()
-		s.Close(context.Background())
-	})
+	t.Cleanup(func() { s.Close() })
+	tr := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: s.RootPool()}}
 	return s, &http.Client{Transport: tr, Timeout: 4 * time.Second}
 }
 
@@ -70,7 +65,7 @@ func TestFaults(t *testing.T) {
 				t.Errorf("a connection for another step: %s", got)
 			}
 			if kind, ok := strings.CutPrefix(fault, "tls:"); ok {
-				s.SetFaults(&provisiontest.Fault{Step: "tls", Kind: kind, Left: 1})
+				s.SetFaults(provisiontest.Fault{Step: provisiontest.StepTLS, Kind: kind})
 			}
 			bad, good := get(c, s.URL+discover), get(c, s.URL+discover)
 			if !strings.Contains(good, `"DeviceJoinService"`) {
@@ -131,7 +126,7 @@ func TestParseFault(t *testing.T) {
 		}
 	}
 	for text, left := range map[string]int{"signin:404": 1, "seal:lost:3": 3, "tls:expired:all": -1, "token:nonce": 1, "session:skew": 1} {
-		if f, err := provisiontest.ParseFault(text); err != nil || f.Left != left {
+		if f, err := provisiontest.ParseFault(text); err != nil || f.Requests != left || f.String() != text {
 			t.Errorf("%q: %+v, %v", text, f, err)
 		}
 	}

@@ -2,42 +2,75 @@ package provisiontest
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/whiteglove/whiteglove/provision"
 )
 
 // maxBody bounds the body of a request, in bytes.
 const maxBody = 4 << 20
 
+// SetFaults replaces the faults by others, none if faults is empty, and sets the
+// count of Met to 0. A request meets the first fault of its step that is not used
+// up yet; with faults of one step it is thus decided what each of the next
+// requests meets. SetFaults panics if a fault is not Valid.
+func (s *Server) SetFaults(faults ...Fault) {
+	for _, f := range faults {
+		if !f.Valid() {
+			panic(fmt.Sprintf("provisiontest: fault %s is not possible", f))
+		}
+	}
+	s.faults.set(faults)
+}
+
+// Met returns how many requests and connections have gone wrong since faults were
+// set. A test that expects a run to overcome a fault should check it.
+func (s *Server) Met() int {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	return s.faults.met
+}
+
 // faulty is a handler whose answers go wrong as the faults say.
 type faulty struct {
 	http.Handler
-	logger *slog.Logger
+	logger  *slog.Logger
+	closing chan struct{} // closed by Server.Close
 
 	mu     sync.Mutex
-	faults []*Fault
+	faults []*Fault // Requests is how many are left; below 0: all
 	met    int
 }
 
-// set says anew what goes wrong.
-func (h *faulty) set(faults []*Fault) {
+// set replaces the faults.
+func (h *faulty) set(faults []Fault) {
+	own := make([]*Fault, len(faults))
+	for i, f := range faults {
+		if f.Requests == 0 {
+			f.Requests = 1
+		}
+		own[i] = &f
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.faults, h.met = faults, 0
+	h.faults, h.met = own, 0
 }
 
 // take returns the fault that a request of a step meets, or nil.
-func (h *faulty) take(step string) *Fault {
+func (h *faulty) take(step provision.Step) *Fault {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, f := range h.faults {
-		if f.Step == step && f.Left != 0 {
+		if f.Step == step && f.Requests != 0 {
 			h.count(f, 1)
 			if h.logger != nil {
 				h.logger.Info("fault", "step", f.Step, "kind", f.Kind)
@@ -52,14 +85,16 @@ func (h *faulty) take(step string) *Fault {
 func (h *faulty) giveBack(f *Fault) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.count(f, -1)
+	if slices.Contains(h.faults, f) {
+		h.count(f, -1)
+	}
 }
 
 // count counts a fault. The caller locks.
 func (h *faulty) count(f *Fault, n int) {
 	h.met += n
-	if f.Left >= 0 {
-		f.Left -= n
+	if f.Requests >= 0 {
+		f.Requests -= n
 	}
 }
 
@@ -80,7 +115,10 @@ func (h *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case offs[f.Kind] != 0:
 		h.Handler.ServeHTTP(w, withOff(r, offs[f.Kind]))
 	case f.Kind == "timeout":
-		<-r.Context().Done()
+		select {
+		case <-r.Context().Done():
+		case <-h.closing:
+		}
 		abort()
 	case f.Kind == "cut":
 		abort()

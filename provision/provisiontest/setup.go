@@ -7,10 +7,10 @@ const policy = "./Device/Vendor/MSFT/Policy/Config/Mock/SetUp"
 
 // setUp returns what the management server has a device do: show the enrollment
 // status page until a policy is set.
-func setUp() mdmtest.SessionConfig {
-	return mdmtest.SessionConfig{Commands: []mdmtest.Command{
+func setUp() []mdmtest.Command {
+	return []mdmtest.Command{
 		mdmtest.Page(map[string]string{"ExpectedPolicies": policy, "TimeOutUntilSyncFailure": "60", "BlockInStatusPage": "1"}),
 		mdmtest.Atomic(mdmtest.Write("Replace", policy, "int", "1")),
 		mdmtest.Page(map[string]string{"ServerHasFinishedProvisioning": "true"}),
-	}}
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/provision"
 )
 
 // A request is what tells to which step a request belongs.
@@ -18,25 +20,25 @@ type request struct {
 // requests say which step a request belongs to: the first row that fits. A row
 // without a step is of requests whose answers clients can do without.
 var requests = []struct {
-	step   string
+	step   provision.Step
 	method string // "" for any
 	path   *regexp.Regexp
 	is     func(request) bool // nil for any
 }{
-	{step: "ek", path: regexp.MustCompile(`^/ek/`)},
-	{step: "aik", path: regexp.MustCompile(`^/aik/`)},
-	{step: "discover", path: regexp.MustCompile(`(?i)/Discover$|/\.well-known/openid-configuration$`)},
-	{step: "token", path: regexp.MustCompile(`(?i)/tpmchallenge/`)},
-	{step: "rejoin", path: tokenPath, is: request.ofUser},
-	{step: "enroll", path: tokenPath, is: request.ofDevice},
-	{step: "signin", path: tokenPath, is: request.signed},
-	{step: "token", path: tokenPath}, // the proof, and nonces for whatever comes
-	{step: "seal", method: http.MethodDelete, path: devicePath},
-	{step: "rejoin", method: http.MethodPost, path: devicePath, is: request.byUser},
-	{step: "join", method: http.MethodPost, path: devicePath},
+	{step: provision.StepEK, path: regexp.MustCompile(`^/ek/`)},
+	{step: provision.StepAIK, path: regexp.MustCompile(`^/aik/`)},
+	{step: provision.StepDiscover, path: regexp.MustCompile(`(?i)/Discover$|/\.well-known/openid-configuration$`)},
+	{step: provision.StepToken, path: regexp.MustCompile(`(?i)/tpmchallenge/`)},
+	{step: provision.StepRejoin, path: tokenPath, is: request.ofUser},
+	{step: provision.StepEnroll, path: tokenPath, is: request.ofDevice},
+	{step: provision.StepSignIn, path: tokenPath, is: request.signed},
+	{step: provision.StepToken, path: tokenPath}, // the proof, and nonces for whatever comes
+	{step: provision.StepSeal, method: http.MethodDelete, path: devicePath},
+	{step: provision.StepRejoin, method: http.MethodPost, path: devicePath, is: request.byUser},
+	{step: provision.StepJoin, method: http.MethodPost, path: devicePath},
 	{step: "", method: http.MethodGet, path: regexp.MustCompile(`^` + DiscoveryPath + `$`)},
-	{step: "session", path: regexp.MustCompile(`(?i)^` + ManagementPath + `/ManagementServer/`)},
-	{step: "enroll", path: regexp.MustCompile(`^` + ManagementPath + `/`)},
+	{step: provision.StepSession, path: regexp.MustCompile(`(?i)^` + ManagementPath + `/ManagementServer/`)},
+	{step: provision.StepEnroll, path: regexp.MustCompile(`^` + ManagementPath + `/`)},
 }
 
 var (
@@ -44,14 +46,18 @@ var (
 	devicePath = regexp.MustCompile(`(?i)/EnrollmentServer/device(/|$)`)
 )
 
-// Steps returns the steps that can go wrong, in their order: those with
-// requests, and "tls".
-func Steps() []string {
-	return []string{stepTLS, "ek", "aik", "discover", "token", "join", "enroll", "session", "seal", "rejoin", "signin"}
+// FaultSteps returns the steps that can go wrong: [StepTLS], then the steps of a
+// run that make requests, in their order. The step of a token request is the step
+// that it is made for.
+func FaultSteps() []provision.Step {
+	return []provision.Step{
+		StepTLS, provision.StepEK, provision.StepAIK, provision.StepDiscover, provision.StepToken, provision.StepJoin, provision.StepEnroll,
+		provision.StepSession, provision.StepSeal, provision.StepRejoin, provision.StepSignIn,
+	}
 }
 
 // step returns the step that a request belongs to, or "".
-func (r request) step() string {
+func (r request) step() provision.Step {
 	for _, row := range requests {
 		if (row.method == "" || row.method == r.Method) && row.path.MatchString(r.URL.Path) && (row.is == nil || row.is(r)) {
 			return row.step

@@ -9,6 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/whiteglove/whiteglove/provision"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
@@ -27,16 +28,17 @@ func TestSteps(t *testing.T) {
 	form := func(name, value string) string { return url.Values{name: {value}}.Encode() }
 	const registration = provisiontest.DirectoryPath + "/EnrollmentServer/"
 	// Each step's fault is a status of its own.
-	statuses := make(map[int]string)
-	var faults []*provisiontest.Fault
-	for i, step := range provisiontest.Steps() {
+	statuses := make(map[int]provision.Step)
+	var faults []provisiontest.Fault
+	for i, step := range provisiontest.FaultSteps() {
 		statuses[450+i] = step
-		faults = append(faults, &provisiontest.Fault{Step: step, Kind: strconv.Itoa(450 + i), Left: -1})
+		faults = append(faults, provisiontest.Fault{Step: step, Kind: strconv.Itoa(450 + i), Requests: -1})
 	}
 	s, c := start(t)
 	s.SetFaults(faults[1:]...) // without that of TLS
 	for _, tt := range []struct {
-		step, method, path, body, bearer string
+		step                       provision.Step
+		method, path, body, bearer string
 	}{
 		{"ek", "POST", provisiontest.MakerPath + "?operation=PKIOperation", "", ""},
 		{"aik", "GET", "/aik/SIM0-KeyId-00/templates/Aik/scep?operation=GetCACaps", "", ""},

@@ -3,12 +3,10 @@ package exampletest
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
@@ -38,18 +36,13 @@ func Roots(t testing.TB, certs ...*x509.Certificate) string {
 	return File(t, command.EncodeCertificates(certs...))
 }
 
-// StartMock starts a mock server that is stopped after the test, and writes its
-// roots to a PEM file.
-func StartMock(t testing.TB, config provisiontest.Config) (server *provisiontest.Server, roots string) {
+// StartMock starts a mock server, which is stopped after the test. It returns the
+// PEM file of its roots.
+func StartMock(t testing.TB, server *provisiontest.Server) (roots string) {
 	t.Helper()
-	server, err := provisiontest.Start("127.0.0.1:0", config)
-	if err != nil {
+	if err := server.Start(""); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		server.Close(ctx)
-	})
-	return server, Roots(t, server.Roots...)
+	t.Cleanup(func() { server.Close() })
+	return Roots(t, server.Roots...)
 }

@@ -3,10 +3,8 @@
 package services
 
 import (
-	"context"
 	"crypto/x509"
 	"strings"
-	"time"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/ekcert"
@@ -23,15 +21,14 @@ type Services struct {
 }
 
 // Open returns the services at the URL server. It reads their roots from the
-// PEM file named roots, if that is not empty. If server is empty, it starts a
-// mock server on the loopback interface as config says.
-func Open(server, roots string, config provisiontest.Config) (*Services, error) {
+// PEM file named roots, if that is not empty. If server is empty, it starts mock
+// on the loopback interface.
+func Open(server, roots string, mock *provisiontest.Server) (*Services, error) {
 	if server == "" {
-		mock, err := provisiontest.Start("127.0.0.1:0", config)
-		if err != nil {
+		if err := mock.Start(""); err != nil {
 			return nil, err
 		}
-		return &Services{URL: mock.URL, Roots: command.Pool(mock.Roots), mock: mock}, nil
+		return &Services{URL: mock.URL, Roots: mock.RootPool(), mock: mock}, nil
 	}
 	pool, err := command.ReadRoots(roots)
 	return &Services{URL: strings.TrimSuffix(server, "/"), Roots: pool}, err
@@ -40,12 +37,9 @@ func Open(server, roots string, config provisiontest.Config) (*Services, error) 
 // Close stops the mock server, if there is one. Running requests get five
 // seconds to end.
 func (s *Services) Close() {
-	if s.mock == nil {
-		return
+	if s.mock != nil {
+		s.mock.Close()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	s.mock.Close(ctx)
 }
 
 // EKRoots reads the roots of EK certificates from a PEM file. It returns them as

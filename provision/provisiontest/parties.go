@@ -1,0 +1,171 @@
+package provisiontest
+
+import (
+	"crypto"
+	"crypto/x509"
+	"net/http"
+	"slices"
+
+	"github.com/whiteglove/whiteglove/aik/aiktest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/drs/drstest"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
+	"github.com/whiteglove/whiteglove/mdm/mdmtest"
+	"github.com/whiteglove/whiteglove/scep/sceptest"
+)
+
+// or sets *field to value if it has its zero value.
+func or[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// compose makes the parties, each of which trusts those before it, and returns
+// the handler of them all.
+func (s *Server) compose() http.Handler {
+	s.clocks = map[Party]*clock{
+		PartyMaker: {lazy: true}, PartyAIK: {lazy: true}, PartyDirectory: {}, PartyManagement: {}, PartyTLS: {},
+	}
+	or(&s.Maker, new(ekcerttest.Server))
+	or(&s.AIK, new(aiktest.Server))
+	or(&s.Directory, new(drstest.Server))
+	or(&s.Management, new(mdmtest.Server))
+	s.fillMaker()
+	s.fillAIK()
+	s.fillDirectory()
+	s.fillManagement()
+	for name, password := range s.Users {
+		s.AddUser(name, password)
+	}
+	mux := http.NewServeMux()
+	for path, party := range map[string]struct {
+		Party
+		http.Handler
+	}{
+		MakerPath:            {PartyMaker, s.Maker},
+		"/aik/":              {PartyAIK, s.AIK},
+		DirectoryPath + "/":  {PartyDirectory, s.Directory},
+		ManagementPath + "/": {PartyManagement, s.Management},
+	} {
+		mux.Handle(path, s.clocks[party.Party].serve(party.Handler))
+	}
+	return mux
+}
+
+// fillMaker fills the maker's CA in, and with it the roots of endorsement
+// certificates.
+func (s *Server) fillMaker() {
+	m := s.Maker
+	s.clocks[PartyMaker].set(&m.Now)
+	or(&m.Logger, s.Logger)
+	s.ekRoots = ekcert.Roots{attesttest.Vendor: attesttest.Roots()}
+	others := slices.Clone(s.EKRoots)
+	if m.Authority == nil {
+		certs := attesttest.Certificates()
+		m.Authority = &sceptest.Authority{Certificate: certs[0], Parents: certs[1:], Key: attesttest.DefaultMaker().Key()}
+	} else {
+		certs := m.Certificates()
+		others = append(others, certs[len(certs)-1])
+	}
+	if len(others) > 0 {
+		s.ekRoots[""] = pool(others)
+	}
+}
+
+// fillAIK fills the attestation CA in.
+func (s *Server) fillAIK() {
+	a := s.AIK
+	s.clocks[PartyAIK].set(&a.Now)
+	or(&a.Logger, s.Logger)
+	if a.Makers == nil {
+		a.Makers = append(attesttest.Certificates(), s.EKRoots...)
+		a.Makers = append(a.Makers, s.Maker.Certificates()...)
+	}
+	if a.EKRoots == nil {
+		a.EKRoots = s.ekRoots
+	}
+}
+
+// fillDirectory fills the directory in.
+func (s *Server) fillDirectory() {
+	d := s.Directory
+	s.clocks[PartyDirectory].set(&d.Now)
+	or(&d.Logger, s.Logger)
+	or(&d.BaseURL, s.URL+DirectoryPath)
+	or(&d.AIKRoots, s.AIK.Roots())
+	if d.EKRoots == nil {
+		d.EKRoots = s.ekRoots
+	}
+	if d.Admit == nil && s.AdmitAny {
+		d.Admit = func(_ crypto.PublicKey, cert *x509.Certificate) bool { return cert != nil }
+	}
+}
+
+// fillManagement fills the management server in.
+func (s *Server) fillManagement() {
+	m := s.Management
+	s.clocks[PartyManagement].set(&m.Now)
+	or(&m.Logger, s.Logger)
+	or(&m.BaseURL, s.URL+ManagementPath)
+	or(&m.Issuer, s.Directory.Issuer())
+	or(&m.TenantID, tenantID(s.Directory))
+	or(&m.Resource, drstest.ManagementResource)
+	if m.TokenKey == nil {
+		m.TokenKey = s.Directory.TokenKey
+	}
+	if m.Registered == nil {
+		m.Registered = s.registered
+	}
+	if m.Passwords == nil {
+		m.Passwords = s.users.has
+	}
+	if m.Session.Commands == nil && m.Session.Next == nil {
+		m.Session.Commands = setUp()
+	}
+}
+
+// tenantID returns the identifier of the directory's tenant.
+func tenantID(d *drstest.Server) string {
+	if d.TenantID != "" {
+		return d.TenantID
+	}
+	return drstest.DefaultTenantID
+}
+
+// tenant returns the domain of the directory's tenant.
+func (s *Server) tenant() string {
+	if s.Directory.Tenant != "" {
+		return s.Directory.Tenant
+	}
+	return Tenant
+}
+
+// registered reports whether the directory knows a registration for
+// pre-provisioning.
+func (s *Server) registered(ztdID string) bool {
+	return slices.ContainsFunc(s.Directory.Objects(), func(o drstest.Object) bool { return o.ZTDID == ztdID })
+}
+
+// partyRoots returns the root of each party's own CA, which makes them by the
+// true time.
+func (s *Server) partyRoots() []*x509.Certificate {
+	var roots []*x509.Certificate
+	for _, certs := range [][]*x509.Certificate{s.AIK.Certificates(), s.Directory.Certificates(), s.Management.Certificates()} {
+		roots = append(roots, certs[len(certs)-1])
+	}
+	return roots
+}
+
+// Refusals returns what the parties have refused, each as "operation: reason":
+// first what the maker's CA has, then the attestation CA, the directory and the
+// management server, oldest first. It is empty after a run without a mistake.
+func (s *Server) Refusals() []string {
+	var all []string
+	for _, r := range []func() []string{s.Maker.Refusals, s.AIK.Refusals, s.Directory.Refusals, s.Management.Refusals} {
+		all = append(all, r()...)
+	}
+	return all
+}
