@@ -47,7 +47,7 @@ func TestKeysBesideChallenge(t *testing.T) {
 	p := w.provisioner(tpm)
 	made := make(chan struct{})
 	p.HTTPClient = &http.Client{Transport: &gate{
-		RoundTripper: w.client.Transport, part: "operation=PKIOperation", opened: made, passed: make(chan struct{}),
+		RoundTripper: w.Client().Transport, part: "operation=PKIOperation", opened: made, passed: make(chan struct{}),
 	}, Timeout: 30 * time.Second}
 	p.Observe = func(ev provision.Event) {
 		if ev.Step == provision.StepKeys && ev.Status == provision.Done {
@@ -56,7 +56,7 @@ func TestKeysBesideChallenge(t *testing.T) {
 	}
 	state, err := p.Run(t.Context())
 	if err != nil {
-		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 	}
 	checkEnrolled(t, w, state)
 
@@ -94,7 +94,7 @@ func TestDiscoveryBesideTPM(t *testing.T) {
 	w.admit(t, tpm)
 	p := w.provisioner(tpm)
 	certified := make(chan struct{})
-	g := &gate{RoundTripper: w.client.Transport, part: "/Discover", opened: certified, passed: make(chan struct{})}
+	g := &gate{RoundTripper: w.Client().Transport, part: "/Discover", opened: certified, passed: make(chan struct{})}
 	p.HTTPClient = &http.Client{Transport: g, Timeout: 30 * time.Second}
 	p.Observe = func(ev provision.Event) {
 		if ev.Step == provision.StepAIK && ev.Status == provision.Done {
@@ -107,7 +107,7 @@ func TestDiscoveryBesideTPM(t *testing.T) {
 		}
 	}
 	if _, err := p.Run(t.Context()); err != nil {
-		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 	}
 }
 
@@ -119,7 +119,7 @@ func TestStopped(t *testing.T) {
 	p := w.provisioner(tpm)
 	p.Tenant = "nobody.test"
 	asked := make(chan struct{})
-	g := &gate{RoundTripper: w.client.Transport, part: "/aik/", opened: make(chan struct{}), passed: asked}
+	g := &gate{RoundTripper: w.Client().Transport, part: "/aik/", opened: make(chan struct{}), passed: asked}
 	p.HTTPClient = &http.Client{Transport: waiting{g, asked}}
 	got := events(p)
 	_, err := p.Run(t.Context())

@@ -53,12 +53,12 @@ func TestRun(t *testing.T) {
 			got := events(p)
 			state, err := p.Run(t.Context())
 			if err != nil {
-				t.Fatalf("%v\nrefused: %q", err, w.refusals())
+				t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 			}
 			if slices.Sort(*got); !slices.Equal(*got, slices.Sorted(slices.Values(allDone))) {
 				t.Errorf("events %q", *got)
 			}
-			if r := w.refusals(); len(r) > 0 {
+			if r := w.Refusals(); len(r) > 0 {
 				t.Errorf("refused: %q", r)
 			}
 			if objects, sessions := chip.Loaded(); objects != 0 || sessions != 0 {
@@ -88,7 +88,7 @@ func TestRequired(t *testing.T) {
 func checkEnrolled(t *testing.T, w *world, state *provision.State) {
 	t.Helper()
 	enabled := 0
-	for _, o := range w.directory.Objects() {
+	for _, o := range w.Directory.Objects() {
 		if !o.Enabled {
 			continue
 		}
@@ -97,7 +97,7 @@ func checkEnrolled(t *testing.T, w *world, state *provision.State) {
 			t.Errorf("enabled is device %s, joined %s", o.DeviceID, state.DeviceID)
 		}
 	}
-	if n := len(w.management.Enrolled()); enabled != 1 || n != 1 {
+	if n := len(w.Management.Enrolled()); enabled != 1 || n != 1 {
 		t.Errorf("%d devices enabled, %d enrolled", enabled, n)
 	}
 	for _, c := range []struct {
@@ -105,8 +105,8 @@ func checkEnrolled(t *testing.T, w *world, state *provision.State) {
 		chain [][]byte
 		roots *x509.CertPool
 	}{
-		{"device", [][]byte{state.DeviceCertificate}, w.directory.Roots()},
-		{"management", state.ManagementCertificates, w.management.Roots()},
+		{"device", [][]byte{state.DeviceCertificate}, w.Directory.Roots()},
+		{"management", state.ManagementCertificates, w.Management.Roots()},
 	} {
 		cert, err := x509.ParseCertificate(c.chain[0])
 		if err != nil {
@@ -136,7 +136,7 @@ func TestRunOnP384(t *testing.T) {
 	p.EnrollEK = true // the emulator has no certificate for it
 	state, err := p.Run(t.Context())
 	if err != nil {
-		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 	}
 	checkEnrolled(t, w, state)
 }
@@ -155,7 +155,7 @@ func TestRunOnSWTPM(t *testing.T) {
 	w.admit(t, tpm)
 	state, err := w.provisioner(tpm).Run(t.Context())
 	if err != nil {
-		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 	}
 	checkEnrolled(t, w, state)
 }
@@ -185,7 +185,7 @@ func TestResume(t *testing.T) {
 			got := events(p)
 			state, err := p.Run(t.Context())
 			if err != nil {
-				t.Fatalf("%v\nrefused: %q", err, w.refusals())
+				t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 			}
 			if !slices.Contains(*got, "resumed "+strings.TrimPrefix(last, "done ")) && last != "done discover" && last != "done token" {
 				t.Errorf("events %q", *got)

@@ -41,7 +41,7 @@ func newBench(t *testing.T, w *world) *bench {
 		b.ek = ek
 		break
 	}
-	if _, err := w.directory.Import(b.ek.Public); err != nil {
+	if _, err := w.Directory.Import(b.ek.Public); err != nil {
 		t.Fatal(err)
 	}
 	c := w.provisioner(tpm).EKCert
@@ -69,7 +69,7 @@ func createKey(t *testing.T, tpm *attest.TPM, usage attest.Usage) *attest.Key {
 // enrollAIK has the attestation key certified.
 func (b *bench) enrollAIK(activate func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error)) ([]*x509.Certificate, error) {
 	c := b.provisioner(b.tpm).AIK
-	c.HTTPClient = b.client
+	c.HTTPClient = b.Client()
 	return c.Enroll(b.t.Context(), &aik.Request{
 		EK: b.ek.Public, EKChain: b.chain, AIKCreation: b.key.Creation(), Activate: activate,
 	})
@@ -79,7 +79,7 @@ func (b *bench) enrollAIK(activate func(ctx context.Context, blob, encryptedSecr
 func (b *bench) drs() (*drs.Client, *drs.Discovery) {
 	b.t.Helper()
 	c := b.provisioner(b.tpm).DRS
-	c.HTTPClient = b.client
+	c.HTTPClient = b.Client()
 	d, err := c.Discover(b.t.Context(), "contoso.test")
 	if err != nil {
 		b.t.Fatal(err)
@@ -169,10 +169,13 @@ func (s *sticky) RoundTrip(req *http.Request) (*http.Response, error) {
 // which step, and the server knows why.
 func TestRefusals(t *testing.T) {
 	deny := func(w *world) {
-		w.maker.Revoked = func([32]byte) bool { return true }
-		w.aik.Deny = func([32]byte) bool { return true }
+		w.Maker.Revoked = func([32]byte) bool { return true }
+		w.AIK.Deny = func([32]byte) bool { return true }
 	}
-	otherTenant := func(w *world) { w.management.TenantID = "11111111-2222-4333-8444-555555555555" }
+	otherTenant := func(w *world) {
+		w.Management.TenantID = "11111111-2222-4333-8444-555555555555"
+		w.Management.Issuer = "https://sts.windows.net/" + w.Management.TenantID + "/"
+	}
 	for _, c := range []struct {
 		name   string
 		world  func(*world)
@@ -233,7 +236,7 @@ func TestRefusals(t *testing.T) {
 		}, "drs: join", "check 3"},
 		{"nonce replayed", nil, func(t *testing.T, w *world) error {
 			return runWith(t, w, true, func(p *provision.Provisioner) {
-				c := *w.client
+				c := *w.Client()
 				c.Transport = &sticky{RoundTripper: c.Transport}
 				p.HTTPClient = &c
 			})
@@ -252,15 +255,15 @@ func TestRefusals(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.step) || !isTyped(err) {
 				t.Errorf("error is %v, want %q", err, c.step)
 			}
-			if kept := strings.Join(w.refusals(), "\n"); !strings.Contains(kept, c.reason) {
+			if kept := strings.Join(w.Refusals(), "\n"); !strings.Contains(kept, c.reason) {
 				t.Errorf("the servers kept %q, want %q", kept, c.reason)
 			}
-			for _, o := range w.directory.Objects() {
+			for _, o := range w.Directory.Objects() {
 				if o.Enabled && !strings.HasPrefix(c.step, "provision: enroll") {
 					t.Error("a device was enabled all the same")
 				}
 			}
-			if n := len(w.management.Enrolled()); n != 0 {
+			if n := len(w.Management.Enrolled()); n != 0 {
 				t.Errorf("%d devices enrolled all the same", n)
 			}
 		})

@@ -81,7 +81,7 @@ func TestRetry(t *testing.T) {
 			tpm, _ := newTPM(t, attesttest.Config{})
 			w.admit(t, tpm)
 			p := w.provisioner(tpm)
-			c := *w.client
+			c := *w.Client()
 			c.Transport = &busy{RoundTripper: c.Transport, path: path, left: 2}
 			p.HTTPClient = &c
 			var asked []int

@@ -23,17 +23,17 @@ func TestSeal(t *testing.T) {
 		got := events(p)
 		state, err := p.Run(t.Context())
 		if err != nil {
-			t.Fatalf("%v\nrefused: %q", err, w.refusals())
+			t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 		}
 		if last := (*got)[len(*got)-1]; last != want || state.Sealed.IsZero() {
 			t.Errorf("run %d ends with %q, sealed %v", i, last, state.Sealed)
 		}
-		for _, o := range w.directory.Objects() {
+		for _, o := range w.Directory.Objects() {
 			if o.Enabled || len(o.Identities) > 0 {
 				t.Errorf("the directory still has the device: %+v", o)
 			}
 		}
-		if n := len(w.management.Enrolled()); n != 1 {
+		if n := len(w.Management.Enrolled()); n != 1 {
 			t.Errorf("%d devices enrolled", n)
 		}
 	}
@@ -62,10 +62,10 @@ func TestSealLost(t *testing.T) {
 		}
 		state, err := p.Run(t.Context())
 		if err != nil || state.Sealed.IsZero() {
-			t.Fatalf("%v\nrefused: %q", err, w.refusals())
+			t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 		}
 	}
-	if r := w.refusals(); len(r) != 1 {
+	if r := w.Refusals(); len(r) != 1 {
 		t.Errorf("refused: %q", r)
 	}
 }

@@ -30,7 +30,7 @@ func TestStepsAlone(t *testing.T) {
 		got := events(p)
 		var err error
 		if state, err = p.Run(t.Context()); err != nil {
-			t.Fatalf("%s: %v\nrefused: %q", step, err, w.refusals())
+			t.Fatalf("%s: %v\nrefused: %q", step, err, w.Refusals())
 		}
 		for _, ev := range *got {
 			done, name, _ := strings.Cut(ev, " ")
@@ -88,7 +88,7 @@ func TestDo(t *testing.T) {
 			if r.AIK, err = tpm.CreateKey(ctx, attest.Template{Usage: attest.Attest}); err != nil {
 				return false, err
 			}
-			ca.HTTPClient = w.client
+			ca.HTTPClient = w.Client()
 			r.AIKChain, err = ca.Enroll(ctx, &aik.Request{
 				EK: r.EK.Public, EKChain: r.EKChain, AIKCreation: r.AIK.Creation(),
 				Activate: tpm.Activator(r.EK, r.AIK),
@@ -114,7 +114,7 @@ func TestDo(t *testing.T) {
 	p.JoinToken = nil
 	state, err := p.Run(t.Context())
 	if err != nil {
-		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 	}
 	checkEnrolled(t, w, state)
 	if cert, err := x509.ParseCertificate(state.AIKCertificates[0]); err != nil || len(cert.Raw) == 0 {

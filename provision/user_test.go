@@ -3,10 +3,8 @@ package provision_test
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +14,6 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/diagnose"
-	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/mdm/esp"
 	"github.com/whiteglove/whiteglove/mdm/mdmtest"
@@ -29,30 +26,8 @@ const userName, userPassword = "ada@contoso.test", "correct horse"
 
 // user returns a user whose sign-in page is the directory's token endpoint.
 func (w *world) user() *provision.User {
-	w.directory.AddUser(drstest.User{UPN: userName, Password: userPassword})
-	return &provision.User{Name: userName, SignIn: drs.SignIn{Password: userPassword}, JoinToken: w.signInPage}
-}
-
-func (w *world) signInPage(ctx context.Context, d *drs.Discovery) (drs.Token, error) {
-	form := url.Values{
-		"grant_type": {"password"}, "username": {userName}, "password": {userPassword},
-		"client_id": {drs.BrokerClient}, "resource": {d.JoinResource},
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.TokenEndpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	res, err := w.client.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	var answer struct {
-		Token string `json:"access_token"`
-	}
-	err = json.NewDecoder(res.Body).Decode(&answer)
-	return drs.Token(answer.Token), err
+	w.AddUser(userName, userPassword)
+	return w.User(userName)
 }
 
 // setup has the management server set a device up in two sessions.
@@ -61,12 +36,12 @@ func setup(w *world) {
 	set := func(uri, format, data string) mdmtest.Command {
 		return mdmtest.Command{Verb: "Replace", Items: []mdmtest.Item{{Target: uri, Format: format, Data: data}}}
 	}
-	w.management.Session.Commands = []mdmtest.Command{
+	w.Management.Session.Commands = []mdmtest.Command{
 		set(page+"ExpectedPolicies", "chr", "./Vendor/MSFT/Policy/Config/Camera/AllowCamera"),
 		set("./Vendor/MSFT/Policy/Config/Camera/AllowCamera", "int", "0"),
 	}
 	asked := 0
-	w.management.Session.Next = func(string, []mdmtest.Response) []mdmtest.Command {
+	w.Management.Session.Next = func(string, []mdmtest.Response) []mdmtest.Command {
 		if asked++; asked == 2 { // in the second session
 			return []mdmtest.Command{set(page+"ServerHasFinishedProvisioning", "bool", "true")}
 		}
@@ -87,12 +62,12 @@ func TestTechnicianThenUser(t *testing.T) {
 	p.Setup.Progress = func(r *esp.Report) { pages = append(pages, r.State) }
 	state, err := p.Run(t.Context())
 	if err != nil {
-		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 	}
 	if !slices.Equal(pages, []esp.State{esp.InProgress, esp.Succeeded}) || state.SetUp.IsZero() || state.Sealed.IsZero() {
 		t.Fatalf("pages %q, set up %v, sealed %v", pages, state.SetUp, state.Sealed)
 	}
-	for _, o := range w.directory.Objects() {
+	for _, o := range w.Directory.Objects() {
 		if o.Enabled {
 			t.Error("a sealed device is enabled")
 		}
@@ -108,7 +83,7 @@ func TestTechnicianThenUser(t *testing.T) {
 	for range 2 { // the second finds everything done
 		after, err := p.Run(t.Context())
 		if err != nil {
-			t.Fatalf("%v\nrefused: %q", err, w.refusals())
+			t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 		}
 		if after.User == nil || after.DeviceID != state.DeviceID || len(after.User.Session) == 0 {
 			t.Fatalf("state %+v", after)
@@ -121,11 +96,11 @@ func TestTechnicianThenUser(t *testing.T) {
 	if len(warnings) != 1 || !strings.Contains(warnings[0], "left alone until") {
 		t.Errorf("warnings %q", warnings)
 	}
-	i := slices.IndexFunc(w.directory.Objects(), func(o drstest.Object) bool { return o.Enabled })
-	if i < 0 || w.directory.Objects()[i].DeviceID != state.DeviceID {
-		t.Errorf("objects %+v", w.directory.Objects())
+	i := slices.IndexFunc(w.Directory.Objects(), func(o drstest.Object) bool { return o.Enabled })
+	if i < 0 || w.Directory.Objects()[i].DeviceID != state.DeviceID {
+		t.Errorf("objects %+v", w.Directory.Objects())
 	}
-	p.User = &provision.User{Name: "eve@contoso.test", JoinToken: w.signInPage}
+	p.User = w.User("eve@contoso.test")
 	if _, err := p.Run(t.Context()); !errors.Is(err, provision.ErrState) {
 		t.Errorf("another user: %v", err)
 	}
@@ -161,7 +136,7 @@ func TestSetUpResumed(t *testing.T) {
 	p.Store, p.Steps, p.Setup.Tree = provision.FileStore(file), []provision.Step{provision.StepSession}, new(omadm.Tree)
 	state, err := p.Run(t.Context())
 	if err != nil || state.SetUp.IsZero() {
-		t.Fatalf("%v\nrefused: %q", err, w.refusals())
+		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 	}
 	if v, ok := p.Setup.Tree.Get("./Vendor/MSFT/Policy/Config/Camera/AllowCamera"); !ok || v.Data != "0" {
 		t.Errorf("what the first session set is %+v, %v", v, ok)
@@ -174,7 +149,7 @@ func TestSetUpResumed(t *testing.T) {
 // A page that ends in failure fails the step with its code.
 func TestSetUpFails(t *testing.T) {
 	w := newWorld(t, func(w *world) {
-		w.management.Session.Commands = []mdmtest.Command{{Verb: "Replace", Items: []mdmtest.Item{{
+		w.Management.Session.Commands = []mdmtest.Command{{Verb: "Replace", Items: []mdmtest.Item{{
 			Target: "./Vendor/MSFT/DMClient/Provider/TestMDM/FirstSyncStatus/TimeOutUntilSyncFailure", Format: "int", Data: "1",
 		}}}}
 	})
@@ -204,15 +179,15 @@ func TestMutualTLS(t *testing.T) {
 	w.admit(t, tpm)
 	p := w.provisioner(tpm)
 	var trace trace.Trace
-	p.HTTPClient = trace.HTTP(w.client)
+	p.HTTPClient = trace.HTTP(w.Client())
 	made := 0
 	p.MutualTLS = func(config *tls.Config) http.RoundTripper {
 		made++
-		config.RootCAs = w.client.Transport.(*http.Transport).TLSClientConfig.RootCAs
+		config.RootCAs = w.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
 		return &http.Transport{TLSClientConfig: config}
 	}
 	p.Steps, p.Setup.Pause = provision.Technician(), time.Millisecond
 	if _, err := p.Run(t.Context()); err != nil || made != 2 {
-		t.Fatalf("%d transports, %v\nrefused: %q", made, err, w.refusals())
+		t.Fatalf("%d transports, %v\nrefused: %q", made, err, w.Refusals())
 	}
 }

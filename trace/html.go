@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/whiteglove/whiteglove/provision"
@@ -13,8 +14,11 @@ import (
 //go:embed page.html
 var reportPage string
 
-// report is the page of WriteHTML.
-var report = template.Must(template.New("report").Parse(reportPage))
+// report returns the page of WriteHTML. It is parsed when it is first used, so
+// that programs that write no report do not pay for it.
+var report = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("report").Parse(reportPage))
+})
 
 // WriteHTML writes the trace as one HTML page in UTF-8 that loads nothing from
 // elsewhere: each step with its requests and commands as bars on a time line, what
@@ -41,7 +45,7 @@ func (t *Trace) WriteHTML(w io.Writer) error {
 			p.HTTP++
 		}
 	}
-	return report.Execute(w, p)
+	return report().Execute(w, p)
 }
 
 // A reportData is what the page shows.

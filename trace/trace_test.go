@@ -1,4 +1,4 @@
-package provision_test
+package trace_test
 
 import (
 	"bytes"
@@ -12,8 +12,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 	"github.com/whiteglove/whiteglove/trace"
 )
 
@@ -55,16 +56,30 @@ func (s *spy) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
+// steps are the steps that a run takes by default.
+var steps = []provision.Step{
+	provision.StepEK, provision.StepAIK, provision.StepDiscover, provision.StepToken, provision.StepKeys, provision.StepJoin, provision.StepEnroll,
+}
+
 // traced runs all steps with a trace and returns what it wrote.
-func traced(t *testing.T, w *world, admit bool) (md, har, html string, secrets []string, err error) {
+func traced(t *testing.T, admit bool) (md, har, html string, secrets []string, err error) {
 	t.Helper()
-	plain, chip := newTPM(t, attesttest.Config{})
+	s := provisiontest.NewServer()
+	t.Cleanup(func() { s.Close() })
+	d, err := provisiontest.NewDevice(attesttest.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
 	if admit {
-		w.admit(t, plain)
+		if err := s.Admit(t.Context(), d.TPM); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var trace trace.Trace
-	p := w.provisioner(&attest.TPM{Transport: trace.TPM(chip)})
-	inner := &spy{RoundTripper: w.client.Transport}
+	d.TPM.Transport = trace.TPM(d.Chip)
+	p := s.Provisioner(d)
+	inner := &spy{RoundTripper: s.Client().Transport}
 	p.HTTPClient = trace.HTTP(&http.Client{Transport: inner})
 	p.Observe = trace.Observe
 	_, err = p.Run(t.Context())
@@ -78,13 +93,12 @@ func traced(t *testing.T, w *world, admit bool) (md, har, html string, secrets [
 }
 
 func TestTrace(t *testing.T) {
-	md, har, html, secrets, err := traced(t, newWorld(t, nil), true)
+	md, har, html, secrets, err := traced(t, true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, ev := range allDone {
-		step := strings.TrimPrefix(ev, "done ")
-		if !strings.Contains(md, "\n## "+step+": done after ") || !strings.Contains(html, `<span class="name">`+step+" ") {
+	for _, step := range steps {
+		if !strings.Contains(md, "\n## "+string(step)+": done after ") || !strings.Contains(html, `<span class="name">`+string(step)+" ") {
 			t.Errorf("no step %s", step)
 		}
 	}
@@ -144,7 +158,7 @@ func checkHAR(t *testing.T, text string) {
 	for _, p := range har.Log.Pages {
 		pages[p.ID] = true
 	}
-	if har.Log.Version != "1.2" || len(pages) != len(allDone)+1 || len(har.Log.Entries) < 12 {
+	if har.Log.Version != "1.2" || len(pages) != len(steps)+1 || len(har.Log.Entries) < 12 {
 		t.Fatalf("version %s, %d pages, %d entries", har.Log.Version, len(har.Log.Pages), len(har.Log.Entries))
 	}
 	for i, e := range har.Log.Entries {
@@ -157,7 +171,7 @@ func checkHAR(t *testing.T, text string) {
 
 // After a failing run the trace says where and why.
 func TestTraceOfFailure(t *testing.T) {
-	md, _, html, _, err := traced(t, newWorld(t, nil), false) // nobody is imported
+	md, _, html, _, err := traced(t, false) // nobody is imported
 	if err == nil {
 		t.Fatal("enrolled all the same")
 	}
