@@ -24,10 +24,10 @@ func certificateRequest(key crypto.Signer, p *Policy, deviceID string) ([]byte, 
 		return nil, hresult.Errorf(codeKeyCreation, "the key is a %T, not an RSA key", key.Public())
 	}
 	if p.KeyAlgorithm != "" && !strings.HasPrefix(p.KeyAlgorithm, oidsOfRSA) {
-		return nil, hresult.Errorf(codeKeyCreation, "the policy wants a key of algorithm %.60q, not RSA", p.KeyAlgorithm)
+		return nil, hresult.Errorf(codeKeyCreation, "the policy requires a key of algorithm %.60q, not RSA", p.KeyAlgorithm)
 	}
 	if least := max(p.MinimalKeyLength, defaultKeyLength); pub.N.BitLen() < least {
-		return nil, hresult.Errorf(codeKeyCreation, "the key has %d bits, the policy wants %d", pub.N.BitLen(), least)
+		return nil, hresult.Errorf(codeKeyCreation, "the key has %d bits, and the policy requires %d", pub.N.BitLen(), least)
 	}
 	template := &x509.CertificateRequest{
 		Subject:            pkix.Name{CommonName: deviceID},

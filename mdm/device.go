@@ -90,7 +90,7 @@ func (d Device) Check() error {
 // checkFields checks the fields of d, which has its defaults, except ID.
 func (d Device) checkFields() error {
 	if d.OSEdition < 0 {
-		return fmt.Errorf("the device's OS edition is %d", d.OSEdition)
+		return fmt.Errorf("the device's OS edition %d is negative", d.OSEdition)
 	}
 	for _, v := range []string{d.OSVersion, d.ApplicationVersion} {
 		if !fourNumbers(v) {

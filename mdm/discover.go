@@ -65,7 +65,7 @@ func DiscoveryURL(domain string) (string, error) {
 	}
 	u, err := url.Parse("https://EnterpriseEnrollment." + domain + discoveryPath)
 	if err != nil || !strings.Contains(domain, ".") || strings.HasPrefix(domain, ".") || strings.Trim(domain, domainLetters) != "" {
-		return "", &Error{Op: opDiscover, Err: fmt.Errorf("%.100q is no domain", domain)}
+		return "", &Error{Op: opDiscover, Err: fmt.Errorf("%.100q is not a domain", domain)}
 	}
 	return u.String(), nil
 }
@@ -168,7 +168,7 @@ func (c *Client) probe(ctx context.Context, target string) {
 // other and take a token under both.
 func (c *Client) discoverBody(user string) (string, error) {
 	if !isUser(user) {
-		return "", fmt.Errorf("%.100q is no e-mail address", user)
+		return "", fmt.Errorf("%.100q is not an e-mail address", user)
 	}
 	version := or(c.RequestVersion, defaultSchema)
 	if _, err := major(version); err != nil {
@@ -243,7 +243,7 @@ func major(version string) (int, error) {
 	first, second, ok := strings.Cut(version, ".")
 	n, err := strconv.ParseUint(first, 10, 8)
 	if _, err2 := strconv.ParseUint(second, 10, 8); err != nil || err2 != nil || !ok {
-		return 0, fmt.Errorf("%.20q is no version like 5.0", version)
+		return 0, fmt.Errorf("%.20q is not a version such as 5.0", version)
 	}
 	return int(n), nil
 }

@@ -57,14 +57,14 @@ func ParseDocument(data []byte) (*Document, error) {
 
 func parseDocument(data []byte) (*Document, error) {
 	if len(data) > maxAnswer {
-		return nil, fmt.Errorf("provisioning document: over %d bytes", maxAnswer)
+		return nil, fmt.Errorf("provisioning document: it has more than %d bytes", maxAnswer)
 	}
 	root, err := xmltree.Parse(data, maxElements)
 	if err != nil {
 		return nil, fmt.Errorf("provisioning document: reading XML: %w", err)
 	}
 	if !root.Is("wap-provisioningdoc") {
-		return nil, fmt.Errorf("provisioning document: it is a <%.40s>", root.Name)
+		return nil, fmt.Errorf("provisioning document: its root element is <%.40s>", root.Name)
 	}
 	top, err := readCharacteristic(root)
 	if err != nil {
@@ -143,7 +143,7 @@ func (c *Characteristic) sole(names ...string) error {
 			}
 		}
 		if n > 1 {
-			return fmt.Errorf("parm %s is %d times in %.60q", name, n, c.Type)
+			return fmt.Errorf("parm %s appears %d times in %.60q", name, n, c.Type)
 		}
 	}
 	return nil

@@ -123,14 +123,14 @@ func (c *Client) request(ctx context.Context, op, target string, m *message, acc
 func (c *Client) enrollMessage(kind string, d *Discovery, p *Policy, req *Request) (*message, error) {
 	switch {
 	case d == nil || d.EnrollURL == "":
-		return nil, errors.New("no address of the enrollment service")
+		return nil, errors.New("no URL of the enrollment service")
 	case req == nil || req.Key == nil:
-		return nil, errors.New("no key")
+		return nil, errors.New("no management key")
 	case p == nil:
 		p = defaultPolicy()
 	}
 	if p.AttestationFailure == failOnError && req.Attestation == nil && !slices.ContainsFunc(req.Context, func(i Item) bool { return i.Name == ItemAzureBlob }) {
-		return nil, hresult.Errorf(codeKeyCreation, "the policy wants the key attested, and the request has no attestation")
+		return nil, hresult.Errorf(codeKeyCreation, "the policy requires an attestation of the key, and the request has none")
 	}
 	extra, err := req.Attestation.items()
 	if err != nil {

@@ -100,7 +100,7 @@ func ExampleError() {
 	}
 	// Output:
 	// Policy: s:Authentication (0x80180002), retry: false
-	// the server knows no key of token issuers
+	// the server has no key to check tokens with
 	// The server did not accept the token: check its audience, its tenant and the device's clock. The token is not a JWT: send tokens of other kinds as OpaqueToken.
 }
 

@@ -108,8 +108,8 @@ func TestTransport(t *testing.T) {
 		want  string
 	}{
 		{"empty 200", canned{Status: 200}, 0x801900C8, false, "empty"},
-		{"HTML 200", canned{Status: 200, Body: "<html><body>Sign in</body></html>"}, 0x801900C8, false, "no SOAP envelope"},
-		{"envelope of nobody", canned{Status: 200, Body: `<Envelope xmlns="urn:x"><Body/></Envelope>`}, 0x801900C8, false, "no SOAP envelope"},
+		{"HTML 200", canned{Status: 200, Body: "<html><body>Sign in</body></html>"}, 0x801900C8, false, "not a SOAP envelope"},
+		{"envelope of nobody", canned{Status: 200, Body: `<Envelope xmlns="urn:x"><Body/></Envelope>`}, 0x801900C8, false, "not a SOAP envelope"},
 		{"no body", canned{Status: 200, Body: `<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"/>`}, 0x801900C8, false, "no body"},
 		{"two bodies", canned{Status: 200, Body: soap12 + "<a/><b/>" + end}, 0x801900C8, false, "one element"},
 		{"another answer", canned{Status: 200, Body: soap12 + "<GetPoliciesResponse/>" + end}, 0x801900C8, false, "DiscoverResponse"},

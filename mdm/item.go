@@ -88,7 +88,7 @@ func (d Device) items(extra []Item, version string) ([]Item, error) {
 		named[item.Name] = true
 	}
 	if named["DeviceID"] {
-		return nil, errors.New("context item DeviceID is Device.ID and cannot be another")
+		return nil, errors.New("context item DeviceID is taken from Device.ID and must not be given")
 	}
 	if named[ItemAzureBlob] && (named[itemAIKCert] || named[itemAIKPub] || named[itemAIKClaim] || named[itemAADClaim] || named[itemAADPub]) {
 		return nil, fmt.Errorf("context item %s excludes the other attestation items", ItemAzureBlob)
@@ -138,11 +138,11 @@ func (d Device) own(version string) []Item {
 func (i Item) check() error {
 	switch {
 	case i.Name == "" || !writable(i.Name) || !writable(i.Value):
-		return fmt.Errorf("context item %.40q has no name or characters that XML cannot hold", i.Name)
+		return fmt.Errorf("context item %.40q has an empty name or characters that XML cannot hold", i.Name)
 	case slices.Contains(booleans, i.Name) && !strings.EqualFold(i.Value, "true") && !strings.EqualFold(i.Value, "false"):
 		return fmt.Errorf("context item %s is %.40q, neither true nor false", i.Name, i.Value)
 	case i.Name == ItemZeroTouch && !isGUID(i.Value):
-		return fmt.Errorf("context item %s is %.60q, no GUID", i.Name, i.Value)
+		return fmt.Errorf("context item %s is %.60q, not a GUID", i.Name, i.Value)
 	}
 	return nil
 }

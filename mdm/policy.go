@@ -183,7 +183,7 @@ func (p *Policy) readNumbers(attributes, key *element) error {
 	if s := key.Value("minimalKeyLength"); s != "" {
 		bits, err := strconv.Atoi(s)
 		if err != nil || bits < 0 || bits > maxKeyLength {
-			return fmt.Errorf("the policy's key length is %.40q", s)
+			return fmt.Errorf("the policy's key length %.40q is not a number from 0 to %d", s, maxKeyLength)
 		}
 		p.MinimalKeyLength = max(bits, defaultKeyLength)
 	}
@@ -203,7 +203,7 @@ func (p *Policy) readNumbers(attributes, key *element) error {
 		}
 		n, err := strconv.ParseUint(s, 10, 32)
 		if err != nil {
-			return fmt.Errorf("the policy's %s is %.40q", f.name, s)
+			return fmt.Errorf("the policy's %s %.40q is not a number of seconds", f.name, s)
 		}
 		*f.to = time.Duration(n) * time.Second
 	}

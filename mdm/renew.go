@@ -89,7 +89,7 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, p *Policy, r *Renewal)
 	e, err := own.request(ctx, opRenew, d.EnrollURL, m, func(document []byte) (*Enrollment, error) {
 		e, err := own.acceptRenewal(document, r.newKey().Public(), known)
 		if err == nil && bytes.Equal(e.Certificate, r.Certificate.Raw) {
-			return nil, hresult.Errorf(codeProvCertNotFound, "the document has the present certificate, no new one")
+			return nil, hresult.Errorf(codeProvCertNotFound, "the document has the present certificate and not a new one")
 		}
 		return e, err
 	})
@@ -123,13 +123,13 @@ func (r *Renewal) newKey() crypto.Signer {
 func (c *Client) renewMessage(ctx context.Context, d *Discovery, p *Policy, r *Renewal) (*message, []StoredCertificate, error) {
 	switch {
 	case d == nil || d.EnrollURL == "":
-		return nil, nil, errors.New("no address of the enrollment service")
+		return nil, nil, errors.New("no URL of the enrollment service")
 	case r == nil || r.Certificate == nil || r.Key == nil:
 		return nil, nil, errors.New("no certificate or no key")
 	case !samePublicKey(r.Certificate.PublicKey, r.Key.Public()):
-		return nil, nil, errors.New("the certificate is of another key")
+		return nil, nil, errors.New("the certificate is for another key")
 	case now(c.Now).After(r.Certificate.NotAfter):
-		return nil, nil, hresult.Errorf(codeNotEligible, "the certificate ended at %s", r.Certificate.NotAfter.UTC().Format(time.RFC3339))
+		return nil, nil, hresult.Errorf(codeNotEligible, "the certificate expired at %s", r.Certificate.NotAfter.UTC().Format(time.RFC3339))
 	case p == nil:
 		p = defaultPolicy()
 	}

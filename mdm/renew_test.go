@@ -124,11 +124,11 @@ func TestRenewRefused(t *testing.T) {
 	}{
 		{"another key", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Key = otherKey() }, "another key", 0, false},
 		{"no key", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Key = nil }, "no key", 0, false},
-		{"no server", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Renewal) { d.EnrollURL = "" }, "no address", 0, false},
+		{"no server", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Renewal) { d.EnrollURL = "" }, "no URL", 0, false},
 		{"broken issuer", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Issuers = [][]byte{{1}} }, "issuer 0", 0, false},
 		{"too late", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Renewal) {
 			c.Now = func() time.Time { return time.Now().Add(366 * 24 * time.Hour) }
-		}, "ended", 0x80180016, false},
+		}, "expired", 0x80180016, false},
 		{"in clear text", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Renewal) { d.EnrollURL = "http://mdm.test/e" }, "not https", 0x8018001A, false},
 		{"of another server", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Certificate = foreign.cert }, "client certificate", 0x80180002, true},
 		{"for another device", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Renewal) { c.Device.ID = "another" }, "DeviceID", 0x80180019, true},
@@ -186,7 +186,7 @@ func TestRenewReplayed(t *testing.T) {
 	e := enrollTLS(t, new(mdmtest.Server))
 	e.client.HTTPClient = &http.Client{Transport: canned{Status: 200, Body: answered(e.Document)}}
 	_, err := e.renew(t.Context(), nil)
-	if f := failure(t, err); f.HRESULT() != 0x80180024 || !strings.Contains(f.Error(), "no new one") {
+	if f := failure(t, err); f.HRESULT() != 0x80180024 || !strings.Contains(f.Error(), "not a new one") {
 		t.Error(f)
 	}
 }

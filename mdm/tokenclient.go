@@ -117,7 +117,7 @@ func (r *TokenRequest) check() error {
 		return errors.New("the request has no certificate or no device key")
 	}
 	if !samePublicKey(r.Certificate.PublicKey, r.DeviceKey.Public()) {
-		return errors.New("the certificate is of another key")
+		return errors.New("the certificate is for another key")
 	}
 	return nil
 }
@@ -171,7 +171,7 @@ func (a *tokenAnswer) checkToken() error {
 	}
 	for _, r := range a.AccessToken {
 		if r <= ' ' || r > '~' {
-			return errors.New("the token has characters that no token has")
+			return errors.New("the token has characters that are not allowed in a token")
 		}
 	}
 	if a.AccessToken == "" {

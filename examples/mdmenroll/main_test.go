@@ -215,7 +215,7 @@ func TestFailures(t *testing.T) {
 		{"opaque token", []string{"-discover", s.discover, "-ca", s.ca, "-token", exampletest.File(t, []byte("abc"))}, []string{"0x80180007"}},
 		{"unknown root", []string{"-discover", s.discover, "-token", s.token}, []string{"0x80180012"}},
 		{"clear text", []string{"-discover", "http://mdm.test/", "-token", s.token}, []string{"0x8018001a"}},
-		{"no domain", []string{"-domain", "x", "-token", s.token}, []string{"no domain"}},
+		{"no domain", []string{"-domain", "x", "-token", s.token}, []string{"not a domain"}},
 		{"no token", []string{"-domain", "contoso.test", "-token", filepath.Join(t.TempDir(), "none")}, []string{"no such file"}},
 		{"no roots", []string{"-discover", s.discover, "-ca", s.token, "-token", s.token}, []string{"no certificate"}},
 		{"no such TPM", []string{"-discover", s.discover, "-tpm", "hard", "-token", s.token}, []string{"hard"}},

@@ -34,10 +34,10 @@ func (RS256) Verify(text string, sig []byte, key any) error {
 func (RS256) Sign(text string, key any) ([]byte, error) {
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("%w: %T is no crypto.Signer", jwt.ErrInvalidKeyType, key)
+		return nil, fmt.Errorf("%w: %T is not a crypto.Signer", jwt.ErrInvalidKeyType, key)
 	}
 	if _, ok := signer.Public().(*rsa.PublicKey); !ok {
-		return nil, fmt.Errorf("%w: RS256 wants an RSA key, not %T", jwt.ErrInvalidKeyType, signer.Public())
+		return nil, fmt.Errorf("%w: RS256 needs an RSA key, not %T", jwt.ErrInvalidKeyType, signer.Public())
 	}
 	digest := sha256.Sum256([]byte(text))
 	return signer.Sign(rand.Reader, digest[:], crypto.SHA256)

@@ -49,7 +49,7 @@ func Parse(data []byte) (*Envelope, error) {
 	body := root.At("Body")
 	known := root.Space == Namespace12 || root.Space == Namespace11 || !strings.Contains(root.Space, ":") && body.At("Fault") != nil
 	if !root.Is("Envelope") || !known {
-		return nil, fmt.Errorf("<%.40s> is no SOAP envelope", root.Name)
+		return nil, fmt.Errorf("<%.40s> is not a SOAP envelope", root.Name)
 	}
 	if body == nil || len(body.Children) != 1 {
 		return nil, errors.New("the SOAP envelope has no body with one element")

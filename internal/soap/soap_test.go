@@ -44,11 +44,11 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                        "no XML element",
-		"<html/>":                 "no SOAP envelope",
+		"<html/>":                 "not a SOAP envelope",
 		open12 + end:              "one element",
 		open12 + "<a/><a/>" + end: "one element",
-		`<Envelope><Body><Answer/></Body></Envelope>`:                                                            "no SOAP envelope",
-		`<Envelope xmlns="urn:x"><Body><Fault/></Body></Envelope>`:                                               "no SOAP envelope",
+		`<Envelope><Body><Answer/></Body></Envelope>`:                                                            "not a SOAP envelope",
+		`<Envelope xmlns="urn:x"><Body><Fault/></Body></Envelope>`:                                               "not a SOAP envelope",
 		`<s:Envelope xmlns:s="` + soap.Namespace12 + `"><s:Body><a/></s:Body><s:Body><b/></s:Body></s:Envelope>`: "twice",
 		open12 + strings.Repeat("<a/>", soap.MaxElements) + end:                                                  "20000 elements",
 	} {

@@ -14,7 +14,7 @@ import (
 func CheckSecure(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
-		return fmt.Errorf("%.100q is no absolute URL", Redact(raw))
+		return fmt.Errorf("%.100q is not an absolute URL", Redact(raw))
 	}
 	switch u.Scheme {
 	case "https":

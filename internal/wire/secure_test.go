@@ -15,7 +15,7 @@ func TestCheckSecure(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://a.test/x?y": "", "http://localhost:1/": "", "http://127.0.0.9/": "", "http://[::1]:8/": "",
 		"http://a.test/?key=secret": "http://a.test/ is not https", "http://10.0.0.1/": "not https", "file://a/etc": "not https",
-		"": "no absolute URL", "/x": "no absolute URL", "https:///x": "no absolute URL", "://": "no absolute URL",
+		"": "not an absolute URL", "/x": "not an absolute URL", "https:///x": "not an absolute URL", "://": "not an absolute URL",
 	} {
 		err := wire.CheckSecure(raw)
 		switch {

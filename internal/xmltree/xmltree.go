@@ -109,7 +109,7 @@ func (e *Element) Unique(but ...string) error {
 	for _, c := range e.Children {
 		name := strings.ToLower(c.Name)
 		if seen[name] && !slices.ContainsFunc(but, c.Is) {
-			return fmt.Errorf("<%.40s> is twice in <%.40s>", c.Name, e.Name)
+			return fmt.Errorf("<%.40s> appears twice in <%.40s>", c.Name, e.Name)
 		}
 		seen[name] = true
 	}

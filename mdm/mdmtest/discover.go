@@ -42,7 +42,7 @@ type discoverRequest struct {
 func (s *Server) serveDiscover(r *http.Request, e *envelope) (string, error) {
 	body := e.Body[0].Discover
 	if len(body) != 1 || len(body[0].Request) != 1 {
-		return "", malformed("the body is no Discover with one request")
+		return "", malformed("the body is not a Discover with one request")
 	}
 	q := body[0].Request[0]
 	switch {

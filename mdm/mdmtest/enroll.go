@@ -130,7 +130,7 @@ func (s *Server) issue(dev *device, key *rsa.PublicKey) (*x509.Certificate, erro
 // readEnroll reads a RequestSecurityToken.
 func (s *Server) readEnroll(e *envelope) (*tokenRequest, error) {
 	if len(e.Body[0].Token) != 1 {
-		return nil, malformed("the body is no RequestSecurityToken")
+		return nil, malformed("the body is not a RequestSecurityToken")
 	}
 	q := e.Body[0].Token[0]
 	switch {
@@ -139,9 +139,9 @@ func (s *Server) readEnroll(e *envelope) (*tokenRequest, error) {
 	case len(q.RequestType) != 1 || !slices.Contains([]string{requestIssue, requestRenew, requestRecovery}, q.RequestType[0]):
 		return nil, malformed("request types %.200q", q.RequestType)
 	case len(q.Token) != 1 || q.Token[0].EncodingType != typeBase64 || !slices.Contains(s.types(q.RequestType[0]), q.Token[0].ValueType):
-		return nil, malformed("no one BinarySecurityToken with a PKCS #10 or, in a renewal, PKCS #7 request")
+		return nil, malformed("not exactly one BinarySecurityToken with a PKCS #10 or, in a renewal, PKCS #7 request")
 	case len(q.Context) != 1:
-		return nil, malformed("no one AdditionalContext")
+		return nil, malformed("not exactly one AdditionalContext")
 	}
 	der, err := base64.StdEncoding.DecodeString(q.Token[0].Text)
 	if err != nil {

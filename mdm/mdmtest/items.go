@@ -51,7 +51,7 @@ func (i items) isTrue(name string) bool { return strings.EqualFold(i.get(name), 
 func (i items) check() error {
 	for name, form := range required {
 		if len(i[name]) != 1 {
-			return badItem("context item %s is there %d times", name, len(i[name]))
+			return badItem("context item %s appears %d times", name, len(i[name]))
 		}
 		if !form.MatchString(i.get(name)) {
 			return badItem("context item %s is %.100q", name, i.get(name))
@@ -60,7 +60,7 @@ func (i items) check() error {
 	for name, form := range optional {
 		switch {
 		case len(i[name]) > 1:
-			return badItem("context item %s is there %d times", name, len(i[name]))
+			return badItem("context item %s appears %d times", name, len(i[name]))
 		case i.has(name) && !form.MatchString(i.get(name)):
 			return badItem("context item %s is %.100q", name, i.get(name))
 		}

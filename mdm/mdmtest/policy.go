@@ -18,7 +18,7 @@ type policyRequest struct {
 func (s *Server) servePolicy(_ *http.Request, e *envelope) (string, error) {
 	body := e.Body[0].GetPolicies
 	if len(body) != 1 || len(body[0].Client) != 1 || len(body[0].Filter) != 1 {
-		return "", malformed("the body is no GetPolicies with client and requestFilter")
+		return "", malformed("the body is not a GetPolicies with client and requestFilter")
 	}
 	if c := body[0].Client[0]; len(c.LastUpdate) != 1 || len(c.PreferredLanguage) != 1 {
 		return "", malformed("client has no lastUpdate or no preferredLanguage")

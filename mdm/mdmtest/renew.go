@@ -100,7 +100,7 @@ func (s *Server) checkHeader(e *envelope) error {
 		return err
 	}
 	if len(security) != 1 || security[0].MustUnderstand != "1" || len(security[0].User) != 1 {
-		return refuse(securityFault, "no one wsse:Security that must be understood with one UsernameToken")
+		return refuse(securityFault, "not exactly one wsse:Security that must be understood, with one UsernameToken")
 	}
 	_, _, err := security[0].User[0].read()
 	return err

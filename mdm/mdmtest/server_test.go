@@ -151,10 +151,10 @@ func TestContextRefused(t *testing.T) {
 	} {
 		found := regexp.MustCompile(`<ac:ContextItem Name="` + name + `">.*?</ac:ContextItem>`).FindString(s.enroll)
 		t.Run("without "+name, func(t *testing.T) {
-			s.refused(t, enrollPath, strings.Replace(s.enroll, found, "", 1), "s:MessageFormat", "InvalidEnrollmentData", name+" is there 0 times")
+			s.refused(t, enrollPath, strings.Replace(s.enroll, found, "", 1), "s:MessageFormat", "InvalidEnrollmentData", name+" appears 0 times")
 		})
 		t.Run("two of "+name, func(t *testing.T) {
-			s.refused(t, enrollPath, strings.Replace(s.enroll, found, found+found, 1), "s:MessageFormat", "InvalidEnrollmentData", name+" is there 2 times")
+			s.refused(t, enrollPath, strings.Replace(s.enroll, found, found+found, 1), "s:MessageFormat", "InvalidEnrollmentData", name+" appears 2 times")
 		})
 		t.Run("bad "+name, func(t *testing.T) {
 			s.refused(t, enrollPath, strings.Replace(s.enroll, found, item(name, ""), 1), "s:MessageFormat", "InvalidEnrollmentData", name)

@@ -16,7 +16,7 @@ import (
 
 // errUnknownClient means that a message came without the certificate of its
 // device.
-var errUnknownClient = errors.New("the client certificate is none of a managed device")
+var errUnknownClient = errors.New("the client certificate is not that of a managed device")
 
 // deviceOf returns the device with an identifier and its EntDMID, or nil if
 // there is none. The caller holds s.mu.

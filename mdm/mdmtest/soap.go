@@ -137,15 +137,15 @@ func readEnvelope(data []byte, op *operation, to string) (*envelope, error) {
 	h, b := e.Header[0], e.Body[0]
 	switch {
 	case len(h.Action) != 1 || h.Action[0].MustUnderstand != "1":
-		return e, malformed("no one a:Action that must be understood")
+		return e, malformed("not exactly one a:Action that must be understood")
 	case h.Action[0].Text != op.action:
 		return e, &fault{subcode: "a:ActionMismatch", reason: fmt.Errorf("action %.200q", h.Action[0].Text)}
 	case len(h.To) != 1 || h.To[0].MustUnderstand != "1":
-		return e, malformed("no one a:To that must be understood")
+		return e, malformed("not exactly one a:To that must be understood")
 	case !sameURL(h.To[0].Text, to):
 		return e, &fault{subcode: "a:EndpointUnavailable", reason: fmt.Errorf("a:To is %.200q, not %q", h.To[0].Text, to)}
 	case !uuidURN.MatchString(e.messageID()):
-		return e, malformed("a:MessageID %.100q is no urn:uuid", e.messageID())
+		return e, malformed("a:MessageID %.100q is not a urn:uuid", e.messageID())
 	case len(h.ReplyTo) != 1 || h.ReplyTo[0].Address != anonymous:
 		return e, malformed("a:ReplyTo is not anonymous")
 	case len(b.Discover)+len(b.GetPolicies)+len(b.Token) != 1 || len(b.Other) != 0:

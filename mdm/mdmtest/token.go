@@ -63,7 +63,7 @@ func (s *Server) authenticate(e *envelope) (*caller, error) {
 		return s.checkPassword(security[0].User[0])
 	}
 	if len(security) != 1 || security[0].MustUnderstand != "1" || len(security[0].Token) != 1 || len(security[0].User) != 0 {
-		return nil, refuse(securityFault, "no one wsse:Security that must be understood with one BinarySecurityToken")
+		return nil, refuse(securityFault, "not exactly one wsse:Security that must be understood, with one BinarySecurityToken")
 	}
 	bst := security[0].Token[0]
 	opaque := bst.ValueType == typeUserToken && s.OpaqueTokens != nil
@@ -112,7 +112,7 @@ func (s *Server) checkPassword(u userToken) (*caller, error) {
 // says, and ignores any key in that header.
 func (s *Server) checkToken(text string) (*caller, error) {
 	if s.TokenKey == nil || s.TokenKey() == nil {
-		return nil, refuse(authenticationFault, "the server knows no key of token issuers")
+		return nil, refuse(authenticationFault, "the server has no key to check tokens with")
 	}
 	parser := jwt.NewParser(
 		jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}),
@@ -137,7 +137,7 @@ func (s *Server) checkToken(text string) (*caller, error) {
 	case c.Type != "device":
 		return nil, refuse(authorizationFault, "token of type %.60q, not of a device", c.Type)
 	case !guid.MatchString(c.DeviceID):
-		return nil, refuse(authenticationFault, "token: deviceid %.60q is no GUID", c.DeviceID)
+		return nil, refuse(authenticationFault, "token: deviceid %.60q is not a GUID", c.DeviceID)
 	}
 	return &caller{id: strings.ToLower(c.DeviceID)}, nil
 }

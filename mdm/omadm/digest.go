@@ -36,7 +36,7 @@ func (d *digestState) answer(a *mdm.Auth, code int, chal *syncml.Meta) (bool, er
 	wanted := code == syncml.StatusUnauthorized || code == syncml.StatusNoCredential
 	if chal != nil && a != nil {
 		if !strings.EqualFold(chal.Type, syncml.TypeMD5) {
-			return false, errors.New("the server wants another authentication than a digest")
+			return false, errors.New("the server asks for an authentication other than a digest")
 		}
 		nonce, err := base64.StdEncoding.DecodeString(chal.NextNonce)
 		if err != nil {

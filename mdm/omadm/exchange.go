@@ -165,7 +165,7 @@ func (e *exchange) exchange(ctx context.Context, body []*syncml.Command) (*syncm
 		most = defaultMessages
 	}
 	if e.result.Messages >= most {
-		return nil, fmt.Errorf("the server has commands still after %d messages", most)
+		return nil, fmt.Errorf("the server still has commands after %d messages", most)
 	}
 	data := e.marshal(body)
 	tooLarge := e.limit > 0 && len(data) > e.limit
@@ -226,10 +226,10 @@ func (e *exchange) statuses(m *syncml.Message) (again bool, err error) {
 		name, ours := e.sent[c.CmdRef]
 		switch {
 		case err != nil || code < 100 || code > 999:
-			e.odd("status %.40q", c.Data)
+			e.odd("the status %.40q is not a number", c.Data)
 			continue
 		case !ours || c.MsgRef != strconv.Itoa(e.result.Messages):
-			e.odd("a status for command %.40q of message %.40q, which is none of the last message", c.CmdRef, c.MsgRef)
+			e.odd("a status for command %.40q of message %.40q, which was not in the device's last message", c.CmdRef, c.MsgRef)
 			if name != syncml.SyncHdr { // the status of the header decides over the session
 				continue
 			}

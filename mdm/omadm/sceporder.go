@@ -210,7 +210,7 @@ func (t *Tree) readOrder(uri string) (*SCEPOrder, error) {
 	}
 	for _, u := range o.URLs {
 		if parsed, err := url.Parse(u); err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {
-			return nil, fmt.Errorf("the order's server %.100q is no URL", wire.Redact(u))
+			return nil, fmt.Errorf("the order's server %.100q is not a URL", wire.Redact(u))
 		}
 	}
 	return o, nil
@@ -238,7 +238,7 @@ func (r *orderReader) number(leaf string, least, most, other int) int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		r.err = fmt.Errorf("the order's %s is %.40q", leaf, text)
+		r.err = fmt.Errorf("the order's %s %.40q is not a number from %d to %d", leaf, text, least, most)
 	}
 	return n
 }

@@ -42,7 +42,7 @@ func (t *Tree) UnmarshalJSON(text []byte) error {
 	}
 	for uri, v := range values {
 		if !t.Set(uri, v) {
-			return fmt.Errorf("omadm: no room for a node at %.200q, or no LocURI", uri)
+			return fmt.Errorf("omadm: %.200q is not a LocURI, or the tree has no room for it", uri)
 		}
 	}
 	return nil
