@@ -202,11 +202,7 @@ func (t *TPM) made(template *area, parent *object, area, private []byte) (*Key, 
 	if err != nil {
 		return nil, err
 	}
-	a.n, a.x, a.y = template.n, template.x, template.y
-	if a.exponent == 65537 {
-		a.exponent = 0
-	}
-	if !bytes.Equal(a.marshal(), template.marshal()) {
+	if !a.like(template) {
 		return nil, errOtherKey
 	}
 	return k, nil

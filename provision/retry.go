@@ -84,6 +84,9 @@ func (r *Run) attempt(ctx context.Context, s stage, n int) Event {
 	if err == nil && s.present != nil && !s.present(r) {
 		err = errors.New("the function in Provisioner.Do has not set all results of the step; see Run and State")
 	}
+	if err == nil && s.step == StepDiscover {
+		err = r.checkTenant()
+	}
 	ev.Time, ev.Status, ev.Err = p.Now(), Done, err
 	ev.Elapsed = ev.Time.Sub(start)
 	switch {

@@ -44,6 +44,9 @@ type Run struct {
 	stages   []stage                // the stages that are taken, in order
 	marks    map[Step]chan struct{} // closed when the step has been reached
 	warnings map[Step][]string      // since the step's last event
+
+	proof  sync.Mutex // guards proven, and is held while the TPM is asked
+	proven bool       // whether the state is known to belong to this TPM
 }
 
 // Commit calls change with the state, and saves it. Calls do not overlap. The

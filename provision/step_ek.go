@@ -21,6 +21,9 @@ func findEK(ctx context.Context, r *Run) (bool, error) {
 	if len(r.State.EKSHA256) > 0 {
 		return true, r.resumeEK(ctx)
 	}
+	if err := r.proveTPM(ctx); err != nil {
+		return false, err
+	}
 	cert, err := r.findCertificate(ctx)
 	if err != nil {
 		return false, err
@@ -120,26 +123,34 @@ func (r *Run) enrollEK(ctx context.Context) (*ekcert.Certificate, error) {
 	})
 }
 
-// resumeEK finds the endorsement key of the stored state in this TPM. The error
-// wraps ErrState if the TPM does not have it.
+// resumeEK sets r.EK and r.EKChain from the stored state.
 func (r *Run) resumeEK(ctx context.Context) (err error) {
 	if r.EKChain, err = parseChain(r.State.EKCertificates); err != nil {
 		return err
 	}
+	if r.EK, err = r.storedEK(ctx); err != nil {
+		return err
+	}
+	r.provenTPM()
+	return nil
+}
+
+// storedEK finds the endorsement key of the stored state in this TPM. The error
+// wraps ErrState if the TPM does not have it.
+func (r *Run) storedEK(ctx context.Context) (*attest.EK, error) {
 	for ek, err := range r.selectedEKs(ctx) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		sum, err := spkiSHA256(ek.Public)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if bytes.Equal(sum, r.State.EKSHA256) {
-			r.EK = ek
-			return nil
+			return ek, nil
 		}
 	}
-	return fmt.Errorf("%w: it belongs to another TPM: none of the endorsement keys here has the SHA-256 %x", ErrState, r.State.EKSHA256)
+	return nil, fmt.Errorf("%w: it belongs to another TPM: none of the endorsement keys here has the SHA-256 %x", ErrState, r.State.EKSHA256)
 }
 
 // activate opens a credential for the run's endorsement and attestation keys, as

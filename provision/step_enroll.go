@@ -85,12 +85,13 @@ func (r *Run) managementToken(ctx context.Context) (mdm.Token, error) {
 // managementKey loads the key of the management certificate, or makes an RSA key
 // with at least that many bits.
 func (r *Run) managementKey(ctx context.Context, bits int) (*attest.Key, error) {
-	algorithm := attest.RSA2048
+	small, large := attest.Template{Algorithm: attest.RSA2048, Usage: attest.Sign}, attest.Template{Algorithm: attest.RSA3072, Usage: attest.Sign}
+	at := func(s *State) *string { return &s.ManagementKey }
 	switch {
 	case bits > 3072:
 		return nil, fmt.Errorf("the management server's policy requires an RSA key of %d bits, but TPMs make RSA keys of at most 3072 bits", bits)
 	case bits > 2048:
-		algorithm = attest.RSA3072
+		return r.key(ctx, at, large)
 	}
-	return r.key(ctx, func(s *State) *string { return &s.ManagementKey }, attest.Template{Algorithm: algorithm, Usage: attest.Sign})
+	return r.key(ctx, at, small, large)
 }

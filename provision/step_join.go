@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
@@ -21,6 +22,15 @@ func discover(ctx context.Context, r *Run) (bool, error) {
 	var err error
 	r.Discovery, err = r.Provisioner.DRS.Discover(ctx, r.Provisioner.Tenant)
 	return false, err
+}
+
+// checkTenant returns an error that wraps [drs.ErrTenant] if the tenant that
+// discovery names is not the one that the device joined in an earlier run.
+func (r *Run) checkTenant() error {
+	if r.Discovery == nil || r.Discovery.TenantID == "" || r.State.TenantID == "" || strings.EqualFold(r.Discovery.TenantID, r.State.TenantID) {
+		return nil
+	}
+	return fmt.Errorf("%w: discovery names %s, but the device joined %s", drs.ErrTenant, r.Discovery.TenantID, r.State.TenantID)
 }
 
 // needsDirectory reports whether the run still needs the tenant's services.

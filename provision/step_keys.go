@@ -3,10 +3,8 @@ package provision
 import (
 	"context"
 	"crypto"
-	"errors"
 	"fmt"
-
-	"github.com/google/go-tpm/tpm2"
+	"slices"
 
 	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/attest"
@@ -32,17 +30,24 @@ func (r *Run) attestationKey(ctx context.Context) (*attest.Statement, error) {
 type stored func(*State) *string
 
 // key loads the key in a field of the state. If the field is empty, it makes the
-// key and stores it. The error wraps ErrState if another TPM made the stored key.
-func (r *Run) key(ctx context.Context, at stored, tmpl attest.Template) (*attest.Key, error) {
-	tpm := r.Provisioner.TPM
+// key by tmpl and stores it. The error wraps ErrState if another TPM made the stored
+// keys, or if the key in the field matches neither tmpl nor one of others.
+func (r *Run) key(ctx context.Context, at stored, tmpl attest.Template, others ...attest.Template) (*attest.Key, error) {
 	if text := *at(r.State); text != "" {
-		key, err := tpm.LoadKey(ctx, []byte(text))
-		if errors.Is(err, tpm2.TPMRCIntegrity) {
-			return nil, fmt.Errorf("%w: another TPM made its keys, or this TPM was cleared since: %w", ErrState, err)
+		key, err := r.loadKey(ctx, text)
+		if err != nil {
+			return nil, err
 		}
-		return key, err
+		if !slices.ContainsFunc(append(others, tmpl), key.Matches) {
+			return nil, fmt.Errorf("%w: a key has other properties than keys of its use have", ErrState)
+		}
+		r.provenTPM()
+		return key, nil
 	}
-	key, err := tpm.CreateKey(ctx, tmpl)
+	if err := r.proveTPM(ctx); err != nil {
+		return nil, err
+	}
+	key, err := r.Provisioner.TPM.CreateKey(ctx, tmpl)
 	if err != nil {
 		return nil, err
 	}

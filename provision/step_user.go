@@ -18,7 +18,7 @@ func rejoin(ctx context.Context, r *Run) (bool, error) {
 	resumed := r.State.rejoined()
 	if !resumed {
 		r.warnOfWindow(ctx)
-		if err := r.Commit(ctx, func(s *State) { s.User = &UserState{Name: user.Name} }); err != nil {
+		if err := r.beginUser(ctx, user.Name); err != nil {
 			return false, err
 		}
 	}
@@ -41,6 +41,15 @@ func rejoin(ctx context.Context, r *Run) (bool, error) {
 		return false, err
 	}
 	return false, r.Commit(ctx, func(s *State) { s.User.DeviceCertificate = dev.Certificate.Raw })
+}
+
+// beginUser adds the user's part to the state. A part that is there stays: if the
+// answer to an earlier rejoin was lost, the directory knows the keys in it.
+func (r *Run) beginUser(ctx context.Context, name string) error {
+	if r.State.User != nil {
+		return nil
+	}
+	return r.Commit(ctx, func(s *State) { s.User = &UserState{Name: name} })
 }
 
 // warnOfWindow warns if this is not the time to hand the device to its user.

@@ -133,7 +133,13 @@ func campaign(t *testing.T, few int, insert func(*testing.T) *machine) {
 				}
 				killed.Add(1)
 				tr.machine.died(t, at)
+				made := tr.keys(t)
 				tr.crash(t, 0)
+				for name, key := range made {
+					if after := tr.keys(t)[name]; after != key {
+						t.Errorf("the next run replaced %s, which a server may know", name)
+					}
+				}
 				if got := tr.finished(t); !slices.Equal(got, want) {
 					t.Errorf("the next run reached %q, not %q", got, want)
 				}
@@ -185,6 +191,24 @@ func (tr *trial) crash(t *testing.T, at int) (passed int, killed bool) {
 		t.Errorf("left in the TPM: %s", left)
 	}
 	return passed, killed
+}
+
+// keys returns the wrapped keys that are in the state so far, by name.
+func (tr *trial) keys(t *testing.T) map[string]string {
+	t.Helper()
+	s, err := provision.FileStore(filepath.Join(tr.dir, "state")).Load(t.Context())
+	if errors.Is(err, provision.ErrNoState) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]string{"AIK": s.AIK, "DeviceKey": s.DeviceKey, "TransportKey": s.TransportKey, "ManagementKey": s.ManagementKey}
+	if s.User != nil {
+		keys["User.DeviceKey"], keys["User.TransportKey"] = s.User.DeviceKey, s.User.TransportKey
+	}
+	maps.DeleteFunc(keys, func(_, key string) bool { return key == "" })
+	return keys
 }
 
 // finished checks what a whole run left on the device and on the servers, and
