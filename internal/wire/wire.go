@@ -31,22 +31,26 @@ type Answer struct {
 
 // Do sends req with c, or with [http.DefaultClient] if c is nil, and reads an
 // answer of at most limit bytes. It follows redirects, at most [MaxRedirects] and
-// not from https to http. An answer with any status is a success. Do sets no time
-// limit of its own.
+// not from https to http. An answer with any status is a success.
+//
+// If c has no Timeout, Do has limits of its own, so that no server can hold a
+// caller whose context has no deadline: see [ErrSlow].
 //
 // The error is a [*url.Error] without the query of the URL, except that of a large
-// answer. It wraps [ErrTooLarge], [ErrInsecure], [ErrRedirect], the error of the
-// context of req if that ended first, or another network failure. If c itself timed
-// out, it wraps [os.ErrDeadlineExceeded].
+// answer. It wraps [ErrTooLarge], [ErrInsecure], [ErrRedirect], [ErrSlow], the
+// error of the context of req if that ended first, or another network failure. If
+// c itself timed out, it wraps [os.ErrDeadlineExceeded].
 func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
-	res, err := secure(c).Do(req)
+	own, cancel := bounded(c, req)
+	defer cancel()
+	res, err := secure(c).Do(own)
 	if err != nil {
-		return nil, withoutQuery(timedOut(req, err))
+		return nil, withoutQuery(timedOut(req, own, err))
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	body, err := io.ReadAll(io.LimitReader(timelyReader(c, res.Body), limit+1))
 	if err != nil {
-		return nil, &url.Error{Op: "read", URL: Redact(req.URL.String()), Err: timedOut(req, err)}
+		return nil, &url.Error{Op: "read", URL: Redact(req.URL.String()), Err: timedOut(req, own, err)}
 	}
 	if int64(len(body)) > limit {
 		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, limit)
@@ -79,14 +83,20 @@ func secure(c *http.Client) *http.Client {
 	return &own
 }
 
-// timedOut returns err, or os.ErrDeadlineExceeded if the client or its transport
-// timed out rather than the request's context: net/http may return
-// context.DeadlineExceeded for both.
-func timedOut(req *http.Request, err error) error {
-	if !errors.Is(err, context.DeadlineExceeded) || req.Context().Err() != nil {
+// timedOut returns err, or ErrSlow or os.ErrDeadlineExceeded if it was not req's
+// context that ended but own's or a timeout of the client or its transport:
+// net/http may return context.DeadlineExceeded for all of them. own is req with
+// the limit that bounded set.
+func timedOut(req, own *http.Request, err error) error {
+	switch {
+	case req.Context().Err() != nil:
 		return err
+	case isSlow(own, err):
+		return &url.Error{Op: req.Method, URL: req.URL.String(), Err: ErrSlow}
+	case errors.Is(err, context.DeadlineExceeded):
+		return &url.Error{Op: req.Method, URL: req.URL.String(), Err: os.ErrDeadlineExceeded}
 	}
-	return &url.Error{Op: req.Method, URL: req.URL.String(), Err: os.ErrDeadlineExceeded}
+	return err
 }
 
 // withoutQuery removes the query, whose values may be secret, from a [url.Error].
