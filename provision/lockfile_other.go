@@ -11,5 +11,8 @@ import (
 // the process.
 func lockFile(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
+// openFile opens a file for reading.
+func openFile(name string) (*os.File, error) { return os.Open(name) }
+
 // syncDir does nothing, because directories cannot be synced here.
 func syncDir(string) error { return nil }

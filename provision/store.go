@@ -11,10 +11,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// maxState is the largest size of a stored state in bytes.
-const maxState = 4 << 20
+// maxState is the largest size of a stored state in bytes. Most of it can be the
+// management tree, which holds 8 MiB of values and names: at most twice that in
+// JSON, and a third more in base64, as the state has it.
+const maxState = 32 << 20
 
 // ErrNoState is returned by Load of a [Store] that holds no state.
 var ErrNoState = errors.New("no stored state")
@@ -63,14 +66,32 @@ func (f FileStore) Lock(context.Context) (unlock func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
+	f.removeLeftovers()
 	return file.Close, nil
 }
 
+// removeLeftovers removes what a Save left behind whose process or machine
+// stopped. The caller holds the lock, so no other Save is under way.
+func (f FileStore) removeLeftovers() {
+	files, err := os.ReadDir(filepath.Dir(string(f)))
+	if err != nil {
+		return
+	}
+	for _, file := range files {
+		if strings.HasPrefix(file.Name(), filepath.Base(string(f))+".") && strings.HasSuffix(file.Name(), tmpSuffix) {
+			os.Remove(filepath.Join(filepath.Dir(string(f)), file.Name()))
+		}
+	}
+}
+
+// tmpSuffix ends the names of files that Save has not renamed yet.
+const tmpSuffix = ".state-tmp"
+
 // Load implements [Store]. The error is [ErrNoState] if there is no file, wraps
-// [ErrState] if the file is larger than 4 MiB, damaged or edited, or is that of
-// the operating system.
+// [ErrState] if the file is not a regular file, larger than 32 MiB, damaged or
+// edited, or is that of the operating system.
 func (f FileStore) Load(context.Context) (*State, error) {
-	file, err := os.Open(string(f))
+	file, err := openFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNoState
 	}
@@ -78,6 +99,9 @@ func (f FileStore) Load(context.Context) (*State, error) {
 		return nil, err
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, errors.Join(fmt.Errorf("%w: %s is not a regular file", ErrState, f), err)
+	}
 	text, err := io.ReadAll(io.LimitReader(file, maxState+1))
 	if err != nil {
 		return nil, err
@@ -134,16 +158,23 @@ func formatState(s *State) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.MarshalIndent(stateFile{text, sum}, "", "\t")
+	if text, err = json.MarshalIndent(stateFile{text, sum}, "", "\t"); err != nil {
+		return nil, err
+	}
+	if len(text) >= maxState { // Save adds a line feed
+		return nil, fmt.Errorf("the state has %d bytes, and Load would refuse more than %d", len(text), maxState)
+	}
+	return text, nil
 }
 
-// Save implements [Store]. The error is that of the operating system.
+// Save implements [Store]. It refuses a state that Load would refuse for its size;
+// every other error is that of the operating system.
 func (f FileStore) Save(_ context.Context, s *State) (err error) {
 	text, err := formatState(s)
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(string(f)), filepath.Base(string(f))+".*.tmp") // mode 0600
+	tmp, err := os.CreateTemp(filepath.Dir(string(f)), filepath.Base(string(f))+".*"+tmpSuffix) // mode 0600
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,42 @@ func TestFileStoreFailedSave(t *testing.T) {
 	}
 }
 
+// A state that Load would refuse is not saved, and the one before it stays.
+func TestFileStoreTooLarge(t *testing.T) {
+	store := provision.FileStore(filepath.Join(t.TempDir(), "state"))
+	for size, ok := range map[int]bool{20 << 20: true, 26 << 20: false} {
+		saved := store.Save(t.Context(), &provision.State{AIK: "key", ManagementTree: make([]byte, size)})
+		if (saved == nil) != ok {
+			t.Errorf("a tree of %d bytes: %v", size, saved)
+		}
+		if s, err := store.Load(t.Context()); saved == nil && (err != nil || len(s.ManagementTree) != size) {
+			t.Errorf("a tree of %d bytes does not load: %v", size, err)
+		}
+	}
+	if s, err := store.Load(t.Context()); err != nil || s.AIK != "key" {
+		t.Errorf("the keys are out of reach: %v", err)
+	}
+}
+
+// What a Save left behind is removed by the next run, and nothing else is.
+func TestFileStoreLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"state.123.state-tmp", "state.lock", "state.txt", "other.123.state-tmp"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unlock, err := provision.FileStore(filepath.Join(dir, "state")).Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 3 || files[0].Name() != "other.123.state-tmp" {
+		t.Errorf("%v, %v", files, err)
+	}
+}
+
 // What is read as a state is written and read as the same.
 func FuzzState(f *testing.F) {
 	for _, s := range []*provision.State{
