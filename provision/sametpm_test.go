@@ -114,8 +114,8 @@ func TestRejoinLost(t *testing.T) {
 	}
 	p.Steps, p.User = []provision.Step{provision.StepRejoin}, w.user()
 	p.Backoff = func(provision.Step, int, error) time.Duration { return 0 }
-	client := *w.client
-	client.Transport = &losing{RoundTripper: w.client.Transport, method: http.MethodPost, part: "/EnrollmentServer/device"}
+	client := *w.Client()
+	client.Transport = &losing{RoundTripper: w.Client().Transport, method: http.MethodPost, part: "/EnrollmentServer/device"}
 	p.HTTPClient = &client
 	first, err := p.Run(t.Context())
 	if err == nil || first.User == nil || first.User.DeviceKey == "" || len(first.User.DeviceCertificate) > 0 {
@@ -164,8 +164,8 @@ func TestOtherTenant(t *testing.T) {
 		t.Error("the user was asked for a token")
 		return "", nil
 	}
-	client := *w.client
-	client.Transport = rewriting{w.client.Transport, "/Discover", drstest.DefaultTenantID, "11111111-2222-4333-8444-555555555555"}
+	client := *w.Client()
+	client.Transport = rewriting{w.Client().Transport, "/Discover", drstest.DefaultTenantID, "11111111-2222-4333-8444-555555555555"}
 	p.HTTPClient = &client
 	var e *provision.Error
 	if _, err := p.Run(t.Context()); !errors.Is(err, drs.ErrTenant) || !errors.As(err, &e) || e.Step != provision.StepDiscover {
