@@ -15,25 +15,26 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// placeholder stands for the authority's name in Client.URL.
+// placeholder stands for the name of the authority in Client.URL.
 const placeholder = "{authority}"
 
-// windowsURL is where the attestation CA of Windows serves.
+// windowsURL is the URL of the attestation CA of Windows.
 const windowsURL = "https://" + placeholder + ".microsoftaik.azure.net/templates/Aik/scep"
 
-// URLs returns the addresses at which Windows's attestation CA may serve a TPM,
-// likeliest first. vendor is the TPM's TCG vendor ID, such as "INTC"; chain is
-// its endorsement certificate, followed by the issuers as far as known.
+// URLs returns the URLs at which the attestation CA of Windows may serve a TPM, the
+// likeliest first. vendor is the TCG vendor ID of the TPM, such as "INTC" or
+// "id:494E5443". chain is the endorsement certificate, followed by its issuers as far
+// as they are known; nil certificates are skipped.
 //
-// The host is named after the key identifier of the issuer of the endorsement
-// certificate. For some makers it is that of an issuer further up. Without key
-// identifiers there are no addresses.
+// The host is named after the authority key identifier of the endorsement certificate
+// or, for some makers, of an issuer above it. Without authority key identifiers there
+// are no URLs.
 func URLs(vendor string, chain []*x509.Certificate) []string {
 	return expand(windowsURL, vendor, chain)
 }
 
-// expand puts the names of the authorities into a URL. A URL without a place
-// for them is the only one.
+// expand returns url with the placeholder replaced by the name of each candidate for
+// the authority, or url alone if it has no placeholder.
 func expand(url, vendor string, chain []*x509.Certificate) []string {
 	if !strings.Contains(url, placeholder) {
 		return []string{url}
@@ -52,9 +53,9 @@ func expand(url, vendor string, chain []*x509.Certificate) []string {
 	return urls
 }
 
-// vendorName returns a vendor ID as host names have it: "INTC" for "id:494E5443"
-// and for "INTC", "IFX" for "IFX ", and eight hexadecimal digits for what has no
-// letters.
+// vendorName returns a vendor ID in the form that host names have: "INTC" for
+// "id:494E5443" and for "INTC", "IFX" for "IFX ", and hexadecimal digits for an ID
+// with characters other than letters and digits.
 func vendorName(id string) string {
 	raw, err := hex.DecodeString(strings.TrimPrefix(id, "id:"))
 	if !strings.HasPrefix(id, "id:") || err != nil {
@@ -69,9 +70,9 @@ func vendorName(id string) string {
 	return name
 }
 
-// findAuthority asks the CAs at urls for their capabilities and certificates
-// until one exists. Only the answer that there is no such CA leads to the next:
-// the first that fails otherwise may be the right one, and is to be asked again.
+// findAuthority asks the CAs at urls for their capabilities and certificates until one
+// exists. It goes on only if a CA does not exist: one that fails otherwise may be the
+// right one, so its error is returned.
 func (c *Client) findAuthority(ctx context.Context, ch *Challenge, urls []string) error {
 	var failed attempts
 	for _, u := range urls {
@@ -91,14 +92,14 @@ func (c *Client) findAuthority(ctx context.Context, ch *Challenge, urls []string
 	return fmt.Errorf("%w: %w", ErrNoAuthority, failed)
 }
 
-// isNoAuthority reports whether err says that there is no such CA: 404 to the
-// question for capabilities.
+// isNoAuthority reports whether err says that there is no such CA: HTTP status 404 in
+// answer to GetCACaps.
 func isNoAuthority(err error) bool {
 	var e *scep.Error
 	return errors.As(err, &e) && e.Op == "GetCACaps" && e.HTTPStatus == http.StatusNotFound
 }
 
-// attempts are the errors of all CAs that were tried, in order.
+// attempts are the errors of the CAs that were tried, in order.
 type attempts []error
 
 func (a attempts) Error() string {
@@ -109,14 +110,14 @@ func (a attempts) Error() string {
 	return strings.Join(text, "; ")
 }
 
-// Unwrap returns the last error first: it is the one that decides.
+// Unwrap returns the errors with the last one first, because that one decided.
 func (a attempts) Unwrap() []error {
 	all := slices.Clone(a)
 	slices.Reverse(all)
 	return all
 }
 
-// checkCA checks what [scep.Client.CA] does not.
+// checkCA checks what [scep.Client.CA] does not check.
 func checkCA(ca *scep.CA) error {
 	if !ca.Caps.Has(capability) {
 		return fmt.Errorf("%w: %s", scep.ErrCapability, capability)

@@ -12,19 +12,20 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// A TrustLevel is what an attestation CA knew of the TPM whose key it
-// certified, by the certificate's issuance policies.
+// A TrustLevel is what an attestation CA knew about the TPM whose key it certified,
+// according to the issuance policies of the certificate.
 type TrustLevel int
 
-// The levels, in rising order. A certificate has the highest that applies.
+// The levels, in rising order. A certificate has the highest level that applies.
 const (
 	TrustNone        TrustLevel = iota // no such policy
-	TrustOnUse                         // 1.3.6.1.4.1.311.21.32: a user's credentials vouch for it
+	TrustOnUse                         // 1.3.6.1.4.1.311.21.32: a user with valid credentials vouches for the TPM
 	TrustCertificate                   // 1.3.6.1.4.1.311.21.31: the endorsement certificate was checked
 	TrustKey                           // 1.3.6.1.4.1.311.21.30: the endorsement key is on an administrator's list
 )
 
-// String returns the level in a few words.
+// String returns the level in a few English words, such as "endorsement certificate
+// verified".
 func (l TrustLevel) String() string {
 	switch l {
 	case TrustNone:
@@ -49,8 +50,8 @@ func Trust(cert *x509.Certificate) TrustLevel {
 	return TrustNone
 }
 
-// check returns the chain of the certificate of want among certs, if it is what
-// was asked for. ca are the CA's certificates.
+// check returns the chain of the certificate for want among certs, or an error that
+// says why it cannot be accepted. ca are the CA's certificates.
 func (c *Client) check(want *challenge.Subject, certs, ca []*x509.Certificate) ([]*x509.Certificate, error) {
 	i := slices.IndexFunc(certs, func(cert *x509.Certificate) bool { return sameKey(cert.PublicKey, want.Key) })
 	if i < 0 {
@@ -65,7 +66,7 @@ func (c *Client) check(want *challenge.Subject, certs, ca []*x509.Certificate) (
 	case err != nil:
 		return nil, err
 	case !critical:
-		return nil, errors.New("its subject alternative name is not critical, though there is no subject")
+		return nil, errors.New("its subject is empty, but its subject alternative name is not critical")
 	case *device != want.Device:
 		return nil, fmt.Errorf("it names another TPM: %+v, not %+v", *device, want.Device)
 	}
@@ -79,11 +80,11 @@ func (c *Client) check(want *challenge.Subject, certs, ca []*x509.Certificate) (
 // emptyName is the DER of a Name without parts.
 var emptyName = []byte{0x30, 0x00}
 
-// checkProfile checks what the certificate alone says.
+// checkProfile checks what needs no other certificate.
 func checkProfile(leaf *x509.Certificate) error {
 	switch {
 	case leaf.IsCA:
-		return errors.New("it is a CA's")
+		return errors.New("it is that of a CA")
 	case !bytes.Equal(leaf.RawSubject, emptyName):
 		return fmt.Errorf("it has a subject, %q", leaf.Subject)
 	case leaf.KeyUsage != x509.KeyUsageDigitalSignature:
@@ -94,8 +95,8 @@ func checkProfile(leaf *x509.Certificate) error {
 	return nil
 }
 
-// chain returns the longest chain from leaf to the roots; without roots, to the
-// CA's certificates as they came over TLS.
+// chain returns the longest chain from leaf to c.Roots or, if that is nil, to the
+// certificates that the CA sent over TLS.
 func (c *Client) chain(leaf *x509.Certificate, sent, ca []*x509.Certificate) ([]*x509.Certificate, error) {
 	roots := c.Roots
 	if roots == nil {
@@ -109,8 +110,8 @@ func (c *Client) chain(leaf *x509.Certificate, sent, ca []*x509.Certificate) ([]
 	return append([]*x509.Certificate{leaf}, longest[1:]...), nil
 }
 
-// checkPurposes checks that every issuer that is limited to purposes is meant
-// for attestation keys.
+// checkPurposes checks that each issuer with extended key usages has that of
+// attestation keys.
 func checkPurposes(chain []*x509.Certificate) error {
 	for _, c := range chain {
 		limited := len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0
@@ -121,7 +122,7 @@ func checkPurposes(chain []*x509.Certificate) error {
 	return nil
 }
 
-// trustPolicies are the issuance policies that say a trust level, highest first.
+// trustPolicies are the issuance policies of the trust levels, highest first.
 var trustPolicies = []struct {
 	id    asn1.ObjectIdentifier
 	level TrustLevel
@@ -131,11 +132,12 @@ var trustPolicies = []struct {
 	{wcce.OIDEKVerifyCreds, TrustOnUse},
 }
 
-// anyPolicy is an issuer's policy that permits all (RFC 5280, section 4.2.1.4).
+// anyPolicy is the policy by which an issuer permits all policies (RFC 5280, section
+// 4.2.1.4).
 var anyPolicy = asn1.ObjectIdentifier{2, 5, 29, 32, 0}
 
-// checkPolicies checks that no certificate says a trust level that an issuer
-// below the root, if it names policies, may not.
+// checkPolicies checks that the certificate does not claim a trust level that an
+// issuer below the root does not permit. An issuer without policies permits all.
 func checkPolicies(chain []*x509.Certificate) error {
 	for i := 1; i < len(chain)-1; i++ {
 		allowed := chain[i]

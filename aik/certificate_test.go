@@ -89,7 +89,7 @@ func TestCertificateProfile(t *testing.T) {
 		{"name that may be ignored", func(l, _ *x509.Certificate) { l.ExtraExtensions[0].Critical = false }, "is not critical"},
 		{"for TLS too", func(l, _ *x509.Certificate) { l.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }, "2.23.133.8.3 alone"},
 		{"CA for anything", func(_, ca *x509.Certificate) { ca.UnknownExtKeyUsage = nil }, ""},
-		{"is a CA", func(l, _ *x509.Certificate) { l.IsCA = true }, "is a CA's"},
+		{"is a CA", func(l, _ *x509.Certificate) { l.IsCA = true }, "that of a CA"},
 		{"signs certificates", func(l, _ *x509.Certificate) { l.KeyUsage |= x509.KeyUsageCertSign }, "digital signature"},
 		{"decrypts", func(l, _ *x509.Certificate) { l.KeyUsage = x509.KeyUsageKeyEncipherment }, "digital signature"},
 		{"no purpose", func(l, _ *x509.Certificate) { l.UnknownExtKeyUsage = nil }, "2.23.133.8.3"},

@@ -11,38 +11,51 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// A Challenge is what a CA wants opened. It is of use to Complete only once, and
-// only for the few minutes that the CA waits.
+// A Challenge is the CA's challenge to prove that one TPM holds the endorsement key
+// and the attestation key. It can be completed only once, and only within the few
+// minutes that the CA allows.
 //
-// The machine with the TPM needs Credential alone. To finish in another process
-// or on another machine, a Challenge can be kept as JSON. That holds the key of
-// the SCEP messages, because the CA takes an answer only by who asked and
-// encrypts the certificate to him: whoever has it, and gets the credential
-// opened, gets the certificate, though not the attestation key. Keep it as one
-// keeps a key. It holds no other secret: neither the opened one nor anything of
-// the TPM's.
+// The machine with the TPM needs only the Credential. To complete the challenge in
+// another process or on another machine, store it as JSON. The JSON contains the key
+// of the SCEP messages, because the CA accepts an answer only from the client that
+// sent the request, and encrypts the certificate for it. Whoever has the JSON and the
+// opened credential gets the certificate, though not the attestation key, so protect
+// it like a private key. It contains no other secret: neither the opened secret nor
+// anything from the TPM.
 type Challenge struct {
-	// Credential is to be opened by the TPM that holds both keys.
+	// Credential is what the TPM with both keys has to open, with
+	// [attest.TPM.ActivateCredential].
 	Credential *attest.Credential
 
-	// URL is the CA's, without query.
+	// URL is the URL of the CA, without query.
 	URL string
 
-	// Signer signs the answer and opens the reply. It is that of the Request,
-	// or the one that Begin made. In JSON it is kept if it is an
-	// *rsa.PrivateKey; a key of another kind is left out, and has to be set
-	// before Complete.
+	// Signer signs the answer and decrypts the reply. It is that of the Request
+	// or the one that Begin made. An *[rsa.PrivateKey] is stored in the JSON.
+	// Other keys are left out: set Signer before Complete.
 	Signer SignerDecrypter
 
 	x challenge.Exchange
 }
 
-// errNotBegun is of a challenge that was not read from JSON either.
-var errNotBegun = fmt.Errorf("%w: the challenge is not one of Begin", ErrRequest)
+// errNotBegun is the error for a challenge that comes neither from Begin nor from
+// JSON.
+var errNotBegun = fmt.Errorf("%w: the challenge was not returned by Begin", ErrRequest)
 
-// Complete does the second half of Enroll: it sends the opened secret. c should
-// be as it was for Begin. Nothing is sent unless the CA of the challenge leads to
-// c.Roots.
+// Complete does the second half of [Client.Enroll]: it sends the secret that the TPM
+// found in ch.Credential, and returns the certificate followed by its issuers, with
+// the root last. c should have the same fields as for Begin. Nothing is sent unless
+// the CA of the challenge leads to c.Roots.
+//
+// The error is an [*Error]. It wraps
+//   - [ErrRequest] if ch does not come from Begin, lacks its Signer, or secret is
+//     empty,
+//   - [scep.ErrUntrusted] if the CA does not lead to c.Roots,
+//   - [ErrChallenge] if the CA answers with something other than a certificate or a
+//     refusal,
+//   - a [*scep.Error] with the refusal, as after a wrong secret,
+//   - [ErrCertificate] if what the CA issues cannot be accepted,
+//   - the error of ctx if that ended first.
 func (c *Client) Complete(ctx context.Context, ch *Challenge, secret []byte) ([]*x509.Certificate, error) {
 	if ch == nil {
 		ch = new(Challenge)
@@ -69,16 +82,16 @@ func (c *Client) Complete(ctx context.Context, ch *Challenge, secret []byte) ([]
 	return chain, nil
 }
 
-// expected checks what can be checked beforehand, and returns what the
-// certificate has to be of.
+// expected checks what can be checked before the answer is sent, and returns the key
+// and the TPM that the certificate has to be for.
 func (c *Client) expected(ch *Challenge, secret []byte) (*challenge.Subject, error) {
 	switch {
 	case ch.x.CA == nil:
 		return nil, errNotBegun
 	case ch.Signer == nil:
-		return nil, fmt.Errorf("%w: the challenge has no signer", ErrRequest)
+		return nil, fmt.Errorf("%w: the challenge has no Signer", ErrRequest)
 	case len(secret) == 0:
-		return nil, fmt.Errorf("%w: no secret", ErrRequest)
+		return nil, fmt.Errorf("%w: the secret is empty", ErrRequest)
 	}
 	ch.x.Signer = ch.Signer
 	if err := ch.x.CheckTrust(c.Roots, c.now()); err != nil {
@@ -90,6 +103,7 @@ func (c *Client) expected(ch *Challenge, secret []byte) (*challenge.Subject, err
 	return challenge.Requested(ch.x.CSR)
 }
 
+// fail returns err as the error of an operation on ch.
 func (ch *Challenge) fail(op string, err error) error {
 	e := &Error{Op: op, URL: ch.URL, Err: err}
 	if ch.URL != "" {

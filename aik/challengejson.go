@@ -8,8 +8,9 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// MarshalJSON encodes ch to be carried to where it is completed. See [Challenge]
-// for what is secret in it.
+// MarshalJSON encodes ch, so that another process can complete it. [Challenge] says
+// what is secret in it. The error, if ch comes neither from Begin nor from JSON, is an
+// [*Error] that wraps [ErrRequest].
 func (ch Challenge) MarshalJSON() ([]byte, error) {
 	if ch.x.CA == nil {
 		return nil, ch.fail("challenge", errNotBegun)
@@ -22,8 +23,8 @@ func (ch Challenge) MarshalJSON() ([]byte, error) {
 	return text, nil
 }
 
-// UnmarshalJSON decodes what MarshalJSON encoded. Whether the CA is to be trusted
-// is checked by Complete. The error is an [*Error] that wraps ErrChallenge.
+// UnmarshalJSON decodes the result of MarshalJSON. It does not check whether the CA
+// can be trusted; Complete does. The error is an [*Error] that wraps [ErrChallenge].
 func (ch *Challenge) UnmarshalJSON(text []byte) error {
 	x, err := challenge.Parse(text)
 	if err != nil {
@@ -34,7 +35,7 @@ func (ch *Challenge) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// show puts what the TPM needs where it is seen.
+// show sets ch.Credential.
 func (ch *Challenge) show() {
 	ch.Credential = &attest.Credential{Blob: ch.x.Blob, EncryptedSecret: ch.x.EncryptedSecret}
 }

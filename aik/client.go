@@ -15,45 +15,55 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// capability is what a CA must name to be sent an attestation key.
+// capability is the SCEP capability that a CA must offer.
 const capability = "IdentityKeyAttestation"
 
-// A Client has keys certified. Its zero value talks to the CA that Windows uses
-// for the TPM at hand. It keeps nothing between calls and may be used by
-// several goroutines.
+// A Client requests certificates from an attestation CA. Its zero value uses the CA
+// that Windows uses for the TPM in question. A Client keeps nothing between calls and
+// may be used by several goroutines at once.
 type Client struct {
-	// URL is the CA's, without a query. "{authority}" in it stands for the
-	// name of the authority, such as "INTC-KeyId-" and 40 hexadecimal digits;
-	// the candidates, see [URLs], are tried in turn until one is not answered
-	// by 404. If empty, it is that of Windows's CA.
+	// URL is the URL of the CA, without a query. If it contains "{authority}",
+	// that is replaced by the name of the authority, such as "INTC-KeyId-" and
+	// 40 hexadecimal digits. The candidates (see [URLs]) are tried in turn
+	// until one does not answer with HTTP status 404. If URL is empty, it is that
+	// of the CA of Windows.
 	URL string
 
-	Roots       *x509.CertPool   // see [scep.Client]
-	AllowLegacy bool             // see [scep.Client]
+	// Roots are the trusted root certificates, for the CA and for the
+	// certificate that it issues. If nil, the CA must use https, and what it
+	// sends is trusted as far as its TLS certificate is; see [scep.Client].
+	Roots *x509.CertPool
+
+	AllowLegacy bool             // allows outdated algorithms, see [scep.Client]
 	Header      http.Header      // replaces headers that are sent by default; may be nil
 	HTTPClient  *http.Client     // if nil, http.DefaultClient
 	Now         func() time.Time // if nil, time.Now
 	Logger      *slog.Logger     // if nil, nothing is logged
 }
 
-// A Request is an attestation key to be certified. EK, EKChain, and either
-// AIKCreation or MakeAIK are required; for [Client.Enroll] Activate is, too.
+// A Request asks for a certificate for an attestation key. EK, EKChain and either
+// AIKCreation or MakeAIK are required, and so is Activate for [Client.Enroll].
 type Request struct {
-	// Vendor is the TCG vendor ID of the TPM, such as "INTC". If empty, it is
-	// taken from the endorsement certificate.
+	// Vendor is the TCG vendor ID of the TPM, such as "INTC". If it is empty,
+	// it is that of the endorsement certificate.
 	Vendor string
 
-	EK      crypto.PublicKey    // endorsement key, an *[rsa.PublicKey] or *[ecdsa.PublicKey]
-	EKChain []*x509.Certificate // its certificate, which names the TPM, if in part, then the issuers as far as known
+	// EK is the endorsement key, an *[rsa.PublicKey] or *[ecdsa.PublicKey].
+	EK crypto.PublicKey
+
+	// EKChain is the certificate of EK, followed by its issuers as far as they
+	// are known. The certificate must name the TPM in a subject alternative
+	// name, though it need not name all of vendor, model and version.
+	EKChain []*x509.Certificate
 
 	// AIKCreation is the attestation key's statement on its own creation, as
 	// [attest.Key.Creation] returns it.
 	AIKCreation *attest.Statement
 
-	// MakeAIK makes the attestation key and returns its creation. It is called
-	// once, while the CA is looked up, so that neither waits for the other; if
-	// the CA is not found, its context is canceled. What it made remains the
-	// caller's, to be used when he tries again.
+	// MakeAIK makes the attestation key and returns the statement on its
+	// creation. It is called once, while the CA is looked up, so that neither
+	// waits for the other. Its context is canceled if the CA is not found. The
+	// caller should keep the key, to use it if the request is tried again.
 	MakeAIK func(context.Context) (*attest.Statement, error)
 
 	// Activate opens the CA's challenge (TPM2_ActivateCredential) with the
@@ -63,16 +73,29 @@ type Request struct {
 	// [attest.TPM.Activator] returns such a function. Begin does not use it.
 	Activate func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error)
 
-	// Signer signs the SCEP messages and opens the replies. It is an RSA key
-	// that has nothing to do with the TPM. If nil, one is made.
+	// Signer is the key that signs the SCEP messages and decrypts the replies,
+	// an RSA key that has nothing to do with the TPM. If nil, a key of 2048
+	// bits is made.
 	Signer SignerDecrypter
 }
 
-// Enroll has the attestation key certified. The certificate is returned with its
-// issuers, root last. The error is an [*Error].
+// Enroll obtains a certificate for the attestation key. It returns the certificate
+// followed by its issuers, with the root last.
+//
+// The error is an [*Error]. It wraps
+//   - [ErrRequest] if req cannot be sent,
+//   - [ErrNoAuthority] if no attestation CA knows the issuer of the endorsement
+//     certificate,
+//   - [scep.ErrCapability] if the CA does not offer attestation,
+//     [scep.ErrUntrusted] if it does not lead to c.Roots, and other errors of
+//     [scep.Client], such as a [*scep.Error] with a refusal by the CA,
+//   - [ErrChallenge] if the CA does not send a challenge as it must,
+//   - the errors of req.MakeAIK and req.Activate,
+//   - [ErrCertificate] if what the CA issues cannot be accepted,
+//   - the error of ctx if that ended first.
 func (c *Client) Enroll(ctx context.Context, req *Request) ([]*x509.Certificate, error) {
 	if req != nil && req.Activate == nil {
-		return nil, new(Challenge).fail("request", fmt.Errorf("%w: no function to open the challenge is given", ErrRequest))
+		return nil, new(Challenge).fail("request", fmt.Errorf("%w: it has no Activate", ErrRequest))
 	}
 	ch, err := c.Begin(ctx, req)
 	if err != nil {
@@ -85,7 +108,9 @@ func (c *Client) Enroll(ctx context.Context, req *Request) ([]*x509.Certificate,
 	return c.Complete(ctx, ch, secret)
 }
 
-// Begin does the first half of Enroll: it asks, and returns the challenge.
+// Begin does the first half of [Client.Enroll]: it sends the request and returns the
+// challenge. It does not use req.Activate. The error is an [*Error], as that of Enroll
+// up to this point.
 func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
 	ch := &Challenge{x: challenge.Exchange{RequestID: requestID()}}
 	p, err := prepare(req)
@@ -106,7 +131,7 @@ func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
 	return ch, nil
 }
 
-// ask sends the request and reads the challenge.
+// ask sends the request and reads the challenge into ch.
 func (c *Client) ask(ctx context.Context, ch *Challenge, p *prepared) error {
 	req, err := p.message(&ch.x, c.now())
 	if err != nil {
@@ -147,9 +172,10 @@ func (c *Client) debug(msg string, args ...any) {
 	}
 }
 
-// userAgent is a form that the service has been seen to accept.
+// userAgent has a form that the service of Windows is known to accept.
 const userAgent = "Mozilla/4.0 (compatible; Win32; NDES client 10.0.19041.1/vb_release)"
 
+// scepClient returns a SCEP client for the CA at url that sends the request ID.
 func (c *Client) scepClient(url, id string) *scep.Client {
 	header := http.Header{
 		"Cache-Control":          {"no-cache"},

@@ -11,33 +11,48 @@ import (
 
 // Errors that an [Error] may wrap.
 var (
-	// ErrNoAuthority is wrapped when no attestation CA knows the issuer of the
-	// endorsement certificate.
+	// ErrNoAuthority is returned by Enroll and Begin if every candidate for the
+	// CA says that it does not exist (HTTP status 404), or if the endorsement
+	// certificate has no authority key identifier to find one by.
 	ErrNoAuthority = errors.New("no attestation CA for this endorsement key's issuer")
 
-	// ErrRequest is wrapped when a [Request] cannot be sent: a part is missing,
-	// or one does not belong to another. None of it was sent.
-	ErrRequest = errors.New("request does not hold")
+	// ErrRequest is returned if a [Request] or the arguments of Complete cannot
+	// be sent, because a part is missing or two parts do not belong together.
+	// Nothing of it was sent.
+	ErrRequest = errors.New("request is incomplete or inconsistent")
 
-	// ErrChallenge is wrapped when the CA does not prove the keys as it must,
-	// or its challenge cannot be read.
+	// ErrChallenge is returned if the CA answers the request with something
+	// other than a challenge, if its challenge or a stored one cannot be read,
+	// and if the answer to a challenge leads neither to a certificate nor to a
+	// refusal.
 	ErrChallenge = errors.New("not a challenge for an attestation key")
 
-	// ErrCertificate is wrapped when what the CA gives in the end is not a
-	// certificate for the attestation key: it is for another key or TPM, by
-	// another CA, not as the profile wants it, or part of another exchange.
+	// ErrCertificate is returned by Enroll and Complete if what the CA issues
+	// cannot be accepted: it is for another key or another TPM, comes from
+	// another CA, does not fit the profile, or belongs to another exchange.
 	ErrCertificate = errors.New("not a certificate for this attestation key")
 )
 
 // An Error is a failed enrollment.
 type Error struct {
-	Op        string // "request", "authority", "make", "enroll", "activate", "answer", "certificate"; "challenge" when one is marshalled
+	// Op is the step that failed:
+	//
+	//   - "request": checking the Request
+	//   - "authority": looking up the CA
+	//   - "make": MakeAIK
+	//   - "enroll": sending the request and reading the challenge
+	//   - "activate": Activate
+	//   - "answer": sending the secret
+	//   - "certificate": checking the certificate
+	//   - "challenge": encoding or decoding a Challenge
+	Op string
+
 	URL       string // of the CA, without query; "" before one was asked
-	RequestID string // the client request ID the CA was sent; "" before one was asked
-	Err       error  // never nil; often a *scep.Error, or the error of MakeAIK or Activate
+	RequestID string // UUID that was sent to the CA as X-Ms-Client-Request-Id; "" before one was asked
+	Err       error  // the cause, never nil; often a *scep.Error, or the error of MakeAIK or Activate
 }
 
-// failed returns the error of an operation, nil if there is none.
+// failed returns err as that of an operation, or nil if err is nil.
 func failed(op string, err error) *Error {
 	if err == nil {
 		return nil
@@ -45,7 +60,7 @@ func failed(op string, err error) *Error {
 	return &Error{Op: op, Err: err}
 }
 
-// Error returns "aik: op: what happened".
+// Error returns "aik: ", e.Op, the text of e.Err and, unless that names it, e.URL.
 func (e *Error) Error() string {
 	s := "aik: " + e.Op + ": " + e.Err.Error()
 	if e.URL != "" && !strings.Contains(s, e.URL) {
@@ -66,7 +81,7 @@ func (e *Error) Service() string { return e.URL }
 // Reference returns e.RequestID.
 func (e *Error) Reference() string { return e.RequestID }
 
-// HRESULT returns the code Windows has for the cause, or 0.
+// HRESULT returns the code that Windows has for the cause, or 0 if it has none.
 func (e *Error) HRESULT() uint32 {
 	var coded interface {
 		error
@@ -86,17 +101,16 @@ func (e *Error) HRESULT() uint32 {
 	return 0
 }
 
-// Retryable reports whether the same may succeed later: only if its cause may
-// pass. What can be repeated is Enroll or Begin, since a challenge is answered
-// only once; how often, and after what pause, is the caller's affair. A
-// [scep.Error] in Err may have the pause that the CA asks for.
+// Retryable reports whether the same request may succeed later, because its cause is
+// temporary. Repeat Enroll or Begin, not Complete: a challenge can be answered only
+// once. A [scep.Error] in Err may have the pause that the CA asks for.
 func (e *Error) Retryable() bool {
 	if errors.Is(e.Err, ErrNoAuthority) {
 		return false
 	}
 	var s *scep.Error
 	if errors.As(e.Err, &s) && strings.Contains(s.Message, "Failed to parse SCEP request") {
-		return true // passes in practice; Windows's tools try ten times
+		return true // temporary in practice; the tools of Windows try ten times
 	}
 	var judged interface {
 		error
@@ -105,20 +119,21 @@ func (e *Error) Retryable() bool {
 	return errors.As(e.Err, &judged) && judged.Retryable()
 }
 
-// remedies are what helps against a refusal, by the CA's words.
+// remedies are what helps against a refusal by the CA, by words in its message.
 var remedies = []struct{ words, remedy string }{
 	{"firmware needs update", "Install the machine maker's TPM firmware update, then run again."},
 	{"No valid TPM EK", "The CA does not accept the endorsement certificate: send it with all of its issuers, or update the TPM's firmware."},
 	{"ECC AIK requests not supported", "Use an RSA attestation key."},
 }
 
-// Remedy returns what a technician can do, or "".
+// Remedy returns what a technician can do, in English sentences, or "" if nothing
+// is known.
 func (e *Error) Remedy() string {
 	if errors.Is(e.Err, ErrNoAuthority) {
-		return "The attestation CA does not know this TPM's maker key: update the TPM's firmware, or ask the maker."
+		return "The attestation CA does not know the issuer of this TPM's endorsement certificate. Update the TPM's firmware, or ask the maker."
 	}
 	if errors.Is(e.Err, scep.ErrCapability) {
-		return "What answers offers no attestation: check the CA's address, and for a proxy that answers in its place."
+		return "The server at this address does not offer attestation. Check the address of the CA, and whether a proxy answers in its place."
 	}
 	var s *scep.Error
 	if errors.As(e.Err, &s) {
@@ -128,7 +143,7 @@ func (e *Error) Remedy() string {
 			}
 		}
 		if e.Op == "answer" && (s.FailInfo == scep.BadRequest || s.HTTPStatus == http.StatusBadRequest) {
-			return "Begin again: a challenge can be answered only once, within minutes, and by the TPM it is for."
+			return "Run again. A challenge can be answered only once, within minutes, and with the TPM that it was made for."
 		}
 	}
 	var advised interface {

@@ -7,16 +7,17 @@ import (
 	"sync"
 )
 
-// inParallel runs two steps at once and returns when both have ended. The first to
-// fail stops the other and is the error; the other's is told after it, unless
-// it says no more than that it was stopped.
+// inParallel runs two steps at once and returns when both have ended. If one fails,
+// the context of the other is canceled. The error is that of the step that failed
+// first. The text of the other's error is added, unless it only says that the step was
+// canceled.
 func inParallel(ctx context.Context, one, other func(context.Context) *Error) *Error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan *Error, 2)
 	run := func(step func(context.Context) *Error) {
 		e := step(ctx)
-		ended <- e // before the other can hear of it
+		ended <- e // before the other step can be canceled
 		if e != nil {
 			stop()
 		}

@@ -17,8 +17,8 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// client is what requests tell of where they come from. The service takes any
-// such values, so the machine's own stay at home.
+// client is the description of the client in requests. The service accepts any
+// values, so those of the machine are not sent.
 var client = wcce.Client{
 	OSVersion: "10.0.19041.2",
 	Machine:   "DEVICE",
@@ -27,26 +27,26 @@ var client = wcce.Client{
 	Provider:  "Microsoft Platform Crypto Provider",
 }
 
-// prepared is a request that has been checked, and what follows from it.
+// prepared is a request that has been checked, with what follows from it.
 type prepared struct {
 	*Request
 	vendor  string
-	subject challenge.Subject // its key is missing until the statement is there
+	subject challenge.Subject // its Key is nil until the statement is known
 	aik     *attest.Statement // the attestation key's creation
 }
 
-// prepare checks all that a CA would refuse and that is known before the
-// attestation key is.
+// prepare checks everything that a CA would refuse and that is known before the
+// attestation key is made.
 func prepare(req *Request) (*prepared, error) {
 	switch {
 	case req == nil || req.EK == nil || len(req.EKChain) == 0 || req.EKChain[0] == nil:
-		return nil, errors.New("no endorsement key or certificate")
+		return nil, errors.New("it has no endorsement key or no certificate for it")
 	case (req.AIKCreation == nil) == (req.MakeAIK == nil):
-		return nil, errors.New("either a statement or what makes it has to be there")
+		return nil, errors.New("it must have either AIKCreation or MakeAIK")
 	case slices.Contains(req.EKChain, nil):
-		return nil, errors.New("the chain has a gap")
+		return nil, errors.New("EKChain contains nil")
 	case !sameKey(req.EKChain[0].PublicKey, req.EK):
-		return nil, errors.New("endorsement certificate is of another key")
+		return nil, errors.New("the endorsement certificate is for another key")
 	}
 	p := &prepared{Request: req, vendor: req.Vendor}
 	device, _, err := challenge.AltName(req.EKChain[0].Extensions)
@@ -66,7 +66,7 @@ func prepare(req *Request) (*prepared, error) {
 // take checks the statement on the attestation key's creation and keeps it.
 func (p *prepared) take(s *attest.Statement) (err error) {
 	if s == nil || len(s.CreationData) == 0 {
-		return errors.New("no creation statement of the attestation key")
+		return errors.New("it has no creation statement of the attestation key")
 	}
 	if p.subject.Key, err = attest.PublicKey(s.PublicArea); err == nil {
 		err = s.Verify(p.subject.Key, nil)
@@ -78,7 +78,7 @@ func (p *prepared) take(s *attest.Statement) (err error) {
 	return nil
 }
 
-// makeKey makes the attestation key if it is not there yet.
+// makeKey calls MakeAIK if there is one, and keeps its statement.
 func (p *prepared) makeKey(ctx context.Context) *Error {
 	if p.MakeAIK == nil {
 		return nil
@@ -93,14 +93,14 @@ func (p *prepared) makeKey(ctx context.Context) *Error {
 	return nil
 }
 
-// sameKey reports whether both keys are the same.
+// sameKey reports whether a and b are the same key.
 func sameKey(a, b crypto.PublicKey) bool {
 	k, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && k.Equal(b)
 }
 
-// message returns the SCEP request for the CA of x, and keeps in x what is
-// needed for the next.
+// message returns the SCEP request for the CA of x, and keeps in x what the answer
+// needs.
 func (p *prepared) message(x *challenge.Exchange, now time.Time) (req *scep.Request, err error) {
 	if err := x.SignAs(p.Signer, now); err != nil {
 		return nil, err
@@ -110,12 +110,12 @@ func (p *prepared) message(x *challenge.Exchange, now time.Time) (req *scep.Requ
 	}
 	req = x.Request()
 	req.Extra = slices.Clone(p.EKChain[1:])
-	slices.Reverse(req.Extra) // the root first, as Windows sends them
+	slices.Reverse(req.Extra) // Windows sends the root first
 	return req, nil
 }
 
-// csr returns the null-signed request. signer is the certificate that the SCEP
-// message is signed with, in DER.
+// csr returns the null-signed request, PKCS #10 in DER. signer is the certificate, in
+// DER, of the key that signs the SCEP message.
 func (p *prepared) csr(recipient *x509.Certificate, signer []byte) ([]byte, error) {
 	spki, err := x509.MarshalPKIXPublicKey(p.subject.Key)
 	if err != nil {
@@ -141,6 +141,7 @@ func (p *prepared) csr(recipient *x509.Certificate, signer []byte) ([]byte, erro
 	return wcce.MarshalCSR(spki, attrs)
 }
 
+// extensions returns the certificate extensions that the request asks for.
 func (p *prepared) extensions(spki []byte) (wcce.Attribute, error) {
 	san, err := p.subject.Device.AltName(true)
 	if err != nil {
@@ -153,7 +154,8 @@ func (p *prepared) extensions(spki []byte) (wcce.Attribute, error) {
 	return wcce.ExtensionsAttribute([]pkix.Extension{san, wcce.KeyAffinity(), ski})
 }
 
-// kast returns the statement on the attestation key's creation.
+// kast returns the statement on the attestation key's creation as a KAST ([MS-WCCE]
+// section 2.2.2.5).
 func (p *prepared) kast() ([]byte, error) {
 	binding, err := (&wcce.IDBinding{
 		PublicArea: p.aik.PublicArea, CreationData: p.aik.CreationData, Attest: p.aik.Attest, Signature: p.aik.Signature,
@@ -164,7 +166,7 @@ func (p *prepared) kast() ([]byte, error) {
 	return (&wcce.KAST{IDBinding: binding}).Marshal(), nil
 }
 
-// ekInfo returns the endorsement key and its certificate, encrypted.
+// ekInfo returns the endorsement key and its certificate, encrypted for recipient.
 func (p *prepared) ekInfo(recipient *x509.Certificate) ([]byte, error) {
 	cert := p.EKChain[0]
 	info := wcce.EKInfo{PublicKey: cert.RawSubjectPublicKeyInfo, Certificates: [][]byte{cert.Raw}}

@@ -1,26 +1,27 @@
 package attest
 
-// A ClockInfo is what a TPM says in a statement or quote of its time and its
-// firmware (TPMS_CLOCK_INFO, TCG Part 2, 10.11.1).
+// A ClockInfo is the time and the firmware version of a TPM when it made a statement
+// or quote (TPMS_CLOCK_INFO and firmwareVersion, TCG Part 2, 10.11.1 and 10.12.12).
 //
-// Two of the same TPM, made for nonces that a verifier gave one after the
-// other, say what happened in between: if Resets is the same, the machine was
-// not started anew; if Restarts is too, it did not sleep either; if Firmware is
+// Two of them from the same TPM, made for nonces that a verifier gave one after the
+// other, say what happened in between. If Resets is the same, the machine was not
+// restarted. If Restarts is the same, too, it did not sleep either. If Firmware is
 // the same, the TPM's firmware was not changed.
 //
-// A TPM adds to Resets, Restarts and Firmware a secret number for each
-// attestation key that is not under the endorsement or the platform hierarchy,
-// as no key of CreateKey is, so that they do not tell who it is (TCG Part 3,
-// 18.1). So compare them only with those of the same key, for being the same
-// or, with Resets, for the difference; and Firmware cannot be looked up.
+// For an attestation key in the owner hierarchy, like all keys of CreateKey, a TPM
+// adds a secret number to Resets, Restarts and Firmware, different for each key, so
+// that they do not identify the machine (TCG Part 3, 18.1). So compare them only
+// with those from the same key: whether they are the same or, for Resets, by how
+// much they differ. Firmware does not tell the version.
 type ClockInfo struct {
-	Clock    uint64 // milliseconds that the TPM was on since it was last cleared
-	Resets   uint32 // how often the TPM was reset since then, as at each start of the machine
-	Restarts uint32 // how often it went on after hibernation or sleep since the last reset
-	Safe     bool   // Clock was never above this before; false for a time after a loss of power
-	Firmware uint64 // version
+	Clock    uint64 // milliseconds for which the TPM was on since it was last cleared
+	Resets   uint32 // TPM resets since it was last cleared; each start of the machine is one
+	Restarts uint32 // times that the TPM resumed after sleep or hibernation, since the last reset
+	Safe     bool   // no higher Clock was reported before; false for some time after a loss of power
+	Firmware uint64 // firmware version
 }
 
+// readClockInfo reads a TPMS_CLOCK_INFO and the firmware version.
 func readClockInfo(r *reader) ClockInfo {
 	m := ClockInfo{Clock: r.u64(), Resets: r.u32(), Restarts: r.u32()}
 	safe := r.u8()
@@ -31,10 +32,12 @@ func readClockInfo(r *reader) ClockInfo {
 	return m
 }
 
-// ClockInfo returns when s was made. It is to be believed once Verify has passed.
+// ClockInfo returns the TPM's time when it made s. It can be trusted only after
+// [Statement.Verify]. The error, for a malformed s.Attest, is an [*Error].
 func (s *Statement) ClockInfo() (ClockInfo, error) { return clockInfoOf(s.Attest) }
 
-// ClockInfo returns when q was made. It is to be believed once Verify has passed.
+// ClockInfo returns the TPM's time when it made q. It can be trusted only after
+// [Quote.Verify]. The error, for a malformed q.Attest, is an [*Error].
 func (q *Quote) ClockInfo() (ClockInfo, error) { return clockInfoOf(q.Attest) }
 
 func clockInfoOf(b []byte) (ClockInfo, error) {

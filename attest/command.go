@@ -11,13 +11,12 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// run executes one command, with retries as the TPM asks for them. Errors are
-// of type *Error.
+// run executes one command, and repeats it if the TPM asks for that. Errors are of
+// type *Error.
 //
-// If an answer says success but is not to be believed, whatever handle it
-// names is flushed with the rest when the method returns, and so is the kept
-// session, whose nonces may be out of step. The latter holds too if the TPM
-// complains about a session.
+// If an answer reports success but cannot be trusted, the handle in it is flushed
+// when the method returns. So is the kept session, whose nonces may no longer match
+// the TPM's. The session is also flushed if the TPM complains about one.
 func run[R any](ctx context.Context, t *TPM, cmd tpm2.Command[R, *R], s ...tpm2.Session) (*R, error) {
 	name := commandName(cmd.Command())
 	p := &port{ctx: ctx, tpm: t, name: name}
@@ -34,8 +33,8 @@ func run[R any](ctx context.Context, t *TPM, cmd tpm2.Command[R, *R], s ...tpm2.
 	return nil, e
 }
 
-// execute keeps a hostile answer from taking the process down: go-tpm's reader
-// of response parameters trusts their length in places.
+// execute executes a command and turns a panic into an error: go-tpm trusts the
+// lengths in an answer in places, so a hostile one could end the process.
 func execute[R any](p *port, cmd tpm2.Command[R, *R], s []tpm2.Session) (rsp *R, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -45,15 +44,15 @@ func execute[R any](p *port, cmd tpm2.Command[R, *R], s []tpm2.Session) (rsp *R,
 	return cmd.Execute(p, s...)
 }
 
-// A port is the transport of one command.
+// A port is the transport.TPM that go-tpm sees during one command.
 type port struct {
 	ctx  context.Context
 	tpm  *TPM
-	name string
-	made tpm2.TPMHandle // handle that the answer names, if the command makes one
+	name string         // of the command
+	made tpm2.TPMHandle // handle in the answer, if the command makes an object or session
 }
 
-// maxResponse is above what any TPM sends (MAX_RESPONSE_SIZE is 4096).
+// maxResponse limits an answer, in bytes. A TPM's MAX_RESPONSE_SIZE is 4096.
 const maxResponse = 8192
 
 // Send implements transport.TPM.
@@ -85,7 +84,7 @@ func (p *port) Send(command []byte) ([]byte, error) {
 	}
 }
 
-// pass passes a command on once, with the context if the transport takes one.
+// pass sends a command to the transport once, with the context if it takes one.
 func (p *port) pass(command []byte) ([]byte, error) {
 	if tr, ok := p.tpm.Transport.(interface {
 		SendContext(ctx context.Context, command []byte) ([]byte, error)
@@ -95,8 +94,8 @@ func (p *port) pass(command []byte) ([]byte, error) {
 	return p.tpm.Transport.Send(command)
 }
 
-// check looks at the header of a response: a successful one has sessions if the
-// command had.
+// check checks the header of a response and returns its response code. A successful
+// response has sessions if the command had.
 func (p *port) check(command, rsp []byte) (tpm2.TPMRC, error) {
 	if len(rsp) >= 14 && makesHandle[p.name] {
 		p.made = tpm2.TPMHandle(binary.BigEndian.Uint32(rsp[10:]))
@@ -114,7 +113,7 @@ func (p *port) check(command, rsp []byte) (tpm2.TPMRC, error) {
 // isSessionRC reports whether rc is about a session (TCG Part 2, 6.6.2).
 func isSessionRC(rc tpm2.TPMRC) bool { return rc&0x8C0 == 0x880 }
 
-// isBusy reports whether the TPM wants the command again.
+// isBusy reports whether the TPM asks to be sent the command again.
 func isBusy(rc tpm2.TPMRC) bool {
 	return rc == tpm2.TPMRCRetry || rc == tpm2.TPMRCYielded || rc == tpm2.TPMRCTesting
 }
@@ -124,6 +123,7 @@ var makesHandle = map[string]bool{
 	"TPM2_CreatePrimary": true, "TPM2_CreateLoaded": true, "TPM2_Load": true, "TPM2_StartAuthSession": true,
 }
 
+// commandName returns the name of a command as Part 3 has it.
 func commandName(cc tpm2.TPMCC) string {
 	switch cc {
 	case tpm2.TPMCCActivateCredential:
@@ -170,8 +170,8 @@ func commandName(cc tpm2.TPMCC) string {
 	return fmt.Sprintf("TPM command %#x", uint32(cc))
 }
 
-// hasRC reports whether err is one of the response codes, whichever handle,
-// parameter or session they are about.
+// hasRC reports whether err wraps one of the response codes, for any handle,
+// parameter or session.
 func hasRC(err error, codes ...tpm2.TPMRC) bool {
 	for _, c := range codes {
 		if errors.Is(err, c) {

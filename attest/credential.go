@@ -8,22 +8,26 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// A Credential is a secret that only the TPM with a given endorsement key
-// opens, and only for a given attestation key.
+// A Credential is an encrypted secret that only the TPM with a given endorsement
+// key opens, and only if it also holds a given attestation key (TCG Part 1, 24).
 type Credential struct {
-	Blob            []byte // contents of the TPM2B_ID_OBJECT, without its size
-	EncryptedSecret []byte // contents of the TPM2B_ENCRYPTED_SECRET, without its size
+	Blob            []byte // contents of a TPM2B_ID_OBJECT, without the size prefix
+	EncryptedSecret []byte // contents of a TPM2B_ENCRYPTED_SECRET, without the size prefix
 }
 
-// maxCredential is above what the largest keys give.
+// maxCredential limits each part of a credential, in bytes. The largest keys give
+// less.
 const maxCredential = 1024
 
 // MakeCredential encrypts secret to an endorsement key for the attestation key
-// with the given TPM name, as TPM2_MakeCredential does (TCG Part 1, 24). It
-// needs no TPM. ekPublicArea is the endorsement key's TPMT_PUBLIC: its name algorithm
-// and symmetric cipher are used. Where only the key is known, see [EKPublicArea]. A
-// secret has at most as many bytes as the name algorithm's digest. SHA-1 names,
-// of either key, are refused.
+// with the given TPM name, as TPM2_MakeCredential does (TCG Part 1, 24). It needs
+// no TPM. It does not check whose endorsement key it is: its certificate does that.
+//
+// ekPublicArea is the endorsement key's TPMT_PUBLIC, whose name algorithm and
+// cipher are used; where only the public key is known, [EKPublicArea] returns it.
+// name is as [Name] returns it. secret has at least one byte and at most as many as
+// the digest of the name algorithm, 32 for SHA-256. SHA-1 names are refused for
+// both keys, because two keys could have the same. The error is an [*Error].
 func MakeCredential(ekPublicArea []byte, name, secret []byte) (*Credential, error) {
 	c, err := makeCredential(ekPublicArea, name, secret)
 	if err != nil {
@@ -51,11 +55,14 @@ func makeCredential(ekPublicArea, name, secret []byte) (*Credential, error) {
 	return &Credential{Blob: blob, EncryptedSecret: encrypted}, nil
 }
 
-// ActivateCredential opens c with ek for ak and returns the secret, which
-// crosses the bus encrypted. A credential for another TPM or another key is
-// refused with TPM_RC_INTEGRITY.
-func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, ak *Key, c *Credential) ([]byte, error) {
-	if ek == nil || ak == nil {
+// ActivateCredential opens c with the endorsement key ek for the attestation key
+// aik (TPM2_ActivateCredential) and returns the secret, which crosses the bus
+// encrypted. The TPM refuses a credential for another attestation key with
+// TPM_RC_INTEGRITY, and one for another endorsement key with that or, for RSA, with
+// TPM_RC_VALUE. The error wraps an [*Error], and the error of ctx if that ended
+// first.
+func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, aik *Key, c *Credential) ([]byte, error) {
+	if ek == nil || aik == nil {
 		return nil, &Error{Op: "ActivateCredential", Err: errNoKey}
 	}
 	if c == nil || len(c.Blob) == 0 || len(c.Blob) > maxCredential || len(c.EncryptedSecret) == 0 || len(c.EncryptedSecret) > maxCredential {
@@ -63,42 +70,40 @@ func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, ak *Key, c *Creden
 	}
 	var secret []byte
 	err := t.do(ctx, func() (err error) {
-		// First, for the storage key to be there before the endorsement key is
-		// made.
-		if _, err := t.load(ctx, ak); err != nil {
+		// The storage key has to be there before the endorsement key is made.
+		if _, err := t.load(ctx, aik); err != nil {
 			return err
 		}
-		mk, err := t.lacksEK(ctx, ek, t.knownParent(ak.parent))
+		mk, err := t.lacksEK(ctx, ek, t.knownParent(aik.parent))
 		if err != nil {
 			return err
 		}
-		secret, err = t.activateWith(ctx, ek, ak, c, mk)
+		secret, err = t.activateWith(ctx, ek, aik, c, mk)
 		if ek.assumed && !mk && hasRC(err, tpm2.TPMRCHandle) {
-			if err := t.sweep(ctx); err != nil { // sessions of the first try
+			if err := t.sweep(ctx); err != nil { // flushes the sessions of the first try
 				return err
 			}
-			secret, err = t.activateWith(ctx, ek, ak, c, true)
+			secret, err = t.activateWith(ctx, ek, aik, c, true)
 		}
 		return err
 	})
 	return secret, err
 }
 
-// Activator returns a function that opens credentials with ek for ak, as
-// [TPM.ActivateCredential] does. It fits the fields named Activate of packages
-// that do not see a TPM: aik.Request, ekcert.Request and drs.Proof. blob is the
-// contents of a TPM2B_ID_OBJECT and encryptedSecret those of a
-// TPM2B_ENCRYPTED_SECRET, without their size prefixes.
-func (t *TPM) Activator(ek *EK, ak *Key) func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
+// Activator returns a function that opens credentials with ek for aik, as
+// [TPM.ActivateCredential] does; its errors are those of that method. It fits the fields named
+// Activate of aik.Request, ekcert.Request and drs.Proof, whose packages do not use
+// a TPM themselves. blob and encryptedSecret are the fields of a [Credential].
+func (t *TPM) Activator(ek *EK, aik *Key) func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
 	return func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
-		return t.ActivateCredential(ctx, ek, ak, &Credential{Blob: blob, EncryptedSecret: encryptedSecret})
+		return t.ActivateCredential(ctx, ek, aik, &Credential{Blob: blob, EncryptedSecret: encryptedSecret})
 	}
 }
 
-// lacksEK reports whether ek, if its handle is only assumed, has to be made. It
-// is not persistent where the storage key is not, which may have given up its
-// slot, and is where that is RSA, as Windows leaves both. Otherwise the TPM is
-// asked.
+// lacksEK reports whether ek has to be made because its handle is only assumed and
+// there is no key. If the storage key is not persistent (or is no longer loaded),
+// neither is ek. If the storage key is a persistent RSA key, so is ek, because
+// Windows leaves both. Otherwise lacksEK asks the TPM.
 func (t *TPM) lacksEK(ctx context.Context, ek *EK, parent *object) (bool, error) {
 	if !ek.assumed || parent == nil || !parent.persistent() {
 		return ek.assumed, nil
@@ -113,18 +118,18 @@ func (t *TPM) lacksEK(ctx context.Context, ek *EK, parent *object) (bool, error)
 	return false, err
 }
 
-// activateWith opens c with ek, made from its template if mk is true and its
-// handle is only assumed.
-func (t *TPM) activateWith(ctx context.Context, ek *EK, ak *Key, c *Credential, mk bool) ([]byte, error) {
+// activateWith opens c with ek, which it makes from its template if mk is true and
+// the handle is only assumed.
+func (t *TPM) activateWith(ctx context.Context, ek *EK, aik *Key, c *Credential, mk bool) ([]byte, error) {
 	e, err := t.loadEK(ctx, ek, mk)
 	if err != nil {
 		return nil, err
 	}
-	o, err := t.load(ctx, ak, e) // e may have cost it its slot
+	o, err := t.load(ctx, aik, e) // it may have been evicted for e
 	if err != nil {
 		return nil, err
 	}
-	secret, err := t.activate(ctx, e, o, ak, c)
+	secret, err := t.activate(ctx, e, o, aik, c)
 	var rc *Error
 	if ek.assumed && errors.As(err, &rc) && isSessionRC(rc.RC) && hasRC(err, tpm2.TPMRCAuthFail, tpm2.TPMRCBadAuth) {
 		err = &Error{Op: rc.Op, RC: rc.RC, Err: fmt.Errorf("%w, or a wrong authorization value was used: %w", errOtherEK, rc.Err)}
@@ -132,12 +137,14 @@ func (t *TPM) activateWith(ctx context.Context, ek *EK, ak *Key, c *Credential, 
 	return secret, err
 }
 
-func (t *TPM) activate(ctx context.Context, ek, o *object, ak *Key, c *Credential) ([]byte, error) {
+// activate opens c with two loaded objects, the endorsement key ek and o, which is
+// aik.
+func (t *TPM) activate(ctx context.Context, ek, o *object, aik *Key, c *Credential) ([]byte, error) {
 	a, err := parseArea(ek.area)
 	if err != nil {
 		return nil, &Error{Op: "ActivateCredential", Err: err}
 	}
-	s, err := t.sessionFor(ctx, ak, true, ek, o)
+	s, err := t.sessionFor(ctx, aik, true, ek, o)
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +164,8 @@ func (t *TPM) activate(ctx context.Context, ek, o *object, ak *Key, c *Credentia
 			extra = nil
 		}
 	}
-	// Last, since a TPM has three slots for sessions.
-	h, err := t.authorize(ctx, ak, o, ek)
+	// This session comes last, because a TPM has only three slots for sessions.
+	h, err := t.authorize(ctx, aik, o, ek)
 	if err != nil {
 		t.endSession() // the policy is still in it
 		return nil, err

@@ -11,25 +11,38 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// An EK is an endorsement key.
+// An EK is an endorsement key, as [TPM.EKs] or [DefaultEK] returns it. It is not
+// to be changed.
 type EK struct {
-	Public           crypto.PublicKey // *rsa.PublicKey or *ecdsa.PublicKey
-	PublicArea       []byte           // TPMT_PUBLIC, without size prefix
-	Handle           uint32           // persistent handle, 0 if made from its template each time
-	CertificateIndex uint32           // NV index that the TCG assigns to its certificate, which need not be there; 0 if it assigns none
+	// Public is the public key, an *[rsa.PublicKey] or *[ecdsa.PublicKey].
+	Public crypto.PublicKey
+
+	// PublicArea is the key's TPMT_PUBLIC.
+	PublicArea []byte
+
+	// Handle is the persistent handle of the key. It is 0 if the key is not
+	// persistent and is made from its template each time it is used.
+	Handle uint32
+
+	// CertificateIndex is the NV index that the TCG assigns to the certificate of
+	// such a key, or 0 if it assigns none. A certificate need not be there.
+	CertificateIndex uint32
 
 	template []byte // TPMT_PUBLIC it was made from, if Handle is 0; nil for the default
-	assumed  bool   // Handle is where it usually is
+	assumed  bool   // Handle is the usual one; whether the key is there is not known
 }
 
-// DefaultEK returns the endorsement key with the given public key, as known
-// from its certificate, on the assumption that it was made from the TCG's
-// default template and, where an RSA storage key is persistent, that it is
-// persistent at its usual handle. No TPM is asked, which saves commands; but
-// [TPM.ActivateCredential] fails if the TPM has another endorsement key there,
-// since the name of the key is part of what it authenticates. If it says that,
-// or the TPM has an EK template or nonce of its own, take the key from
-// [TPM.EKs].
+// DefaultEK returns the endorsement key with the given public key, such as that of
+// its certificate. It asks no TPM, which saves commands. Instead it assumes that
+// the key was made from the TCG's default template and that, in a TPM with a
+// persistent RSA storage key, the key is persistent at its usual handle.
+//
+// If that is wrong, [TPM.ActivateCredential] fails, because the name of the key is
+// part of what it authenticates. Then, or if the TPM has an EK template or nonce
+// of its own in NV memory, take the key from [TPM.EKs].
+//
+// pub is an *[rsa.PublicKey] of 2048, 3072 or 4096 bits or an *[ecdsa.PublicKey] on
+// P-256, P-384 or P-521. The error, for any other key, is an [*Error].
 func DefaultEK(pub crypto.PublicKey) (*EK, error) {
 	a, kind, err := defaultArea(pub)
 	if err != nil {
@@ -42,20 +55,28 @@ func DefaultEK(pub crypto.PublicKey) (*EK, error) {
 	return ek, nil
 }
 
-// EKs returns the endorsement keys the TPM holds or can make, one by one: RSA
-// 2048 (template L-1 of the TCG's EK Credential Profile), P-256 (L-2), P-384
-// (H-3), then those of the other templates (H-1, H-2, H-4, H-6, H-7) for which
-// the TPM has a certificate or a template in NV memory, then what else is
-// persistent in the range for endorsement keys, 0x81010000 to 0x810100FF, with
-// whatever key and size. H-5, SM2, is left out.
+// EKs returns an iterator over the endorsement keys that the TPM holds or can make:
 //
-// Each is the persistent key at the usual handle if its public area is of the
-// template, else made from the template in NV memory or the default one, with
-// the nonce in NV memory if there is one. It is made only when the loop asks for
-// it, so a caller that needs the first and stops has spent few commands. Kinds
-// the TPM cannot make are left out. A template or nonce in NV memory that is
-// malformed or that may not be read is passed over: whether the key is the one
-// its maker meant, its certificate says. After an error there are no more.
+//   - RSA 2048, P-256 and P-384 (templates L-1, L-2 and H-3 of the TCG EK
+//     Credential Profile),
+//   - those of the other templates (H-1, H-2, H-4, H-6 and H-7; not H-5, which is
+//     SM2) for which the TPM has a certificate or a template in NV memory,
+//   - other persistent keys in the range for endorsement keys, 0x81010000 to
+//     0x810100FF, of any size that [PublicKey] accepts.
+//
+// Kinds that the TPM cannot make are left out.
+//
+// A key of a template is the persistent key at the usual handle if its public area
+// fits the template. Otherwise it is made from the template in NV memory or, if
+// there is none, the default one, with the nonce in NV memory if there is one. It
+// is made only when the loop asks for it, so a loop that stops after the first key
+// costs few commands. A template or nonce in NV memory that is malformed or cannot
+// be read is ignored: whether a key is the one that the maker meant is for its
+// certificate to say.
+//
+// The iterator yields either a key or an error, and ends after an error. The error
+// wraps an [*Error], and the error of ctx if that ended first. A TPM without any
+// endorsement key yields nothing.
 func (t *TPM) EKs(ctx context.Context) iter.Seq2[*EK, error] {
 	return func(yield func(*EK, error) bool) {
 		s := ekSearch{tpm: t}
@@ -89,7 +110,7 @@ type ekSearch struct {
 	seen    [][]byte // public areas of the keys that were returned
 }
 
-// kind returns one endorsement key, or nil if the TPM cannot make it.
+// kind returns the endorsement key of a kind, or nil if the TPM cannot make it.
 func (s *ekSearch) kind(ctx context.Context, kind *ekKind) (*EK, error) {
 	template := kind.template()
 	if hashOf(template.nameAlg) == 0 {
@@ -124,7 +145,7 @@ func (s *ekSearch) kind(ctx context.Context, kind *ekKind) (*EK, error) {
 	return newEK(o.area, 0, kind.certificate, b)
 }
 
-// has reports whether any of the NV indexes is there.
+// has reports whether any of the NV indexes is defined.
 func (s *ekSearch) has(ctx context.Context, indexes ...uint32) (bool, error) {
 	if !s.listed {
 		var err error
@@ -136,7 +157,7 @@ func (s *ekSearch) has(ctx context.Context, indexes ...uint32) (bool, error) {
 	return slices.ContainsFunc(indexes, func(i uint32) bool { return slices.Contains(s.indexes, i) }), nil
 }
 
-// others yields the persistent endorsement keys not seen yet.
+// others yields the persistent endorsement keys that are not in s.seen.
 func (s *ekSearch) others(ctx context.Context, yield func(*EK, error) bool) {
 	t := s.tpm
 	var handles []uint32
@@ -165,8 +186,8 @@ func (s *ekSearch) others(ctx context.Context, yield func(*EK, error) bool) {
 	}
 }
 
-// otherEK returns the endorsement key of a public area, or nil if it is none
-// that can be used.
+// otherEK returns the endorsement key with a public area, or nil if that is not
+// one of an endorsement key that can be used.
 func otherEK(b []byte, handle uint32) *EK {
 	a, err := parseArea(b)
 	if err != nil || !a.isEK() {
@@ -190,7 +211,8 @@ func newEK(area []byte, handle, certificate uint32, template []byte) (*EK, error
 	return &EK{Public: pub, PublicArea: area, Handle: handle, CertificateIndex: certificate, template: template}, nil
 }
 
-// template returns the template of a kind for this TPM.
+// template returns the template that this TPM has for a kind: the one in NV memory
+// or the default one, with the nonce in NV memory.
 func (s *ekSearch) template(ctx context.Context, kind *ekKind) ([]byte, error) {
 	a := kind.template()
 	b, err := s.read(ctx, kind.templateNV)
@@ -217,15 +239,15 @@ func (s *ekSearch) template(ctx context.Context, kind *ekKind) ([]byte, error) {
 	return a.marshal(), nil
 }
 
-// passOver tells the log of an NV index that is of no use.
+// passOver logs that an NV index is ignored.
 func (s *ekSearch) passOver(ctx context.Context, index uint32, why any) {
 	if l := s.tpm.Logger; l != nil {
 		l.DebugContext(ctx, "endorsement key: NV index passed over", "index", index, "why", why)
 	}
 }
 
-// read returns the contents of an NV index, nil if there are none or the TPM
-// does not give them away.
+// read returns the contents of an NV index, or nil if it is not defined or the TPM
+// refuses to have it read.
 func (s *ekSearch) read(ctx context.Context, index uint32) ([]byte, error) {
 	if ok, err := s.has(ctx, index); !ok {
 		return nil, err
@@ -239,8 +261,8 @@ func (s *ekSearch) read(ctx context.Context, index uint32) ([]byte, error) {
 	return b, err
 }
 
-// createEK makes and loads an endorsement key. Where the hierarchy has an
-// authorization value, that goes in a session salted to the storage key.
+// createEK makes and loads an endorsement key. If the hierarchy has an
+// authorization value, that is used in a session salted to the storage key.
 func (t *TPM) createEK(ctx context.Context, template []byte) (*object, error) {
 	if len(t.EndorsementAuth) > 0 {
 		if _, err := t.newParent(ctx); err != nil {
@@ -258,8 +280,8 @@ func (t *TPM) createEK(ctx context.Context, template []byte) (*object, error) {
 	return o, nil
 }
 
-// loadEK returns ek, made from its template if it is not persistent. One whose
-// handle is assumed is made, too, if make is true.
+// loadEK returns ek, and makes it from its template if it is not persistent, or if
+// its handle is only assumed and mk is true.
 func (t *TPM) loadEK(ctx context.Context, ek *EK, mk bool) (*object, error) {
 	name, err := Name(ek.PublicArea)
 	if err != nil {
@@ -289,13 +311,13 @@ func (t *TPM) loadEK(ctx context.Context, ek *EK, mk bool) (*object, error) {
 
 var errOtherEK = errors.New("the TPM has another endorsement key")
 
-// defaultTemplate returns the default template that an endorsement key was
-// made from.
+// defaultTemplate returns the default template from which an endorsement key was
+// made.
 func defaultTemplate(area []byte) ([]byte, error) {
 	for _, kind := range ekKinds {
 		if a := kind.template(); sameTemplate(area, *a) {
 			return a.marshal(), nil
 		}
 	}
-	return nil, &Error{Op: "EK", Err: errors.New("not made from a default template")}
+	return nil, &Error{Op: "EK", Err: errors.New("key was not made from a default template")}
 }

@@ -42,14 +42,14 @@ func unhex(s string) []byte {
 // Profile 2.4, 2.2.1.4 and B.3 to B.4).
 type ekKind struct {
 	template    func() *area
-	handles     []uint32 // where systems put it
-	certificate uint32   // NV indexes
-	nonce       uint32   // 0 for none
-	templateNV  uint32
-	rare        bool // made only if the TPM has a certificate or a template for it
+	handles     []uint32 // persistent handles at which systems keep it
+	certificate uint32   // NV index of its certificate
+	nonce       uint32   // NV index of its nonce, 0 if there is none
+	templateNV  uint32   // NV index of its template
+	rare        bool     // made only if the TPM has a certificate or a template for it
 }
 
-// ekKinds are in the order in which EKs tries them.
+// ekKinds are the kinds in the order in which EKs tries them.
 var ekKinds = []ekKind{
 	{ekL1, []uint32{0x81010001}, 0x01C00002, 0x01C00003, 0x01C00004, false},
 	{ekL2, []uint32{0x81010002, 0x8101000A}, 0x01C0000A, 0x01C0000B, 0x01C0000C, false},
@@ -62,8 +62,8 @@ var ekKinds = []ekKind{
 	{ekH7, []uint32{0x8101001E, 0x81010001}, 0x01C0001E, 0, 0x01C0001F, true},
 }
 
-// The default templates of the EK Credential Profile. Each call makes a new
-// one, so none is ever changed for another TPM.
+// The default templates of the EK Credential Profile. Each function returns a new
+// one, which the caller may change.
 const (
 	ekLow  = attrBound | attrAdminWithPolicy | attrRestricted | attrDecrypt
 	ekHigh = ekLow | attrUserWithAuth
@@ -103,9 +103,9 @@ func ekECC(attributes uint32, hash, cipher, symBits, curve uint16) *area {
 	}
 }
 
-// isEK reports whether a is as an endorsement key must be, of the default
-// templates or not: a storage key that cannot leave its TPM and that has a
-// policy known to us.
+// isEK reports whether a can be that of an endorsement key, made from a default
+// template or not: a storage key that cannot leave its TPM and that has a policy
+// known here.
 func (a *area) isEK() bool {
 	return a.has(attrBound|attrAdminWithPolicy) && a.isParent() && a.policyKind() != 0
 }
@@ -123,7 +123,7 @@ func (a *area) policyKind() byte {
 	return 0
 }
 
-// kindOf returns the default kind of an endorsement key, or nil.
+// kindOf returns the first of ekKinds for keys of the type and size of pub, or nil.
 func kindOf(pub crypto.PublicKey) *ekKind {
 	bits, curve := 0, uint16(0)
 	switch k := pub.(type) {
@@ -140,10 +140,14 @@ func kindOf(pub crypto.PublicKey) *ekKind {
 	return nil
 }
 
-// EKPublicArea returns the TPMT_PUBLIC that an endorsement key has if it was made from
-// the TCG's default template: L-1 for RSA 2048, L-2 for P-256, H-3 for P-384,
-// H-4 for P-521, H-6 for RSA 3072, H-7 for RSA 4096. It is what MakeCredential
-// needs where only the key is known, as from a certificate.
+// EKPublicArea returns the public area (TPMT_PUBLIC) of an endorsement key that was
+// made from the TCG's default template: L-1 for RSA 2048, L-2 for P-256, H-3 for
+// P-384, H-4 for P-521, H-6 for RSA 3072, H-7 for RSA 4096. [MakeCredential] needs
+// it where only the public key is known, as from a certificate.
+//
+// ek is an *[rsa.PublicKey] of one of these sizes, with exponent 65537, or an
+// *[ecdsa.PublicKey] on one of these curves. The error, for any other key, is an
+// [*Error].
 func EKPublicArea(ek crypto.PublicKey) ([]byte, error) {
 	a, _, err := defaultArea(ek)
 	if err != nil {
@@ -152,6 +156,8 @@ func EKPublicArea(ek crypto.PublicKey) ([]byte, error) {
 	return a.marshal(), nil
 }
 
+// defaultArea returns the public area of ek as made from the default template, and
+// its kind.
 func defaultArea(ek crypto.PublicKey) (*area, *ekKind, error) {
 	if err := checkKey(ek); err != nil {
 		return nil, nil, err
@@ -175,8 +181,8 @@ func defaultArea(ek crypto.PublicKey) (*area, *ekKind, error) {
 	return a, kind, nil
 }
 
-// sameTemplate reports whether a key is of the template, but for the unique
-// part.
+// sameTemplate reports whether the public area of a key is that of the template,
+// except for the unique part.
 func sameTemplate(key []byte, template area) bool {
 	a, err := parseArea(key)
 	if err != nil {
@@ -191,7 +197,8 @@ func sameTemplate(key []byte, template area) bool {
 	return bytes.Equal(a.marshal(), template.marshal())
 }
 
-// setNonce sets the unique part of a template from a nonce.
+// setNonce sets the unique part of a template to a nonce, filled up with zeros. It
+// reports false if the nonce is longer than the key.
 func (a *area) setNonce(nonce []byte) bool {
 	if a.typ == algRSA {
 		size := int(a.bits) / 8

@@ -9,14 +9,15 @@ import (
 	"errors"
 )
 
-// Labels of what is encrypted to a storage key (TCG Part 1, 24.5 and 19.6.14).
+// Labels for secrets that are encrypted to a storage key (TCG Part 1, 24.5 and
+// 19.6.14).
 const (
 	labelIdentity = "IDENTITY"
 	labelSecret   = "SECRET"
 )
 
-// storageKey reads the TPMT_PUBLIC of a storage key that secrets can be
-// encrypted to.
+// storageKey reads the TPMT_PUBLIC of a storage key to which a secret can be
+// encrypted.
 func storageKey(b []byte) (*area, error) {
 	a, err := parseArea(b)
 	if err != nil {
@@ -28,9 +29,9 @@ func storageKey(b []byte) (*area, error) {
 	return &a, nil
 }
 
-// newSeed returns a random seed, as long as the digest of the key's name
-// algorithm, and the same encrypted to the key, as a TPM2B_ENCRYPTED_SECRET
-// without its size (TCG Part 1, B.10 and C.6).
+// newSeed returns a random seed, as long as the digest of the key's name algorithm,
+// and the seed encrypted to the key, as the contents of a TPM2B_ENCRYPTED_SECRET (TCG
+// Part 1, B.10 and C.6).
 func (a *area) newSeed(label string) (seed, encrypted []byte, err error) {
 	if a.typ == algECC {
 		return a.agree(label)
@@ -48,7 +49,7 @@ func (a *area) newSeed(label string) (seed, encrypted []byte, err error) {
 	return seed, encrypted, err
 }
 
-// agree is newSeed for ECC: one-pass ECDH with an ephemeral key.
+// agree is newSeed for an ECC key: one-pass ECDH with an ephemeral key.
 func (a *area) agree(label string) (seed, encrypted []byte, err error) {
 	point, err := a.point()
 	if err != nil {
@@ -72,7 +73,7 @@ func (a *area) agree(label string) (seed, encrypted []byte, err error) {
 	return seed, appendSized(appendSized(make([]byte, 0, 4+2*len(x)), x), y), nil
 }
 
-// coordinates returns an uncompressed point's coordinates, as long as the
+// coordinates returns the coordinates of an uncompressed point, in the size of the
 // field.
 func coordinates(point []byte) (x, y []byte) {
 	size := len(point) / 2
@@ -80,7 +81,8 @@ func coordinates(point []byte) (x, y []byte) {
 }
 
 // seal encrypts a secret with a seed for the object with the given name, and
-// authenticates both: the contents of a TPM2B_ID_OBJECT (TCG Part 1, 24.4).
+// authenticates both. It returns the contents of a TPM2B_ID_OBJECT (TCG Part 1,
+// 24.4).
 func (a *area) seal(seed, name, secret []byte) ([]byte, error) {
 	h := hashOf(a.nameAlg)
 	size := h.Size()
@@ -100,8 +102,8 @@ func (a *area) seal(seed, name, secret []byte) ([]byte, error) {
 	return blob, nil
 }
 
-// checkSecret refuses what does not go into a credential, and SHA-1 names,
-// which two keys could share.
+// checkSecret returns an error for a name or secret that does not fit a credential,
+// and for SHA-1 names, which two keys could share.
 func checkSecret(a *area, name, secret []byte) error {
 	if h := hashOf(a.nameAlg); len(secret) == 0 || len(secret) > h.Size() {
 		return errors.New("secret is empty or longer than the digest of the name algorithm")

@@ -10,15 +10,17 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// Info describes a TPM.
+// An Info is a TPM's description of itself (TPM_PT_MANUFACTURER and others, TCG
+// Part 2, 6.13).
 type Info struct {
-	Manufacturer string // TCG vendor ID without fill, such as "INTC"; 8 hex digits if not printable
-	Vendor       string // vendor string, may be empty
-	Firmware     string // such as "7.85.4555.0"
-	Revision     string // of the specification, such as "1.38"
+	Manufacturer string // TCG vendor ID without padding, such as "INTC", or 8 hexadecimal digits if it is not printable
+	Vendor       string // vendor string, often the model; may be empty
+	Firmware     string // firmware version as four decimal numbers of 16 bits, such as "7.85.4555.0"
+	Revision     string // revision of the TPM 2.0 specification, such as "1.38"
 }
 
-// Info returns what the TPM says of itself.
+// Info returns the TPM's description of itself. It is not signed by anything. The
+// error wraps an [*Error], and the error of ctx if that ended first.
 func (t *TPM) Info(ctx context.Context) (*Info, error) {
 	var info *Info
 	err := t.do(ctx, func() error {
@@ -44,8 +46,8 @@ func (t *TPM) Info(ctx context.Context) (*Info, error) {
 	return info, err
 }
 
-// handles returns the handles of one kind that are in use, from first to last,
-// asking as often as the TPM has more.
+// handles returns the handles in use from first to last, which are of one kind. It
+// asks again as long as the TPM has more.
 func (t *TPM) handles(ctx context.Context, first, last uint32) ([]uint32, error) {
 	const page, most = 254, 1 << 16
 	var all []uint32
@@ -79,6 +81,7 @@ func (t *TPM) handles(ctx context.Context, first, last uint32) ([]uint32, error)
 	return all, nil
 }
 
+// newInfo returns the Info of a TPM with the given properties.
 func newInfo(p map[tpm2.TPMPT]uint32) *Info {
 	var vendor []byte
 	for _, pt := range []tpm2.TPMPT{tpm2.TPMPTVendorString1, tpm2.TPMPTVendorString2, tpm2.TPMPTVendorString3, tpm2.TPMPTVendorString4} {
@@ -98,7 +101,7 @@ func newInfo(p map[tpm2.TPMPT]uint32) *Info {
 	return i
 }
 
-// printable returns b without fill, or "" if it is not all printable ASCII.
+// printable returns b without padding, or "" if it is not all printable ASCII.
 func printable(b []byte) string {
 	s := strings.Trim(strings.ReplaceAll(string(b), "\x00", " "), " ")
 	for _, c := range []byte(s) {
@@ -109,14 +112,15 @@ func printable(b []byte) string {
 	return s
 }
 
-// nvChunk is how many bytes one TPM2_NV_Read asks for at first. Chips that
-// take fewer say so.
+// nvChunk is how many bytes one TPM2_NV_Read asks for at first. A chip with a lower
+// limit says so.
 const nvChunk = 1024
 
-// ReadNV returns the whole of an NV index, with the fill its maker may have put
-// behind the contents. It reads with the index's own, empty authorization
-// value, or with OwnerAuth where only the owner may read. The error wraps
-// ErrNotFound if the index is not defined or was never written.
+// ReadNV returns the whole contents of an NV index, including any padding that its
+// maker put behind the data. It uses the empty authorization value of the index
+// itself, or OwnerAuth if only the owner may read it. The error wraps an [*Error],
+// [ErrNotFound] if the index is not defined or was never written, and the error of
+// ctx if that ended first.
 func (t *TPM) ReadNV(ctx context.Context, index uint32) ([]byte, error) {
 	var data []byte
 	err := t.do(ctx, func() (err error) {
@@ -126,6 +130,7 @@ func (t *TPM) ReadNV(ctx context.Context, index uint32) ([]byte, error) {
 	return data, err
 }
 
+// readNV is ReadNV while no other method runs.
 func (t *TPM) readNV(ctx context.Context, index uint32) ([]byte, error) {
 	pub, err := run(ctx, t, tpm2.NVReadPublic{NVIndex: tpm2.TPMHandle(index)})
 	if hasRC(err, tpm2.TPMRCHandle) {
@@ -159,13 +164,15 @@ func (t *TPM) readNV(ctx context.Context, index uint32) ([]byte, error) {
 	return data, nil
 }
 
-// notFound turns the TPM's way of saying that an index is not there.
+// notFound returns err, with which a TPM says that an index is not there, with
+// ErrNotFound.
 func notFound(err error, index uint32) error {
 	var e *Error
 	errors.As(err, &e)
 	return &Error{Op: e.Op, RC: e.RC, Err: fmt.Errorf("index %#x: %w: %w", index, ErrNotFound, err)}
 }
 
+// readNVChunk reads size bytes of an index, from offset on.
 func (t *TPM) readNVChunk(ctx context.Context, nv *tpm2.TPMSNVPublic, name tpm2.TPM2BName, size, offset int) ([]byte, error) {
 	cmd := tpm2.NVRead{
 		NVIndex: tpm2.NamedHandle{Handle: nv.NVIndex, Name: name},

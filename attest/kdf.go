@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 )
 
-// kdfa is KDFa of TCG Part 1, 11.4.10.2, for whole bytes.
+// kdfa is the function KDFa of TCG Part 1, 11.4.10.2, for whole bytes.
 func kdfa(h crypto.Hash, key []byte, label string, u, v []byte, bits int) []byte {
 	m := hmac.New(h.New, key)
 	size := 4 + len(label) + 1 + len(u) + len(v) + 4
@@ -26,7 +26,8 @@ func kdfa(h crypto.Hash, key []byte, label string, u, v []byte, bits int) []byte
 	}
 }
 
-// kdfe is KDFe of TCG Part 1, 11.4.10.3, for as many bits as the hash has.
+// kdfe is the function KDFe of TCG Part 1, 11.4.10.3, for as many bits as the hash
+// has.
 func kdfe(h crypto.Hash, z []byte, label string, u, v []byte) []byte {
 	info := make([]byte, 0, 4+len(z)+len(label)+1+len(u)+len(v))
 	info = append(append(info, 0, 0, 0, 1), z...)

@@ -11,14 +11,15 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// A Key is a key in a TPM: its public area, its name, and its private part as
-// wrapped by its parent. It implements [crypto.Signer] and [crypto.Decrypter]
-// as far as its usage allows. Its methods may be called by several goroutines.
+// A Key is a key of a TPM: its public area and its private part, wrapped
+// (encrypted) by its parent in the TPM. It implements [crypto.Signer] and
+// [crypto.Decrypter] as far as its usage allows. Its methods may be called by
+// several goroutines at once. Slices that they return belong to the caller.
 //
-// A Key that signs can be the PrivateKey of a [crypto/tls.Certificate], with RSA in TLS
-// 1.3 only if the TPM's PSS salts are as long as the hash, which Sign checks. A
-// server of TLS 1.2 refuses ECC keys that have a Decrypt method at all: hide it
-// there with struct{ crypto.Signer }{key}.
+// A Key that signs can be the PrivateKey of a [crypto/tls.Certificate]. For an RSA
+// key in TLS 1.3, the TPM must make PSS salts as long as the hash, which Sign
+// checks. TLS 1.2 servers refuse an ECC key that has a Decrypt method: hide the
+// method with struct{ crypto.Signer }{key}.
 type Key struct {
 	tpm      *TPM
 	pub      crypto.PublicKey
@@ -26,34 +27,38 @@ type Key struct {
 	attrs    uint32
 	name     []byte
 	private  []byte // contents of the TPM2B_PRIVATE
-	parent   uint32 // as in key files
+	parent   uint32 // persistent handle or TPM_RH_OWNER, as in key files
 	under    []byte // name of the parent, nil if not known
 	creation *Statement
 	auth     []byte          // authorization value
-	locked   bool            // it has one that we do not know
+	locked   bool            // it has an authorization value that is not known
 	ctx      context.Context // of Sign and Decrypt, or nil
 }
 
-// Public returns the public key, an *rsa.PublicKey or *ecdsa.PublicKey.
+// Public returns the public key, an *[rsa.PublicKey] or *[ecdsa.PublicKey].
 func (k *Key) Public() crypto.PublicKey { return k.pub }
 
-// PublicArea returns the key's TPMT_PUBLIC, without size prefix.
+// PublicArea returns the key's TPMT_PUBLIC.
 func (k *Key) PublicArea() []byte { return slices.Clone(k.area) }
 
-// Name returns the key's TPM name.
+// Name returns the key's TPM name, as the function [Name] does.
 func (k *Key) Name() []byte { return slices.Clone(k.name) }
 
-// Creation returns the TPM's word on how an Attest key was made, signed by the
-// key itself with empty qualifying data, or nil for other keys.
+// Creation returns the TPM's statement on how it created the key
+// (TPM2_CertifyCreation), signed by the key itself, with an empty nonce. It is nil
+// for keys that are not [Attest] keys, and for those that another tool made.
 func (k *Key) Creation() *Statement { return k.creation.clone() }
 
-// WithAuth returns the key, to be used with its authorization value: one that
-// LoadKey returned for a key made with [Template].Auth or by another tool. A nil
-// auth is the empty value, which some tools do not declare as such. The
-// value never crosses the bus: it goes into the HMAC of a salted session of its
-// own for each use, which costs a command. A wrong one is noticed at the first
-// use, with TPM_RC_BAD_AUTH, or, for a key without noDA, with TPM_RC_AUTH_FAIL:
-// the TPM counts those and locks itself after some.
+// WithAuth returns a copy of the key that is used with the given authorization
+// value. [TPM.LoadKey] returns a key without its value, so a key that was made with
+// one, by [Template].Auth or by another tool, cannot be used before. nil is the
+// empty value, for tools whose key files do not say that a key has no other.
+//
+// The value never crosses the bus: it goes into the HMAC of a salted session of
+// its own, which costs one more command for each use. Whether it is right shows at
+// the first use. The TPM refuses a wrong value with TPM_RC_BAD_AUTH or, for a key
+// without the attribute noDA, with TPM_RC_AUTH_FAIL, which it counts: after a
+// number of them it locks itself for a time.
 func (k *Key) WithAuth(auth []byte) *Key {
 	c := *k
 	c.auth, c.locked = slices.Clone(auth), false
@@ -77,7 +82,7 @@ func (t *TPM) newKey(area, private []byte, parent uint32) (*Key, error) {
 	return &Key{tpm: t, pub: pub, area: area, attrs: a.attributes, name: name, private: private, parent: parent}, nil
 }
 
-// role returns the key's order of eviction.
+// role returns the place of the key in the order of eviction.
 func (k *Key) role() role {
 	if k.attrs&attrRestricted != 0 {
 		return roleAIK
@@ -85,10 +90,14 @@ func (k *Key) role() role {
 	return roleKey
 }
 
-// CreateKey makes a key that never leaves the TPM, under the persistent storage
-// root key 0x81000001 if the TPM has one made from a TCG template, else under
-// the P-256 storage key of the owner hierarchy, which is made for it and not
-// made persistent. An Attest key comes with its creation statement.
+// CreateKey makes a key that cannot leave the TPM. Its parent is the persistent
+// storage root key 0x81000001 if the TPM has one made from a TCG template, else the
+// P-256 storage key of the owner hierarchy, which is made for it and not made
+// persistent. An [Attest] key gets its creation statement, see [Key.Creation].
+// Making an RSA key takes a chip seconds.
+//
+// The error wraps an [*Error], and the error of ctx if that ended first. It wraps
+// [ErrProof] if the creation statement does not hold.
 func (t *TPM) CreateKey(ctx context.Context, tmpl Template) (*Key, error) {
 	template, err := tmpl.area()
 	if err != nil {
@@ -109,7 +118,8 @@ func (t *TPM) CreateKey(ctx context.Context, tmpl Template) (*Key, error) {
 	return k, nil
 }
 
-// create makes a key and loads it, in one command if the TPM has it.
+// create makes a key and loads it, with one command if the TPM has
+// TPM2_CreateLoaded and the system lets it through.
 func (t *TPM) create(ctx context.Context, template *area, auth []byte) (*Key, error) {
 	parent, err := t.newParent(ctx)
 	if err != nil {
@@ -163,9 +173,9 @@ func sensitive(auth []byte) tpm2.TPM2BSensitiveCreate {
 	return tpm2.TPM2BSensitiveCreate{Sensitive: &tpm2.TPMSSensitiveCreate{UserAuth: tpm2.TPM2BAuth{Buffer: auth}}}
 }
 
-var errOtherKey = errors.New("the TPM made another key than asked for")
+var errOtherKey = errors.New("the TPM made a key other than the one asked for")
 
-// createWrapped makes a key and does not load it.
+// createWrapped makes a key and does not load it (TPM2_Create).
 func (t *TPM) createWrapped(ctx context.Context, parent *object, template *area, auth []byte) (*Key, *tpm2.CreateResponse, error) {
 	var rsp *tpm2.CreateResponse
 	err := t.withSlots(ctx, 1+parent.borrows(), func() error {
@@ -191,7 +201,8 @@ func (t *TPM) createWrapped(ctx context.Context, parent *object, template *area,
 	return k, rsp, nil
 }
 
-// made returns the key that the TPM says it made, if it is what was asked for.
+// made returns the key that the TPM says it made, or an error if its public area
+// does not fit the template.
 func (t *TPM) made(template *area, parent *object, area, private []byte) (*Key, error) {
 	k, err := t.newKey(area, private, parent.keyFile)
 	if err != nil {
@@ -208,8 +219,8 @@ func (t *TPM) made(template *area, parent *object, area, private []byte) (*Key, 
 	return k, nil
 }
 
-// createAIK makes an attestation key and has it state its own creation.
-// TPM2_CreateLoaded would not give the creation data.
+// createAIK makes an attestation key and its creation statement. It does not use
+// TPM2_CreateLoaded, which returns no creation data.
 func (t *TPM) createAIK(ctx context.Context, template *area, auth []byte) (*Key, error) {
 	parent, err := t.newParent(ctx)
 	if err != nil {
@@ -253,8 +264,8 @@ func (t *TPM) createAIK(ctx context.Context, template *area, auth []byte) (*Key,
 	return k, nil
 }
 
-// load returns k, loaded if it was not. The objects in use are not evicted for
-// it.
+// load returns k as an object, and loads it if it is not loaded. The objects in use
+// are not evicted for it.
 func (t *TPM) load(ctx context.Context, k *Key, use ...*object) (*object, error) {
 	if k.tpm != t {
 		return nil, &Error{Op: "TPM2_Load", Err: errors.New("key of another TPM")}
@@ -267,8 +278,8 @@ func (t *TPM) load(ctx context.Context, k *Key, use ...*object) (*object, error)
 		return nil, err
 	}
 	if k.under != nil && !bytes.Equal(k.under, parent.name) {
-		// As the TPM would say, if it were asked.
-		err := fmt.Errorf("the TPM has another storage key than the one the key was made under: %w", tpm2.TPMRCIntegrity)
+		// This is the TPM's own answer, without asking it.
+		err := fmt.Errorf("the TPM has a storage key other than the one under which the key was made: %w", tpm2.TPMRCIntegrity)
 		return nil, &Error{Op: "TPM2_Load", RC: tpm2.TPMRCIntegrity, Err: err}
 	}
 	var rsp *tpm2.LoadResponse

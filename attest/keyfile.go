@@ -13,8 +13,8 @@ import (
 
 const (
 	pemKey      = "TSS2 PRIVATE KEY"
-	pemCreation = "TPM CREATION STATEMENT" // ours
-	pemParent   = "TPM PARENT NAME"        // ours
+	pemCreation = "TPM CREATION STATEMENT" // of this package
+	pemParent   = "TPM PARENT NAME"        // of this package
 )
 
 // maxKeyText is above what the largest keys give.
@@ -22,7 +22,7 @@ const maxKeyText = 16 << 10
 
 var oidLoadableKey = asn1.ObjectIdentifier{2, 23, 133, 10, 1, 3}
 
-// A tssKey is the TPMKey of "ASN.1 Specification for TPM 2.0 Key Files".
+// A tssKey is the structure TPMKey of "ASN.1 Specification for TPM 2.0 Key Files".
 type tssKey struct {
 	Type        asn1.ObjectIdentifier
 	EmptyAuth   asn1.RawValue `asn1:"optional,explicit,tag:0"` // holds a BOOLEAN
@@ -46,20 +46,23 @@ func (f *tssKey) hasEmptyAuth() bool {
 	return len(b) == 3 && b[0] == 1 && b[1] == 1 && b[2] != 0
 }
 
-// A creationBlock has what Statement has beyond the key's area.
+// A creationBlock has the fields of a Statement except for the public area.
 type creationBlock struct {
 	Creation  []byte // TPMS_CREATION_DATA
 	Attest    []byte // TPMS_ATTEST
 	Signature []byte // TPMT_SIGNATURE
 }
 
-// MarshalText encodes the key, wrapped by its parent in the TPM, as the PEM
-// block "TSS2 PRIVATE KEY" that openssl's TPM provider and other tools read.
-// Blocks of ours follow, which other tools pass over: an Attest key's creation
-// statement in "TPM CREATION STATEMENT", since the TPM cannot be asked for it
-// again, and the TPM name of the parent in "TPM PARENT NAME". The text is of use
-// only to the TPM that made it, but to everyone who may use that TPM, unless the
-// key has an authorization value. That is not in the text; see [Key.WithAuth].
+// MarshalText encodes the key, wrapped by its parent in the TPM, as the PEM block
+// "TSS2 PRIVATE KEY" (ASN.1 Specification for TPM 2.0 Key Files), which openssl's
+// TPM provider and other tools read. Two blocks that only this package knows may
+// follow; other tools skip them. "TPM CREATION STATEMENT" has the creation
+// statement of an [Attest] key, because the TPM cannot repeat it. "TPM PARENT
+// NAME" has the TPM name of the parent, if that is known.
+//
+// The text is of use only with the TPM that made the key, but there to anyone who
+// may use that TPM, unless the key has an authorization value. The text does not
+// contain that value; see [Key.WithAuth]. The error is an [*Error].
 func (k *Key) MarshalText() ([]byte, error) {
 	f := tssKey{
 		Type:       oidLoadableKey,
@@ -88,12 +91,20 @@ func (k *Key) MarshalText() ([]byte, error) {
 	return text, nil
 }
 
-// LoadKey returns the key that MarshalText encoded, or another tool that writes
-// such files, if it has no policy. It loads the key to make sure of it: one of
-// another TPM is refused with TPM_RC_INTEGRITY. If the text has the parent's
-// name, the TPM's storage key must have it too: so what ran in one process
-// protected by that key cannot run in the next by somebody else's. To use a key
-// that has an authorization value, see [Key.WithAuth].
+// LoadKey returns the key in a text of [Key.MarshalText] or of another tool that
+// writes the PEM block "TSS2 PRIVATE KEY". The text must begin with that block and
+// have at most 16 KiB. Keys with a policy are refused. So are keys whose parent is
+// neither a persistent key nor the P-256 storage key of the owner hierarchy.
+//
+// The TPM loads the key once, to find out whether it can: it refuses a key of
+// another TPM with TPM_RC_INTEGRITY. If the text has the name of the parent, the
+// TPM's storage key must have that name, or the error is TPM_RC_INTEGRITY as well.
+// So a storage key that somebody else put into the TPM later does not get to
+// protect the sessions. To use a key that has an authorization value, see
+// [Key.WithAuth].
+//
+// The error wraps an [*Error], and the error of ctx if that ended first. It wraps
+// [ErrProof] if the text has a creation statement that does not hold.
 func (t *TPM) LoadKey(ctx context.Context, text []byte) (*Key, error) {
 	k, err := t.parseKey(text)
 	if err != nil {
@@ -138,22 +149,22 @@ func (t *TPM) parseKey(text []byte) (*Key, error) {
 	return k, k.readOurs(rest)
 }
 
-// check refuses what we cannot use.
+// check returns an error for a key that this package cannot use.
 func (f *tssKey) check() error {
 	switch {
 	case !f.Type.Equal(oidLoadableKey):
-		return fmt.Errorf("key is of kind %v, not loadable", f.Type)
+		return fmt.Errorf("key is of type %v, not a loadable key", f.Type)
 	case f.Policy.FullBytes != nil || f.AuthPolicy.FullBytes != nil || f.Secret.FullBytes != nil:
 		return errors.New("key has a policy")
 	case f.RSAParent:
-		return errors.New("key's parent is an RSA primary key")
+		return errors.New("parent of the key is an RSA primary key")
 	case f.Parent != int64(tpm2.TPMRHOwner) && (f.Parent < 0x81000000 || f.Parent > 0x81FFFFFF):
 		return fmt.Errorf("parent %#x is neither the owner hierarchy nor a persistent handle", f.Parent)
 	}
 	return nil
 }
 
-// readOurs reads the blocks that follow the key, if they are there.
+// readOurs reads the blocks of this package among those that follow the key.
 func (k *Key) readOurs(rest []byte) error {
 	for {
 		var block *pem.Block
@@ -176,7 +187,7 @@ func (k *Key) readOurs(rest []byte) error {
 	}
 }
 
-// readCreation takes and checks the creation statement.
+// readCreation reads the creation statement and checks it.
 func (k *Key) readCreation(der []byte) error {
 	var c creationBlock
 	if left, err := asn1.Unmarshal(der, &c); err != nil || len(left) != 0 {

@@ -10,18 +10,18 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// slots is how many objects a chip holds at a time. A persistent object takes
-// one too while a command uses it.
+// slots is how many objects a chip holds at a time. A persistent object takes a slot,
+// too, while a command uses it.
 const slots = 3
 
-// A role says in which order objects give up their slots.
+// A role is the order in which objects are evicted from their slots.
 type role int
 
 const (
 	roleEK role = iota
 	roleKey
 	roleAIK
-	roleParent // only for what another parent is needed for
+	roleParent // evicted only if another parent is needed
 )
 
 // An object is a key in the TPM.
@@ -33,11 +33,12 @@ type object struct {
 	keyFile uint32 // for a parent: what key files call it, a persistent handle or TPM_RH_OWNER
 }
 
-// persistent reports whether o takes a slot only while it is used.
+// persistent reports whether o is persistent, so that it takes a slot only while it
+// is used.
 func (o *object) persistent() bool { return o.handle>>24 == 0x81 }
 
-// borrows returns how many slots a command takes for o that are not counted as
-// loaded.
+// borrows returns how many slots a command takes for o besides those of the loaded
+// objects: 1 if o is persistent, else 0.
 func (o *object) borrows() int {
 	if o.persistent() {
 		return 1
@@ -45,20 +46,21 @@ func (o *object) borrows() int {
 	return 0
 }
 
-// named returns o for a command that it need not authorize.
+// named returns the handle of o for a command that needs no authorization by it.
 func (o *object) named() tpm2.NamedHandle {
 	return tpm2.NamedHandle{Handle: o.handle, Name: tpm2.TPM2BName{Buffer: o.name}}
 }
 
-// password returns o authorized by its empty authorization value.
+// password returns the handle of o with its empty authorization value.
 func (o *object) password() tpm2.AuthHandle { return o.authorized(tpm2.PasswordAuth(nil)) }
 
-// authorized returns o authorized by s.
+// authorized returns the handle of o with the authorization s.
 func (o *object) authorized(s tpm2.Session) tpm2.AuthHandle {
 	return tpm2.AuthHandle{Handle: o.handle, Name: tpm2.TPM2BName{Buffer: o.name}, Auth: s}
 }
 
-// find returns the loaded object with the given name, now used last, or nil.
+// find returns the loaded object with the given name, or nil. It becomes the most
+// recently used one.
 func (t *TPM) find(name []byte) *object {
 	i := slices.IndexFunc(t.loaded, func(o *object) bool { return bytes.Equal(o.name, name) })
 	if i < 0 {
@@ -69,10 +71,10 @@ func (t *TPM) find(name []byte) *object {
 	return o
 }
 
-// withSlots runs f, a command that takes need slots besides those of the
-// loaded objects, of which it uses those in use. If the TPM is out of slots
-// all the same, as when others have objects in it, f runs again with everything
-// else evicted.
+// withSlots runs f, a command that needs the given number of slots besides those of
+// the loaded objects, and that uses the objects in use. It evicts other objects
+// first if there are too many. If the TPM still has no slot, because other programs
+// have loaded objects, it evicts all but those in use and runs f again.
 func (t *TPM) withSlots(ctx context.Context, need int, f func() error, use ...*object) error {
 	for len(t.loaded)+need > slots && t.evict(ctx, use) {
 	}
@@ -90,8 +92,8 @@ func (t *TPM) withSlots(ctx context.Context, need int, f func() error, use ...*o
 	return f()
 }
 
-// evict flushes the loaded object that can best be missed, and reports whether
-// there was one.
+// evict flushes the loaded object that is least needed and not in use, and reports
+// whether there was one.
 func (t *TPM) evict(ctx context.Context, use []*object) bool {
 	best := -1
 	another := slices.ContainsFunc(use, func(o *object) bool { return o != nil && o.role == roleParent })
@@ -115,8 +117,8 @@ func (t *TPM) evict(ctx context.Context, use []*object) bool {
 	return true
 }
 
-// distrust gives up what a command made whose answer cannot be believed, and
-// the session it ran in.
+// distrust gives up the object or session that a command made whose answer cannot be
+// trusted, and the kept session.
 func (t *TPM) distrust(made tpm2.TPMHandle) {
 	if h := made >> 24; h == 0x80 || h == 0x02 || h == 0x03 {
 		t.stray = append(t.stray, made)
@@ -132,14 +134,14 @@ func (t *TPM) endSession() {
 	}
 }
 
-// sweep flushes what was given up.
+// sweep flushes the handles that were given up.
 func (t *TPM) sweep(ctx context.Context) error {
 	stray := t.stray
 	t.stray = nil
 	return t.flush(ctx, stray...)
 }
 
-// drop flushes everything.
+// drop flushes all objects and sessions.
 func (t *TPM) drop(ctx context.Context) error {
 	for _, o := range t.loaded {
 		t.stray = append(t.stray, o.handle)
@@ -149,7 +151,7 @@ func (t *TPM) drop(ctx context.Context) error {
 	return t.sweep(ctx)
 }
 
-// flush flushes handles, also when ctx is done.
+// flush flushes handles, even if ctx has ended.
 func (t *TPM) flush(ctx context.Context, handles ...tpm2.TPMHandle) error {
 	if len(handles) == 0 {
 		return nil

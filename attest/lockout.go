@@ -8,10 +8,11 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// lockedOut adds to an error about dictionary-attack lockout the time it lasts.
-// Nothing here causes lockout: keys have noDA, the hierarchies we use do not
-// count, and a wrong authorization value of a key made elsewhere is tried once a
-// call.
+// lockedOut adds to an error about dictionary-attack lockout how long that lasts.
+//
+// This package hardly causes lockout: its keys have noDA, wrong authorization
+// values of the hierarchies it uses do not count, and a wrong value for a key made
+// by another tool is tried once in each call.
 func (t *TPM) lockedOut(ctx context.Context, err error) error {
 	var e *Error
 	if !errors.As(err, &e) || e.RC != tpm2.TPMRCLockout {

@@ -125,7 +125,7 @@ func TestLockoutUnknown(t *testing.T) {
 	k := create(t, &attest.TPM{Transport: p}, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
 	_, err := k.Sign(nil, make32(), crypto.SHA256)
 	var e *attest.Error
-	if !errors.As(err, &e) || e.RC != tpm2.TPMRCLockout || e.After != 0 || !strings.Contains(e.Remedy(), "lockout time") {
+	if !errors.As(err, &e) || e.RC != tpm2.TPMRCLockout || e.After != 0 || !strings.Contains(e.Remedy(), "lockout ends") {
 		t.Errorf("%v", err)
 	}
 }

@@ -9,13 +9,18 @@ import (
 	"github.com/google/go-tpm/tpm2/transport/linuxtpm"
 )
 
-// devices are tried in this order. Behind the first, the kernel keeps programs
-// apart and drops what one leaves loaded.
+// devices are tried in this order. At the first, the kernel keeps programs apart,
+// and flushes what a program has left loaded when it closes the file.
 var devices = []string{"/dev/tpmrm0", "/dev/tpm0"}
 
-// Open opens a TPM: a device file, or the system's own if path is "", that is
-// /dev/tpmrm0 or else /dev/tpm0 on Linux and TBS on Windows, where path must be
-// "". It sends no command. If there is none the error wraps ErrNoTPM.
+// Open opens a TPM. path is a device file, such as "/dev/tpmrm0", or "" for the
+// system's own TPM: on Linux /dev/tpmrm0, or /dev/tpm0 if that cannot be opened;
+// on Windows the TPM of TBS, the only one, so that path must be "" there. On other
+// systems there is no TPM. Open sends no command, so it does not notice if the
+// device does not answer. The caller closes the TPM with [TPM.Close].
+//
+// The error is an [*Error]. It wraps [ErrNoTPM] if there is no TPM or it cannot be
+// opened, and [fs.ErrPermission] as well if a device file may not be opened.
 func Open(path string) (*TPM, error) {
 	paths := devices
 	if path != "" {

@@ -7,10 +7,14 @@ import (
 	"runtime"
 )
 
-// Open opens a TPM: a device file, or the system's own if path is "", that is
-// /dev/tpmrm0 or else /dev/tpm0 on Linux and TBS on Windows, where path must be
-// "". It sends no command. If there is none the error wraps ErrNoTPM. On other
-// systems there is none.
+// Open opens a TPM. path is a device file, such as "/dev/tpmrm0", or "" for the
+// system's own TPM: on Linux /dev/tpmrm0, or /dev/tpm0 if that cannot be opened;
+// on Windows the TPM of TBS, the only one, so that path must be "" there. On other
+// systems there is no TPM. Open sends no command, so it does not notice if the
+// device does not answer. The caller closes the TPM with [TPM.Close].
+//
+// The error is an [*Error]. It wraps [ErrNoTPM] if there is no TPM or it cannot be
+// opened, and [io/fs.ErrPermission] as well if a device file may not be opened.
 func Open(string) (*TPM, error) {
 	return nil, &Error{Op: "Open", Err: fmt.Errorf("%w: none is supported on %s", ErrNoTPM, runtime.GOOS)}
 }

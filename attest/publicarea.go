@@ -15,14 +15,14 @@ import (
 // A symmetric is a TPMT_SYM_DEF_OBJECT.
 type symmetric struct{ alg, bits, mode uint16 }
 
-// An area is a TPMT_PUBLIC of an RSA or ECC key. Its slices point into the
-// bytes it was read from.
+// An area is the public area (TPMT_PUBLIC) of an RSA or ECC key. Its slices point
+// into the bytes from which it was read.
 type area struct {
 	typ, nameAlg uint16
 	attributes   uint32
 	policy       []byte
 	sym          symmetric
-	scheme, hash uint16 // of the key: hash is 0 where the scheme has none
+	scheme, hash uint16 // of the key; hash is 0 if the scheme has none
 	bits         uint16 // RSA
 	exponent     uint32 // RSA, 0 for 65537
 	curve        uint16 // ECC
@@ -33,7 +33,7 @@ type area struct {
 
 var errArea = errors.New("malformed TPMT_PUBLIC")
 
-// parseArea reads a TPMT_PUBLIC of an RSA or ECC key and nothing behind it.
+// parseArea reads the TPMT_PUBLIC of an RSA or ECC key. b must be exactly that.
 func parseArea(b []byte) (area, error) {
 	r := newReader(b)
 	a := area{typ: r.u16(), nameAlg: r.u16(), attributes: r.u32(), policy: r.sized(64)}
@@ -63,8 +63,8 @@ func parseArea(b []byte) (area, error) {
 	return a, nil
 }
 
-// readScheme reads what follows a.scheme and reports whether the scheme is one
-// that a key of a.typ can have.
+// readScheme reads the details of a.scheme and reports whether a key of a.typ can
+// have that scheme.
 func (a *area) readScheme(r *reader) bool {
 	rsaKey := a.typ == algRSA
 	switch a.scheme {
@@ -113,7 +113,7 @@ func (a *area) marshal() []byte {
 // has reports whether all the given attributes are set.
 func (a *area) has(attributes uint32) bool { return a.attributes&attributes == attributes }
 
-// key returns the public key, refusing weak and odd ones.
+// key returns the public key, or an error for a weak or unusual key.
 func (a *area) key() (crypto.PublicKey, error) {
 	if a.typ == algRSA {
 		pub, err := a.rsaKey()
@@ -152,7 +152,7 @@ func (a *area) point() ([]byte, error) {
 	return point, nil
 }
 
-// check does the checks of key, in fewer allocations.
+// check does the checks of key with fewer allocations.
 func (a *area) check() error {
 	if a.typ == algRSA {
 		_, err := a.rsaKey()
@@ -168,6 +168,7 @@ func (a *area) check() error {
 	return nil
 }
 
+// ecdhOf returns the curve of a TPM_ECC_CURVE that curveOf knows.
 func ecdhOf(id uint16) ecdh.Curve {
 	switch id {
 	case curveP256:
@@ -178,6 +179,7 @@ func ecdhOf(id uint16) ecdh.Curve {
 	return ecdh.P521()
 }
 
+// rsaKey returns the public key of an RSA key.
 func (a *area) rsaKey() (*rsa.PublicKey, error) {
 	if a.exponent != 0 && a.exponent != 65537 {
 		return nil, fmt.Errorf("%w: RSA exponent %d", errArea, a.exponent)
@@ -193,9 +195,9 @@ func (a *area) rsaKey() (*rsa.PublicKey, error) {
 	return pub, nil
 }
 
-// checkKey refuses keys that crypto/rsa or crypto/ecdsa must not be given and
-// keys too weak to prove anything. Whether a point is on its curve is left to
-// crypto/ecdsa, which checks it at each use.
+// checkKey returns an error for a key that must not be passed to crypto/rsa or
+// crypto/ecdsa, and for one too weak to prove anything. It does not check that a
+// point is on its curve; crypto/ecdsa does that at each use.
 func checkKey(pub crypto.PublicKey) error {
 	switch k := pub.(type) {
 	case *rsa.PublicKey:
@@ -207,7 +209,7 @@ func checkKey(pub crypto.PublicKey) error {
 		if k == nil || curveID(k.Curve) == 0 {
 			return errors.New("ECC key is not on P-256, P-384 or P-521")
 		}
-		//lint:ignore SA1019 every method takes a missing coordinate amiss
+		//lint:ignore SA1019 every method fails if a coordinate is missing
 		if k.X == nil || k.Y == nil {
 			return errors.New("ECC key has no point")
 		}
@@ -217,6 +219,8 @@ func checkKey(pub crypto.PublicKey) error {
 	return nil
 }
 
+// curveOf returns the curve of a TPM_ECC_CURVE and the size of a coordinate in
+// bytes, or nil.
 func curveOf(id uint16) (elliptic.Curve, int) {
 	switch id {
 	case curveP256:
@@ -229,6 +233,7 @@ func curveOf(id uint16) (elliptic.Curve, int) {
 	return nil, 0
 }
 
+// curveID returns the TPM_ECC_CURVE of a curve, or 0.
 func curveID(c elliptic.Curve) uint16 {
 	switch c {
 	case elliptic.P256():
@@ -241,9 +246,10 @@ func curveID(c elliptic.Curve) uint16 {
 	return 0
 }
 
-// PublicKey returns the key in a TPMT_PUBLIC: an *rsa.PublicKey of 2048 to 4096
-// bits with exponent 65537, or an *ecdsa.PublicKey on P-256, P-384 or P-521.
-// Other keys, and bytes that are not exactly one TPMT_PUBLIC, are refused.
+// PublicKey returns the key in a public area (TPMT_PUBLIC): an *[rsa.PublicKey] of
+// 2048 to 4096 bits with exponent 65537, or an *[ecdsa.PublicKey] on P-256, P-384 or
+// P-521. The error, for other keys and for bytes that are not exactly one
+// TPMT_PUBLIC, is an [*Error].
 func PublicKey(publicArea []byte) (crypto.PublicKey, error) {
 	a, err := parseArea(publicArea)
 	if err != nil {
@@ -256,8 +262,10 @@ func PublicKey(publicArea []byte) (crypto.PublicKey, error) {
 	return pub, nil
 }
 
-// Name returns the TPM name of a key from its TPMT_PUBLIC: the two-byte name
-// algorithm and the hash of the area (TCG Part 1, 16).
+// Name returns the TPM name of a key from its public area (TPMT_PUBLIC): the name
+// algorithm, two bytes, and the hash of the area (TCG Part 1, 16). The error, for a
+// malformed area and for a name algorithm other than SHA-1, SHA-256, SHA-384 and
+// SHA-512, is an [*Error].
 func Name(publicArea []byte) ([]byte, error) {
 	a, err := parseArea(publicArea)
 	if err != nil {
@@ -270,7 +278,7 @@ func Name(publicArea []byte) ([]byte, error) {
 	return name, nil
 }
 
-// name returns the name of a, whose bytes are b.
+// name returns the name of a, whose encoding is b.
 func (a *area) name(b []byte) ([]byte, error) {
 	h := hashOf(a.nameAlg)
 	if h == 0 {
@@ -280,7 +288,8 @@ func (a *area) name(b []byte) ([]byte, error) {
 	return appendDigest(name, h, b), nil
 }
 
-// Attributes returns the TPMA_OBJECT bits of a TPMT_PUBLIC (TCG Part 2, 8.3).
+// Attributes returns the TPMA_OBJECT bits of a public area (TPMT_PUBLIC; TCG Part 2,
+// 8.3). The error, for a malformed area, is an [*Error].
 func Attributes(publicArea []byte) (uint32, error) {
 	a, err := parseArea(publicArea)
 	if err != nil {

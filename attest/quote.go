@@ -14,28 +14,33 @@ import (
 // pcrCount is how many PCRs a PC's TPM has.
 const pcrCount = 24
 
-// allPCRs selects them all.
+// allPCRs selects all PCRs.
 const allPCRs = 1<<pcrCount - 1
 
-// A Quote is a TPM's signed word on what its machine booted: the values of PCRs
-// 0 to 23, or of some of them, in one bank. With the machine's event log, a
-// verifier learns from which events they follow; see go-attestation's
-// ParseEventLog, which takes these values.
+// A Quote is a TPM's signed statement on what its machine booted (TPM2_Quote): the
+// values of some or all of PCRs 0 to 23 in one bank. The machine's event log says
+// which events led to these values. The EventLog of go-attestation compares a log
+// with a quote that package attestga has converted.
 type Quote struct {
-	Attest    []byte      // TPMS_ATTEST
-	Signature []byte      // TPMT_SIGNATURE
+	Attest    []byte      // TPMS_ATTEST of type quote
+	Signature []byte      // TPMT_SIGNATURE of the attestation key over Attest
 	Bank      crypto.Hash // SHA-1, SHA-256, SHA-384 or SHA-512
-	PCRs      [][]byte    // 24 values, nil for PCRs that it is not about
+	PCRs      [][]byte    // 24 values by PCR; nil for a PCR that the quote is not about
 }
 
-// Quote has ak state the values of the given PCRs, or of all if none are given,
-// in a bank. The nonce, of at most 64 bytes, is repeated in the statement. If
-// PCRs change while they are read, it reads again, a few times: on a machine
-// that goes on measuring, as Linux's IMA does into PCR 10, leave those out.
-func (t *TPM) Quote(ctx context.Context, ak *Key, nonce []byte, bank crypto.Hash, pcrs ...int) (*Quote, error) {
-	err := ak.attests(nonce)
+// Quote returns a quote by the attestation key aik of the given PCRs, 0 to 23, or of
+// all of them if none are given. bank is SHA-1, SHA-256, SHA-384 or SHA-512, and the
+// TPM must have it. The statement repeats the nonce, which has at most 64 bytes and
+// may be nil.
+//
+// If the values do not fit the signed digest, because a PCR changed between reading
+// and signing, Quote tries again, three times in all. Leave out PCRs that change all
+// the time, such as PCR 10, into which Linux's IMA measures. The error wraps an
+// [*Error], and the error of ctx if that ended first.
+func (t *TPM) Quote(ctx context.Context, aik *Key, nonce []byte, bank crypto.Hash, pcrs ...int) (*Quote, error) {
+	err := aik.attests(nonce)
 	if err == nil && algOf(bank) == 0 {
-		err = errors.New("bank is not of SHA-1, SHA-256, SHA-384 or SHA-512")
+		err = errors.New("bank is not SHA-1, SHA-256, SHA-384 or SHA-512")
 	}
 	var selected uint32
 	for _, i := range pcrs {
@@ -54,12 +59,12 @@ func (t *TPM) Quote(ctx context.Context, ak *Key, nonce []byte, bank crypto.Hash
 	var q *Quote
 	err = t.do(ctx, func() (err error) {
 		for range 3 {
-			q, err = t.quote(ctx, ak, nonce, bank, selected)
-			if err != nil || q.Verify(ak.pub, nonce) == nil {
+			q, err = t.quote(ctx, aik, nonce, bank, selected)
+			if err != nil || q.Verify(aik.pub, nonce) == nil {
 				return err
 			}
 		}
-		return &Error{Op: "Quote", Err: errors.New("statement does not fit the PCRs: they change, or the TPM has no such bank")}
+		return &Error{Op: "Quote", Err: errors.New("quote does not match the PCRs that were read: they keep changing, or the TPM has no such bank")}
 	})
 	if err != nil {
 		return nil, err
@@ -67,20 +72,21 @@ func (t *TPM) Quote(ctx context.Context, ak *Key, nonce []byte, bank crypto.Hash
 	return q, nil
 }
 
-func (t *TPM) quote(ctx context.Context, ak *Key, nonce []byte, bank crypto.Hash, selected uint32) (*Quote, error) {
+// quote reads the selected PCRs and has aik sign them, once.
+func (t *TPM) quote(ctx context.Context, aik *Key, nonce []byte, bank crypto.Hash, selected uint32) (*Quote, error) {
 	pcrs, err := t.readPCRs(ctx, bank, selected)
 	if err != nil {
 		return nil, err
 	}
-	o, err := t.load(ctx, ak)
+	o, err := t.load(ctx, aik)
 	if err != nil {
 		return nil, err
 	}
-	s, err := t.sessionFor(ctx, ak, true, o)
+	s, err := t.sessionFor(ctx, aik, true, o)
 	if err != nil {
 		return nil, err
 	}
-	h, err := t.authorize(ctx, ak, o)
+	h, err := t.authorize(ctx, aik, o)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +107,7 @@ func (t *TPM) quote(ctx context.Context, ak *Key, nonce []byte, bank crypto.Hash
 	}, nil
 }
 
-// selection selects PCRs by bit.
+// selection returns the selection of the PCRs whose bits are set.
 func selection(bank crypto.Hash, pcrs uint32) tpm2.TPMLPCRSelection {
 	return tpm2.TPMLPCRSelection{PCRSelections: []tpm2.TPMSPCRSelection{{
 		Hash:      tpm2.TPMIAlgHash(algOf(bank)),
@@ -109,8 +115,8 @@ func selection(bank crypto.Hash, pcrs uint32) tpm2.TPMLPCRSelection {
 	}}}
 }
 
-// readPCRs reads PCRs of a bank. A TPM gives some at a time, the first ones
-// first.
+// readPCRs reads the PCRs of a bank whose bits are set in left. A TPM returns only
+// some at a time, from the first one on.
 func (t *TPM) readPCRs(ctx context.Context, bank crypto.Hash, left uint32) ([][]byte, error) {
 	pcrs := make([][]byte, pcrCount)
 	for left != 0 {
@@ -133,23 +139,25 @@ func (t *TPM) readPCRs(ctx context.Context, bank crypto.Hash, left uint32) ([][]
 	return pcrs, nil
 }
 
-// Verify checks that q was made by the key ak for nonce (nil is the same as
-// empty) and that it is about those of q.PCRs that are not empty, and no others.
-// Verify does not decide whether ak may be believed, nor whether those are the
-// PCRs that matter: look that they are there. It needs no TPM. Its errors wrap
-// ErrProof.
-func (q *Quote) Verify(ak crypto.PublicKey, nonce []byte) error {
-	if err := q.verify(ak, nonce); err != nil {
+// Verify checks, without a TPM, that q was made for nonce (nil is the same as empty)
+// and signed by the key aik, an *[rsa.PublicKey] or *[ecdsa.PublicKey], and that it is
+// about the values in q.PCRs that are not empty, and about no other PCRs.
+//
+// Verify does not decide whether aik can be trusted, nor what the values mean. The
+// device chose the PCRs: check that those you need are there. The error is an
+// [*Error] that wraps [ErrProof].
+func (q *Quote) Verify(aik crypto.PublicKey, nonce []byte) error {
+	if err := q.verify(aik, nonce); err != nil {
 		return &Error{Op: "Verify", Err: proofError{err}}
 	}
 	return nil
 }
 
-func (q *Quote) verify(ak crypto.PublicKey, nonce []byte) error {
+func (q *Quote) verify(aik crypto.PublicKey, nonce []byte) error {
 	if q == nil {
 		return errors.New("no quote")
 	}
-	if err := checkKey(ak); err != nil {
+	if err := checkKey(aik); err != nil {
 		return err
 	}
 	if algOf(q.Bank) == 0 || len(q.PCRs) != pcrCount {
@@ -172,18 +180,19 @@ func (q *Quote) verify(ak crypto.PublicKey, nonce []byte) error {
 		return err
 	}
 	if at.bank != algOf(q.Bank) || at.pcrs != selected || selected == 0 {
-		return errors.New("statement is about other PCRs")
+		return errors.New("quote is about other PCRs")
 	}
 	sig, err := parseSignature(q.Signature)
 	if err != nil {
 		return err
 	}
-	if err := sig.verify(ak, q.Attest); err != nil {
+	if err := sig.verify(aik, q.Attest); err != nil {
 		return err
 	}
-	// The signature's hash, which verify knows, is that of the composite, too.
+	// The hash of the signature, which verify has accepted, is also used for the
+	// digest of the PCRs.
 	if !bytes.Equal(at.digest, digest(hashOf(sig.hash), q.PCRs...)) {
-		return errors.New("statement is about other values of the PCRs")
+		return errors.New("quote is about other values of the PCRs")
 	}
 	return nil
 }

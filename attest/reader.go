@@ -2,24 +2,24 @@ package attest
 
 import "encoding/binary"
 
-// maxStructure is the most bytes a structure from outside may have. The
-// largest real one, a TPMT_PUBLIC with an RSA 4096 key, has under 700.
+// maxStructure limits a structure from outside, in bytes. The largest real one, a
+// TPMT_PUBLIC with an RSA 4096 key, has under 700.
 const maxStructure = 4096
 
-// A reader takes big-endian TPM structures (TCG Part 2) from outside bytes. A
-// shortfall or a broken limit makes it bad for good, so callers ask only once,
-// at the end, with done.
+// A reader reads big-endian TPM structures (TCG Part 2) from untrusted bytes. If
+// there are too few bytes or a limit is exceeded, it is bad from then on, so callers
+// ask only once, at the end, with done.
 type reader struct {
 	b   []byte
 	bad bool
 }
 
-// newReader refuses input above maxStructure.
+// newReader returns a reader of b. It is bad if b is longer than maxStructure.
 func newReader(b []byte) reader {
 	return reader{b: b, bad: len(b) > maxStructure}
 }
 
-// take returns the next n bytes, not copied, or nil.
+// take returns the next n bytes, which share memory with the input, or nil.
 func (r *reader) take(n int) []byte {
 	if r.bad || n > len(r.b) {
 		r.bad = true
@@ -62,7 +62,7 @@ func (r *reader) sized(limit int) []byte {
 	return r.take(n)
 }
 
-// done reports whether the input was good and is used up.
+// done reports whether the input was good and all of it was read.
 func (r *reader) done() bool { return !r.bad && len(r.b) == 0 }
 
 // appendSized appends v as a TPM2B.

@@ -16,17 +16,17 @@ import (
 
 // A session is a salted session. It implements tpm2.Session.
 //
-// go-tpm's own sessions are not used: their attributes are fixed, while
-// TPM2_Sign's answer cannot be encrypted and that of the other commands should
-// be; they cut an authorization value at its first zero byte; and a policy
-// session of theirs cannot serve other commands between two policies.
+// go-tpm's own sessions do not fit. Their attributes are fixed, while the answer of
+// TPM2_Sign cannot be encrypted and those of other commands should be. They cut an
+// authorization value at its first zero byte. And their policy sessions cannot
+// serve other commands between two policies.
 //
-// The kept session is a policy session, because it then also satisfies the
-// endorsement key's policy, where an HMAC session would need a second one
-// beside it. As long as no policy command ran in it, a policy session gives
-// the same as an HMAC session that authorizes nothing: an HMAC with the salted
-// session key over command and answer, and parameter encryption (TCG Part 1,
-// 19 and 21). The keys' own empty authorization values go as passwords.
+// The kept session is a policy session, because that can also satisfy the
+// endorsement key's policy; an HMAC session would need a second session for that.
+// As long as no policy command has run in it, a policy session does the same as an
+// HMAC session that authorizes nothing: an HMAC with the salted session key over
+// command and answer, and parameter encryption (TCG Part 1, 19 and 21). The empty
+// authorization values of keys are sent as passwords.
 type session struct {
 	handle      tpm2.TPMHandle
 	alg         uint16 // hash
@@ -39,9 +39,9 @@ type session struct {
 
 const nonceSize = 16
 
-// startSession starts a session of the given type salted to salt, or not
-// salted if that is nil. A policy session stays until it is flushed; an HMAC
-// session is there for one command.
+// startSession starts a session of the given type, salted to salt unless that is
+// nil. A policy session stays until it is flushed; an HMAC session serves one
+// command.
 func (t *TPM) startSession(ctx context.Context, salt *object, typ tpm2.TPMSE, alg uint16) (*session, error) {
 	cmd := tpm2.StartAuthSession{
 		TPMKey:      tpm2.TPMRHNull,
@@ -89,8 +89,8 @@ func (t *TPM) startSession(ctx context.Context, salt *object, typ tpm2.TPMSE, al
 	return s, nil
 }
 
-// newSalt returns a random secret, and the secret encrypted to the key with
-// the given area.
+// newSalt returns a random secret, and the secret encrypted to the key with public
+// area b.
 func newSalt(b []byte) (secret, encrypted []byte, err error) {
 	a, err := storageKey(b)
 	if err != nil {
@@ -99,9 +99,9 @@ func newSalt(b []byte) (secret, encrypted []byte, err error) {
 	return a.newSeed(labelSecret)
 }
 
-// protect returns the kept session, made if necessary and then salted to
-// parent, set up to encrypt the command's first parameter and, if answer is
-// true, the answer's. The objects in use are not evicted for it.
+// protect returns the kept session, set up to encrypt the first parameter of the
+// command and, if answer is true, that of the answer. If there is no session, it
+// starts one that is salted to parent. The objects in use are not evicted for it.
 func (t *TPM) protect(ctx context.Context, parent *object, answer bool, use ...*object) (*session, error) {
 	if t.session == nil {
 		err := t.withSlots(ctx, parent.borrows(), func() (err error) {
@@ -175,7 +175,7 @@ func (s *session) mac(pHash, newer, older, extra []byte, attrs tpm2.TPMASession)
 	return m.Sum(nil)
 }
 
-// attributeByte returns a TPMA_SESSION.
+// attributeByte returns the encoding of a TPMA_SESSION.
 func attributeByte(a tpm2.TPMASession) (b byte) {
 	for i, set := range []bool{a.ContinueSession, a.AuditExclusive, a.AuditReset, false, false, a.Decrypt, a.Encrypt, a.Audit} {
 		if set {
@@ -204,9 +204,9 @@ func (s *session) Decrypt(parameter []byte) error {
 // Handle implements tpm2.Session.
 func (s *session) Handle() tpm2.TPMHandle { return s.handle }
 
-// cfb encrypts or decrypts b in place with AES-128-CFB (TCG Part 1, 21.3).
-// Sessions that encrypt never authorize an object with an authorization value,
-// so the key comes from the session key alone.
+// cfb encrypts or decrypts b in place with AES-128-CFB (TCG Part 1, 21.3). A session
+// that encrypts never authorizes an object with an authorization value, so the key
+// is derived from the session key alone.
 func (s *session) cfb(b, newer, older []byte, encrypt bool) error {
 	keyIV := kdfa(hashOf(s.alg), s.key, "CFB", newer, older, 256)
 	block, err := aes.NewCipher(keyIV[:16])
@@ -217,8 +217,8 @@ func (s *session) cfb(b, newer, older []byte, encrypt bool) error {
 	return nil
 }
 
-// cfb is full-block cipher feedback, which the standard library deprecates.
-// It changes iv.
+// cfb encrypts or decrypts b in place by full-block cipher feedback, which is
+// deprecated in the standard library. It changes iv.
 func cfb(block cipher.Block, iv, b []byte, encrypt bool) {
 	for len(b) > 0 {
 		block.Encrypt(iv, iv)
@@ -234,14 +234,15 @@ func cfb(block cipher.Block, iv, b []byte, encrypt bool) {
 	}
 }
 
+// putU32 writes v to h in big-endian.
 func putU32(h hash.Hash, v uint32) {
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], v)
 	h.Write(b[:])
 }
 
-// sessionFor returns the kept session as protect does, for a command that uses
-// k and, loaded, the objects in use.
+// sessionFor returns the kept session as protect does, for a command that uses k and
+// the loaded objects in use. A new session is salted to the parent of k.
 func (t *TPM) sessionFor(ctx context.Context, k *Key, answer bool, use ...*object) (*session, error) {
 	if t.session != nil {
 		return t.protect(ctx, nil, answer)

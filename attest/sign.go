@@ -15,21 +15,21 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// useTimeout bounds how long Sign and Decrypt, where they have no context, wait
-// for their turn and for a TPM that answers TPM_RC_RETRY.
+// useTimeout bounds how long Sign and Decrypt, if the key has no context, wait for
+// other methods and for a TPM that answers TPM_RC_RETRY.
 const useTimeout = time.Minute
 
-// WithContext returns the key with Sign and Decrypt, which take no context, to
-// run under ctx: the wait for their turn, the repetition of commands, and what
-// the transport is told. Otherwise, or if ctx is nil, they run under the
-// background's, for a minute at most. Methods that take a context do not care.
+// WithContext returns a copy of the key whose Sign and Decrypt, which take no
+// context, run under ctx. Without it, or if ctx is nil, they run under the
+// background context with a time limit of one minute. Methods that take a context
+// ignore ctx.
 func (k *Key) WithContext(ctx context.Context) *Key {
 	c := *k
 	c.ctx = ctx
 	return &c
 }
 
-// context returns the context of Sign and Decrypt.
+// context returns the context under which Sign and Decrypt run.
 func (k *Key) context() (context.Context, context.CancelFunc) {
 	if k.ctx != nil {
 		return k.ctx, func() {}
@@ -37,11 +37,15 @@ func (k *Key) context() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), useTimeout)
 }
 
-// Sign implements crypto.Signer. The digest was made by the caller with
-// opts.HashFunc(): SHA-1, SHA-256, SHA-384 or SHA-512. RSA keys sign with
-// PKCS #1 v1.5, or, if opts is an *rsa.PSSOptions, with PSS and a salt as long
-// as the hash, the only one TPMs agree on. ECDSA signatures are ASN.1. An
-// Attest key refuses: it signs only what its TPM made. rand is ignored.
+// Sign implements [crypto.Signer]. The caller has made the digest with
+// opts.HashFunc(): SHA-1, SHA-256, SHA-384 or SHA-512. An RSA key signs with
+// PKCS #1 v1.5, or with PSS if opts is an *[rsa.PSSOptions]; then the salt must be
+// as long as the hash, the only length that TPMs agree on. The signature of an ECC
+// key is the DER of an ECDSA signature. The random source is ignored.
+//
+// Keys without the usage [Sign] refuse, and [Attest] keys do, too: they sign only
+// what their TPM made. The error wraps an [*Error], and the error of the key's
+// context if that ended first; see [Key.WithContext].
 func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	scheme, err := k.signScheme(digest, opts)
 	if err != nil {
@@ -72,8 +76,10 @@ func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 		if err := k.tpm.spent(h.Auth, err); err != nil {
 			return err
 		}
-		sig, err = parseSignature(tpm2.Marshal(rsp.Signature))
-		return err
+		if sig, err = parseSignature(tpm2.Marshal(rsp.Signature)); err != nil {
+			return &Error{Op: "TPM2_Sign", Err: err}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -92,9 +98,9 @@ func (k *Key) signScheme(digest []byte, opts crypto.SignerOpts) (tpm2.TPMTSigSch
 	case k.attrs&attrSign == 0:
 		return none, errors.New("key does not sign")
 	case k.attrs&attrRestricted != 0:
-		return none, errors.New("attestation key signs only what its TPM made")
+		return none, errors.New("an attestation key signs only what its TPM made")
 	case opts == nil || algOf(opts.HashFunc()) == 0:
-		return none, errors.New("hash of the digest is not SHA-1, SHA-256, SHA-384 or SHA-512")
+		return none, errors.New("hash is not SHA-1, SHA-256, SHA-384 or SHA-512")
 	case len(digest) != opts.HashFunc().Size():
 		return none, fmt.Errorf("digest of %d bytes is not one of %v", len(digest), opts.HashFunc())
 	}
@@ -112,7 +118,7 @@ func (k *Key) signScheme(digest []byte, opts crypto.SignerOpts) (tpm2.TPMTSigSch
 	return tpm2.TPMTSigScheme{Scheme: alg, Details: tpm2.NewTPMUSigScheme(alg, &hash)}, nil
 }
 
-// external returns the signature as Go's verifiers take it.
+// external returns the signature in the form that Go's verifiers take.
 func (s *signature) external(pub crypto.PublicKey, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	switch pub := pub.(type) {
 	case *ecdsa.PublicKey:
@@ -127,18 +133,26 @@ func (s *signature) external(pub crypto.PublicKey, digest []byte, opts crypto.Si
 		case s.alg == algRSAPSS && wantPSS:
 			o := rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: opts.HashFunc()}
 			if rsa.VerifyPSS(pub, pss.HashFunc(), digest, s.r, &o) != nil {
-				return nil, errors.New("this TPM makes PSS signatures with a salt of its own length; use PKCS #1 v1.5 (TLS 1.2)")
+				return nil, errors.New("the TPM chooses the salt length of PSS signatures; use PKCS #1 v1.5 (TLS 1.2)")
 			}
 			return bytes.Clone(s.r), nil
 		}
 	}
-	return nil, fmt.Errorf("the TPM signed with another scheme, %#x", s.alg)
+	return nil, fmt.Errorf("the TPM signed with scheme %#x, which was not asked for", s.alg)
 }
 
-// Decrypt implements crypto.Decrypter: PKCS #1 v1.5 if opts is nil or an
-// *rsa.PKCS1v15DecryptOptions, OAEP if it is an *rsa.OAEPOptions, with one hash
-// for both its uses and an empty label. msg must be as long as the modulus. The
-// result crosses the bus encrypted. rand is ignored.
+// Decrypt implements [crypto.Decrypter] for RSA keys. It uses PKCS #1 v1.5 if opts
+// is nil or an *[rsa.PKCS1v15DecryptOptions], and OAEP if it is an
+// *[rsa.OAEPOptions], which must have an empty label and a single hash. msg must
+// be as long as the modulus. The result crosses the bus encrypted. The random
+// source is ignored.
+//
+// With a SessionKeyLen in the PKCS #1 v1.5 options, Decrypt returns a random key
+// of that length instead of an error about the padding, as crypto/rsa does, so
+// that a peer learns nothing from it.
+//
+// Keys without the usage [Decrypt] refuse. The error wraps an [*Error], and the
+// error of the key's context if that ended first; see [Key.WithContext].
 func (k *Key) Decrypt(_ io.Reader, msg []byte, opts crypto.DecrypterOpts) ([]byte, error) {
 	scheme, err := k.decryptScheme(msg, opts)
 	if err != nil {
@@ -179,6 +193,7 @@ func (k *Key) Decrypt(_ io.Reader, msg []byte, opts crypto.DecrypterOpts) ([]byt
 	return plain, nil
 }
 
+// sessionKeyLen returns the length of the session key that opts ask for, or 0.
 func sessionKeyLen(opts crypto.DecrypterOpts) int {
 	//lint:ignore SA1019 CMS key transport, as SCEP uses it, is PKCS #1 v1.5
 	if o, ok := opts.(*rsa.PKCS1v15DecryptOptions); ok && o != nil {
@@ -187,9 +202,10 @@ func sessionKeyLen(opts crypto.DecrypterOpts) int {
 	return 0
 }
 
-// sessionKey returns a random key instead of one of another length and instead
-// of an error about the padding, so that a peer learns nothing from either. For
-// the latter TPMs say TPM_RC_VALUE, but libtpms TPM_RC_FAILURE.
+// sessionKey returns plain if it has size bytes. Instead of a key of another length
+// and instead of an error about the padding it returns a random key, so that a peer
+// learns nothing from either. About the padding TPMs say TPM_RC_VALUE, but libtpms
+// says TPM_RC_FAILURE.
 func sessionKey(plain []byte, err error, size int) ([]byte, error) {
 	if err != nil && !hasRC(err, tpm2.TPMRCValue, tpm2.TPMRCSize, tpm2.TPMRCFailure) {
 		return nil, err
@@ -224,7 +240,7 @@ func (k *Key) decryptScheme(msg []byte, opts crypto.DecrypterOpts) (tpm2.TPMTRSA
 	case *rsa.OAEPOptions:
 		alg := algOf(o.Hash)
 		if alg == 0 || o.MGFHash != 0 && o.MGFHash != o.Hash || len(o.Label) != 0 {
-			return none, errors.New("OAEP with two hashes, an unknown hash or a label")
+			return none, errors.New("OAEP options have two hashes, an unknown hash or a label")
 		}
 		return tpm2.TPMTRSADecrypt{
 			Scheme:  tpm2.TPMAlgOAEP,

@@ -32,7 +32,8 @@ func parseSignature(b []byte) (signature, error) {
 	return s, nil
 }
 
-// verify checks s over message, with a key that checkKey has passed.
+// verify checks that s is a signature over message by pub, a key that checkKey has
+// accepted.
 func (s *signature) verify(pub crypto.PublicKey, message []byte) error {
 	h := hashOf(s.hash)
 	if h == 0 {
@@ -62,13 +63,13 @@ func (s *signature) verify(pub crypto.PublicKey, message []byte) error {
 	return nil
 }
 
-// maxECDSA is above what an ECDSA signature has in DER.
+// maxECDSA limits an ECDSA signature in DER, in bytes.
 const maxECDSA = 160
 
-// asn1 returns an ECDSA signature as the DER of SEQUENCE { INTEGER, INTEGER },
-// in the space behind the empty b if that is enough.
+// asn1 returns an ECDSA signature as the DER of SEQUENCE { INTEGER, INTEGER }. It
+// uses the capacity of b, which is empty, if that is enough.
 func (s *signature) asn1(b []byte) []byte {
-	b = append(b, 0, 0, 0) // SEQUENCE in the long form, in case
+	b = append(b, 0, 0, 0) // room for a SEQUENCE with a length in the long form
 	b = appendInteger(appendInteger(b, s.r), s.s)
 	b[0], b[1], b[2] = 0x30, 0x81, byte(len(b)-3)
 	if b[2] < 0x80 {
@@ -78,7 +79,7 @@ func (s *signature) asn1(b []byte) []byte {
 	return b
 }
 
-// appendInteger appends the DER of an unsigned number of at most 66 bytes.
+// appendInteger appends the DER of an unsigned integer of at most 66 bytes.
 func appendInteger(b, v []byte) []byte {
 	for len(v) > 1 && v[0] == 0 {
 		v = v[1:]

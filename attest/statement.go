@@ -12,15 +12,20 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// A Statement is a TPM's signed word on one of its keys. None of its parts has
-// a size prefix.
+// A Statement is a TPM's signed statement about one of its keys: that the key is in
+// the TPM (TPM2_Certify), or how the TPM created it (TPM2_CertifyCreation). Its
+// parts have no size prefixes.
+//
+// The types Statement of packages drs and ekcert have the same fields, so that a
+// *Statement converts to each of them: (*drs.Statement)(s).
 type Statement struct {
-	PublicArea   []byte // TPMT_PUBLIC of the key it is about
-	Attest       []byte // TPMS_ATTEST
-	Signature    []byte // TPMT_SIGNATURE
-	CreationData []byte // TPMS_CREATION_DATA for a creation statement, else nil
+	PublicArea   []byte // TPMT_PUBLIC of the key that the statement is about
+	Attest       []byte // TPMS_ATTEST of type certify or creation
+	Signature    []byte // TPMT_SIGNATURE of the attestation key over Attest
+	CreationData []byte // TPMS_CREATION_DATA in a creation statement, else nil
 }
 
+// clone returns a copy of s that shares no bytes with it.
 func (s *Statement) clone() *Statement {
 	if s == nil {
 		return nil
@@ -31,10 +36,11 @@ func (s *Statement) clone() *Statement {
 	}
 }
 
-// Certify has ak state that key is in the same TPM. The nonce, of at most 64
-// bytes, is repeated in the statement.
-func (t *TPM) Certify(ctx context.Context, key, ak *Key, nonce []byte) (*Statement, error) {
-	err := ak.attests(nonce)
+// Certify returns a statement of the attestation key aik that key is in the same TPM
+// (TPM2_Certify). The statement repeats the nonce, which has at most 64 bytes and
+// may be nil. The error wraps an [*Error], and the error of ctx if that ended first.
+func (t *TPM) Certify(ctx context.Context, key, aik *Key, nonce []byte) (*Statement, error) {
+	err := aik.attests(nonce)
 	if err == nil && key == nil {
 		err = errNoKey
 	}
@@ -43,7 +49,7 @@ func (t *TPM) Certify(ctx context.Context, key, ak *Key, nonce []byte) (*Stateme
 	}
 	var st *Statement
 	err = t.do(ctx, func() error {
-		a, err := t.load(ctx, ak)
+		a, err := t.load(ctx, aik)
 		if err != nil {
 			return err
 		}
@@ -51,22 +57,23 @@ func (t *TPM) Certify(ctx context.Context, key, ak *Key, nonce []byte) (*Stateme
 		if err != nil {
 			return err
 		}
-		s, err := t.sessionFor(ctx, ak, true, a, o)
+		s, err := t.sessionFor(ctx, aik, true, a, o)
 		if err != nil {
 			return err
 		}
-		st, err = t.certify(ctx, key, ak, o, a, nonce, s)
+		st, err = t.certify(ctx, key, aik, o, a, nonce, s)
 		return err
 	})
 	return st, err
 }
 
-func (t *TPM) certify(ctx context.Context, key, ak *Key, o, a *object, nonce []byte, s *session) (*Statement, error) {
+// certify is Certify for keys that are loaded, as o and a, in session s.
+func (t *TPM) certify(ctx context.Context, key, aik *Key, o, a *object, nonce []byte, s *session) (*Statement, error) {
 	subject, err := t.authorize(ctx, key, o, a)
 	if err != nil {
 		return nil, err
 	}
-	signer, err := t.authorize(ctx, ak, a, o)
+	signer, err := t.authorize(ctx, aik, a, o)
 	if err != nil {
 		return nil, t.spent(subject.Auth, err)
 	}
@@ -88,7 +95,7 @@ func (t *TPM) certify(ctx context.Context, key, ak *Key, o, a *object, nonce []b
 
 var errNoKey = errors.New("no key")
 
-// attests reports why k cannot sign a statement for a nonce.
+// attests returns an error if k cannot sign a statement for a nonce.
 func (k *Key) attests(nonce []byte) error {
 	if k == nil {
 		return errNoKey
@@ -102,38 +109,43 @@ func (k *Key) attests(nonce []byte) error {
 	return nil
 }
 
-// Verify checks that s is about the key in s.PublicArea, was made by the key ak for
-// nonce (nil is the same as empty), and that the key is one that cannot leave
-// its TPM: it has fixedTPM, fixedParent and sensitiveDataOrigin. If s.Creation
-// is not nil, s must be a creation statement about that data. If s is signed by
-// the key it is about, that must be a key that signs only what its TPM made,
-// since any other could sign what it likes of itself. Keys that [PublicKey]
-// refuses are refused, and so are those with a SHA-1 name: the name is all that
-// ties s.Attest to s.PublicArea, and another area with the same one could be made.
+// Verify checks the statement without a TPM. It holds if
 //
-// Verify does not decide whether ak may be believed, nor what the key may be
-// used for; see [Attributes]. SHA-1 signatures are accepted, because Windows's
-// attestation keys make them. It needs no TPM. Its errors wrap ErrProof.
-func (s *Statement) Verify(ak crypto.PublicKey, nonce []byte) error {
-	if err := s.verify(ak, nonce); err != nil {
+//   - it is about the key in s.PublicArea, which is one that [PublicKey] accepts
+//     and that cannot leave its TPM: it has the attributes fixedTPM, fixedParent
+//     and sensitiveDataOrigin,
+//   - it was made for nonce (nil is the same as empty) and signed by the key aik,
+//     an *[rsa.PublicKey] or *[ecdsa.PublicKey],
+//   - it is a creation statement about s.CreationData if that is not nil, else a
+//     certification,
+//   - a key that signs a statement about itself signs only what its TPM made
+//     (restricted); any other key could sign anything about itself,
+//   - the name of the key is not a SHA-1 hash: only the name ties s.Attest to
+//     s.PublicArea, and another area with the same SHA-1 hash can be made.
+//
+// Verify does not decide whether aik can be trusted, nor what the key may be used
+// for; see [Attributes]. SHA-1 signatures are accepted, because Windows's
+// attestation keys make them. The error is an [*Error] that wraps [ErrProof].
+func (s *Statement) Verify(aik crypto.PublicKey, nonce []byte) error {
+	if err := s.verify(aik, nonce); err != nil {
 		return &Error{Op: "Verify", Err: proofError{err}}
 	}
 	return nil
 }
 
-// A proofError is a reason for ErrProof.
+// A proofError wraps ErrProof and the reason why a proof does not hold.
 type proofError struct{ reason error }
 
 func (e proofError) Error() string   { return ErrProof.Error() + ": " + e.reason.Error() }
 func (e proofError) Unwrap() []error { return []error{ErrProof, e.reason} }
 
-var errWeakName = errors.New("name is of SHA-1, which does not bind the key")
+var errWeakName = errors.New("name is a SHA-1 hash, which does not bind the key")
 
-func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
+func (s *Statement) verify(aik crypto.PublicKey, nonce []byte) error {
 	if s == nil {
 		return errors.New("no statement")
 	}
-	if err := checkKey(ak); err != nil {
+	if err := checkKey(aik); err != nil {
 		return err
 	}
 	a, err := parseArea(s.PublicArea)
@@ -144,7 +156,7 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 		return err
 	}
 	if !a.has(attrBound) {
-		return errors.New("key may leave its TPM, or was not made in it")
+		return errors.New("key can leave its TPM, or was not made in it")
 	}
 	if a.nameAlg == algSHA1 {
 		return errWeakName
@@ -153,8 +165,8 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 	if err != nil {
 		return err
 	}
-	if (!a.has(attrRestricted|attrSign) || a.has(attrDecrypt)) && a.is(ak) {
-		return errors.New("key speaks for itself but may sign anything")
+	if (!a.has(attrRestricted|attrSign) || a.has(attrDecrypt)) && a.is(aik) {
+		return errors.New("key signs a statement about itself but could sign anything")
 	}
 	at, err := parseAttest(s.Attest)
 	if err != nil {
@@ -172,11 +184,11 @@ func (s *Statement) verify(ak crypto.PublicKey, nonce []byte) error {
 	if err != nil {
 		return err
 	}
-	return sig.verify(ak, s.Attest)
+	return sig.verify(aik, s.Attest)
 }
 
-// is reports whether pub, which checkKey has passed, is the key of a, or for ECC
-// that with the negative point, which has the same owner.
+// is reports whether pub, which checkKey has accepted, is the key of a or, for ECC,
+// the key with the negative point, which has the same owner.
 func (a *area) is(pub crypto.PublicKey) bool {
 	switch k := pub.(type) {
 	case *rsa.PublicKey:

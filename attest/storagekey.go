@@ -10,12 +10,11 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// persistentSRK is where the TCG has the storage root key.
+// persistentSRK is the handle that the TCG assigns to the storage root key.
 const persistentSRK = 0x81000001
 
-// newParent returns the storage key for new keys: the persistent SRK if it is
-// there and is what the TCG's templates make, else a P-256 one from its
-// template.
+// newParent returns the storage key for new keys: the persistent SRK if there is one
+// made from a TCG template, else a P-256 key made from its template.
 func (t *TPM) newParent(ctx context.Context) (*object, error) {
 	if t.storage != nil {
 		return t.storage, nil
@@ -37,13 +36,17 @@ func (t *TPM) newParent(ctx context.Context) (*object, error) {
 	return o, err
 }
 
-// PersistSRK makes the P-256 storage root key persistent at 0x81000001, where
-// the TCG's provisioning guidance wants one, unless one is there already. There
-// it stays until the owner hierarchy is cleared. Then it need not be made in
-// each run, which takes a chip some tenths of a second, and two transient
-// objects do where [TPM.Keep] has three. Keys that were made before still work,
-// but go on needing one that is made for them. Nothing else here makes an
-// object persistent.
+// PersistSRK makes the P-256 storage root key persistent at 0x81000001 (TCG TPM v2.0
+// Provisioning Guidance), unless a storage root key is there already. It stays until
+// the owner hierarchy is cleared.
+//
+// A persistent key need not be made in each run, which takes a chip some tenths of
+// a second, and [TPM.Keep] then has at most two transient objects loaded instead of
+// three. Keys that were made before still work, but each run that uses them still
+// makes their parent. No other method makes an object persistent.
+//
+// The error wraps an [*Error], and the error of ctx if that ended first. The TPM
+// answers with TPM_RC_NV_DEFINED if another object is at the handle.
 func (t *TPM) PersistSRK(ctx context.Context) error {
 	return t.do(ctx, func() error {
 		o, err := t.newParent(ctx)
@@ -80,6 +83,8 @@ func (t *TPM) parent(ctx context.Context, keyFile uint32, use ...*object) (*obje
 	return t.persistentParent(ctx, keyFile, use...)
 }
 
+// knownParent returns the storage key that a key file names if it was seen before,
+// else nil.
 func (t *TPM) knownParent(keyFile uint32) *object {
 	for _, o := range t.parents {
 		if o.keyFile == keyFile {
@@ -109,8 +114,8 @@ func (t *TPM) persistentParent(ctx context.Context, handle uint32, use ...*objec
 	return o, nil
 }
 
-// readPublic returns the TPMT_PUBLIC and the name of a persistent object,
-// TPM_RC_HANDLE if there is none. The objects in use are not evicted for it.
+// readPublic returns the TPMT_PUBLIC and the name of a persistent object. The error
+// wraps TPM_RC_HANDLE if there is none. The objects in use are not evicted for it.
 func (t *TPM) readPublic(ctx context.Context, handle uint32, use ...*object) (area, name []byte, err error) {
 	var rsp *tpm2.ReadPublicResponse
 	err = t.withSlots(ctx, 1, func() (err error) {
@@ -134,7 +139,8 @@ func (t *TPM) readPublic(ctx context.Context, handle uint32, use ...*object) (ar
 	return area, name, nil
 }
 
-// primaryParent returns the P-256 storage key of the owner hierarchy.
+// primaryParent returns the P-256 storage key of the owner hierarchy, and makes it if
+// it is not loaded.
 func (t *TPM) primaryParent(ctx context.Context) (*object, error) {
 	owner := uint32(tpm2.TPMRHOwner)
 	if o := t.knownParent(owner); o != nil {
@@ -146,15 +152,15 @@ func (t *TPM) primaryParent(ctx context.Context) (*object, error) {
 	}
 	a, err := parseArea(o.area)
 	if err != nil || !a.isSRK() || a.typ != algECC {
-		return nil, &Error{Op: "TPM2_CreatePrimary", Err: errors.New("the TPM made another key than asked for")}
+		return nil, &Error{Op: "TPM2_CreatePrimary", Err: errOtherKey}
 	}
 	o.role, o.keyFile = roleParent, owner
 	t.parents = append(t.parents, o)
 	return o, nil
 }
 
-// createPrimary makes and loads a primary key. Its template holds no secret,
-// so only an authorization value of the hierarchy needs a session, of its own.
+// createPrimary makes and loads a primary key. Its template holds no secret, so it
+// needs a session only if the hierarchy has an authorization value.
 func (t *TPM) createPrimary(ctx context.Context, hierarchy tpm2.TPMHandle, auth, template []byte) (*object, error) {
 	var rsp *tpm2.CreatePrimaryResponse
 	err := t.withSlots(ctx, 1, func() error {
@@ -182,9 +188,8 @@ func (t *TPM) createPrimary(ctx context.Context, hierarchy tpm2.TPMHandle, auth,
 	return o, nil
 }
 
-// saltKey returns a storage key to salt a session to: one that was seen, else
-// one of the null hierarchy, which needs no authorization and which is made for
-// it.
+// saltKey returns a storage key to which a session is salted: one that is known, else
+// one that it makes in the null hierarchy, which needs no authorization.
 func (t *TPM) saltKey(ctx context.Context) (*object, error) {
 	for _, o := range slices.Concat(t.parents, t.loaded) {
 		if o.role == roleParent || o.keyFile == uint32(tpm2.TPMRHNull) {
@@ -198,9 +203,9 @@ func (t *TPM) saltKey(ctx context.Context) (*object, error) {
 	return o, err
 }
 
-// authSession returns what authorizes a hierarchy or a key for one command: the
-// empty password, or a salted HMAC session, so that who listens cannot try
-// values on its HMAC. The objects in use are not evicted for it.
+// authSession returns what authorizes a hierarchy or a key for one command: the empty
+// password, or an HMAC session, salted so that an eavesdropper cannot try values on
+// its HMAC. The objects in use are not evicted for it.
 func (t *TPM) authSession(ctx context.Context, auth []byte, use ...*object) (tpm2.Session, error) {
 	if len(auth) == 0 {
 		return tpm2.PasswordAuth(nil), nil
@@ -221,8 +226,8 @@ func (t *TPM) authSession(ctx context.Context, auth []byte, use ...*object) (tpm
 	return s, nil
 }
 
-// authorize returns k, loaded as o, authorized for one command. The objects in
-// use are not evicted for it.
+// authorize returns the handle of k, which is loaded as o, with what authorizes one
+// command. The objects in use are not evicted for it.
 func (t *TPM) authorize(ctx context.Context, k *Key, o *object, use ...*object) (tpm2.AuthHandle, error) {
 	if k.locked {
 		return tpm2.AuthHandle{}, &Error{Op: "TPM2_StartAuthSession", Err: errors.New("key has an authorization value: see Key.WithAuth")}
@@ -231,8 +236,8 @@ func (t *TPM) authorize(ctx context.Context, k *Key, o *object, use ...*object) 
 	return o.authorized(s), err
 }
 
-// spent gives up an HMAC session of one command if the command failed, since
-// the TPM ends it only after success.
+// spent gives up s, if it is an HMAC session for one command, if that failed with
+// err: the TPM ends such a session only after success. It returns err.
 func (t *TPM) spent(s tpm2.Session, err error) error {
 	if hmac, ok := s.(*session); ok && err != nil {
 		t.stray = append(t.stray, hmac.handle)

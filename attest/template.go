@@ -6,25 +6,33 @@ import (
 	"fmt"
 )
 
-// A Template says what a key is to be. Its zero value is an RSA 2048 key
-// without a use, which CreateKey refuses.
-//
-// AuthPolicy restricts nothing: the authorization value alone is enough to use
-// the key, and the policy is another way, which this package never takes and
-// which is not in the key's text. It is for a verifier that expects an area with
-// it, as that of Windows's attestation keys.
+// A Template describes a key that [TPM.CreateKey] makes. A Usage is required; the
+// zero value of each other field is a good choice.
 type Template struct {
-	Algorithm  Algorithm
-	Usage      Usage
-	Hash       crypto.Hash // of an Attest key's signatures: SHA-1, SHA-256, SHA-384 or SHA-512; if 0, SHA-256
-	AuthPolicy []byte      // SHA-256 policy digest for the key's area, nil for none; see below
-	Auth       []byte      // authorization value of at most 32 bytes; nil for the empty one. See [Key.WithAuth]
+	Algorithm Algorithm // if zero, RSA2048
+	Usage     Usage     // [Sign], [Decrypt], both, or [Attest]
+
+	// Hash is the hash of an Attest key's signatures: SHA-1, SHA-256, SHA-384 or
+	// SHA-512. If it is 0, it is SHA-256. It must be 0 for other keys.
+	Hash crypto.Hash
+
+	// AuthPolicy is a policy digest for the key's public area, of 32 bytes
+	// (SHA-256), or nil for none. It restricts nothing: the authorization value
+	// alone is enough to use the key, and this package never uses the policy.
+	// It is for a verifier that expects a public area with it, such as that of
+	// Windows's attestation keys. [Key.MarshalText] stores it only as part of
+	// the public area.
+	AuthPolicy []byte
+
+	// Auth is the authorization value of the key, at most 32 bytes, or nil for
+	// the empty value. See [Key.WithAuth].
+	Auth []byte
 }
 
-// An Algorithm is a kind of key.
+// An Algorithm is the type and size of a key.
 type Algorithm int
 
-// The algorithms.
+// The algorithms. P256 and P384 are ECC keys on these curves.
 const (
 	RSA2048 Algorithm = iota
 	RSA3072
@@ -34,21 +42,21 @@ const (
 
 // A Usage is what a key may do. Sign and Decrypt may be or-ed.
 //
-// Keys of all usages have fixedTPM, fixedParent, sensitiveDataOrigin,
-// userWithAuth and noDA: noDA because the authorization value is empty or the
-// caller's random bytes, so that nothing is gained by locking the TPM after
-// wrong ones, and because chips answer the first use of a key without it with
-// TPM_RC_RETRY.
+// Keys of all usages have the attributes fixedTPM, fixedParent,
+// sensitiveDataOrigin, userWithAuth and noDA. They have noDA because their
+// authorization value is empty or random, so that locking the TPM after wrong
+// values would gain nothing, and because chips answer the first use of a key
+// without it with TPM_RC_RETRY.
 type Usage int
 
 // The usages.
 const (
-	Sign    Usage = 1 << iota // sign digests, in a scheme chosen at each use
-	Decrypt                   // decrypt, with RSA only, in a scheme chosen at each use
-	Attest                    // sign what the TPM itself made, and nothing else
+	Sign    Usage = 1 << iota // signs any digest, in a scheme chosen at each use
+	Decrypt                   // decrypts, with RSA only, in a scheme chosen at each use
+	Attest                    // signs only what the TPM itself made (restricted): an attestation key
 )
 
-// area returns the TPMT_PUBLIC template of t.
+// area returns the TPMT_PUBLIC of t as a template.
 func (t *Template) area() (*area, error) {
 	a := &area{
 		nameAlg:    algSHA256,
@@ -80,7 +88,7 @@ func (t *Template) area() (*area, error) {
 	return a, t.use(a)
 }
 
-// use sets what follows from t.Usage.
+// use sets in a what follows from t.Usage.
 func (t *Template) use(a *area) error {
 	switch t.Usage {
 	case Attest:
@@ -103,22 +111,22 @@ func (t *Template) use(a *area) error {
 	case Sign | Decrypt:
 		a.attributes |= attrSign | attrDecrypt
 	case 0:
-		return errors.New("key without a usage")
+		return errors.New("no usage is given")
 	default:
-		return errors.New("usages that do not go together: a key that attests does nothing else")
+		return errors.New("usages cannot be combined: an attestation key does nothing else")
 	}
 	if t.Usage&Decrypt != 0 && a.typ != algRSA {
-		return errors.New("only RSA keys decrypt")
+		return errors.New("only RSA keys can decrypt")
 	}
 	if t.Hash != 0 {
-		return errors.New("only keys that attest have a hash of their own")
+		return errors.New("only attestation keys have a hash of their own")
 	}
 	return nil
 }
 
-// srkTemplate returns the template of the P-256 storage key that tools make
-// under the owner hierarchy when a key file names TPM_RH_OWNER as its parent:
-// the TCG's SRK template with an empty unique field.
+// srkTemplate returns the template of the P-256 storage key that tools make in the
+// owner hierarchy for a key file with TPM_RH_OWNER as its parent: the TCG's SRK
+// template with an empty unique field.
 func srkTemplate() *area {
 	return &area{
 		typ: algECC, nameAlg: algSHA256,
@@ -128,7 +136,7 @@ func srkTemplate() *area {
 	}
 }
 
-// isSRK reports whether a is what the TCG's SRK templates make.
+// isSRK reports whether a is that of a key made from one of the TCG's SRK templates.
 func (a *area) isSRK() bool {
 	if a.attributes&^attrNoDA != attrBound|attrUserWithAuth|attrRestricted|attrDecrypt ||
 		a.nameAlg != algSHA256 || a.sym != (symmetric{algAES, 128, algCFB}) || a.scheme != algNull {

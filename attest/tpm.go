@@ -11,46 +11,59 @@ import (
 	"github.com/google/go-tpm/tpm2/transport"
 )
 
-// A TPM is a TPM 2.0. Only Transport is required.
+// A TPM is a TPM 2.0. Only Transport is required. The fields must not be changed
+// while a method runs.
 //
-// Its methods may be called by several goroutines; they run one after the
-// other, in the order of the calls. They repeat a command that the TPM answers with TPM_RC_RETRY,
-// TPM_RC_YIELDED or TPM_RC_TESTING until it is done or ctx is; ctx is looked at
-// between commands, and during one only by the transport. They leave no object
-// and no session loaded when they return, unless [TPM.Keep] says so.
+// Its methods may be called by several goroutines at once. They run one after the
+// other, in the order of the calls. A command that the TPM answers with
+// TPM_RC_RETRY, TPM_RC_YIELDED or TPM_RC_TESTING is repeated, with pauses of up to
+// a quarter of a second, until the TPM runs it or ctx ends. Whether ctx has ended
+// is checked between commands; during a command only the transport can. Methods
+// leave no object and no session loaded when they return, unless the caller holds
+// [TPM.Keep]. If the TPM has lost what was kept, as after a reset, the method
+// starts over once.
 type TPM struct {
 	// Transport sends the commands, one at a time. If it has a method
 	//
 	//	SendContext(ctx context.Context, command []byte) ([]byte, error)
 	//
-	// that is called instead of Send, with the ctx of the method on whose behalf
-	// the command is sent, so that a transport can tell who that is, or give up.
-	// What a command makes that the TPM runs to its end all the same stays
-	// loaded then, so one should cancel it there first. Where objects are
-	// flushed, that is not canceled when the method's ctx is, but has ten
-	// seconds; and Close, which has no ctx, flushes under the background's.
+	// that is called instead of Send. Its ctx is that of the method for which the
+	// command is sent, so the transport can read values from it or give up when
+	// it ends. A transport that gives up should first cancel the command in the
+	// TPM. Otherwise the TPM may finish the command, and the object or session
+	// that it makes stays loaded.
+	//
+	// Objects and sessions are flushed even if the ctx of the method has ended:
+	// the ctx of these commands keeps its values, but not its end, and lasts ten
+	// seconds. Close flushes under the background context.
 	Transport transport.TPM
 
-	// Authorization values of hierarchies. They go into the HMAC of salted
-	// sessions and so cannot be guessed from what crosses the bus.
-	EndorsementAuth []byte // usually empty, but not on Windows
-	OwnerAuth       []byte // usually empty
+	// EndorsementAuth and OwnerAuth are the authorization values of the
+	// endorsement and the owner hierarchy; nil is the empty value. The owner's
+	// is usually empty, and so is the endorsement hierarchy's except on Windows.
+	// They never cross the bus: they go into the HMAC of salted sessions, so
+	// that an eavesdropper cannot try values either.
+	EndorsementAuth []byte
+	OwnerAuth       []byte
 
-	Logger *slog.Logger // gets each command's name, result and time at level Debug; if nil, nothing is logged
+	// Logger gets the name, the response code and the duration of each command
+	// at level Debug. If it is nil, nothing is logged.
+	Logger *slog.Logger
 
 	once           sync.Once
 	turn           chan struct{}    // full while a method runs: see lock
-	keeps          int              // how many Keep are not released
+	keeps          int              // calls of Keep that are not released
 	session        *session         // kept session, or nil
 	parents        []*object        // storage keys seen, persistent or loaded
-	storage        *object          // the one of parents that new keys get
+	storage        *object          // the one of parents under which new keys are made
 	loaded         []*object        // transient objects, least recently used first
 	stray          []tpm2.TPMHandle // to be flushed when the method returns
 	noCreateLoaded bool             // the TPM does not have TPM2_CreateLoaded
 }
 
-// Close drops what is loaded, and closes the transport if it has a Close
-// method.
+// Close flushes what is loaded, and closes the Transport if it is an io.Closer.
+// It waits for methods that are running. The error joins those of both; it wraps
+// an [*Error] if flushing fails. Closing a TPM without a Transport does nothing.
 func (t *TPM) Close() error {
 	_ = t.lock(context.Background())
 	defer t.unlock()
@@ -65,14 +78,19 @@ func (t *TPM) Close() error {
 	return err
 }
 
-// Keep lets the methods keep the session, the storage key and the keys used
-// last loaded, until release is called: a run then needs about half the
-// commands. At most three transient objects are loaded, what a chip has slots
-// for, or two if the storage key is persistent, which takes a slot only while
-// it is used. The endorsement key goes first, then the keys not used for
-// longest, then attestation keys, and the storage key in use never. After the
-// last release nothing is loaded. Calls nest; release may be called more than
-// once.
+// Keep lets the methods leave the session, the storage key and the keys used last
+// loaded until release is called. A run of several calls then needs about half
+// the commands.
+//
+// At most three transient objects are loaded, because a chip has slots for three,
+// or two if the storage key is persistent, because it takes a slot while it is
+// used. If another slot is needed, the endorsement key is flushed first, then the
+// other keys, least recently used first, then attestation keys. The storage key in
+// use stays.
+//
+// Calls of Keep nest: after the last release nothing is loaded. A release may be
+// called more than once; later calls do nothing and return nil. It flushes even if
+// its ctx has ended. Its error wraps an [*Error].
 func (t *TPM) Keep() (release func(ctx context.Context) error) {
 	_ = t.lock(context.Background())
 	defer t.unlock()
@@ -96,8 +114,8 @@ func (t *TPM) release(ctx context.Context) error {
 	return ignoreGone(t.drop(ctx))
 }
 
-// ignoreGone drops the error of flushing what was not there any more, as after
-// a reset.
+// ignoreGone returns nil if err says that the TPM no longer has a flushed object,
+// as after a reset, else err.
 func ignoreGone(err error) error {
 	if hasRC(err, tpm2.TPMRCHandle) {
 		return nil
@@ -105,8 +123,9 @@ func ignoreGone(err error) error {
 	return err
 }
 
-// lock waits for its turn. Who waits on a full channel is served in the order
-// of arrival, which a sync.Mutex does not promise, and can give up.
+// lock waits until no other method runs. It uses a full channel, not a
+// sync.Mutex, because goroutines that wait on a channel are served in the order of
+// arrival, and can give up.
 func (t *TPM) lock(ctx context.Context) error {
 	t.once.Do(func() { t.turn = make(chan struct{}, 1) })
 	if err := ctx.Err(); err != nil {
@@ -122,8 +141,9 @@ func (t *TPM) lock(ctx context.Context) error {
 
 func (t *TPM) unlock() { <-t.turn }
 
-// do runs op alone, and leaves loaded afterwards what Keep allows. If the TPM
-// has lost what was kept, as after a reset, op runs once more from scratch.
+// do runs op while no other method runs, and then leaves loaded only what Keep
+// allows. If the TPM has lost what was kept, as after a reset, op runs once more
+// with nothing loaded.
 func (t *TPM) do(ctx context.Context, op func() error) error {
 	if err := t.lock(ctx); err != nil {
 		return &Error{Op: "TPM", Err: err}
@@ -147,14 +167,14 @@ func (t *TPM) do(ctx context.Context, op func() error) error {
 	return simplify(err)
 }
 
-// isLost reports whether the TPM said that it does not know a handle that we
-// had from it (TPM_RC_REFERENCE_H0 to S6).
+// isLost reports whether the TPM said that it does not know a handle that it gave
+// out before (TPM_RC_REFERENCE_H0 to S6).
 func isLost(err error) bool {
 	var rc tpm2.TPMRC
 	return errors.As(err, &rc) && rc&^0xF == tpm2.TPMRCReferenceH0
 }
 
-// simplify takes the one error out of a join of one.
+// simplify returns the only error in a join of one, else err.
 func simplify(err error) error {
 	if j, ok := err.(interface{ Unwrap() []error }); ok && len(j.Unwrap()) == 1 {
 		return j.Unwrap()[0]

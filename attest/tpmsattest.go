@@ -14,14 +14,14 @@ const (
 	attestCreation = 0x801A     // TPM_ST_ATTEST_CREATION
 )
 
-// An attested is the part of a TPMS_ATTEST that a verifier compares.
+// An attested has the fields of a TPMS_ATTEST that a verifier compares.
 type attested struct {
 	typ       uint16
 	extraData []byte
 	clock     ClockInfo
-	name      []byte // of the key it is about
-	digest    []byte // creation: hash of the creation data; quote: of the PCRs
-	bank      uint16 // quote: hash of the one bank it selects from
+	name      []byte // certify, creation: name of the key
+	digest    []byte // creation: hash of the creation data; quote: hash of the PCRs
+	bank      uint16 // quote: hash algorithm of its one bank
 	pcrs      uint32 // quote: the PCRs, by bit
 }
 
@@ -65,18 +65,32 @@ func parseAttest(b []byte) (attested, error) {
 	return a, nil
 }
 
-// of checks type and nonce.
+// of checks the type and the nonce.
 func (a *attested) of(typ uint16, nonce []byte) error {
 	switch {
 	case a.typ != typ:
-		return fmt.Errorf("statement is of type %#x, not %#x", a.typ, typ)
+		return fmt.Errorf("statement is %s, not %s", kindOfAttest(a.typ), kindOfAttest(typ))
 	case subtle.ConstantTimeCompare(a.extraData, nonce) != 1:
 		return errors.New("statement was made for another nonce")
 	}
 	return nil
 }
 
-// about checks type, nonce and name.
+// kindOfAttest returns what a TPM_ST_ATTEST stands for.
+func kindOfAttest(typ uint16) string {
+	switch typ {
+	case attestCertify:
+		return "a certification"
+	case attestCreation:
+		return "a creation statement"
+	case attestQuote:
+		return "a quote"
+	}
+	return fmt.Sprintf("of type %#x", typ)
+}
+
+// about checks that a certification, or a creation statement if creation is true, is
+// for the nonce and about the key with the name.
 func (a *attested) about(name, nonce []byte, creation bool) error {
 	want := uint16(attestCertify)
 	if creation {
@@ -91,7 +105,8 @@ func (a *attested) about(name, nonce []byte, creation bool) error {
 	return nil
 }
 
-// created checks the creation data of the key with area k.
+// created checks that a creation statement about the key with area k is about the
+// creation data.
 func (a *attested) created(k *area, data []byte) error {
 	if err := checkCreation(data); err != nil {
 		return err
@@ -102,7 +117,7 @@ func (a *attested) created(k *area, data []byte) error {
 	return nil
 }
 
-// checkCreation reads a TPMS_CREATION_DATA (TCG Part 2, 15.1).
+// checkCreation checks the form of a TPMS_CREATION_DATA (TCG Part 2, 15.1).
 func checkCreation(b []byte) error {
 	r := newReader(b)
 	n := r.u32()

@@ -16,11 +16,11 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// An authority certifies the keys of TPMs whose endorsement certificates one CA
-// issues.
+// An authority certifies keys of the TPMs whose endorsement certificates come from one
+// CA.
 type authority struct {
 	server *Server
-	vendor string // as in EKRoots, in any case of letters
+	vendor string // as in EKRoots, but in upper or lower case
 	maker  *x509.Certificate
 	ca     *sceptest.Authority
 	scep   *sceptest.Server
@@ -30,7 +30,7 @@ type authority struct {
 	last      *recorded        // see ReplayedReply
 }
 
-// refusals returns what was refused in the authority's name.
+// refusals returns the refusals of the authority.
 func (a *authority) refusals() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -41,7 +41,7 @@ func (a *authority) refusals() []string {
 	return all
 }
 
-// serve answers, rightly or wrongly.
+// serve answers a request, with the current fault.
 func (a *authority) serve(w http.ResponseWriter, r *http.Request) {
 	done, err := a.misbehave(w, r)
 	switch {
@@ -53,15 +53,16 @@ func (a *authority) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// maxAuthorities is how many a server makes: with roots for every maker, whoever
-// asks could have it make keys without end.
+// maxAuthorities limits the authorities of a server. Otherwise, with roots for every
+// maker, requests could make it generate any number of keys.
 var maxAuthorities = 64
 
-// vendorForm is that of the vendor IDs in names, in lower case: letters and
-// digits, or what has none in hexadecimal.
+// vendorForm is the form of a vendor ID in the name of an authority, in lower case:
+// up to four letters and digits, or any four bytes in hexadecimal.
 var vendorForm = regexp.MustCompile(`^([0-9a-z]{1,4}|[0-9a-f]{8})$`)
 
-// authority returns the authority called name, or nil if there is none.
+// authority returns the authority with a name, and makes it if it was not used before.
+// It returns nil if there is none.
 func (s *Server) authority(name string) (*authority, error) {
 	vendor, id, _ := strings.Cut(name, mark)
 	keyID, err := hex.DecodeString(id)
@@ -91,8 +92,8 @@ func (s *Server) authority(name string) (*authority, error) {
 	return a, nil
 }
 
-// maker returns the CA with a key identifier, if it leads to the roots of its
-// maker.
+// maker returns the CA with a key identifier if it leads to the roots of its maker,
+// else nil.
 func (s *Server) maker(vendor string, keyID []byte) *x509.Certificate {
 	issuers := x509.NewCertPool()
 	if s.Intermediates != nil {
@@ -121,7 +122,7 @@ func (s *Server) maker(vendor string, keyID []byte) *x509.Certificate {
 	return nil
 }
 
-// makeRoot makes the root of all authorities. s.mu is held.
+// makeRoot makes the root of all authorities. The caller holds s.mu.
 func (s *Server) makeRoot() error {
 	if s.root != nil {
 		return nil
@@ -132,8 +133,8 @@ func (s *Server) makeRoot() error {
 	return err
 }
 
-// newAuthority makes an authority as the real service has them: a CA for one
-// key identifier, and RA certificates under it. s.mu is held.
+// newAuthority makes an authority like those of the real service: a CA for one key
+// identifier, with RA certificates below it. The caller holds s.mu.
 func (s *Server) newAuthority(vendor string, maker *x509.Certificate) (*authority, error) {
 	if err := s.makeRoot(); err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func (s *Server) newAuthority(vendor string, maker *x509.Certificate) (*authorit
 	return a, nil
 }
 
-// newSCEP returns a SCEP server whose registration authority is ca's.
+// newSCEP returns the SCEP server of a whose registration authority belongs to ca.
 func (a *authority) newSCEP(ca *sceptest.Authority) *sceptest.Server {
 	s := a.server
 	out := &sceptest.Server{
@@ -173,6 +174,7 @@ func (a *authority) newSCEP(ca *sceptest.Authority) *sceptest.Server {
 	return out
 }
 
+// oidInts returns the arcs of id.
 func oidInts(id asn1.ObjectIdentifier) []uint64 {
 	out := make([]uint64, len(id))
 	for i, n := range id {
@@ -181,7 +183,7 @@ func oidInts(id asn1.ObjectIdentifier) []uint64 {
 	return out
 }
 
-// ekClient returns what checks endorsement certificates.
+// ekClient returns the client that checks endorsement certificates.
 func (s *Server) ekClient() *ekcert.Client {
 	roots := s.EKRoots
 	if s.commits(UntrustedEK) {

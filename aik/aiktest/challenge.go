@@ -11,7 +11,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// pending is a challenge that waits for its answer.
+// A pending is a challenge that has not been answered.
 type pending struct {
 	secret  []byte
 	context []byte
@@ -19,10 +19,10 @@ type pending struct {
 	device  wcce.Device
 }
 
-// expiry is how long an answer may take if the server does not say.
+// expiry is the default of Server.Expiry.
 const expiry = 5 * time.Minute
 
-// badAnswer is what we say to a wrong answer; the real service's words are not
+// badAnswer is the message for a wrong answer. The words of the real service are not
 // known.
 const badAnswer = "Challenge answer cannot be verified, rejecting request."
 
@@ -53,6 +53,7 @@ func (a *authority) challenge(req *sceptest.Request) ([]byte, error) {
 	return p.content(tach, a.server.commits(TruncatedTACH))
 }
 
+// expiry returns s.Expiry or its default.
 func (s *Server) expiry() time.Duration {
 	if s.Expiry == 0 {
 		return expiry
@@ -60,7 +61,7 @@ func (s *Server) expiry() time.Duration {
 	return s.Expiry
 }
 
-// content returns the challenge with a context of its own.
+// content returns the challenge in the form of the wire, with a new context.
 func (p *pending) content(tach *wcce.TACH, truncated bool) ([]byte, error) {
 	var state [16]byte
 	_, _ = rand.Read(state[:]) // never fails
@@ -78,9 +79,9 @@ func (p *pending) content(tach *wcce.TACH, truncated bool) ([]byte, error) {
 	return (&wcce.Challenge{TACH: blob, Context: p.context}).Marshal()
 }
 
-// checkAnswer checks the answer to a challenge. That it is in the transaction of
-// the challenge, by the same signer and the first one, right or wrong, has been
-// checked.
+// checkAnswer checks the answer to a challenge. The SCEP server has checked that it
+// belongs to the transaction of the challenge, has the same signer, and is the first
+// answer, right or wrong.
 func (a *authority) checkAnswer(req *sceptest.Request, content []byte) error {
 	p, ok := req.Data.(*pending)
 	if !ok {

@@ -18,35 +18,34 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// A Fault is something that a [Server] does wrong, or to a client that did
-// nothing wrong.
+// A Fault is something that a [Server] does wrong.
 type Fault int
 
 // The faults.
 const (
 	None             Fault = iota
-	UnknownAuthority       // GetCACaps: there is no such authority
-	ForeignRA              // the registration authority's certificates lead to another root
-	TPMKeyAsRA             // requests are to be encrypted to a certificate of an endorsement key
-	UntrustedEK            // no endorsement certificate leads to a trusted root
-	WeakEK                 // every endorsement key is one whose private key can be computed
-	TruncatedTACH          // the challenge ends early
-	ForeignChallenge       // the challenge is for another attestation key: a TPM does not open it
-	WrongSecret            // the right answer is refused: its secret is wrong
-	ExpiredChallenge       // the right answer is refused: it is late
-	ReplayedReply          // the answer is answered by the challenge once more, byte for byte
-	AnotherKey             // the certificate is for another key
-	AnotherTPM             // the certificate names another TPM
+	UnknownAuthority       // it says that there is no such authority (HTTP status 404)
+	ForeignRA              // the certificates of its registration authority lead to another root
+	TPMKeyAsRA             // it asks to encrypt requests for a certificate of an endorsement key
+	UntrustedEK            // it says that no endorsement certificate leads to a trusted root
+	WeakEK                 // it says that the private key of each endorsement key can be computed
+	TruncatedTACH          // its challenge lacks the last byte
+	ForeignChallenge       // its challenge is for another attestation key, so the TPM refuses it
+	WrongSecret            // it refuses the right answer as wrong
+	ExpiredChallenge       // it refuses the right answer as late
+	ReplayedReply          // it answers the answer with the challenge again, byte for byte
+	AnotherKey             // its certificate is for another key
+	AnotherTPM             // its certificate names another TPM
 )
 
-// Misbehave has the server commit a fault from now on; None ends it. It may be
-// called while the server is in use.
+// Misbehave makes the server commit a fault from now on, instead of any other. [None]
+// ends it. It may be called while the server is in use.
 func (s *Server) Misbehave(f Fault) { s.fault.Store(int64(f)) }
 
 func (s *Server) commits(f Fault) bool { return Fault(s.fault.Load()) == f }
 
-// foreign returns the registration authority of another CA. It takes the same
-// requests, but cannot open what is encrypted for the authority.
+// foreign returns the registration authority of another CA. It accepts the same
+// requests, but cannot decrypt what is encrypted for the authority.
 func (a *authority) foreign() (*sceptest.Server, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -65,7 +64,8 @@ func (a *authority) foreign() (*sceptest.Server, error) {
 	return a.foreignRA, nil
 }
 
-// misbehave answers in the authority's place, or returns false.
+// misbehave answers instead of the authority and returns true if the current fault
+// needs that, else it returns false.
 func (a *authority) misbehave(w http.ResponseWriter, r *http.Request) (bool, error) {
 	op := r.URL.Query().Get("operation")
 	switch {
@@ -105,7 +105,7 @@ func (a *authority) withTPMKey(w http.ResponseWriter) error {
 	return err
 }
 
-// replay answers as the authority does, and the next time with the same.
+// replay answers as the authority does, and repeats that answer the next time.
 func (a *authority) replay(w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -121,7 +121,7 @@ func (a *authority) replay(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(last.body)
 }
 
-// A recorded is an answer that is kept. It implements http.ResponseWriter.
+// A recorded is a stored answer. It implements http.ResponseWriter.
 type recorded struct {
 	header http.Header
 	status int
@@ -136,7 +136,7 @@ func (r *recorded) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// spoil makes the challenge wrong, if it is to be.
+// spoil makes the challenge wrong if the current fault says so.
 func (a *authority) spoil(p *pending, ek crypto.PublicKey, key *attested, tach *wcce.TACH) error {
 	switch {
 	case a.server.commits(WrongSecret):
@@ -155,8 +155,8 @@ func (a *authority) spoil(p *pending, ek crypto.PublicKey, key *attested, tach *
 	return nil
 }
 
-// anotherKey has the certificate issued for a key that nobody asked for. It
-// says otherwise to whoever does not look at its bytes.
+// anotherKey issues the certificate for a key that was not asked for. The PublicKey of
+// the result is the one that was asked for, so that only the DER shows the fault.
 func (a *authority) anotherKey(template *x509.Certificate, asked crypto.PublicKey) (*x509.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

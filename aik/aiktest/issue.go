@@ -16,12 +16,12 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// backdate is how long before its issue a certificate is valid.
+// backdate is how long before its issue a certificate becomes valid.
 const backdate = 5 * time.Minute
 
-// issue makes the certificate, by the profile of the real service: no subject,
-// the TPM's name as critical alternative name, one critical policy, one purpose,
-// valid as long as the authority.
+// issue makes the certificate with the profile of the real service: an empty subject,
+// the name of the TPM as a critical alternative name, one critical policy and one
+// extended key usage. It is valid as long as the authority.
 func (a *authority) issue(req *sceptest.Request) (*x509.Certificate, error) {
 	p, ok := req.Data.(*pending)
 	if !ok {
@@ -71,7 +71,7 @@ var (
 	oidUserNotice = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 2, 2}
 )
 
-// notice is the text the real service adds to its policy.
+// notice is the text that the real service adds to its policy.
 const notice = "TCPA  Trusted  Platform  Identity"
 
 // policiesExtension returns the critical policy "endorsement certificate

@@ -22,14 +22,14 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// What the real service says to a request that it refuses.
+// Messages of the real service for requests that it refuses.
 const (
 	badRequest   = "Failed to parse SCEP request."
 	badEK        = "No valid TPM EK/Platform Certificate provided in the TPM identity request message"
 	badStatement = "Attestation statement cannot be verified, rejecting request. TPM firmware needs update."
 )
 
-// Reasons for a refusal, besides those of packages ekcert and wcce.
+// Reasons for a refusal, besides those of packages ekcert, judge and wcce.
 var (
 	errSubject      = errors.New("request names a subject")
 	errSignerHash   = errors.New("signer hash is of another certificate")
@@ -44,13 +44,13 @@ var (
 	errUnchallenged = errors.New("no challenge was sent")
 )
 
-// refuse returns the error by which a hook answers 400 with a message.
+// refuse returns the error with which a hook answers HTTP status 400 and a message.
 func refuse(op, message string, reason error) error {
 	return &scep.Error{Op: op, HTTPStatus: http.StatusBadRequest, FailInfo: scep.NoFailInfo, Message: message, Err: reason}
 }
 
-// checkCSR stands in for the check of the request's signature: it is
-// null-signed, and bound to the message's signer.
+// checkCSR is called instead of the check of the request's signature. The request is
+// null-signed, and bound to the signer of the message by a hash of its certificate.
 func (a *authority) checkCSR(req *sceptest.Request) error {
 	csr, err := wcce.ParseCSR(req.CSR)
 	if err != nil {
@@ -73,7 +73,7 @@ func (a *authority) checkCSR(req *sceptest.Request) error {
 	return nil
 }
 
-// An identity is a TPM that has been found genuine.
+// An identity is a TPM whose endorsement certificate has been checked.
 type identity struct {
 	key    crypto.PublicKey // endorsement key
 	device wcce.Device
@@ -102,6 +102,7 @@ func (a *authority) identify(req *sceptest.Request, csr *wcce.CSR) (*identity, e
 	return id, nil
 }
 
+// ekInfo returns the decrypted EK_INFO of a request.
 func ekInfo(req *sceptest.Request, csr *wcce.CSR) (*wcce.EKInfo, error) {
 	sealed, err := csr.Value(wcce.OIDEKInfo)
 	if err != nil {
@@ -114,8 +115,8 @@ func ekInfo(req *sceptest.Request, csr *wcce.CSR) (*wcce.EKInfo, error) {
 	return wcce.ParseEKInfo(plain)
 }
 
-// checkEK checks that the certificate is of the key, leads to its maker's roots
-// by way of the CA this authority is for, and is not denied.
+// checkEK checks that the certificate is for the key, leads to the roots of its maker
+// by the CA that this authority is for, and that the key is not on the deny list.
 func (a *authority) checkEK(req *sceptest.Request, info *wcce.EKInfo) (*identity, error) {
 	if len(info.Certificates) == 0 {
 		return nil, errNoEK

@@ -20,39 +20,43 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// A Server is an attestation CA for the TPMs of some makers. It has an
-// authority of its own for each CA that issues endorsement certificates, and
-// answers 404 for any other. The authority's name, such as "INTC-KeyId-" and 40
-// hexadecimal digits, is the first label of the request's host or a segment of
-// its path.
+// A Server is an [http.Handler] that acts as an attestation CA for the TPMs of some
+// makers. It has one authority for each CA that issues endorsement certificates, and
+// answers HTTP status 404 for any other. The name of the authority, such as
+// "INTC-KeyId-" and 40 hexadecimal digits, is the first label of the request's host or
+// a segment of its path.
 //
-// The zero value knows no TPM maker. Fields must not be changed once the server
-// is in use; its methods may be called by several goroutines.
+// The zero value knows no TPM maker, so it answers 404 to everything. The fields must
+// not be changed once the server is in use. Its methods may be called by several
+// goroutines at once.
 type Server struct {
-	// Makers are the CAs that issue endorsement certificates. One that does
-	// not lead to EKRoots for the maker in the authority's name has none.
+	// Makers are the CAs that issue endorsement certificates. There is no
+	// authority for a CA that does not lead to EKRoots for the maker in the name
+	// of the authority.
 	Makers []*x509.Certificate
 
-	// EKRoots are what endorsement certificates must lead to, by maker.
+	// EKRoots are the roots that endorsement certificates must lead to, by maker.
 	EKRoots ekcert.Roots
 
-	// Intermediates help with that. If nil, a client has to send all issuers
-	// of its endorsement certificate, as is usual.
+	// Intermediates are further issuers of endorsement certificates. If nil, a
+	// client has to send all issuers, as is usual.
 	Intermediates *x509.CertPool
 
-	// Deny reports whether an endorsement key is not to be trusted, by the
-	// SHA-256 of its SubjectPublicKeyInfo. If nil, none is.
+	// Deny reports whether the endorsement key with a given SHA-256 of its
+	// SubjectPublicKeyInfo is refused. If it is nil, none is.
 	Deny func(ek [32]byte) bool
 
-	// Caps are what GetCACaps answers. If nil, they are those of the CA of
-	// Windows.
+	// Caps are the capabilities that GetCACaps returns. If nil, they are those
+	// of the CA of Windows.
 	Caps scep.Caps
 
-	// Expiry is the time a client has for its answer. If 0, five minutes.
+	// Expiry is the time that a client has for its answer. If 0, it is five
+	// minutes.
 	Expiry time.Duration
 
-	// Fail, if set, may answer an operation ("GetCACaps", "GetCACertChain",
-	// "PKIOperation") in the server's place.
+	// Fail may answer an operation ("GetCACaps", "GetCACertChain" or
+	// "PKIOperation") instead of the server. It returns true if it has answered.
+	// It may be nil.
 	Fail func(op string, w http.ResponseWriter) bool
 
 	Now    func() time.Time // if nil, time.Now
@@ -66,10 +70,10 @@ type Server struct {
 	authorities map[string]*authority // by name in lower case
 }
 
-// caps are those of the CA of Windows.
+// caps are the capabilities of the CA of Windows.
 var caps = scep.Caps{"SHA-256", "SHA-1", "AES256", "AES128", "DES3", "POSTPKIOperation", "IdentityKeyAttestation", "GetCaCertChain"}
 
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := authorityName(r)
 	a, err := s.authority(name)
@@ -85,7 +89,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer writes a message as the real service does.
+// answer writes an error message in the form of the real service.
 func answer(w http.ResponseWriter, status int, message string) {
 	body, err := json.Marshal(struct{ Message string }{message})
 	if err != nil {
@@ -96,10 +100,11 @@ func answer(w http.ResponseWriter, status int, message string) {
 	_, _ = w.Write(body)
 }
 
-// mark is between an authority's maker and key identifier.
+// mark separates the maker and the key identifier in the name of an authority.
 const mark = "-keyid-"
 
-// authorityName returns the name of the authority that is asked, in lower case.
+// authorityName returns the name of the authority that a request is for, in lower
+// case.
 func authorityName(r *http.Request) string {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -123,8 +128,8 @@ func (s *Server) Roots() *x509.CertPool {
 	return pool
 }
 
-// Certificates returns the certificates of the authorities that have been
-// asked so far, and of their root, which is last.
+// Certificates returns the certificates of the authorities that have been used so far,
+// followed by that of their root.
 func (s *Server) Certificates() []*x509.Certificate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,9 +143,9 @@ func (s *Server) Certificates() []*x509.Certificate {
 	return append(certs, s.root.Certificate)
 }
 
-// Refusals returns why the server refused what it refused, each as "operation:
-// reason": first, the authorities that do not exist, then by authority, oldest
-// first.
+// Refusals returns the refusals of the server, each as "operation: reason": first
+// those for authorities that do not exist, then those of each authority, in the order
+// in which they happened.
 func (s *Server) Refusals() []string {
 	all := s.refusals.Refusals()
 	s.mu.Lock()

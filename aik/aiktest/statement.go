@@ -9,7 +9,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// attested is an attestation key that has been found to be one.
+// An attested is an attestation key whose statement has been checked.
 type attested struct {
 	binding *wcce.IDBinding
 	opaque  []byte
@@ -30,7 +30,7 @@ func checkStatement(csr *wcce.CSR) (*attested, error) {
 	return &attested{binding: binding, opaque: opaque}, nil
 }
 
-// sameKey checks that a statement is about the request's key.
+// sameKey checks that a statement is about the key of the request.
 func sameKey(csr *wcce.CSR, b *wcce.IDBinding) error {
 	key, err := attest.PublicKey(b.PublicArea)
 	if err != nil {

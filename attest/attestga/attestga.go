@@ -11,38 +11,42 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 )
 
-// ToAttestation returns the creation statement of an attestation key, as
-// [attest.Key.Creation] has it.
+// ToAttestation returns the creation statement of an attestation key, as returned by
+// [attest.Key.Creation], for go-attestation.
 func ToAttestation(s *attest.Statement) ga.AttestationParameters {
 	return ga.AttestationParameters{
 		Public: s.PublicArea, CreateData: s.CreationData, CreateAttestation: s.Attest, CreateSignature: s.Signature,
 	}
 }
 
-// FromAttestation is the reverse of ToAttestation.
+// FromAttestation returns go-attestation's creation statement of an attestation key
+// for package attest.
 func FromAttestation(p ga.AttestationParameters) *attest.Statement {
 	return &attest.Statement{PublicArea: p.Public, Attest: p.CreateAttestation, Signature: p.CreateSignature, CreationData: p.CreateData}
 }
 
-// ToActivation returns what go-attestation's server makes a challenge from.
+// ToActivation returns the parameters from which a server with go-attestation makes a
+// challenge: the endorsement key, an *rsa.PublicKey or *ecdsa.PublicKey, and the
+// creation statement of an attestation key.
 func ToActivation(ek crypto.PublicKey, s *attest.Statement) ga.ActivationParameters {
 	return ga.ActivationParameters{EK: ek, AK: ToAttestation(s)}
 }
 
-// ToCertification returns the statement of an attestation key on another key, as
-// [attest.TPM.Certify] makes it. go-attestation's verifier wants it made
-// without a nonce. It fills CreateAttestation and CreateSignature; CreateData is
-// empty.
+// ToCertification returns an attestation key's statement about another key, as
+// returned by [attest.TPM.Certify], for go-attestation, whose verifier expects one
+// without a nonce. CreateAttestation and CreateSignature are those of the statement,
+// and CreateData is empty.
 func ToCertification(s *attest.Statement) ga.CertificationParameters {
 	return ga.CertificationParameters{Public: s.PublicArea, CreateAttestation: s.Attest, CreateSignature: s.Signature}
 }
 
-// FromCertification is the reverse of ToCertification.
+// FromCertification returns go-attestation's statement about a key for package
+// attest.
 func FromCertification(p ga.CertificationParameters) *attest.Statement {
 	return &attest.Statement{PublicArea: p.Public, Attest: p.CreateAttestation, Signature: p.CreateSignature}
 }
 
-// ToQuote returns a quote and the values it is about.
+// ToQuote returns a quote and the PCRs that it is about for go-attestation.
 func ToQuote(q *attest.Quote) (ga.Quote, []ga.PCR) {
 	var pcrs []ga.PCR
 	for i, v := range q.PCRs {
@@ -53,8 +57,9 @@ func ToQuote(q *attest.Quote) (ga.Quote, []ga.PCR) {
 	return ga.Quote{Quote: q.Attest, Signature: q.Signature}, pcrs
 }
 
-// FromQuote is the reverse of ToQuote. The PCRs must be of 0 to 23 and of one bank,
-// each there once.
+// FromQuote returns go-attestation's quote and the PCRs that it is about for package
+// attest. The error says so if a PCR is not one of 0 to 23, is there twice or is of
+// another bank than the first.
 func FromQuote(q ga.Quote, pcrs []ga.PCR) (*attest.Quote, error) {
 	out := &attest.Quote{Attest: q.Quote, Signature: q.Signature, PCRs: make([][]byte, 24)}
 	for _, p := range pcrs {
@@ -67,8 +72,10 @@ func FromQuote(q ga.Quote, pcrs []ga.PCR) (*attest.Quote, error) {
 	return out, nil
 }
 
-// FromCredential returns a challenge for [attest.TPM.ActivateCredential].
-// go-attestation keeps the sizes of the TPM2B structures.
+// FromCredential returns go-attestation's challenge for
+// [attest.TPM.ActivateCredential]. It removes the size prefixes, which
+// go-attestation keeps. The error says so if c is nil or a part of it is not exactly
+// one TPM2B.
 func FromCredential(c *ga.EncryptedCredential) (*attest.Credential, error) {
 	if c == nil {
 		return nil, errors.New("attestga: FromCredential: none")
@@ -81,13 +88,13 @@ func FromCredential(c *ga.EncryptedCredential) (*attest.Credential, error) {
 	return &attest.Credential{Blob: blob, EncryptedSecret: secret}, nil
 }
 
-// ToCredential is the reverse of FromCredential.
+// ToCredential returns a challenge for go-attestation, with the size prefixes.
 func ToCredential(c *attest.Credential) *ga.EncryptedCredential {
 	sized := func(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
 	return &ga.EncryptedCredential{Credential: sized(c.Blob), Secret: sized(c.EncryptedSecret)}
 }
 
-// contents returns what is in a TPM2B.
+// contents returns the contents of b and true if b is exactly one TPM2B.
 func contents(b []byte) ([]byte, bool) {
 	if len(b) < 2 || len(b)-2 != int(binary.BigEndian.Uint16(b)) {
 		return nil, false
