@@ -73,7 +73,7 @@ func TestFaults(t *testing.T) {
 			if tt.asked != nil && !slices.Equal(asked, tt.asked) {
 				t.Errorf("the server was asked %q", asked)
 			}
-			if tt.op == "answer" && tt.want == nil && !strings.HasPrefix(e.Remedy(), "Begin again") {
+			if tt.op == "answer" && tt.want == nil && !strings.HasPrefix(e.Remedy(), "Run again") {
 				t.Errorf("remedy %q", e.Remedy())
 			}
 			if strings.Contains(err.Error(), "\n") {
