@@ -11,18 +11,18 @@ import (
 // An advisory is a published weakness of a maker's firmware.
 type advisory struct {
 	vendor, cve, what, fixed string
-	from, to                 []int // versions, both included
+	from, to                 []int // first and last affected version
 }
 
-// advisories is from the makers' pages as of November 2026. Weaknesses that
-// depend on more than the version are not in it: CVE-2023-1017 of other TPMs
+// advisories is taken from the makers' pages as of November 2026. It lacks
+// weaknesses that do not follow from the version: CVE-2023-1017 of other TPMs
 // (errata of the reference code), CVE-2025-2884 of AMD and Intel (by platform),
-// CVE-2023-20589 (a processor generation), INTEL-SA-00086 (a re-made seed).
+// CVE-2023-20589 (by processor generation), INTEL-SA-00086 (a replaced seed).
 var advisories = slices.Concat(
 	infineon([]int{0}, []int{4, 33}), infineon([]int{4, 40}, []int{4, 42}), infineon([]int{5}, []int{5, 61}),
 	infineon([]int{6}, []int{6, 42}), infineon([]int{7}, []int{7, 61}), infineon([]int{133}, []int{133, 32}),
 	[]advisory{{
-		vendor: "IFX", cve: "CVE-2025-2884", what: "memory is read out of bounds", fixed: "15.23",
+		vendor: "IFX", cve: "CVE-2025-2884", what: "reads memory out of bounds", fixed: "15.23",
 		from: []int{15, 21}, to: []int{15, 22},
 	}},
 	stm("71.16", 71, 0, 4, 12), stm("73.20", 73, 0, 4, 8), stm("73.21", 73, 5, 9),
@@ -37,8 +37,8 @@ var advisories = slices.Concat(
 
 func infineon(from, to []int) []advisory {
 	return []advisory{{
-		vendor: "IFX", cve: "CVE-2017-15361", what: "RSA keys made by it can be broken (ROCA)",
-		fixed: "a later one; keys have to be made anew", from: from, to: to,
+		vendor: "IFX", cve: "CVE-2017-15361", what: "its RSA keys can be broken (ROCA)",
+		fixed: "a later version; keys must be replaced", from: from, to: to,
 	}}
 }
 
@@ -46,7 +46,7 @@ func stm(fixed string, major int, minors ...int) []advisory {
 	var list []advisory
 	for _, minor := range minors {
 		list = append(list, advisory{
-			vendor: "STM", cve: "CVE-2019-16863", what: "the time of ECDSA signatures tells the key (TPM-FAIL)", fixed: fixed,
+			vendor: "STM", cve: "CVE-2019-16863", what: "the timing of ECDSA signatures reveals the key (TPM-FAIL)", fixed: fixed,
 			from: []int{major, minor}, to: []int{major, minor},
 		})
 	}
@@ -55,27 +55,31 @@ func stm(fixed string, major int, minors ...int) []advisory {
 
 func intel(fixed string, from, to []int) []advisory {
 	return []advisory{{
-		vendor: "INTC", cve: "CVE-2019-11090", what: "the time of ECDSA signatures tells the key (TPM-FAIL)", fixed: fixed,
+		vendor: "INTC", cve: "CVE-2019-11090", what: "the timing of ECDSA signatures reveals the key (TPM-FAIL)", fixed: fixed,
 		from: from, to: to,
 	}}
 }
 
 func nuvoton(version ...int) []advisory {
 	return []advisory{{
-		vendor: "NTC", cve: "CVE-2023-1017", what: "memory is written out of bounds, with CVE-2023-1018", fixed: "1.3.2.20",
+		vendor: "NTC", cve: "CVE-2023-1017", what: "writes memory out of bounds (also CVE-2023-1018)", fixed: "1.3.2.20",
 		from: version, to: version,
 	}}
 }
 
-// Advisories returns what is publicly known against a firmware, by its maker
-// (a TCG vendor ID or short name) and version: four numbers as the TPM says
-// them, "7.85.4555.0", or as certificates have it, "id:00070055". Verify does
-// the same with what the certificate says, which is what the TPM was delivered
-// with: what it runs now, the TPM knows.
+// Advisories returns the published weaknesses of a TPM's firmware as findings with
+// the ID "firmware-advisory". vendor is the maker, as TCG vendor ID or short name.
+// firmware is the version: up to four numbers as the TPM reports them, such as
+// "7.85.4555.0", or in the form of certificates, such as "id:00070055". It returns
+// nil if none is known or the version cannot be read.
 //
-// They are advice: versions are what the TPM says of itself, the list of known
-// weaknesses is never complete, and where a version is given in less detail
-// than the weakness depends on, nothing is said.
+// [Client.Verify] calls it with the version in the certificate, which is the one
+// that the TPM was delivered with. Call it with the version that the TPM reports to
+// judge the firmware it runs now.
+//
+// The result is advice. A TPM may report a false version, and the list is never
+// complete. A weakness that depends on more of the version than firmware gives is
+// not reported.
 func Advisories(vendor, firmware string) []Finding {
 	name, version := VendorName(vendor), parseVersion(firmware)
 	var out []Finding
@@ -88,14 +92,14 @@ func Advisories(vendor, firmware string) []Finding {
 	return out
 }
 
-// matches reports whether a version is certainly within the advisory's.
+// matches reports whether a version is certainly one of the affected versions.
 func (a *advisory) matches(version []int) bool {
 	if len(version) == 0 {
 		return false
 	}
 	for i, n := range a.to {
 		if i >= len(version) || version[i] > n {
-			return false // too little is known, or above
+			return false // too few numbers to decide, or a later version
 		}
 		if version[i] < n {
 			break
@@ -104,8 +108,8 @@ func (a *advisory) matches(version []int) bool {
 	return slices.Compare(version, a.from) >= 0
 }
 
-// parseVersion reads the numbers of a version, or returns nil. The digits after
-// "id:" are two numbers of 16 bits, or where there are only four, of 8 bits.
+// parseVersion returns the numbers of a version, or nil if it cannot be read. After
+// "id:" there are two numbers of 16 bits in eight digits, or of 8 bits in four.
 func parseVersion(s string) []int {
 	if digits, ok := strings.CutPrefix(s, "id:"); ok {
 		raw, err := hex.DecodeString(digits)

@@ -7,26 +7,28 @@ import (
 	"time"
 )
 
-// A Cache keeps what was fetched, by its URL. What it returns is checked like
-// what comes from the network. It must be safe for concurrent use.
+// A Cache keeps the bodies of answers by their URL. What it returns is checked like
+// an answer from the network. It must be safe for concurrent use.
 type Cache interface {
-	// Load returns what is kept for url and has not ended, or nil.
+	// Load returns the body that is kept for url, or nil if there is none or
+	// its time is over. The caller does not change it.
 	Load(url string) []byte
 
-	// Store keeps body until the time given, or for less.
+	// Store keeps body until the given time; it may drop it earlier. It must
+	// not keep the slice itself.
 	Store(url string, body []byte, until time.Time)
 }
 
-// limits of a MemoryCache.
+// Limits of a MemoryCache.
 const (
-	maxCached     = 64
-	maxCachedSize = 16 << 20
+	maxCached     = 64       // answers
+	maxCachedSize = 16 << 20 // bytes
 )
 
-// A MemoryCache is a [Cache] in memory, of at most 64 answers and 16 MiB. Its
+// A MemoryCache is a [Cache] in memory for at most 64 answers of together 16 MiB. Its
 // zero value is ready to use.
 type MemoryCache struct {
-	Now func() time.Time // that of the Client; if nil, time.Now
+	Now func() time.Time // the Client's Now; if nil, time.Now
 
 	mu   sync.Mutex
 	kept map[string]cached
@@ -38,7 +40,7 @@ type cached struct {
 	until time.Time
 }
 
-// Load implements [Cache].
+// Load implements [Cache]. It also drops the body if its time is over.
 func (m *MemoryCache) Load(url string) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -55,7 +57,8 @@ func (m *MemoryCache) now() time.Time {
 	return time.Now()
 }
 
-// Store implements [Cache]. What ends first makes room.
+// Store implements [Cache]. If there is no room, it drops the bodies whose time ends
+// first.
 func (m *MemoryCache) Store(url string, body []byte, until time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -72,6 +75,7 @@ func (m *MemoryCache) Store(url string, body []byte, until time.Time) {
 	m.size += len(body)
 }
 
+// drop removes the body of a URL, if there is one.
 func (m *MemoryCache) drop(url string) {
 	m.size -= len(m.kept[url].body)
 	delete(m.kept, url)

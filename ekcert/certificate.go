@@ -9,33 +9,37 @@ import (
 
 // A Certificate is an endorsement key certificate.
 //
-// The fields beside the embedded certificate are those of the TCG's profile;
-// each is empty where the certificate does not have it.
+// The fields from Manufacturer to Revision are those of the TCG profile. A field is
+// empty or 0 if the certificate does not have it or it cannot be read.
 type Certificate struct {
 	*x509.Certificate
 
-	Manufacturer string // TCG vendor ID as written in the certificate, "id:494E5443"
-	Model        string // part number or name, "NPCT75x"
-	Version      string // firmware version as written, usually "id:" and 8 hex digits
+	Manufacturer string // TCG vendor ID as in the certificate, such as "id:494E5443"
+	Model        string // part number or name, such as "NPCT75x"
+	Version      string // firmware version as in the certificate, usually "id:" and 8 hexadecimal digits
 
-	Family   string // of the TPM specification, "2.0"
+	Family   string // of the TPM specification, such as "2.0"
 	Level    int    // of the TPM specification
-	Revision int    // of the TPM specification, 138 for 1.38
+	Revision int    // of the TPM specification, such as 138 for 1.38
 
-	// Issuers are CA certificates found along with this one, in NV memory or
-	// in a CA's answer. Nothing is known of them yet: they are for building
-	// chains, never to be trusted as roots.
+	// Issuers are CA certificates that were found with this one, in NV memory or
+	// in an answer. They are not verified: use them to build chains, never as
+	// roots.
 	Issuers []*x509.Certificate
 
-	Origin string // "nv:0x01c00002", "system", the URL of a service without what names the TPM, "service", or ""
+	// Origin is where the certificate was found: "nv:0x01c00002", "system", the
+	// URL of a [Service] or SCEP server without the part that identifies the TPM,
+	// "service" for another [Fetcher], or "" for [Parse].
+	Origin string
 }
 
-// Vendor returns the maker's short name, such as "INTC", as it is used in
-// [Roots]. It is "" if the certificate names no maker.
+// Vendor returns the maker's short name, such as "INTC", as in [Roots]. It is empty
+// if the certificate names no maker. It is only as true as the certificate: verify
+// that first.
 func (c *Certificate) Vendor() string { return VendorName(c.Manufacturer) }
 
-// checkKey returns an error that wraps ErrMismatch unless cert is of the key
-// ek.
+// checkKey checks that cert is for the key ek. Its error wraps ErrMismatch or
+// ErrMalformed.
 func checkKey(cert *x509.Certificate, ek crypto.PublicKey) error {
 	if cert.PublicKey == nil {
 		return fmt.Errorf("%w: its public key is of a kind that is not supported", ErrMalformed)

@@ -10,11 +10,10 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// chain returns the first chain from cert to one of the roots in pools, without
-// fetching anything.
+// chain returns the first chain from cert to a root in pools. It fetches nothing.
 func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certificate, error) {
 	if len(pools) == 0 {
-		return nil, fmt.Errorf("%w: none is configured for %q", ErrUntrusted, cert.Vendor())
+		return nil, fmt.Errorf("%w: no root is configured for %q", ErrUntrusted, cert.Vendor())
 	}
 	leaf := withoutHandled(cert.Certificate)
 	if chain := c.KnownCAs.chain(leaf, pools, c.now()); chain != nil {
@@ -37,7 +36,7 @@ func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certi
 			return append([]*x509.Certificate{cert.Certificate}, chains[i][1:]...), nil
 		}
 		if err == nil {
-			err = errors.New("an issuer is not for endorsement keys")
+			err = errors.New("a CA of the chain is not for endorsement keys")
 		}
 		if failure == nil || isExpired(err) {
 			failure = err
@@ -49,8 +48,8 @@ func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certi
 	return nil, fmt.Errorf("%w: %w", ErrUntrusted, failure)
 }
 
-// forEKs reports whether no CA between a certificate and its root is limited to
-// other purposes.
+// forEKs reports whether all CAs between a certificate and its root may issue
+// endorsement key certificates.
 func forEKs(chain []*x509.Certificate) bool {
 	for i := 1; i < len(chain)-1; i++ {
 		if !mayBeForEKs(chain[i]) {
@@ -75,22 +74,23 @@ func (c *Client) intermediates(issuers []*x509.Certificate) *x509.CertPool {
 	return pool
 }
 
+// isExpired reports whether crypto/x509 refused a certificate for its validity.
 func isExpired(err error) bool {
 	var invalid x509.CertificateInvalidError
 	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
 }
 
-// handled reports whether this package has read an extension of cert that Go
-// does not know: it knows no directory names in a subject alternative name,
-// and no subject directory attributes.
+// handled reports whether this package reads the extension id of cert, which
+// crypto/x509 does not: a subject alternative name with directory names, or subject
+// directory attributes.
 func handled(cert *x509.Certificate, id asn1.ObjectIdentifier) bool {
 	f, _ := readFields(cert)
 	return id.Equal(wcce.OIDSubjectAltName) && f.altName ||
 		id.Equal(oidSubjectAttributes) && f.attributes
 }
 
-// unknownCritical returns a critical extension of cert that neither Go nor this
-// package knows, or nil.
+// unknownCritical returns a critical extension of cert that neither crypto/x509 nor
+// this package reads, or nil.
 func unknownCritical(cert *x509.Certificate) asn1.ObjectIdentifier {
 	for _, id := range cert.UnhandledCriticalExtensions {
 		if !handled(cert, id) {
@@ -100,9 +100,8 @@ func unknownCritical(cert *x509.Certificate) asn1.ObjectIdentifier {
 	return nil
 }
 
-// withoutHandled returns cert, or a copy of it that no longer names extensions
-// as critical and unread that this package has read. Any other stays there and
-// has Verify of crypto/x509 refuse the certificate.
+// withoutHandled returns cert, or a copy whose UnhandledCriticalExtensions lacks those
+// that this package reads. If others remain, crypto/x509 refuses the certificate.
 func withoutHandled(cert *x509.Certificate) *x509.Certificate {
 	if len(cert.UnhandledCriticalExtensions) == 0 {
 		return cert

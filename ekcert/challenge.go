@@ -7,15 +7,15 @@ import (
 	"github.com/whiteglove/whiteglove/internal/challenge"
 )
 
-// A Challenge is what a CA wants opened before it certifies an endorsement key.
-// It is good for Complete once, and for as long as the CA waits.
+// A Challenge is encrypted data that the TPM must decrypt before the CA certifies its
+// endorsement key. It can be completed once, as long as the CA waits.
 //
-// To finish in another process or on another machine, it can be kept as JSON.
-// That holds the key of the SCEP messages, by which the CA knows who asked:
-// keep it as one keeps a key. Neither the opened secret nor any other is in it.
+// To complete it in another process or on another machine, keep it as JSON. The JSON
+// has the private key of the SCEP messages, by which the CA recognizes the client:
+// protect it like a key. It has neither the decrypted secret nor a key of the TPM.
 type Challenge struct {
-	Blob            []byte // TPM2B_ID_OBJECT without its size
-	EncryptedSecret []byte // TPM2B_ENCRYPTED_SECRET without its size
+	Blob            []byte // contents of TPM2B_ID_OBJECT, without its size
+	EncryptedSecret []byte // contents of TPM2B_ENCRYPTED_SECRET, without its size
 
 	x challenge.Exchange
 }
@@ -24,10 +24,10 @@ func newChallenge(x *challenge.Exchange) *Challenge {
 	return &Challenge{Blob: x.Blob, EncryptedSecret: x.EncryptedSecret, x: *x}
 }
 
-var errNotBegun = errors.New("the challenge is not one of Begin")
+var errNotBegun = errors.New("the challenge was not made by Begin")
 
-// MarshalJSON encodes ch to be carried to where it is completed. See [Challenge]
-// for what is secret in it.
+// MarshalJSON encodes ch, so that another process can complete it. The result is
+// confidential; see [Challenge]. The error is an [*Error] if Begin did not make ch.
 func (ch Challenge) MarshalJSON() ([]byte, error) {
 	if ch.x.CA == nil {
 		return nil, enrollError("", "", errNotBegun)
@@ -35,8 +35,9 @@ func (ch Challenge) MarshalJSON() ([]byte, error) {
 	return ch.x.Marshal()
 }
 
-// UnmarshalJSON decodes what MarshalJSON encoded. Whether the CA is to be trusted
-// is checked by Complete. The error is an [*Error].
+// UnmarshalJSON decodes the result of MarshalJSON. It does not check whether the CA
+// can be trusted; [Client.Complete] does. The error is an [*Error] that says what is
+// missing or malformed; ch is unchanged then.
 func (ch *Challenge) UnmarshalJSON(text []byte) error {
 	x, err := challenge.Parse(text)
 	if err == nil && x.Signer == nil {

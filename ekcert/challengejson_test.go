@@ -12,7 +12,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
 )
 
-// begun returns a challenge in JSON, and the CA that it is from.
+// begun returns a challenge in JSON, and the CA that sent it.
 func begun(t testing.TB) (text []byte, d *device, ca *ekcerttest.Server, server *web) {
 	t.Helper()
 	d, ca = theDevice(t), new(ekcerttest.Server)
@@ -28,8 +28,8 @@ func begun(t testing.TB) (text []byte, d *device, ca *ekcerttest.Server, server 
 	return text, d, ca, server
 }
 
-// TestCarried completes what another process began, which knows the roots but
-// neither the address nor the TPM.
+// TestCarried completes an enrollment in another process, which knows the roots but
+// neither the URL nor the TPM.
 func TestCarried(t *testing.T) {
 	text, d, ca, server := begun(t)
 	var ch ekcert.Challenge
@@ -67,7 +67,7 @@ func TestCarried(t *testing.T) {
 	}
 }
 
-// TestCarriedChanged reads challenges that somebody changed.
+// TestCarriedChanged decodes challenges that were changed.
 func TestCarriedChanged(t *testing.T) {
 	text, _, _, _ := begun(t)
 	for name, change := range map[string]func(map[string]any){
@@ -92,7 +92,7 @@ func TestCarriedChanged(t *testing.T) {
 	}
 }
 
-// changed returns an object in JSON after a change, or what is none.
+// changed returns a JSON object after a change, or text that is not JSON.
 func changed(t testing.TB, text []byte, change func(map[string]any)) []byte {
 	t.Helper()
 	if change == nil {

@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// Roots are trusted roots by the short name of the maker, see [VendorName]:
-// "INTC", "SIM0", "00001014". Those under "" are trusted for every maker. One
-// maker's roots are never used for another's certificates.
+// Roots holds trusted root certificates by the short name of the maker, such as
+// "INTC", "SIM0" or "00001014" (see [VendorName]). Roots under "" are trusted for
+// every maker. The roots of one maker are never used for the certificates of
+// another. Nil or empty means that nothing is trusted.
 type Roots map[string]*x509.CertPool
 
-// of returns the pools for a maker.
+// of returns the pools that are trusted for a maker.
 func (r Roots) of(vendor string) []*x509.CertPool {
 	var pools []*x509.CertPool
 	if p := r[vendor]; p != nil && vendor != "" {
@@ -27,7 +28,7 @@ func (r Roots) of(vendor string) []*x509.CertPool {
 	return pools
 }
 
-// has reports whether a pool is one of r.
+// has reports whether r holds this pool.
 func (r Roots) has(pool *x509.CertPool) bool {
 	for _, p := range r {
 		if p == pool {
@@ -37,8 +38,8 @@ func (r Roots) has(pool *x509.CertPool) bool {
 	return false
 }
 
-// trusted returns the pools for a maker: its Roots, and those of issuers that
-// are pinned.
+// trusted returns the pools that are trusted for a maker: its Roots, and one with
+// the pinned certificates among issuers.
 func (c *Client) trusted(vendor string, issuers []*x509.Certificate) []*x509.CertPool {
 	pools := c.Roots.of(vendor)
 	if !c.pins(vendor) {
@@ -53,61 +54,64 @@ func (c *Client) trusted(vendor string, issuers []*x509.Certificate) []*x509.Cer
 	return append(pools, pinned)
 }
 
-// pins reports whether a root of a maker is pinned.
+// pins reports whether Pins has an entry for a maker.
 func (c *Client) pins(vendor string) bool {
 	return len(c.Pins[""]) > 0 || vendor != "" && len(c.Pins[vendor]) > 0
 }
 
-// A Client finds, checks and enrolls certificates. Its zero value is ready to
-// find. It keeps nothing between calls but what Cache and KnownCAs keep, and may
-// be used by several goroutines.
+// A Client finds, verifies and enrolls certificates. Its zero value can find them.
+// It keeps nothing between calls except in Cache and KnownCAs; several goroutines
+// may use it at the same time.
 type Client struct {
-	// Roots are trusted by Verify and Enroll and required there.
+	// Roots are the trusted roots. Verify and Enroll need them; Verify can use
+	// Pins instead.
 	Roots Roots
 
-	// Pins are the SHA-256 of roots, DER, that are trusted like Roots for a
-	// maker, but have to come from elsewhere: with a certificate, or fetched.
+	// Pins holds the SHA-256 digests of root certificates in DER, by the short
+	// name of the maker; those under "" are for every maker. Verify trusts such
+	// a root like one in Roots if it is among the Issuers of the certificate or
+	// was fetched. Enroll does not use Pins to check the CA.
 	Pins map[string][][sha256.Size]byte
 
-	// Intermediates help to build chains. Nothing is trusted for being here.
-	// It may be nil.
+	// Intermediates are CA certificates for building chains. They are not
+	// trusted by themselves. It may be nil.
 	Intermediates *x509.CertPool
 
 	// SystemStore returns the certificates that the operating system keeps,
-	// each in a form that Parse reads. If nil, that is the registry on
-	// Windows, where a maintenance task puts what it downloads for firmware
-	// TPMs, and nothing elsewhere.
+	// each in a form that Parse reads. If nil, it reads the registry on
+	// Windows, where a maintenance task stores the certificates that it
+	// downloads for firmware TPMs; on other systems it returns none.
 	SystemStore func(ctx context.Context) ([][]byte, error)
 
-	// Services are what Find asks for a certificate that is neither in NV
-	// memory nor in SystemStore, by the short name of the maker. If nil, the
-	// services of Intel and AMD, see [Service]; an empty map asks nobody.
+	// Services are the makers' services, by the short name of the maker. Find
+	// asks one for a certificate that is neither in NV memory nor in
+	// SystemStore. If nil, the services of Intel and AMD are used (see
+	// [Service]); an empty map uses none.
 	Services map[string]Fetcher
 
-	// FetchIssuers has Verify fetch issuers that are missing from where the
-	// certificates say that they are. Without it Verify sends no request, as
-	// a server wants it that checks certificates of others: they would choose
-	// where it connects to.
+	// FetchIssuers makes Verify fetch missing issuers from the URLs in the
+	// certificates. Leave it unset on a server that verifies certificates of
+	// others: they would choose to which hosts it connects.
 	FetchIssuers bool
 
-	// CheckRevocation has Verify fetch the CRLs that the certificates name.
+	// CheckRevocation makes Verify fetch the CRLs that the certificates name.
+	// Their URLs, too, are chosen by whoever issued the certificates.
 	CheckRevocation bool
 
-	// Cache keeps issuers and CRLs that were fetched. If nil, nothing does.
+	// Cache keeps fetched issuers and CRLs. If nil, they are not kept.
 	Cache Cache
 
-	// KnownCAs remembers CAs that were found to lead to a root, which makes
-	// Verify faster for the next certificate of the same CA. If nil, nothing
-	// does.
+	// KnownCAs remembers CAs that lead to a root, so that Verify is faster for
+	// the next certificate of the same CA. If nil, none are remembered.
 	KnownCAs *KnownCAs
 
-	// SCEPURL is the maker's SCEP service, without a query. Only Enroll
-	// needs it.
+	// SCEPURL is the URL of the maker's SCEP service, without a query. Only
+	// Enroll and Begin need it.
 	SCEPURL string
 
 	HTTPClient *http.Client     // if nil, http.DefaultClient
-	Now        func() time.Time // if nil, time.Now
-	Logger     *slog.Logger     // if nil, nothing is logged
+	Now        func() time.Time // current time; if nil, time.Now
+	Logger     *slog.Logger     // if nil, nothing is logged; it never gets a key or its hash
 }
 
 func (c *Client) now() time.Time {
@@ -117,7 +121,8 @@ func (c *Client) now() time.Time {
 	return time.Now()
 }
 
-// debug logs names and counts only: an endorsement key identifies a machine.
+// debug logs a message. Its arguments must not identify a key, because an
+// endorsement key identifies a machine.
 func (c *Client) debug(msg string, args ...any) {
 	if c.Logger != nil {
 		c.Logger.Debug(msg, args...)

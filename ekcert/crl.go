@@ -13,8 +13,8 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Extensions of CRLs and of what they are named by (RFC 5280, 4.2.1.13, 5.2
-// and 5.3).
+// Extensions of CRLs and their entries, and of certificates that name CRLs (RFC 5280,
+// sections 4.2.1.13, 5.2 and 5.3).
 var (
 	oidCRLPoints         = asn1.ObjectIdentifier{2, 5, 29, 31}
 	oidCRLNumber         = asn1.ObjectIdentifier{2, 5, 29, 20}
@@ -27,11 +27,11 @@ var (
 
 var errPoint = errors.New("CRL distribution point cannot be read")
 
-// A crlPoint is where a certificate says that its CRL is.
+// A crlPoint is a CRL distribution point of a certificate.
 type crlPoint struct {
 	urls    []string
-	issuer  []byte // Name of who signs the CRL, nil for the issuer of the certificate
-	reasons bool   // the CRL is for some reasons only
+	issuer  []byte // Name of the CRL's issuer in DER; nil if it is the certificate's issuer
+	reasons bool   // the CRL covers only some reasons
 }
 
 // crlPoints reads the CRL distribution points of a certificate.
@@ -55,6 +55,7 @@ func crlPoints(cert *x509.Certificate) ([]crlPoint, error) {
 	return points, nil
 }
 
+// extension returns the value of an extension, or nil if it is absent.
 func extension(list []pkix.Extension, id asn1.ObjectIdentifier) []byte {
 	for _, e := range list {
 		if e.Id.Equal(id) {
@@ -64,8 +65,10 @@ func extension(list []pkix.Extension, id asn1.ObjectIdentifier) []byte {
 	return nil
 }
 
+// constructed returns the tag [n] of a constructed element.
 func constructed(n uint8) cbasn1.Tag { return cbasn1.Tag(n).ContextSpecific().Constructed() }
 
+// read reads one DistributionPoint from list. It reports whether it could.
 func (p *crlPoint) read(list *cryptobyte.String) bool {
 	var point, name, issuer cryptobyte.String
 	var hasName, hasIssuer bool
@@ -85,8 +88,8 @@ func (p *crlPoint) read(list *cryptobyte.String) bool {
 	return !hasIssuer || p.issuer != nil
 }
 
-// readPointName reads the URLs of a DistributionPointName. One that is relative
-// to the issuer's name has none.
+// readPointName adds the URLs of a DistributionPointName to urls. A name that is
+// relative to the issuer's has none.
 func readPointName(name cryptobyte.String, urls *[]string) bool {
 	var full cryptobyte.String
 	if !name.PeekASN1Tag(constructed(0)) {
@@ -108,7 +111,7 @@ func readPointName(name cryptobyte.String, urls *[]string) bool {
 	return true
 }
 
-// directory returns the first directory name, DER, among GeneralNames, or nil.
+// directory returns the first directory name among GeneralNames, in DER, or nil.
 func directory(names cryptobyte.String) []byte {
 	for !names.Empty() {
 		var value cryptobyte.String
@@ -123,16 +126,16 @@ func directory(names cryptobyte.String) []byte {
 	return nil
 }
 
-// A crl is a CRL with its issuing distribution point (RFC 5280, 5.2.5).
+// A crl is a CRL with its issuing distribution point (RFC 5280, section 5.2.5).
 type crl struct {
 	*x509.RevocationList
-	names                                     []string // URLs; nil if it names none
+	names                                     []string // URLs; nil if there are none
 	userOnly, caOnly, attributeOnly, indirect bool
-	someReasons                               bool
+	someReasons                               bool // it covers only some reasons
 }
 
-// parseCRL reads a CRL, DER or PEM. It refuses critical extensions that it does
-// not know, as those of a delta CRL.
+// parseCRL reads a CRL in DER or PEM. It refuses unknown critical extensions, such as
+// those of a delta CRL.
 func parseCRL(b []byte) (*crl, error) {
 	if block, _ := pem.Decode(b); block != nil {
 		b = block.Bytes
@@ -155,6 +158,7 @@ func parseCRL(b []byte) (*crl, error) {
 	return out, nil
 }
 
+// readScope reads the issuing distribution point. It reports whether it could.
 func (c *crl) readScope(der []byte) bool {
 	in, point, name := cryptobyte.String(der), cryptobyte.String(nil), cryptobyte.String(nil)
 	var hasName bool
@@ -172,7 +176,8 @@ func (c *crl) readScope(der []byte) bool {
 		readFlag(&point, 5, &c.attributeOnly) && point.Empty()
 }
 
-// readFlag reads a BOOLEAN with an implicit tag, which is false by default.
+// readFlag reads an optional BOOLEAN with the tag [n], false by default. It reports
+// whether it could.
 func readFlag(in *cryptobyte.String, n uint8, to *bool) bool {
 	var value cryptobyte.String
 	var there bool
@@ -186,9 +191,10 @@ func readFlag(in *cryptobyte.String, n uint8, to *bool) bool {
 	return true
 }
 
-// find returns the entry of cert, or nil; or an error if there is an entry that
-// cannot be understood, and none of cert. In an indirect CRL an entry is of the
-// issuer that it or the last one before it names, else of the CRL's.
+// find returns the entry for cert, or nil if there is none. If there is none but an
+// entry cannot be understood, it returns an error. In an indirect CRL, an entry is for
+// a certificate of the issuer that it or the last entry before it names; if none names
+// one, of the CRL's issuer.
 func (c *crl) find(cert *x509.Certificate) (*x509.RevocationListEntry, error) {
 	issuer := c.RawIssuer
 	var odd error
@@ -198,7 +204,7 @@ func (c *crl) find(cert *x509.Certificate) (*x509.RevocationListEntry, error) {
 			switch {
 			case e.Id.Equal(oidCertificateIssuer):
 				if issuer = entryIssuer(e.Value); issuer == nil || !c.indirect {
-					return nil, errors.New("has an entry of an issuer that cannot be read")
+					return nil, errors.New("has an entry with an issuer that cannot be read")
 				}
 			case e.Critical && !e.Id.Equal(oidReasonCode) && !e.Id.Equal(oidInvalidityDate):
 				odd = fmt.Errorf("has an entry with the critical extension %v", e.Id)
@@ -211,6 +217,7 @@ func (c *crl) find(cert *x509.Certificate) (*x509.RevocationListEntry, error) {
 	return nil, odd
 }
 
+// entryIssuer returns the Name in the extension certificateIssuer of an entry, or nil.
 func entryIssuer(der []byte) []byte {
 	in, names := cryptobyte.String(der), cryptobyte.String(nil)
 	if !in.ReadASN1(&names, cbasn1.SEQUENCE) || !in.Empty() {

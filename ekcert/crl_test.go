@@ -15,7 +15,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 )
 
-// scope is an issuing distribution point with these fields.
+// scope returns an issuing distribution point with these fields.
 func scope(fields ...byte) pkix.Extension {
 	return pkix.Extension{
 		Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true,
@@ -23,14 +23,14 @@ func scope(fields ...byte) pkix.Extension {
 	}
 }
 
-// point is a distribution point name with one URL, for scope.
+// point returns a distribution point name with one URL, for scope.
 func point(url string) []byte {
 	out := append([]byte{0x86, byte(len(url))}, url...)
 	out = append([]byte{0xA0, byte(len(out))}, out...)
 	return append([]byte{0xA0, byte(len(out))}, out...)
 }
 
-// TestCRLScope has CRLs that say what they are about.
+// TestCRLScope checks CRLs that say what they cover.
 func TestCRLScope(t *testing.T) {
 	m, other := newMaker(t, "Intel"), newMaker(t, "Intel")
 	ek := ekKey(t).Public()
@@ -44,12 +44,12 @@ func TestCRLScope(t *testing.T) {
 		edit func(*x509.RevocationList)
 		by   *maker
 		raw  []byte
-		want string // why it says nothing of the certificate
+		want string // why it does not count for the certificate
 	}{
 		"good":             {},
 		"its own URL":      {edit: func(l *x509.RevocationList) { l.ExtraExtensions = []pkix.Extension{scope(point(url)...)} }},
 		"for certificates": {edit: func(l *x509.RevocationList) { l.ExtraExtensions = []pkix.Extension{scope(0x81, 1, 0xFF)} }},
-		"another URL":      {edit: func(l *x509.RevocationList) { l.ExtraExtensions = []pkix.Extension{scope(point("http://x")...)} }, want: "of another distribution point"},
+		"another URL":      {edit: func(l *x509.RevocationList) { l.ExtraExtensions = []pkix.Extension{scope(point("http://x")...)} }, want: "for another distribution point"},
 		"for CAs":          {edit: func(l *x509.RevocationList) { l.ExtraExtensions = []pkix.Extension{scope(0x82, 1, 0xFF)} }, want: "other kinds"},
 		"for attributes":   {edit: func(l *x509.RevocationList) { l.ExtraExtensions = []pkix.Extension{scope(0x85, 1, 0xFF)} }, want: "other kinds"},
 		"for some reasons": {edit: func(l *x509.RevocationList) { l.ExtraExtensions = []pkix.Extension{scope(0x83, 2, 1, 0x40)} }, want: "some reasons"},
@@ -60,7 +60,7 @@ func TestCRLScope(t *testing.T) {
 		}, want: "not valid yet"},
 		"out of date":            {edit: func(l *x509.RevocationList) { l.NextUpdate = time.Now().Add(-hour / 2) }, want: "out of date"},
 		"signed by another":      {by: other, want: "verification failure"},
-		"of another":             {by: newMaker(t, "AMD"), want: "of another issuer"},
+		"of another":             {by: newMaker(t, "AMD"), want: "has another issuer"},
 		"no CRL":                 {raw: []byte("<html>"), want: "malformed crl"},
 		"too large":              {raw: make([]byte, 4<<20+1), want: "too large"},
 		"entry of an issuer":     {edit: func(l *x509.RevocationList) { l.RevokedCertificateEntries[0].ExtraExtensions = entryExtension(29) }, want: "an issuer that cannot be read"},
@@ -95,12 +95,12 @@ func TestCRLScope(t *testing.T) {
 	}
 }
 
-// entryExtension is a critical extension 2.5.29.n of an entry.
+// entryExtension returns a critical extension 2.5.29.n of an entry.
 func entryExtension(n int) []pkix.Extension {
 	return []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, n}, Critical: true, Value: []byte{0x30, 0x00}}}
 }
 
-// TestCRLPoints has distribution points that cannot be used.
+// TestCRLPoints reads odd CRL distribution points.
 func TestCRLPoints(t *testing.T) {
 	for name, tt := range map[string]struct {
 		value []byte

@@ -14,7 +14,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 )
 
-// A device is a TPM without certificate, with its keys.
+// A device is a TPM without certificates, and its keys.
 type device struct {
 	tpm *attest.TPM
 	eks []*attest.EK
@@ -61,7 +61,7 @@ func openDevice(tr transport.TPM, algorithm attest.Algorithm) (*device, error) {
 	return d, err
 }
 
-// enrollment is what the device shows for one of its endorsement keys.
+// enrollment returns the device's Request for one of its endorsement keys.
 func (d *device) enrollment(ek *attest.EK) *ekcert.Request {
 	return &ekcert.Request{
 		Vendor: attesttest.Vendor, Model: "emulator", Version: "1.2.3.4",
@@ -93,7 +93,7 @@ func serve(t testing.TB, h http.Handler) *web {
 	return w
 }
 
-// posts is how many requests could tell something of a TPM.
+// posts returns how many requests could have told something about a TPM.
 func (w *web) posts() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

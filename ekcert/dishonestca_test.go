@@ -19,7 +19,7 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// liar is a CA under the right roots that issues what it likes.
+// liar returns a CA under the right roots that issues wrong certificates.
 func liar(t *testing.T, issue func(*sceptest.Authority) (*x509.Certificate, error)) *sceptest.Server {
 	t.Helper()
 	root, err := sceptest.NewAuthority("Root", nil, nil)
@@ -50,7 +50,7 @@ func liar(t *testing.T, issue func(*sceptest.Authority) (*x509.Certificate, erro
 	}
 }
 
-// showing is an enrollment of which nobody checks the proof.
+// showing returns a Request whose proof nobody checks.
 func showing(t *testing.T) *ekcert.Request {
 	t.Helper()
 	return &ekcert.Request{
@@ -65,7 +65,7 @@ func TestEnrollWithLiar(t *testing.T) {
 	elsewhere := newMaker(t, "Elsewhere")
 	for name, tt := range map[string]struct {
 		issue func(*sceptest.Authority) (*x509.Certificate, error)
-		want  error // nil: a certificate
+		want  error // nil if the certificate is accepted
 	}{
 		"honest": {func(a *sceptest.Authority) (*x509.Certificate, error) {
 			return a.Issue(profile(t, intel), ek)
@@ -73,7 +73,7 @@ func TestEnrollWithLiar(t *testing.T) {
 		"of another key": {func(a *sceptest.Authority) (*x509.Certificate, error) {
 			cert, err := a.Issue(profile(t, intel), newECKey(t, elliptic.P256()).Public())
 			if err == nil {
-				cert.PublicKey = ek // gets it past sceptest, which sends cert.Raw
+				cert.PublicKey = ek // for the check of sceptest, which sends cert.Raw
 			}
 			return cert, err
 		}, scep.ErrMismatch},
@@ -112,8 +112,8 @@ func TestEnrollWithLiar(t *testing.T) {
 	}
 }
 
-// TestEnrollWithoutChallenge has a CA that wants no proof of the key: what it
-// certifies is worth nothing.
+// TestEnrollWithoutChallenge uses a CA that demands no proof of the key. Its
+// certificates are worthless and must be refused.
 func TestEnrollWithoutChallenge(t *testing.T) {
 	ca := liar(t, func(a *sceptest.Authority) (*x509.Certificate, error) {
 		return a.Issue(profile(t, intel), ekKey(t).Public())
@@ -141,8 +141,8 @@ func TestEnrollEndsWithContext(t *testing.T) {
 	}
 }
 
-// TestEnrollWithTPMKeyAsCA has somebody pose as the CA who holds no more than an
-// endorsement or attestation key with a certificate of the same maker.
+// TestEnrollWithTPMKeyAsCA uses an impostor of the CA that has only an endorsement or
+// attestation key with a certificate of the same maker.
 func TestEnrollWithTPMKeyAsCA(t *testing.T) {
 	for _, purpose := range []asn1.ObjectIdentifier{wcce.OIDKeyPurposeEK, wcce.OIDKeyPurposeAIK} {
 		enrollWithTPMKeyAsCA(t, purpose)

@@ -14,28 +14,36 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// capability is what a CA has to name to enroll endorsement keys, and what
-// makes its challenges legal.
+// capability is the capability that a CA must advertise to enroll endorsement keys
+// and to send challenges.
 const capability = "EndorsementKeyEnrollment"
 
-// Enroll has the maker's CA at SCEPURL certify an endorsement key. The CA must
-// name the capability EndorsementKeyEnrollment and lead to one of Roots for the
-// maker; until both are known, nothing about the TPM is sent. The certificate is
-// checked as Verify does, which tells more of it, and has to name the maker; its
-// Issuers are its chain, root last.
+// Enroll requests a certificate for an endorsement key from the maker's CA at
+// SCEPURL. The CA must advertise the capability EndorsementKeyEnrollment and lead to
+// a root in Roots for the maker; nothing about the TPM is sent before both are
+// checked. The certificate is verified as by [Client.Verify] and must name the maker.
+// Its Issuers are the rest of its chain, root last.
 //
-// Errors are of type [*Error]. They wrap ErrNoEnrollment or ErrUntrustedCA if
-// the CA will not do; ErrWeakKey before it is asked; ErrAtRisk, ErrRevoked, ErrUnknownManufacturer or
-// ErrUnsupportedEK if it refuses the TPM; the errors of Verify if its
-// certificate does not hold; else the error of [scep.Client], which checks
-// first that the certificate is of the key and comes from this CA, or that of
-// Activate.
+// The error is an [*Error]. It wraps
+//   - [ErrWeakKey], if the key is weak; nothing is sent then
+//   - [ErrNoEnrollment] or [ErrUntrustedCA], if the CA does not offer the enrollment
+//     or cannot be trusted
+//   - [ErrAtRisk], [ErrRevoked], [ErrUnknownManufacturer] or [ErrUnsupportedEK], if
+//     the CA refuses the TPM
+//   - an error of Verify, if the certificate does not pass
+//   - the [*scep.Error] of another failure of the exchange; that the certificate is
+//     for another key or by another CA shows as [scep.ErrMismatch] or
+//     [scep.ErrUntrusted]
+//   - the error of req.Activate
+//   - the error of ctx, if that ended first
+//
+// Otherwise it says which field of req is missing or wrong.
 func (c *Client) Enroll(ctx context.Context, req *Request) (*Certificate, error) {
 	if req == nil {
 		req = new(Request)
 	}
 	if req.Activate == nil {
-		return nil, enrollError(c.SCEPURL, req.Vendor, errors.New("no function to open the challenge is given"))
+		return nil, enrollError(c.SCEPURL, req.Vendor, errors.New("no function to decrypt the challenge is given"))
 	}
 	ch, err := c.Begin(ctx, req)
 	if err != nil {
@@ -43,13 +51,14 @@ func (c *Client) Enroll(ctx context.Context, req *Request) (*Certificate, error)
 	}
 	secret, err := req.Activate(ctx, ch.Blob, ch.EncryptedSecret)
 	if err != nil {
-		return nil, enrollError(c.SCEPURL, req.Vendor, fmt.Errorf("opening the challenge: %w", err))
+		return nil, enrollError(c.SCEPURL, req.Vendor, fmt.Errorf("decrypting the challenge: %w", err))
 	}
 	return c.Complete(ctx, ch, secret)
 }
 
-// Begin does the first half of Enroll, for a TPM in another machine: it asks,
-// and returns the challenge for that TPM to open. req needs no Activate.
+// Begin does the first half of Enroll, for a TPM in another machine: it sends the
+// request and returns the challenge for that TPM to decrypt. req needs no Activate.
+// The error is an [*Error] as that of [Client.Enroll].
 func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
 	if req == nil {
 		req = new(Request)
@@ -81,7 +90,7 @@ func (c *Client) begin(ctx context.Context, req *Request) (*Challenge, error) {
 		return nil, err
 	}
 	if reply.Status != scep.StatusChallenge {
-		return nil, fmt.Errorf("%w: it asks for no proof of the key, but answers with %v", ErrNoEnrollment, reply.Status)
+		return nil, fmt.Errorf("%w: it replies with %v instead of a challenge", ErrNoEnrollment, reply.Status)
 	}
 	if err := x.Read(reply); err != nil {
 		return nil, err
@@ -89,9 +98,14 @@ func (c *Client) begin(ctx context.Context, req *Request) (*Challenge, error) {
 	return newChallenge(&x), nil
 }
 
-// Complete does the second half of Enroll: it sends the secret that was in the
-// challenge, and checks and returns the certificate. Nothing is sent unless the
-// CA of the challenge leads to one of c.Roots for the maker.
+// Complete does the second half of Enroll: it sends the secret that the TPM decrypted,
+// and verifies and returns the certificate. Nothing is sent unless the CA of the
+// challenge leads to a root in c.Roots for the maker. It uses the URL in the challenge,
+// not SCEPURL.
+//
+// The error is an [*Error]. It wraps [ErrUntrustedCA] or [ErrNoEnrollment] if the CA in
+// the challenge cannot be used, and otherwise what that of [Client.Enroll] does. It
+// wraps none of these if Begin did not make ch.
 func (c *Client) Complete(ctx context.Context, ch *Challenge, secret []byte) (*Certificate, error) {
 	if ch == nil || ch.x.CA == nil {
 		return nil, enrollError("", "", errNotBegun)
@@ -119,7 +133,7 @@ func (c *Client) complete(ctx context.Context, ch *Challenge, want *challenge.Su
 	return c.accept(ctx, &ch.x, reply, want)
 }
 
-// rootsOf returns the pool that vouches for the CA of an exchange.
+// rootsOf returns the pool of Roots for a maker to which the CA of an exchange leads.
 func (c *Client) rootsOf(x *challenge.Exchange, vendor string) (*x509.CertPool, error) {
 	err := noRoot(vendor)
 	for _, roots := range c.Roots.of(vendor) {
@@ -135,6 +149,7 @@ func noRoot(vendor string) error {
 	return fmt.Errorf("%w: no root is configured for %q", ErrUntrustedCA, vendor)
 }
 
+// scepClient returns a client of the SCEP server at url.
 func (c *Client) scepClient(url string, roots *x509.CertPool) *scep.Client {
 	return &scep.Client{
 		URL: url, Roots: roots, Challenge: capability,
@@ -142,8 +157,8 @@ func (c *Client) scepClient(url string, roots *x509.CertPool) *scep.Client {
 	}
 }
 
-// findCA asks for the CA and checks it against each pool of roots that may
-// vouch for the maker. It tells the CA nothing.
+// findCA gets the CA and checks it against each pool of Roots for a maker. It sends
+// nothing about the TPM.
 func (c *Client) findCA(ctx context.Context, vendor string) (*scep.Client, *scep.CA, error) {
 	err := noRoot(vendor)
 	for _, roots := range c.Roots.of(vendor) {
@@ -168,7 +183,7 @@ func isNotFound(err error) bool {
 	return errors.As(err, &se) && se.HTTPStatus == http.StatusNotFound
 }
 
-// checkCA checks what client.CA does not.
+// checkCA checks what [scep.Client.CA] does not.
 func checkCA(ca *scep.CA) error {
 	if err := challenge.CheckRoles(ca); err != nil {
 		return fmt.Errorf("%w: %w", ErrUntrustedCA, err)
@@ -176,26 +191,26 @@ func checkCA(ca *scep.CA) error {
 	return checkCaps(ca.Caps)
 }
 
-// checkCaps checks that a server names all that the profile needs.
+// checkCaps checks that a server advertises all that the profile needs.
 func checkCaps(caps scep.Caps) error {
-	standard := caps.Has("SCEPStandard") // RFC 8894, 3.5.2: implies the others
+	standard := caps.Has("SCEPStandard") // implies the others: RFC 8894, section 3.5.2
 	switch {
 	case !caps.Has(capability):
-		return fmt.Errorf("%w: it does not name %s", ErrNoEnrollment, capability)
+		return fmt.Errorf("%w: it does not advertise %s", ErrNoEnrollment, capability)
 	case !standard && !caps.Has("POSTPKIOperation"):
-		return fmt.Errorf("%w: it does not name POSTPKIOperation", ErrNoEnrollment)
+		return fmt.Errorf("%w: it does not advertise POSTPKIOperation", ErrNoEnrollment)
 	case !standard && !caps.Has("AES") && !caps.Has("AES128"):
-		return fmt.Errorf("%w: it names neither AES nor AES128", ErrNoEnrollment)
+		return fmt.Errorf("%w: it advertises neither AES nor AES128", ErrNoEnrollment)
 	case !standard && !caps.Has("SHA-256"):
-		return fmt.Errorf("%w: it does not name SHA-256", ErrNoEnrollment)
+		return fmt.Errorf("%w: it does not advertise SHA-256", ErrNoEnrollment)
 	}
 	return nil
 }
 
-// accept checks the certificate that a CA gave.
+// accept verifies the certificate in the CA's last reply.
 func (c *Client) accept(ctx context.Context, x *challenge.Exchange, reply *scep.Reply, want *challenge.Subject) (*Certificate, error) {
 	if reply.Status != scep.StatusSuccess || len(reply.Certificates) == 0 {
-		return nil, fmt.Errorf("%w: the challenge is answered, and it says %v", ErrNoEnrollment, reply.Status)
+		return nil, fmt.Errorf("%w: it replies to the answer with %v", ErrNoEnrollment, reply.Status)
 	}
 	cert := newCertificate(reply.Certificates[0])
 	cert.Issuers = slices.Concat(reply.Certificates[1:], x.CA.Chain)
@@ -211,7 +226,7 @@ func (c *Client) accept(ctx context.Context, x *challenge.Exchange, reply *scep.
 	return cert, nil
 }
 
-// refusals are the words of the profile in failInfoText.
+// refusals are the words with which the profile begins a failInfoText.
 var refusals = []struct {
 	text string
 	err  error
@@ -222,7 +237,7 @@ var refusals = []struct {
 	{"ek-unsupported", ErrUnsupportedEK},
 }
 
-// enrollError dresses err as the package's own.
+// enrollError returns the Error of an enrollment with the cause err.
 func enrollError(url, vendor string, err error) *Error {
 	out := &Error{Op: "enroll", Origin: wire.Redact(url), Vendor: VendorName(vendor), Err: err}
 	var se *scep.Error

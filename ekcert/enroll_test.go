@@ -45,7 +45,7 @@ func TestEnroll(t *testing.T) {
 	}
 }
 
-// TestEnrollWithRSAKey has the attestation key that Windows makes.
+// TestEnrollWithRSAKey uses an attestation key like those that Windows makes.
 func TestEnrollWithRSAKey(t *testing.T) {
 	d, err := newDevice(attesttest.Config{NoCertificate: true}, attest.RSA2048)
 	if err != nil {
@@ -122,8 +122,7 @@ func TestEnrollRefusals(t *testing.T) {
 	}
 }
 
-// TestEnrollTellsNothing checks that a CA that will not do learns nothing of
-// the TPM.
+// TestEnrollTellsNothing checks that a CA that is refused learns nothing about the TPM.
 func TestEnrollTellsNothing(t *testing.T) {
 	d := theDevice(t)
 	without := func(names ...string) scep.Caps {
@@ -142,7 +141,7 @@ func TestEnrollTellsNothing(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		ca        *ekcerttest.Server
-		roots     ekcert.Roots // nil: the CA's
+		roots     ekcert.Roots // if nil, those of the CA
 		want      error
 		code      uint32
 		retryable bool
@@ -212,7 +211,7 @@ func TestEnrollProof(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		edit    func(*ekcert.Request)
-		refused string // by the CA; "": by the TPM
+		refused string // the CA's reason; empty if the TPM refuses
 	}{
 		"wrong secret":           {func(e *ekcert.Request) { e.Activate = wrong(make([]byte, 32)) }, "secret is wrong"},
 		"short secret":           {func(e *ekcert.Request) { e.Activate = wrong([]byte{0}) }, "secret is wrong"},
@@ -280,7 +279,7 @@ func TestEnrollIncomplete(t *testing.T) {
 	}
 }
 
-// TestHalves enrolls with the TPM on one side and the CA on the other.
+// TestHalves enrolls with Begin and Complete on one machine and the TPM on another.
 func TestHalves(t *testing.T) {
 	d := theDevice(t)
 	ca := new(ekcerttest.Server)

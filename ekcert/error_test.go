@@ -25,7 +25,7 @@ func TestError(t *testing.T) {
 		},
 		"mismatch": {
 			ekcert.Error{Op: "find", Origin: "nv:0x01c00002", Err: ekcert.ErrMismatch},
-			"ekcert: find: nv:0x01c00002: certificate is of another key", 0x8007000D, false, true,
+			"ekcert: find: nv:0x01c00002: certificate is for another key", 0x8007000D, false, true,
 		},
 		"expired": {
 			ekcert.Error{Op: "verify", Err: fmt.Errorf("%w: yesterday", ekcert.ErrExpired)},
@@ -41,7 +41,7 @@ func TestError(t *testing.T) {
 		},
 		"no service": {
 			ekcert.Error{Op: "find", HTTPStatus: 405, Err: ekcert.ErrNoService},
-			"ekcert: find: service does not give out certificates in this way", 0x80190195, false, true,
+			"ekcert: find: service does not serve certificates in this way", 0x80190195, false, true,
 		},
 		"busy service": {ekcert.Error{Op: "find", HTTPStatus: 429, Err: errors.New("HTTP status 429")}, "ekcert: find: HTTP status 429", 0x801901AD, true, false},
 		"busy server":  {ekcert.Error{Op: "enroll", HTTPStatus: 503, Err: busy}, "ekcert: enroll: " + busy.Error(), 0x801901F7, true, false},
@@ -58,8 +58,7 @@ func TestError(t *testing.T) {
 	}
 }
 
-// TestRemedyByMaker checks that the makers with a service of their own get
-// their own advice.
+// TestRemedyByMaker checks that there is different advice for makers with a service.
 func TestRemedyByMaker(t *testing.T) {
 	intel := (&ekcert.Error{Op: "find", Vendor: "INTC", Err: ekcert.ErrNotFound}).Remedy()
 	other := (&ekcert.Error{Op: "find", Vendor: "IFX", Err: ekcert.ErrNotFound}).Remedy()

@@ -43,8 +43,7 @@ func Example() {
 	// nv:0x01c00002 SIM0 RSA findings: 0
 }
 
-// Have the maker's CA certify the endorsement key of a TPM that holds no
-// certificate.
+// Enroll the endorsement key of a TPM that has no certificate with the maker's CA.
 func ExampleClient_Enroll() {
 	ctx := context.Background()
 	ca := new(ekcerttest.Server)

@@ -2,7 +2,7 @@ package ekcert
 
 import "crypto/x509"
 
-// What tests see of the package beside what it exports.
+// Unexported functions for tests.
 var (
 	Within     = within
 	CSR        = (*Request).csr

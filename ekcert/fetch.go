@@ -14,17 +14,17 @@ import (
 
 const (
 	fetchTime  = 10 * time.Second // for one answer
-	maxCRLSize = 4 << 20
+	maxCRLSize = 4 << 20          // bytes
 )
 
-// errSlow is a server that took longer than fetchTime. Other than the end of
-// the caller's context it may pass.
+// errSlow is the error if a server takes longer than fetchTime. Unlike the end of the
+// caller's context, it may pass.
 var errSlow = errors.New("no answer in time")
 
-// errElsewhere is a redirect that is not followed.
+// errElsewhere is the error of a redirect that is not followed.
 var errElsewhere = errors.New("redirect to another host")
 
-// get fetches a URL. Redirects may not leave the host.
+// get fetches a URL. It does not follow redirects to another host.
 func get(ctx context.Context, client *http.Client, address string, limit int64) (*wire.Answer, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
@@ -43,9 +43,9 @@ func get(ctx context.Context, client *http.Client, address string, limit int64) 
 	return answer, err
 }
 
-// staying returns a copy of client that follows redirects only to the host of
-// the request and those below it. A wider domain could be one that strangers
-// share, such as co.uk or that of a provider.
+// staying returns a copy of client that follows redirects only to the host of the
+// request and to hosts below it. Strangers may share any wider domain, such as co.uk
+// or the domain of a provider.
 func staying(client *http.Client) *http.Client {
 	if client == nil {
 		client = http.DefaultClient
@@ -69,8 +69,8 @@ func within(host, domain string) bool {
 	return host == domain || domain != "" && strings.HasSuffix(host, "."+domain)
 }
 
-// fetch gets an issuer or a CRL, from the cache if it is there. What keep
-// accepts is kept for as long as it says.
+// fetch gets an issuer or a CRL from the cache or the network and passes it to keep.
+// If keep accepts it, it goes to the cache until the time that keep returns.
 func (c *Client) fetch(ctx context.Context, address string, limit int64, keep func([]byte) (until time.Time, err error)) error {
 	if c.Cache != nil {
 		if body := c.Cache.Load(address); body != nil {

@@ -16,25 +16,25 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// An NVReader reads NV memory; *attest.TPM is one.
+// An NVReader reads the NV memory of a TPM, such as an *attest.TPM.
 type NVReader interface {
-	// ReadNV returns the whole of an NV index. The error for one that is
-	// not defined or was never written wraps [fs.ErrNotExist], or has the
-	// HRESULT of the TPM's own answer: TPM_20_E_HANDLE or
+	// ReadNV returns the whole contents of an NV index. If the index is not
+	// defined or was never written, the error wraps [fs.ErrNotExist] or has a
+	// method HRESULT with the TPM's answer: TPM_20_E_HANDLE or
 	// TPM_20_E_NV_UNINITIALIZED.
 	ReadNV(ctx context.Context, index uint32) ([]byte, error)
 }
 
-// NV indices of certificate chains, the certificates below the root one behind
-// the other (EK Credential Profile 2.5, 2.2.1.5.2).
+// NV indices of certificate chains: the certificates below the root, one after the
+// other (TCG EK Credential Profile 2.5, section 2.2.1.5.2).
 const (
 	firstChainIndex uint32 = 0x01C00100
 	lastChainIndex  uint32 = 0x01C001FF
 )
 
-// indices returns the NV indices that the TCG assigns to certificates of keys
-// like ek: that of the low range first, then that of the high range (EK
-// Credential Profile 2.4, 2.2.1.4 and 2.2.1.5).
+// indices returns the NV indices that the TCG assigns to certificates of keys of
+// the kind of ek: that of the low range first, then that of the high range (TCG EK
+// Credential Profile 2.4, sections 2.2.1.4 and 2.2.1.5).
 func indices(ek crypto.PublicKey) []uint32 {
 	switch k := ek.(type) {
 	case *rsa.PublicKey:
@@ -59,27 +59,28 @@ func indices(ek crypto.PublicKey) []uint32 {
 	return nil
 }
 
-// Find returns the certificate of the endorsement key ek, an *[rsa.PublicKey]
-// or *[ecdsa.PublicKey], from the first of these that has it:
+// Find returns the certificate of the endorsement key ek, an *[rsa.PublicKey] or
+// *[ecdsa.PublicKey], from the first of these sources that has it:
 //
-//   - the NV memory of the TPM that nv reads (nil: none), at the indices that
-//     the TCG assigns to the kind of key. Unless Roots and Intermediates already
-//     lead from it to a root, the chain in NV memory is read too, as far as the
-//     TPM lets it be, and becomes its Issuers;
+//   - the NV memory of the TPM that nv reads, at the indices that the TCG assigns to
+//     the kind of key; nv may be nil. If Roots and Intermediates do not suffice to
+//     verify the certificate, the chain in NV memory is read too, as far as the TPM
+//     permits, and becomes its Issuers;
 //   - SystemStore;
-//   - the service of the maker, if there is one for it in Services. It learns a
-//     hash of the key, which identifies the machine.
+//   - the maker's service, if Services has one. It learns a hash of the key, which
+//     identifies the machine.
 //
-// Only that the certificate is of the key is checked: all else is for Verify.
+// Find checks only that the certificate is for the key; use [Client.Verify] to
+// verify it. vendor is the maker that the TPM names, as TCG vendor ID or short name.
+// If it is empty, no service is asked.
 //
-// vendor is the maker the TPM names, a TCG vendor ID or short name. If it is
-// empty, no service is asked.
+// If a TPM refuses to read an index, the other sources are tried; if it does not
+// answer, the search ends. A failure of SystemStore is logged only.
 //
-// Errors are of type [*Error]. They wrap ErrNotFound if there is none,
-// ErrMismatch if there is one of another key only, ErrMalformed if there is one
-// that cannot be read only, else the error of nv or of the service. If the TPM
-// refuses to have an index read, the other sources are tried nevertheless; if
-// it does not answer, none is.
+// The error is an [*Error]. It wraps [ErrNotFound] if no source has a certificate.
+// If a certificate was found but cannot be used, it wraps [ErrMismatch] (another
+// key) or [ErrMalformed]. Otherwise it wraps [ErrNoService] or another error of the
+// service, the error of nv, or the error of ctx if that ended first.
 func (c *Client) Find(ctx context.Context, nv NVReader, vendor string, ek crypto.PublicKey) (*Certificate, error) {
 	fail := &Error{Op: "find", Vendor: VendorName(vendor), Err: ErrNotFound}
 	cert, err := c.findInNV(ctx, nv, ek, fail)
@@ -99,8 +100,9 @@ func (c *Client) Find(ctx context.Context, nv NVReader, vendor string, ek crypto
 	return cert, nil
 }
 
-// findInNV returns nil if there is no certificate in NV memory that will do,
-// and has fail say why. An error is of one that does not answer.
+// findInNV returns the certificate in NV memory. It returns nil if there is none
+// that can be used, and then sets the reason in fail. It returns an error only if
+// the TPM does not answer.
 func (c *Client) findInNV(ctx context.Context, nv NVReader, ek crypto.PublicKey, fail *Error) (*Certificate, error) {
 	if nv == nil {
 		return nil, nil
@@ -121,7 +123,7 @@ func (c *Client) findInNV(ctx context.Context, nv NVReader, ek crypto.PublicKey,
 	return nil, nil
 }
 
-// findInSystem returns nil if the system keeps no certificate of the key.
+// findInSystem returns the certificate in SystemStore, or nil if there is none.
 func (c *Client) findInSystem(ctx context.Context, ek crypto.PublicKey) (*Certificate, error) {
 	list := c.SystemStore
 	if list == nil {
@@ -141,7 +143,7 @@ func (c *Client) findInSystem(ctx context.Context, ek crypto.PublicKey) (*Certif
 	return nil, ctx.Err()
 }
 
-// findAtMaker asks the maker's service. It returns nil if the maker has none or
+// findAtMaker asks the maker's service. It returns nil if there is no service or it
 // has no certificate.
 func (c *Client) findAtMaker(ctx context.Context, ek crypto.PublicKey, fail *Error) (*Certificate, error) {
 	service := c.services()[fail.Vendor]
@@ -160,7 +162,7 @@ func (c *Client) findAtMaker(ctx context.Context, ek crypto.PublicKey, fail *Err
 	fail.Origin = serviceOrigin(service)
 	switch {
 	case e != nil:
-		return nil, e.Err // the rest of it is in fail
+		return nil, e.Err // fail has its other fields
 	case err != nil:
 		return nil, err
 	}
@@ -175,6 +177,7 @@ func (c *Client) findAtMaker(ctx context.Context, ek crypto.PublicKey, fail *Err
 	return cert, nil
 }
 
+// serviceOrigin returns the Origin of certificates from a service.
 func serviceOrigin(r Fetcher) string {
 	if s, ok := r.(*Service); ok {
 		return wire.Redact(s.URL)
@@ -182,9 +185,10 @@ func serviceOrigin(r Fetcher) string {
 	return "service"
 }
 
+// origin returns the Origin of certificates from an NV index.
 func origin(index uint32) string { return fmt.Sprintf("nv:0x%08x", index) }
 
-// readCertificate reads a certificate of the key ek.
+// readCertificate reads a certificate from an NV index. It must be for the key ek.
 func readCertificate(ctx context.Context, nv NVReader, index uint32, ek crypto.PublicKey) (*Certificate, error) {
 	b, err := nv.ReadNV(ctx, index)
 	if err != nil {
@@ -208,14 +212,15 @@ func notThere(err error) bool {
 	return code == tpmHandle || code == tpmNVUnwritten || code == 0 && errors.Is(err, fs.ErrNotExist)
 }
 
-// isRefusal reports whether err is a TPM's answer to a command, or the system's
-// that does not let it through to the TPM: what is said of one index, and not of
-// the TPM.
+// isRefusal reports whether err is the TPM's answer to a command, or that of the
+// operating system which blocks the command. Such an error is about one index, not
+// about the TPM.
 func isRefusal(err error) bool {
 	code := codeOf(err)
 	return code&^0xFFF == tpmAnswers || code == tbsDenied
 }
 
+// codeOf returns the HRESULT of err, or 0 if it has none.
 func codeOf(err error) uint32 {
 	var coded interface{ HRESULT() uint32 }
 	if errors.As(err, &coded) {
@@ -224,7 +229,8 @@ func codeOf(err error) uint32 {
 	return 0
 }
 
-// addChain adds the chain in NV memory to cert, if its issuers are not known.
+// addChain adds the chain in NV memory to the Issuers of cert, unless cert already
+// leads to a root without it.
 func (c *Client) addChain(ctx context.Context, nv NVReader, cert *Certificate) error {
 	if _, err := c.chain(cert, c.trusted(cert.Vendor(), cert.Issuers)); err == nil {
 		return nil
@@ -250,9 +256,9 @@ func (c *Client) addChain(ctx context.Context, nv NVReader, cert *Certificate) e
 	return nil
 }
 
-// splitChain returns the certificates in b, which may have fill between them.
-// It ends where something else begins, as some makers keep other things there,
-// and leaves out what is no certificate that Go reads.
+// splitChain returns the certificates in b, between which there may be padding (00
+// or FF). It stops at other data, because some makers store other things there, and
+// leaves out certificates that crypto/x509 refuses.
 func splitChain(b []byte) []*x509.Certificate {
 	var certs []*x509.Certificate
 	rest := cryptobyte.String(b)

@@ -11,7 +11,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 )
 
-// nobody has no maker's service asked.
+// nobody is a map of services that asks none.
 var nobody = map[string]ekcert.Fetcher{}
 
 func TestFind(t *testing.T) {
@@ -63,14 +63,14 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// coded is an error as package attest has it.
+// A coded is an error with an HRESULT, like those of package attest.
 type coded uint32
 
 func (e coded) Error() string   { return "TPM error" }
 func (e coded) HRESULT() uint32 { return uint32(e) }
 
-// TestFindGoesOn has a TPM that refuses to have indices read, with and without
-// another source that has the certificate.
+// TestFindGoesOn uses a TPM that refuses to read indices, with and without another
+// source that has the certificate.
 func TestFindGoesOn(t *testing.T) {
 	m := newMaker(t, "Intel")
 	ek := ekKey(t).Public()
@@ -78,8 +78,8 @@ func TestFindGoesOn(t *testing.T) {
 	const unavailable, blocked, denied, stopped = coded(0x8028012F), coded(0x80280400), coded(0x80284012), coded(0x80284008)
 	for name, tt := range map[string]struct {
 		code   coded
-		high   bool // the certificate is at the next index
-		system bool // it is in the system's store
+		high   bool // the certificate is at the index of the high range
+		system bool // the certificate is in the system's store
 		origin string
 		want   error
 	}{
@@ -111,8 +111,8 @@ func TestFindGoesOn(t *testing.T) {
 	}
 }
 
-// TestFindWithLockedChain has an index behind the chain's first that the TPM
-// does not let anybody read.
+// TestFindWithLockedChain uses a chain in two NV indices; the TPM refuses to read the
+// second.
 func TestFindWithLockedChain(t *testing.T) {
 	m := newMaker(t, "Intel")
 	ek := ekKey(t).Public()
@@ -145,7 +145,7 @@ func TestFindChain(t *testing.T) {
 	ek := ekKey(t).Public()
 	leaf := m.issue(t, ek, intel)
 	chain := join(m.ca.Raw, []byte{0, 0, 0}, m.root.Raw)
-	odd := []byte{0x30, 0x03, 0x02, 0x01, 0x05} // DER, but no certificate
+	odd := []byte{0x30, 0x03, 0x02, 0x01, 0x05} // DER, but not a certificate
 	const first = 0x01C00100
 	for name, tt := range map[string]struct {
 		nv   map[uint32][]byte
@@ -195,8 +195,8 @@ func TestFindChainFails(t *testing.T) {
 	}
 }
 
-// TestFindWithOAEPKey has the key of TPM 1.2's time, for which Go has no
-// public key.
+// TestFindWithOAEPKey uses a kind of key from the time of TPM 1.2, for which
+// crypto/x509 has no public key.
 func TestFindWithOAEPKey(t *testing.T) {
 	cert := newMaker(t, "STM").issue(t, ekKey(t).Public(), "id:53544D20")
 	rsaEncryption := []byte{0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01}

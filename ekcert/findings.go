@@ -12,16 +12,16 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// Severity is how much a finding should weigh.
+// Severity says how serious a [Finding] is.
 type Severity int
 
-// Severities.
+// The values of [Finding.Severity].
 const (
-	Info    Severity = iota // harmless, and common in the field
-	Warning                 // to be looked at: not what the profile wants of an endorsement key, or advice
+	Info    Severity = iota // a harmless deviation that is common in real certificates
+	Warning                 // someone should look at it: a deviation in what matters, or advice
 )
 
-// String returns "info" or "warning".
+// String returns "info", "warning", or the number.
 func (s Severity) String() string {
 	switch s {
 	case Info:
@@ -32,67 +32,69 @@ func (s Severity) String() string {
 	return fmt.Sprintf("Severity(%d)", int(s))
 }
 
-// A Finding is a deviation from the TCG's certificate profile (EK Credential
-// Profile, section 3.2) that real certificates have, or advice. Its ID is one of
+// A Finding is a deviation of a certificate from the TCG profile (EK Credential
+// Profile, section 3.2) that does not make it invalid, or advice about the firmware.
+// Its ID is one of
 //
-//	malformed-extension     warning   a TCG extension cannot be read
-//	no-manufacturer         warning   the certificate names no maker, model or version
-//	manufacturer-format     warning   vendor ID is not "id:" and 8 hexadecimal digits
-//	unknown-manufacturer    info      vendor ID is in no registry
-//	version-format          info      version is not "id:" and 8 hexadecimal digits
-//	alt-name-not-critical   info      subject is empty, and the alternative name not critical
-//	no-basic-constraints    info      the certificate does not say whether it is a CA
-//	key-usage               warning   there is no key usage, or it is agreement for an RSA key;
-//	                        info      it is encipherment for an ECC key, as Intel has them
-//	key-usage-not-critical  info      the key usage is not critical
-//	no-eku                  info      there is no extended key usage, or any is
-//	no-authority-key-id     info      no authority key identifier
-//	long-serial             info      serial number over 20 bytes
-//	firmware-advisory       warning   the version has a known weakness, see [Advisories]
+//	malformed-extension     warning  an extension of the TCG cannot be read
+//	no-manufacturer         warning  maker, model or version is missing
+//	manufacturer-format     warning  the vendor ID is not "id:" and 8 hexadecimal digits
+//	unknown-manufacturer    info     the vendor ID is not in the TCG's registry
+//	version-format          info     the version is not "id:" and 8 hexadecimal digits
+//	alt-name-not-critical   info     the subject is empty, but the alternative name not critical
+//	no-basic-constraints    info     the certificate does not say whether it is a CA's
+//	key-usage               warning  there is no key usage, or the wrong one for the kind of key
+//	                        info     it is keyEncipherment for an ECC key, as Intel has it
+//	key-usage-not-critical  info     the key usage is not critical
+//	no-eku                  info     there is no extended key usage for EKs, or it is "any"
+//	no-authority-key-id     info     there is no authority key identifier
+//	long-serial             info     the serial number has over 20 bytes
+//	firmware-advisory       warning  the version has a published weakness; see [Advisories]
 type Finding struct {
 	ID       string
 	Severity Severity
-	Detail   string // what there is instead; may be empty
-	CVE      string // of a weakness, else ""
+	Detail   string // the actual value, or a description of the weakness; may be empty
+	CVE      string // of a weakness, such as "CVE-2019-16863"; else empty
 }
 
-// infos are the findings that are harmless.
+// infos holds the IDs of harmless findings.
 var infos = map[string]bool{
 	"unknown-manufacturer": true, "version-format": true, "alt-name-not-critical": true,
 	"no-basic-constraints": true, "key-usage-not-critical": true, "no-eku": true,
 	"no-authority-key-id": true, "long-serial": true,
 }
 
-// checkPurpose returns an error that wraps ErrNotEK if a certificate says of
-// itself what that of an endorsement key cannot: a maker's CA may certify other
-// keys of a TPM too, whose holder could not be challenged by them. What it does
-// not say is a finding.
+// checkPurpose returns an error that wraps ErrNotEK if a certificate says that it is
+// for something else than an endorsement key. A maker's CA may certify other keys of a
+// TPM, too, which cannot decrypt a challenge. What a certificate leaves out is a
+// finding.
 func checkPurpose(cert *x509.Certificate) error {
 	const opens = x509.KeyUsageKeyEncipherment | x509.KeyUsageKeyAgreement
 	switch {
 	case cert.IsCA:
-		return fmt.Errorf("%w: it is a CA's", ErrNotEK)
+		return fmt.Errorf("%w: it is the certificate of a CA", ErrNotEK)
 	case !mayBeForEKs(cert):
-		return fmt.Errorf("%w: its extended key usage names others", ErrNotEK)
+		return fmt.Errorf("%w: its extended key usage is for other keys", ErrNotEK)
 	case cert.KeyUsage != 0 && cert.KeyUsage&opens == 0:
 		return fmt.Errorf("%w: its key usage is neither encipherment nor agreement, but %s", ErrNotEK, usage(cert.KeyUsage))
 	}
 	return nil
 }
 
-// mayBeForEKs reports whether the extended key usage of a certificate, of a key
-// or of a CA, leaves room for endorsement keys.
+// mayBeForEKs reports whether the extended key usage of a certificate, of a key or of
+// a CA, permits endorsement keys.
 func mayBeForEKs(cert *x509.Certificate) bool {
 	return len(cert.ExtKeyUsage)+len(cert.UnknownExtKeyUsage) == 0 || namesEKs(cert) ||
 		slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageAny)
 }
 
+// namesEKs reports whether the extended key usage has tcg-kp-EKCertificate.
 func namesEKs(cert *x509.Certificate) bool {
 	return slices.ContainsFunc(cert.UnknownExtKeyUsage, wcce.OIDKeyPurposeEK.Equal)
 }
 
-// findings compares a certificate that checkPurpose lets pass with the TCG's
-// profile, and with what is known of weak firmware.
+// findings compares a certificate that passed checkPurpose with the TCG profile, and
+// its version with published weaknesses.
 func findings(cert *x509.Certificate) []Finding {
 	var out []Finding
 	add := func(odd bool, id, detail string) {
@@ -124,6 +126,7 @@ func findings(cert *x509.Certificate) []Finding {
 	return append(out, Advisories(f.manufacturer, f.version)...)
 }
 
+// missing lists the names that a certificate lacks.
 func missing(f fields) string {
 	var names []string
 	for _, v := range []struct{ name, value string }{
@@ -145,10 +148,12 @@ func isID(s string) bool {
 
 func emptyName(der []byte) bool { return len(der) == 2 }
 
+// critical reports whether cert has the extension id and it is critical.
 func critical(cert *x509.Certificate, id asn1.ObjectIdentifier) bool {
 	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(id) && e.Critical })
 }
 
+// rightUsage reports whether the key usage is that of the profile for the kind of key.
 func rightUsage(cert *x509.Certificate) bool {
 	if isRSA(cert.PublicKey) {
 		return cert.KeyUsage&x509.KeyUsageKeyEncipherment != 0

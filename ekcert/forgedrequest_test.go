@@ -25,8 +25,8 @@ import (
 	"github.com/whiteglove/whiteglove/scep"
 )
 
-// TestForgedRequests sends requests that the client would not send: what a CA is
-// asked by its lists must be what it certifies.
+// TestForgedRequests sends requests that the client would not send. The values that a
+// CA looks up in its lists must be those that it certifies.
 func TestForgedRequests(t *testing.T) {
 	d := theDevice(t)
 	spki, err := x509.MarshalPKIXPublicKey(d.eks[0].Public)
@@ -47,9 +47,9 @@ func TestForgedRequests(t *testing.T) {
 	}{
 		"revoked":                  {says: "tpm-revoked"},
 		"revoked, in another form": {change: longerKey, says: "not in canonical DER form"},
-		"maker in letters":         {change: named(wcce.Device{Manufacturer: "SIM0", Model: "m", Version: "id:00010002"}), says: "no ID"},
-		"version in small letters": {change: named(wcce.Device{Manufacturer: "id:53494D30", Model: "m", Version: "id:0001000a"}), says: "no ID"},
-		"no version":               {change: named(wcce.Device{Manufacturer: "id:53494D30", Model: "m"}), says: "no ID"},
+		"maker in letters":         {change: named(wcce.Device{Manufacturer: "SIM0", Model: "m", Version: "id:00010002"}), says: "not an ID"},
+		"version in small letters": {change: named(wcce.Device{Manufacturer: "id:53494D30", Model: "m", Version: "id:0001000a"}), says: "not an ID"},
+		"no version":               {change: named(wcce.Device{Manufacturer: "id:53494D30", Model: "m"}), says: "not an ID"},
 		"no model":                 {change: named(wcce.Device{Manufacturer: "id:53494D30", Version: "id:00010002"}), says: "model"},
 		"weak":                     {edit: func(e *ekcert.Request) { e.EK = weakKey(t, false) }, says: "tpm-at-risk: CVE-2017-15361"},
 	} {
@@ -74,7 +74,7 @@ func TestForgedRequests(t *testing.T) {
 	}
 }
 
-// forged is a request with a change, and the null signature for it.
+// forged returns a request with a change, and with the right null signature.
 func forged(t *testing.T, der []byte, change func(*testing.T, *wcce.CSR, *x509.Certificate), recipient *x509.Certificate) []byte {
 	t.Helper()
 	csr, err := wcce.ParseCSR(der)
@@ -88,7 +88,7 @@ func forged(t *testing.T, der []byte, change func(*testing.T, *wcce.CSR, *x509.C
 	return der
 }
 
-// replace puts an attribute in the place of that of its type.
+// replace replaces the attribute of the same type.
 func replace(csr *wcce.CSR, with wcce.Attribute) {
 	for i, a := range csr.Attributes {
 		if a.Type.Equal(with.Type) {
@@ -97,8 +97,8 @@ func replace(csr *wcce.CSR, with wcce.Attribute) {
 	}
 }
 
-// longerKey puts NULL at the end of the SubjectPublicKeyInfo, where crypto/x509
-// does not look, and of that in EK_INFO.
+// longerKey adds NULL at the end of the SubjectPublicKeyInfo, which crypto/x509 ignores
+// there, and of the one in EK_INFO.
 func longerKey(t *testing.T, csr *wcce.CSR, recipient *x509.Certificate) {
 	t.Helper()
 	in, body := cryptobyte.String(csr.PublicKey), cryptobyte.String(nil)
@@ -120,7 +120,7 @@ func longerKey(t *testing.T, csr *wcce.CSR, recipient *x509.Certificate) {
 	replace(csr, wcce.EKInfoAttribute(sealed))
 }
 
-// named gives the TPM another name.
+// named changes the name of the TPM.
 func named(device wcce.Device) func(*testing.T, *wcce.CSR, *x509.Certificate) {
 	return func(t *testing.T, csr *wcce.CSR, _ *x509.Certificate) {
 		t.Helper()
@@ -136,7 +136,7 @@ func named(device wcce.Device) func(*testing.T, *wcce.CSR, *x509.Certificate) {
 	}
 }
 
-// post sends a request in a SCEP message. What the server says is in its log.
+// post sends a request in a SCEP message. The server's refusals have the answer.
 func post(t *testing.T, url string, csr []byte, recipient *x509.Certificate) error {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -170,7 +170,7 @@ func post(t *testing.T, url string, csr []byte, recipient *x509.Certificate) err
 	return nil
 }
 
-// TestEnrollNothing leaves out what is required.
+// TestEnrollNothing leaves out required fields.
 func TestEnrollNothing(t *testing.T) {
 	c := new(ekcert.Client)
 	_, enroll := c.Enroll(t.Context(), nil)

@@ -14,7 +14,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
 )
 
-// FuzzNVChain splits what may be a chain in NV memory.
+// FuzzNVChain splits bytes that may be a chain in NV memory.
 func FuzzNVChain(f *testing.F) {
 	m := newMaker(f, "Intel")
 	f.Add(join(m.ca.Raw, []byte{0, 0, 0xFF}, m.root.Raw, make([]byte, 40)))
@@ -35,7 +35,7 @@ func FuzzNVChain(f *testing.F) {
 	})
 }
 
-// FuzzCRL looks for a certificate in what may be a CRL.
+// FuzzCRL looks for a certificate in bytes that may be a CRL.
 func FuzzCRL(f *testing.F) {
 	var cert *ekcert.Certificate
 	for _, quirk := range []string{"crl-indirect", "crl-entry", "crl-reasons", "crl-delta", "crl-pem", "crl-ca-only"} {
@@ -61,9 +61,9 @@ func FuzzCRL(f *testing.F) {
 	})
 }
 
-// FuzzCRLPoints reads what may be CRL distribution points. What Go finds of them
-// is found here too, in the same order; Go leaves a point where it meets a name
-// that is no URL.
+// FuzzCRLPoints reads bytes that may be CRL distribution points. All URLs that
+// crypto/x509 finds must be found, in the same order. (It stops at a name that is not a
+// URL.)
 func FuzzCRLPoints(f *testing.F) {
 	f.Add([]byte{0x30, 0x0E, 0x30, 0x0C, 0xA0, 0x0A, 0xA0, 0x08, 0x86, 0x06, 'h', 't', 't', 'p', ':', '/'})
 	f.Add([]byte{0x30, 0x08, 0x30, 0x06, 0xA2, 0x04, 0xA4, 0x02, 0x30, 0x00})
@@ -90,7 +90,7 @@ func FuzzCRLPoints(f *testing.F) {
 	})
 }
 
-// within reports whether all of part are in whole, in their order.
+// within reports whether whole has all elements of part, in the same order.
 func within(part, whole []string) bool {
 	for _, s := range whole {
 		if len(part) > 0 && part[0] == s {

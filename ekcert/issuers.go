@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	maxDepth    = 6  // CAs between a certificate and its root that are looked for
-	maxFetches  = 10 // of issuers in one Verify, and of CRLs for each certificate
-	issuerStays = 24 * time.Hour
+	maxDepth    = 6              // CAs between a certificate and its root
+	maxFetches  = 10             // of issuers in one Verify, and of CRLs for each certificate
+	issuerStays = 24 * time.Hour // in the cache
 )
 
-// walk fetches the issuers that cert and those above it name (RFC 5280,
-// 4.2.2.1: id-ad-caIssuers) until they lead to a root. What is fetched is
-// trusted no more than cert.Issuers, where it is added. failure is why they do
-// not without.
+// walk fetches the issuers that cert and the CAs above it name (RFC 5280, section
+// 4.2.2.1, id-ad-caIssuers) until there is a chain to a root. It adds them to
+// cert.Issuers, which are not trusted. failure is the reason why there is no chain
+// without them.
 func (c *Client) walk(ctx context.Context, cert *Certificate, vendor string, failure error) ([]*x509.Certificate, error) {
 	left := maxFetches
 	at := cert.Certificate
@@ -44,13 +44,13 @@ func (c *Client) walk(ctx context.Context, cert *Certificate, vendor string, fai
 	return nil, failure
 }
 
-// A fetchFailure is why issuers are missing.
+// A fetchFailure is the reason why issuers could not be fetched.
 type fetchFailure struct{ err error }
 
 func (f *fetchFailure) Error() string { return f.err.Error() }
 func (f *fetchFailure) Unwrap() error { return f.err }
 
-// issuerOf returns which of certs signed cert, or nil.
+// issuerOf returns the certificate among certs that signed cert, or nil.
 func issuerOf(cert *x509.Certificate, certs []*x509.Certificate) *x509.Certificate {
 	for _, c := range certs {
 		if string(c.RawSubject) == string(cert.RawIssuer) && cert.CheckSignatureFrom(c) == nil {
@@ -77,8 +77,9 @@ func (c *Client) fetchIssuers(ctx context.Context, cert *x509.Certificate, left 
 	return nil, errors.Join(errs...)
 }
 
-// fetchIssuer gets certificates, DER, PEM or PKCS #7, with the issuer of cert
-// among them. Anything else is not kept: whoever is between could make it last.
+// fetchIssuer gets certificates in DER, PEM or PKCS #7 that include the issuer of
+// cert. Other answers do not go to the cache: an attacker on the path could block the
+// right one for a day.
 func (c *Client) fetchIssuer(ctx context.Context, cert *x509.Certificate, address string) ([]*x509.Certificate, error) {
 	var certs []*x509.Certificate
 	err := c.fetch(ctx, address, maxSize, func(b []byte) (until time.Time, err error) {
@@ -88,7 +89,7 @@ func (c *Client) fetchIssuer(ctx context.Context, cert *x509.Certificate, addres
 		}
 		certs = append([]*x509.Certificate{found.Certificate}, found.Issuers...)
 		if issuerOf(cert, certs) == nil {
-			return until, errors.New("the issuer is not there")
+			return until, errors.New("the answer does not have the issuer")
 		}
 		return c.now().Add(issuerStays), nil
 	})

@@ -9,24 +9,24 @@ import (
 
 const maxKnownCAs = 64
 
-// KnownCAs remembers the last 64 CAs that Verify found to lead to a root, with
-// their chains. The certificate of a TPM under one of them then costs one
-// signature check instead of one for each in the chain. The periods of
-// validity are checked each time. Its zero value is ready to use, by several
-// goroutines and clients.
+// KnownCAs remembers the last 64 CAs that Verify found to lead to a root, with their
+// chains. A certificate of one of them then costs one signature check instead of one
+// for each certificate of the chain. Validity is checked each time. The zero value is
+// ready to use; several goroutines and clients may share it.
 type KnownCAs struct {
 	mu  sync.Mutex
 	cas []knownCA
 }
 
+// A knownCA is a CA and its chain.
 type knownCA struct {
-	roots *x509.CertPool // the very pool that it was found under
+	roots *x509.CertPool // the pool to which it leads; compared by identity
 	only  *x509.CertPool // the CA alone
 	chain []*x509.Certificate
 }
 
-// add remembers a chain, CA first. Chains with name constraints are left out:
-// these are about the certificates at the end.
+// add remembers a chain, CA first. It leaves out chains with name constraints, because
+// these depend on the certificate at the end.
 func (k *KnownCAs) add(roots *x509.CertPool, chain []*x509.Certificate) {
 	if k == nil || len(chain) < 2 || slices.ContainsFunc(chain, constrained) {
 		return
@@ -41,6 +41,7 @@ func (k *KnownCAs) add(roots *x509.CertPool, chain []*x509.Certificate) {
 	k.cas = append(k.cas, knownCA{roots, only, slices.Clone(chain)})
 }
 
+// constrained reports whether cert has name constraints.
 func constrained(cert *x509.Certificate) bool {
 	return cert.PermittedDNSDomains != nil || cert.ExcludedDNSDomains != nil ||
 		cert.PermittedIPRanges != nil || cert.ExcludedIPRanges != nil ||
@@ -48,8 +49,8 @@ func constrained(cert *x509.Certificate) bool {
 		cert.PermittedURIDomains != nil || cert.ExcludedURIDomains != nil
 }
 
-// chain returns the chain above leaf if its issuer is known under one of pools,
-// and all are valid now; or nil.
+// chain returns the chain above leaf if its issuer is known to lead to one of pools and
+// all its certificates are valid now, else nil.
 func (k *KnownCAs) chain(leaf *x509.Certificate, pools []*x509.CertPool, now time.Time) []*x509.Certificate {
 	if k == nil {
 		return nil
@@ -70,7 +71,7 @@ func (k *KnownCAs) chain(leaf *x509.Certificate, pools []*x509.CertPool, now tim
 	return nil
 }
 
-// candidates returns the CAs with the name of leaf's issuer.
+// candidates returns the known CAs that have the name of leaf's issuer.
 func (k *KnownCAs) candidates(leaf *x509.Certificate, pools []*x509.CertPool) []knownCA {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -32,7 +32,7 @@ func TestKnownCAs(t *testing.T) {
 	}
 	verify(c, without, ekcert.ErrUntrusted)
 	verify(c, with, nil)
-	verify(c, without, nil) // the issuer is known now
+	verify(c, without, nil) // now the issuer is known
 	verify(c, parsed(t, impostor.issue(t, ek, intel).Raw), ekcert.ErrUntrusted)
 	verify(c, parsed(t, m.issue(t, ek, amd).Raw), ekcert.ErrUntrusted)
 	unknown := m.issue(t, ek, intel, func(c *x509.Certificate) {
@@ -47,14 +47,14 @@ func TestKnownCAs(t *testing.T) {
 	long := parsed(t, m.issue(t, ek, intel, func(c *x509.Certificate) { c.NotAfter = time.Now().AddDate(50, 0, 0) }).Raw, m.ca)
 	later.Now = func() time.Time { return time.Now().AddDate(30, 0, 0) }
 	verify(c, long, nil)
-	verify(&later, long, ekcert.ErrExpired) // the CA is
+	verify(&later, long, ekcert.ErrExpired) // the CA is expired
 
 	other := *c
 	other.Roots = ekcert.Roots{"INTC": impostor.roots()}
-	verify(&other, without, ekcert.ErrUntrusted) // what is known is known of a pool
+	verify(&other, without, ekcert.ErrUntrusted) // a CA is known for one pool only
 }
 
-// TestKnownCAsAreBounded has more CAs than are kept.
+// TestKnownCAsAreBounded uses more CAs than are kept.
 func TestKnownCAsAreBounded(t *testing.T) {
 	ek := ekKey(t).Public()
 	first := newMaker(t, "0")
@@ -88,7 +88,7 @@ func TestKnownCAsAreBounded(t *testing.T) {
 	}
 }
 
-// BenchmarkVerify has a CA under a P-384 root, as most makers have.
+// BenchmarkVerify uses a CA under a P-384 root, like those of most makers.
 func BenchmarkVerify(b *testing.B) {
 	rootKey, caKey := newECKey(b, elliptic.P384()), newECKey(b, elliptic.P256())
 	root := authority(b, "root", rootKey, nil, rootKey)

@@ -23,7 +23,7 @@ import (
 
 var onceEK = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
 
-// ekKey returns the RSA key that serves as endorsement key.
+// ekKey returns the RSA key that tests use as endorsement key.
 func ekKey(t testing.TB) *rsa.PrivateKey {
 	t.Helper()
 	k, err := onceEK()
@@ -42,7 +42,7 @@ func newECKey(t testing.TB, curve elliptic.Curve) *ecdsa.PrivateKey {
 	return k
 }
 
-// A maker is a maker of TPMs: a root, and a CA under it that issues.
+// A maker is a TPM maker's root and the issuing CA under it.
 type maker struct {
 	root, ca *x509.Certificate
 	key      crypto.Signer
@@ -91,10 +91,10 @@ func pool(certs ...*x509.Certificate) *x509.CertPool {
 	return p
 }
 
-// intel and amd are how makers are named in certificates.
+// intel and amd are vendor IDs as in certificates.
 const intel, amd = "id:494E5443", "id:414D4400"
 
-// profile is a certificate as the TCG wants it.
+// profile returns a certificate that conforms to the TCG profile.
 func profile(t testing.TB, vendor string) *x509.Certificate {
 	t.Helper()
 	return &x509.Certificate{
@@ -114,7 +114,7 @@ func oneRDN(t testing.TB, vendor, model, version string) pkix.Extension {
 	return ext
 }
 
-// issue makes a certificate for pub, with the changes of edit.
+// issue returns a certificate for pub, with the changes of edit.
 func (m *maker) issue(t testing.TB, pub crypto.PublicKey, vendor string, edit ...func(*x509.Certificate)) *x509.Certificate {
 	t.Helper()
 	tmpl := profile(t, vendor)
@@ -124,7 +124,7 @@ func (m *maker) issue(t testing.TB, pub crypto.PublicKey, vendor string, edit ..
 	return sign(t, tmpl, m.ca, pub, m.key)
 }
 
-// An nvMemory holds NV indices and counts what is read.
+// An nvMemory has NV indices and records which are read.
 type nvMemory struct {
 	content map[uint32][]byte
 	fail    map[uint32]error

@@ -19,20 +19,27 @@ import (
 )
 
 const (
-	maxSize         = 64 << 10 // of what Parse reads, and of a chain in NV memory
+	maxSize         = 64 << 10 // bytes of Parse's input, and of a chain in NV memory
 	maxCertificates = 16       // in one input
 )
 
-// Parse reads a certificate as TPMs and their makers give it: DER, also with
-// fill (any one byte, repeated) or further certificates behind it, or with the
-// 5- or 7-byte header of older TPMs before it; PEM; PKCS #7 (a .p7b file); the
-// JSON answer of Intel's service; or the value Blob of Windows's registry. The first certificate is the endorsement key's; others
-// become its Issuers. Fields of the TCG's that cannot be read are left empty:
-// that is for [Client.Verify] to report.
+// Parse reads a certificate in one of the forms in which TPMs and their makers provide
+// it:
 //
-// The certificate keeps its own DER in Raw. Errors are of type [*Error] and
-// wrap ErrMalformed, and ErrNegativeSerial where that is the reason. Input
-// over 64 KiB or 16 certificates is refused.
+//   - DER; padding (any one byte, repeated) or further certificates may follow, and
+//     the header of older TPMs, 5 or 7 bytes, may precede it
+//   - PEM
+//   - PKCS #7, a .p7b file
+//   - the JSON answer of Intel's service
+//   - the value Blob of the Windows registry
+//
+// The first certificate is that of the endorsement key; others become its Issuers.
+// Fields of the TCG profile that cannot be read are left empty; [Client.Verify]
+// reports them. The result does not share memory with b, and its Raw has the DER of
+// the certificate alone. Input may have at most 64 KiB and 16 certificates.
+//
+// The error is an [*Error]. It wraps [ErrMalformed], and also [ErrNegativeSerial] if
+// that is the reason.
 func Parse(b []byte) (*Certificate, error) {
 	cert, err := parse(b)
 	if err != nil {
@@ -64,9 +71,9 @@ func parse(b []byte) (*Certificate, error) {
 	return cert, nil
 }
 
-// newCertificate adds the fields of the TCG's that can be read.
+// newCertificate adds the fields of the TCG profile that can be read.
 func newCertificate(x *x509.Certificate) *Certificate {
-	f, _ := readFields(x) // what cannot be read is a finding of Verify
+	f, _ := readFields(x) // Verify reports the error as a finding
 	return &Certificate{
 		Certificate:  x,
 		Manufacturer: f.manufacturer, Model: f.model, Version: f.version,
@@ -74,7 +81,8 @@ func newCertificate(x *x509.Certificate) *Certificate {
 	}
 }
 
-// split returns the DER of the certificates in b, at least one.
+// split recognizes the form of b and returns the DER of its certificates, at least
+// one.
 func split(b []byte) ([][]byte, error) {
 	switch trimmed := bytes.TrimLeft(b, " \t\r\n"); {
 	case bytes.HasPrefix(trimmed, []byte("{")):
@@ -89,8 +97,8 @@ func split(b []byte) ([][]byte, error) {
 	return splitDER(stripHeader(b))
 }
 
-// isBag reports whether b begins like PKCS #7 SignedData: a SEQUENCE that
-// begins with that object identifier.
+// isBag reports whether b begins like a PKCS #7 SignedData: with a SEQUENCE that begins
+// with its object identifier.
 func isBag(b []byte) bool {
 	in, bag := cryptobyte.String(b), cryptobyte.String(nil)
 	var id asn1.ObjectIdentifier
@@ -132,7 +140,7 @@ func splitPEM(b []byte) ([][]byte, error) {
 	return ders, nil
 }
 
-// splitJSON reads the answer of Intel's service, whose padding is
+// splitJSON reads the JSON of Intel's service, in which the padding of base64 is
 // percent-encoded.
 func splitJSON(b []byte) ([][]byte, error) {
 	var answer struct {
@@ -149,8 +157,8 @@ func splitJSON(b []byte) ([][]byte, error) {
 	return splitDER(der)
 }
 
-// stripHeader takes off the header of a TCG_PCCLIENT_STORED_CERT, 10 01 00 and
-// a 16-bit length, and the tag 10 02 of a TCG_FULL_CERT that may follow.
+// stripHeader removes the header of a TCG_PCCLIENT_STORED_CERT, 10 01 00 and a 16-bit
+// length, and the tag 10 02 of a TCG_FULL_CERT that may follow.
 func stripHeader(b []byte) []byte {
 	if len(b) < 5 || !bytes.HasPrefix(b, []byte{0x10, 0x01, 0x00}) {
 		return b
@@ -162,8 +170,8 @@ func stripHeader(b []byte) []byte {
 	return bytes.TrimPrefix(body, []byte{0x10, 0x02})
 }
 
-// splitDER cuts certificates by their outer length. What is behind the last of
-// them must be one byte, repeated.
+// splitDER splits certificates by their outer length. Only padding, one byte repeated,
+// may follow the last.
 func splitDER(b []byte) ([][]byte, error) {
 	var ders [][]byte
 	rest := cryptobyte.String(b)
@@ -171,9 +179,9 @@ func splitDER(b []byte) ([][]byte, error) {
 		var der cryptobyte.String
 		if !rest.ReadASN1Element(&der, cbasn1.SEQUENCE) {
 			if len(ders) > 0 && isFill(rest) {
-				break // fill of 0x30
+				break // the padding is 30
 			}
-			return nil, errors.New("certificate is cut short or not DER")
+			return nil, errors.New("certificate is truncated or not DER")
 		}
 		if len(ders) == maxCertificates {
 			return nil, errors.New("too many certificates")
@@ -184,17 +192,18 @@ func splitDER(b []byte) ([][]byte, error) {
 	case ders == nil:
 		return nil, errors.New("neither DER nor PEM nor JSON")
 	case !isFill(rest):
-		return nil, fmt.Errorf("%d bytes after the certificate are neither fill nor a certificate", len(rest))
+		return nil, fmt.Errorf("%d bytes after the certificate are neither padding nor a certificate", len(rest))
 	}
 	return ders, nil
 }
 
+// isFill reports whether all bytes of b are the same.
 func isFill(b []byte) bool {
 	return len(b) == 0 || bytes.Count(b, b[:1]) == len(b)
 }
 
-// parseDER parses one certificate and gives names to the ways in which Go
-// refuses what the field has.
+// parseDER parses one certificate. Its error wraps ErrMalformed, and ErrNegativeSerial
+// if that is the reason.
 func parseDER(der []byte) (*x509.Certificate, error) {
 	x, err := x509.ParseCertificate(der)
 	switch {

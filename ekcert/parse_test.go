@@ -18,10 +18,10 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// header is that of a TCG_PCCLIENT_STORED_CERT around n bytes.
+// header returns the header of a TCG_PCCLIENT_STORED_CERT around n bytes.
 func header(n int) []byte { return []byte{0x10, 0x01, 0x00, byte(n >> 8), byte(n)} }
 
-// intelJSON is the answer of Intel's service.
+// intelJSON returns an answer like those of Intel's service.
 func intelJSON(t testing.TB, der []byte) []byte {
 	t.Helper()
 	text := strings.ReplaceAll(base64.URLEncoding.EncodeToString(der), "=", "%3D")
@@ -49,7 +49,7 @@ func bag(t testing.TB, certs ...*x509.Certificate) []byte {
 	return b
 }
 
-// forms are the ways in which one certificate is found in the field.
+// forms returns one certificate in the forms in which certificates are found.
 func forms(t testing.TB, m *maker, cert *x509.Certificate) map[string][]byte {
 	t.Helper()
 	der := cert.Raw
@@ -138,8 +138,8 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// altName is a subject alternative name of one RDN for each group of
-// attributes, and a DNS name before them.
+// altName returns a subject alternative name with a DNS name and a directory name, which
+// has one RDN for each group of attributes.
 func altName(t testing.TB, groups ...pkix.RelativeDistinguishedNameSET) pkix.Extension {
 	t.Helper()
 	rdns, err := asn1.Marshal(pkix.RDNSequence(groups))
@@ -201,7 +201,7 @@ func TestParseFields(t *testing.T) {
 	}
 }
 
-// TestVendorName has the vendor IDs of the TCG's registry and of the field.
+// TestVendorName uses vendor IDs of the TCG registry and of real certificates.
 func TestVendorName(t *testing.T) {
 	for in, want := range map[string]string{
 		"id:494E5443": "INTC", "id:494e5443": "INTC", "494E5443": "INTC", "INTC": "INTC",
@@ -216,7 +216,7 @@ func TestVendorName(t *testing.T) {
 	}
 }
 
-// FuzzParse checks that what parses can be parsed again from its own DER, to
+// FuzzParse checks that the DER of a parsed certificate can be parsed again and gives
 // the same fields.
 func FuzzParse(f *testing.F) {
 	m := newMaker(f, "Intel")

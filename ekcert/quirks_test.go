@@ -13,15 +13,15 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
 )
 
-// TestCertificateQuirks finds certificates with an oddity in NV memory and
-// checks them, with their issuers and CRLs from the network.
+// TestCertificateQuirks finds odd certificates in NV memory and verifies them, with
+// issuers and CRLs from the network.
 func TestCertificateQuirks(t *testing.T) {
 	ek, ecKey := ekKey(t).Public(), newECKey(t, elliptic.P256()).Public()
 	for quirk, tt := range map[string]struct {
 		find, verify error
 		findings     string // IDs with severity
-		revocation   string // part of the detail; "" for good
-		length       int    // of the chain, if not 3
+		revocation   string // part of the detail; empty if good
+		length       int    // of the chain; 0 means 3
 		key          crypto.PublicKey
 	}{
 		"":                     {},
@@ -64,10 +64,10 @@ func TestCertificateQuirks(t *testing.T) {
 		"crl-stale":   {revocation: "out of date"},
 		"crl-forged":  {revocation: "verification failure"},
 		"crl-delta":   {revocation: "critical extension 2.5.29.27"},
-		"crl-reasons": {revocation: "for some reasons only"},
-		"crl-ca-only": {revocation: "for other kinds of certificates"},
+		"crl-reasons": {revocation: "covers only some reasons"},
+		"crl-ca-only": {revocation: "covers other kinds of certificates"},
 		"crl-entry":   {revocation: "an entry with the critical extension"},
-		// Without a certificate of the one who signs the CRL:
+		// There is no certificate of the CRL's signer:
 		"crl-indirect": {revocation: "no certificate of its issuer"},
 	} {
 		if tt.key == nil {
@@ -122,8 +122,8 @@ func TestCertificateQuirks(t *testing.T) {
 	}
 }
 
-// TestEveryQuirkIsTested checks that no quirk is left out above and in
-// TestServiceQuirks, by their source.
+// TestEveryQuirkIsTested checks that the source of the test above and of
+// TestServiceQuirks names every quirk.
 func TestEveryQuirkIsTested(t *testing.T) {
 	names, what := ekcerttest.Quirks()
 	if len(names) < 40 || len(what) != len(names) || !slices.IsSorted(names) {

@@ -4,5 +4,5 @@ package ekcert
 
 import "context"
 
-// systemStore returns nothing: only Windows keeps certificates of its own.
+// systemStore returns nothing, because only Windows keeps such certificates.
 func systemStore(context.Context) ([][]byte, error) { return nil, nil }

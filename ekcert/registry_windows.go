@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// stores are where Windows keeps the certificates of endorsement keys that its
-// TPM maintenance task downloads, under HKEY_LOCAL_MACHINE: a key for each
-// certificate, named by its SHA-1, with a value Blob.
+// stores are the registry keys, under HKEY_LOCAL_MACHINE, in which the TPM maintenance
+// task of Windows keeps the certificates that it downloads for endorsement keys. Each
+// certificate has a subkey, named by its SHA-1, with a value Blob.
 var stores = []string{
 	`SYSTEM\CurrentControlSet\Services\TPM\WMI\Endorsement\EKCertStore\Certificates`,
 	`SYSTEM\CurrentControlSet\Services\TPM\WMI\Endorsement\EKCertStoreECC\Certificates`,
@@ -17,7 +17,8 @@ var stores = []string{
 // errNoMoreItems is ERROR_NO_MORE_ITEMS.
 const errNoMoreItems = syscall.Errno(259)
 
-// systemStore reads the registry.
+// systemStore returns the certificates in the registry. It may return some with an
+// error.
 func systemStore(ctx context.Context) ([][]byte, error) {
 	var blobs [][]byte
 	var errs []error
@@ -34,6 +35,7 @@ func systemStore(ctx context.Context) ([][]byte, error) {
 	return blobs, errors.Join(errs...)
 }
 
+// readStore returns the certificates under one registry key.
 func readStore(path string) ([][]byte, error) {
 	store, err := openKey(syscall.HKEY_LOCAL_MACHINE, path)
 	if err != nil {
@@ -42,7 +44,7 @@ func readStore(path string) ([][]byte, error) {
 	defer syscall.RegCloseKey(store)
 	var blobs [][]byte
 	for i := range uint32(maxCertificates) {
-		var name [256]uint16 // the longest name of a key is 255
+		var name [256]uint16 // the name of a key has at most 255 characters
 		size := uint32(len(name))
 		err := syscall.RegEnumKeyEx(store, i, &name[0], &size, nil, nil, nil, nil)
 		if errors.Is(err, errNoMoreItems) {
@@ -70,6 +72,7 @@ func openKey(parent syscall.Handle, path string) (syscall.Handle, error) {
 	return key, err
 }
 
+// readBlob returns the value Blob of a subkey.
 func readBlob(store syscall.Handle, name string) ([]byte, error) {
 	key, err := openKey(store, name)
 	if err != nil {

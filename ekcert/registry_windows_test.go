@@ -2,7 +2,7 @@ package ekcert
 
 import "testing"
 
-// TestSystemStore reads the registry of this machine, which may hold nothing.
+// TestSystemStore reads the registry of this machine, which may have no certificates.
 func TestSystemStore(t *testing.T) {
 	blobs, err := systemStore(t.Context())
 	if err != nil {

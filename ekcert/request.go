@@ -16,31 +16,31 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// A Request is what a TPM shows of itself to have its endorsement key certified.
-// All fields are required, but Activate for [Client.Begin].
+// A Request describes the TPM whose endorsement key is to be certified. All fields
+// are required, except that [Client.Begin] does not need Activate.
 type Request struct {
-	Vendor  string // TCG vendor ID or short name of the maker, "INTC"
-	Model   string // part number or name, as the TPM's vendor string
+	Vendor  string // maker: TCG vendor ID or short name, such as "INTC"
+	Model   string // part number or name, such as the TPM's vendor string
 	Version string // of the firmware: "id:00070055", or four numbers such as "7.85.4555.0"
 
 	// EK is the endorsement key, an *[rsa.PublicKey] or *[ecdsa.PublicKey].
 	EK crypto.PublicKey
 
-	// AIKCreation is the creation statement of an attestation key of the same TPM,
-	// made without a nonce and signed by that key itself.
+	// AIKCreation is the creation statement of an attestation key of the same
+	// TPM, made without a nonce (qualifyingData) and signed by that key itself.
 	AIKCreation *Statement
 
-	// Activate opens the CA's challenge (TPM2_ActivateCredential) with the
-	// endorsement key for the attestation key, and returns the secret. blob is
-	// the contents of a TPM2B_ID_OBJECT and encryptedSecret those of a
-	// TPM2B_ENCRYPTED_SECRET, without their size prefixes. The method Activator
-	// of attest.TPM returns such a function.
+	// Activate decrypts the CA's challenge with the endorsement key for the
+	// attestation key, and returns the secret (TCG TPM 2.0 Library Part 3,
+	// TPM2_ActivateCredential). blob is the contents of a TPM2B_ID_OBJECT, and
+	// encryptedSecret those of a TPM2B_ENCRYPTED_SECRET, both without their
+	// size. The method Activator of attest.TPM returns such a function.
 	Activate func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error)
 }
 
-// A Statement is a TPM's signed statement on how it made a key. The fields have
-// no size prefixes. An *attest.Statement has the same fields and converts to it:
-// (*ekcert.Statement)(s).
+// A Statement is a TPM's signed statement that it created a key (TCG TPM 2.0 Library
+// Part 3, TPM2_CertifyCreation). The fields have no size prefix. An *attest.Statement
+// has the same fields and can be converted: (*ekcert.Statement)(s).
 type Statement struct {
 	PublicArea   []byte // TPMT_PUBLIC of the key
 	Attest       []byte // TPMS_ATTEST
@@ -48,7 +48,7 @@ type Statement struct {
 	CreationData []byte // TPMS_CREATION_DATA
 }
 
-// device returns what is told of the TPM, in the TCG's encoding.
+// device returns the name of the TPM in the TCG's encoding.
 func (r *Request) device() (*wcce.Device, error) {
 	id, err := vendorID(VendorName(r.Vendor))
 	if err != nil {
@@ -64,6 +64,7 @@ func (r *Request) device() (*wcce.Device, error) {
 	return &wcce.Device{Manufacturer: id, Model: r.Model, Version: version}, nil
 }
 
+// check checks that all fields that Begin needs are set and can be used.
 func (r *Request) check() error {
 	switch {
 	case r.EK == nil:
@@ -77,9 +78,9 @@ func (r *Request) check() error {
 	return err
 }
 
-// versionID returns a firmware version as certificates have it: "id:" and the
-// first two of its four 16-bit numbers, which are TPM_PT_FIRMWARE_VERSION_1,
-// in hexadecimal.
+// versionID returns a firmware version in the form of certificates: "id:" and, in
+// hexadecimal, the first two of its four 16-bit numbers, which are
+// TPM_PT_FIRMWARE_VERSION_1.
 func versionID(version string) (string, error) {
 	if isID(version) {
 		return "id:" + strings.ToUpper(version[len("id:"):]), nil
@@ -96,8 +97,8 @@ func versionID(version string) (string, error) {
 	return fmt.Sprintf("id:%X", raw[:4]), nil
 }
 
-// csr returns the null-signed PKCS #10 request: the key, the names of the TPM,
-// EK_INFO for recipient, and the KAST.
+// csr returns the null-signed PKCS #10 request in DER, with the key, the name of the
+// TPM, an EK_INFO encrypted to recipient, and a KAST.
 func (r *Request) csr(recipient *x509.Certificate) ([]byte, error) {
 	spki, err := x509.MarshalPKIXPublicKey(r.EK)
 	if err != nil {

@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// Revocation is what is known of the revocation of certificates that Verify
-// accepts: of revoked ones it returns ErrRevoked.
+// Revocation says what [Client.Verify] learned about the revocation of a chain. If a
+// certificate is revoked, Verify returns [ErrRevoked] instead.
 type Revocation int
 
-// What is known of a revocation.
+// The values of [Report.Revocation].
 const (
 	RevocationUnchecked Revocation = iota // CheckRevocation is not set
-	RevocationGood                        // every certificate is named by no CRL that it should be named by
-	RevocationUnknown                     // at least one has no CRL, or none that can be had and holds
+	RevocationGood                        // a valid CRL covers each certificate, and none is revoked
+	RevocationUnknown                     // for at least one certificate there is no CRL that could be fetched and is valid
 )
 
-// String returns "unchecked", "good" or "unknown".
+// String returns "unchecked", "good", "unknown", or the number.
 func (r Revocation) String() string {
 	switch r {
 	case RevocationUnchecked:
@@ -34,8 +34,8 @@ func (r Revocation) String() string {
 	return fmt.Sprintf("Revocation(%d)", int(r))
 }
 
-// revocation checks all in the chain of a report but its root, and says in the
-// report what is known. It returns an error only for one that is revoked.
+// revocation checks all certificates in the chain of a report except the root, and
+// records the result in the report. It returns an error only if one is revoked.
 func (c *Client) revocation(ctx context.Context, report *Report, issuers []*x509.Certificate, pools []*x509.CertPool) error {
 	var unknown []string
 	for i, cert := range report.Chain[:len(report.Chain)-1] {
@@ -60,8 +60,8 @@ func (c *Client) revocation(ctx context.Context, report *Report, issuers []*x509
 	return nil
 }
 
-// revoked returns nil if one of the CRLs that check's certificate names does
-// not name it, an error that wraps ErrRevoked if one does, else why it is not known.
+// revoked returns nil if a valid CRL does not name the certificate of check, and an
+// error that wraps ErrRevoked if it does. Any other error says why that is not known.
 func (c *Client) revoked(ctx context.Context, check *crlCheck) error {
 	points, err := crlPoints(check.cert)
 	if err != nil {
@@ -95,8 +95,8 @@ func (c *Client) revoked(ctx context.Context, check *crlCheck) error {
 	return errors.Join(errs...)
 }
 
-// crlSigners returns those of certs that have a name, may sign CRLs and lead to
-// a root of the maker: who may sign an indirect CRL.
+// crlSigners returns the certificates among certs that may sign an indirect CRL: they
+// have the name, the key usage cRLSign, and lead to a root of the maker.
 func (c *Client) crlSigners(name []byte, certs []*x509.Certificate, pools []*x509.CertPool) []*x509.Certificate {
 	var found []*x509.Certificate
 	for _, cert := range certs {
@@ -110,17 +110,17 @@ func (c *Client) crlSigners(name []byte, certs []*x509.Certificate, pools []*x50
 	return found
 }
 
-// A crlCheck is the question whether cert is on a CRL.
+// A crlCheck is the question whether a CRL names cert.
 type crlCheck struct {
 	cert, issuer *x509.Certificate
-	point        crlPoint // where the CRL is from
+	point        crlPoint // names the CRL
 	now          time.Time
-	signers      func(name []byte) []*x509.Certificate
+	signers      func(name []byte) []*x509.Certificate // of indirect CRLs
 }
 
-// judge returns a verdict if a CRL holds: nil, or an error that wraps ErrRevoked
-// if the CRL names the certificate. It may be kept until the time returned. An
-// error says why the CRL tells nothing.
+// judge checks a CRL. verdict is nil, or wraps ErrRevoked if the CRL names the
+// certificate. The CRL may be kept until the time returned. err says why the CRL
+// cannot be used; verdict does not count then.
 func (k *crlCheck) judge(der []byte) (until time.Time, verdict, err error) {
 	list, err := parseCRL(der)
 	if err != nil {
@@ -139,19 +139,19 @@ func (k *crlCheck) judge(der []byte) (until time.Time, verdict, err error) {
 	return list.NextUpdate, verdict, err
 }
 
-// checkSignature checks that a CRL is signed by the issuer, or by whom the
-// certificate names as the issuer of its CRL (RFC 5280, 4.2.1.13: cRLIssuer).
+// checkSignature checks that a CRL is signed by the issuer of the certificate, or by
+// the CRL issuer that the certificate names (RFC 5280, section 4.2.1.13, cRLIssuer).
 func (k *crlCheck) checkSignature(list *x509.RevocationList) error {
 	if k.point.issuer == nil || bytes.Equal(k.point.issuer, k.cert.RawIssuer) {
 		if !bytes.Equal(list.RawIssuer, k.cert.RawIssuer) {
-			return errors.New("is of another issuer")
+			return errors.New("has another issuer")
 		}
 		return list.CheckSignatureFrom(k.issuer)
 	}
 	if !bytes.Equal(list.RawIssuer, k.point.issuer) {
-		return errors.New("is of another issuer than the one that the certificate names")
+		return errors.New("has another issuer than the one that the certificate names")
 	}
-	err := errors.New("is indirect, and no certificate of its issuer is there that leads to a root")
+	err := errors.New("is indirect, and no certificate of its issuer leads to a root")
 	for _, signer := range k.signers(list.RawIssuer) {
 		err = signer.CheckSignature(list.SignatureAlgorithm, list.RawTBSRevocationList, list.Signature)
 		if err == nil {
@@ -161,7 +161,7 @@ func (k *crlCheck) checkSignature(list *x509.RevocationList) error {
 	return err
 }
 
-// checkScope checks that a CRL is of this time and speaks of the certificate.
+// checkScope checks that a CRL is current and covers the certificate.
 func (k *crlCheck) checkScope(list *crl) error {
 	indirect := k.point.issuer != nil && !bytes.Equal(k.point.issuer, k.cert.RawIssuer)
 	switch {
@@ -170,17 +170,18 @@ func (k *crlCheck) checkScope(list *crl) error {
 	case list.NextUpdate.IsZero() || k.now.After(list.NextUpdate):
 		return errors.New("is out of date")
 	case k.point.reasons || list.someReasons:
-		return errors.New("is for some reasons only")
+		return errors.New("covers only some reasons")
 	case list.attributeOnly || list.userOnly && k.cert.IsCA || list.caOnly && !k.cert.IsCA:
-		return errors.New("is for other kinds of certificates")
+		return errors.New("covers other kinds of certificates")
 	case indirect && !list.indirect:
-		return errors.New("is not indirect, and of another issuer")
+		return errors.New("has another issuer, and is not indirect")
 	case list.names != nil && !overlap(list.names, k.point.urls):
-		return errors.New("is of another distribution point")
+		return errors.New("is for another distribution point")
 	}
 	return nil
 }
 
+// overlap reports whether a and b have an element in common.
 func overlap(a, b []string) bool {
 	for _, s := range a {
 		for _, t := range b {

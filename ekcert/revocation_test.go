@@ -74,8 +74,8 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
-// TestIndirectSignerIsChecked has an indirect CRL whose signer leads to another
-// maker's root.
+// TestIndirectSignerIsChecked uses an indirect CRL whose signer leads to another maker's
+// root.
 func TestIndirectSignerIsChecked(t *testing.T) {
 	ek := ekKey(t).Public()
 	m := open(t, "IFX", "crl-indirect")
@@ -118,8 +118,8 @@ func TestNothingIsFetchedUnasked(t *testing.T) {
 	if requests != 3 { // the issuer, and a CRL for each of two
 		t.Errorf("%d requests", requests)
 	}
-	// Two months later the issuer is fetched again, and so are the CRLs, which
-	// are out of date even in a cache that goes by another clock.
+	// Two months later the issuer and the CRLs are fetched again. The CRLs are out of
+	// date even in a cache with another clock.
 	c.Now = func() time.Time { return time.Now().AddDate(0, 2, 0) }
 	m.Now = c.Now
 	if report, err := c.Verify(t.Context(), cert, ek); err != nil || report.Revocation != ekcert.RevocationGood || requests != 5 {
@@ -136,7 +136,7 @@ func TestNothingIsFetchedUnasked(t *testing.T) {
 	if report, err := c.Verify(t.Context(), cert, ek); err != nil || requests != 9 {
 		t.Errorf("%v, %+v, %d requests", err, report, requests)
 	}
-	// One that is revoked stays so without a network.
+	// A revoked certificate stays revoked without a network.
 	m.Revoke(cert.SerialNumber)
 	c.Cache = new(ekcert.MemoryCache)
 	for range 2 {
@@ -147,8 +147,8 @@ func TestNothingIsFetchedUnasked(t *testing.T) {
 	}
 }
 
-// TestWrongIssuerIsNotKept has somebody on the way to the maker's server give out
-// another certificate, once.
+// TestWrongIssuerIsNotKept uses an attacker on the path to the maker's server who sends
+// another certificate once.
 func TestWrongIssuerIsNotKept(t *testing.T) {
 	ek := ekKey(t).Public()
 	m, liar := open(t, "INTC"), newMaker(t, "Intel")
@@ -178,7 +178,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestWalkEnds has a CA that names itself as its issuer, without end.
+// TestWalkEnds uses a certificate with many URLs of its issuer, none of which has it.
 func TestWalkEnds(t *testing.T) {
 	m := newMaker(t, "Intel")
 	requests := 0
@@ -200,7 +200,7 @@ func TestWalkEnds(t *testing.T) {
 	}
 }
 
-// TestCRLsEnd has a CA that names more CRLs than anybody wants to ask for.
+// TestCRLsEnd uses a CA that names more CRLs than are fetched.
 func TestCRLsEnd(t *testing.T) {
 	m := newMaker(t, "Intel")
 	server := serve(t, http.NotFoundHandler())
@@ -220,7 +220,7 @@ func TestCRLsEnd(t *testing.T) {
 	}
 }
 
-// TestFetchedIsNotTrusted has a service that offers its own root.
+// TestFetchedIsNotTrusted uses a service that offers its own root.
 func TestFetchedIsNotTrusted(t *testing.T) {
 	ek := ekKey(t).Public()
 	liar, honest := open(t, "INTC", "aia-p7b"), open(t, "INTC")
@@ -231,7 +231,7 @@ func TestFetchedIsNotTrusted(t *testing.T) {
 	}
 }
 
-// TestPins trusts a root by its hash, wherever it comes from.
+// TestPins trusts a root by its digest, wherever the root comes from.
 func TestPins(t *testing.T) {
 	ek := ekKey(t).Public()
 	m := open(t, "INTC", "aia-p7b") // with the root
@@ -261,8 +261,8 @@ func TestPins(t *testing.T) {
 	}
 }
 
-// TestMissingIssuerMayPass tells a network that is down from an issuer that is
-// not there.
+// TestMissingIssuerMayPass distinguishes a network that is down from an issuer that does
+// not exist.
 func TestMissingIssuerMayPass(t *testing.T) {
 	ek := ekKey(t).Public()
 	down := &ekcerttest.Maker{Vendor: "INTC"}

@@ -13,41 +13,42 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// A Fetcher asks a maker's service for the certificate of an endorsement
-// key, an *[rsa.PublicKey] or *[ecdsa.PublicKey]. It returns it in a form that
-// Parse reads; whether it is of the key is checked by who calls. The error
-// wraps [ErrNotFound] if the maker has none for this key.
+// A Fetcher asks a maker's service for certificates.
 type Fetcher interface {
+	// Fetch returns the certificate of the endorsement key ek, an
+	// *rsa.PublicKey or *ecdsa.PublicKey, in a form that Parse reads. The
+	// caller checks that it is for the key. The error wraps [ErrNotFound] if
+	// the maker has none for this key.
 	Fetch(ctx context.Context, ek crypto.PublicKey) ([]byte, error)
 }
 
-// A Service is a maker's service that answers a GET of a URL with the name of
-// the key at its end. It is a [Fetcher]. Answers over 64 KiB or after 10 s
-// are refused, as are redirects to another host that is not below the URL's, or
-// away from https.
+// A Service is a maker's service that answers the GET of a URL which ends in a name of
+// the key. It is a [Fetcher].
 //
-// Those of Intel and AMD are
+// The services of Intel and AMD are
 //
 //	&Service{URL: "https://ekop.intel.com/ekcertservice/", Vendor: "INTC"}
 //	&Service{URL: "https://ftpm.amd.com/pki/aia/", Vendor: "AMD"}
 //
-// Their forms are not specified by the makers, but are those of the
-// tpm2-tools and other clients. Intel's has no certificates for machines of
-// the 11th generation and later, which have them in NV memory.
+// The makers do not document them; the names are those of tpm2-tools and other clients.
+// Intel's service has no certificates for machines of the 11th generation and later,
+// which have them in NV memory.
 type Service struct {
-	URL string // what is before the name
+	URL string // the part of the URL before the name
 
-	// Vendor is the maker whose names for keys are used: "INTC" or "AMD". It is
-	// not used if Name is set.
+	// Vendor is the maker whose way to name keys is used: "INTC" for the SHA-256
+	// in base64url, "AMD" for half of a SHA-256 in hexadecimal. It is not used if
+	// Name is set.
 	Vendor string
 
-	// Name returns the name of a key, escaped for the end of a URL.
+	// Name, if set, returns the name of a key, escaped for the end of a URL. Its
+	// error should wrap [ErrNotFound] if there cannot be one.
 	Name func(ek crypto.PublicKey) (string, error)
 
 	HTTPClient *http.Client // if nil, http.DefaultClient
 }
 
-// services returns the makers' services.
+// services returns Services or its default.
 func (c *Client) services() map[string]Fetcher {
 	if c.Services != nil {
 		return c.Services
@@ -58,10 +59,13 @@ func (c *Client) services() map[string]Fetcher {
 	}
 }
 
-// Fetch implements [Fetcher]. Errors are of type [*Error] and wrap
-// ErrNotFound where the service says 404, ErrNoService where it says 403 or
-// 405, or a failure that may pass, as 429 is. They do not name the key: it
-// would identify the machine.
+// Fetch implements [Fetcher]. It gives up after 10 seconds, accepts at most 64 KiB, and
+// follows redirects only to the same host or one below it, and not from https to http.
+//
+// The error is an [*Error]. It wraps [ErrNotFound] if the HTTP status is 404 or 410, or
+// the maker has no name for the key; [ErrNoService] if the status is 403 or 405; and the
+// error of ctx if that ended first. The HTTPStatus has any status other than 200. The
+// error does not have the name of the key, which would identify the machine.
 func (s *Service) Fetch(ctx context.Context, ek crypto.PublicKey) ([]byte, error) {
 	fail := &Error{Op: "fetch", Origin: wire.Redact(s.URL)}
 	name, err := s.name(ek)
@@ -88,7 +92,7 @@ func (s *Service) Fetch(ctx context.Context, ek crypto.PublicKey) ([]byte, error
 	return nil, fail
 }
 
-// name returns what the service calls a key.
+// name returns the name of a key at the service.
 func (s *Service) name(ek crypto.PublicKey) (string, error) {
 	var name string
 	var err error
@@ -100,7 +104,7 @@ func (s *Service) name(ek crypto.PublicKey) (string, error) {
 	case s.Vendor == "AMD":
 		name, err = keyname.AMD(ek)
 	default:
-		return "", errors.New("the service has no Name, and no Vendor whose names are known")
+		return "", errors.New("the service has neither a Name nor a Vendor whose names are known")
 	}
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrNotFound, err)
@@ -108,7 +112,7 @@ func (s *Service) name(ek crypto.PublicKey) (string, error) {
 	return name, nil
 }
 
-// withoutName takes the name of the key out of a [url.Error].
+// withoutName removes the name of the key from a [url.Error].
 func (s *Service) withoutName(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {

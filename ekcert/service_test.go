@@ -58,7 +58,7 @@ const (
 	tools     = "6d8e7630ee5d11e566e80299bfb9e43cec8c44f70bc8ad81b50f690a3deb749821a536c8fef7482313d7f4517f11c9f2b4cd424cbc8fe9094b89566851fe0853"
 )
 
-// TestNames has the names under which these keys have their certificates.
+// TestNames checks the names under which these keys have their certificates.
 func TestNames(t *testing.T) {
 	for name, tt := range map[string]struct {
 		name func(crypto.PublicKey) (string, error)
@@ -94,10 +94,10 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// record has what a server saw.
+// A record has the requests that a server received.
 type record struct{ uri, method string }
 
-// TestServiceURL checks that the escaped padding reaches the wire as it is.
+// TestServiceURL checks that the escaped padding is sent unchanged.
 func TestServiceURL(t *testing.T) {
 	var got record
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -116,7 +116,7 @@ func TestServiceURL(t *testing.T) {
 	}
 }
 
-// TestServiceRefusals tells the ways apart in which there is no certificate.
+// TestServiceRefusals distinguishes the ways in which a service has no certificate.
 func TestServiceRefusals(t *testing.T) {
 	far := httptest.NewServer(http.NotFoundHandler())
 	defer far.Close()
@@ -165,7 +165,7 @@ func TestServiceRefusals(t *testing.T) {
 	}
 }
 
-// TestServiceIsUnreachable has a port where nobody listens.
+// TestServiceIsUnreachable uses a port on which no server listens.
 func TestServiceIsUnreachable(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
@@ -187,7 +187,7 @@ func TestWithin(t *testing.T) {
 		{"evil.cloud.example", "maker.cloud.example"}: false,
 		{"ekop.intel.com.evil.c", "ekop.intel.com"}:   false,
 		{"notekop.intel.com", "ekop.intel.com"}:       false,
-		{"10.0.0.1", "0.0.1"}:                         true, // which is no host
+		{"10.0.0.1", "0.0.1"}:                         true, // "0.0.1" is not a host
 		{"127.0.0.1", "10.0.0.1"}:                     false,
 		{"", ""}:                                      true,
 		{"evil.", ""}:                                 false,

@@ -25,7 +25,7 @@ func open(t *testing.T, vendor string, quirks ...string) *ekcerttest.Maker {
 	return m
 }
 
-// client finds and checks the certificates of a maker.
+// client returns a client for the certificates of a maker.
 func client(m *ekcerttest.Maker) *ekcert.Client {
 	return &ekcert.Client{
 		Roots: ekcert.Roots{ekcert.VendorName(m.Vendor): m.Roots()},
@@ -46,8 +46,8 @@ func certify(t *testing.T, m *ekcerttest.Maker, ek crypto.PublicKey) []byte {
 	return der
 }
 
-// registryBlob is the value Blob of Windows's registry, with the properties
-// around the certificate that it has there.
+// registryBlob returns a value Blob of the Windows registry, with the properties that
+// are around the certificate there.
 func registryBlob(der []byte) []byte {
 	var b []byte
 	add := func(property uint32, data []byte) {
@@ -84,7 +84,7 @@ func TestParseRegistry(t *testing.T) {
 	}
 }
 
-// TestFindInOrder has a certificate in one source after the other.
+// TestFindInOrder puts a certificate into one source after the other.
 func TestFindInOrder(t *testing.T) {
 	m := open(t, "AMD")
 	ek := ekKey(t).Public()
@@ -121,7 +121,7 @@ func TestFindInOrder(t *testing.T) {
 	}
 }
 
-// asker is a service that somebody else wrote.
+// An asker is a Fetcher that is not a Service.
 type asker func() ([]byte, error)
 
 func (a asker) Fetch(context.Context, crypto.PublicKey) ([]byte, error) { return a() }
@@ -149,7 +149,7 @@ func TestFindAsksFetcher(t *testing.T) {
 	}
 }
 
-// TestServiceQuirks finds and checks through services as they are.
+// TestServiceQuirks finds certificates at odd services.
 func TestServiceQuirks(t *testing.T) {
 	ek := ekKey(t).Public()
 	for quirk, tt := range map[string]struct {
@@ -199,7 +199,7 @@ func TestServiceQuirks(t *testing.T) {
 
 var errAny = errors.New("any error")
 
-// TestServiceHasNone has a key that the maker does not know.
+// TestServiceHasNone uses a key that the maker does not know.
 func TestServiceHasNone(t *testing.T) {
 	m := open(t, "INTC")
 	_, err := client(m).Find(t.Context(), nil, "INTC", ekKey(t).Public())

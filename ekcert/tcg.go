@@ -19,12 +19,12 @@ var (
 	oidKeyUsage          = asn1.ObjectIdentifier{2, 5, 29, 15}
 )
 
-// fields are what a certificate says of its TPM.
+// fields are the fields of the TCG profile in a certificate.
 type fields struct {
 	manufacturer, model, version string
 	family                       string
 	level, revision              int
-	altName, attributes          bool // that extension is there and was read
+	altName, attributes          bool // the extension is present and was read
 }
 
 var (
@@ -32,8 +32,8 @@ var (
 	errAttributes = errors.New("subject directory attributes cannot be read")
 )
 
-// readFields reads the TCG's fields of cert. What can be read is returned with
-// an error for the rest.
+// readFields reads the fields of the TCG profile in cert. It returns those that can be
+// read, and an error for the rest.
 func readFields(cert *x509.Certificate) (fields, error) {
 	var f fields
 	var errs []error
@@ -42,7 +42,7 @@ func readFields(cert *x509.Certificate) (fields, error) {
 		case e.Id.Equal(wcce.OIDSubjectAltName):
 			f.altName = f.readAltName(e.Value)
 			if !f.altName {
-				f.manufacturer, f.model, f.version = "", "", "" // half a name is none
+				f.manufacturer, f.model, f.version = "", "", "" // a part of a name does not count
 				errs = append(errs, errAltName)
 			}
 		case e.Id.Equal(oidSubjectAttributes):
@@ -55,11 +55,12 @@ func readFields(cert *x509.Certificate) (fields, error) {
 	return f, errors.Join(errs...)
 }
 
-// directoryName is the tag of that choice of a GeneralName (RFC 5280, 4.2.1.6).
+// directoryName is the tag of a directoryName in a GeneralName (RFC 5280, section
+// 4.2.1.6).
 var directoryName = cbasn1.Tag(4).ContextSpecific().Constructed()
 
-// readAltName reads the directory names of a subject alternative name. Their
-// attributes may be in one multi-valued RDN or in several, in any order.
+// readAltName reads the directory names of a subject alternative name, and reports
+// whether it could. Their attributes may be in one RDN or in several, in any order.
 func (f *fields) readAltName(der []byte) bool {
 	in, names := cryptobyte.String(der), cryptobyte.String(nil)
 	if !in.ReadASN1(&names, cbasn1.SEQUENCE) || !in.Empty() {
@@ -78,6 +79,7 @@ func (f *fields) readAltName(der []byte) bool {
 	return true
 }
 
+// readName reads the contents of a directoryName, and reports whether it could.
 func (f *fields) readName(in cryptobyte.String) bool {
 	var rdns cryptobyte.String
 	if !in.ReadASN1(&rdns, cbasn1.SEQUENCE) || !in.Empty() {
@@ -97,6 +99,7 @@ func (f *fields) readName(in cryptobyte.String) bool {
 	return true
 }
 
+// readNameAttribute reads one attribute of an RDN, and reports whether it could.
 func (f *fields) readNameAttribute(rdn *cryptobyte.String) bool {
 	var atv, value cryptobyte.String
 	var id asn1.ObjectIdentifier
@@ -116,7 +119,7 @@ func (f *fields) readNameAttribute(rdn *cryptobyte.String) bool {
 	default:
 		return true
 	}
-	// Two different makers in one certificate is nothing to guess at.
+	// If a certificate names two different makers, neither can be believed.
 	if !isText(tag) || !utf8.Valid(value) || *to != "" && *to != string(value) {
 		return false
 	}
@@ -124,13 +127,14 @@ func (f *fields) readNameAttribute(rdn *cryptobyte.String) bool {
 	return true
 }
 
+// isText reports whether tag is that of a string type that makers use.
 func isText(tag cbasn1.Tag) bool {
 	return tag == cbasn1.UTF8String || tag == cbasn1.PrintableString ||
 		tag == cbasn1.IA5String || tag == cbasn1.T61String
 }
 
-// readAttributes reads the tPMSpecification among subject directory
-// attributes: a SEQUENCE of family, level and revision.
+// readAttributes reads the tPMSpecification among subject directory attributes, and
+// reports whether it could.
 func (f *fields) readAttributes(der []byte) bool {
 	in, list := cryptobyte.String(der), cryptobyte.String(nil)
 	if !in.ReadASN1(&list, cbasn1.SEQUENCE) || !in.Empty() {
@@ -150,6 +154,8 @@ func (f *fields) readAttributes(der []byte) bool {
 	return true
 }
 
+// readSpecification reads a SEQUENCE of family, level and revision, and reports whether
+// it could.
 func (f *fields) readSpecification(values cryptobyte.String) bool {
 	var spec, family cryptobyte.String
 	var tag cbasn1.Tag

@@ -15,8 +15,8 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
 )
 
-// TestFindOnTPM reads the certificates of an emulated TPM: those of its RSA
-// 2048 and P-256 keys, and the CA's certificate in its chain.
+// TestFindOnTPM reads the certificates of an emulated TPM: those of its RSA 2048 and
+// P-256 keys, and the CA's certificate in its chain.
 func TestFindOnTPM(t *testing.T) {
 	d, err := newDevice(attesttest.Config{}, attest.P256)
 	if err != nil {
@@ -26,7 +26,7 @@ func TestFindOnTPM(t *testing.T) {
 	findAll(t, d)
 }
 
-// hide defines an NV index that nobody can read: its policy is unknown.
+// hide defines an NV index that cannot be read, because nothing meets its policy.
 func hide(t *testing.T, d *device, index tpm2.TPMHandle) {
 	t.Helper()
 	public := tpm2.TPMSNVPublic{
@@ -49,8 +49,8 @@ func hide(t *testing.T, d *device, index tpm2.TPMHandle) {
 	}
 }
 
-// TestFindHiddenOnTPM has a TPM whose certificate nobody can read, with and
-// without another one elsewhere.
+// TestFindHiddenOnTPM uses a TPM whose certificate cannot be read, with and without
+// another one elsewhere.
 func TestFindHiddenOnTPM(t *testing.T) {
 	d, err := newDevice(attesttest.Config{NoCertificate: true}, attest.P256)
 	if err != nil {
@@ -72,7 +72,7 @@ func TestFindHiddenOnTPM(t *testing.T) {
 	}
 }
 
-// TestOnSWTPM finds and enrolls on a TPM that others wrote.
+// TestOnSWTPM finds and enrolls on swtpm, an independent TPM.
 func TestOnSWTPM(t *testing.T) {
 	swtpm, err := attesttest.StartSWTPM(t.TempDir())
 	if errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
@@ -125,8 +125,8 @@ func findAll(t *testing.T, d *device) {
 	}
 }
 
-// TestFindSparesTPM checks that the chain is not read where the issuer is
-// known, and that a TPM without certificates is asked for no more than two.
+// TestFindSparesTPM checks that the chain is not read if the issuer is known, and that
+// only two indices are read of a TPM without certificates.
 func TestFindSparesTPM(t *testing.T) {
 	known := pool(attesttest.Certificates()...)
 	for name, tt := range map[string]struct {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// vendors are the makers in the TCG's vendor ID registry, and those seen in
-// the field without being there.
+// vendors are the short names of the makers in the TCG Vendor ID Registry, and of some
+// that are not in it but occur in real certificates.
 var vendors = map[string]bool{
 	"AMD": true, "AMZN": true, "ANT": true, "ATML": true, "BRCM": true, "CSCO": true, "FLYS": true,
 	"GOOG": true, "HISI": true, "HPE": true, "HPI": true, "IBM": true, "IFX": true, "INTC": true,
@@ -16,6 +16,8 @@ var vendors = map[string]bool{
 	"STM": true, "TXN": true, "VMW": true, "WEC": true,
 }
 
+// knownVendor reports whether vendors has name, or the registry reserves it for
+// simulators and tests.
 func knownVendor(name string) bool {
 	if len(name) == 4 && (strings.HasPrefix(name, "SIM") || strings.HasPrefix(name, "TST")) {
 		return name[3] >= '0' && name[3] <= '7'
@@ -23,11 +25,11 @@ func knownVendor(name string) bool {
 	return vendors[name]
 }
 
-// VendorName returns the short name of a maker for its TCG vendor ID, as it is
-// used in [Roots]: "id:494E5443", "494e5443" and "INTC" give "INTC";
-// "id:53544D20" and "STM " give "STM". Where the ID is not four printable
-// characters it is its 8 upper-case hexadecimal digits, as "00001014". What is
-// no vendor ID gives "".
+// VendorName returns the short name of a maker, as in [Roots], for its TCG vendor ID or
+// short name: "id:494E5443", "494e5443" and "INTC" give "INTC"; "id:53544D20" and
+// "STM " give "STM". If the ID does not consist of printable characters, the short name
+// is its 8 hexadecimal digits in upper case, such as "00001014". VendorName returns ""
+// if id is not a vendor ID.
 func VendorName(id string) string {
 	digits, marked := strings.CutPrefix(id, "id:")
 	if raw, err := hex.DecodeString(digits); err == nil && len(raw) == 4 {
@@ -42,8 +44,10 @@ func VendorName(id string) string {
 	return ""
 }
 
+// trimVendor removes the padding of a vendor ID.
 func trimVendor(s string) string { return strings.TrimRight(s, "\x00 ") }
 
+// isVendorText reports whether s consists of one to four printable characters.
 func isVendorText(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {
@@ -53,19 +57,19 @@ func isVendorText(s string) bool {
 	return len(s) > 0 && len(s) <= 4
 }
 
-// vendorID returns the TCG vendor ID, "id:" and 8 digits, of a short name.
+// vendorID returns the TCG vendor ID for a short name: "id:" and 8 hexadecimal digits.
 func vendorID(name string) (string, error) {
 	switch {
 	case len(name) == 8:
 		if _, err := hex.DecodeString(name); err != nil {
-			return "", fmt.Errorf("%q is no TCG vendor ID", name)
+			return "", fmt.Errorf("%q is not a TCG vendor ID", name)
 		}
 		return "id:" + name, nil
 	case !isVendorText(name):
-		return "", fmt.Errorf("%q is no TCG vendor ID", name)
+		return "", fmt.Errorf("%q is not a TCG vendor ID", name)
 	}
 	pad := "\x00"
-	if name == "STM" || name == "NSM" { // registered with a space
+	if name == "STM" || name == "NSM" { // the registry pads them with a space
 		pad = " "
 	}
 	full := name + strings.Repeat(pad, 4-len(name))

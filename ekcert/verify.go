@@ -12,33 +12,34 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// A Report is what Verify learned of a certificate that holds.
+// A Report is the result of [Client.Verify] for a certificate that passed.
 type Report struct {
-	Chain    []*x509.Certificate // certificate first, root last
-	Findings []Finding           // what is odd, in no order that matters; may be empty
+	Chain    []*x509.Certificate // the certificate first, the root last
+	Findings []Finding           // deviations and advice, in no particular order; may be empty
 
-	// Revocation is what the CRLs say of all in Chain but the root, and
-	// RevocationDetail why it is not known.
+	// Revocation is the result for all certificates in Chain except the root.
+	// RevocationDetail says why it is RevocationUnknown; else it is empty.
 	Revocation       Revocation
 	RevocationDetail string
 }
 
-// Verify checks that cert is of the key ek, is valid now, and leads to one of
-// Roots or Pins for the maker that it names. Issuers between are taken from
-// Intermediates and from cert.Issuers, and fetched if FetchIssuers is set. A
-// critical extension that this package does not know is refused, and so are a
-// certificate that says that it is not for endorsement keys, such as that of an
-// attestation key, issuers that are limited to other purposes, and a key with the
-// fingerprint of CVE-2017-15361.
-// With CheckRevocation set, none in the chain may be revoked; where that cannot
-// be learned, the report says so. What else is odd about it, as much in the
-// field is, are findings for the caller to weigh.
+// Verify checks that cert is for the key ek, is valid now, and leads to a root in Roots
+// or Pins for the maker that it names. The CAs between are taken from Intermediates and
+// cert.Issuers, and fetched if FetchIssuers is set.
 //
-// Errors are of type [*Error] and wrap ErrMismatch, ErrNotEK, ErrWeakKey,
-// ErrExpired, ErrUntrusted, ErrRevoked or ErrMalformed.
+// It refuses a weak key (see [ErrWeakKey]), a critical extension that it does not know,
+// a certificate that says that it is not for an endorsement key, and a CA that is
+// limited to other purposes. If CheckRevocation is set, it refuses a chain with a
+// revoked certificate; if that cannot be determined, the report says so. All other
+// deviations from the profile are findings in the report, for the caller to judge.
+// Verify does not change cert.
+//
+// The error is an [*Error]. It wraps [ErrMismatch], [ErrNotEK], [ErrWeakKey],
+// [ErrUntrusted], [ErrExpired], [ErrRevoked] or [ErrMalformed] as their descriptions
+// say, or the error of ctx if that ended first.
 func (c *Client) Verify(ctx context.Context, cert *Certificate, ek crypto.PublicKey) (*Report, error) {
 	if cert == nil || cert.Certificate == nil {
-		return nil, &Error{Op: "verify", Err: fmt.Errorf("%w: there is none", ErrMalformed)}
+		return nil, &Error{Op: "verify", Err: fmt.Errorf("%w: none is given", ErrMalformed)}
 	}
 	report, err := c.verify(ctx, cert, ek)
 	if err != nil {
@@ -60,7 +61,7 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 	if roca.Weak(ek) {
 		return nil, ErrWeakKey
 	}
-	// The maker that is vouched for is the one in the signed bytes.
+	// The maker is read from the signed bytes, not from cert.Manufacturer.
 	f, err := readFields(cert.Certificate)
 	if errors.Is(err, errAltName) && critical(cert.Certificate, wcce.OIDSubjectAltName) {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -69,7 +70,7 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 		return nil, fmt.Errorf("%w: its critical extension %v is not known", ErrUntrusted, id)
 	}
 	vendor := VendorName(f.manufacturer)
-	own := *cert // to be added to
+	own := *cert // a copy, whose Issuers walk extends
 	own.Issuers = slices.DeleteFunc(slices.Clone(cert.Issuers), func(issuer *x509.Certificate) bool { return issuer == nil })
 	pools := c.trusted(vendor, own.Issuers)
 	chain, err := c.chain(&own, pools)

@@ -94,15 +94,15 @@ func TestVerifyUsesSignedFields(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert.Manufacturer = amd // what a caller writes there vouches for nothing
+	cert.Manufacturer = amd // a value that the caller sets must not count
 	c := &ekcert.Client{Roots: ekcert.Roots{"AMD": m.roots()}, Intermediates: pool(m.ca)}
 	if _, err := c.Verify(t.Context(), cert, ekKey(t).Public()); !errors.Is(err, ekcert.ErrUntrusted) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestVerifyRefusesOtherKinds has certificates for an endorsement key that say
-// that they are for something else, all by the maker's own CA.
+// TestVerifyRefusesOtherKinds uses certificates of an endorsement key, by the maker's own
+// CA, that say they are for something else.
 func TestVerifyRefusesOtherKinds(t *testing.T) {
 	m := newMaker(t, "Intel")
 	ek := ekKey(t).Public()
@@ -128,7 +128,7 @@ func TestVerifyRefusesOtherKinds(t *testing.T) {
 	}
 }
 
-// TestIssuersForOtherPurposes has CAs that are limited to purposes.
+// TestIssuersForOtherPurposes uses CAs that are limited to purposes.
 func TestIssuersForOtherPurposes(t *testing.T) {
 	rootKey, caKey := newECKey(t, elliptic.P256()), newECKey(t, elliptic.P256())
 	root := authority(t, "root", rootKey, nil, rootKey)
@@ -157,7 +157,7 @@ func TestIssuersForOtherPurposes(t *testing.T) {
 	}
 }
 
-// TestVerifyNothing has what there is nothing to verify of.
+// TestVerifyNothing leaves out the certificate or the key.
 func TestVerifyNothing(t *testing.T) {
 	m := newMaker(t, "Intel")
 	ek := ekKey(t).Public()
@@ -172,7 +172,7 @@ func TestVerifyNothing(t *testing.T) {
 	}
 }
 
-// TestFindings has the deviations that real certificates have.
+// TestFindings checks the deviations that real certificates have.
 func TestFindings(t *testing.T) {
 	m := newMaker(t, "Intel")
 	rsaKey, ecKey := ekKey(t).Public(), newECKey(t, elliptic.P256()).Public()

@@ -14,9 +14,9 @@ import (
 	"github.com/whiteglove/whiteglove/internal/roca"
 )
 
-// weakKey is a key of 2048 bits that is a power of 65537 modulo each of the
-// primes of the fingerprint, as the weak library makes them; with but, not
-// modulo the last.
+// weakKey returns a key of 2048 bits that is a power of 65537 modulo each prime of the
+// fingerprint, like the keys of the weak library. If but is set, it is not one modulo
+// the last prime.
 func weakKey(t *testing.T, but bool) *rsa.PublicKey {
 	t.Helper()
 	primes := roca.Primes()
@@ -61,8 +61,8 @@ func TestROCA(t *testing.T) {
 	}
 }
 
-// TestWeakKeyIsRefused has certificates of a firmware that makes weak keys: of
-// such a key, and of one that is not weak.
+// TestWeakKeyIsRefused uses certificates of a firmware that makes weak keys: for such a
+// key, and for one that is not weak.
 func TestWeakKeyIsRefused(t *testing.T) {
 	m := newMaker(t, "Infineon")
 	c := &ekcert.Client{Roots: ekcert.Roots{"IFX": m.roots()}, Intermediates: pool(m.ca)}
@@ -83,14 +83,14 @@ func TestWeakKeyIsRefused(t *testing.T) {
 	}
 	want := []ekcert.Finding{{
 		ID: "firmware-advisory", Severity: ekcert.Warning, CVE: "CVE-2017-15361",
-		Detail: "firmware id:00050033: RSA keys made by it can be broken (ROCA); fixed in a later one; keys have to be made anew",
+		Detail: "firmware id:00050033: its RSA keys can be broken (ROCA); fixed in a later version; keys must be replaced",
 	}}
 	if !slices.Equal(report.Findings, want) {
 		t.Errorf("%+v", report.Findings)
 	}
 }
 
-// TestAdvisories has versions at both sides of each limit.
+// TestAdvisories checks versions at both sides of each limit.
 func TestAdvisories(t *testing.T) {
 	const infineon, stm, intel, nuvoton = "CVE-2017-15361", "CVE-2019-16863", "CVE-2019-11090", "CVE-2023-1017"
 	for _, tt := range []struct{ vendor, version, want string }{
@@ -165,7 +165,7 @@ func TestAdvisories(t *testing.T) {
 	}
 }
 
-// TestNoAdviceForECC checks that only RSA keys have the fingerprint.
+// TestNoAdviceForECC checks that only RSA keys can have the fingerprint.
 func TestNoAdviceForECC(t *testing.T) {
 	m := newMaker(t, "Intel")
 	key := newECKey(t, elliptic.P256()).Public()

@@ -21,24 +21,25 @@ import (
 )
 
 const (
-	stateSize     = 16
-	maxChallenges = 1000
-	challengeTime = 10 * time.Minute
+	stateSize     = 16               // bytes
+	maxChallenges = 1000             // open at the same time
+	challengeTime = 10 * time.Minute // for the answer
 )
 
-// challenges are those that wait for an answer, by their state.
+// challenges are the challenges that wait for an answer, by their state.
 type challenges struct {
 	mu   sync.Mutex
 	list map[string]*challenge
 }
 
-// A challenge is good for one answer.
+// A challenge is an open challenge. It can be answered once.
 type challenge struct {
-	csr     [sha256.Size]byte // of the request it was made for
+	csr     [sha256.Size]byte // digest of the request
 	secret  []byte
 	expires time.Time
 }
 
+// add adds a challenge, and removes those that have expired.
 func (c *challenges) add(state []byte, ch *challenge, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -57,7 +58,7 @@ func (c *challenges) add(state []byte, ch *challenge, now time.Time) error {
 	return nil
 }
 
-// take returns a challenge and forgets it.
+// take removes a challenge and returns it, or nil if there is none.
 func (c *challenges) take(state []byte) *challenge {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,7 +67,8 @@ func (c *challenges) take(state []byte) *challenge {
 	return ch
 }
 
-// challenge makes a secret that only the TPM opens that has both keys.
+// challenge checks a request and returns a challenge with a secret that only a TPM with
+// both keys can decrypt.
 func (s *Server) challenge(req *sceptest.Request) ([]byte, error) {
 	app, err := s.read(req)
 	if err != nil {
@@ -95,7 +97,7 @@ func (s *Server) challenge(req *sceptest.Request) ([]byte, error) {
 	return (&wcce.Challenge{TACH: blob, Context: context}).Marshal()
 }
 
-// check compares the answer with the challenge.
+// check checks the answer to a challenge.
 func (s *Server) check(req *sceptest.Request, content []byte) error {
 	answer, err := wcce.ParseAnswer(content)
 	if err != nil {
@@ -120,8 +122,8 @@ func (s *Server) check(req *sceptest.Request, content []byte) error {
 	return nil
 }
 
-// issue makes the certificate by the TCG's profile (EK Credential Profile,
-// section 3.2). It is good as long as the CA's.
+// issue issues a certificate by the TCG profile (EK Credential Profile, section 3.2). It
+// is valid as long as the CA's.
 func (s *Server) issue(req *sceptest.Request) (*x509.Certificate, error) {
 	csr, err := wcce.ParseCSR(req.CSR)
 	if err != nil {
@@ -146,11 +148,10 @@ func (s *Server) issue(req *sceptest.Request) (*x509.Certificate, error) {
 	return s.authority.Issue(template, app.ek)
 }
 
-// newTemplate returns what an endorsement key certificate has by the TCG's
-// profile: the TPM's names, the usages, and that it is no CA. The key usage is
-// that of an RSA key; the serial number is random, and the validity not set.
-// manufacturer and version are in the TCG's encoding, "id:" and 8 hexadecimal
-// digits.
+// newTemplate returns a template of an endorsement key certificate by the TCG profile,
+// with the name of the TPM, the usages and basic constraints. The key usage is that of
+// an RSA key, the serial number is random, and the validity is not set. manufacturer and
+// version are in the TCG's encoding, "id:" and 8 hexadecimal digits.
 func newTemplate(manufacturer, model, version string) (*x509.Certificate, error) {
 	device := &wcce.Device{Manufacturer: manufacturer, Model: model, Version: version}
 	name, err := device.AltName(true)

@@ -20,21 +20,21 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// An application is a request whose contents were read and checked.
+// An application is the content of a request that was checked.
 type application struct {
 	device *wcce.Device
 	ek     crypto.PublicKey
-	aik    *wcce.IDBinding // the attestation key's creation
-	opaque []byte          // to be echoed
+	aik    *wcce.IDBinding // creation statement of the attestation key
+	opaque []byte          // sent back unchanged
 }
 
-// refuse is a refusal in the words of the profile.
+// refuse returns a refusal with a word of the profile.
 func refuse(text string) error {
 	return &scep.Error{FailInfo: scep.BadRequest, Message: text}
 }
 
-// checkCSR checks that a request is null-signed and names no subject. That the
-// key is the client's is proven by the challenge.
+// checkCSR checks that a request is null-signed and has no subject. The challenge proves
+// that the client has the key.
 func (s *Server) checkCSR(req *sceptest.Request) error {
 	csr, err := wcce.ParseCSR(req.CSR)
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *Server) checkCSR(req *sceptest.Request) error {
 	return csr.VerifyNull()
 }
 
-// read reads a request and checks all of it.
+// read reads a request and checks it.
 func (s *Server) read(req *sceptest.Request) (*application, error) {
 	csr, err := wcce.ParseCSR(req.CSR)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *Server) read(req *sceptest.Request) (*application, error) {
 	return app, judge.Check(app.aik)
 }
 
-// readEK takes the endorsement key, if it is of a kind that TPMs are made with.
+// readEK reads the endorsement key, and refuses kinds that TPMs are not made with.
 func (a *application) readEK(csr *wcce.CSR) error {
 	key, err := spki.Parse(csr.PublicKey)
 	if err != nil {
@@ -87,7 +87,7 @@ func (a *application) readEK(csr *wcce.CSR) error {
 	return nil
 }
 
-// readDevice takes the TPM's names out of the requested extensions.
+// readDevice reads the name of the TPM from the requested extensions.
 func (a *application) readDevice(csr *wcce.CSR) error {
 	exts, err := csr.Extensions()
 	if err != nil {
@@ -95,10 +95,10 @@ func (a *application) readDevice(csr *wcce.CSR) error {
 	}
 	for _, e := range exts {
 		if !e.Id.Equal(wcce.OIDSubjectAltName) {
-			return fmt.Errorf("extension %v is not for the client to ask for", e.Id)
+			return fmt.Errorf("the client must not ask for the extension %v", e.Id)
 		}
 		if !e.Critical || a.device != nil {
-			return errors.New("subject alternative name is not critical, or there twice")
+			return errors.New("subject alternative name is not critical, or occurs twice")
 		}
 		if a.device, err = wcce.ParseAltName(e.Value); err != nil {
 			return err
@@ -108,18 +108,18 @@ func (a *application) readDevice(csr *wcce.CSR) error {
 	case d == nil:
 		return errors.New("no subject alternative name")
 	case !idForm.MatchString(d.Manufacturer) || !idForm.MatchString(d.Version):
-		return fmt.Errorf("manufacturer %q or version %q is no ID", d.Manufacturer, d.Version)
+		return fmt.Errorf("manufacturer %q or version %q is not an ID", d.Manufacturer, d.Version)
 	case d.Model == "" || !utf8.ValidString(d.Model):
 		return fmt.Errorf("model %q", d.Model)
 	}
 	return nil
 }
 
-// idForm is the only form that the certificates have of a maker and a version, so
-// that the lists need to know no other.
+// idForm is the only form of a maker and of a version that is certified, so that the
+// lists of the CA need no other.
 var idForm = regexp.MustCompile(`^id:[0-9A-F]{8}$`)
 
-// checkLists asks whether the CA wants to certify this TPM.
+// checkLists checks that the CA certifies this TPM.
 func (s *Server) checkLists(a *application, csr *wcce.CSR) error {
 	vendor := ekcert.VendorName(a.device.Manufacturer)
 	if !s.knows(vendor) {
@@ -141,7 +141,7 @@ func (s *Server) checkLists(a *application, csr *wcce.CSR) error {
 	return nil
 }
 
-// checkEKInfo checks that EK_INFO is of the request's key.
+// checkEKInfo checks that EK_INFO is for the key of the request.
 func checkEKInfo(csr *wcce.CSR, req *sceptest.Request) error {
 	sealed, err := csr.Value(wcce.OIDEKInfo)
 	if err != nil {
@@ -156,7 +156,7 @@ func checkEKInfo(csr *wcce.CSR, req *sceptest.Request) error {
 		return err
 	}
 	if !bytes.Equal(info.PublicKey, csr.PublicKey) {
-		return errors.New("EK_INFO is of another key")
+		return errors.New("EK_INFO is for another key")
 	}
 	return nil
 }

@@ -16,29 +16,31 @@ import (
 	"github.com/whiteglove/whiteglove/internal/refusal"
 )
 
-// A Maker issues endorsement key certificates under a root and a CA of its own,
-// and serves them:
+// A Maker issues endorsement key certificates under its own root and CA, and serves
+// them:
 //
-//	/ekcertservice/NAME   in the way of Intel, see [ekcert.Service]
-//	/pki/aia/NAME         in the way of AMD, see [ekcert.Service]
-//	/ca/…                 the certificates of its CA and root
-//	/crl/…                their CRLs
+//	/ekcertservice/NAME   certificates, in JSON, with the names of Intel (see ekcert.Service)
+//	/pki/aia/NAME         certificates, in DER, with the names of AMD (see ekcert.Service)
+//	/ca/NAME.crt          certificates of its CA ("issuing") and its root ("root"), in DER
+//	/crl/NAME.crl         their CRLs, in DER, valid for a month
 //
-// Its zero value is Intel. Fields must not be changed once it is in use.
+// Its zero value is Intel. Fields must not be changed once it is in use; its methods
+// may be called by several goroutines.
 type Maker struct {
-	Vendor  string // short name or TCG vendor ID, "INTC" if empty
-	Model   string // "TPM" if empty
-	Version string // of the firmware, as in certificates; "id:00070055" if empty
+	Vendor  string // short name or TCG vendor ID; if empty, "INTC"
+	Model   string // if empty, "TPM"
+	Version string // of the firmware, in the form of certificates; if empty, "id:00070055"
 
-	// BaseURL is where the Maker is served, without a slash at its end. If it
-	// is empty, certificates do not say where issuers and CRLs are.
+	// BaseURL is the URL under which the Maker is served, without a slash at its
+	// end. If it is empty, certificates have no URLs of issuers and CRLs.
 	BaseURL string
 
-	// Quirks are oddities, by the names that [Quirks] returns.
+	// Quirks are the names of oddities; see [Quirks]. If one is not known, Certify
+	// returns an error and requests are answered with HTTP status 500.
 	Quirks []string
 
-	Now    func() time.Time // if nil, time.Now
-	Logger *slog.Logger     // if nil, nothing is logged
+	Now    func() time.Time // current time; if nil, time.Now
+	Logger *slog.Logger     // receives the refusals; if nil, nothing is logged
 
 	once             sync.Once
 	err              error // of making the keys
@@ -47,11 +49,11 @@ type Maker struct {
 
 	mu      sync.Mutex
 	serial  int64
-	issued  map[string][]byte // DER by name at the services
+	issued  map[string][]byte // DER, by the key's name at the services
 	revoked []*big.Int
 }
 
-// An issuer is a certificate with its key.
+// An issuer is a certificate and its key.
 type issuer struct {
 	*x509.Certificate
 	key *ecdsa.PrivateKey
@@ -67,7 +69,7 @@ func (m *Maker) now() time.Time {
 	return time.Now()
 }
 
-// start makes the keys.
+// start makes the keys at the first call.
 func (m *Maker) start() error {
 	m.once.Do(func() {
 		if m.err = checkQuirks(m.Quirks); m.err != nil {
@@ -88,7 +90,7 @@ func (m *Maker) start() error {
 	return m.err
 }
 
-// newIssuer makes a root if parent is nil.
+// newIssuer makes a key and its certificate under parent, or a root if parent is nil.
 func (m *Maker) newIssuer(name string, parent *issuer) (*issuer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -108,7 +110,8 @@ func (m *Maker) newIssuer(name string, parent *issuer) (*issuer, error) {
 	return &issuer{cert, key}, err
 }
 
-// Roots returns a pool with the root, for the entries of [ekcert.Roots].
+// Roots returns a pool with the root, for an entry of [ekcert.Roots]. It is empty if a
+// quirk is not known.
 func (m *Maker) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	if certs := m.Certificates(); certs != nil {
@@ -117,7 +120,8 @@ func (m *Maker) Roots() *x509.CertPool {
 	return pool
 }
 
-// Certificates returns the certificates of the CA and of the root, root last.
+// Certificates returns the certificates of the CA and of the root, root last. It returns
+// nil if a quirk is not known.
 func (m *Maker) Certificates() []*x509.Certificate {
 	if m.start() != nil {
 		return nil
@@ -125,8 +129,8 @@ func (m *Maker) Certificates() []*x509.Certificate {
 	return []*x509.Certificate{m.ca.Certificate, m.root.Certificate}
 }
 
-// CRLSigner returns the certificate of who signs the CRL with the quirk
-// crl-indirect.
+// CRLSigner returns the certificate of the signer of the CRL with the quirk
+// crl-indirect. It returns nil if a quirk is not known.
 func (m *Maker) CRLSigner() *x509.Certificate {
 	if m.start() != nil {
 		return nil
@@ -134,11 +138,11 @@ func (m *Maker) CRLSigner() *x509.Certificate {
 	return m.signer.Certificate
 }
 
-// Refusals returns why the service gave no certificate, oldest first, each as
-// "operation: reason".
+// Refusals returns the newest refusals, at most 1000, oldest first. Each is the path of
+// the URL and the reason.
 func (m *Maker) Refusals() []string { return m.refusals.Refusals() }
 
-// Revoke puts a serial number on the CRLs.
+// Revoke adds a serial number to all CRLs.
 func (m *Maker) Revoke(serial *big.Int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -146,7 +150,9 @@ func (m *Maker) Revoke(serial *big.Int) {
 }
 
 // Certify issues a certificate for an endorsement key, an *[rsa.PublicKey] or
-// *[ecdsa.PublicKey], and has the services give it out. It returns the DER.
+// *[ecdsa.PublicKey], which the Maker serves from then on. It returns the DER. The error
+// says that a quirk is not known, or that the key cannot be certified or has no name at
+// the services.
 func (m *Maker) Certify(ek crypto.PublicKey) ([]byte, error) {
 	if err := m.start(); err != nil {
 		return nil, err
@@ -167,8 +173,8 @@ func (m *Maker) Certify(ek crypto.PublicKey) ([]byte, error) {
 	return der, nil
 }
 
-// NV returns a certificate as the NV memory of a TPM has it, with the fill and
-// header of the quirks.
+// NV returns a certificate in the form in which a TPM has it in NV memory, with the
+// padding and the header of the quirks.
 func (m *Maker) NV(der []byte) []byte {
 	out := slices.Clone(der)
 	if m.has("joined") && m.start() == nil {

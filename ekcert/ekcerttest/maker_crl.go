@@ -22,7 +22,7 @@ var (
 
 func context(n uint8) cbasn1.Tag { return cbasn1.Tag(n).ContextSpecific() }
 
-// indirectPoint is a CRL distribution point that names the CRL signer as the
+// indirectPoint returns a CRL distribution point that names the CRL signer as the CRL's
 // issuer.
 func (m *Maker) indirectPoint() pkix.Extension {
 	var b cryptobyte.Builder
@@ -43,7 +43,7 @@ func (m *Maker) indirectPoint() pkix.Extension {
 	return pkix.Extension{Id: oidCRLPoints, Value: encode(&b)}
 }
 
-// crl makes the CRL of one of "root", "issuing" and "indirect".
+// crl returns a CRL. name is "root", "issuing" or "indirect".
 func (m *Maker) crl(name string) ([]byte, error) {
 	by := map[string]*issuer{"root": m.root, "issuing": m.ca, "indirect": m.signer}[name]
 	tmpl := &x509.RevocationList{
@@ -78,7 +78,7 @@ func (m *Maker) crl(name string) ([]byte, error) {
 	}, key)
 }
 
-// encode returns what was built. The lengths here are small: there is no error.
+// encode returns the bytes of b. The lengths are small, so there is no error.
 func encode(b *cryptobyte.Builder) []byte {
 	der, err := b.Bytes()
 	if err != nil {
@@ -87,6 +87,7 @@ func encode(b *cryptobyte.Builder) []byte {
 	return der
 }
 
+// otherKey returns a key that is not that of by.
 func (m *Maker) otherKey(by *issuer) *ecdsa.PrivateKey {
 	if by == m.root {
 		return m.ca.key
@@ -94,9 +95,9 @@ func (m *Maker) otherKey(by *issuer) *ecdsa.PrivateKey {
 	return m.root.key
 }
 
-// addIssuers makes the entries of an indirect CRL: first one of the root with
-// the number of the first that is revoked, then those of the CA, of which only
-// the first says so.
+// addIssuers changes the entries to those of an indirect CRL: first one for a certificate
+// of the root, then those for certificates of the CA, of which only the first names the
+// CA.
 func (m *Maker) addIssuers(tmpl *x509.RevocationList) {
 	if len(tmpl.RevokedCertificateEntries) == 0 {
 		return
@@ -109,6 +110,7 @@ func (m *Maker) addIssuers(tmpl *x509.RevocationList) {
 	tmpl.RevokedCertificateEntries = append([]x509.RevocationListEntry{other}, own...)
 }
 
+// entryIssuer returns the extension certificateIssuer of an entry.
 func entryIssuer(by *issuer) pkix.Extension {
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -117,7 +119,7 @@ func entryIssuer(by *issuer) pkix.Extension {
 	return pkix.Extension{Id: oidEntryIssuer, Critical: true, Value: encode(&b)}
 }
 
-// scope is what a CRL says that it is about.
+// scope returns the extension of a CRL that limits what it covers.
 func (m *Maker) scope(name string) []pkix.Extension {
 	var fields []byte
 	switch {

@@ -28,7 +28,7 @@ var (
 	oidSHA1          = asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 1} // ecdsa-with-SHA1
 )
 
-// caTemplate is what a CA's certificate says.
+// caTemplate returns the template of a CA certificate.
 func (m *Maker) caTemplate(name string) *x509.Certificate {
 	tmpl := &x509.Certificate{
 		SerialNumber: m.nextSerial(),
@@ -46,8 +46,8 @@ func (m *Maker) caTemplate(name string) *x509.Certificate {
 	return tmpl
 }
 
-// unsortedName is a name whose one RDN has the longer attribute first, which
-// DER forbids.
+// unsortedName returns a name whose only RDN has the longer attribute first, which DER
+// forbids.
 func unsortedName(name string) []byte {
 	attribute := func(oid byte, value string) []byte {
 		v := append([]byte{0x0C, byte(len(value))}, value...)
@@ -59,6 +59,7 @@ func unsortedName(name string) []byte {
 	return append([]byte{0x30, byte(len(set))}, set...)
 }
 
+// nextSerial returns a new serial number.
 func (m *Maker) nextSerial() *big.Int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -66,8 +67,8 @@ func (m *Maker) nextSerial() *big.Int {
 	return big.NewInt(0x7F00 + m.serial)
 }
 
-// addURLs has a certificate say where its issuer, "root" or "issuing", and its
-// CRL are.
+// addURLs adds the URLs of the issuer, "root" or "issuing", and of its CRL to a
+// template.
 func (m *Maker) addURLs(tmpl *x509.Certificate, by string) {
 	if m.BaseURL == "" {
 		return
@@ -95,7 +96,7 @@ func (m *Maker) addURLs(tmpl *x509.Certificate, by string) {
 	}
 }
 
-// issue makes the certificate of an endorsement key.
+// issue returns a certificate for an endorsement key in DER.
 func (m *Maker) issue(ek crypto.PublicKey) ([]byte, error) {
 	tmpl, err := m.template(ek)
 	if err != nil {
@@ -113,6 +114,7 @@ func (m *Maker) issue(ek crypto.PublicKey) ([]byte, error) {
 	return m.distort(der, by.key)
 }
 
+// template returns the template of a certificate for an endorsement key.
 func (m *Maker) template(ek crypto.PublicKey) (*x509.Certificate, error) {
 	name, err := m.altName()
 	if err != nil {
@@ -147,6 +149,7 @@ func (m *Maker) template(ek crypto.PublicKey) (*x509.Certificate, error) {
 	return tmpl, nil
 }
 
+// keyUsage returns the key usage of a certificate for an endorsement key.
 func (m *Maker) keyUsage(ek crypto.PublicKey) x509.KeyUsage {
 	_, isRSA := ek.(*rsa.PublicKey)
 	switch {
@@ -158,7 +161,7 @@ func (m *Maker) keyUsage(ek crypto.PublicKey) x509.KeyUsage {
 	return x509.KeyUsageKeyAgreement
 }
 
-// altName is the subject alternative name with maker, model and version.
+// altName returns the subject alternative name with maker, model and version.
 func (m *Maker) altName() (pkix.Extension, error) {
 	values := []string{vendorID(cmp.Or(m.Vendor, "INTC")), cmp.Or(m.Model, "TPM"), cmp.Or(m.Version, "id:00070055")}
 	if m.has("lower-case-vendor") {
@@ -197,14 +200,14 @@ func vendorID(name string) string {
 		return name
 	}
 	pad := "\x00"
-	if name == "STM" || name == "NSM" { // registered with a space
+	if name == "STM" || name == "NSM" { // the registry pads them with a space
 		pad = " "
 	}
 	return fmt.Sprintf("id:%X", name+strings.Repeat(pad, 4-len(name)))
 }
 
-// attributes are the subject directory attributes: the specification, and the
-// security assertions.
+// attributes returns the subject directory attributes: the specification and, with its
+// quirk, the security assertions.
 func (m *Maker) attributes() (pkix.Extension, error) {
 	type attribute struct {
 		ID     asn1.ObjectIdentifier
@@ -227,7 +230,7 @@ func (m *Maker) attributes() (pkix.Extension, error) {
 	return pkix.Extension{Id: oidAttributes, Critical: m.has("critical-attributes"), Value: value}, err
 }
 
-// distort makes what crypto/x509 does not: it edits a certificate and signs it
+// distort makes certificates that crypto/x509 cannot make: it edits one and signs it
 // again.
 func (m *Maker) distort(der []byte, key *ecdsa.PrivateKey) ([]byte, error) {
 	var cert struct {

@@ -15,7 +15,8 @@ import (
 
 const intelPath, amdPath, caPath, crlPath = "/ekcertservice/", "/pki/aia/", "/ca/", "/crl/"
 
-// ServeHTTP implements [http.Handler].
+// ServeHTTP implements [http.Handler]. It answers GET requests for the paths that the
+// description of [Maker] lists.
 func (m *Maker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := m.start(); err != nil {
 		m.refuse(w, r, http.StatusInternalServerError, err)
@@ -40,16 +41,17 @@ func (m *Maker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// refuse records a refusal and answers with an HTTP status.
 func (m *Maker) refuse(w http.ResponseWriter, r *http.Request, status int, reason error) {
 	m.refusals.Add(m.Logger, r.URL.Path, reason)
 	http.Error(w, reason.Error(), status)
 }
 
-// serveKey gives out the certificate of a key, by its name.
+// serveKey sends the certificate of a key by the key's name.
 func (m *Maker) serveKey(w http.ResponseWriter, r *http.Request, name string, intel bool) {
 	if status := m.badStatus(); status != 0 {
 		w.Header().Set("Retry-After", "120")
-		m.refuse(w, r, status, errors.New("as the quirk wants it"))
+		m.refuse(w, r, status, errors.New("quirk"))
 		return
 	}
 	if intel && strings.ContainsAny(name, "=+") {
@@ -66,6 +68,7 @@ func (m *Maker) serveKey(w http.ResponseWriter, r *http.Request, name string, in
 	m.answer(w, r, name, der, intel)
 }
 
+// badStatus returns the HTTP status of a quirk, or 0.
 func (m *Maker) badStatus() int {
 	for quirk, status := range map[string]int{"status-403": 403, "status-405": 405, "status-429": 429, "status-500": 500} {
 		if m.has(quirk) {
@@ -75,6 +78,7 @@ func (m *Maker) badStatus() int {
 	return 0
 }
 
+// answer sends a certificate in the form of the service or of a quirk.
 func (m *Maker) answer(w http.ResponseWriter, r *http.Request, name string, der []byte, intel bool) {
 	switch {
 	case m.has("answer-portal"):
@@ -102,12 +106,12 @@ func (m *Maker) answer(w http.ResponseWriter, r *http.Request, name string, der 
 	}
 }
 
-// serveCA gives out the CA's and the root's certificate.
+// serveCA sends the certificate of the CA or the root.
 func (m *Maker) serveCA(w http.ResponseWriter, r *http.Request) {
 	cert := m.ca
 	switch {
 	case m.has("aia-missing"):
-		m.refuse(w, r, http.StatusNotFound, errors.New("as the quirk wants it"))
+		m.refuse(w, r, http.StatusNotFound, errors.New("quirk"))
 		return
 	case strings.Contains(r.URL.Path, "root"):
 		cert = m.root
@@ -130,6 +134,7 @@ func (m *Maker) serveCA(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// serveCRL sends a CRL.
 func (m *Maker) serveCRL(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, crlPath), ".crl")
 	if m.has("crl-missing") || name != "root" && name != "issuing" && name != "indirect" {

@@ -18,7 +18,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert/internal/keyname"
 )
 
-// A maker's service in the way of AMD.
+// A maker's service like that of AMD.
 func ExampleMaker() {
 	ctx := context.Background()
 	maker := &ekcerttest.Maker{Vendor: "AMD", Model: "AMD"}
@@ -53,7 +53,7 @@ func ExampleMaker() {
 	// id:414D4400 3 good
 }
 
-// TestMakerIsStrict asks in ways that the services refuse.
+// TestMakerIsStrict sends requests that the services refuse.
 func TestMakerIsStrict(t *testing.T) {
 	m := new(ekcerttest.Maker)
 	server := httptest.NewServer(m)

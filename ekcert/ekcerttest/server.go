@@ -15,33 +15,35 @@ import (
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
-// A Server is a maker's CA for endorsement keys. Its zero value certifies those
-// of the emulated TPMs of attesttest. Keys that it is not given are made when first needed.
-// Fields must not be changed once it is in use.
+// A Server is a maker's CA for endorsement keys, as described at the top of the package.
+// Its zero value certifies those of the emulated TPMs of package attesttest. Keys that it
+// lacks are made when first needed. Fields must not be changed once it is in use; its
+// methods may be called by several goroutines, and so may its hooks.
 type Server struct {
-	// Authority is the CA, with its parents. If nil, one is made.
+	// Authority is the CA. If nil, a root and a CA under it are made.
 	Authority *sceptest.Authority
 
-	// Vendors are the short names of the makers whose TPMs are certified, see
-	// [ekcert.VendorName]. If nil, only "SIM0".
+	// Vendors are the makers whose TPMs are certified, as short names or TCG
+	// vendor IDs. If nil, only "SIM0" is.
 	Vendors []string
 
-	// AtRisk, if set, returns the advisory that a TPM is at risk by, or "".
+	// AtRisk, if set, returns the advisory because of which a TPM is at risk, such
+	// as "CVE-2019-16863", or "" if it is not at risk.
 	AtRisk func(tpm TPM) string
 
-	// Revoked, if set, reports whether an endorsement key is revoked, by the
-	// SHA-256 of its SubjectPublicKeyInfo.
+	// Revoked, if set, reports whether an endorsement key is revoked. It gets the
+	// SHA-256 of the key's SubjectPublicKeyInfo in DER.
 	Revoked func(spkiSHA256 [32]byte) bool
 
-	// Caps are what GetCACaps answers. If nil, what the profile needs.
+	// Caps is the answer to GetCACaps. If nil, it is what the profile needs.
 	Caps scep.Caps
 
-	// Fail, if set, may answer an operation in the server's place, see
+	// Fail, if set, may answer a request in the server's place; see
 	// [sceptest.Server].
 	Fail func(op string, w http.ResponseWriter) bool
 
-	Now    func() time.Time // if nil, time.Now
-	Logger *slog.Logger     // if nil, nothing is logged
+	Now    func() time.Time // current time; if nil, time.Now
+	Logger *slog.Logger     // receives the refusals; if nil, nothing is logged
 
 	once      sync.Once
 	err       error // of making the keys
@@ -51,18 +53,18 @@ type Server struct {
 	refusals  refusal.Log
 }
 
-// A TPM is what a request says of one.
+// A TPM is the description of a TPM in a request.
 type TPM struct {
 	Vendor  string // short name of the maker
-	Model   string
-	Version string // of the firmware, "id:00070055"
+	Model   string // part number or name
+	Version string // of the firmware, such as "id:00070055"
 	EK      crypto.PublicKey
 }
 
-// defaultCaps are what the profile needs.
+// defaultCaps are the capabilities that the profile needs.
 var defaultCaps = scep.Caps{"POSTPKIOperation", "SHA-256", "AES", "AES128", "EndorsementKeyEnrollment"}
 
-// start makes the keys and the SCEP server.
+// start makes the keys and the SCEP server at the first call.
 func (s *Server) start() {
 	s.once.Do(func() {
 		if s.authority, s.err = s.newAuthority(); s.err != nil {
@@ -87,6 +89,7 @@ func (s *Server) start() {
 	})
 }
 
+// newAuthority returns Authority, or a new CA if it is nil.
 func (s *Server) newAuthority() (*sceptest.Authority, error) {
 	if s.Authority != nil {
 		return s.Authority, nil
@@ -98,7 +101,7 @@ func (s *Server) newAuthority() (*sceptest.Authority, error) {
 	return sceptest.NewAuthority("Test TPM EK Issuing CA", root, nil)
 }
 
-// ServeHTTP implements [http.Handler].
+// ServeHTTP implements [http.Handler]. It answers the operations of SCEP at every path.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.start()
 	if s.err != nil {
@@ -109,7 +112,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.scep.ServeHTTP(w, r)
 }
 
-// Roots returns a pool with the CA's root, for the entries of [ekcert.Roots].
+// Roots returns a pool with the CA's root, for an entry of [ekcert.Roots]. It is empty
+// if the keys could not be made.
 func (s *Server) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	if certs := s.Certificates(); len(certs) > 0 {
@@ -118,8 +122,8 @@ func (s *Server) Roots() *x509.CertPool {
 	return pool
 }
 
-// Certificates returns the certificate of the CA and that of its root, root
-// last.
+// Certificates returns the certificates of the CA and of the CAs above it, root last. It
+// returns nil if the keys could not be made.
 func (s *Server) Certificates() []*x509.Certificate {
 	s.start()
 	if s.err != nil {
@@ -128,8 +132,8 @@ func (s *Server) Certificates() []*x509.Certificate {
 	return append([]*x509.Certificate{s.authority.Certificate}, s.authority.Parents...)
 }
 
-// Refusals returns why the server refused what it refused, oldest first, each
-// as "operation: reason".
+// Refusals returns the newest refusals, at most 1000, oldest first. Each is "operation:
+// reason", such as "PKCSReq: tpm-revoked".
 func (s *Server) Refusals() []string {
 	s.start()
 	if s.err != nil {
@@ -145,6 +149,7 @@ func (s *Server) now() time.Time {
 	return time.Now()
 }
 
+// vendors returns Vendors or its default.
 func (s *Server) vendors() []string {
 	if s.Vendors != nil {
 		return s.Vendors
@@ -152,7 +157,7 @@ func (s *Server) vendors() []string {
 	return []string{"SIM0"}
 }
 
-// knows reports whether the CA certifies TPMs of a maker.
+// knows reports whether the CA certifies the TPMs of a maker.
 func (s *Server) knows(vendor string) bool {
 	return slices.ContainsFunc(s.vendors(), func(v string) bool {
 		return vendor != "" && ekcert.VendorName(v) == vendor

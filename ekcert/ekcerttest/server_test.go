@@ -20,7 +20,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
 )
 
-// enrollment is what the emulated TPM of a seed shows.
+// enrollment returns the Request of an emulated TPM with a seed.
 func enrollment(ctx context.Context, seed string) (*ekcert.Request, error) {
 	emulator, err := attesttest.New(attesttest.Config{Seed: seed, NoCertificate: true})
 	if err != nil {
@@ -44,7 +44,7 @@ func enrollment(ctx context.Context, seed string) (*ekcert.Request, error) {
 	return nil, errors.New("no endorsement key")
 }
 
-// A maker's CA that knows of a weakness in one firmware version.
+// A maker's CA that refuses one firmware version because of a weakness.
 func Example() {
 	ctx := context.Background()
 	ca := &ekcerttest.Server{AtRisk: func(tpm ekcerttest.TPM) string {
@@ -67,7 +67,7 @@ func Example() {
 	// true
 }
 
-// A repeater sends the nth message twice, and passes on the second answer.
+// A repeater sends the nth message twice and returns the second answer.
 type repeater struct {
 	mu   sync.Mutex
 	n    int
@@ -100,7 +100,7 @@ func (r *repeater) RoundTrip(req *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(req)
 }
 
-// TestAnswerIsGoodOnce replays the answer to a challenge.
+// TestAnswerIsGoodOnce repeats the answer to a challenge.
 func TestAnswerIsGoodOnce(t *testing.T) {
 	ca := new(ekcerttest.Server)
 	server := httptest.NewServer(ca)

@@ -5,9 +5,8 @@ import (
 	"encoding/hex"
 )
 
-// pins are the SHA-256 of roots that the bundle lacks, as they are in the
-// certificate stores of keylime (INTC, NTC), ibmtss (NTZ) and go-tpm-tools
-// (GOOG).
+// pins has the SHA-256 of roots that the bundle lacks. They were computed from the
+// certificate stores of keylime (INTC, NTC), ibmtss (NTZ) and go-tpm-tools (GOOG).
 var pins = map[string][]string{
 	"INTC": {"2e1b3ba79af56d758be51697621bc4b9e8cee0983db3e749c55eb9b37c6d2ae0"}, // EPID, for Intel's service
 	"NTC": {
@@ -21,17 +20,18 @@ var pins = map[string][]string{
 	},
 }
 
-// Pins returns the SHA-256 of roots that the bundle lacks, for the Pins of an
-// ekcert.Client: Intel's root for machines before the 11th generation, which
-// its service needs, Nuvoton's 0100 and 2110, Nationz's and Google's. The
-// certificates themselves have to be fetched, or given.
+// Pins returns the SHA-256 digests of root certificates (DER) that the bundle lacks, by
+// maker, for the Pins of an ekcert.Client: Intel's root for machines before the 11th
+// generation, under which its service issues, Nuvoton's 0100 and 2110, Nationz's and two
+// of Google's. The client must get the certificates themselves from elsewhere: with the
+// certificate of a TPM, or from the network. The map is the caller's own.
 func Pins() map[string][][sha256.Size]byte {
 	out := make(map[string][][sha256.Size]byte, len(pins))
 	for vendor, list := range pins {
 		for _, s := range list {
 			var sum [sha256.Size]byte
 			if n, err := hex.Decode(sum[:], []byte(s)); err != nil || n != len(sum) {
-				continue // a test checks that there is none
+				continue // a test checks that this does not happen
 			}
 			out[vendor] = append(out[vendor], sum)
 		}

@@ -1,7 +1,6 @@
 package roots_test
 
-// pins are the SHA-256 of the roots, by maker, taken down from elsewhere than
-// the bundle.
+// pins has the SHA-256 of the roots by maker. They do not come from the bundle.
 var pins = map[string][]string{
 	"AMD": {
 		"593a1794f9e17476c7ad427d2908a97c451451c9e0939fdc80d5d662c232d401", // AMD Pluton Global Factory ICA

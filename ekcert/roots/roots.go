@@ -16,6 +16,7 @@ import (
 //go:embed bundle.pem
 var bundle []byte
 
+// pools are the parsed bundle.
 type pools struct {
 	roots         ekcert.Roots
 	intermediates *x509.CertPool
@@ -23,8 +24,12 @@ type pools struct {
 
 var once = sync.OnceValues(func() (*pools, error) { return parse(bundle) })
 
-// Load returns the roots by maker, and the intermediate CAs of all of them. The
-// pools are the caller's own and may be added to.
+// Load returns the roots by maker, and the intermediate CAs of all makers in one pool.
+// The pools are the caller's own copies, to which others may be added. The bundle is
+// parsed at the first call.
+//
+// An error is returned if the embedded bundle cannot be parsed, which a test of this
+// module rules out.
 func Load() (ekcert.Roots, *x509.CertPool, error) {
 	p, err := once()
 	if err != nil {
@@ -37,7 +42,7 @@ func Load() (ekcert.Roots, *x509.CertPool, error) {
 	return own, p.intermediates.Clone(), nil
 }
 
-// parse reads certificates, each behind comments that name its owner and use.
+// parse reads certificates in PEM. Comments before each name its owner and its use.
 func parse(text []byte) (*pools, error) {
 	p := &pools{roots: ekcert.Roots{}, intermediates: x509.NewCertPool()}
 	for {
@@ -48,7 +53,7 @@ func parse(text []byte) (*pools, error) {
 		comment := string(text[:at])
 		block, rest := pem.Decode(text[at:])
 		if block == nil {
-			return nil, errors.New("a certificate is no PEM")
+			return nil, errors.New("a certificate is not PEM")
 		}
 		text = rest
 		cert, err := x509.ParseCertificate(block.Bytes)
@@ -61,10 +66,11 @@ func parse(text []byte) (*pools, error) {
 	}
 }
 
+// add adds a certificate to the pool for its owner and use.
 func (p *pools) add(owner, use string, cert *x509.Certificate) error {
 	switch {
 	case ekcert.VendorName(owner) != owner || owner == "":
-		return fmt.Errorf("%q is no maker", owner)
+		return fmt.Errorf("%q is not the short name of a maker", owner)
 	case use == "intermediate":
 		p.intermediates.AddCert(cert)
 	case use == "root":
@@ -73,12 +79,12 @@ func (p *pools) add(owner, use string, cert *x509.Certificate) error {
 		}
 		p.roots[owner].AddCert(cert)
 	default:
-		return fmt.Errorf("%q is no use", use)
+		return fmt.Errorf("use %q is neither root nor intermediate", use)
 	}
 	return nil
 }
 
-// field returns the value of the last comment with a name.
+// field returns the value of the last comment with a name, or "".
 func field(comment, name string) string {
 	value := ""
 	for line := range strings.Lines(comment) {

@@ -21,7 +21,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert/roots"
 )
 
-// Check a certificate from a file against the makers' roots.
+// Make a client with the makers' roots.
 func Example() {
 	makers, intermediates, err := roots.Load()
 	if err != nil {
@@ -33,7 +33,7 @@ func Example() {
 	// true false 1
 }
 
-// certificates returns those of the bundle for a use, by maker.
+// certificates returns the certificates of the bundle for a use, by maker.
 func certificates(t *testing.T, use string) map[string][]*x509.Certificate {
 	t.Helper()
 	text, err := os.ReadFile("bundle.pem")
@@ -87,7 +87,7 @@ func TestRootsArePinned(t *testing.T) {
 	}
 }
 
-// TestPins checks that the pins are whole and of roots that the bundle lacks.
+// TestPins checks that the pins are complete digests of roots that the bundle lacks.
 func TestPins(t *testing.T) {
 	count := 0
 	for vendor, sums := range roots.Pins() {
@@ -103,7 +103,7 @@ func TestPins(t *testing.T) {
 	}
 }
 
-// orphans are the intermediate CAs in the bundle whose root it does not have.
+// orphans are the intermediate CAs in the bundle whose root it lacks.
 var orphans = []string{
 	"STM TPM ECC Intermediate CA 02", "STM TPM ECC Intermediate CA 03",
 	"STM TPM ECC384 Intermediate CA 01", "STM TPM ECC384 Intermediate CA 02",
@@ -112,8 +112,8 @@ var orphans = []string{
 	"Pluton Factory DEVICE EK ICA DFID00A60F11", "Pluton Factory FIPS EK ICA DFID00A60F11",
 }
 
-// TestIntermediates checks that each intermediate CA leads to a root of its own
-// maker, but for those that are known not to.
+// TestIntermediates checks that each intermediate CA leads to a root of its own maker,
+// except the known orphans.
 func TestIntermediates(t *testing.T) {
 	makers, intermediates, err := roots.Load()
 	if err != nil {
@@ -155,8 +155,8 @@ func TestLoadGivesOwnPools(t *testing.T) {
 	}
 }
 
-// TestReproducible makes the bundle again out of the pinned module. It needs
-// the go command and the module, from its cache or the network.
+// TestReproducible generates the bundle again from the pinned module. It needs the go
+// command, and the module from its cache or the network.
 func TestReproducible(t *testing.T) {
 	if testing.Short() {
 		t.Skip("fetches a module")

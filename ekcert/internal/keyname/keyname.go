@@ -1,5 +1,5 @@
-// Package keyname has the names under which makers' services know endorsement
-// keys. Errors say that there is no name for a key.
+// Package keyname has the names of endorsement keys at the makers' services. Its errors
+// say that a key has no name there.
 package keyname
 
 import (
@@ -14,16 +14,16 @@ import (
 	"net/url"
 )
 
-// Intel returns what Intel's service calls a key: the SHA-256 of the
-// modulus and the exponent 01 00 01 (RSA) or of both coordinates (ECC), in
-// URL-safe base64 whose padding is percent-encoded: the service refuses a
-// bare "=". There is no name for an RSA key with another exponent.
+// Intel returns the name of a key at Intel's service: the SHA-256 of the modulus and the
+// exponent 01 00 01 (RSA), or of both coordinates (ECC), in base64url with padding. The
+// padding is percent-encoded, because the service refuses a bare "=". The error says that
+// ek is an RSA key with another exponent than 65537, or of another type.
 func Intel(ek crypto.PublicKey) (string, error) {
 	var in []byte
 	switch k := ek.(type) {
 	case *rsa.PublicKey:
 		if k.E != 65537 {
-			return "", fmt.Errorf("the service of Intel has no name for the exponent %d", k.E)
+			return "", fmt.Errorf("the service of Intel has no name for an RSA key with the exponent %d", k.E)
 		}
 		in = append(modulus(k), 0x01, 0x00, 0x01)
 	case *ecdsa.PublicKey:
@@ -39,9 +39,10 @@ func Intel(ek crypto.PublicKey) (string, error) {
 	return url.QueryEscape(base64.URLEncoding.EncodeToString(sum[:])), nil
 }
 
-// AMD returns what AMD's service calls a key: the first half of a SHA-256,
-// in hexadecimal, over 00 00 22 22, the exponent in 4 bytes and the modulus
-// (RSA), or over 00 00 44 44 and both coordinates (ECC).
+// AMD returns the name of a key at AMD's service: the first 16 bytes of a SHA-256, in
+// lower-case hexadecimal. It is over 00 00 22 22, the exponent in 4 bytes and the modulus
+// (RSA), or over 00 00 44 44 and both coordinates (ECC). The error says that ek is of
+// another type.
 func AMD(ek crypto.PublicKey) (string, error) {
 	var in []byte
 	switch k := ek.(type) {
@@ -61,17 +62,19 @@ func AMD(ek crypto.PublicKey) (string, error) {
 	return hex.EncodeToString(sum[:16]), nil
 }
 
+// noName returns the error for a type of key that has no name.
 func noName(ek crypto.PublicKey) error {
 	return fmt.Errorf("the service has no name for a key of type %T", ek)
 }
 
+// modulus returns the modulus in big-endian.
 func modulus(k *rsa.PublicKey) []byte { return k.N.FillBytes(make([]byte, k.Size())) }
 
-// coordinates returns X and Y in the width of the curve.
+// coordinates returns X and Y in big-endian, each in the width of the curve.
 func coordinates(k *ecdsa.PublicKey) ([]byte, error) {
 	point, err := k.Bytes()
 	if err != nil {
 		return nil, err
 	}
-	return point[1:], nil // without 04, the form
+	return point[1:], nil // without 04, which marks an uncompressed point
 }
