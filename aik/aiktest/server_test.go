@@ -50,19 +50,19 @@ func TestRefusals(t *testing.T) {
 		{"no EK_INFO", func(_ *lab, a *attempt) { a.csrAttrs = without(7) }, "no attribute", parse},
 		{"EK_INFO for somebody else", func(l *lab, a *attempt) { a.recipient = l.ca.Certificate }, "cannot be decrypted", parse},
 		{"no endorsement certificate", func(_ *lab, a *attempt) { a.noCert = true }, "no endorsement certificate", ek},
-		{"another endorsement key", func(l *lab, a *attempt) { a.ek = l.stranger.Public() }, "certificate is of another key", ek},
-		{"issuers missing", func(_ *lab, a *attempt) { a.extra = nil }, "no trusted root", ek},
+		{"another endorsement key", func(l *lab, a *attempt) { a.ek = l.stranger.Public() }, "certificate is for another key", ek},
+		{"issuers missing", func(_ *lab, a *attempt) { a.extra = nil }, "a trusted root", ek},
 		{"another CA that poses as it", func(l *lab, a *attempt) {
 			a.issuer, a.extra = l.impostor, []*x509.Certificate{l.impostor.Certificate}
 		}, "of another authority", ek},
 		{"weak endorsement key", func(_ *lab, a *attempt) { a.ek, a.ekKey = weakKey(), weakKey() }, "CVE-2017-15361", statement},
 		{"endorsement key in another form", func(_ *lab, a *attempt) { a.info = func(i *wcce.EKInfo) { i.PublicKey = longer(i.PublicKey) } }, "not in canonical DER form", ek},
-		{"certificate of an attestation key", func(_ *lab, a *attempt) { a.purpose = wcce.OIDKeyPurposeAIK }, "not one of an endorsement key", ek},
+		{"certificate of an attestation key", func(_ *lab, a *attempt) { a.purpose = wcce.OIDKeyPurposeAIK }, "not an endorsement key certificate", ek},
 		{"names another version", func(_ *lab, a *attempt) { a.ekDevice.Version = "" }, "names another TPM", ek},
 		{"another CA of the maker", func(l *lab, a *attempt) {
 			a.issuer, a.extra = l.other, []*x509.Certificate{l.other.Certificate}
 		}, "of another authority", ek},
-		{"another maker's name", func(_ *lab, a *attempt) { a.ekDevice.Manufacturer = "id:494E5443" }, "no trusted root", ek},
+		{"another maker's name", func(_ *lab, a *attempt) { a.ekDevice.Manufacturer = "id:494E5443" }, "a trusted root", ek},
 		{"denied", func(l *lab, _ *attempt) { l.denied = true }, "deny list", ek},
 		{"names another TPM", func(_ *lab, a *attempt) { a.device.Model = "another" }, "names another TPM", ek},
 		{"names no TPM", func(_ *lab, a *attempt) { a.csrAttrs = without(5) }, "no attribute", parse},
