@@ -56,6 +56,10 @@ func TestConformance(t *testing.T) {
 		t.Parallel()
 		conform(t, emulator(t, attesttest.Config{}))
 	})
+	t.Run("emulator with fast keys", func(t *testing.T) {
+		t.Parallel()
+		conform(t, emulator(t, attesttest.Config{FastKeys: true}))
+	})
 	t.Run("swtpm", func(t *testing.T) {
 		t.Parallel()
 		conform(t, swtpm(t))

@@ -26,9 +26,13 @@ var (
 	oidSDA           = asn1.ObjectIdentifier{2, 5, 29, 9}
 )
 
-// EKCertificate returns the certificate, DER, of an endorsement key: an
-// *rsa.PublicKey, or an *ecdsa.PublicKey on P-256 or P-384. It follows the
-// TCG's EK credential profile for TPM 2.0.
+// EKCertificate returns the certificate of an endorsement key in DER. The key is
+// an [*rsa.PublicKey], or an [*ecdsa.PublicKey] on P-256 or P-384. The certificate
+// follows the TCG EK Credential Profile for TPM 2.0; it is the same in every
+// process. The caller owns it.
+//
+// The error says that the key is of another type, that m is a zero Maker, or is
+// that of crypto/x509.
 func (m *Maker) EKCertificate(pub crypto.PublicKey) ([]byte, error) {
 	if m.err != nil {
 		return nil, m.err
@@ -76,7 +80,7 @@ func ekUsage(pub crypto.PublicKey) (x509.KeyUsage, error) {
 			return x509.KeyUsageKeyAgreement, nil
 		}
 	}
-	return 0, fmt.Errorf("attesttest: EK certificate: no endorsement key is a %T like that", pub)
+	return 0, fmt.Errorf("attesttest: EK certificate: a %T of this kind cannot be an endorsement key", pub)
 }
 
 // tpmName returns the subject alternative name: one directory name of

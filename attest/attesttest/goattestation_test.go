@@ -51,6 +51,7 @@ func TestGoAttestation(t *testing.T) {
 	}{
 		{"ready", attesttest.Config{}},
 		{"fresh", attesttest.Config{Fresh: true}},
+		{"fast keys", attesttest.Config{FastKeys: true, Seed: "fast", Fresh: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tpm, err := attesttest.New(c.cfg)

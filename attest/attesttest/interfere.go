@@ -8,8 +8,8 @@ import (
 
 const rcRetry = 0x922
 
-// interfere does what Config says about a command. If it returns a response
-// code, the command is not run.
+// interfere does what Delay, Fail and Retrying say about a command. If it returns
+// a response code, the command is not run.
 func (t *TPM) interfere(command []byte) uint32 {
 	name := commandName(command)
 	if t.cfg.Delay != nil {
@@ -31,7 +31,7 @@ func (t *TPM) interfere(command []byte) uint32 {
 	return 0
 }
 
-// refusal is the response that consists of a response code.
+// refusal returns the response that consists of a response code.
 func refusal(rc uint32) []byte {
 	b := binary.BigEndian.AppendUint32([]byte{0x80, 0x01}, 10)
 	return binary.BigEndian.AppendUint32(b, rc)

@@ -15,13 +15,15 @@ import (
 	"time"
 )
 
-// Vendor is the TCG vendor ID of the emulator's maker: TPM_PT_MANUFACTURER,
-// and the manufacturer in its certificates, "id:53494D30".
+// Vendor is the vendor ID of the emulator's maker, in the form of the TCG Vendor
+// ID Registry. It is the TPM's TPM_PT_MANUFACTURER, and in hexadecimal the
+// manufacturer in its certificates, "id:53494D30".
 const Vendor = "SIM0"
 
-// A Maker is a TPM maker's certification authority: a root and an issuing CA.
-// Its keys follow from its name and protect nothing. DefaultMaker and
-// OtherMaker return the two there are.
+// A Maker is the certification authority of a TPM maker: a root and an issuing
+// CA. There are two, which [DefaultMaker] and [OtherMaker] return; the zero value
+// is of no use. Its keys are computed from its name and protect nothing. A Maker
+// is safe for concurrent use.
 type Maker struct {
 	vendor        string
 	root, issuing *x509.Certificate
@@ -29,12 +31,12 @@ type Maker struct {
 	err           error
 }
 
-// DefaultMaker returns the maker of the TPMs of this package, the same in
-// every process.
+// DefaultMaker returns the maker of the TPMs of this package. Its certificates
+// are the same in every process.
 func DefaultMaker() *Maker { return defaultMaker() }
 
-// OtherMaker returns a maker that Roots does not know, for tests that must
-// fail. Its vendor ID is the same.
+// OtherMaker returns a maker whose certificates do not lead to [Root], for tests
+// in which a device is to be refused. Its vendor ID is [Vendor], too.
 func OtherMaker() *Maker { return otherMaker() }
 
 var (
@@ -42,25 +44,25 @@ var (
 	otherMaker   = sync.OnceValue(func() *Maker { return newMaker("Other SIM0 TPM EK") })
 )
 
-// Root returns the root of the emulator's maker.
+// Root returns the root certificate of [DefaultMaker].
 func Root() *x509.Certificate { return DefaultMaker().Root() }
 
-// Roots returns a new pool with Root.
+// Roots returns a new pool with [Root], for the entry [Vendor] of ekcert.Roots.
 func Roots() *x509.CertPool { return DefaultMaker().Roots() }
 
-// Certificates returns the certificates of the maker's CAs: the issuing CA's,
-// then the root.
+// Certificates returns the certificates of the CAs of [DefaultMaker]: that of the
+// issuing CA, then the root. The caller owns the slice.
 func Certificates() []*x509.Certificate { return DefaultMaker().Certificates() }
 
-// EKCertificate returns the certificate, DER, of an endorsement key by the
-// emulator's maker: an *rsa.PublicKey, or an *ecdsa.PublicKey on P-256 or
-// P-384. The same key gets the same bytes in every process.
+// EKCertificate returns the certificate of an endorsement key by [DefaultMaker],
+// as [Maker.EKCertificate] does. The error is that of [Maker.EKCertificate].
 func EKCertificate(pub crypto.PublicKey) ([]byte, error) { return DefaultMaker().EKCertificate(pub) }
 
-// Root returns the root certificate.
+// Root returns the root certificate, or nil for a zero Maker. It must not be
+// changed.
 func (m *Maker) Root() *x509.Certificate { return m.root }
 
-// Roots returns a new pool with the root.
+// Roots returns a new pool with the root certificate.
 func (m *Maker) Roots() *x509.CertPool {
 	p := x509.NewCertPool()
 	if m.root != nil {
@@ -69,7 +71,8 @@ func (m *Maker) Roots() *x509.CertPool {
 	return p
 }
 
-// Certificates returns the issuing CA's certificate, then the root.
+// Certificates returns the certificate of the issuing CA, then the root. The
+// caller owns the slice. It is nil for a zero Maker.
 func (m *Maker) Certificates() []*x509.Certificate {
 	if m.issuing == nil {
 		return nil
@@ -77,8 +80,8 @@ func (m *Maker) Certificates() []*x509.Certificate {
 	return []*x509.Certificate{m.issuing, m.root}
 }
 
-// Key returns the key of the issuing CA, or nil if the maker could not be made.
-// With it a test can be the maker's online CA.
+// Key returns the P-256 key of the issuing CA, or nil for a zero Maker. With it a
+// test can stand for a CA of the maker's that is online.
 func (m *Maker) Key() crypto.Signer {
 	if m.issuing == nil {
 		return nil
@@ -102,7 +105,7 @@ func newMaker(name string) *Maker {
 	return m
 }
 
-// fixedKey returns a key that follows from text.
+// fixedKey returns the key that is computed from text.
 func fixedKey(text string) (*ecdsa.PrivateKey, error) {
 	sum := sha256.Sum256([]byte("github.com/whiteglove/whiteglove/attest/attesttest: " + text))
 	d := new(big.Int).SetBytes(sum[:])
@@ -151,7 +154,7 @@ func keyID(key *ecdsa.PublicKey) []byte {
 	return sum[:]
 }
 
-// serial returns a positive serial number of 16 bytes that follows from b.
+// serial returns the positive serial number of 16 bytes that is computed from b.
 func serial(b []byte) *big.Int {
 	sum := sha256.Sum256(b)
 	sum[0] = sum[0]&0x7F | 0x40

@@ -10,7 +10,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/softtpm"
 )
 
-// Where the TCG and Windows put things.
+// The NV indexes and persistent handles that the TCG and Windows use.
 const (
 	nvRSACertificate  = 0x01C00002
 	nvRSANonce        = 0x01C00003
@@ -25,8 +25,8 @@ const (
 	endorsementRoot   = softtpm.Endorsement
 )
 
-// templateRSAEK and the others return the TPMT_PUBLIC of the TCG's templates
-// L-1 and L-2 and of the RSA SRK.
+// templateRSAEK, templateECCEK and templateSRK return the TPMT_PUBLIC of the
+// templates L-1 and L-2 of the TCG EK Credential Profile and of the RSA SRK.
 func templateRSAEK() []byte { return tpm2.Marshal(tpm2.RSAEKTemplate) }
 func templateECCEK() []byte { return tpm2.Marshal(tpm2.ECCEKTemplate) }
 func templateSRK() []byte   { return tpm2.Marshal(tpm2.RSASRKTemplate) }
@@ -54,7 +54,7 @@ type endorsement struct {
 	certificate uint32
 }
 
-// endorsements returns the EKs of a TPM; the first is the one Windows keeps.
+// endorsements returns the EKs of a TPM; the first is the one that Windows keeps.
 func (t *TPM) endorsements() []endorsement {
 	first := endorsement{templateRSAEK(), nvRSACertificate}
 	if t.cfg.EKTemplate != nil {
@@ -81,7 +81,7 @@ func withNonce(template, nonce []byte) []byte {
 	return b
 }
 
-// manufacture makes a new TPM of a seed.
+// manufacture makes a new TPM from a seed.
 func (t *TPM) manufacture(seed []byte) (*softtpm.TPM, error) {
 	core := softtpm.New(t.identity(), seed)
 	eks := t.endorsements()
@@ -103,7 +103,7 @@ func (t *TPM) manufacture(seed []byte) (*softtpm.TPM, error) {
 	return core, nil
 }
 
-// writeNV writes what the maker leaves in NV memory.
+// writeNV writes what the maker puts into NV memory.
 func (t *TPM) writeNV(core *softtpm.TPM, seed []byte, eks []endorsement) error {
 	contents := map[uint32][]byte{}
 	if t.cfg.EKNonce != nil {
@@ -136,8 +136,8 @@ func (t *TPM) writeNV(core *softtpm.TPM, seed []byte, eks []endorsement) error {
 	return nil
 }
 
-// certificate returns the certificate of an EK of core, as it lies in NV
-// memory.
+// certificate returns the certificate of an EK of core in the form that it has in
+// NV memory.
 func (t *TPM) certificate(core *softtpm.TPM, template []byte) ([]byte, error) {
 	area, err := core.Primary(endorsementRoot, template, 0)
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 	"github.com/whiteglove/whiteglove/internal/softtpm"
 )
 
-// A Recorder counts the commands that pass through it. It may be used
-// concurrently if the TPM behind it may.
+// A Recorder is a transport.TPM of go-tpm that counts the commands that pass
+// through it to a TPM. It is safe for concurrent use if that TPM is. [Counter]
+// returns one.
 type Recorder struct {
 	tpm transport.TPM
 
@@ -22,15 +23,16 @@ type Recorder struct {
 	to, from int
 }
 
-// maxOrder bounds the list of names a Recorder keeps.
+// maxOrder bounds the list of names that a Recorder keeps.
 const maxOrder = 10000
 
-// Counter returns a Recorder in front of a TPM.
+// Counter returns a Recorder in front of a TPM, any transport.TPM.
 func Counter(tr transport.TPM) *Recorder {
 	return &Recorder{tpm: tr, counts: map[string]int{}}
 }
 
-// Send passes a command on.
+// Send passes a command on and returns the response. It counts commands that
+// fail, too. The error is that of the TPM.
 func (r *Recorder) Send(command []byte) ([]byte, error) {
 	rsp, err := r.tpm.Send(command)
 	name := commandName(command)
@@ -45,7 +47,7 @@ func (r *Recorder) Send(command []byte) ([]byte, error) {
 	return rsp, err
 }
 
-// Close closes the TPM behind, if that can be closed.
+// Close closes the TPM if it is an [io.Closer]. The error is that of the TPM.
 func (r *Recorder) Close() error {
 	if c, ok := r.tpm.(io.Closer); ok {
 		return c.Close()
@@ -54,14 +56,17 @@ func (r *Recorder) Close() error {
 }
 
 // Counts returns how often each command was sent, by its name, such as
-// TPM2_Create; commands the emulator does not know are named by their code.
+// "TPM2_Create". A command that the emulator does not know is named by its code,
+// such as "0x1ff", and one of less than ten bytes is "short". The caller owns the
+// map.
 func (r *Recorder) Counts() map[string]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.counts)
 }
 
-// Count returns how often the command with that name was sent.
+// Count returns how often the command with a name was sent, see
+// [Recorder.Counts].
 func (r *Recorder) Count(name string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,21 +84,23 @@ func (r *Recorder) Total() int {
 	return n
 }
 
-// Commands returns the names of the first 10,000 commands in their order.
+// Commands returns the names of the first 10,000 commands in their order, see
+// [Recorder.Counts]. The caller owns the slice.
 func (r *Recorder) Commands() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]string(nil), r.order...)
 }
 
-// Bytes returns how many bytes were sent to the TPM and came from it.
+// Bytes returns how many bytes were sent to the TPM in all, and how many came
+// from it.
 func (r *Recorder) Bytes() (to, from int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.to, r.from
 }
 
-// Reset forgets all.
+// Reset sets all counts to 0.
 func (r *Recorder) Reset() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

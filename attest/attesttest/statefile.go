@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// readState reads a state file of sane size.
+// readState reads a state file of at most maxStateFile bytes.
 func readState(path string) ([]byte, error) {
 	f, err := os.Open(filepath.Clean(path))
 	if err != nil {
@@ -54,7 +54,7 @@ func (t *TPM) saveNow() error {
 	return nil
 }
 
-// writeState replaces a file, whole or not at all. Its mode is 0600.
+// writeState replaces a file, whole or not at all, by one with mode 0600.
 func writeState(path string, b []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {

@@ -11,12 +11,13 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// ErrNoSWTPM is wrapped by the errors of StartSWTPM if swtpm is not installed,
-// does not exist for the system, or does not answer with a new state.
+// ErrNoSWTPM is wrapped by the error of [StartSWTPM] if swtpm is not installed or
+// cannot be run, does not exist for the operating system, or does not answer with
+// a new state. A test should then be skipped.
 var ErrNoSWTPM = errors.New("attesttest: no swtpm that works (Debian: apt-get install swtpm; macOS: brew install swtpm)")
 
-// A SWTPM is a swtpm child process. It may be used concurrently: one command
-// runs at a time.
+// A SWTPM is a swtpm child process, which [StartSWTPM] starts. It is safe for
+// concurrent use, and runs one command at a time.
 type SWTPM struct {
 	dir  string
 	temp bool // dir is ours
@@ -25,11 +26,15 @@ type SWTPM struct {
 	child *child // nil when closed
 }
 
-// StartSWTPM starts a swtpm with its state in dir, an existing directory, or
-// in one of its own that Close removes if dir is empty. A new state gets what
-// New's TPMs have: EK certificates by DefaultMaker in NV memory, the RSA EK at
-// 0x81010001 and the RSA SRK at 0x81000001. Its platform authorization is
-// empty.
+// StartSWTPM starts the program swtpm with its state in dir, which must exist; if
+// dir is empty, in a directory of its own, which Close removes. In a new state it
+// sets up what the TPMs of [New] have: EK certificates by [DefaultMaker] in NV
+// memory, the RSA EK at 0x81010001 and the RSA SRK at 0x81000001. The
+// authorization value of the platform hierarchy is empty. The caller must close
+// the SWTPM.
+//
+// The error wraps [ErrNoSWTPM] if no swtpm can be used here. Otherwise it wraps
+// that of the operating system, or a response code of type tpm2.TPMRC.
 func StartSWTPM(dir string) (*SWTPM, error) {
 	s := &SWTPM{dir: dir}
 	if dir == "" {
@@ -59,8 +64,9 @@ func (s *SWTPM) start() error {
 	return nil
 }
 
-// Send runs a command buffer and returns the response buffer, as
-// transport.TPM of go-tpm.
+// Send runs a command and returns the response, as [TPM.Send] does. The error is
+// [ErrClosed], or says that the child did not answer within a minute or sent what
+// is no response, and then the SWTPM should be closed.
 func (s *SWTPM) Send(command []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +98,9 @@ func exchange(rw io.ReadWriter, command []byte) ([]byte, error) {
 	return rsp, err
 }
 
-// Close ends the child.
+// Close ends the child, and removes the directory if StartSWTPM made it. The
+// error says how the child ended if it did not end well, with its messages, or is
+// that of removing the directory.
 func (s *SWTPM) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,7 +115,9 @@ func (s *SWTPM) Close() error {
 	return err
 }
 
-// Reboot turns the TPM off and on.
+// Reboot turns the TPM off and on: transient keys, sessions and PCRs are lost.
+// The error is [ErrClosed], or says how the old child ended or why no new one
+// starts; the SWTPM is closed then.
 func (s *SWTPM) Reboot() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -79,8 +79,8 @@ func (c *child) Write(b []byte) (int, error) {
 
 func (c *child) Read(b []byte) (int, error) { return c.conn.Read(b) }
 
-// stop ends the child: it ends by itself when its socket is closed. What it
-// said is in the error if it ended badly.
+// stop ends the child, which ends by itself when its socket is closed. If it does
+// not end well, the error has its messages.
 func (c *child) stop() error {
 	err := c.conn.Close()
 	select {

@@ -33,6 +33,43 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+// Keys from the pool are other keys each time, also for one seed; the EK follows
+// from the seed within the process, and from the state.
+func TestFastKeys(t *testing.T) {
+	t.Parallel()
+	cfg := attesttest.Config{Seed: "fast a", FastKeys: true}
+	a, same := emulator(t, cfg), emulator(t, cfg)
+	if !bytes.Equal(ekName(t, a), ekName(t, same)) {
+		t.Error("one seed, two endorsement keys")
+	}
+	cfg.Seed = "fast b"
+	if bytes.Equal(ekName(t, a), ekName(t, emulator(t, cfg))) {
+		t.Error("two seeds, one endorsement key")
+	}
+	state, err := a.Snapshot()
+	check(t, err)
+	restored := emulator(t, attesttest.Config{State: state})
+	names := map[string]bool{}
+	for _, tpm := range []machine{a, same, restored} {
+		testCertificates(t, tpm)
+		k := makeKey(t, tpm, shape{sign: true}.rsa(2048), "")
+		sig := run(t, tpm, tpm2.Sign{KeyHandle: k.AuthHandle, Digest: digest(), InScheme: rsassa(tpm2.TPMAlgSHA256), Validation: noTicket()}.Execute)
+		verify(t, k, "RSA from the pool", sig.Signature, 5, digest().Buffer)
+		names[string(k.Name.Buffer)] = true
+	}
+	if len(names) != 3 {
+		t.Errorf("%d different keys of 3", len(names))
+	}
+	check(t, a.Replace())
+	if bytes.Equal(ekName(t, a), ekName(t, same)) {
+		t.Error("the same endorsement key after Replace")
+	}
+	// With the default seed it is the default TPM.
+	if !bytes.Equal(ekName(t, emulator(t, attesttest.Config{})), ekName(t, emulator(t, attesttest.Config{FastKeys: true}))) {
+		t.Error("another default TPM")
+	}
+}
+
 func TestFresh(t *testing.T) {
 	t.Parallel()
 	tpm := emulator(t, attesttest.Config{Fresh: true})
