@@ -24,12 +24,13 @@ const (
 )
 
 // SetClock sets the clocks of parties ahead of the true time, or behind it if
-// ahead is negative, until it is called again; with 0 they are right. Without
-// parties it sets those of all but PartyTLS. What a party issues, what it
-// accepts and the Date of its answers follow its clock. The parties' own CAs are
-// made by the true time all the same, and are good for six years or more.
-// PartyTLS has the listener show certificates that begin an hour before its
-// clock and end a year after it, for new connections only.
+// ahead is negative, for all requests from now on; 0 sets them right. Without
+// parties it sets the clocks of all but PartyTLS. A party issues and judges
+// certificates, tokens and nonces by its clock, and its answers have that Date.
+// The certificates of the parties' CAs begin at the true time all the same, and
+// end six years later or more. By the clock of PartyTLS the listener makes the
+// certificates that it shows to new connections, each from an hour before until a
+// year after.
 //
 // A device has its own clock, Provisioner.Now. SetClock panics if it does not
 // know a party.

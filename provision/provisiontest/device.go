@@ -12,8 +12,8 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 )
 
-// A Device is a device with an emulated TPM. For a TPM that comes from
-// elsewhere, or is to be watched, a Device can be put together:
+// A Device is a device with an emulated TPM. [Server.NewDevice] and [NewDevice]
+// make one. A literal does for any other TPM, or to watch one:
 //
 //	d := &provisiontest.Device{TPM: &attest.TPM{Transport: trace.TPM(chip)}}
 type Device struct {
@@ -28,7 +28,7 @@ type Device struct {
 // NewDevice returns a new device that no directory knows. config describes its
 // TPM; the zero value is a TPM as Windows leaves it. If Seed is empty, NewDevice
 // chooses one at random, so that each device is another one. It always sets
-// FastKeys.
+// FastKeys. The caller must close the device.
 //
 // The error is the one of [attesttest.New].
 func NewDevice(config attesttest.Config) (*Device, error) {
@@ -67,10 +67,10 @@ func (d *Device) Close() error {
 	return d.Chip.Close()
 }
 
-// Import tells the directory to expect the devices with some endorsement keys,
-// each an [*rsa.PublicKey] or an [*ecdsa.PublicKey], as the import of their
-// hardware hashes does. The directory makes a disabled object for each key that
-// it does not know.
+// Import tells the directory to expect devices, as the import of their hardware
+// hashes does. Each is named by its endorsement key, an [*rsa.PublicKey] or an
+// [*ecdsa.PublicKey]. The directory makes a disabled object for each key that it
+// does not know.
 //
 // The error is the one of [drstest.Server.Import]; the keys before the one that
 // failed are imported.
@@ -87,9 +87,8 @@ func (s *Server) Import(eks ...crypto.PublicKey) error {
 // itself: the first one with a certificate in the TPM, or the first one. Use
 // [Server.Import] for another one, such as the one of Provisioner.SelectEK.
 //
-// The error is an [*attest.Error] if the TPM fails, which wraps
-// [attest.ErrNotFound] if it has no endorsement key, or the one of
-// [Server.Import].
+// The error is an [*attest.Error] if the TPM fails. It wraps [attest.ErrNotFound]
+// if the TPM has no endorsement key. Otherwise it is the one of [Server.Import].
 func (s *Server) Admit(ctx context.Context, tpm *attest.TPM) error {
 	var first *attest.EK
 	for ek, err := range tpm.EKs(ctx) {

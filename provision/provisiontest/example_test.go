@@ -141,8 +141,8 @@ func ExampleServer_SetClock() {
 	// 0s true
 }
 
-// A party of one's own making: a management server that wants no devices of this
-// tenant.
+// A party can be set up before Start: here a management server that refuses every
+// device.
 func ExampleServer() {
 	ctx := context.Background()
 	server := &provisiontest.Server{Management: &mdmtest.Server{

@@ -12,9 +12,9 @@ import (
 	"github.com/whiteglove/whiteglove/provision"
 )
 
-// StepTLS is the Step of faults in which connections go wrong in place of
-// requests: the listener shows a certificate that has expired or is not valid
-// yet. Connections that are open already stay.
+// StepTLS is the Step of faults that spoil connections instead of requests: the
+// listener shows a certificate that has expired or is not valid yet. Connections
+// that are open stay open.
 const StepTLS provision.Step = "tls"
 
 // A Fault is a way in which requests of a step go wrong, to rehearse a failing

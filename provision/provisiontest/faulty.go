@@ -19,10 +19,10 @@ import (
 // maxBody bounds the body of a request, in bytes.
 const maxBody = 4 << 20
 
-// SetFaults replaces the faults by others, none if faults is empty, and sets the
-// count of Met to 0. A request meets the first fault of its step that is not used
-// up yet; with faults of one step it is thus decided what each of the next
-// requests meets. SetFaults panics if a fault is not Valid.
+// SetFaults replaces the faults, and sets the count of [Server.Met] to 0. Without
+// arguments nothing goes wrong any more. A request meets the first fault of its
+// step that is not used up, so several faults of one step are met one after the
+// other. SetFaults panics if a fault is not [Fault.Valid].
 func (s *Server) SetFaults(faults ...Fault) {
 	for _, f := range faults {
 		if !f.Valid() {
@@ -40,7 +40,7 @@ func (s *Server) Met() int {
 	return s.faults.met
 }
 
-// faulty is a handler whose answers go wrong as the faults say.
+// A faulty is a handler that answers wrongly, as its faults say.
 type faulty struct {
 	http.Handler
 	logger  *slog.Logger
@@ -129,7 +129,7 @@ func (h *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// spoil carries a request out and spoils its answer.
+// spoil has the party carry a request out and spoils its answer.
 func (h *faulty) spoil(w http.ResponseWriter, r *http.Request, f *Fault) {
 	real := httptest.NewRecorder()
 	h.Handler.ServeHTTP(real, r)
@@ -161,9 +161,8 @@ func (h *faulty) spoil(w http.ResponseWriter, r *http.Request, f *Fault) {
 	}
 }
 
-// nonce is a nonce in a JSON answer.
+// nonce matches a nonce in a JSON answer.
 var nonce = regexp.MustCompile(`("(?:Server)?Nonce":\s*)"[^"]*"`)
 
-// abort ends the connection without an answer, in the way that net/http has for
-// it.
+// abort ends a request without an answer, in the way that net/http offers.
 func abort() { panic(http.ErrAbortHandler) }

@@ -3,6 +3,7 @@ package provisiontest
 import (
 	"crypto"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -55,7 +56,7 @@ func (s *Server) compose() http.Handler {
 	return mux
 }
 
-// fillMaker fills the maker's CA in, and with it the roots of endorsement
+// fillMaker fills in the maker's CA, and sets the roots of endorsement
 // certificates.
 func (s *Server) fillMaker() {
 	m := s.Maker
@@ -75,7 +76,7 @@ func (s *Server) fillMaker() {
 	}
 }
 
-// fillAIK fills the attestation CA in.
+// fillAIK fills in the attestation CA.
 func (s *Server) fillAIK() {
 	a := s.AIK
 	s.clocks[PartyAIK].set(&a.Now)
@@ -89,7 +90,7 @@ func (s *Server) fillAIK() {
 	}
 }
 
-// fillDirectory fills the directory in.
+// fillDirectory fills in the directory.
 func (s *Server) fillDirectory() {
 	d := s.Directory
 	s.clocks[PartyDirectory].set(&d.Now)
@@ -104,7 +105,7 @@ func (s *Server) fillDirectory() {
 	}
 }
 
-// fillManagement fills the management server in.
+// fillManagement fills in the management server.
 func (s *Server) fillManagement() {
 	m := s.Management
 	s.clocks[PartyManagement].set(&m.Now)
@@ -149,14 +150,17 @@ func (s *Server) registered(ztdID string) bool {
 	return slices.ContainsFunc(s.Directory.Objects(), func(o drstest.Object) bool { return o.ZTDID == ztdID })
 }
 
-// partyRoots returns the root of each party's own CA, which makes them by the
-// true time.
-func (s *Server) partyRoots() []*x509.Certificate {
+// partyRoots returns the root of each party's CA. It has the parties make these
+// CAs, by the true time.
+func (s *Server) partyRoots() ([]*x509.Certificate, error) {
 	var roots []*x509.Certificate
 	for _, certs := range [][]*x509.Certificate{s.AIK.Certificates(), s.Directory.Certificates(), s.Management.Certificates()} {
+		if len(certs) == 0 {
+			return nil, errors.New("provisiontest: a party has no CA")
+		}
 		roots = append(roots, certs[len(certs)-1])
 	}
-	return roots
+	return roots, nil
 }
 
 // Refusals returns what the parties have refused, each as "operation: reason":

@@ -49,14 +49,15 @@ type Server struct {
 	// that Import and Admit have told it of.
 	AdmitAny bool
 
-	// Users are the passwords of users, by user principal name. See AddUser.
+	// Users holds the passwords of users, by user principal name. Start adds
+	// them as AddUser does.
 	Users map[string]string
 
-	// Faults are the faults that requests meet from the start. See SetFaults.
+	// Faults are the first faults that requests meet. See SetFaults.
 	Faults []Fault
 
-	// Logger receives what the parties say about requests, and the faults
-	// that are met. If nil, nothing is logged.
+	// Logger receives what the parties log about requests, and the faults that
+	// are met. If nil, nothing is logged.
 	Logger *slog.Logger
 
 	// The parties. Start makes those that are nil, and fills the empty fields
@@ -64,10 +65,10 @@ type Server struct {
 	// clocks. Setting one before Start configures it; afterwards its methods
 	// tell what it knows, such as Directory.Objects and Management.Enrolled.
 
-	Maker      *ekcerttest.Server // certifies endorsement keys; if its Authority is nil, that of the emulator's maker
+	Maker      *ekcerttest.Server // certifies endorsement keys; without an Authority it has that of the emulator's maker
 	AIK        *aiktest.Server    // certifies attestation keys
 	Directory  *drstest.Server    // registers devices and signs users in
-	Management *mdmtest.Server    // enrolls devices; if its Session says nothing, it shows the status page until one policy is set
+	Management *mdmtest.Server    // enrolls devices; without Commands it has them show the status page until one policy is set
 
 	// The following fields are set by Start.
 
@@ -153,7 +154,11 @@ func (s *Server) serve(l net.Listener) error {
 	}
 	s.URL = "https://" + net.JoinHostPort(host, port)
 	parties := s.compose()
-	s.Roots = append([]*x509.Certificate{ca.root}, s.partyRoots()...)
+	roots, err := s.partyRoots()
+	if err != nil {
+		return err
+	}
+	s.Roots = append([]*x509.Certificate{ca.root}, roots...)
 	s.client = s.newClient()
 	s.faults = &faulty{Handler: parties, logger: s.Logger, closing: make(chan struct{})}
 	s.faults.set(s.Faults)
@@ -184,12 +189,12 @@ func (s *Server) certificate(ca *issuer) func(*tls.ClientHelloInfo) (*tls.Certif
 const drain = 5 * time.Second
 
 // Close stops listening and waits for running requests, at most five seconds;
-// then it closes their connections. It has requests that a fault keeps waiting
-// end at once. Later calls return the same error as the first.
+// then it closes their connections. Requests that a fault keeps waiting end at
+// once. Later calls return the same error as the first.
 //
-// The error is nil if every request has ended in time. It wraps
-// [context.DeadlineExceeded] if one has not, or it is the error with which the
-// listener ended before.
+// The error is nil if every request has ended in time, and
+// [context.DeadlineExceeded] if one has not. If the listener had failed before,
+// it is the error of that.
 func (s *Server) Close() error {
 	s.closeOnce.Do(func() {
 		if s.http != nil {

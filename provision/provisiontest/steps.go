@@ -11,14 +11,16 @@ import (
 	"github.com/whiteglove/whiteglove/provision"
 )
 
-// A request is what tells to which step a request belongs.
+// A request is an HTTP request whose body has been read, to find out which step
+// it belongs to.
 type request struct {
 	*http.Request
 	body []byte
 }
 
-// requests say which step a request belongs to: the first row that fits. A row
-// without a step is of requests whose answers clients can do without.
+// requests says which step a request belongs to: the step of the first row that
+// fits. Requests of a row without a step do not go wrong, because clients can do
+// without their answers.
 var requests = []struct {
 	step   provision.Step
 	method string // "" for any
@@ -56,7 +58,7 @@ func FaultSteps() []provision.Step {
 	}
 }
 
-// step returns the step that a request belongs to, or "".
+// step returns the step that the request belongs to, or "".
 func (r request) step() provision.Step {
 	for _, row := range requests {
 		if (row.method == "" || row.method == r.Method) && row.path.MatchString(r.URL.Path) && (row.is == nil || row.is(r)) {
@@ -66,7 +68,7 @@ func (r request) step() provision.Step {
 	return ""
 }
 
-// form returns a value of the form in the body, or "".
+// form returns a value of the form in the body, or "" if there is none.
 func (r request) form(name string) string {
 	form, err := url.ParseQuery(string(r.body))
 	if err != nil {
@@ -75,7 +77,7 @@ func (r request) form(name string) string {
 	return form.Get(name)
 }
 
-// ofUser reports whether a user asks for a token without a device.
+// ofUser reports whether the request is a user's for a token without a device.
 func (r request) ofUser() bool {
 	switch r.form("grant_type") {
 	case "password", "refresh_token", "authorization_code":
@@ -84,19 +86,21 @@ func (r request) ofUser() bool {
 	return false
 }
 
-// signed reports whether a joined device asks, for itself or a user on it.
+// signed reports whether the request is that of a joined device, for itself or
+// for a user on it.
 func (r request) signed() bool { return r.form("request") != "" }
 
-// ofDevice reports whether a joined device asks for itself.
+// ofDevice reports whether the request is that of a joined device for itself.
 func (r request) ofDevice() bool { return claim(r.form("request"), "grant_type") == "device_token" }
 
-// byUser reports whether a user authorizes a request.
+// byUser reports whether the token in the request is a user's.
 func (r request) byUser() bool {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	return claim(token, "idtyp") == "user"
 }
 
-// claim returns a claim of a JWT, whoever signed it, or "".
+// claim returns a text claim of a JWT, or "" if it has none. It does not check the
+// signature.
 func claim(token, name string) string {
 	claims := jwt.MapClaims{}
 	if _, _, err := jwt.NewParser().ParseUnverified(token, claims); err != nil {

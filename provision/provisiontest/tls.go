@@ -15,11 +15,11 @@ import (
 	"time"
 )
 
-// An issuer issues the server's certificates.
+// An issuer issues the server's TLS certificates.
 type issuer struct {
 	root      *x509.Certificate
 	key       *ecdsa.PrivateKey // of root
-	template  *x509.Certificate // of the server's
+	template  *x509.Certificate // of the server's certificate
 	serverKey *ecdsa.PrivateKey
 }
 
@@ -63,7 +63,8 @@ func newTLS(host string) (*issuer, error) {
 	return &issuer{root, key, server, serverKey}, nil
 }
 
-// issue returns a certificate of the server, for a year from a time on.
+// issue returns a certificate of the server that begins an hour before now and
+// ends a year after it.
 func (i *issuer) issue(now time.Time) (*tls.Certificate, error) {
 	own := *i.template
 	own.SerialNumber = big.NewInt(now.UnixNano())
@@ -75,7 +76,7 @@ func (i *issuer) issue(now time.Time) (*tls.Certificate, error) {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: i.serverKey}, nil
 }
 
-// errorLog returns where an http.Server writes its complaints.
+// errorLog returns a log.Logger for the complaints of an http.Server.
 func errorLog(l *slog.Logger) *log.Logger {
 	if l == nil {
 		return log.New(io.Discard, "", 0)

@@ -52,10 +52,10 @@ func (s *Server) AddUser(name, password string) {
 	s.Directory.AddUser(drstest.User{UPN: name, Password: password})
 }
 
-// User returns a user for Provisioner.User, who signs in by the password that
-// [Server.AddUser] or Users gave. The user signs in twice, as on a device: at
-// the tenant's page for the join, which takes a password that is then current,
-// and for a session. The directory refuses a user whom it does not know.
+// User returns a user for Provisioner.User, who signs in with the password of
+// [Server.AddUser] or Users. JoinToken stands for the sign-in page of the tenant:
+// it gets a token from the directory, and its error is a [*drs.Error]. The
+// directory refuses a user whom it does not know.
 func (s *Server) User(name string) *provision.User {
 	password, _ := s.users.password(name)
 	return &provision.User{
