@@ -34,6 +34,11 @@ type Client struct {
 	// sends is trusted as far as its TLS certificate is; see [scep.Client].
 	Roots *x509.CertPool
 
+	// RAFingerprints are the SHA-256 digests of certificates, in DER, of the CA's
+	// registration authorities. They are needed if URL has plain http and those
+	// certificates do not name their purpose; see [scep.Client.CA].
+	RAFingerprints [][]byte
+
 	AllowLegacy bool             // allows outdated algorithms, see [scep.Client]
 	Header      http.Header      // replaces headers that are sent by default; may be nil
 	HTTPClient  *http.Client     // if nil, http.DefaultClient
@@ -187,7 +192,7 @@ func (c *Client) scepClient(url, id string) *scep.Client {
 		header[http.CanonicalHeaderKey(name)] = values
 	}
 	return &scep.Client{
-		URL: url, Roots: c.Roots, Challenge: capability, AllowLegacy: c.AllowLegacy,
+		URL: url, Roots: c.Roots, RAFingerprints: c.RAFingerprints, Challenge: capability, AllowLegacy: c.AllowLegacy,
 		Header: header, HTTPClient: c.HTTPClient, Now: c.Now, Logger: c.Logger,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -173,7 +174,14 @@ func enrollWithTPMKeyAsCA(t *testing.T, purpose asn1.ObjectIdentifier) {
 	})
 	c := &ekcert.Client{SCEPURL: server.URL, Roots: ekcert.Roots{"INTC": m.roots()}}
 	_, err = c.Enroll(t.Context(), showing(t))
+	if !errors.Is(err, scep.ErrCapability) || server.posts() != 0 { // it is no RA's, and the CA has an ECDSA key
+		t.Errorf("over plain http: %v after %d messages", err, server.posts())
+	}
+	secure := httptest.NewTLSServer(server.Config.Handler)
+	defer secure.Close()
+	c.SCEPURL, c.HTTPClient = secure.URL, secure.Client()
+	_, err = c.Enroll(t.Context(), showing(t))
 	if !errors.Is(err, ekcert.ErrUntrustedCA) || !strings.Contains(err.Error(), "belongs to a key of a TPM") || server.posts() != 0 {
-		t.Errorf("got %v after %d messages", err, server.posts())
+		t.Errorf("over TLS: %v after %d messages", err, server.posts())
 	}
 }

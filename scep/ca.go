@@ -35,6 +35,8 @@ type CA struct {
 
 	Recipient *x509.Certificate // messages are encrypted to it; its key is an RSA key
 	Signer    *x509.Certificate // signs replies; any CA certificate in Chain may sign them, too
+
+	unproven []*x509.Certificate // of Chain; RA certificates that nothing proves to be the CA's
 }
 
 // CA asks the server for its capabilities and its certificates, and keeps the
@@ -53,9 +55,18 @@ type CA struct {
 //  4. the certificate of the issuing CA
 //
 // Signer is the RA certificate with the key usage digitalSignature, else the
-// only RA certificate, else the certificate of the issuing CA. An RA certificate
-// is any that is not a CA's, except one whose extended key usages are only those
-// of TLS clients, TLS servers and e-mail.
+// only RA certificate, else the certificate of the issuing CA.
+//
+// The CA may have issued many certificates, and whoever is on the path of plain
+// http can add one of them to the answer. A certificate counts as an RA's only if
+//   - its SHA-256 digest is in RAFingerprints, or
+//   - the issuing CA itself issued it for this purpose: its extended key usage is
+//     1.3.6.1.4.1.311.20.2.1 (certificate request agent), 1.3.6.1.5.5.7.3.28
+//     (cmcRA) or 1.3.6.1.4.1.311.21.36 (encryption to an attestation CA), or
+//   - TLS proves that the server sent it, and it is not only for TLS clients, TLS
+//     servers and e-mail.
+//
+// The RA certificates of NDES name their purpose; those of others often do not.
 //
 // Without Challenge, GetCACaps and GetCACert are sent at the same time.
 //
@@ -65,7 +76,7 @@ type CA struct {
 // certificate; [ErrCapability] if Recipient would have no RSA key; and the error
 // of ctx if that ended first.
 func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
-	caps, op, sent, err := c.ask(ctx, id)
+	caps, op, sent, authenticated, err := c.ask(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +88,7 @@ func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
 	if left != nil {
 		c.log(ctx, "certificates left out", "op", op, "reason", left)
 	}
-	if err := ca.choose(); err != nil {
+	if err := ca.choose(ca.registrations(c.RAFingerprints, authenticated)); err != nil {
 		return nil, c.fail(op, err)
 	}
 	c.log(ctx, "CA", "recipient", ca.Recipient.Subject, "signer", ca.Signer.Subject, "certificates", len(ca.Chain))
@@ -85,10 +96,11 @@ func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
 }
 
 // ask gets capabilities and certificates. op is the operation that returned the
-// certificates.
-func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent []*x509.Certificate, err error) {
+// certificates, and authenticated tells whether TLS proved that the server sent
+// them.
+func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent []*x509.Certificate, authenticated bool, err error) {
 	var failed error
-	get := func() { sent, failed = c.GetCACert(ctx, id) }
+	get := func() { sent, authenticated, failed = c.certificates(ctx, "GetCACert", id) }
 	wait := get
 	if c.Challenge == "" {
 		var wg sync.WaitGroup
@@ -100,7 +112,7 @@ func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent
 		if c.Challenge == "" {
 			wait()
 		}
-		return nil, "", nil, err
+		return nil, "", nil, false, err
 	}
 	if err != nil {
 		c.log(ctx, "capabilities unknown", "reason", err)
@@ -109,12 +121,12 @@ func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent
 	switch {
 	case !caps.Has(chain):
 		wait()
-		return caps, "GetCACert", sent, failed
+		return caps, "GetCACert", sent, authenticated, failed
 	case c.Challenge == "":
 		wait()
 	}
-	sent, err = c.GetCACertChain(ctx, id)
-	return caps, chain, sent, err
+	sent, authenticated, err = c.certificates(ctx, chain, id)
+	return caps, chain, sent, authenticated, err
 }
 
 // trust sets Chain to those of the certificates sent that lead to the roots now.
@@ -198,23 +210,23 @@ func leadsTo(cert *x509.Certificate, roots, intermediates *x509.CertPool, now ti
 	return err
 }
 
-// choose sets Recipient and Signer.
-func (ca *CA) choose() error {
+// choose sets Recipient and Signer. ras are the RA certificates of Chain.
+func (ca *CA) choose(ras registrations) error {
 	issuing := ca.issuing()
 	if issuing == nil {
 		return fmt.Errorf("%w: none of %d certificates is a CA's", ErrMalformed, len(ca.Chain))
 	}
 	ca.Recipient = first(
-		ca.ra(func(c *x509.Certificate) bool { return slices.ContainsFunc(c.UnknownExtKeyUsage, oidPrivacyCA.Equal) }),
-		ca.ra(func(c *x509.Certificate) bool { return c.KeyUsage&x509.KeyUsageKeyEncipherment != 0 }),
+		ras.first(func(c *x509.Certificate) bool { return slices.ContainsFunc(c.UnknownExtKeyUsage, oidPrivacyCA.Equal) }),
+		ras.first(func(c *x509.Certificate) bool { return c.KeyUsage&x509.KeyUsageKeyEncipherment != 0 }),
 		ca.onlyCA(x509.KeyUsageKeyEncipherment),
 		issuing)
 	if _, ok := ca.Recipient.PublicKey.(*rsa.PublicKey); !ok {
-		return fmt.Errorf("%w: %s has no RSA key to encrypt to", ErrCapability, ca.Recipient.Subject)
+		return fmt.Errorf("%w: %s has no RSA key to encrypt to%s", ErrCapability, ca.Recipient.Subject, ca.hint())
 	}
 	ca.Signer = first(
-		ca.ra(func(c *x509.Certificate) bool { return c.KeyUsage&x509.KeyUsageDigitalSignature != 0 }),
-		ca.onlyRA(),
+		ras.first(func(c *x509.Certificate) bool { return c.KeyUsage&x509.KeyUsageDigitalSignature != 0 }),
+		ras.only(),
 		issuing)
 	return nil
 }
@@ -227,40 +239,6 @@ func first(certs ...*x509.Certificate) *x509.Certificate {
 		}
 	}
 	return nil
-}
-
-// ra returns the first RA certificate that ok accepts, or nil.
-func (ca *CA) ra(ok func(*x509.Certificate) bool) *x509.Certificate {
-	for _, c := range ca.Chain {
-		if isRA(c) && ok(c) {
-			return c
-		}
-	}
-	return nil
-}
-
-// isRA reports whether cert may be an RA's. An RA certificate need not say what
-// it is. Certificates for TLS clients, TLS servers and e-mail are excluded:
-// otherwise one client of the CA could pose as its RA to the others.
-func isRA(cert *x509.Certificate) bool {
-	return !isCA(cert) && (len(cert.ExtKeyUsage) == 0 || len(cert.UnknownExtKeyUsage) > 0 ||
-		slices.ContainsFunc(cert.ExtKeyUsage, func(u x509.ExtKeyUsage) bool {
-			return u != x509.ExtKeyUsageClientAuth && u != x509.ExtKeyUsageServerAuth && u != x509.ExtKeyUsageEmailProtection
-		}))
-}
-
-// onlyRA returns the RA certificate if there is just one, else nil.
-func (ca *CA) onlyRA() *x509.Certificate {
-	var found *x509.Certificate
-	for _, c := range ca.Chain {
-		if isRA(c) {
-			if found != nil {
-				return nil
-			}
-			found = c
-		}
-	}
-	return found
 }
 
 // onlyCA returns the CA certificate with a key usage if there is just one, else

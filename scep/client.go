@@ -42,6 +42,12 @@ type Client struct {
 	// Roots. If Fingerprint is nil, no particular certificate is required.
 	Fingerprint []byte
 
+	// RAFingerprints are the SHA-256 digests (32 bytes each) of certificates, in
+	// DER, of registration authorities that the caller knows to be the CA's. They
+	// are needed for a server over plain http whose RA certificates do not name
+	// their purpose; see [Client.CA]. nil stands for none.
+	RAFingerprints [][]byte
+
 	// RenewAs is the message that Renew sends. The zero value follows the
 	// server's capabilities.
 	RenewAs RenewAs
@@ -60,7 +66,9 @@ type Client struct {
 	Header http.Header
 
 	// HTTPClient sends the requests. If nil, it is http.DefaultClient. Its
-	// redirects are followed up to five times, but not from https to http.
+	// redirects are followed up to five times, but not from https to http. If its
+	// Timeout is 0, a request may take two minutes, and after 15 seconds the body
+	// of an answer must come at 512 bytes a second or more.
 	HTTPClient *http.Client
 
 	Now    func() time.Time // current time; if nil, time.Now
@@ -97,11 +105,11 @@ func (c *Client) fail(op string, err error) *Error {
 // first. [Client.CA] shows how to go on after an error.
 func (c *Client) GetCACaps(ctx context.Context, id string) (Caps, error) {
 	const op = "GetCACaps"
-	body, err := c.do(ctx, op, http.MethodGet, op, id, nil)
+	answer, err := c.do(ctx, op, http.MethodGet, op, id, nil)
 	if err != nil {
 		return nil, err
 	}
-	return parseCaps(body), nil
+	return parseCaps(answer.Body), nil
 }
 
 // GetCACert asks for the certificates of the CA and of its registration
@@ -115,37 +123,40 @@ func (c *Client) GetCACaps(ctx context.Context, id string) (Caps, error) {
 // too large, [ErrUntrusted] if there are no Roots, no Fingerprint and no TLS,
 // and the error of ctx if that ended first.
 func (c *Client) GetCACert(ctx context.Context, id string) ([]*x509.Certificate, error) {
-	return c.certificates(ctx, "GetCACert", id)
+	certs, _, err := c.certificates(ctx, "GetCACert", id)
+	return certs, err
 }
 
 // GetCACertChain is like [Client.GetCACert], but sends the operation
 // GetCACertChain of older drafts, which Windows's attestation CA expects. If id
 // is empty, "default" is sent. The errors are those of GetCACert.
 func (c *Client) GetCACertChain(ctx context.Context, id string) ([]*x509.Certificate, error) {
-	if id == "" {
-		id = "default"
-	}
-	return c.certificates(ctx, "GetCACertChain", id)
+	certs, _, err := c.certificates(ctx, "GetCACertChain", id)
+	return certs, err
 }
 
 // certificates sends op and reads one certificate or a bag of them. It ignores
-// the content type of the answer, which is often wrong.
-func (c *Client) certificates(ctx context.Context, op, id string) ([]*x509.Certificate, error) {
-	body, err := c.do(ctx, op, http.MethodGet, op, id, nil)
-	if err != nil {
-		return nil, err
+// the content type of the answer, which is often wrong. authenticated tells
+// whether TLS proved that the server sent them.
+func (c *Client) certificates(ctx context.Context, op, id string) (certs []*x509.Certificate, authenticated bool, err error) {
+	if op == "GetCACertChain" && id == "" {
+		id = "default"
 	}
-	if cert, err := cms.ParseCertificate(body); err == nil {
-		return []*x509.Certificate{cert}, nil
-	}
-	certs, bad, err := cms.ParseBag(body)
+	answer, err := c.do(ctx, op, http.MethodGet, op, id, nil)
 	if err != nil {
-		return nil, c.fail(op, unreadable(err))
+		return nil, false, err
+	}
+	if cert, err := cms.ParseCertificate(answer.Body); err == nil {
+		return []*x509.Certificate{cert}, answer.Authenticated, nil
+	}
+	certs, bad, err := cms.ParseBag(answer.Body)
+	if err != nil {
+		return nil, false, c.fail(op, unreadable(err))
 	}
 	for _, err := range bad {
 		c.log(ctx, "certificate left out", "op", op, "reason", err)
 	}
-	return certs, nil
+	return certs, answer.Authenticated, nil
 }
 
 // pkiOperation is the operation that carries messages. They are signed and
@@ -154,15 +165,20 @@ const pkiOperation = "PKIOperation"
 
 // exchange sends a pkiMessage in DER and returns the answer.
 func (c *Client) exchange(ctx context.Context, op string, caps Caps, der []byte) ([]byte, error) {
-	if caps.post() {
-		return c.do(ctx, op, http.MethodPost, pkiOperation, "", der)
+	method, message := http.MethodPost, ""
+	if !caps.post() {
+		method, message, der = http.MethodGet, base64.StdEncoding.EncodeToString(der), nil
 	}
-	return c.do(ctx, op, http.MethodGet, pkiOperation, base64.StdEncoding.EncodeToString(der), nil)
+	answer, err := c.do(ctx, op, method, pkiOperation, message, der)
+	if err != nil {
+		return nil, err
+	}
+	return answer.Body, nil
 }
 
-// do sends a request and returns the body of the answer if its status is 200.
-// message and body may be empty.
-func (c *Client) do(ctx context.Context, op, method, operation, message string, body []byte) ([]byte, error) {
+// do sends a request and returns the answer if its status is 200. message and
+// body may be empty.
+func (c *Client) do(ctx context.Context, op, method, operation, message string, body []byte) (*wire.Answer, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" {
 		return nil, c.fail(op, fmt.Errorf("%q is not an absolute URL", wire.Redact(c.URL)))
@@ -201,7 +217,7 @@ func (c *Client) do(ctx context.Context, op, method, operation, message string, 
 		return nil, e
 	}
 	c.log(ctx, "answer", "op", op, "size", len(answer.Body))
-	return answer.Body, nil
+	return answer, nil
 }
 
 // words returns the server's own description of an error: the Message in a JSON

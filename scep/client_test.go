@@ -176,6 +176,20 @@ func TestRoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	privacy := asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 21, 36}
+	agent := asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 1}
+	cmcRA := asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 28}
+	codeSigning := asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 3}
+	logon := asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 311, 20, 2, 2}
+	other, err := sceptest.NewAuthority("other CA", root, &x509.Certificate{KeyUsage: x509.KeyUsageCertSign})
+	if err != nil {
+		t.Fatal(err)
+	}
+	byOther, err := other.Issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "RA of another"}, KeyUsage: both, UnknownExtKeyUsage: []asn1.ObjectIdentifier{agent},
+	}, testKey().Public())
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		sent              []*x509.Certificate
 		recipient, signer string
@@ -183,10 +197,16 @@ func TestRoles(t *testing.T) {
 	}{
 		"CA alone, no usage":   {[]*x509.Certificate{ca.Certificate}, "CA", "CA", nil},
 		"root first":           {[]*x509.Certificate{root.Certificate, ca.Certificate}, "CA", "CA", nil},
-		"one RA for both":      {[]*x509.Certificate{ra("RA", both), ca.Certificate}, "RA", "RA", nil},
-		"encryption RA alone":  {[]*x509.Certificate{ra("E", x509.KeyUsageKeyEncipherment), ca.Certificate}, "E", "E", nil},
+		"one RA for both":      {[]*x509.Certificate{ra("RA", both, agent), ca.Certificate}, "RA", "RA", nil},
+		"one by CMC":           {[]*x509.Certificate{ra("RA", both, cmcRA), ca.Certificate}, "RA", "RA", nil},
+		"encryption RA alone":  {[]*x509.Certificate{ra("E", x509.KeyUsageKeyEncipherment, agent), ca.Certificate}, "E", "E", nil},
 		"a client as RA":       {[]*x509.Certificate{client, ca.Certificate}, "CA", "CA", nil},
-		"by the extended one":  {[]*x509.Certificate{ra("S", both), ra("E", x509.KeyUsageKeyEncipherment, privacy), ca.Certificate}, "E", "S", nil},
+		"by the extended one":  {[]*x509.Certificate{ra("S", both, agent), ra("E", x509.KeyUsageKeyEncipherment, privacy), ca.Certificate}, "E", "S", nil},
+		"without a purpose":    {[]*x509.Certificate{ra("leaf", both), ca.Certificate}, "CA", "CA", nil},
+		"code signing":         {[]*x509.Certificate{ra("leaf", both, codeSigning), ca.Certificate}, "CA", "CA", nil},
+		"smart-card logon":     {[]*x509.Certificate{ra("leaf", both, logon), ca.Certificate}, "CA", "CA", nil},
+		"unknown purpose":      {[]*x509.Certificate{ra("leaf", both, asn1.ObjectIdentifier{1, 2, 3}), ca.Certificate}, "CA", "CA", nil},
+		"RA of another CA":     {[]*x509.Certificate{byOther, ca.Certificate}, "CA", "CA", nil},
 		"RA without its CA":    {[]*x509.Certificate{ra("RA", both)}, "", "", scep.ErrUntrusted},
 		"P-256 root alone":     {[]*x509.Certificate{root.Certificate}, "", "", scep.ErrCapability},
 		"RA of another is out": {[]*x509.Certificate{selfSigned(t), ca.Certificate}, "CA", "CA", nil},

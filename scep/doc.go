@@ -50,8 +50,10 @@
 //
 // The answer to GetCACert is not signed as a whole. Over plain http an attacker
 // on the path can leave certificates out, or add others that lead to the roots.
-// Check [CA.Recipient] if the CA also certifies people whom you do not trust to
-// read the request. Capabilities are not signed at all: with
+// So a certificate counts as a registration authority's only if it names that
+// purpose and the CA itself issued it, or [Client.RAFingerprints] has it, or TLS
+// proves that the server sent it. Else the CA's own certificate is used.
+// Capabilities are not signed at all: with
 // [Client.AllowLegacy], an attacker on the path can cause SHA-1 and triple DES to
 // be used. The revocation of the CA's own certificates is not checked.
 //

@@ -29,11 +29,11 @@ func (c *Client) GetNextCACert(ctx context.Context, ca *CA, id string) (*CA, err
 	if !ca.Caps.Has(op) {
 		return nil, c.fail(op, fmt.Errorf("%w: %q", ErrCapability, op))
 	}
-	body, err := c.do(ctx, op, http.MethodGet, op, id, nil)
+	answer, err := c.do(ctx, op, http.MethodGet, op, id, nil)
 	if err != nil {
 		return nil, err
 	}
-	next, err := c.openNext(ctx, ca, body)
+	next, err := c.openNext(ctx, ca, answer.Body)
 	if err != nil {
 		e := c.fail(op, err)
 		e.HTTPStatus = http.StatusOK
@@ -70,7 +70,7 @@ func (c *Client) openNext(ctx context.Context, ca *CA, body []byte) (*CA, error)
 	if _, err := next.trust(sent, nil, nil, at); err != nil {
 		return nil, err
 	}
-	return next, next.choose()
+	return next, next.choose(next.registrations(nil, true)) // the CA has signed them
 }
 
 // GetCert asks the CA for the certificate that it issued with a serial number

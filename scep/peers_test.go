@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
@@ -319,7 +320,21 @@ func TestStepCA(t *testing.T) {
 		l.enrollAll(t)
 	})
 	t.Run("decrypter", func(t *testing.T) {
-		l := &lab{&scep.Client{URL: url + "ra", Roots: roots, AllowLegacy: true}, "Lab SCEP Decrypter", wrong, "secret"}
+		c := &scep.Client{URL: url + "ra", Roots: roots, AllowLegacy: true}
+		ca, err := c.CA(t.Context(), "") // its decrypter's certificate names no purpose, and this is plain http
+		if err != nil || ca.Recipient.Subject.CommonName != issuing.Subject.CommonName {
+			t.Errorf("the decrypter is taken without being named: %v, %v", ca, err)
+		}
+		sent, err := c.GetCACert(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, cert := range sent {
+			if sum := sha256.Sum256(cert.Raw); cert.Subject.CommonName == "Lab SCEP Decrypter" {
+				c.RAFingerprints = append(c.RAFingerprints, sum[:])
+			}
+		}
+		l := &lab{c, "Lab SCEP Decrypter", wrong, "secret"}
 		l.enrollAll(t)
 	})
 	t.Run("default", func(t *testing.T) { neverRead(t, &scep.Client{URL: url + "des", Roots: roots}) })

@@ -80,7 +80,7 @@ func (c *Client) authenticate(ca *CA, s *cms.SignedData) error {
 	}
 	cert := ca.signer(s.SignedBy)
 	if cert == nil {
-		return fmt.Errorf("%w: the answer is not signed by the CA", ErrUntrusted)
+		return fmt.Errorf("%w: the answer is not signed by the CA%s", ErrUntrusted, ca.hint())
 	}
 	if now := c.now(); now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
 		return fmt.Errorf("%w: the signer's certificate is only valid from %s to %s", ErrUntrusted,

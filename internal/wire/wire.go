@@ -24,6 +24,10 @@ var (
 
 // An Answer is an HTTP answer that was read to its end.
 type Answer struct {
+	// Authenticated tells whether TLS proved that the answer is the server's: the
+	// server's certificate led to a root that the client trusts.
+	Authenticated bool
+
 	Status int
 	Header http.Header
 	Body   []byte
@@ -55,7 +59,7 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 	if int64(len(body)) > limit {
 		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, limit)
 	}
-	return &Answer{Status: res.StatusCode, Header: res.Header, Body: body}, nil
+	return &Answer{Authenticated: res.TLS != nil && len(res.TLS.VerifiedChains) > 0, Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }
 
 // secure returns a copy of c that does not follow redirects from https to http.

@@ -144,7 +144,7 @@ func (s *Server) makeKeys() (*keys, error) {
 		}
 	}
 	if s.RA {
-		if err := k.makeRA(past); err != nil {
+		if err := k.makeRA(past, s.Quirks.has(QuirkNoPurpose)); err != nil {
 			return nil, err
 		}
 	} else {
@@ -159,9 +159,15 @@ func (s *Server) makeKeys() (*keys, error) {
 	return k, nil
 }
 
-// makeRA makes RA certificates like those of Windows's attestation CA: one signs,
-// the other decrypts.
-func (k *keys) makeRA(from time.Time) error {
+// makeRA makes RA certificates like those of Windows's servers: one signs, the other
+// decrypts, and each names its purpose unless nameless is set.
+func (k *keys) makeRA(from time.Time, nameless bool) error {
+	purpose := func(oid ...int) []asn1.ObjectIdentifier {
+		if nameless {
+			return nil
+		}
+		return []asn1.ObjectIdentifier{oid}
+	}
 	one := func(template *x509.Certificate) (*x509.Certificate, *rsa.PrivateKey, error) {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
 		if err != nil {
@@ -173,15 +179,14 @@ func (k *keys) makeRA(from time.Time) error {
 	var err error
 	k.signer, k.signerKey, err = one(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "RA Signing Certificate"}, NotBefore: from,
-		KeyUsage: x509.KeyUsageDigitalSignature,
+		KeyUsage: x509.KeyUsageDigitalSignature, UnknownExtKeyUsage: purpose(1, 3, 6, 1, 4, 1, 311, 20, 2, 1),
 	})
 	if err != nil {
 		return err
 	}
 	k.recipient, k.decrypter, err = one(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "RA Encryption Certificate"}, NotBefore: from,
-		KeyUsage:           x509.KeyUsageKeyEncipherment,
-		UnknownExtKeyUsage: []asn1.ObjectIdentifier{{1, 3, 6, 1, 4, 1, 311, 21, 36}},
+		KeyUsage: x509.KeyUsageKeyEncipherment, UnknownExtKeyUsage: purpose(1, 3, 6, 1, 4, 1, 311, 21, 36),
 	})
 	k.registrations = []*x509.Certificate{k.signer, k.recipient}
 	return err

@@ -32,11 +32,13 @@ const (
 	QuirkSlow                               // stops in the middle until the client gives up, at most a minute
 )
 
-// Forms that are permitted, which a client must accept.
+// Forms that are permitted. A client must accept them, but for QuirkNoPurpose only
+// if it knows the RA otherwise.
 const (
 	QuirkBER          Quirk = 1 << (iota + 16) // indefinite lengths, and strings in segments of 1000 bytes
 	QuirkPlainRSA                              // signature algorithm rsaEncryption with NULL, the only one for some clients
 	QuirkEmptyContent                          // a message without an envelope has empty content, not none
+	QuirkNoPurpose                             // the RA's certificates do not name their purpose, as those of many servers
 )
 
 func (q Quirk) has(one Quirk) bool { return q&one != 0 }
