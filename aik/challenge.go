@@ -31,7 +31,7 @@ type Challenge struct {
 	URL string
 
 	// Signer signs the answer and decrypts the reply. It is that of the Request
-	// or the one that Begin made. An *[rsa.PrivateKey] is stored in the JSON.
+	// or the one that Begin made. An *rsa.PrivateKey is stored in the JSON.
 	// Other keys are left out: set Signer before Complete.
 	Signer SignerDecrypter
 

@@ -53,7 +53,7 @@ type Request struct {
 	// it is that of the endorsement certificate.
 	Vendor string
 
-	// EK is the endorsement key, an *[rsa.PublicKey] or *[ecdsa.PublicKey].
+	// EK is the endorsement key, an *rsa.PublicKey or *ecdsa.PublicKey.
 	EK crypto.PublicKey
 
 	// EKChain is the certificate of EK, followed by its issuers as far as they

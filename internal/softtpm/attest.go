@@ -6,9 +6,9 @@ import (
 	"crypto/rsa"
 )
 
-// attestation writes the head of a TPMS_ATTEST (part 2, 10.12.12). Keys that
-// are not of the endorsement or platform hierarchy see the clock's counters
-// and the firmware version only under a mask of their own.
+// attestation writes the beginning of a TPMS_ATTEST (part 2, 10.12.12). For keys
+// outside the endorsement and platform hierarchies it adds a secret number, different
+// for each key, to the counters of the clock and to the firmware version.
 func (t *TPM) attestation(tag uint16, signer *object, extra []byte) *writer {
 	w := &writer{}
 	w.u32(generatedMagic)

@@ -188,14 +188,14 @@ func (t *TPM) checkPassword(a *authorization) code {
 	return t.wrong(a)
 }
 
-// guessable reports whether a shows a value that must not be guessed, the
-// lockout authorization's aside. A policy shows none unless it says so.
+// guessable reports whether a uses an authorization value that must not be guessed,
+// other than that of the lockout hierarchy. A policy uses one only if it says so.
 func (a *authorization) guessable() bool {
 	byPolicy := a.sess != nil && a.sess.policy && !a.sess.pol.authValue
 	return a.ent != nil && !a.ent.exempt() && a.ent.handle != rhLockout && !byPolicy
 }
 
-// wrong counts a wrong value.
+// wrong counts a wrong authorization value.
 func (t *TPM) wrong(a *authorization) code {
 	if a.guessable() {
 		t.countTry()

@@ -46,8 +46,8 @@ func checkTemplate(p *public, parent *object) code {
 	return checkAttributes(p, parent)
 }
 
-// checkAttributes checks what goes for created and loaded keys (part 1, 25;
-// part 3, 12.1).
+// checkAttributes checks the rules for the attributes of created and loaded keys
+// (part 1, 25; part 3, 12.1).
 func checkAttributes(p *public, parent *object) code {
 	fixed := parent == nil || parent.pub.has(attrFixedTPM)
 	switch {
@@ -91,7 +91,7 @@ func checkSchemes(p *public) code {
 	return checkKDF(p)
 }
 
-// checkKDF checks that an ECC key has no KDF, which no key may choose yet.
+// checkKDF checks that an ECC key has no KDF. The specification allows none yet.
 func checkKDF(p *public) code {
 	if p.typ == algECC && p.kdf.alg != algNull {
 		return rcKDF
@@ -99,8 +99,8 @@ func checkKDF(p *public) code {
 	return 0
 }
 
-// make makes an object. src makes its key, nil for a random one; parentName is
-// the parent's qualified name.
+// make makes an object. Its key comes from src, or is random if that is nil.
+// parentName is the qualified name of the parent.
 func (t *TPM) makeObject(p *inputs, hierarchy uint32, src source, parentName []byte) (*object, code) {
 	o := &object{hierarchy: hierarchy, pub: p.pub, temporary: hierarchy == rhNull || p.pub.has(attrSTClear)}
 	o.sens.auth = p.auth
@@ -153,7 +153,8 @@ func (t *TPM) ticket(tag uint16, hierarchy uint32, parts ...[]byte) []byte {
 	return w.b
 }
 
-// write writes what the commands that create have in common after the keys.
+// write writes the part of the response after the keys, which the commands that create
+// have in common.
 func (k *creation) write(w *writer) {
 	w.sized(k.data)
 	w.sized(digest(k.obj.pub.nameAlg, k.data))

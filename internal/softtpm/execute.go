@@ -2,7 +2,8 @@ package softtpm
 
 import "encoding/binary"
 
-// A role is what an authorization must be good for (part 1, 19.3).
+// A role is the kind of authorization that a command needs for a handle (part 1,
+// 19.3).
 type role int
 
 const (
@@ -47,8 +48,7 @@ func (c *call) obj(i int) *object { return c.ent[i-1].obj }
 // handle returns handle i, counted from 1.
 func (c *call) handle(i int) uint32 { return c.ent[i-1].handle }
 
-// Execute runs a command buffer and returns the response buffer. It takes
-// anything.
+// Execute runs a command buffer and returns the response buffer. It accepts any bytes.
 func (t *TPM) Execute(cmd []byte) []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -38,8 +38,8 @@ func load(t *TPM, c *call) code {
 	return 0
 }
 
-// use makes the Go keys out of the areas of o, which were parameters pub and
-// sens.
+// use makes the Go keys from the areas of o. A fault is one of the parameter with the
+// number pub or sens.
 func (o *object) use(pub, sens int) code {
 	if rc := o.usePublic(); rc != 0 {
 		return rc.param(pub)
@@ -47,8 +47,8 @@ func (o *object) use(pub, sens int) code {
 	return o.bind(sens)
 }
 
-// bind makes the private Go key, which was parameter n. That it belongs to
-// another public key is no parameter's fault.
+// bind makes the private Go key. A fault is one of parameter n, except if the key
+// belongs to another public key, which is not the fault of one parameter.
 func (o *object) bind(n int) code {
 	rc := o.usePrivate()
 	if rc == rcBinding {

@@ -7,7 +7,7 @@ type Lockout struct {
 	Reset    uint32 // seconds after a wrong lockout authorization; kept, not used
 }
 
-// windowsLockout is what Windows sets.
+// windowsLockout has the values that Windows sets.
 var windowsLockout = Lockout{MaxTries: 32, Recovery: 600, Reset: 86400}
 
 // SetLockout changes the defense, as TPM2_DictionaryAttackParameters does.

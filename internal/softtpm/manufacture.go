@@ -8,14 +8,14 @@ const (
 	Endorsement = rhEndorsement
 )
 
-// NVCertificate are the attributes of the NV indices that makers put
+// NVCertificate are the attributes of the NV indexes that makers put
 // certificates in: written and locked by the platform, readable by all.
 const NVCertificate = nvPPWrite | nvWriteDefine | nvPPRead | nvOwnerRead | nvAuthRead | nvNoDA | nvPlatformCreate
 
-// A maker's own steps follow: they need no authorization.
+// The following methods are steps of a maker. They need no authorization.
 
-// WriteNV defines an NV index with the given attributes and writes data, whole;
-// an index that is there is replaced.
+// WriteNV defines an NV index with the given attributes and writes data to it. It
+// replaces an index that is defined.
 func (t *TPM) WriteNV(index, attributes uint32, data []byte) error {
 	if !isNV(index) || len(data) > maxNVIndex {
 		return fmt.Errorf("softtpm: NV index %#x of %d bytes", index, len(data))
@@ -39,8 +39,8 @@ func (t *TPM) SetEndorsementAuth(auth []byte) {
 	t.st.EndorsementAuth, t.dirty = trim(auth), true
 }
 
-// Primary makes the primary key of a template, a TPMT_PUBLIC, and returns its
-// public area. With a persistent handle it is kept there, else nowhere.
+// Primary makes the primary key of a template, a TPMT_PUBLIC, and returns its public
+// area. It makes the key persistent at handle unless that is 0.
 func (t *TPM) Primary(hierarchy uint32, template []byte, handle uint32) ([]byte, error) {
 	r := reader{b: template}
 	p := inputs{pub: r.public(false)}

@@ -233,7 +233,7 @@ func nvRead(_ *TPM, c *call) code {
 	return 0
 }
 
-// nvHandles returns the handles of the indices, in order.
+// nvHandles returns the handles of the indexes, in order.
 func (t *TPM) nvHandles() []uint32 {
 	var out []uint32
 	for h := range t.st.NV {

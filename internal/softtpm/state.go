@@ -34,7 +34,7 @@ type savedObject struct {
 // ErrState is wrapped by errors about a state that cannot be used.
 var ErrState = errors.New("softtpm: not a state of this emulator")
 
-// Snapshot returns the persistent state as JSON: seeds, NV indices and
+// Snapshot returns the persistent state as JSON: seeds, NV indexes and
 // persistent objects, all in the clear.
 func (t *TPM) Snapshot() ([]byte, error) {
 	t.mu.Lock()

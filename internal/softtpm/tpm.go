@@ -23,7 +23,7 @@ type TPM struct {
 	dirty    bool
 }
 
-// An Identity is what a maker puts in the fixed properties.
+// An Identity has the fixed properties, which the maker sets.
 type Identity struct {
 	Manufacturer string    // four characters
 	Vendor       [4]string // vendor strings, of four characters each
@@ -38,8 +38,8 @@ type Identity struct {
 // authorization value.
 type hierarchy struct{ seed, proof, auth []byte }
 
-// New returns a new TPM. Its primaries follow from seed, which is the same as
-// saying that the same seed is the same chip. Nothing is persistent in it.
+// New returns a new TPM without persistent objects. seed determines its primary keys,
+// so the same seed is the same TPM.
 func New(id Identity, seed []byte) *TPM {
 	t := &TPM{id: id, st: persistent{Version: stateVersion, Seed: seed}, evicts: map[uint32]*object{}}
 	t.st.NV = map[uint32]*nvIndex{}

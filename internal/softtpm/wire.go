@@ -2,8 +2,8 @@ package softtpm
 
 import "encoding/binary"
 
-// A reader takes the parameters of a command apart. Its first error sticks;
-// after it everything read is zero.
+// A reader reads the parameters of a command. It keeps its first error, after which
+// everything that it reads is zero.
 type reader struct {
 	b   []byte
 	n   int // number of the parameter being read; 0 gives plain codes
@@ -98,7 +98,7 @@ func (r *reader) inner(must bool, f func(*reader)) {
 	}
 }
 
-// A writer puts a response together.
+// A writer builds a response.
 type writer struct{ b []byte }
 
 func (w *writer) u8(v uint8)   { w.b = append(w.b, v) }
