@@ -14,7 +14,8 @@
 //
 // What may be secret is not kept. Of each message a Trace keeps the length and the
 // SHA-256. It keeps the text only of a CA's capabilities and of an answer with an
-// error status, which is what a server says when it refuses. Of a URL's query it
+// error status, which is what a server says when it refuses; if the answer repeats
+// a token or a password of the request, that is hidden. Of a URL's query it
 // keeps only the parameters that name an operation.
 //
 // This is the only package of the module that uses html/template, which makes

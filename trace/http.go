@@ -18,8 +18,12 @@ import (
 // module reads more.
 const maxTraced = 8 << 20
 
-// maxWords is how many bytes of a server's words are kept.
-const maxWords = 2000
+// maxWords is how many bytes of a server's words are kept, and maxEcho how many of
+// a message are searched for what must not be kept.
+const (
+	maxWords = 2000
+	maxEcho  = 256 << 10
+)
 
 // An httpDetail is what a trace keeps of an HTTP exchange besides its messages.
 type httpDetail struct {
@@ -60,14 +64,15 @@ type tracedHTTP struct {
 func (t *tracedHTTP) RoundTrip(req *http.Request) (*http.Response, error) {
 	e := traceEntry{Kind: "HTTP", Begin: time.Now(), HTTP: &httpDetail{Method: req.Method, URL: operation(req.URL)}}
 	e.Name, e.Why = req.Method+" "+e.HTTP.URL, purpose(req.URL)
+	var sent []byte
 	if req.Body != nil {
-		body, err := io.ReadAll(io.LimitReader(req.Body, maxTraced))
-		if err != nil {
+		var err error
+		if sent, err = io.ReadAll(io.LimitReader(req.Body, maxTraced)); err != nil {
 			return nil, err
 		}
 		req = req.Clone(req.Context())
-		req.Body = io.NopCloser(bytes.NewReader(body))
-		e.Sent = newMessage(body, req.Header.Get("Content-Type"))
+		req.Body = io.NopCloser(bytes.NewReader(sent))
+		e.Sent = newMessage(sent, req.Header.Get("Content-Type"))
 	}
 	res, err := t.inner.RoundTrip(req)
 	if err != nil {
@@ -87,7 +92,8 @@ func (t *tracedHTTP) RoundTrip(req *http.Request) (*http.Response, error) {
 	e.Result, e.Failed = strconv.Itoa(res.StatusCode), res.StatusCode >= 400
 	e.Got = newMessage(body, res.Header.Get("Content-Type"))
 	if e.Failed || isCapabilities(req.URL) {
-		e.Got.Text = words(body)
+		text := withoutEcho(words(body[:min(len(body), maxEcho)]), req, sent[:min(len(sent), maxEcho)])
+		e.Got.Text = strings.ToValidUTF8(text[:min(len(text), maxWords)], "")
 	}
 	t.trace.add(provision.StepOf(req.Context()), e)
 	return res, nil
@@ -131,8 +137,7 @@ func words(body []byte) string {
 	if !utf8.Valid(body) {
 		return ""
 	}
-	text := strings.Join(strings.Fields(string(body)), " ")
-	return text[:min(len(text), maxWords)]
+	return strings.Join(strings.Fields(string(body)), " ")
 }
 
 // purposes tell what a request is for by a part of its URL. The first row that
