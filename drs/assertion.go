@@ -18,24 +18,24 @@ import (
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// assertionLife is how long an assertion is valid at most.
+// assertionLife is the longest validity of an assertion.
 const assertionLife = 300 * time.Second
 
-// minSecret is the shortest secret of a challenge that is used, in bytes.
+// minSecret is the smallest size of a challenge's secret that is accepted, in bytes.
 const minSecret = 16
 
-// An identity is what an assertion says of a device.
+// An identity is what an assertion says about a device.
 type identity struct {
 	profile  string
 	subject  string // "ek:" and the hash of the endorsement key
-	claim    string // of the key that is beside it: "aik_name" or "dk_name"
-	name     []byte // its TPM name
-	nonce    []byte // the client's
+	claim    string // claim for the key that is proved: "aik_name" or "dk_name"
+	name     []byte // TPM name of that key
+	nonce    []byte // of the client
 	deviceID string // thumbprint of the device key, or ""
 	blobHash string // hash of the transport key, or ""
 }
 
-// identity checks a proof and returns what follows from it.
+// identity checks a proof and returns the identity that it claims.
 func (p *Proof) identity(profile string) (*identity, error) {
 	if p == nil || len(p.EKPublicArea) == 0 || len(p.EKPublicArea) > maxArea || p.Activate == nil {
 		return nil, errors.New("the proof has no endorsement key or no Activate")
@@ -53,7 +53,7 @@ func (p *Proof) identity(profile string) (*identity, error) {
 	}
 	name, err := tpmName(area)
 	if err != nil {
-		return nil, fmt.Errorf("key to be proved: %w", err)
+		return nil, fmt.Errorf("key to prove: %w", err)
 	}
 	hash := sha256.Sum256(der)
 	id := &identity{profile: profile, subject: "ek:" + b64.EncodeToString(hash[:]), claim: claim, name: name, nonce: newNonce()}
@@ -67,7 +67,8 @@ func (p *Proof) identity(profile string) (*identity, error) {
 	return id, nil
 }
 
-// assertion returns the JWT that answers a challenge with its secret.
+// assertion returns the JWT that answers a challenge, with a MAC by a key that is derived
+// from the challenge's secret.
 func (c *Client) assertion(id *identity, ch *challenge, nonce string, secret []byte) (string, error) {
 	if len(secret) < minSecret {
 		return "", fmt.Errorf("the challenge's secret has %d bytes", len(secret))
@@ -97,37 +98,39 @@ func (c *Client) assertion(id *identity, ch *challenge, nonce string, secret []b
 	return token.SignedString(key)
 }
 
-// thumbprint returns the thumbprint of an RSA key (RFC 7638) with SHA-256.
+// thumbprint returns the JWK thumbprint of an RSA key (RFC 7638) with SHA-256.
 func thumbprint(key *rsa.PublicKey) string {
 	text := fmt.Sprintf(`{"e":"%s","kty":"RSA","n":"%s"}`, b64.EncodeToString(big.NewInt(int64(key.E)).Bytes()), b64.EncodeToString(key.N.Bytes()))
 	sum := sha256.Sum256([]byte(text))
 	return b64.EncodeToString(sum[:])
 }
 
-// tpmName returns the TPM name of an object: the identifier of its hash, which
-// is the second field of its public area, then that hash over the area.
+// tpmName returns the TPM name of an object (TCG TPM 2.0 Library Part 1, Names): the
+// identifier of its name algorithm, which is the second field of its public area, and the
+// digest of the area by that algorithm.
 func tpmName(area []byte) ([]byte, error) {
 	if len(area) < 4 || len(area) > maxArea {
-		return nil, fmt.Errorf("a public area of %d bytes", len(area))
+		return nil, fmt.Errorf("the public area has %d bytes", len(area))
 	}
 	hash, ok := map[uint16]crypto.Hash{0x000B: crypto.SHA256, 0x000C: crypto.SHA384, 0x000D: crypto.SHA512}[binary.BigEndian.Uint16(area[2:])]
 	if !ok || !hash.Available() {
-		return nil, fmt.Errorf("named by algorithm %#x", area[2:4])
+		return nil, fmt.Errorf("name algorithm %#x is not supported", area[2:4])
 	}
 	h := hash.New()
 	h.Write(area)
 	return h.Sum(append([]byte(nil), area[2:4]...)), nil
 }
 
-// maxArea limits a TPM structure, in bytes. The largest of a TPM is far below.
+// maxArea is the largest size of a TPM structure that is accepted, in bytes. Real ones are
+// far smaller.
 const maxArea = 4096
 
-// sized puts the size of a TPM structure before it, as TPM2B_ types have it.
+// sized returns a TPM structure with its size before it, as in TPM2B_ types.
 func sized(b []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
 }
 
-// unsized is the opposite of sized. It reports whether the size fits.
+// unsized removes the size, and reports whether it was right.
 func unsized(b []byte) ([]byte, bool) {
 	if len(b) <= 2 || len(b) > maxArea || int(binary.BigEndian.Uint16(b)) != len(b)-2 {
 		return nil, false

@@ -12,54 +12,60 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// What the keys of a join are for, in [Attestation.Certify].
+// The usages of the keys of a join, in [Attestation.Certify] and [Attestation.Usage].
 const (
-	UsageDevice    = "device"
-	UsageTransport = "transport"
+	UsageDevice    = "device"    // the device key
+	UsageTransport = "transport" // the transport key or storage key
 )
 
-// An AttestationForm is how an attestation is written.
+// An AttestationForm is the encoding of an attestation.
 type AttestationForm int
 
-// The forms. FormKADS and FormKAST are structures of Windows, [MS-WCCE]
-// 2.2.2.5; which one its directory gets, and over which key, is not public.
-// They are of one key: the device token must be bound to the other.
+// The values of [Attestation.Form]. FormKADS and FormKAST are structures of Windows
+// ([MS-WCCE] section 2.2.2.5). It is not public which of them Entra expects, and for which
+// key. They cover one key; the device token must be bound to the other.
 //
 // [MS-WCCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-wcce/
 const (
-	FormBundle AttestationForm = iota // this module's own, in JSON, of both keys
+	FormBundle AttestationForm = iota // JSON, this module's own form, for both keys
 	FormKADS                          // the certification of one key
-	FormKAST                          // the same, after the creation statement of the attestation key
+	FormKAST                          // the creation statement of the attestation key and a KADS
 )
 
-// An Attestation has the keys of a join certified by an attestation key.
+// An Attestation proves that the keys of a join are in the TPM of an attestation key,
+// which certifies them for this very join. All its byte strings but Nonce are TPM
+// structures without a size prefix.
 type Attestation struct {
-	AIKPublicArea []byte              // TPMT_PUBLIC
+	AIKPublicArea []byte              // TPMT_PUBLIC of the attestation key
 	AIKChain      []*x509.Certificate // its certificate first; may be empty
-	Nonce         []byte              // DeviceToken.Nonce or the bytes of what Client.Nonce returned
+	Nonce         []byte              // DeviceToken.Nonce, or the bytes of the text that Client.Nonce returned; may be nil
 
-	Form        AttestationForm
-	Usage       string     // of the key in FormKADS and FormKAST; if empty, UsageTransport
-	AIKCreation *Statement // of the attestation key by itself (TPM2_CertifyCreation), for FormKAST
+	Form  AttestationForm
+	Usage string // usage of the key in FormKADS and FormKAST; if empty, UsageTransport
 
-	// Certify has the attestation key certify (TPM2_Certify) the join's key
-	// for a usage, UsageDevice or UsageTransport, with qualifyingData of 32
-	// bytes.
+	// AIKCreation is the attestation key's creation statement, signed by that key
+	// itself (TPM2_CertifyCreation). FormKAST requires it.
+	AIKCreation *Statement
+
+	// Certify returns the statement with which the attestation key certifies the
+	// key of the join for a usage, UsageDevice or UsageTransport (TCG TPM 2.0
+	// Library Part 3, TPM2_Certify). qualifyingData has 32 bytes. The method
+	// Certify of attest.TPM does this.
 	Certify func(ctx context.Context, usage string, qualifyingData []byte) (*Statement, error)
 }
 
-// A Statement is a TPM's signed statement that a key is in it, or on how it made
-// the key. The fields have no size prefixes. An *attest.Statement has the same
-// fields and converts to it: (*drs.Statement)(s).
+// A Statement is a TPM's signed statement that a key is in it (TPM2_Certify) or that it
+// created the key (TPM2_CertifyCreation). The fields have no size prefix. An
+// *attest.Statement has the same fields and can be converted: (*drs.Statement)(s).
 type Statement struct {
 	PublicArea   []byte // TPMT_PUBLIC of the key
 	Attest       []byte // TPMS_ATTEST
 	Signature    []byte // TPMT_SIGNATURE over Attest
-	CreationData []byte // TPMS_CREATION_DATA; may be nil
+	CreationData []byte // TPMS_CREATION_DATA; nil for a certification
 }
 
-// A bundle is the JSON form of an attestation, version 1. Its byte strings are
-// in base64; areas have their size before them.
+// A bundle is the JSON form of an attestation, version 1. Its byte strings are in base64;
+// public areas and creation data have their size before them.
 type bundle struct {
 	V     int          `json:"v"`
 	Alg   string       `json:"alg"`
@@ -76,7 +82,8 @@ type bundledKey struct {
 	Creation  []byte `json:"creation,omitempty"`
 }
 
-// encode has the keys certified for this very join, and returns the result.
+// encode certifies the keys for the join with the request csr and the key blob, and
+// returns the attestation in its form.
 func (a *Attestation) encode(ctx context.Context, csr, blob []byte) ([]byte, error) {
 	if len(a.AIKPublicArea) == 0 || len(a.AIKPublicArea) > maxArea || a.Certify == nil {
 		return nil, errors.New("the attestation has no attestation key or no Certify")
@@ -97,10 +104,10 @@ func (a *Attestation) encode(ctx context.Context, csr, blob []byte) ([]byte, err
 	case FormKADS, FormKAST:
 		return a.windows(certify)
 	}
-	return nil, fmt.Errorf("attestation of form %d", a.Form)
+	return nil, fmt.Errorf("attestation form %d is undefined", a.Form)
 }
 
-// bundle returns an attestation of both keys as JSON.
+// bundle returns an attestation of both keys in JSON.
 func (a *Attestation) bundle(certify func(string) (*Statement, error)) ([]byte, error) {
 	b := bundle{V: 1, Alg: "sha256", Nonce: a.Nonce, AIK: sized(a.AIKPublicArea)}
 	if b.Nonce == nil {
@@ -123,7 +130,7 @@ func (a *Attestation) bundle(certify func(string) (*Statement, error)) ([]byte, 
 // windows returns an attestation of one key as KADS or KAST.
 func (a *Attestation) windows(certify func(string) (*Statement, error)) ([]byte, error) {
 	if a.Form == FormKAST && a.AIKCreation == nil {
-		return nil, errors.New("the attestation has no creation statement of its attestation key")
+		return nil, errors.New("the attestation has no creation statement of the attestation key")
 	}
 	s, err := certify(or(a.Usage, UsageTransport))
 	if err != nil {
@@ -133,7 +140,7 @@ func (a *Attestation) windows(certify func(string) (*Statement, error)) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	// Windows' provider writes RSA signatures bare.
+	// The Windows provider writes bare RSA signatures.
 	kads := (&wcce.KADS{Attest: s.Attest, Signature: wcce.RSASignature(s.Signature), KeyBlob: key}).Marshal()
 	if a.Form == FormKADS {
 		return kads, nil
@@ -146,8 +153,8 @@ func (a *Attestation) windows(certify func(string) (*Statement, error)) ([]byte,
 	return (&wcce.KAST{IDBinding: binding, KeyAttestation: kads}).Marshal(), nil
 }
 
-// bind returns what a certification of one key is over: it belongs to this
-// usage, nonce, certificate request and transport key, and to no other join.
+// bind returns the qualifyingData of a certification. It binds the certification to a
+// usage, a nonce, a certificate request and a transport key, and so to one join.
 func bind(usage string, nonce, csr, blob []byte) []byte {
 	h := sha256.New()
 	h.Write([]byte("drs-attest-v1\x00" + usage + "\x00"))

@@ -18,51 +18,54 @@ import (
 	"time"
 )
 
-// The proofs that the package speaks.
+// The variants of a proof; see the package documentation.
 const (
-	profileEK   = "ek-jwt-v1"     // the attestation key beside the endorsement key, for a token
-	profileDK   = "dk-activate"   // the device key beside it, for a token
-	profileJoin = "challenge-401" // either, in the course of a join
+	profileEK   = "ek-jwt-v1"     // of an attestation key, for a token
+	profileDK   = "dk-activate"   // of the device key, for a token
+	profileJoin = "challenge-401" // of either, during the join
 )
 
 const grantJWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-// maxToken limits a token, in bytes.
+// maxToken is the largest size of a token that is accepted, in bytes.
 const maxToken = 32 << 10
 
-// A Proof is what a device without a user has to show of itself. Public areas are
-// a TPMT_PUBLIC without a size prefix. One of AIKPublicArea and
-// DeviceKeyPublicArea is required.
+// A Proof has what a device without a user needs to prove its TPM. Public areas are a
+// TPMT_PUBLIC without a size prefix. EK, EKPublicArea, Activate and one of AIKPublicArea
+// and DeviceKeyPublicArea are required.
 type Proof struct {
 	EK           crypto.PublicKey    // endorsement key
-	EKPublicArea []byte              // of the same key
+	EKPublicArea []byte              // its public area
 	EKChain      []*x509.Certificate // its certificate first; may be empty
 
-	AIKPublicArea []byte              // of the attestation key, with a name by SHA-256, SHA-384 or SHA-512
+	// AIKPublicArea is that of the attestation key. Its name algorithm is SHA-256,
+	// SHA-384 or SHA-512.
+	AIKPublicArea []byte
 	AIKChain      []*x509.Certificate // its certificate first; may be empty
 
 	// DeviceKeyPublicArea is that of the device key, for a device without an
-	// attestation key (AIKPublicArea is empty): then the device key itself is
-	// proved to be beside the endorsement key. DeviceKey is required with it.
+	// attestation key: if AIKPublicArea is empty, the device key itself is proved to
+	// be in the TPM of the endorsement key. It requires DeviceKey.
 	DeviceKeyPublicArea []byte
 
-	// DeviceKey and TransportKey bind the token to the keys of the join. They
-	// may be nil: then the join must be attested by the attestation key.
+	// DeviceKey and TransportKey bind the token to the keys of the join. If they are
+	// nil, the join needs a Request.Attestation. A join with Request.Proof sets both
+	// itself.
 	DeviceKey    *rsa.PublicKey
 	TransportKey *rsa.PublicKey
 
-	// Activate opens the service's challenge (TPM2_ActivateCredential) with
-	// the endorsement key for the key whose public area is given, and returns
-	// the secret. blob is the contents of a TPM2B_ID_OBJECT and encryptedSecret
-	// those of a TPM2B_ENCRYPTED_SECRET, without their size prefixes. The
-	// method Activator of attest.TPM returns such a function.
+	// Activate decrypts the service's challenge with the endorsement key, for the
+	// key that is proved (TPM2_ActivateCredential), and returns the secret.
+	// blob is the contents of a TPM2B_ID_OBJECT and encryptedSecret those of a
+	// TPM2B_ENCRYPTED_SECRET, both without a size prefix. The method Activator of
+	// attest.TPM returns such a function.
 	Activate func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error)
 
-	Resource string // whom the token is for; if empty, the service of the join
-	ClientID string // if empty, BrokerClient
+	Resource string // resource to request a token for; if empty, Discovery.JoinResource
+	ClientID string // OAuth client identifier; if empty, BrokerClient
 }
 
-// profile returns the name of the proof that is for a token.
+// profile returns the name of the variant that returns a token.
 func (p *Proof) profile() string {
 	if len(p.AIKPublicArea) == 0 {
 		return profileDK
@@ -70,10 +73,16 @@ func (p *Proof) profile() string {
 	return profileEK
 }
 
-// Authenticate trades a proof for the token of a join, at a service that
-// offers a TPM challenge; without one it fails with [ErrNoChallenge]. It asks
-// for a challenge, has it answered, and sends an assertion with a MAC by the
-// key that follows from the answer.
+// Authenticate proves the device's TPM and returns a device token for a join
+// ([Request.SetToken]). It requests a challenge from d.ProofEndpoint, has p.Activate
+// decrypt it, and sends the token endpoint an assertion whose MAC key is derived from the
+// decrypted secret. p must not be nil. The token is bound to p.DeviceKey and
+// p.TransportKey, so that a join with other keys is refused.
+//
+// The error is an [*Error]. It wraps [ErrNoChallenge] if d.ProofEndpoint is empty,
+// [ErrEndpoint], [ErrMalformed], or the error of p.Activate. If a service refuses, it has
+// the service's Code and Subcode, such as "tpm_ek_unknown". If p is incomplete, it wraps
+// none of these.
 func (c *Client) Authenticate(ctx context.Context, d *Discovery, p *Proof) (*DeviceToken, error) {
 	d = c.services(d)
 	out, err := c.authenticate(ctx, d, p)
@@ -111,7 +120,7 @@ func (c *Client) authenticate(ctx context.Context, d *Discovery, p *Proof) (*Dev
 	return out, nil
 }
 
-// answer has the TPM answer a challenge and returns the assertion.
+// answer has the TPM decrypt a challenge and returns the assertion.
 func (c *Client) answer(ctx context.Context, p *Proof, id *identity, ch *challenge, nonce string) (string, error) {
 	secret, err := p.Activate(ctx, ch.blob, ch.secret)
 	if err != nil {
@@ -130,7 +139,7 @@ func asError(op, url string, err error) error {
 	return &Error{Op: op, URL: url, Err: err}
 }
 
-// A challengeRequest asks for a challenge.
+// A challengeRequest is the body of a request for a challenge.
 type challengeRequest struct {
 	Profile             string
 	EkPublic            []byte
@@ -152,17 +161,17 @@ type challengeAnswer struct {
 	ExpiresIn               int
 }
 
-// A challenge is one that was read and found good.
+// A challenge is a challenge of the service, after the check of its form.
 type challenge struct {
 	id           string
-	blob, secret []byte // without sizes
-	nonce        []byte // the server's
-	token        string // endpoint
-	audience     string
+	blob, secret []byte // for TPM2_ActivateCredential, without size prefixes
+	nonce        []byte // of the server
+	token        string // token endpoint for the assertion
+	audience     string // of the assertion
 	life         time.Duration
 }
 
-// request returns what asks for a challenge.
+// request returns the body of the request for a challenge.
 func (p *Proof) request(id *identity) *challengeRequest {
 	req := &challengeRequest{Profile: id.profile, EkPublic: sized(p.EKPublicArea), ClientNonce: id.nonce}
 	req.EkCertificate, req.EkCertificateChain = encodeChain(p.EKChain)
@@ -175,7 +184,7 @@ func (p *Proof) request(id *identity) *challengeRequest {
 	return req
 }
 
-// challenge asks for a challenge.
+// challenge requests a challenge.
 func (c *Client) challenge(ctx context.Context, d *Discovery, p *Proof, id *identity) (*challenge, error) {
 	body, err := json.Marshal(p.request(id))
 	if err != nil {
@@ -200,38 +209,39 @@ func (a *challengeAnswer) read() (*challenge, error) {
 	secret, secretOK := unsized(a.EncryptedSecret)
 	switch {
 	case !isID(a.ChallengeID):
-		return nil, fmt.Errorf("%w: challenge identifier", ErrMalformed)
+		return nil, fmt.Errorf("%w: the challenge has no valid identifier", ErrMalformed)
 	case !blobOK || !secretOK:
-		return nil, fmt.Errorf("%w: credential of %d and %d bytes", ErrMalformed, len(a.CredentialBlob), len(a.EncryptedSecret))
+		return nil, fmt.Errorf("%w: the challenge's blob of %d bytes or its secret of %d is not valid", ErrMalformed, len(a.CredentialBlob), len(a.EncryptedSecret))
 	case len(a.ServerNonce) != sha256.Size:
-		return nil, fmt.Errorf("%w: nonce of %d bytes", ErrMalformed, len(a.ServerNonce))
+		return nil, fmt.Errorf("%w: the challenge's nonce has %d bytes", ErrMalformed, len(a.ServerNonce))
 	case a.Audience == "":
-		return nil, fmt.Errorf("%w: no audience", ErrMalformed)
+		return nil, fmt.Errorf("%w: the challenge has no audience", ErrMalformed)
 	case a.ExpiresIn <= 0:
-		return nil, fmt.Errorf("%w: challenge lives %d s", ErrMalformed, a.ExpiresIn)
+		return nil, fmt.Errorf("%w: the challenge expires in %d s", ErrMalformed, a.ExpiresIn)
 	}
 	life := time.Duration(min(a.ExpiresIn, int(assertionLife/time.Second))) * time.Second
 	return &challenge{id: a.ChallengeID, blob: blob, secret: secret, nonce: a.ServerNonce, audience: a.Audience, life: life}, nil
 }
 
-// isID reports whether s can be a challenge's identifier.
+// isID reports whether s is valid as the identifier of a challenge: up to 128 visible
+// ASCII characters.
 func isID(s string) bool {
 	return s != "" && len(s) <= 128 && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
 }
 
-// requestNonce asks the token endpoint for a nonce.
+// requestNonce requests a nonce from a token endpoint.
 func (c *Client) requestNonce(ctx context.Context, op, endpoint string) (string, error) {
 	var a struct{ Nonce string }
 	if err := c.post(ctx, op, endpoint, url.Values{"grant_type": {"srv_challenge"}}, &a); err != nil {
 		return "", err
 	}
 	if a.Nonce == "" || len(a.Nonce) > maxNonce {
-		return "", fmt.Errorf("%w: a nonce of %d bytes", ErrMalformed, len(a.Nonce))
+		return "", fmt.Errorf("%w: the nonce has %d bytes", ErrMalformed, len(a.Nonce))
 	}
 	return a.Nonce, nil
 }
 
-// token trades an assertion for a token.
+// token exchanges an assertion for a device token.
 func (c *Client) token(ctx context.Context, d *Discovery, p *Proof, endpoint, assertion string) (*DeviceToken, error) {
 	form := url.Values{"grant_type": {grantJWT}, "assertion": {assertion}, "resource": {p.Resource}, "client_id": {p.ClientID}}
 	if p.Resource == "" {
@@ -251,26 +261,26 @@ func (c *Client) token(ctx context.Context, d *Discovery, p *Proof, endpoint, as
 	return &DeviceToken{Token: Token(a.AccessToken), ZTDID: ztdID(a.AccessToken), Expires: c.now().Add(life)}, nil
 }
 
-// A tokenAnswer is an access token.
+// A tokenAnswer is the answer of a token endpoint with an access token.
 type tokenAnswer struct {
 	TokenType   string          `json:"token_type"`
 	AccessToken string          `json:"access_token"`
 	ExpiresIn   json.RawMessage `json:"expires_in"`
 }
 
-// check checks that there is a bearer token and returns how long it lives.
+// check checks that there is a bearer token and returns how long it is valid.
 func (a *tokenAnswer) check() (time.Duration, error) {
 	if !strings.EqualFold(a.TokenType, "Bearer") || a.AccessToken == "" || len(a.AccessToken) > maxToken {
-		return 0, fmt.Errorf("%w: token of type %q with %d bytes", ErrMalformed, cut(a.TokenType), len(a.AccessToken))
+		return 0, fmt.Errorf("%w: the token is of type %q and has %d bytes", ErrMalformed, cut(a.TokenType), len(a.AccessToken))
 	}
 	return lifetime(a.ExpiresIn)
 }
 
-// lifetime reads seconds. Entra's older endpoint sends numbers as strings.
+// lifetime reads a number of seconds. Entra's older token endpoint sends it as a string.
 func lifetime(raw json.RawMessage) (time.Duration, error) {
 	n, err := strconv.ParseUint(strings.Trim(string(raw), `"`), 10, 31)
 	if err != nil {
-		return 0, fmt.Errorf("%w: expires_in", ErrMalformed)
+		return 0, fmt.Errorf("%w: the token's lifetime is not a number", ErrMalformed)
 	}
 	return time.Duration(n) * time.Second, nil
 }
@@ -283,7 +293,7 @@ func postForm(op, endpoint string, form url.Values) *call {
 	return &call{op: op, method: http.MethodPost, url: endpoint, kind: "application/x-www-form-urlencoded", body: []byte(form.Encode())}
 }
 
-// encodeChain returns the first certificate of a chain and the others, in DER.
+// encodeChain returns the first certificate of a chain and the others in DER.
 func encodeChain(chain []*x509.Certificate) (leaf []byte, rest [][]byte) {
 	for i, cert := range chain {
 		if i == 0 {

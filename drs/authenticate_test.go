@@ -17,7 +17,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// fakeService answers a challenge and a token request with what it is given.
+// fakeService gives fixed answers to requests for a challenge, a nonce and a token.
 func fakeService(t *testing.T, challenge, token map[string]any) (*drs.Client, *drs.Discovery, *string) {
 	t.Helper()
 	assertion := new(string)
@@ -48,10 +48,10 @@ func goodToken() map[string]any {
 	return map[string]any{"token_type": "Bearer", "access_token": "t0ken", "expires_in": "3599"}
 }
 
-// assertionKey is in base64.
+// assertionKey is the MAC key of the assertion in TestAssertion, in base64.
 const assertionKey = "vmgOVrUjWx0T/OsACj+a1IqsqDfNEXHpFshH6P1F/9A="
 
-// area is the start of a public area that is named by SHA-256.
+// area is the start of a public area with the name algorithm SHA-256.
 var area = []byte{0x00, 0x01, 0x00, 0x0B, 0, 0, 0, 0}
 
 func proof(t *testing.T, secret []byte) *drs.Proof {
@@ -63,9 +63,8 @@ func proof(t *testing.T, secret []byte) *drs.Proof {
 	}}
 }
 
-// The assertion is one that another implementation of the profile accepts: the
-// key here is HKDF of RFC 5869 with the secret 00…1f, a nonce of zeros and
-// the challenge's identifier, computed apart from this module.
+// The MAC of the assertion verifies with a key that was computed without this module: HKDF
+// (RFC 5869) of the secret 00…1f, a nonce of zeros and the challenge's identifier.
 func TestAssertion(t *testing.T) {
 	c, d, text := fakeService(t, goodChallenge(), goodToken())
 	secret := make([]byte, 32)

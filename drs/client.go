@@ -19,17 +19,18 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// publicURL is the base of the public registration service.
+// publicURL is the base URL of the public registration service.
 const publicURL = "https://enterpriseregistration.windows.net"
 
-// DefaultResource is the resource that stands for the public registration
-// service in tokens.
+// DefaultResource is the resource of the public registration service, for which a
+// token must be requested to join a device.
 const DefaultResource = "urn:ms-drs:enterpriseregistration.windows.net"
 
-// BrokerClient is the client identifier with which Windows registers devices.
+// BrokerClient is the OAuth client identifier of the token broker with which Windows
+// registers devices.
 const BrokerClient = "29d9ed98-a469-4536-ade2-f981bc1d605e"
 
-// What an Error's Op is.
+// The values of Error.Op.
 const (
 	opDiscover     = "Discover"
 	opNonce        = "Nonce"
@@ -46,34 +47,42 @@ const (
 	opCookie       = "Cookie"
 )
 
-// maxAnswer limits every answer, in bytes.
+// maxAnswer is the largest answer that is accepted, in bytes.
 const maxAnswer = 256 << 10
 
-// userAgent is what the client calls itself.
+// userAgent is the User-Agent unless Client.Header has another.
 const userAgent = "whiteglove"
 
-// A Client talks to a registration service. Its zero value talks to the
-// public one. It is safe for concurrent use.
+// A Client talks to a registration service and to the token service of its tenants.
+// Its zero value talks to the public one. It keeps nothing between calls; several
+// goroutines may use it at the same time.
 type Client struct {
-	BaseURL    string           // of the service; if empty, the public service, https://enterpriseregistration.windows.net
-	HTTPClient *http.Client     // if nil, http.DefaultClient
-	Now        func() time.Time // if nil, time.Now
-	Logger     *slog.Logger     // if nil, nothing is logged
+	// BaseURL is the URL of the registration service. If empty, it is the
+	// public service, https://enterpriseregistration.windows.net.
+	BaseURL string
 
-	// APIVersion is that of discovery; if empty, the newest known.
+	HTTPClient *http.Client     // if nil, http.DefaultClient
+	Now        func() time.Time // current time; if nil, time.Now
+	Logger     *slog.Logger     // if nil, nothing is logged; it never gets secrets
+
+	// APIVersion is the API version of discovery. If empty, it is 1.9 for
+	// Discover and 1.2 for Contract.
 	APIVersion string
 
-	// Trust, if set, says whether a service may be at a host, as an endpoint
-	// names it. If nil, any host may be one that is reached by https.
+	// Trust, if set, reports whether a service may be at a host. It is called
+	// for each endpoint, with the host and, if the URL has one, the port. If
+	// nil, every host is accepted that is reached by https.
 	Trust func(host string) bool
 
-	// MutualTLS makes the transport of Leave, which shows the device's
-	// certificate. If nil, it is a copy of HTTPClient's transport, which must
-	// be an [*http.Transport] then, with the TLS configuration put into it.
+	// MutualTLS, if set, returns the transport of Leave, with the given TLS
+	// configuration, which shows the device's certificate. If nil, the
+	// transport is a copy of HTTPClient's, which must then be an
+	// [*http.Transport] or nil.
 	MutualTLS func(*tls.Config) http.RoundTripper
 
-	// Header is sent along with each request, for servers that insist on a
-	// User-Agent or an ocp-adrs-client-name.
+	// Header is sent with each request. It may replace the User-Agent, and add
+	// fields that some servers require, such as ocp-adrs-client-name. It may be
+	// nil.
 	Header http.Header
 }
 
@@ -91,12 +100,12 @@ func (c *Client) base() string {
 	return strings.TrimSuffix(c.BaseURL, "/")
 }
 
-// checkEndpoint reports whether raw may be talked to: by https, or by http to
-// the very host of BaseURL if that is on the loopback interface.
+// checkEndpoint checks that requests may be sent to a URL. It must be https at a trusted
+// host; or http at the host and port of BaseURL, if that is http and a loopback host.
 func (c *Client) checkEndpoint(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.User != nil || len(raw) >= maxText {
-		return fmt.Errorf("%w: %q is no URL of a service", ErrEndpoint, wire.Redact(raw))
+		return fmt.Errorf("%w: %q is not the URL of a service", ErrEndpoint, wire.Redact(raw))
 	}
 	if c.Trust != nil && !c.Trust(u.Host) {
 		return fmt.Errorf("%w: host %q", ErrEndpoint, u.Host)
@@ -111,13 +120,14 @@ func (c *Client) checkEndpoint(raw string) error {
 	return fmt.Errorf("%w: %s is not https", ErrEndpoint, wire.Redact(raw))
 }
 
+// isLoopback reports whether a host is on the loopback interface.
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// httpClient returns the client's HTTP client, made to stay on one host: a
-// redirect could carry a token elsewhere.
+// httpClient returns a copy of the HTTP client that does not follow redirects to another
+// host, because they could send a token there.
 func (c *Client) httpClient() *http.Client {
 	base := c.HTTPClient
 	if base == nil {
@@ -143,11 +153,11 @@ type call struct {
 	url    string
 	kind   string // content type of body
 	body   []byte
-	accept string // if empty, JSON
+	accept string // Accept header; if empty, JSON
 	auth   string // Authorization header, or ""
 
-	client *http.Client // if nil, the Client's
-	status int          // an error status that is as good as success, or 0
+	client *http.Client // if nil, that of the Client
+	status int          // an error status that is treated as success, or 0
 }
 
 // do makes a call and reads its JSON answer into out. Its errors are *Error.
@@ -159,7 +169,7 @@ func (c *Client) do(ctx context.Context, k *call, out any) error {
 	return k.read(answer, out)
 }
 
-// read reads a JSON answer.
+// read reads a JSON answer into out.
 func (k *call) read(answer *wire.Answer, out any) error {
 	err := checkType(answer.Header, "json")
 	if err == nil {
@@ -171,13 +181,13 @@ func (k *call) read(answer *wire.Answer, out any) error {
 	return k.failed(answer, err)
 }
 
-// failed returns an error about an answer.
+// failed returns the Error of an answer with the cause err.
 func (k *call) failed(answer *wire.Answer, err error) error {
 	return &Error{Op: k.op, URL: wire.Redact(k.url), HTTPStatus: answer.Status, RequestID: requestID(answer.Header), Err: err}
 }
 
-// send makes a call and returns its answer, whose status is no error. Its
-// errors are *Error.
+// send makes a call and returns its answer if its status is a success. Its errors are
+// *Error.
 func (c *Client) send(ctx context.Context, k *call) (*wire.Answer, error) {
 	fail := func(err error) (*wire.Answer, error) { return nil, &Error{Op: k.op, URL: wire.Redact(k.url), Err: err} }
 	if err := c.checkEndpoint(k.url); err != nil {
@@ -185,7 +195,7 @@ func (c *Client) send(ctx context.Context, k *call) (*wire.Answer, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, k.method, k.url, bytes.NewReader(k.body))
 	if err != nil {
-		return fail(errors.New("cannot make a request of this URL"))
+		return fail(errors.New("the URL cannot be used in a request"))
 	}
 	c.setHeader(req, k)
 	client := k.client
@@ -205,8 +215,8 @@ func (c *Client) send(ctx context.Context, k *call) (*wire.Answer, error) {
 	return answer, nil
 }
 
-// checkType checks that an answer does not say to be of another kind. Some
-// services say nothing, or plain text.
+// checkType checks that the content type of an answer is one of kinds, such as "json".
+// It accepts none and plain text too, because some services send these.
 func checkType(h http.Header, kinds ...string) error {
 	v := h.Get("Content-Type")
 	kind, _, err := mime.ParseMediaType(v)
@@ -218,6 +228,7 @@ func checkType(h http.Header, kinds ...string) error {
 	return fmt.Errorf("%w: content type %q", ErrMalformed, cut(v))
 }
 
+// setHeader sets the header fields of a request.
 func (c *Client) setHeader(req *http.Request, k *call) {
 	req.Header.Set("User-Agent", userAgent)
 	for name, values := range c.Header {

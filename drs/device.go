@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// Identifiers of a device certificate's extensions.
+// Object identifiers of the extensions of a device certificate ([MS-DVRJ], and those
+// that Entra adds).
 var (
 	oidDevice = asn1.ObjectIdentifier{1, 2, 840, 113556, 1, 5, 284, 2}
 	oidUser   = asn1.ObjectIdentifier{1, 2, 840, 113556, 1, 5, 284, 3}
@@ -19,28 +20,33 @@ var (
 	oidRegion = asn1.ObjectIdentifier{1, 2, 840, 113556, 1, 5, 284, 8}
 )
 
-// A Device is a joined device. GUIDs are in lower case.
+// A Device is a joined device. GUIDs are in lower case, without braces.
 type Device struct {
-	ID       string // its identifier in the directory
-	ObjectID string // of who joined it: a user or, without one, the device itself; may be empty
-	TenantID string // empty in certificates of AD FS
+	ID       string // GUID of the device in the directory
+	ObjectID string // GUID of the user who joined it or, without a user, of its own object; may be empty
+	TenantID string // GUID of the tenant; empty in certificates of AD FS
 	Region   string // of the tenant, two letters such as "EU"; may be empty
-	Joined   bool   // false if it is only registered
+	Joined   bool   // false if the device is only registered
 
-	Certificate *x509.Certificate
+	Certificate *x509.Certificate // device certificate; its issuer is not sent
 
-	UPN       string   // of the user who joined it; empty without one
-	AdminSIDs []string // to be made administrators of the device
+	// UPN is the name of the user who joined the device; empty without a user.
+	// ParseDevice does not set it.
+	UPN string
+
+	// AdminSIDs are the security identifiers that should become members of the
+	// device's local group of administrators. ParseDevice does not set it.
+	AdminSIDs []string
 }
 
-// ParseDevice reads a device certificate: its common name and extensions. Their
-// values are an OCTET STRING in an OCTET STRING, the inner one with a length
-// that is not DER; other forms are read, too. It does not judge the certificate
-// otherwise. Its errors wrap [ErrCertificate].
+// ParseDevice reads the common name and the extensions of a device certificate. It
+// checks that they agree, and nothing else. The value of each extension is an OCTET
+// STRING in an OCTET STRING, of which the inner one has a length that is not DER; other
+// forms are read, too. The error is not an [*Error]; it wraps [ErrCertificate].
 func ParseDevice(cert *x509.Certificate) (*Device, error) {
 	d := &Device{Certificate: cert, ID: strings.ToLower(cert.Subject.CommonName)}
 	if !isGUID(d.ID) {
-		return nil, fmt.Errorf("%w: common name %q is no GUID", ErrCertificate, cert.Subject.CommonName)
+		return nil, fmt.Errorf("%w: common name %q is not a GUID", ErrCertificate, cert.Subject.CommonName)
 	}
 	var inside string
 	for _, f := range []struct {
@@ -68,8 +74,8 @@ func ParseDevice(cert *x509.Certificate) (*Device, error) {
 	return d, nil
 }
 
-// extension returns the content of an extension, without the OCTET STRING
-// around it. It reports whether there is one.
+// extension returns the contents of the OCTET STRING in an extension, and reports
+// whether the certificate has the extension.
 func extension(cert *x509.Certificate, id asn1.ObjectIdentifier) ([]byte, bool) {
 	i := slices.IndexFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(id) })
 	if i < 0 {
@@ -87,8 +93,8 @@ func extension(cert *x509.Certificate, id asn1.ObjectIdentifier) ([]byte, bool) 
 
 func isLetter(c byte) bool { return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' }
 
-// guidText returns a GUID of 16 bytes as text. Its first three fields are in
-// little-endian.
+// guidText returns the text of a GUID of 16 bytes, whose first three fields are in
+// little-endian. It reports whether b has 16 bytes.
 func guidText(b []byte) (string, bool) {
 	if len(b) != 16 {
 		return "", false

@@ -20,7 +20,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// Identifiers of a device: the same in text and as the certificate has them.
+// Identifiers of a device, as text and as in the certificate.
 const (
 	deviceID    = "9d53c6fa-b38e-4509-8fb1-51dedb421aac"
 	deviceBytes = "\xfa\xc6\x53\x9d\x8e\xb3\x09\x45\x8f\xb1\x51\xde\xdb\x42\x1a\xac"
@@ -71,15 +71,15 @@ func key(t testing.TB) *rsa.PrivateKey {
 	return k
 }
 
-// oid is an identifier below that of device certificates.
+// oid returns an object identifier below that of device certificates.
 func oid(last int) asn1.ObjectIdentifier {
 	return asn1.ObjectIdentifier{1, 2, 840, 113556, 1, 5, 284, last}
 }
 
-// long is an OCTET STRING with its length in the long form.
+// long returns an OCTET STRING with its length in the long form.
 func long(s string) []byte { return append([]byte{0x04, 0x81, byte(len(s))}, s...) }
 
-// entraCertificate returns the template of a certificate as Entra makes them.
+// entraCertificate returns the template of a certificate like those of Entra.
 func entraCertificate() *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: deviceID},
@@ -95,7 +95,7 @@ func entraCertificate() *x509.Certificate {
 	}
 }
 
-// clock is when the tests of this package happen.
+// clock is the current time in the tests of this package.
 var clock = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 func sign(t testing.TB, template *x509.Certificate, pub *rsa.PublicKey) *x509.Certificate {

@@ -10,8 +10,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// deviceKeyData is one of the keys that a join may have in place of a transport
-// key.
+// deviceKeyData is a member of DeviceKeys, which a join may have instead of
+// TransportKey.
 type deviceKeyData struct {
 	Data     []byte // a JWK (RFC 7517), as JSON
 	Encoding string
@@ -19,8 +19,8 @@ type deviceKeyData struct {
 	Usage    string
 }
 
-// A storageJWK is a key on P-256 (RFC 7518, section 6.2), its coordinates in
-// base64url, 32 bytes each.
+// A storageJWK is a public key on P-256 (RFC 7518, section 6.2). Its coordinates have 32
+// bytes each, in base64url.
 type storageJWK struct {
 	Type  string `json:"kty"`
 	Curve string `json:"crv"`
@@ -31,7 +31,7 @@ type storageJWK struct {
 // deviceKeysVersion is the API version of joins with DeviceKeys.
 const deviceKeysVersion = "3.0"
 
-// version returns the API version of a join, which is usual for others.
+// version returns the API version of a join: usual, unless it has DeviceKeys.
 func (r *Request) version(usual string) string {
 	if r.StorageKey != nil {
 		return deviceKeysVersion
@@ -39,8 +39,8 @@ func (r *Request) version(usual string) string {
 	return usual
 }
 
-// keys returns the key that the directory is to encrypt to: as the blob of a
-// transport key or as device keys.
+// keys returns the key to which the directory encrypts, either as the blob of a transport
+// key or as device keys.
 func (r *Request) keys() ([]byte, []deviceKeyData, error) {
 	switch {
 	case r.StorageKey == nil && (r.TransportKey == nil || r.TransportKey.N == nil):
@@ -64,8 +64,8 @@ func (r *Request) keys() ([]byte, []deviceKeyData, error) {
 	return nil, []deviceKeyData{{Data: jwk, Encoding: "JWK", Type: "ECC", Usage: "STK"}}, nil
 }
 
-// keyData returns the bytes of the key that the directory is to encrypt to, as
-// they are sent; an attestation is over them.
+// keyData returns the bytes in which the key to which the directory encrypts is sent. An
+// attestation covers them.
 func (b *joinRequest) keyData() []byte {
 	if len(b.DeviceKeys) > 0 {
 		return b.DeviceKeys[0].Data

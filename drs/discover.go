@@ -14,56 +14,60 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// The API versions that Discover and Contract ask for.
+// The default API versions of Discover and Contract.
 const (
 	discoveryVersion = "1.9"
 	contractVersion  = "1.2"
 )
 
-// maxTenant limits a tenant's name, as DNS does.
+// maxTenant is the largest size of a tenant's name, in bytes: that of a DNS name.
 const maxTenant = 253
 
-// A Discovery names a tenant's services. Resources are what tokens for a
-// service are asked for by. It may also be written by hand, without [Client.Discover]:
-// what is empty has its well-known place below Client.BaseURL, but for what is
-// said to be optional.
+// A Discovery has the services of a tenant. Endpoints are URLs; a resource identifies a
+// service in a request for a token. Instead of calling [Client.Discover] a program can
+// fill one in itself: each method uses the default, where the field names one, for what
+// is empty. A method accepts nil, which is as a Discovery with no field set.
 type Discovery struct {
-	TenantID    string // GUID in lower case; empty if the service did not say
+	TenantID    string // GUID in lower case; empty if the service did not send it
 	TenantName  string // domain name; may be empty
 	DisplayName string // may be empty
 
-	JoinEndpoint string
-	JoinResource string
-	JoinVersion  string // of the API, such as "2.0"
+	JoinEndpoint string // if empty, /EnrollmentServer/device/ at Client.BaseURL
+	JoinResource string // if empty, DefaultResource
+	JoinVersion  string // API version; if empty, "2.0"
 
+	// NonceEndpoint is for Client.Nonce. If it is empty and the tenant is known, it is
+	// /EnrollmentServer/nonce/{tenant}/ at Client.BaseURL.
 	NonceEndpoint string
-	NonceVersion  string
+	NonceVersion  string // API version; if empty, "1.0"
 
-	TokenEndpoint     string // optional; without it nobody signs in
-	AuthorizeEndpoint string // optional; where users sign in
-	PassiveEndpoint   string // optional; the same by WS-Federation
-	Federated         bool   // users sign in at an identity provider of the tenant's own
+	TokenEndpoint     string // token endpoint of OAuth 2; optional, but users need it to sign in
+	AuthorizeEndpoint string // authorization endpoint of OAuth 2; optional
+	PassiveEndpoint   string // sign-in by WS-Federation; optional
+	Federated         bool   // users sign in at the tenant's own identity provider
 
-	// ProofEndpoint is where Authenticate gets its challenge. It is optional:
-	// services do not offer one if it is empty, as the public one.
+	// ProofEndpoint is where Authenticate requests its challenge. It is empty if the
+	// service has no TPM challenges, as the public one has none.
 	ProofEndpoint string
-	ProofVersion  string
+	ProofVersion  string // API version; if empty, "1.0"
 
-	// Services that this package does not talk to; all are optional.
-	KeyEndpoint        string // registers keys of users, [MS-KPP]
+	// PrecreateEndpoint is for a join with Request.PreAuthorized. It is optional.
+	PrecreateEndpoint string
+
+	// Services that this package does not use; all are optional.
+	KeyEndpoint        string // registers keys of users ([MS-KPP])
 	KeyResource        string
-	ManagementEndpoint string // of the directory's management service
+	ManagementEndpoint string // management service of the directory
 	ManagementResource string
 	ManagementVersion  string
-	PrecreateEndpoint  string // joins devices that are authorized beforehand
 
-	// MsaSiteID and MsaSiteURL are the site for which Windows asks a Microsoft
-	// account for a device ticket. They are kept for who has such a ticket.
+	// MsaSiteID and MsaSiteURL are the site for which Windows requests a device ticket
+	// of a Microsoft account. This package does not use them.
 	MsaSiteID, MsaSiteURL string
 }
 
-// A discoveryAnswer has those sections that are used, of JSON or of XML
-// ([MS-DVRD] 2.2.3). Each may be missing.
+// A discoveryAnswer has the sections of an answer that are used, in JSON or XML ([MS-DVRD]
+// section 2.2.3). Each may be missing.
 type discoveryAnswer struct {
 	XMLName               xml.Name `json:"-" xml:"Discovery"`
 	AuthenticationService struct {
@@ -114,21 +118,27 @@ func (a *discoveryAnswer) read(b []byte) error {
 	return nil
 }
 
-// Discover asks for the services of a tenant, by domain name or identifier. A
-// service that the answer does not name has its well-known place below
-// BaseURL, but for those that are optional. Endpoints that are not to be
-// trusted fail with [ErrEndpoint] (see the package's documentation), an answer
-// for another tenant identifier with [ErrTenant].
+// Discover requests the services of a tenant, which is a domain name or a GUID ([MS-DVRD]).
+// Fields of the Discovery that the answer does not set have the defaults.
+//
+// The error is an [*Error]. It wraps [ErrEndpoint] if an endpoint is not trusted (see the
+// package documentation), [ErrTenant] if tenant is a GUID and the answer is for another,
+// or [ErrMalformed]. If a service refuses, it has the service's HTTPStatus, Code and
+// Subcode. If tenant is not valid, it wraps none of these.
+//
+// [MS-DVRD]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dvrd/
 func (c *Client) Discover(ctx context.Context, tenant string) (*Discovery, error) {
 	if tenant == "" || len(tenant) > maxTenant || strings.ContainsAny(tenant, "/\\?#%@ ") {
-		return nil, &Error{Op: opDiscover, Err: fmt.Errorf("%q is no name of a tenant", tenant)}
+		return nil, &Error{Op: opDiscover, Err: fmt.Errorf("%q is not the name or identifier of a tenant", tenant)}
 	}
 	return c.discover(ctx, c.base()+"/"+url.PathEscape(tenant)+"/Discover", or(c.APIVersion, discoveryVersion), tenant)
 }
 
-// Contract asks the registration service at BaseURL for its services, as
-// [MS-DVRD] has it for AD FS: there is no tenant in it. It is like
-// [Client.Discover] otherwise.
+// Contract is like [Client.Discover], but requests the services of the registration
+// service at Client.BaseURL and names no tenant. AD FS has this request ([MS-DVRD]).
+//
+// The error is an [*Error] with the Op "Discover". It wraps [ErrEndpoint] or
+// [ErrMalformed].
 //
 // [MS-DVRD]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dvrd/
 func (c *Client) Contract(ctx context.Context) (*Discovery, error) {
@@ -155,7 +165,7 @@ func (c *Client) discover(ctx context.Context, endpoint, version, tenant string)
 	return d, nil
 }
 
-// discovery makes a Discovery of an answer.
+// discovery returns the Discovery of an answer.
 func (c *Client) discovery(tenant string, a *discoveryAnswer) (*Discovery, error) {
 	login, join, keys, manage := &a.AuthenticationService.OAuth2, &a.DeviceJoinService, &a.KeyProvisioningService, &a.DeviceManagementService
 	d := &Discovery{
@@ -177,7 +187,7 @@ func (c *Client) discovery(tenant string, a *discoveryAnswer) (*Discovery, error
 	return d, c.checkEndpoints(d)
 }
 
-// checkEndpoints checks all that tokens may be sent to.
+// checkEndpoints checks all endpoints of d, because tokens may be sent to them.
 func (c *Client) checkEndpoints(d *Discovery) error {
 	for _, e := range []string{
 		d.JoinEndpoint, d.NonceEndpoint, d.TokenEndpoint, d.AuthorizeEndpoint, d.PassiveEndpoint,
@@ -193,8 +203,7 @@ func (c *Client) checkEndpoints(d *Discovery) error {
 	return nil
 }
 
-// services returns d, which may be nil, with the well-known values for what is
-// empty.
+// services returns a copy of d, which may be nil, with the defaults for what is empty.
 func (c *Client) services(d *Discovery) *Discovery {
 	var own Discovery
 	if d != nil {
@@ -204,14 +213,14 @@ func (c *Client) services(d *Discovery) *Discovery {
 	return &own
 }
 
-// checkTenant checks that the answer is of the tenant that was asked for, as
-// far as it can be told.
+// checkTenant checks that the answer is for the tenant that was asked for. That is possible
+// only if tenant is a GUID.
 func (d *Discovery) checkTenant(tenant string) error {
 	if d.TenantID != "" && !isGUID(d.TenantID) {
-		return fmt.Errorf("%w: tenant identifier %q", ErrMalformed, d.TenantID)
+		return fmt.Errorf("%w: the tenant's identifier %q is not a GUID", ErrMalformed, d.TenantID)
 	}
 	if !isGUID(tenant) {
-		return nil // nothing to compare
+		return nil
 	}
 	if d.TenantID == "" {
 		d.TenantID = strings.ToLower(tenant)
@@ -222,7 +231,7 @@ func (d *Discovery) checkTenant(tenant string) error {
 	return nil
 }
 
-// fill puts the well-known values in for what the answer left out.
+// fill sets the defaults for what is empty.
 func (d *Discovery) fill(base, tenant string) {
 	for _, f := range []struct {
 		field *string
@@ -243,12 +252,15 @@ func (d *Discovery) fill(base, tenant string) {
 	}
 }
 
-// Nonce asks for a nonce to be put into a join's certificate request. It is
-// opaque.
+// Nonce requests a nonce for [Request.Nonce], the certificate request of a join. It is an
+// opaque text.
+//
+// The error is an [*Error]. It wraps [ErrEndpoint] or [ErrMalformed]; neither, if d has
+// neither a nonce endpoint nor a tenant.
 func (c *Client) Nonce(ctx context.Context, d *Discovery) (string, error) {
 	d = c.services(d)
 	if d.NonceEndpoint == "" {
-		return "", &Error{Op: opNonce, Err: errors.New("neither a nonce endpoint nor a tenant")}
+		return "", &Error{Op: opNonce, Err: errors.New("the discovery has neither a nonce endpoint nor a tenant")}
 	}
 	var answer struct{ Value string }
 	at := withVersion(d.NonceEndpoint, d.NonceVersion)
@@ -256,11 +268,11 @@ func (c *Client) Nonce(ctx context.Context, d *Discovery) (string, error) {
 		return "", err
 	}
 	if n := len(answer.Value); n == 0 || n > maxNonce {
-		return "", &Error{Op: opNonce, URL: d.NonceEndpoint, HTTPStatus: http.StatusOK, Err: fmt.Errorf("%w: a nonce of %d bytes", ErrMalformed, n)}
+		return "", &Error{Op: opNonce, URL: d.NonceEndpoint, HTTPStatus: http.StatusOK, Err: fmt.Errorf("%w: the nonce has %d bytes", ErrMalformed, n)}
 	}
 	return answer.Value, nil
 }
 
-// maxNonce limits a nonce, in bytes. That of the public service is a sealed
-// token of some hundred.
+// maxNonce is the largest size of a nonce that is accepted, in bytes. That of the public
+// service is an encrypted token of some hundred bytes.
 const maxNonce = 8192

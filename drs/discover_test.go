@@ -10,8 +10,8 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// entra is an answer like that of the public service, with a section that is
-// null, one of a type that nobody needs, and escaped slashes.
+// entra is an answer like that of the public service, with a section that is null, an
+// unknown section, and escaped slashes.
 const entra = `{
  "DiscoveryService": {"DiscoveryEndpoint": "https://enterpriseregistration.windows.net/contoso.com/Discover", "ServiceVersion": "1.9"},
  "DeviceRegistrationService": null,
@@ -60,7 +60,7 @@ func TestDiscoverRequest(t *testing.T) {
 	if want := "GET /" + tenantID + "/Discover?api-version=1.9 dsreg"; got != want {
 		t.Errorf("got %q", got)
 	}
-	// An empty answer leaves the well-known places.
+	// An empty answer leaves the defaults.
 	if d.TenantID != tenantID || d.JoinEndpoint != ts.URL+"/EnrollmentServer/device/" || d.JoinVersion != "2.0" ||
 		d.NonceEndpoint != ts.URL+"/EnrollmentServer/nonce/"+tenantID+"/" || d.JoinResource != drs.DefaultResource || d.TokenEndpoint != "" || d.ProofEndpoint != "" {
 		t.Errorf("got %+v", *d)
@@ -162,7 +162,7 @@ func FuzzDiscover(f *testing.F) {
 	})
 }
 
-// contract is an answer in XML, as [MS-DVRD] has it for version 1.2.
+// contract is an answer in XML, as in [MS-DVRD] for version 1.2.
 const contract = `<?xml version="1.0" encoding="utf-8"?>
 <Discovery xmlns="http://schemas.datacontract.org/2004/07/Microsoft.DeviceRegistration.Entities" xmlns:i="http://www.w3.org/2001/XMLSchema-instance">
 <AuthenticationService><OAuth2><AuthCodeEndpoint>https://sts.contoso.test/adfs/oauth2/authorize</AuthCodeEndpoint><TokenEndpoint>https://sts.contoso.test/adfs/oauth2/token</TokenEndpoint></OAuth2></AuthenticationService>
@@ -197,8 +197,8 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// What is neither JSON nor XML by its own word is not read, and only hosts that
-// the caller trusts are talked to.
+// An answer whose content type is neither JSON nor XML is not read, and only trusted hosts
+// get requests.
 func TestDiscoverTrust(t *testing.T) {
 	_, err := answering(t, 200, "{}", "Content-Type", "text/html").Discover(t.Context(), tenantID)
 	if !errors.Is(err, drs.ErrMalformed) || !strings.Contains(err.Error(), "content type") {
@@ -211,7 +211,7 @@ func TestDiscoverTrust(t *testing.T) {
 	}
 }
 
-// A Discovery that is written by hand needs only what has no well-known place.
+// A Discovery that a program fills in itself needs only the fields without a default.
 func TestWithoutDiscovery(t *testing.T) {
 	var asked []string
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -1,62 +1,85 @@
-// Package drs is a client of the device registration service of Microsoft
-// Entra ID, for a device's life in a directory: it finds a tenant's services,
-// proves the device's TPM, joins the device, takes it out again, joins it for
-// its user, and signs the user in.
+// Package drs is a client of the device registration service of Microsoft Entra ID.
+// It covers a device's life in a directory: it finds a tenant's services, proves the
+// device's TPM, joins the device, removes it, joins it again for its user, and signs
+// the user in.
 //
-// A device without a user joins in three calls, and leaves in one:
+// # The life of a device
 //
-//	d, err := c.Discover(ctx, "contoso.com")            // the tenant's services
-//	t, err := c.Authenticate(ctx, d, &drs.Proof{…})     // a device token, for the EK
-//	dev, err := c.Join(ctx, d, &drs.Request{Ticket: t.Token, …})
-//	err = c.Leave(ctx, d, dev, deviceKey)
+// A device without a user joins with three calls and leaves with one:
 //
-// with [Client.Nonce] before the join if the certificate request is to carry a
-// nonce. Its user has the same object in the directory, with new keys:
+//	d, err := c.Discover(ctx, "contoso.com")         // the tenant's services
+//	t, err := c.Authenticate(ctx, d, &drs.Proof{…})  // a device token, by the TPM
+//	req := &drs.Request{DeviceKey: key, TransportKey: pub, …}
+//	req.SetToken(t)
+//	dev, err := c.Join(ctx, d, req)                  // the device certificate
+//	err = c.Leave(ctx, d, dev, key)
 //
-//	dev, err := c.Rejoin(ctx, d, dev.ID, &drs.Request{Token: user, …})
-//	s, err := c.SignIn(ctx, d, &drs.SignIn{…})          // a primary refresh token
+// Later its user joins it again. It keeps its object in the directory and has new
+// keys:
+//
+//	dev, err := c.Rejoin(ctx, d, dev.ID, &drs.Request{Token: userToken, …})
+//	s, err := c.SignIn(ctx, d, &drs.SignIn{…})        // a primary refresh token
 //	t, err := c.AccessToken(ctx, d, s, resource)
 //
-// Other joins are those of a computer of Active Directory ([Client.JoinHybrid])
-// and of a device that the tenant authorized beforehand
-// ([Request.PreAuthorized]).
+// If the certificate request is to have a nonce of the service, [Client.Nonce] gets
+// one before the join. [Client.JoinHybrid] joins a computer of Active Directory, and
+// [Request.PreAuthorized] a device that the tenant authorized beforehand.
+// [Client.Realm] says where a user signs in.
 //
-// Keys are a [crypto.Signer] and a [crypto.Decrypter], and what else a TPM has
-// to do is asked for by callbacks with plain bytes: the package knows no TPM.
+// # Keys and the TPM
 //
-// # What is known, and what is not
+// A join needs two keys: the device key, which signs and becomes that of the device
+// certificate, and the transport key, to which the directory encrypts session keys.
+// Both are RSA keys of 2048 bits. They are used through [crypto.Signer] and
+// [crypto.Decrypter]; callbacks with plain bytes do the rest ([Proof.Activate],
+// [Attestation.Certify]). The package has no TPM commands; package attest has them.
 //
-// Discovery, join, leave and sign-in are those of [MS-DVRD], [MS-DVRJ] and
-// [MS-OAPXBC] and of what is known of Entra's service. How that service has a
-// device prove its TPM before it joined is not public. [Client.Authenticate]
-// speaks a profile of this module with services that offer it:
-// TPM2_MakeCredential and TPM2_ActivateCredential, then an assertion (RFC 7523)
-// with a MAC by the activated secret. It has three variants: ek-jwt-v1 proves
-// an attestation key beside the endorsement key, dk-activate the device key
-// itself, and challenge-401 does either in the course of the join
-// ([Request.Proof]). A [DeviceToken] that was had elsewhere is a [TokenSource],
-// too: a device ticket, or the token of a bulk enrollment or of a managed
-// identity. Nothing here talks to the Microsoft account service that issues
-// real tickets. Which form of [Attestation] Entra takes is not public either.
+// # What is documented, and what is not
 //
-// The members of a join that no specification has (PreAuthorizedJoinChallenge,
-// DeviceKeys and ServerAdJoinData) follow what open clients send. Device keys
-// are RSA always: those on P-256, as macOS has them, are not spoken.
+// Discovery, join, leave and sign-in follow [MS-DVRD], [MS-DVRJ] and [MS-OAPXBC], and
+// what open clients do with Entra's service.
 //
-// How a device tells the directory of a new owner after a rejoin is not public
-// (logs name such a call, but not its form). The owner follows from the user's
-// token here.
+// How a device proves its TPM to Entra before it has joined is not public.
+// [Client.Authenticate] implements a profile of this module, for services that offer
+// it: a challenge by TPM2_MakeCredential and TPM2_ActivateCredential, then an
+// assertion (RFC 7523) with a MAC by the activated secret. There are three variants:
 //
-// # Secrets
+//	ek-jwt-v1      proves that an attestation key is in the TPM of the endorsement
+//	               key, and returns a token ([Client.Authenticate])
+//	dk-activate    proves the same of the device key, for a TPM without an
+//	               attestation key
+//	challenge-401  proves either during the join ([Request.Proof])
 //
-// A [Token] does not print, and cannot be stored. A [Session] holds the session
-// key only as the directory encrypted it to the transport key; each use has the
-// transport key open it and erases it. [Session.Seal] gives what may be stored.
+// A [DeviceToken] from elsewhere can be used instead: a device ticket of a Microsoft
+// account, or the token of a bulk enrollment or a managed identity. This package does
+// not talk to the account service that issues such tickets. Which [AttestationForm]
+// Entra accepts is not public either.
 //
-// Every endpoint is https. The one exception is for tests: a loopback host
-// that Client.BaseURL names with http may name itself as an endpoint. A
-// redirect to another host is refused, and so is any host that [Client.Trust]
-// does not trust.
+// The members PreAuthorizedJoinChallenge, DeviceKeys and ServerAdJoinData of a join are
+// not specified; they follow open clients. Device keys on P-256, as macOS uses, are not
+// supported. How a device tells the directory its new owner after a rejoin is not
+// public: logs name such a call, but not its form. Here the owner follows from the
+// user's token.
+//
+// # Secrets and trust
+//
+// A [Token] cannot be printed or encoded. A [Session] has the session key only as the
+// directory encrypted it to the transport key; each use decrypts it with the transport
+// key and erases it afterwards. [Session.Seal] returns a form that may be stored.
+//
+// Every endpoint must be https, except that of a test server: if Client.BaseURL is http
+// with a loopback host, endpoints at the same host and port may be http. Endpoints and
+// redirects at hosts that [Client.Trust] does not accept are refused, and so are
+// redirects to another host than that of the request.
+//
+// # Errors and limits
+//
+// Methods of [Client] return an [*Error]. A client neither repeats a request nor
+// sleeps; [Error.Retryable] and [Error.RetryAfter] say whether and when to try again.
+// It sets no time limit of its own: that of ctx and of Client.HTTPClient applies. An
+// answer may have up to 256 KiB.
+//
+// Package drstest has a directory for tests.
 //
 // [MS-DVRD]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dvrd/
 // [MS-DVRJ]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dvrj/

@@ -13,32 +13,70 @@ import (
 
 // Errors that an [Error] may wrap.
 var (
-	ErrEndpoint    = errors.New("endpoint is not to be trusted")
-	ErrMalformed   = errors.New("answer cannot be read")
-	ErrTenant      = errors.New("answer is of another tenant")
+	// ErrEndpoint is returned by all methods of [Client] if a URL is neither
+	// https nor that of a local test server, its host is not trusted, or a
+	// service redirects to another host.
+	ErrEndpoint = errors.New("endpoint is not trusted")
+
+	// ErrMalformed is returned by all methods that read an answer if its content
+	// type or its contents are not those of the protocol.
+	ErrMalformed = errors.New("answer cannot be read")
+
+	// ErrTenant is returned by Discover, by the joins and by SignIn if the answer
+	// is for another tenant than the one asked for.
+	ErrTenant = errors.New("answer is for another tenant")
+
+	// ErrNoChallenge is returned by Authenticate if the tenant's services do not
+	// include one for TPM challenges, and by a join with a Proof if the service
+	// does not reply with a challenge.
 	ErrNoChallenge = errors.New("service offers no TPM challenge")
-	ErrCertificate = errors.New("certificate is not the one asked for")
-	ErrDevice      = errors.New("answer is of another device")
-	ErrNotAsked    = errors.New("service did not ask for the device's certificate")
-	ErrGone        = errors.New("directory does not know the device")
-	ErrSession     = errors.New("session cannot be opened")
+
+	// ErrCertificate is returned by the joins and by ParseDevice if the device
+	// certificate cannot be parsed, does not match the request or the answer, or
+	// is not valid now.
+	ErrCertificate = errors.New("certificate does not match the request")
+
+	// ErrDevice is returned by Rejoin and JoinHybrid if the answer is for another
+	// object of the directory.
+	ErrDevice = errors.New("answer is for another device")
+
+	// ErrNotAsked is returned by Leave if the service did not request the device's
+	// certificate in TLS, so that it cannot know which device leaves.
+	ErrNotAsked = errors.New("service did not ask for the device's certificate")
+
+	// ErrGone is returned by Leave if the directory does not know the device.
+	ErrGone = errors.New("directory does not know the device")
+
+	// ErrSession is returned by SignIn, OpenSession and the methods that use a
+	// [Session] if there is no session, or the transport key cannot decrypt its
+	// session key.
+	ErrSession = errors.New("session cannot be opened")
 )
 
-// An Error is a call that failed.
+// An Error is the error of all methods of [Client] that talk to a service: one call
+// that failed. Its methods also serve programs that read errors without importing this
+// package, such as package diagnose.
 type Error struct {
-	Op              string        // name of the Client's method, such as "Join"
-	URL             string        // of the service, without query values; may be empty
-	HTTPStatus      int           // 0 if there was no answer
-	Code            string        // such as "AuthorizationError" or, from a token endpoint, "invalid_grant"
-	Subcode         string        // such as "MsaTicketTpmValidationFailed" or "tpm_ek_unknown"
-	ServerOperation string        // the server's name of it, such as "DeviceRenew"
-	Message         string        // the server's own words
-	RequestID       string        // to quote to the service's operator
-	RetryAfter      time.Duration // 0 if the server named none
-	Err             error         // nil if the server's refusal is all there is
+	Op         string // name of the method of Client, such as "Join"; "Discover" for Contract, too
+	URL        string // of the service, without query; may be empty
+	HTTPStatus int    // of the answer; 0 if there was none, and may be 0 if it was 200
+
+	// Code and Subcode are the service's codes for a refusal, such as
+	// "AuthorizationError" and "MsaTicketTpmValidationFailed" or, from a token
+	// endpoint, "invalid_grant" and "tpm_ek_unknown". They are empty if the
+	// service gave none.
+	Code, Subcode string
+
+	ServerOperation string // name that the service gives the operation, such as "DeviceRenew"; may be empty
+	Message         string // the service's own description; may be empty
+	RequestID       string // identifies the request to the service's operator; may be empty
+
+	RetryAfter time.Duration // pause that the service asked for; 0 if none
+	Err        error         // cause; nil if the service's refusal is the cause
 }
 
-// Error implements error.
+// Error returns "drs: ", the operation in lower case, the URL, and what is known of the
+// cause: HTTP status, code, subcode, message in quotes, and the text of Err.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "drs: %s", strings.ToLower(e.Op))
@@ -62,7 +100,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns e.Err.
+// Unwrap returns e.Err, which may be nil.
 func (e *Error) Unwrap() error { return e.Err }
 
 // Operation returns e.Op.
@@ -87,9 +125,9 @@ func (e *Error) Reference() string { return e.RequestID }
 // RetryDelay returns e.RetryAfter.
 func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
 
-// HRESULT returns the code Windows has for e: DSREG_E_ (0x801Cxxxx) where the
-// server's words are known, else that of the wrapped error, of the HTTP status
-// or of the network failure; or 0.
+// HRESULT returns the code that Windows has for e: one of device registration
+// (0x801Cxxxx) if the server's codes are known, else that of the wrapped error, of the
+// HTTP status or of the network failure; 0 if it has none.
 func (e *Error) HRESULT() uint32 {
 	switch {
 	case errors.Is(e.Err, ErrGone):
@@ -123,17 +161,17 @@ func (e *Error) HRESULT() uint32 {
 	return wire.HRESULT(e.Err)
 }
 
-// refused reports whether the answer's status was an error.
+// refused reports whether the HTTP status is an error.
 func (e *Error) refused() bool { return e.HTTPStatus >= http.StatusBadRequest }
 
-// busy reports whether the service had too much to do.
+// busy reports whether the HTTP status says that the service is busy.
 func (e *Error) busy() bool {
 	return e.HTTPStatus == http.StatusTooManyRequests || e.HTTPStatus == http.StatusServiceUnavailable
 }
 
 func isJoin(op string) bool { return op == opJoin || op == opRejoin || op == opLeave }
 
-// statusCode returns the code of a refusal of which only the status is known.
+// statusCode returns the HRESULT of a refusal without known codes.
 func statusCode(op string, status int) uint32 {
 	if isJoin(op) {
 		switch {
@@ -150,7 +188,9 @@ func statusCode(op string, status int) uint32 {
 	return hresult.HTTP(status)
 }
 
-// Retryable reports whether the same call may succeed later.
+// Retryable reports whether the same call may succeed later. That is so after a network
+// failure, after an HTTP status such as 503, and after some refusals, such as that of an
+// expired challenge.
 func (e *Error) Retryable() bool {
 	if known, ok := causes[strings.ToLower(e.Subcode)]; ok {
 		return known.passes
@@ -168,7 +208,8 @@ func (e *Error) Retryable() bool {
 	return wire.Retryable(e.Err)
 }
 
-// Remedy returns what a technician can do, or "".
+// Remedy returns what a technician can do, in whole sentences, or "" if nothing is known
+// to help.
 func (e *Error) Remedy() string {
 	for _, s := range []string{e.Subcode, e.Code} {
 		if known, ok := causes[strings.ToLower(s)]; ok && known.remedy != "" {
@@ -183,25 +224,25 @@ func (e *Error) Remedy() string {
 	case errors.As(e.Err, &advised):
 		return advised.Remedy()
 	case errors.Is(e.Err, ErrNoChallenge):
-		return "The tenant's service cannot check this TPM: join with a ticket that was had elsewhere, or with a user's token."
+		return "The tenant's service cannot check this TPM. Join with a device ticket from elsewhere, or with a user's token."
 	case errors.Is(e.Err, ErrGone):
-		return "The device has left the tenant already, or an administrator deleted it: join it again."
+		return "The device has left the tenant already, or an administrator deleted it. Join it again."
 	case errors.Is(e.Err, ErrNotAsked):
-		return "Check for a proxy that opens TLS connections to the registration service."
+		return "Check whether a proxy intercepts TLS connections to the registration service."
 	case errors.Is(e.Err, ErrSession):
-		return "Sign in again: the session is of another transport key."
+		return "Sign in again. The session belongs to another transport key."
 	case errors.Is(e.Err, ErrEndpoint):
-		return "Check for a proxy that rewrites answers of the registration service."
+		return "Check whether a proxy changes the answers of the registration service."
 	case errors.Is(e.Err, ErrMalformed):
-		return "Check for a proxy that answers in the service's place. If there is none, tell the service's operator."
+		return "Check whether a proxy answers in the service's place. If there is none, tell the service's operator."
 	case errors.Is(e.Err, ErrCertificate):
-		return "Check the device's clock, and for a proxy that rewrites answers of the registration service."
+		return "Check the device's clock, and whether a proxy changes the answers of the registration service."
 	case e.Retryable():
-		return "The service is busy or cannot be reached: try again later."
+		return "The service is busy or cannot be reached. Try again later."
 	case e.HTTPStatus == http.StatusNotFound:
-		return "There is no such service at this address: check the address, and for a proxy that answers in its place."
+		return "There is no such service at this address. Check the address, and whether a proxy answers in the service's place."
 	case e.HTTPStatus == http.StatusBadRequest:
-		return "The service cannot read the request: check the address, and for a proxy that changes requests."
+		return "The service cannot read the request. Check the address, and whether a proxy changes requests."
 	}
 	return ""
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// answering returns a client of a service that answers everything alike.
+// answering returns a client of a service that gives every request the same answer.
 func answering(t testing.TB, status int, body string, header ...string) *drs.Client {
 	t.Helper()
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -90,8 +90,8 @@ func TestErrorRemedy(t *testing.T) {
 		{400, `{"error":"invalid_grant","error_description":"AADSTS50126: no"}`, "clock"},
 		{400, `{"error":"invalid_grant","suberror":"device_disabled"}`, "Enable the device"},
 		{400, `{"code":"AuthorizationError","subcode":"MsaTicketTpmValidationFailed"}`, "clock"},
-		{503, "", "try again later"},
-		{401, "", ""}, // the code says it
+		{503, "", "Try again later"},
+		{401, "", ""}, // its HRESULT has a remedy
 	} {
 		if got := discoverError(t, answering(t, c.status, c.body)).Remedy(); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 			t.Errorf("%d %s: %q", c.status, c.body, got)

@@ -10,12 +10,13 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// maxText limits each text that is kept of an error answer, in bytes.
+// maxText is the largest size of a text that is kept of an answer, in bytes.
 const maxText = 2048
 
-// text is a JSON string. A value of another type, as odd servers send, is "".
+// A text is a JSON string. Values of another type, which some servers send, become "".
 type text string
 
+// UnmarshalJSON implements [json.Unmarshaler]. The error is always nil.
 func (t *text) UnmarshalJSON(b []byte) error {
 	var s string
 	if json.Unmarshal(b, &s) != nil {
@@ -31,10 +32,10 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// An errorBody has the members of all forms of an error answer: legacy
-// (ErrorType, TraceId), modern (code, subcode, operation, requestId), key
-// provisioning (code, response, clientrequestid) and OAuth (error,
-// error_description, suberror). Names are matched in any case.
+// An errorBody has the members of all forms of an error answer: legacy, [MS-DVRJ]
+// (ErrorType, TraceId); modern (code, subcode, operation, requestId); key provisioning,
+// [MS-KPP] (code, response, clientrequestid); and OAuth (error, error_description,
+// suberror). The case of names is ignored.
 type errorBody struct {
 	ErrorType text `json:"ErrorType"`
 	Message   text `json:"Message"`
@@ -54,7 +55,7 @@ type errorBody struct {
 	OAuthTrace  text            `json:"trace_id"`
 }
 
-// refusal makes an error of an answer with an error status.
+// refusal returns the Error of an answer with an error status.
 func refusal(op, url string, a *wire.Answer, now time.Time) *Error {
 	e := &Error{Op: op, URL: wire.Redact(url), HTTPStatus: a.Status, RetryAfter: wire.RetryAfter(a.Header, now)}
 	e.read(a.Body)
@@ -64,7 +65,7 @@ func refusal(op, url string, a *wire.Answer, now time.Time) *Error {
 	return e
 }
 
-// read fills in what an error body says. What cannot be read is left out.
+// read sets the fields of e from an error body, as far as that can be read.
 func (e *Error) read(b []byte) {
 	var body errorBody
 	if json.Unmarshal(withoutMark(b), &body) != nil {
@@ -74,7 +75,7 @@ func (e *Error) read(b []byte) {
 	var oauth text
 	if json.Unmarshal(body.Outer, &outer) != nil {
 		outer = errorBody{}
-		// Neither an object nor a string: nothing is known.
+		// The error is ignored: a value of another type tells nothing.
 		_ = json.Unmarshal(body.Outer, &oauth)
 	}
 	e.Code = first(body.Code, body.ErrorType, oauth, outer.Code)
@@ -84,6 +85,7 @@ func (e *Error) read(b []byte) {
 	e.RequestID = first(body.RequestID, body.TraceID, body.ClientRequestID, body.OAuthTrace, outer.RequestID)
 }
 
+// first returns the first text that is not empty, or "".
 func first(list ...text) string {
 	for _, t := range list {
 		if t != "" {
@@ -93,6 +95,7 @@ func first(list ...text) string {
 	return ""
 }
 
+// requestID returns the identifier of a request in the header of its answer, or "".
 func requestID(h http.Header) string {
 	for _, name := range []string{"request-id", "x-ms-request-id", "client-request-id"} {
 		if v := h.Get(name); v != "" && len(v) <= maxText {
@@ -102,7 +105,7 @@ func requestID(h http.Header) string {
 	return ""
 }
 
-// withoutMark removes the byte order mark that some servers begin JSON with.
+// withoutMark removes the byte order mark with which some servers begin JSON.
 func withoutMark(b []byte) []byte {
 	return bytes.TrimPrefix(b, []byte("\xEF\xBB\xBF"))
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/whiteglove/whiteglove/drs/drstest"
 )
 
-// A technician's device leaves the tenant, and its user joins it: it is the
-// same object in the directory, with a new certificate.
+// A device that joined without a user leaves the tenant, and its user joins it again. It
+// is the same object in the directory, with a new certificate.
 func ExampleClient_Rejoin() {
 	ctx := context.Background()
 	s := startSite(ctx)
@@ -44,7 +44,7 @@ func ExampleClient_Rejoin() {
 	// rejoined for alice@contoso.test same device: true same certificate: false
 }
 
-// A user signs in on a joined device, and gets a token by the session.
+// A user signs in on a joined device and gets an access token with the session.
 func ExampleClient_SignIn() {
 	ctx := context.Background()
 	s := startSite(ctx)
@@ -67,7 +67,7 @@ func ExampleClient_SignIn() {
 	// token: [token]
 }
 
-// A site is a test server with a user, and a device that was imported there.
+// A site is a test server with a user and an imported device.
 type site struct {
 	directory *drstest.Server
 	server    *httptest.Server
@@ -105,7 +105,7 @@ func (s *site) close() {
 	s.tpm.Close()
 }
 
-// request returns a join with both keys certified by the attestation key.
+// request returns a join for which the attestation key certifies both keys.
 func (s *site) request(nonce []byte) *drs.Request {
 	return &drs.Request{
 		DeviceKey: s.dk, TransportKey: s.tk.Public().(*rsa.PublicKey),
@@ -134,7 +134,8 @@ func (s *site) joinAlone(ctx context.Context) *drs.Device {
 	return device
 }
 
-// userToken signs the user in as a page would.
+// userToken signs the user in with a password and returns a token for the join. A program
+// would show the sign-in page of the directory instead.
 func (s *site) userToken() drs.Token {
 	res, err := s.server.Client().PostForm(s.tenant.TokenEndpoint, url.Values{
 		"grant_type": {"password"}, "client_id": {drs.BrokerClient}, "resource": {s.tenant.JoinResource},

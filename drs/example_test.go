@@ -14,8 +14,8 @@ import (
 	"github.com/whiteglove/whiteglove/drs/drstest"
 )
 
-// A device proves its TPM to a tenant and joins it. The TPM is emulated and
-// the tenant is a test server; only Transport and BaseURL say so.
+// A device proves its TPM to a tenant and joins it. The TPM is an emulator and the tenant
+// is a test server. With real ones, only TPM.Transport and Client.BaseURL differ.
 func Example() {
 	ctx := context.Background()
 	emulator, err := attesttest.New(attesttest.Config{})
@@ -67,8 +67,8 @@ func Example() {
 	// region: EU chain holds: true
 }
 
-// keys returns a TPM's endorsement key, and makes an attestation key, a device
-// key and a transport key in it.
+// keys returns the TPM's endorsement key, and creates an attestation key, a device key and
+// a transport key.
 func keys(ctx context.Context, tpm *attest.TPM) (ek *attest.EK, aik, dk, tk *attest.Key) {
 	for first, err := range tpm.EKs(ctx) {
 		if err != nil {

@@ -1,6 +1,6 @@
 package drs
 
-// For known answers, which have contexts of their own.
+// For tests with known answers, which need given contexts.
 var (
 	Derive         = derive
 	SignSession    = signSession
@@ -8,5 +8,5 @@ var (
 	OpenReply      = openReply
 )
 
-// Conversation is the label of the protocol.
+// Conversation is the label of the protocol's key derivation.
 const Conversation = labelConversation

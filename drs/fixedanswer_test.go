@@ -9,7 +9,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// fixed is a transport that gives one answer to everything.
+// fixed is a transport that gives every request the same answer.
 type fixed struct {
 	status int
 	body   []byte

@@ -17,17 +17,17 @@ import (
 // hybrid is the join type of a computer of Active Directory.
 const hybrid JoinType = 6
 
-// A Computer is a device's account in Active Directory, which was synced to the
-// tenant. All but DomainController is required.
+// A Computer is the account of a device in Active Directory, after it was synchronized to
+// the tenant. ID, SID and Key are required.
 type Computer struct {
-	ID  string // its objectGUID, which is the device's identifier in the tenant
-	SID string // such as "S-1-5-21-1-2-3-1104"
+	ID  string // objectGUID of the account, and identifier of the device in the tenant
+	SID string // security identifier, such as "S-1-5-21-1-2-3-1104"
 
-	// Key is that of the self-signed certificate in the account's
-	// userCertificate: RSA. It signs with PKCS #1 v1.5 and SHA-256.
+	// Key is the RSA key of the self-signed certificate in the attribute
+	// userCertificate of the account. It signs with PKCS #1 v1.5 and SHA-256.
 	Key crypto.Signer
 
-	DomainController string // that the account was read from; may be empty
+	DomainController string // where the account was read; may be empty
 }
 
 type clientIdentity struct {
@@ -53,12 +53,16 @@ type hybridRequest struct {
 	Attributes map[string]string `json:"attributes"`
 }
 
-// JoinHybrid joins a device that is a computer of Active Directory, by its
-// account's key: there is no token. Of req, Type is not used, and Token,
-// Ticket, Proof, PreAuthorized, Attestation and StorageKey are to be empty. The
-// answer is checked as in [Client.Join]; one for another object than that of
-// the computer fails with [ErrDevice]. The key signs the computer's SID and the
-// time: the clock must be right to some minutes.
+// JoinHybrid joins a device that is a computer of Active Directory. The computer's key
+// authorizes the join instead of a token: it signs the SID and the time, so that the clock
+// must be right to some minutes. d.TenantID is required. In req, which must not be nil,
+// Type is not used, and Token, Ticket, Proof, PreAuthorized, Attestation and StorageKey
+// must be empty. The form of the request follows open clients.
+//
+// The error is an [*Error]. It wraps [ErrEndpoint], [ErrMalformed], [ErrCertificate] or
+// [ErrTenant] as for [Client.Join], [ErrDevice] if the answer is for another object than
+// that of the computer, or the error of a key. If the service refuses, it has the
+// service's Code and Subcode. If computer or req is not valid, it wraps none of these.
 func (c *Client) JoinHybrid(ctx context.Context, d *Discovery, computer *Computer, req *Request) (*Device, error) {
 	d = c.services(d)
 	endpoint := strings.TrimSuffix(d.JoinEndpoint, "/") + "/"
@@ -91,9 +95,9 @@ func (c *Client) hybrid(d *Discovery, computer *Computer, req *Request) (*hybrid
 	case req.Token != "" || req.Ticket != "" || req.Proof != nil || req.PreAuthorized != "" || req.Attestation != nil || req.StorageKey != nil:
 		return nil, errors.New("a hybrid join has no token, ticket, proof, challenge, attestation or storage key")
 	case computer == nil || !isGUID(computer.ID):
-		return nil, errors.New("no computer with an identifier")
+		return nil, errors.New("the computer has no identifier, or it is not a GUID")
 	case d.TenantID == "":
-		return nil, errors.New("no identifier of the tenant")
+		return nil, errors.New("the discovery has no identifier of the tenant")
 	}
 	common, err := req.body(d)
 	if err != nil {
@@ -111,10 +115,10 @@ func (c *Client) hybrid(d *Discovery, computer *Computer, req *Request) (*hybrid
 // identity signs the computer's SID and the time.
 func (m *Computer) identity(now time.Time) (clientIdentity, error) {
 	if !strings.HasPrefix(m.SID, "S-1-") || m.Key == nil {
-		return clientIdentity{}, fmt.Errorf("computer has the SID %q, and a key: %t", cut(m.SID), m.Key != nil)
+		return clientIdentity{}, fmt.Errorf("the computer has no key, or its SID %q is not valid", cut(m.SID))
 	}
 	if _, ok := m.Key.Public().(*rsa.PublicKey); !ok {
-		return clientIdentity{}, fmt.Errorf("computer's key is %T, not RSA", m.Key.Public())
+		return clientIdentity{}, fmt.Errorf("the computer's key is a %T, not an RSA key", m.Key.Public())
 	}
 	sid := m.SID + "." + now.UTC().Format("2006-01-02 15:04:05Z")
 	digest := sha256.Sum256([]byte(sid))

@@ -14,8 +14,8 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// A hybrid join that cannot be granted is not sent, and an answer for another
-// computer is not believed.
+// A hybrid join that is not valid is not sent, and an answer for another computer is
+// refused.
 func TestHybridRefused(t *testing.T) {
 	sent := 0
 	cert := sign(t, entraCertificate(), &key(t).PublicKey)

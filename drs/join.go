@@ -17,58 +17,63 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
-// A JoinType is how a device is joined, by its number on the wire.
+// A JoinType is the kind of a join. Its values are those of the protocol.
 type JoinType int
 
 // The join types.
 const (
 	JoinTenant JoinType = 0 // the device belongs to the tenant
-	Register   JoinType = 4 // the device is a user's own
+	Register   JoinType = 4 // the device belongs to a user
 )
 
-// attributeTicket is the attribute that carries a device ticket.
+// attributeTicket is the attribute with a device ticket.
 const attributeTicket = "MSA-DDID"
 
-// A Request asks for a device to be joined. Keys and one of Token, Ticket,
-// Proof and PreAuthorized are required.
+// A Request has what a join needs. DeviceKey, one of TransportKey and StorageKey, and one
+// of Token, Ticket, Proof and PreAuthorized are required.
 type Request struct {
 	Type JoinType
 
-	Token  Token // bearer token, of a user; if empty, Ticket is sent in its place, too
-	Ticket Token // device ticket, such as that of Authenticate; may be empty
+	Token  Token // bearer token, such as a user's; if empty, Ticket is the bearer token, too
+	Ticket Token // device ticket, such as the token that Authenticate returned; may be empty
 
-	// Proof proves the device in the course of the join, to services that ask
-	// for that (profile challenge-401), if Token and Ticket are empty. It is
-	// bound to the request's keys.
+	// Proof, if Token and Ticket are empty, proves the TPM during the join, to
+	// services that answer a join without a token with a challenge (challenge-401). It
+	// is bound to DeviceKey and TransportKey. It may be nil.
 	Proof *Proof
 
 	// PreAuthorized is the challenge, a JWT or JWE, of a join that the tenant
-	// authorized beforehand. It stands in place of Token, Ticket and Proof and
-	// has the request sent to Discovery.PrecreateEndpoint. How it comes to the
-	// device is not public.
+	// authorized beforehand. With it, Token, Ticket and Proof must be empty, and the
+	// request goes to Discovery.PrecreateEndpoint. How a device gets such a challenge
+	// is not public. It may be empty.
 	PreAuthorized Token
 
-	DeviceKey    crypto.Signer  // RSA with 2048 bits; signs the certificate request
-	TransportKey *rsa.PublicKey // what the directory encrypts to the device is for this key
+	DeviceKey    crypto.Signer  // RSA of 2048 bits; signs the certificate request
+	TransportKey *rsa.PublicKey // key to which the directory encrypts session keys
 
-	// StorageKey, on P-256, stands in place of TransportKey, as with macOS: it
-	// is sent as a JWK in DeviceKeys. [Client.SignIn] needs a TransportKey.
+	// StorageKey, on P-256, replaces TransportKey, as on macOS. It is sent as a JWK in
+	// the member DeviceKeys. A device that joined with it cannot use [Client.SignIn],
+	// which needs a transport key.
 	StorageKey *ecdsa.PublicKey
 
-	// KeySecurity is what keeps DeviceKey, such as "SecureEnclave", to be sent
-	// with the type of the key. If empty, neither is sent, as Windows does.
+	// KeySecurity says where DeviceKey is kept, such as "SecureEnclave". It is sent
+	// with the type of the key. If it is empty, neither is sent, as by Windows.
 	KeySecurity string
 
-	Nonce       string       // from Client.Nonce, for the certificate request; may be empty
-	Attestation *Attestation // of both keys; may be nil. With Proof, its nonce is the challenge's
+	// Nonce, from Client.Nonce, is put into the certificate request. It may be empty.
+	Nonce string
 
-	DisplayName  string
+	// Attestation proves that both keys are in the TPM. It may be nil. With Proof,
+	// the nonce of the challenge replaces its Nonce.
+	Attestation *Attestation
+
+	DisplayName  string // name of the device; may be empty
 	DeviceType   string // if empty, "Windows"
-	OSVersion    string
-	TargetDomain string // domain name of the tenant; if empty, that of the Discovery
+	OSVersion    string // may be empty
+	TargetDomain string // domain name of the tenant; if empty, Discovery.TenantName
 
-	// Attributes are sent along. "ReuseDevice" and "ReturnClientSid" are
-	// "true" if they are not in here.
+	// Attributes are further attributes to send. "ReuseDevice" and "ReturnClientSid"
+	// are "true" if Attributes does not have them. It may be nil.
 	Attributes map[string]string
 }
 
@@ -98,28 +103,41 @@ type joinRequest struct {
 	PreAuthorizedJoinChallenge string `json:",omitempty"`
 }
 
-// Join joins a device. It is safe to repeat with the same request if the
-// answer was lost. Of the certificate it checks all that can be checked
-// without the root, which the service does not name: that it is of DeviceKey,
-// of the discovered tenant, for client authentication and valid now, that it
-// was not issued by the device itself, and that the answer's thumbprint, its
-// name and its extensions agree. What does not hold fails with
-// [ErrCertificate] or [ErrTenant].
+// Join joins a device to the tenant and returns it with its device certificate ([MS-DVRJ]).
+// req must not be nil. If the answer is lost, Join can be repeated with the same req.
+//
+// It checks all of the certificate that can be checked without the root, which the service
+// does not send: that it is for req.DeviceKey, for the tenant d.TenantID, for client
+// authentication and valid now (the device's clock may be 5 minutes slow), that it is not
+// self-issued, and that the answer's thumbprint, the common name and the extensions agree.
+//
+// The error is an [*Error]. It wraps [ErrEndpoint], [ErrMalformed], [ErrCertificate] or
+// [ErrTenant] if a check of the certificate fails, [ErrNoChallenge] if req.Proof is used
+// and the service answers the first request with a success instead of a challenge, or the
+// error of req.DeviceKey, Attestation.Certify or Proof.Activate. If the service refuses, it
+// has the service's HTTPStatus, Code and Subcode. If req is not valid, it wraps none of
+// these.
+//
+// [MS-DVRJ]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dvrj/
 func (c *Client) Join(ctx context.Context, d *Discovery, req *Request) (*Device, error) {
 	return c.joinAs(ctx, opJoin, d, req)
 }
 
-// Rejoin joins a device again that has left, or whose keys or owner are new:
-// with a user's token, req.Token. The directory knows the device by
-// req.Ticket or by req.Attestation, takes the new transport key in place of
-// the old one and adds the certificate to the same object. An answer for
-// another object than that with identifier deviceID fails with [ErrDevice].
+// Rejoin joins a device again that has left, or that has new keys or a new owner, whose
+// token is req.Token. deviceID is the GUID of the device in the directory ([Device].ID).
+// The directory recognizes the device by req.Ticket or req.Attestation. It keeps the
+// object, replaces its transport key and adds the new certificate. Rejoin can be repeated
+// with the same req, as [Client.Join] can.
+//
+// The error is an [*Error]. It wraps the same errors as that of Join, or [ErrDevice] if
+// the answer is for another object than deviceID. If req.Token is empty or deviceID is not
+// a GUID, it wraps none of these.
 func (c *Client) Rejoin(ctx context.Context, d *Discovery, deviceID string, req *Request) (*Device, error) {
 	fail := func(err error) (*Device, error) {
 		return nil, &Error{Op: opRejoin, URL: wire.Redact(c.services(d).JoinEndpoint), Err: err}
 	}
 	if req.Token == "" || !isGUID(deviceID) {
-		return fail(errors.New("no user's token, or no device identifier"))
+		return fail(errors.New("the request has no user's token, or the device's identifier is not a GUID"))
 	}
 	dev, err := c.joinAs(ctx, opRejoin, d, req)
 	if err != nil {
@@ -167,13 +185,13 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 	return dev, nil
 }
 
-// precreate returns where a join goes that was authorized beforehand.
+// precreate returns the URL of a join that was authorized beforehand.
 func (r *Request) precreate(d *Discovery) (string, error) {
 	if r.Token != "" || r.Ticket != "" || r.Proof != nil {
 		return "", errors.New("a join that was authorized beforehand has no token, ticket or proof")
 	}
 	if d.PrecreateEndpoint == "" {
-		return "", errors.New("the service joins no devices that are authorized beforehand")
+		return "", errors.New("the tenant has no service for joins that are authorized beforehand")
 	}
 	return withVersion(d.PrecreateEndpoint, r.version(precreateVersion)), nil
 }
@@ -181,11 +199,12 @@ func (r *Request) precreate(d *Discovery) (string, error) {
 // precreateVersion is the API version of joins that are authorized beforehand.
 const precreateVersion = "2.0"
 
-// prove asks for a challenge by a join without authorization, and answers it.
-// It returns the authorization of the join and the attestation to be made.
+// prove sends a join without a token, which the service answers with a challenge, and has
+// the challenge decrypted. It returns the Authorization header for the join and the
+// attestation to make.
 func (c *Client) prove(ctx context.Context, k call, req *Request, body *joinRequest) (string, *Attestation, error) {
 	if req.Proof == nil {
-		return "", nil, errors.New("neither token nor ticket nor proof")
+		return "", nil, errors.New("the request has neither a token nor a ticket nor a proof")
 	}
 	key, err := deviceKey(req.DeviceKey)
 	if err != nil {
@@ -230,7 +249,7 @@ func (c *Client) prove(ctx context.Context, k call, req *Request, body *joinRequ
 // proofScheme is the scheme of an Authorization header with an assertion.
 const proofScheme = "TpmChallenge"
 
-// body returns the body of a join, but for its attestation.
+// body returns the body of a join without its attestation.
 func (r *Request) body(d *Discovery) (*joinRequest, error) {
 	transport, keys, err := r.keys()
 	if err != nil {
@@ -260,7 +279,7 @@ func (r *Request) body(d *Discovery) (*joinRequest, error) {
 	return b, nil
 }
 
-// attest has the keys of a join certified.
+// attest adds an attestation, which may be nil.
 func (b *joinRequest) attest(ctx context.Context, a *Attestation) (err error) {
 	if a == nil {
 		return nil
@@ -270,6 +289,7 @@ func (b *joinRequest) attest(ctx context.Context, a *Attestation) (err error) {
 	return err
 }
 
+// or returns s, or fallback if s is empty.
 func or(s, fallback string) string {
 	if s == "" {
 		return fallback

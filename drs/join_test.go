@@ -28,7 +28,7 @@ func discovery(base string) *drs.Discovery {
 	return &drs.Discovery{TenantID: tenantID, TenantName: "contoso.test", JoinEndpoint: base + "/EnrollmentServer/device/", JoinVersion: "2.0"}
 }
 
-// joinAnswer is the answer of a service for a certificate.
+// joinAnswer returns the answer of a service with a certificate.
 func joinAnswer(cert *x509.Certificate) string {
 	return fmt.Sprintf(`{"Certificate":{"Thumbprint":"%X","RawBody":"%s"},"User":{"Upn":"a@contoso.test"},`+
 		`"MembershipChanges":[{"LocalSID":"S-1-5-32-544","AddSIDs":["S-1-12-1-1-2-3-4"]},{"LocalSID":"S-1-5-32-555","AddSIDs":["S-1-12-1-9-9-9-9"]}]}`,
@@ -92,13 +92,13 @@ func TestJoin(t *testing.T) {
 	if len(a) != 4 || a["ReuseDevice"] != "false" || a["ReturnClientSid"] != "true" || a["SharedDevice"] != "true" || a["MSA-DDID"] != base64.StdEncoding.EncodeToString([]byte("t1cket")) {
 		t.Errorf("attributes %v", a)
 	}
-	// The request and its attributes are the caller's.
+	// The caller's request and its attributes are not changed.
 	if len(req.Attributes) != 2 {
 		t.Errorf("the request was changed: %v", req.Attributes)
 	}
 }
 
-// A service that lies is not believed.
+// Answers that do not match the request are refused.
 func TestJoinRefusesAnswers(t *testing.T) {
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -146,15 +146,14 @@ func TestJoinRefusesAnswers(t *testing.T) {
 	if _, err := cl.Join(t.Context(), discovery(cl.BaseURL), request(t)); err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("oversized: %v", err)
 	}
-	// One group in place of a list, as the specification has it, is taken.
+	// One group instead of a list, as in the specification, is accepted.
 	cl = answering(t, 200, strings.NewReplacer(`[{"LocalSID":"S-1-5-32-544"`, `{"LocalSID":"S-1-5-32-544"`, `,{"LocalSID":"S-1-5-32-555","AddSIDs":["S-1-12-1-9-9-9-9"]}]`, "").Replace(good))
 	if dev, err := cl.Join(t.Context(), discovery(cl.BaseURL), request(t)); err != nil || len(dev.AdminSIDs) != 1 {
 		t.Errorf("one group: %v", err)
 	}
 }
 
-// The sample of MS-DVRJ is read to the point where its key is found to be
-// another.
+// The sample of [MS-DVRJ] is read up to the comparison of its key.
 func TestJoinSampleAnswer(t *testing.T) {
 	body := fmt.Sprintf(`{"Certificate":{"Thumbprint":"d09a73223d16855752c5e820a70540ba6450103e","RawBody":"%s"}}`, base64.StdEncoding.EncodeToString(sample(t, "certificate")))
 	cl := answering(t, 200, body)
@@ -164,7 +163,7 @@ func TestJoinSampleAnswer(t *testing.T) {
 	}
 }
 
-// A challenge goes alone.
+// A join that was authorized beforehand is not sent with a ticket, a token or a proof.
 func TestPreAuthorizedAlone(t *testing.T) {
 	sent := false
 	ts := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { sent = true }))
@@ -248,7 +247,7 @@ func FuzzJoinAnswer(f *testing.F) {
 	})
 }
 
-// A rejoin wants a user's token, and the same device.
+// A rejoin needs a user's token, and an answer for the same device.
 func TestRejoin(t *testing.T) {
 	cl := answering(t, 201, joinAnswer(sign(t, entraCertificate(), &key(t).PublicKey)))
 	req := request(t)

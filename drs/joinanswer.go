@@ -27,7 +27,7 @@ type joinAnswer struct {
 func (c *Client) readJoin(d *Discovery, req *Request, a *joinAnswer) (*Device, error) {
 	sum := sha1.Sum(a.Certificate.RawBody) //nolint:gosec // a name, not a proof
 	if !strings.EqualFold(hex.EncodeToString(sum[:]), a.Certificate.Thumbprint) {
-		return nil, fmt.Errorf("%w: its thumbprint is %x, the answer says %q", ErrCertificate, sum, cut(a.Certificate.Thumbprint))
+		return nil, fmt.Errorf("%w: its thumbprint is %x, but the answer has %q", ErrCertificate, sum, cut(a.Certificate.Thumbprint))
 	}
 	cert, err := x509.ParseCertificate(a.Certificate.RawBody)
 	if err != nil {
@@ -47,12 +47,13 @@ func (c *Client) readJoin(d *Discovery, req *Request, a *joinAnswer) (*Device, e
 	return dev, nil
 }
 
-// cut shortens what a server wrote, for an error.
+// cut shortens a server's text for an error.
 func cut(s string) string { return s[:min(len(s), 64)] }
 
 // clockSkew is how far the device's clock may be behind that of the service.
 const clockSkew = 5 * time.Minute
 
+// checkDevice checks a device certificate; see [Client.Join].
 func (c *Client) checkDevice(dev *Device, d *Discovery, key crypto.Signer) error {
 	cert := dev.Certificate
 	pub, err := deviceKey(key)
@@ -62,13 +63,13 @@ func (c *Client) checkDevice(dev *Device, d *Discovery, key crypto.Signer) error
 	now := c.now()
 	switch {
 	case !pub.Equal(cert.PublicKey):
-		return fmt.Errorf("%w: it is of another key", ErrCertificate)
+		return fmt.Errorf("%w: it is for another key", ErrCertificate)
 	case d.TenantID != "" && dev.TenantID != d.TenantID:
-		return fmt.Errorf("%w: the certificate is of %q, not %q", ErrTenant, dev.TenantID, d.TenantID)
+		return fmt.Errorf("%w: the certificate is for %q, not %q", ErrTenant, dev.TenantID, d.TenantID)
 	case !slices.Contains(cert.ExtKeyUsage, x509.ExtKeyUsageClientAuth):
 		return fmt.Errorf("%w: it is not for client authentication", ErrCertificate)
 	case cert.Issuer.CommonName == "" || bytes.Equal(cert.RawIssuer, cert.RawSubject):
-		return fmt.Errorf("%w: its issuer is %q", ErrCertificate, cut(cert.Issuer.String()))
+		return fmt.Errorf("%w: its issuer is %q, which has no common name or is the device itself", ErrCertificate, cut(cert.Issuer.String()))
 	case cert.NotBefore.After(now.Add(clockSkew)), cert.NotAfter.Before(now):
 		return fmt.Errorf("%w: it is valid from %s to %s, and now is %s", ErrCertificate,
 			cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
@@ -76,12 +77,11 @@ func (c *Client) checkDevice(dev *Device, d *Discovery, key crypto.Signer) error
 	return nil
 }
 
-// maxSIDs limits the members that an answer may name.
+// maxSIDs is the largest number of members that an answer may list.
 const maxSIDs = 64
 
-// adminSIDs reads the members that are to be added to the local group of
-// administrators. The service sends a list of groups; its specification has
-// one group in its place.
+// adminSIDs returns the members to add to the local group of administrators. The service
+// sends a list of groups; in its specification there is one group instead.
 func adminSIDs(raw json.RawMessage) ([]string, error) {
 	type change struct {
 		LocalSID string
@@ -105,10 +105,10 @@ func adminSIDs(raw json.RawMessage) ([]string, error) {
 		}
 	}
 	if len(out) > maxSIDs {
-		return nil, fmt.Errorf("%w: %d members", ErrMalformed, len(out))
+		return nil, fmt.Errorf("%w: it lists %d members, more than %d", ErrMalformed, len(out), maxSIDs)
 	}
 	return out, nil
 }
 
-// administrators is the local group of administrators.
+// administrators is the security identifier of the local group of administrators.
 const administrators = "S-1-5-32-544"

@@ -15,12 +15,12 @@ import (
 	"strings"
 )
 
-// sessionKeyLength is that of a session key, in bytes.
+// sessionKeyLength is the size of a session key, in bytes.
 const sessionKeyLength = 32
 
 // A compact is a JWE in its compact form (RFC 7516, section 7.1), decoded.
 type compact struct {
-	protected string // the header as it came
+	protected string // the header as received, in base64url
 	header    struct {
 		Alg     string `json:"alg"`
 		Enc     string `json:"enc"`
@@ -50,13 +50,12 @@ func parseCompact(s string) (*compact, error) {
 	return c, nil
 }
 
-// openSessionKey returns the session key in a session_key_jwe, as the transport
-// key opens it: RSAES-OAEP with SHA-1. The caller erases it.
+// openSessionKey decrypts the session key in a session_key_jwe with the transport key
+// (RSAES-OAEP with SHA-1). The caller erases it.
 //
-// It looks like RFC 7516 and is not: the session key is the content encryption
-// key, the content is one byte with its length, and the tag is made without
-// the header. So the content is not looked at; it proves nothing that OAEP did
-// not.
+// A session_key_jwe looks like RFC 7516 and is not: the session key is the content
+// encryption key, the content is one byte with its length, and the authentication tag does
+// not cover the header. The content is ignored, because it proves no more than OAEP does.
 func openSessionKey(jwe string, transport crypto.Decrypter) ([]byte, error) {
 	if transport == nil {
 		return nil, fmt.Errorf("%w: no transport key", ErrSession)
@@ -66,11 +65,11 @@ func openSessionKey(jwe string, transport crypto.Decrypter) ([]byte, error) {
 		return nil, fmt.Errorf("%w: session key: %w", ErrMalformed, err)
 	}
 	if c.header.Alg != "RSA-OAEP" || c.header.Enc != "A256GCM" {
-		return nil, fmt.Errorf("%w: session key: algorithms %q and %q", ErrMalformed, cut(c.header.Alg), cut(c.header.Enc))
+		return nil, fmt.Errorf("%w: session key: algorithms %q and %q are not supported", ErrMalformed, cut(c.header.Alg), cut(c.header.Enc))
 	}
 	pub, ok := transport.Public().(*rsa.PublicKey)
 	if !ok || len(c.key) != pub.Size() {
-		return nil, fmt.Errorf("%w: it is for another kind of key", ErrSession)
+		return nil, fmt.Errorf("%w: the transport key is not an RSA key of the size that it needs", ErrSession)
 	}
 	key, err := transport.Decrypt(rand.Reader, c.key, &rsa.OAEPOptions{Hash: crypto.SHA1})
 	if err != nil {
@@ -78,19 +77,18 @@ func openSessionKey(jwe string, transport crypto.Decrypter) ([]byte, error) {
 	}
 	if len(key) != sessionKeyLength {
 		clear(key)
-		return nil, fmt.Errorf("%w: a session key of %d bytes", ErrMalformed, len(key))
+		return nil, fmt.Errorf("%w: the session key has %d bytes", ErrMalformed, len(key))
 	}
 	return key, nil
 }
 
-// errReply is all that is said of an encrypted reply that cannot be read: from
-// more a peer could learn what is in it.
-var errReply = fmt.Errorf("%w: encrypted reply", ErrMalformed)
+// errReply is the only error for an encrypted reply that cannot be read. More detail could
+// tell a peer something of the plaintext (padding oracle).
+var errReply = fmt.Errorf("%w: the encrypted reply is not valid", ErrMalformed)
 
-// openReply reads a token endpoint's reply into v: JSON, or JSON encrypted by a
-// key that follows from the session key. Its header says AES-GCM always; with
-// an initial vector of 16 bytes it is AES-CBC in truth, and not authenticated
-// but by TLS.
+// openReply reads the reply of a token endpoint into v: JSON, or JSON encrypted with a key
+// that is derived from the session key. The header always says AES-GCM. If the
+// initialization vector has 16 bytes, it is AES-CBC in fact, which only TLS authenticates.
 func openReply(reply, key []byte, v any) error {
 	reply = bytes.TrimSpace(withoutMark(reply))
 	if len(reply) > 0 && reply[0] == '{' {
@@ -116,7 +114,7 @@ func openReply(reply, key []byte, v any) error {
 	return nil
 }
 
-// open decrypts c's content. It reports whether it could.
+// open decrypts the content of c. It reports whether that succeeded.
 func (c *compact) open(key []byte) ([]byte, bool) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -138,8 +136,8 @@ func (c *compact) open(key []byte) ([]byte, bool) {
 	return nil, false
 }
 
-// unpad removes padding (RFC 5652, section 6.3) of blocks of 16 bytes, in the
-// same time whatever it is.
+// unpad removes the padding of blocks of 16 bytes (RFC 5652, section 6.3) in constant
+// time. It reports whether the padding was valid.
 func unpad(b []byte) ([]byte, bool) {
 	n := int(b[len(b)-1])
 	good := subtle.ConstantTimeLessOrEq(1, n) & subtle.ConstantTimeLessOrEq(n, aes.BlockSize)

@@ -17,9 +17,9 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// sessionKey is that of a recorded session with the real service, published
-// with the tests of compact_jwt; contexts and derived keys are of that
-// recording and of the example in [MS-OAPXBC] 4.3.
+// sessionKey is from a recorded session with the real service, which the tests of the Rust
+// crate compact_jwt contain. The contexts and derived keys are from the same recording and
+// from the example in [MS-OAPXBC] section 4.3.
 const sessionKey = "3987bc6d45c8d46e9969bf679b9f2a17922ed0d40055c313232f290ae9d87bf0"
 
 func unhex(t testing.TB, s string) []byte {
@@ -63,7 +63,7 @@ func TestSignSession(t *testing.T) {
 	}
 }
 
-// compact writes a JWE.
+// compact returns a JWE in its compact form.
 func compact(header string, parts ...[]byte) string {
 	text := base64.RawURLEncoding.EncodeToString([]byte(header))
 	for _, p := range parts {
@@ -87,8 +87,8 @@ func newGCM(t testing.TB, key []byte) cipher.AEAD {
 	return gcm
 }
 
-// keyJWE writes a session key in its real form: the content is its length, and
-// the tag covers no header.
+// keyJWE returns a session key as the real service sends it: the content is the length of
+// the key, and the tag does not cover the header.
 func keyJWE(t testing.TB, to *rsa.PublicKey, key []byte, header string) string {
 	t.Helper()
 	wrapped, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, to, key, nil)
@@ -133,7 +133,7 @@ func TestOpenSessionKey(t *testing.T) {
 	}
 }
 
-// sealed writes an encrypted reply.
+// sealed returns an encrypted reply.
 func sealedReply(t testing.TB, session, plain []byte, gcm bool) string {
 	t.Helper()
 	context := make([]byte, 24)
@@ -171,7 +171,7 @@ func TestOpenReply(t *testing.T) {
 	}
 }
 
-// Whatever is wrong with an encrypted reply, the error is the same.
+// The error is the same for every fault of an encrypted reply.
 func TestOpenReplyOneError(t *testing.T) {
 	session := unhex(t, sessionKey)
 	plain := []byte(`{"token_type":"Bearer"}`)

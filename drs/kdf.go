@@ -10,17 +10,16 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Labels of what is derived from a session key: that of the protocol, and that
-// of the key which seals a session for storage.
+// Labels of the keys that are derived from a session key.
 const (
-	labelConversation = "AzureAD-SecureConversation"
-	labelSeal         = "whiteglove-session"
+	labelConversation = "AzureAD-SecureConversation" // of the protocol
+	labelSeal         = "whiteglove-session"         // of the key of Session.Seal
 )
 
-// contextLength is the length of a context as Windows chooses it.
+// contextLength is the size of a context in bytes, as in Windows.
 const contextLength = 24
 
-// derive derives a key of 32 bytes in one block of counter mode with
+// derive derives a key of 32 bytes by one block of the KDF in counter mode with
 // HMAC-SHA-256 (NIST SP 800-108, section 4.1; [MS-OAPXBC]).
 //
 // [MS-OAPXBC]: https://learn.microsoft.com/openspecs/windows_protocols/ms-oapxbc/
@@ -34,14 +33,14 @@ func derive(key []byte, label string, context []byte) []byte {
 	return h.Sum(nil)
 }
 
-// signSession returns a JWT of claims that are serialized already, with a MAC by
-// the key that follows from a session key and a context. In version 2 the
-// context is hashed together with the very bytes of the claims.
+// signSession returns a JWT of claims in JSON, with a MAC by a key that is derived from a
+// session key and a context. Version 2 of the derivation uses the SHA-256 of the context
+// and these claims instead of the context.
 func signSession(key, context, claims []byte, version2 bool) (string, error) {
 	header := struct {
 		Alg     string `json:"alg"`
 		Typ     string `json:"typ"`
-		Context string `json:"ctx"` // in standard base64, unlike all else
+		Context string `json:"ctx"` // in standard base64; the rest of the JWT is in base64url
 		Version int    `json:"kdf_ver,omitempty"`
 	}{Alg: "HS256", Typ: "JWT", Context: base64.StdEncoding.EncodeToString(context)}
 	if version2 {

@@ -12,17 +12,20 @@ import (
 	"sync/atomic"
 )
 
-// leaveVersion is the API version of the end of a registration.
+// leaveVersion is the API version of Leave.
 const leaveVersion = "1.0"
 
-// Leave takes a device out of the tenant: the un-join that comes before the
-// device is handed to its user. The device authenticates by its certificate
-// and key in TLS, so the endpoint must be https; see Client.MutualTLS for the
-// transport. That the service asked for the certificate and got it is checked:
-// else Leave fails with [ErrNotAsked].
+// Leave removes a device from the tenant, as pre-provisioning does before it hands the
+// device to its user. The device authenticates in TLS with dev.Certificate and its key, so
+// that the join endpoint must be https. For the transport see Client.MutualTLS. TLS is of
+// version 1.2, with signatures of PKCS #1 v1.5 and SHA-256.
 //
-// The service says 401 for a device that it does not know, which is
-// [ErrGone]: so ends a Leave that is repeated because its answer was lost.
+// The error is an [*Error]. It wraps [ErrEndpoint] if the endpoint is not https or not
+// trusted; [ErrNotAsked] if the service did not request the certificate in TLS; or
+// [ErrGone], with the HTTPStatus 401, if the directory does not know the device, which is
+// also what a Leave returns that is repeated because its answer was lost. If the service
+// refuses otherwise, it has the service's HTTPStatus, Code and Subcode. If dev, key or the
+// transport is not valid, it wraps none of these.
 func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypto.Signer) error {
 	d = c.services(d)
 	endpoint := strings.TrimSuffix(d.JoinEndpoint, "/") + "/"
@@ -33,9 +36,9 @@ func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypt
 	}
 	switch {
 	case dev == nil || dev.Certificate == nil || !pub.Equal(dev.Certificate.PublicKey) || !isGUID(dev.ID):
-		return fail(errors.New("the device's certificate is not of its key"))
+		return fail(errors.New("the device has no identifier, or no certificate for its key"))
 	case !strings.HasPrefix(strings.ToLower(endpoint), "https://"):
-		return fail(fmt.Errorf("%w: a device leaves by https only", ErrEndpoint))
+		return fail(fmt.Errorf("%w: a device can leave over https only", ErrEndpoint))
 	}
 	shown := &shownCertificate{cert: tls.Certificate{
 		Certificate: [][]byte{dev.Certificate.Raw}, PrivateKey: key,
@@ -58,32 +61,32 @@ func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypt
 		no.Err = ErrGone
 		return no
 	}
-	// What it answers, an AttestationResult or nothing, tells nothing new.
+	// The body, an AttestationResult or nothing, has no further information.
 	return nil
 }
 
-// A shownCertificate is a client certificate that notes whether it was asked
-// for.
+// A shownCertificate is a client certificate that records whether a server requested it.
 type shownCertificate struct {
 	cert  tls.Certificate
 	asked atomic.Bool
 }
 
-// show implements the callback of a TLS client. If it returned none, the
-// handshake would go on without a certificate, and only the service would know.
+// show implements [tls.Config.GetClientCertificate]. It fails if the server does not accept
+// the key's signatures. With an empty certificate instead of an error, the handshake would
+// succeed without one.
 func (s *shownCertificate) show(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 	if !slices.Contains(info.SignatureSchemes, tls.PKCS1WithSHA256) {
-		return nil, errors.New("the service takes no signature that the device key makes")
+		return nil, errors.New("the service does not accept RSA signatures of PKCS #1 v1.5 with SHA-256")
 	}
 	s.asked.Store(true)
 	return &s.cert, nil
 }
 
-// mutual returns an HTTP client that shows a certificate. TLS is pinned to
-// version 1.2 with PKCS #1 signatures: version 1.3 wants PSS with a salt as
-// long as the hash, which not every TPM makes, and Go's client sends no
-// certificate at all if its key cannot. Servers may ask for the certificate
-// only once they know the path, by a renegotiation.
+// mutual returns an HTTP client that authenticates with a certificate, and a function that
+// closes its idle connections. TLS is limited to version 1.2 with signatures of PKCS #1
+// v1.5: version 1.3 requires PSS with a salt of the size of the hash, which not every TPM
+// can make, and Go's client then sends no certificate at all. Renegotiation is allowed
+// once, because a server may request the certificate only when it knows the path.
 func (c *Client) mutual(shown *shownCertificate) (*http.Client, func(), error) {
 	client := c.httpClient()
 	config := new(tls.Config)
@@ -95,7 +98,7 @@ func (c *Client) mutual(shown *shownCertificate) (*http.Client, func(), error) {
 		}
 		t, ok := base.(*http.Transport)
 		if !ok {
-			return nil, nil, fmt.Errorf("HTTPClient has a transport of type %T: set MutualTLS", base)
+			return nil, nil, fmt.Errorf("the transport of HTTPClient is a %T, not an *http.Transport: set MutualTLS", base)
 		}
 		own = t.Clone()
 		if own.TLSClientConfig != nil {

@@ -10,19 +10,19 @@ import (
 
 // A Realm says where a user signs in.
 type Realm struct {
-	Type          string // "Managed", "Federated" or "Unknown"
-	Domain        string // may be empty
-	Brand         string // of the tenant, for people; may be empty
+	Type          string // "Managed" (at the directory), "Federated" or "Unknown"
+	Domain        string // domain of the user; may be empty
+	Brand         string // display name of the tenant; may be empty
 	CloudInstance string // such as "microsoftonline.com"; may be empty
 
-	// Of a federated user's identity provider; empty for others.
+	// The identity provider of a federated user; empty for others.
 	Protocol    string // such as "WSTrust"
 	MetadataURL string
-	AuthURL     string
+	AuthURL     string // where the user signs in
 }
 
-// A realmAnswer has the members of all versions of the service, which are
-// matched in any case.
+// A realmAnswer has the members of all versions of the service. The case of names is
+// ignored.
 type realmAnswer struct {
 	AccountType   text `json:"account_type"`
 	NameSpaceType text `json:"NameSpaceType"`
@@ -36,13 +36,17 @@ type realmAnswer struct {
 	AuthURL       text `json:"AuthURL"`
 }
 
-// Realm asks, at the service that signs users in, where the user with a name
-// (UPN) does so.
+// Realm asks the token service where the user with a user principal name signs in. It
+// needs d.TokenEndpoint in the known form, which ends in {tenant}/oauth2/token or
+// {tenant}/oauth2/v2.0/token. The request follows open clients.
+//
+// The error is an [*Error]. It wraps [ErrEndpoint] if the token endpoint has another form
+// or is not trusted, or [ErrMalformed]. If upn has no "@" or is too long, it wraps neither.
 func (c *Client) Realm(ctx context.Context, d *Discovery, upn string) (*Realm, error) {
 	d = c.services(d)
 	base, err := loginBase(d)
 	if err == nil && (len(upn) > maxText || !strings.Contains(upn, "@")) {
-		err = fmt.Errorf("%q is no name of a user", cut(upn))
+		err = fmt.Errorf("%q is not a user principal name", cut(upn))
 	}
 	if err != nil {
 		return nil, &Error{Op: opRealm, Err: err}
@@ -58,8 +62,12 @@ func (c *Client) Realm(ctx context.Context, d *Discovery, upn string) (*Realm, e
 	}, nil
 }
 
-// Capabilities asks for the service's metadata (OpenID Connect Discovery 1.0)
-// and returns what it says it can do ([MS-OIDCE]), such as "kdf_ver2".
+// Capabilities requests the metadata of the token service (OpenID Connect Discovery 1.0) and
+// returns its capabilities ([MS-OIDCE]), such as "kdf_ver2"; see SignIn.Derive2. It returns
+// the first 64 of them. The form of d.TokenEndpoint is as for [Client.Realm].
+//
+// The error is an [*Error]. It wraps [ErrEndpoint] if the token endpoint has another form
+// or is not trusted, or [ErrMalformed].
 //
 // [MS-OIDCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-oidce/
 func (c *Client) Capabilities(ctx context.Context, d *Discovery) ([]string, error) {
@@ -83,7 +91,7 @@ func (c *Client) Capabilities(ctx context.Context, d *Discovery) ([]string, erro
 	return out, nil
 }
 
-// loginBase returns what is before the tenant in the token endpoint's URL.
+// loginBase returns the part of the token endpoint's URL before the tenant.
 func loginBase(d *Discovery) (string, error) {
 	for _, end := range []string{"/oauth2/token", "/oauth2/v2.0/token"} {
 		if rest, ok := strings.CutSuffix(d.TokenEndpoint, end); ok {
@@ -92,5 +100,5 @@ func loginBase(d *Discovery) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("%w: token endpoint %q", ErrEndpoint, cut(d.TokenEndpoint))
+	return "", fmt.Errorf("%w: token endpoint %q does not have the form …/oauth2/token", ErrEndpoint, cut(d.TokenEndpoint))
 }

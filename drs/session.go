@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-// A Session is what a user who signed in on a joined device has: a primary
-// refresh token, and a session key that only the device's transport key opens.
-// The session key is never kept: each use opens it, has the transport key
-// decrypt it, and erases it. It prints as "[session]". Methods of a Client make
-// new Sessions and change none.
+// A Session is the sign-in of a user on a joined device: a primary refresh token and the
+// session key that belongs to it, encrypted to the device's transport key. The plain
+// session key is not kept: each use has the transport key decrypt it, and erases it
+// afterwards. A Session prints as "[session]" and cannot be encoded; [Session.Seal] returns
+// a form to store. Methods of [Client] return new Sessions and change none.
 type Session struct {
-	UPN      string    // the user's; empty if the service did not say
-	TenantID string    // GUID in lower case; empty if the service did not say
-	Expires  time.Time // when the refresh token ceases to be valid
+	UPN      string    // user principal name; empty if it is not known
+	TenantID string    // GUID in lower case; empty if it is not known
+	Expires  time.Time // end of the refresh token's validity
 
-	// In a closure, since package fmt looks into fields of fields, and behind
-	// pointers if the verb is wrong.
+	// The secrets are in a closure because package fmt prints the fields of fields
+	// without calling their methods, and follows pointers if the verb is wrong.
 	hidden func() secrets
 }
 
-// secrets are what a session does not show.
+// secrets are the parts of a session that are never printed.
 type secrets struct {
 	token     Token // primary refresh token
 	key       Token // session_key_jwe
-	version2  bool  // of the key derivation
+	version2  bool  // the key derivation is of version 2
 	transport crypto.Decrypter
 }
 
@@ -46,18 +46,19 @@ func (Session) Format(f fmt.State, _ rune) { io.WriteString(f, redactedSession) 
 // LogValue implements [slog.LogValuer].
 func (Session) LogValue() slog.Value { return slog.StringValue(redactedSession) }
 
-// MarshalText fails: see [Session.Seal].
+// MarshalText always fails, so that encoders cannot write a session. See [Session.Seal].
+// The error wraps no error of this package.
 func (Session) MarshalText() ([]byte, error) {
-	return nil, errors.New("drs: a session is not to be stored but sealed")
+	return nil, errors.New("drs: a session cannot be encoded: use Seal")
 }
 
-// hide returns v, out of sight.
+// hide returns a function that returns v.
 func hide(v secrets) func() secrets { return func() secrets { return v } }
 
-// use calls f with the session key, and erases it then.
+// use calls f with the session key and erases the key afterwards.
 func (s *Session) use(f func(key []byte) error) error {
 	if s == nil || s.hidden == nil {
-		return fmt.Errorf("%w: there is none", ErrSession)
+		return fmt.Errorf("%w: it is nil or not from SignIn", ErrSession)
 	}
 	own := s.hidden()
 	key, err := openSessionKey(string(own.key), own.transport)
@@ -68,16 +69,15 @@ func (s *Session) use(f func(key []byte) error) error {
 	return f(key)
 }
 
-// A sealed session is the stored form. Of secrets, only who holds the transport
-// key can open any.
+// sealed is the stored form of a session. Only the transport key can decrypt its secrets.
 type sealed struct {
-	V     int    `json:"v"`
+	V     int    `json:"v"`     // 1
 	Key   string `json:"key"`   // session_key_jwe
 	Nonce []byte `json:"nonce"` // of AES-256-GCM
-	Text  []byte `json:"text"`  // contents, encrypted; Key is the additional data
+	Text  []byte `json:"text"`  // encrypted contents; Key is the additional data
 }
 
-// contents are a session's fields but for keys.
+// contents are the encrypted fields of a stored session.
 type contents struct {
 	UPN      string    `json:"upn"`
 	TenantID string    `json:"tid"`
@@ -86,13 +86,16 @@ type contents struct {
 	Version2 bool      `json:"kdf2"`
 }
 
-// Seal returns the session as JSON for storage: the session key as the
-// directory encrypted it to the transport key, all else encrypted by a key
-// that is derived from the session key. Without the transport key, which a TPM
-// does not give away, it is of no use. [OpenSession] is the opposite.
+// Seal returns the session as JSON for storage, which [OpenSession] reads. It has the
+// session key as the directory encrypted it to the transport key, and the rest encrypted
+// (AES-256-GCM) with a key that is derived from the session key. Without the transport
+// key, which stays in the TPM, nobody can use it.
+//
+// The error is not an [*Error]. It wraps [ErrSession] if there is no session or the
+// transport key cannot decrypt its session key.
 func (s *Session) Seal() ([]byte, error) {
 	if s == nil || s.hidden == nil {
-		return nil, fmt.Errorf("drs: seal: %w: there is none", ErrSession)
+		return nil, fmt.Errorf("drs: seal: %w: it is nil or not from SignIn", ErrSession)
 	}
 	own := s.hidden()
 	out := sealed{V: 1, Key: string(own.key)}
@@ -116,13 +119,15 @@ func (s *Session) Seal() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// OpenSession opens what [Session.Seal] returned, by the transport key of the
-// join. If that is another one by now, or if anything was changed, it fails
-// with [ErrSession].
+// OpenSession reads what [Session.Seal] returned. transport is the transport key of the
+// join, which the returned session uses from then on.
+//
+// The error is not an [*Error]. It wraps [ErrSession] if text is not a stored session, was
+// changed, or belongs to another transport key.
 func OpenSession(text []byte, transport crypto.Decrypter) (*Session, error) {
 	var in sealed
 	if len(text) > maxAnswer || json.Unmarshal(text, &in) != nil || in.V != 1 {
-		return nil, fmt.Errorf("drs: open session: %w: not a sealed session", ErrSession)
+		return nil, fmt.Errorf("drs: open session: %w: the text is not from Seal", ErrSession)
 	}
 	own := secrets{key: Token(in.Key), transport: transport}
 	s := &Session{hidden: hide(own)}
@@ -152,7 +157,7 @@ func OpenSession(text []byte, transport crypto.Decrypter) (*Session, error) {
 	return &Session{UPN: c.UPN, TenantID: c.TenantID, Expires: c.Expires, hidden: hide(own)}, nil
 }
 
-// sealer returns the cipher that seals a session.
+// sealer returns the cipher of a stored session.
 func sealer(key []byte) (cipher.AEAD, error) {
 	derived := derive(key, labelSeal, nil)
 	defer clear(derived)

@@ -20,38 +20,44 @@ import (
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// signInClient is the client identifier with which Windows signs users in.
+// signInClient is the OAuth client identifier with which Windows signs users in.
 const signInClient = "38aa3b87-a06d-4817-b275-7a316988d93b"
 
-// defaultScope is what a primary refresh token is asked for with.
+// defaultScope is the scope of a request for a primary refresh token.
 const defaultScope = "openid aza"
 
-// A SignIn signs a user in on a joined device. Keys, Certificate and one of
-// Password, RefreshToken and UserKey are required.
+// A SignIn has what the sign-in of a user on a joined device needs. Certificate, both keys
+// and one of Password, RefreshToken and UserKey are required. If there are several,
+// UserKey is used before RefreshToken, and that before Password.
 type SignIn struct {
-	Certificate  *x509.Certificate // of the join
-	DeviceKey    crypto.Signer     // RSA, of Certificate
-	TransportKey crypto.Decrypter  // RSA, of the join
+	Certificate  *x509.Certificate // device certificate (Device.Certificate)
+	DeviceKey    crypto.Signer     // device key of the join, RSA of 2048 bits
+	TransportKey crypto.Decrypter  // transport key of the join, RSA
 
-	Username string // UPN; required with Password and UserKey
+	Username string // user principal name; required without RefreshToken
 
-	Password     Token
-	RefreshToken Token         // of the user, such as one had with the token of a join
-	UserKey      crypto.Signer // RSA; a key of the user that the directory knows (Windows Hello)
+	Password     Token         // of the user
+	RefreshToken Token         // of the user, such as the one that came with the token for the join
+	UserKey      crypto.Signer // RSA key of the user that the directory knows (Windows Hello)
 
-	// Derive2 has the second version of the key derivation used, which covers
-	// what is signed. Services that know it have "kdf_ver2" among what
-	// [Client.Capabilities] returns.
+	// Derive2 selects version 2 of the key derivation, which also covers the signed
+	// content. A service supports it if [Client.Capabilities] returns "kdf_ver2".
 	Derive2 bool
 
-	ClientID  string // if empty, the client with which Windows signs users in
+	ClientID  string // OAuth client identifier; if empty, that of Windows' sign-in
 	Scope     string // if empty, "openid aza"
 	OSVersion string // may be empty
 }
 
-// SignIn asks for a primary refresh token ([MS-OAPXBC] 3.2.5.1.2): the request
-// is signed by the device key, and the session key of the answer is for the
-// transport key, which must open it.
+// SignIn requests a primary refresh token for a user ([MS-OAPXBC] section 3.2.5.1.2). The
+// device key signs the request. The answer has a session key that is encrypted to the
+// transport key; SignIn checks that the transport key can decrypt it.
+//
+// The error is an [*Error]. It wraps [ErrEndpoint] if d.TokenEndpoint is empty or not
+// trusted; [ErrMalformed]; [ErrTenant] if the answer is for another tenant than d.TenantID;
+// [ErrSession] if the transport key cannot decrypt the session key; or the error of
+// DeviceKey or UserKey. If the service refuses, it has the service's HTTPStatus, Code and
+// Subcode. If req is not valid, it wraps none of these.
 //
 // [MS-OAPXBC]: https://learn.microsoft.com/openspecs/windows_protocols/ms-oapxbc/
 func (c *Client) SignIn(ctx context.Context, d *Discovery, req *SignIn) (*Session, error) {
@@ -81,7 +87,7 @@ func (c *Client) signIn(ctx context.Context, d *Discovery, req *SignIn) (*Sessio
 		return nil, err
 	}
 	if !strings.EqualFold(a.TokenType, "pop") || a.SessionKey == "" {
-		return nil, fmt.Errorf("%w: no session key, token of type %q", ErrMalformed, cut(a.TokenType))
+		return nil, fmt.Errorf("%w: it has no session key, or its token is of type %q", ErrMalformed, cut(a.TokenType))
 	}
 	s, err := c.session(&a, secrets{version2: req.Derive2, transport: req.TransportKey})
 	if err != nil {
@@ -90,31 +96,32 @@ func (c *Client) signIn(ctx context.Context, d *Discovery, req *SignIn) (*Sessio
 	if err := s.identify(a.IDToken, req, d); err != nil {
 		return nil, err
 	}
-	// A session that cannot be used is none.
+	// The transport key must be able to decrypt the session key.
 	return s, s.use(func([]byte) error { return nil })
 }
 
+// check checks that a sign-in is complete.
 func (r *SignIn) check() error {
 	if r == nil || r.Certificate == nil || r.TransportKey == nil {
-		return errors.New("no device certificate, or no transport key")
+		return errors.New("the sign-in has no device certificate or no transport key")
 	}
 	pub, err := deviceKey(r.DeviceKey)
 	if err != nil {
 		return err
 	}
 	if !pub.Equal(r.Certificate.PublicKey) {
-		return errors.New("the device certificate is of another key")
+		return errors.New("the device certificate is for another key")
 	}
 	if r.Password == "" && r.RefreshToken == "" && r.UserKey == nil {
-		return errors.New("neither password nor refresh token nor key of the user")
+		return errors.New("the sign-in has neither a password nor a refresh token nor a key of the user")
 	}
 	if r.RefreshToken == "" && r.Username == "" {
-		return errors.New("no user name")
+		return errors.New("the sign-in has no user name")
 	}
 	return nil
 }
 
-// sign returns the request, signed by the device key.
+// sign returns the request as a JWT that the device key signed.
 func (r *SignIn) sign(d *Discovery, nonce string, now time.Time) (string, error) {
 	claims := jwt.MapClaims{
 		"client_id": or(r.ClientID, signInClient), "scope": or(r.Scope, defaultScope), "request_nonce": nonce,
@@ -146,12 +153,12 @@ func (r *SignIn) sign(d *Discovery, nonce string, now time.Time) (string, error)
 	return text, nil
 }
 
-// assertion returns a JWT signed by a key of the user, for this request only:
-// its nonce is that of the request.
+// assertion returns a JWT that a key of the user signed. It has the nonce of the request, so
+// that it is valid for this request only.
 func (r *SignIn) assertion(d *Discovery, nonce string, now time.Time) (string, error) {
 	pub, ok := r.UserKey.Public().(*rsa.PublicKey)
 	if !ok {
-		return "", fmt.Errorf("the user's key is %T, not RSA", r.UserKey.Public())
+		return "", fmt.Errorf("the user's key is a %T, not an RSA key", r.UserKey.Public())
 	}
 	sum := sha256.Sum256(rsablob.Marshal(pub))
 	token := jwt.NewWithClaims(jose.RS256{}, jwt.MapClaims{
@@ -166,12 +173,12 @@ func (r *SignIn) assertion(d *Discovery, nonce string, now time.Time) (string, e
 	return text, nil
 }
 
-// requestForm returns the form of a signed request, as Windows posts it.
+// requestForm returns the form in which Windows posts a signed request.
 func requestForm(request string) url.Values {
 	return url.Values{"windows_api_version": {"2.2"}, "grant_type": {grantJWT}, "request": {request}, "client_info": {"1"}}
 }
 
-// A sessionAnswer is a primary refresh token.
+// A sessionAnswer is an answer with a primary refresh token.
 type sessionAnswer struct {
 	TokenType    string          `json:"token_type"`
 	RefreshToken string          `json:"refresh_token"`
@@ -180,14 +187,14 @@ type sessionAnswer struct {
 	IDToken      string          `json:"id_token"`
 }
 
-// session returns the session of an answer, with what is known already.
+// session returns the session of an answer. own has the secrets that do not change.
 func (c *Client) session(a *sessionAnswer, own secrets) (*Session, error) {
 	life, err := lifetime(a.ExpiresIn)
 	if err != nil {
 		return nil, err
 	}
 	if a.RefreshToken == "" || len(a.RefreshToken) > maxToken || len(a.SessionKey) > maxToken {
-		return nil, fmt.Errorf("%w: refresh token of %d bytes, session key of %d", ErrMalformed, len(a.RefreshToken), len(a.SessionKey))
+		return nil, fmt.Errorf("%w: the refresh token has %d bytes, the session key %d", ErrMalformed, len(a.RefreshToken), len(a.SessionKey))
 	}
 	own.token = Token(a.RefreshToken)
 	if a.SessionKey != "" {
@@ -196,8 +203,9 @@ func (c *Client) session(a *sessionAnswer, own secrets) (*Session, error) {
 	return &Session{Expires: c.now().Add(life), hidden: hide(own)}, nil
 }
 
-// identify takes over what an identity token says. It is not signed: it came by
-// TLS from the service that would sign it.
+// identify sets UPN and TenantID from the identity token of an answer, or from the request
+// if text is empty. The signature is not verified, because the token came by TLS from the
+// service that issues it.
 func (s *Session) identify(text string, req *SignIn, d *Discovery) error {
 	var claims struct {
 		jwt.RegisteredClaims
@@ -210,14 +218,14 @@ func (s *Session) identify(text string, req *SignIn, d *Discovery) error {
 		return nil
 	}
 	if _, _, err := jwt.NewParser().ParseUnverified(text, &claims); err != nil && !errors.Is(err, jwt.ErrTokenUnverifiable) {
-		return fmt.Errorf("%w: identity token", ErrMalformed)
+		return fmt.Errorf("%w: the identity token is not a JWT", ErrMalformed)
 	}
 	s.UPN, s.TenantID = cut(or(claims.UPN, or(claims.Name, req.Username))), strings.ToLower(cut(claims.Tenant))
 	switch {
 	case d.TenantID != "" && s.TenantID != "" && s.TenantID != d.TenantID:
-		return fmt.Errorf("%w: identity token of %q, not %q", ErrTenant, s.TenantID, d.TenantID)
+		return fmt.Errorf("%w: the identity token is of %q, not %q", ErrTenant, s.TenantID, d.TenantID)
 	case len(claims.Audience) > 0 && claims.Audience[0] != or(req.ClientID, signInClient):
-		return fmt.Errorf("%w: identity token for %q", ErrMalformed, cut(claims.Audience[0]))
+		return fmt.Errorf("%w: the identity token is for the client %q", ErrMalformed, cut(claims.Audience[0]))
 	}
 	return nil
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// A Token is a bearer token. It prints as "[token]"; convert it to a string to
-// have its value.
+// A Token is a secret text, such as a bearer token or a password. It prints as "[token]"
+// and cannot be encoded. Its value is string(t).
 type Token string
 
 const redacted = "[token]"
@@ -28,51 +28,55 @@ func (Token) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 // LogValue implements [slog.LogValuer].
 func (Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText fails: tokens are not for storing.
+// MarshalText always fails, so that encoders cannot write a token. The error wraps no error
+// of this package.
 func (Token) MarshalText() ([]byte, error) {
-	return nil, errors.New("drs: a token is not to be stored")
+	return nil, errors.New("drs: a token cannot be encoded")
 }
 
-// A DeviceToken stands for a device in a join. One that was had elsewhere may
-// be written by hand.
+// A DeviceToken authorizes the join of a device without a user. [Client.Authenticate]
+// returns one; a program can also make one of a token from elsewhere.
 type DeviceToken struct {
 	Token   Token
-	Nonce   []byte    // the server's, 32 bytes, for Attestation.Nonce; may be empty
-	ZTDID   string    // of the pre-registration, as the token says it; not verified; may be empty
-	Expires time.Time // when the token ceases to be valid; zero if that is not known
+	Nonce   []byte    // nonce of the server for Attestation.Nonce, 32 bytes; may be empty
+	ZTDID   string    // GUID of the pre-registration, read from the token and not verified; may be empty
+	Expires time.Time // end of the token's validity; zero if it is not known
 
-	// Bearer says that Token authorizes the join but is no device ticket: it
-	// is not sent as one. That is so for the token of a bulk enrollment or of
-	// a managed identity.
+	// Bearer says that Token is the bearer token of the join and not a device ticket.
+	// It is true for the token of a bulk enrollment or a managed identity.
 	Bearer bool
 
-	// Attributes are those that a join with this token must have, such as
-	// "AzureResourceId". May be nil.
+	// Attributes are attributes that a join with this token must have, such as
+	// "AzureResourceId". They may be nil.
 	Attributes map[string]string
 }
 
-// A TokenSource gets what authorizes the join of a device without a user.
+// A TokenSource gets the token for the join of a device without a user. [DeviceToken] and
+// [Prover] implement it.
 type TokenSource interface {
-	// JoinToken returns a token for the join at a tenant's services.
+	// JoinToken returns a token for a join at the services d. The error may be of any
+	// type; that of Prover is an [*Error].
 	JoinToken(ctx context.Context, d *Discovery) (*DeviceToken, error)
 }
 
-// JoinToken returns t: a token that is there already is its own source.
+// JoinToken returns t, so that an existing token is a [TokenSource]. The error is always
+// nil.
 func (t *DeviceToken) JoinToken(context.Context, *Discovery) (*DeviceToken, error) { return t, nil }
 
-// A Prover is the source of tokens that are had by [Client.Authenticate].
+// A Prover is a [TokenSource] that calls [Client.Authenticate]. Both fields are required.
 type Prover struct {
 	Client *Client
 	Proof  *Proof
 }
 
-// JoinToken implements [TokenSource].
+// JoinToken implements [TokenSource]. Its error is that of [Client.Authenticate].
 func (p *Prover) JoinToken(ctx context.Context, d *Discovery) (*DeviceToken, error) {
 	return p.Client.Authenticate(ctx, d, p.Proof)
 }
 
-// SetToken puts t where a join wants it: into Ticket, or into Token if it is no
-// ticket; its attributes; and its nonce into Attestation, if there is one.
+// SetToken sets the fields of r for a join with t, which must not be nil: Token if t.Bearer
+// is true, else Ticket; the attributes of t that r.Attributes does not have; and the nonce
+// of a copy of r.Attestation, if that is not nil. Set Attestation before.
 func (r *Request) SetToken(t *DeviceToken) {
 	if t.Bearer {
 		r.Token = t.Token
@@ -91,8 +95,7 @@ func (r *Request) SetToken(t *DeviceToken) {
 	}
 }
 
-// ztdID returns the ZTDID among the claims of a JWT, unverified: who wants to
-// rely on it asks the directory.
+// ztdID returns the claim ztdid of a JWT, or "". The JWT is not verified.
 func ztdID(text string) string {
 	var claims struct {
 		jwt.RegisteredClaims

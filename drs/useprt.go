@@ -7,24 +7,28 @@ import (
 	"time"
 )
 
-// CookieName is the name of the cookie whose value [Client.Cookie] returns.
+// CookieName is the name of the cookie for [Client.Cookie].
 const CookieName = "x-ms-RefreshTokenCredential"
 
-// brokerIssuer is what the requests of Windows' token broker say of themselves.
+// brokerIssuer is the issuer in requests of the token broker of Windows.
 const brokerIssuer = "aad:brokerplugin"
 
-// requestLife is how long a request by a session is valid.
+// requestLife is how long a signed request is valid.
 const requestLife = 5 * time.Minute
 
-// An AccessToken is a token of a user for a resource.
+// An AccessToken is a bearer token of a user for a resource.
 type AccessToken struct {
 	Token    Token
-	Resource string
-	Expires  time.Time
+	Resource string    // as requested
+	Expires  time.Time // end of the token's validity
 }
 
-// Renew returns a session with a new refresh token. Its session key is the old
-// one, unless the service made a new one.
+// Renew returns a session with a new refresh token. It has the session key of s unless the
+// service sends a new one. Call it before s.Expires.
+//
+// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; or [ErrSession] if s is
+// nil or the transport key cannot decrypt the session key. If the service refuses, it has
+// the service's HTTPStatus, Code and Subcode, such as "session_revoked".
 func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session, error) {
 	d = c.services(d)
 	fail := func(err error) (*Session, error) { return nil, asError(opRenew, d.TokenEndpoint, err) }
@@ -52,8 +56,12 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session,
 	return out, nil
 }
 
-// AccessToken asks for a token of the session's user for a resource, for
+// AccessToken requests a token of the session's user for a resource, for the OAuth client
 // [BrokerClient].
+//
+// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; or [ErrSession] if s is
+// nil or the transport key cannot decrypt the session key. If the service refuses, it has
+// the service's HTTPStatus, Code and Subcode.
 func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, resource string) (*AccessToken, error) {
 	d = c.services(d)
 	fail := func(err error) (*AccessToken, error) { return nil, asError(opAccess, d.TokenEndpoint, err) }
@@ -72,8 +80,12 @@ func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, reso
 	return &AccessToken{Token: Token(a.AccessToken), Resource: resource, Expires: c.now().Add(life)}, nil
 }
 
-// Cookie returns the value of the cookie by which a browser on the device is
-// signed in as the session's user. It is good for one sign-in, and soon.
+// Cookie returns the value of the cookie [CookieName], with which a browser on the device
+// signs in as the session's user. It has a nonce of the service, and is valid for one
+// sign-in shortly after the call.
+//
+// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; or [ErrSession] if s is
+// nil or the transport key cannot decrypt the session key.
 func (c *Client) Cookie(ctx context.Context, d *Discovery, s *Session) (Token, error) {
 	d = c.services(d)
 	fail := func(err error) (Token, error) { return "", asError(opCookie, d.TokenEndpoint, err) }
@@ -92,7 +104,7 @@ func (c *Client) Cookie(ctx context.Context, d *Discovery, s *Session) (Token, e
 	return Token(text), nil
 }
 
-// exchange sends a request of a session and reads its reply into v.
+// exchange sends a request that the session key signs, and reads its reply into v.
 func (c *Client) exchange(ctx context.Context, op string, d *Discovery, s *Session, claims map[string]any, v any) error {
 	if s == nil || s.hidden == nil {
 		return ErrSession
@@ -125,9 +137,10 @@ func (c *Client) exchange(ctx context.Context, op string, d *Discovery, s *Sessi
 	})
 }
 
-// sign returns a JWT with a MAC by the session key, in a context of its own.
+// sign returns a JWT with a MAC by a key that is derived from the session key and a new
+// context.
 func (s *Session) sign(key []byte, claims map[string]any) (string, error) {
-	// Serialized once: the second key derivation is over these very bytes.
+	// The claims are encoded once, because version 2 of the derivation hashes them.
 	text, err := json.Marshal(claims)
 	if err != nil {
 		return "", fmt.Errorf("signing the request: %w", err)

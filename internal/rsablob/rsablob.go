@@ -1,6 +1,7 @@
-// Package rsablob reads and writes the BCRYPT_RSAKEY_BLOB of an RSA public key:
-// "RSA1", then five lengths in little-endian, then exponent and modulus in
-// big-endian ([MS-ADTS] 2.2.20.5.1).
+// Package rsablob reads and writes an RSA public key as a BCRYPT_RSAKEY_BLOB: "RSA1", then
+// the size of the modulus in bits and four sizes in bytes (exponent, modulus and two
+// primes), each with 32 bits in little-endian, then exponent and modulus in big-endian
+// ([MS-ADTS] section 2.2.20.5.1).
 //
 // [MS-ADTS]: https://learn.microsoft.com/openspecs/windows_protocols/ms-adts/
 package rsablob
@@ -13,11 +14,10 @@ import (
 	"math/big"
 )
 
-// Sizes of a key blob's parts, in bytes, and the largest modulus, in bits.
 const (
-	blobHeader  = 24
-	maxExponent = 4
-	maxModulus  = 16384
+	blobHeader  = 24    // size of the part before the exponent, in bytes
+	maxExponent = 4     // largest size of an exponent, in bytes
+	maxModulus  = 16384 // largest size of a modulus, in bits
 )
 
 // Marshal returns the blob of key.
@@ -31,11 +31,12 @@ func Marshal(key *rsa.PublicKey) []byte {
 	return append(append(out, exponent...), modulus...)
 }
 
-// Parse reads the blob of a key. It refuses blobs that hold a private key, that
-// have lengths which do not fit, or more bytes than they say.
+// Parse reads the blob of a key. It fails if the blob has a private key or sizes that do not
+// match its contents, if the modulus is even or has more than 16384 bits, or if the exponent
+// is even, is 1 or has more than 31 bits.
 func Parse(b []byte) (*rsa.PublicKey, error) {
 	if len(b) < blobHeader || string(b[:4]) != "RSA1" {
-		return nil, errors.New("key blob: not one of an RSA public key")
+		return nil, errors.New("key blob: it is not that of an RSA public key")
 	}
 	var n [5]uint32
 	for i := range n {
@@ -46,19 +47,19 @@ func Parse(b []byte) (*rsa.PublicKey, error) {
 		return nil, errors.New("key blob: it has primes")
 	}
 	if bits == 0 || bits > maxModulus || modulus != (bits+7)/8 || exponent == 0 || exponent > maxExponent {
-		return nil, fmt.Errorf("key blob: %d bits, lengths %d and %d", bits, exponent, modulus)
+		return nil, fmt.Errorf("key blob: a modulus of %d bits with sizes of %d and %d bytes is not valid", bits, exponent, modulus)
 	}
 	rest := b[blobHeader:]
 	if uint64(len(rest)) != uint64(exponent)+uint64(modulus) {
-		return nil, fmt.Errorf("key blob: %d bytes after the header", len(rest))
+		return nil, fmt.Errorf("key blob: it has %d bytes after the sizes, not %d", len(rest), uint64(exponent)+uint64(modulus))
 	}
 	e := new(big.Int).SetBytes(rest[:exponent])
 	key := &rsa.PublicKey{N: new(big.Int).SetBytes(rest[exponent:])}
 	if key.N.BitLen() != int(bits) || key.N.Bit(0) == 0 {
-		return nil, errors.New("key blob: modulus does not fit")
+		return nil, errors.New("key blob: the modulus has another size or is even")
 	}
 	if e.BitLen() > 31 || e.Bit(0) == 0 || e.BitLen() < 2 || rest[0] == 0 {
-		return nil, errors.New("key blob: exponent does not fit")
+		return nil, errors.New("key blob: the exponent is not valid")
 	}
 	key.E = int(e.Int64())
 	return key, nil

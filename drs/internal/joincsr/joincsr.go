@@ -10,16 +10,17 @@ import (
 	"fmt"
 )
 
-// requestName is the common name that the service wants in every request; the
-// certificate gets another.
+// requestName is the common name that the service demands in every request ([MS-DVRJ]).
+// The certificate has another one.
 const requestName = "7E980AD9-B86D-4306-9425-9AC066FB014A"
 
-// oidNonce is the extension that carries a nonce in a certificate request.
+// oidNonce is the extension with the nonce in a certificate request.
 var oidNonce = asn1.ObjectIdentifier{1, 2, 840, 113556, 1, 5, 284, 2, 1}
 
-// New returns the PKCS #10 request of a join, in DER, signed by an RSA key with
-// SHA-256. A nonce, if not empty, goes into an extension as an OCTET STRING; how
-// the public service wants it wrapped is not documented.
+// New returns the PKCS #10 request of a join in DER. key is an RSA key, which signs with
+// PKCS #1 v1.5 and SHA-256. nonce, unless it is empty, is the contents of an OCTET STRING
+// in an extension; which form the public service expects is not documented. The error is
+// that of key.
 func New(key crypto.Signer, nonce string) ([]byte, error) {
 	template := &x509.CertificateRequest{
 		Subject:            pkix.Name{CommonName: requestName},
