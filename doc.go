@@ -38,23 +38,29 @@
 //
 // # The house
 //
-//	provision  the run: steps, stored state, retries
 //	trace      what a run said to its servers and its TPM, written out
+//	provision  the run: steps, stored state, retries
 //	diagnose   codes and errors in words
 //	drs        device registration and sign-in
-//	mdm        management token, discovery, policy, enrollment, renewal
-//	mdm/omadm  management sessions: SyncML and the tree of nodes
 //	mdm/esp    the enrollment status page
-//	aik        an attestation key certified by an attestation CA
+//	mdm/omadm  management sessions: SyncML and the tree of nodes
+//	mdm        management token, discovery, policy, enrollment, renewal
+//	aik        a certificate for an attestation key, from an attestation CA
 //	ekcert     endorsement key certificates: find, parse, check, enroll
-//	scep       SCEP (RFC 8894) and the Windows challenge exchange
+//	scep       SCEP (RFC 8894) and the challenge exchange of Windows
 //	attest     the device's TPM: keys, sessions, proofs
 //
-// Imports point down this list. Package attest drives the TPM, and it is the
-// only one that does. The others take plain values, [crypto.Signer] and
-// [crypto.Decrypter], so that a key may live anywhere. Every nil or zero field
-// has a stated meaning, every call takes a context first, and each package has
-// one typed Error.
+// A package imports only packages below it in this list. Only package attest sends
+// TPM commands. Packages drs, mdm, ekcert and scep do not import it: they take
+// [crypto.Signer], [crypto.Decrypter], certificates and bytes, so that a key may
+// live anywhere. Package aik uses its types, and package provision connects them
+// all.
+//
+// Every nil or zero field has a stated meaning, and every call that may take time
+// takes a context first. Each client package (attest, ekcert, scep, aik, drs, mdm)
+// and package provision has one error type, Error, which says what failed, whether
+// it may pass, which code Windows has for it and what helps; mdm/omadm and mdm/esp
+// use that of mdm.
 //
 // # What is Microsoft's and what is ours
 //
@@ -74,9 +80,10 @@
 //
 // # Test doubles
 //
-// Every package has a server for tests that checks what a real service must:
-// attest/attesttest is a TPM, ekcert/ekcerttest its maker's CA, scep/sceptest
-// a SCEP CA, aik/aiktest an attestation CA, drs/drstest a directory and
-// mdm/mdmtest a management server. provision/provisiontest is all of them
-// behind one listener, with emulated devices.
+// For each service there is a test server, which refuses what the real service
+// should refuse: ekcert/ekcerttest is a TPM maker's CA, scep/sceptest a SCEP CA,
+// aik/aiktest an attestation CA, drs/drstest a directory and mdm/mdmtest a
+// management server. attest/attesttest is a TPM. provision/provisiontest is all of
+// them behind one listener, with emulated devices; examples/mockserver is a program
+// around it.
 package whiteglove

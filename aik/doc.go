@@ -1,6 +1,13 @@
 // Package aik obtains a certificate for an attestation key from an attestation CA,
 // as Windows does early in a device's life.
 //
+//	client := &aik.Client{Roots: roots}
+//	chain, err := client.Enroll(ctx, &aik.Request{
+//		EK: ek.Public, EKChain: ekChain, // the endorsement key with its certificates
+//		AIKCreation: key.Creation(),
+//		Activate:    tpm.Activator(ek, key), // an attest.TPM and its attestation key
+//	})
+//
 // The protocol is SCEP (RFC 8894) with an extension of Windows ([MS-WCCE]).
 // [Client.Enroll] does all of it, in these steps:
 //

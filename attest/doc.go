@@ -10,6 +10,21 @@
 // [Open] opens the TPM of the machine. A [TPM] works with any other
 // transport.TPM as well, such as an emulator of package attesttest.
 //
+//	tpm, err := attest.Open("") // or &attest.TPM{Transport: emulator}
+//	...
+//	release := tpm.Keep() // use one session, and leave nothing loaded at the end
+//	defer release(context.Background())
+//	for ek, err := range tpm.EKs(ctx) {
+//		... // take the first ek that suits
+//	}
+//	aik, err := tpm.CreateKey(ctx, attest.Template{Algorithm: attest.RSA2048, Usage: attest.Attest})
+//	...
+//	key, err := tpm.CreateKey(ctx, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
+//	...
+//	statement, err := tpm.Certify(ctx, key, aik, nonce) // that key is in this TPM
+//	...
+//	open := tpm.Activator(ek, aik) // what aik, ekcert and drs call to open a credential
+//
 // A [Key] is a crypto.Signer and crypto.Decrypter, so it can be used in
 // certificate requests, TLS, CMS and JOSE like any other. It is stored as the PEM
 // block "TSS2 PRIVATE KEY", which openssl's TPM provider reads, too.

@@ -22,9 +22,9 @@
 //	discover ─────►│         ▲
 //	       keys ─────────────┘            then, for the user: rejoin ──► signin ──► owner
 //
-// The file flow.go holds this table, and each file named step_… does the steps
-// of one package. [Provisioner.Do] replaces a step by a function, which works on
-// the same [Run].
+// The file flow.go holds this table, and the file step_NAME.go does the step of
+// that name. [Provisioner.Do] replaces a step by a function, which works on the
+// same [Run].
 //
 // # What is kept
 //
@@ -36,8 +36,10 @@
 //
 // # What is retried
 //
-// The clients neither retry nor sleep. A run asks [Provisioner.Backoff] after an
-// error that says that it is retryable; no other part of this module retries.
+// The clients neither repeat a request nor sleep. A run asks [Provisioner.Backoff]
+// after an error that says that it is retryable, and repeats the step. Nothing else
+// in this module repeats a request; package attest repeats a command that a busy
+// TPM did not take.
 //
 // # What is reported
 //

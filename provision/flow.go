@@ -62,7 +62,7 @@ var flow = []stage{
 		step: StepEnroll, needs: []Step{StepJoin}, do: enroll, done: (*State).enrolled,
 	},
 	{
-		step: StepSession, needs: []Step{StepEnroll}, do: setUp,
+		step: StepSession, needs: []Step{StepEnroll}, do: holdSessions,
 		done: func(s *State) bool { return !s.SetUp.IsZero() },
 	},
 	{

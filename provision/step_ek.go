@@ -3,9 +3,6 @@ package provision
 import (
 	"bytes"
 	"context"
-	"crypto"
-	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -151,47 +148,4 @@ func (r *Run) storedEK(ctx context.Context) (*attest.EK, error) {
 		}
 	}
 	return nil, fmt.Errorf("%w: it belongs to another TPM: none of the endorsement keys here has the SHA-256 %x", ErrState, r.State.EKSHA256)
-}
-
-// activate opens a credential for the run's endorsement and attestation keys, as
-// they are when it is called: the attestation key may be made after the request
-// that activate is part of.
-func (r *Run) activate(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
-	return r.Provisioner.TPM.Activator(r.EK, r.AIK)(ctx, blob, encryptedSecret)
-}
-
-// spkiSHA256 returns the SHA-256 of a key's SubjectPublicKeyInfo in DER.
-func spkiSHA256(pub crypto.PublicKey) ([]byte, error) {
-	der, err := x509.MarshalPKIXPublicKey(pub)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(der)
-	return sum[:], nil
-}
-
-// rawChain returns certificates in DER.
-func rawChain(chain []*x509.Certificate) [][]byte {
-	raw := make([][]byte, len(chain))
-	for i, c := range chain {
-		raw[i] = c.Raw
-	}
-	return raw
-}
-
-// parseChain parses the certificates of a stored state, of which there must be at
-// least one. The error wraps ErrState.
-func parseChain(raw [][]byte) ([]*x509.Certificate, error) {
-	chain := make([]*x509.Certificate, len(raw))
-	for i, der := range raw {
-		cert, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrState, err)
-		}
-		chain[i] = cert
-	}
-	if len(chain) == 0 {
-		return nil, fmt.Errorf("%w: a certificate is missing", ErrState)
-	}
-	return chain, nil
 }

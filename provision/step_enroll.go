@@ -41,7 +41,7 @@ func enroll(ctx context.Context, r *Run) (bool, error) {
 // keepEnrollment stores an enrollment. Its document holds the account's secret,
 // so it is encrypted to the transport key.
 func (r *Run) keepEnrollment(ctx context.Context, e *mdm.Enrollment) error {
-	box, err := lockAway(r.TransportKey, e.Document)
+	box, err := sealToTPM(r.TransportKey, e.Document)
 	if err != nil {
 		return err
 	}

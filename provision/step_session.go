@@ -13,10 +13,10 @@ import (
 	"github.com/whiteglove/whiteglove/mdm/omadm"
 )
 
-// setUp does StepSession: it holds management sessions until the enrollment status
+// holdSessions does StepSession: it holds management sessions until the enrollment status
 // page reports success or failure. It stores the nodes that the server writes
 // before it acknowledges them.
-func setUp(ctx context.Context, r *Run) (bool, error) {
+func holdSessions(ctx context.Context, r *Run) (bool, error) {
 	if !r.State.SetUp.IsZero() {
 		return true, nil
 	}
@@ -95,7 +95,7 @@ func (r *Run) session(ctx context.Context) (*omadm.Session, *esp.Page, error) {
 // account fills the tree from the stored tree or, if there is none, from the
 // provisioning document. It returns the management account of the document.
 func (r *Run) account(ctx context.Context) (*mdm.Account, error) {
-	text, err := unlock(ctx, r.TransportKey, r.State.ManagementDocument)
+	text, err := openSealed(ctx, r.TransportKey, r.State.ManagementDocument)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (r *Run) account(ctx context.Context) (*mdm.Account, error) {
 		tree.Apply(document)
 		return document.Account()
 	}
-	if text, err = unlock(ctx, r.TransportKey, r.State.ManagementTree); err != nil {
+	if text, err = openSealed(ctx, r.TransportKey, r.State.ManagementTree); err != nil {
 		return nil, err
 	}
 	if err := json.Unmarshal(text, tree); err != nil {
@@ -123,7 +123,7 @@ func (r *Run) keepTree(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	box, err := lockAway(r.TransportKey, text)
+	box, err := sealToTPM(r.TransportKey, text)
 	if err != nil {
 		return err
 	}

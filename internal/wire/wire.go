@@ -62,31 +62,6 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 	return &Answer{Authenticated: res.TLS != nil && len(res.TLS.VerifiedChains) > 0, Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }
 
-// secure returns a copy of c that does not follow redirects from https to http.
-func secure(c *http.Client) *http.Client {
-	if c == nil {
-		c = http.DefaultClient
-	}
-	own := *c
-	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
-		if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
-			return ErrInsecure
-		}
-		if len(via) > MaxRedirects {
-			return fmt.Errorf("%w: more than %d", ErrRedirect, MaxRedirects)
-		}
-		if c.CheckRedirect == nil {
-			return nil
-		}
-		err := c.CheckRedirect(req, via)
-		if err != nil && err != http.ErrUseLastResponse {
-			return fmt.Errorf("%w: %w", ErrRedirect, err)
-		}
-		return err
-	}
-	return &own
-}
-
 // timedOut returns err, or ErrSlow or os.ErrDeadlineExceeded if it was not req's
 // context that ended but own's or a timeout of the client or its transport:
 // net/http may return context.DeadlineExceeded for all of them. own is req with

@@ -3,9 +3,6 @@ package provision
 import (
 	"context"
 	"fmt"
-	"slices"
-
-	"github.com/whiteglove/whiteglove/drs"
 )
 
 // rejoin does StepRejoin: it joins the tenant again with the user's token. The
@@ -75,43 +72,4 @@ func (r *Run) userKeys(ctx context.Context) (err error) {
 	}
 	r.UserDeviceKey, err = r.key(ctx, func(s *State) *string { return &s.User.DeviceKey }, deviceTemplate)
 	return err
-}
-
-// signIn does StepSignIn: it gets the user's primary refresh token and session key.
-// It stores the session encrypted to the transport key, and uses a stored session
-// until that expires.
-func signIn(ctx context.Context, r *Run) (bool, error) {
-	u := r.State.User
-	transport := r.UserTransportKey.WithContext(ctx)
-	if len(u.Session) > 0 {
-		session, err := drs.OpenSession(u.Session, transport)
-		if err != nil {
-			return false, fmt.Errorf("%w: %w", ErrState, err)
-		}
-		if session.Expires.After(r.Provisioner.Now()) {
-			r.Session = session
-			return true, nil
-		}
-	}
-	cert, err := certificateOf(u.DeviceCertificate, r.UserDeviceKey)
-	if err != nil {
-		return false, err
-	}
-	can, err := r.Provisioner.DRS.Capabilities(ctx, r.Discovery)
-	if err != nil {
-		return false, err
-	}
-	req := r.Provisioner.User.SignIn
-	req.Certificate, req.DeviceKey, req.TransportKey = cert, r.UserDeviceKey.WithContext(ctx), transport
-	req.Username, req.Derive2 = r.Provisioner.User.Name, slices.Contains(can, "kdf_ver2")
-	session, err := r.Provisioner.DRS.SignIn(ctx, r.Discovery, &req)
-	if err != nil {
-		return false, err
-	}
-	sealed, err := session.Seal()
-	if err != nil {
-		return false, err
-	}
-	r.Session = session
-	return false, r.Commit(ctx, func(s *State) { s.User.Session = sealed })
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 )
 
-// lockAway encrypts text so that only the TPM that holds key can decrypt it. The
+// sealToTPM encrypts text so that only the TPM that holds key can decrypt it. The
 // result is a fresh AES-256 key, encrypted by RSA-OAEP with SHA-256, followed by
 // the text, encrypted by AES-GCM with its nonce in front.
-func lockAway(key *attest.Key, text []byte) ([]byte, error) {
+func sealToTPM(key *attest.Key, text []byte) ([]byte, error) {
 	public, ok := key.Public().(*rsa.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("%w: the transport key is not an RSA key", ErrState)
@@ -34,9 +34,9 @@ func lockAway(key *attest.Key, text []byte) ([]byte, error) {
 	return gcm.Seal(box, nil, text, nil), nil
 }
 
-// unlock decrypts what lockAway encrypted. The error wraps ErrState if box was
+// openSealed decrypts what sealToTPM encrypted. The error wraps ErrState if box was
 // damaged.
-func unlock(ctx context.Context, key *attest.Key, box []byte) ([]byte, error) {
+func openSealed(ctx context.Context, key *attest.Key, box []byte) ([]byte, error) {
 	public, ok := key.Public().(*rsa.PublicKey)
 	if !ok || len(box) < public.Size() {
 		return nil, fmt.Errorf("%w: an encrypted part is damaged", ErrState)

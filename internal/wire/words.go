@@ -15,3 +15,16 @@ func Protocol(name string, codes ...string) string {
 	}
 	return name + " " + strings.Join(codes, "/")
 }
+
+// maxWords bounds what Words keeps, in bytes.
+const maxWords = 1000
+
+// Words returns a server's own words as an error keeps them: without space
+// around them, and cut after 1000 bytes.
+func Words(s string) string {
+	s = strings.TrimSpace(s)
+	if len(s) > maxWords {
+		s = strings.ToValidUTF8(s[:maxWords], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,69 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/whiteglove/whiteglove/aik"
+	"github.com/whiteglove/whiteglove/attest"
+)
+
+// certifyAIK does StepAIK: it obtains a certificate for the attestation key. The
+// TPM makes the key while the client looks for the CA.
+func certifyAIK(ctx context.Context, r *Run) (bool, error) {
+	if len(r.State.AIKCertificates) > 0 {
+		return true, r.resumeAIK(ctx)
+	}
+	made := func(ctx context.Context) (*attest.Statement, error) {
+		creation, err := r.attestationKey(ctx)
+		if err == nil && r.EK.Handle != 0 {
+			r.reach(tpmFree)
+		}
+		return creation, err
+	}
+	chain, err := r.Provisioner.AIK.Enroll(ctx, &aik.Request{
+		EK: r.EK.Public, EKChain: r.EKChain, MakeAIK: made, Activate: r.activate,
+	})
+	if err != nil {
+		return false, err
+	}
+	r.AIKChain = chain
+	return false, r.Commit(ctx, func(s *State) { s.AIKCertificates, s.AIKName = rawChain(chain), r.AIK.Name() })
+}
+
+// resumeAIK loads the attestation key and its certificates from the state.
+func (r *Run) resumeAIK(ctx context.Context) (err error) {
+	if _, err = r.attestationKey(ctx); err != nil {
+		return err
+	}
+	if r.AIKChain, err = parseChain(r.State.AIKCertificates); err != nil {
+		return err
+	}
+	if !samePublic(r.AIKChain[0].PublicKey, r.AIK.Public()) {
+		return fmt.Errorf("%w: the attestation key's certificate is for another key", ErrState)
+	}
+	return nil
+}
+
+// attestationKey sets r.AIK, unless it is set, to the stored attestation key or
+// to a new one. It returns the statement that tells how the key was made.
+func (r *Run) attestationKey(ctx context.Context) (*attest.Statement, error) {
+	if r.AIK == nil {
+		key, err := r.key(ctx, stored(func(s *State) *string { return &s.AIK }), attest.Template{Algorithm: attest.RSA2048, Usage: attest.Attest})
+		if err != nil {
+			return nil, err
+		}
+		r.AIK = key
+	}
+	if creation := r.AIK.Creation(); creation != nil {
+		return creation, nil
+	}
+	return nil, fmt.Errorf("%w: the attestation key has no creation statement", ErrState)
+}
+
+// activate opens a credential for the run's endorsement and attestation keys, as
+// they are when it is called: the attestation key may be made after the request
+// that activate is part of.
+func (r *Run) activate(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
+	return r.Provisioner.TPM.Activator(r.EK, r.AIK)(ctx, blob, encryptedSecret)
+}

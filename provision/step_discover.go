@@ -1,0 +1,34 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/drs"
+)
+
+// discover does StepDiscover: it finds the tenant's services. Every run that
+// still needs them asks again, because they may change.
+func discover(ctx context.Context, r *Run) (bool, error) {
+	if !r.needsDirectory() {
+		return true, nil
+	}
+	var err error
+	r.Discovery, err = r.Provisioner.DRS.Discover(ctx, r.Provisioner.Tenant)
+	return false, err
+}
+
+// checkTenant returns an error that wraps [drs.ErrTenant] if the tenant that
+// discovery names is not the one that the device joined in an earlier run.
+func (r *Run) checkTenant() error {
+	if r.Discovery == nil || r.Discovery.TenantID == "" || r.State.TenantID == "" || strings.EqualFold(r.Discovery.TenantID, r.State.TenantID) {
+		return nil
+	}
+	return fmt.Errorf("%w: discovery names %s, but the device joined %s", drs.ErrTenant, r.Discovery.TenantID, r.State.TenantID)
+}
+
+// needsDirectory reports whether the run still needs the tenant's services.
+func (r *Run) needsDirectory() bool {
+	return !r.State.joined() || r.takes(StepEnroll, StepSeal, StepRejoin, StepSignIn, StepOwner)
+}
