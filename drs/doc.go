@@ -5,21 +5,37 @@
 //
 // # The life of a device
 //
-// A device without a user joins with three calls and leaves with one:
+// A device without a user joins with three calls and leaves with one. The keys and the
+// function Activate come from package attest, whose TPM has them:
 //
-//	d, err := c.Discover(ctx, "contoso.com")         // the tenant's services
-//	t, err := c.Authenticate(ctx, d, &drs.Proof{…})  // a device token, by the TPM
-//	req := &drs.Request{DeviceKey: key, TransportKey: pub, …}
+//	c := &drs.Client{
+//		BaseURL:    "https://drs.example",              // empty: the public service
+//		HTTPClient: &http.Client{Timeout: time.Minute}, // nil: http.DefaultClient
+//		Trust:      func(host string) bool { … },       // nil: every https host
+//	}
+//	d, err := c.Discover(ctx, "contoso.com")                 // the tenant's services
+//	t, err := c.Authenticate(ctx, d, &drs.Proof{             // a device token, by the TPM
+//		EK: ek.Public, EKPublicArea: ek.PublicArea,
+//		AIKPublicArea: aik.PublicArea(),
+//		Activate:      tpm.Activator(ek, aik),               // tpm is an *attest.TPM
+//	})
+//	req := &drs.Request{DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey), …}
 //	req.SetToken(t)
-//	dev, err := c.Join(ctx, d, req)                  // the device certificate
-//	err = c.Leave(ctx, d, dev, key)
+//	dev, err := c.Join(ctx, d, req)                          // the device certificate
+//	err = c.Leave(ctx, d, dev, dk)
 //
-// Later its user joins it again. It keeps its object in the directory and has new
-// keys:
+// Later its user joins it again. It keeps its object in the directory and has new keys.
+// The user then signs in with a primary refresh token (PRT), the long-lived token from
+// which a device gets access tokens:
 //
 //	dev, err := c.Rejoin(ctx, d, dev.ID, &drs.Request{Token: userToken, …})
-//	s, err := c.SignIn(ctx, d, &drs.SignIn{…})        // a primary refresh token
+//	s, err := c.SignIn(ctx, d, &drs.SignIn{…})               // the PRT and its session key
 //	t, err := c.AccessToken(ctx, d, s, resource)
+//
+// The directory encrypts the session key of a PRT to the transport key. Only the transport
+// key, in the TPM, can decrypt it: every method that uses a [Session] has it do so. A
+// program stores a session with [Session.Seal] and reads it with [UnsealSession]. The
+// examples of this package run without a real TPM or tenant.
 //
 // If the certificate request is to have a nonce of the service, [Client.Nonce] gets
 // one before the join. [Client.JoinHybrid] joins a computer of Active Directory, and

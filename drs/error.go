@@ -47,7 +47,7 @@ var (
 	// ErrGone is returned by Leave if the directory does not know the device.
 	ErrGone = errors.New("directory does not know the device")
 
-	// ErrSession is returned by SignIn, OpenSession and the methods that use a
+	// ErrSession is returned by SignIn, UnsealSession and the methods that use a
 	// [Session] if there is no session, or the transport key cannot decrypt its
 	// session key.
 	ErrSession = errors.New("session cannot be opened")

@@ -250,7 +250,7 @@ func FuzzSessionKey(f *testing.F) {
 	})
 }
 
-func FuzzOpenSession(f *testing.F) {
+func FuzzUnsealSession(f *testing.F) {
 	jwe := keyJWE(f, &key(f).PublicKey, unhex(f, sessionKey), keyHeader)
 	text, err := json.Marshal(map[string]any{"v": 1, "key": jwe, "nonce": make([]byte, 12), "text": make([]byte, 40)})
 	if err != nil {
@@ -259,7 +259,7 @@ func FuzzOpenSession(f *testing.F) {
 	f.Add(text)
 	f.Add([]byte(`{"v":1}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := drs.OpenSession(b, key(t)); !errors.Is(err, drs.ErrSession) {
+		if _, err := drs.UnsealSession(b, key(t)); !errors.Is(err, drs.ErrSession) {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -86,7 +86,7 @@ type contents struct {
 	Version2 bool      `json:"kdf2"`
 }
 
-// Seal returns the session as JSON for storage, which [OpenSession] reads. It has the
+// Seal returns the session as JSON for storage, which [UnsealSession] reads. It has the
 // session key as the directory encrypted it to the transport key, and the rest encrypted
 // (AES-256-GCM) with a key that is derived from the session key. Without the transport
 // key, which stays in the TPM, nobody can use it.
@@ -119,15 +119,15 @@ func (s *Session) Seal() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// OpenSession reads what [Session.Seal] returned. transport is the transport key of the
+// UnsealSession reads what [Session.Seal] returned. transport is the transport key of the
 // join, which the returned session uses from then on.
 //
 // The error is not an [*Error]. It wraps [ErrSession] if text is not a stored session, was
 // changed, or belongs to another transport key.
-func OpenSession(text []byte, transport crypto.Decrypter) (*Session, error) {
+func UnsealSession(text []byte, transport crypto.Decrypter) (*Session, error) {
 	var in sealed
 	if len(text) > maxAnswer || json.Unmarshal(text, &in) != nil || in.V != 1 {
-		return nil, fmt.Errorf("drs: open session: %w: the text is not from Seal", ErrSession)
+		return nil, fmt.Errorf("drs: unseal session: %w: the text is not from Seal", ErrSession)
 	}
 	own := secrets{key: Token(in.Key), transport: transport}
 	s := &Session{hidden: hide(own)}
@@ -151,7 +151,7 @@ func OpenSession(text []byte, transport crypto.Decrypter) (*Session, error) {
 		err = fmt.Errorf("%w: %w", ErrSession, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("drs: open session: %w", err)
+		return nil, fmt.Errorf("drs: unseal session: %w", err)
 	}
 	own.token, own.version2 = Token(c.Token), c.Version2
 	return &Session{UPN: c.UPN, TenantID: c.TenantID, Expires: c.Expires, hidden: hide(own)}, nil

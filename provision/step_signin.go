@@ -15,7 +15,7 @@ func signIn(ctx context.Context, r *Run) (bool, error) {
 	u := r.State.User
 	transport := r.UserTransportKey.WithContext(ctx)
 	if len(u.Session) > 0 {
-		session, err := drs.OpenSession(u.Session, transport)
+		session, err := drs.UnsealSession(u.Session, transport)
 		if err != nil {
 			return false, fmt.Errorf("%w: %w", ErrState, err)
 		}

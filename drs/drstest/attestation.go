@@ -13,7 +13,7 @@ import (
 	"errors"
 	"fmt"
 
-	judge "github.com/google/go-attestation/attest"
+	goattest "github.com/google/go-attestation/attest"
 
 	"github.com/whiteglove/whiteglove/attest"
 )
@@ -304,8 +304,8 @@ func (s *Server) checkRecord(j *join, _ *proof) error {
 func (p *proof) secondOpinion() error {
 	for usage, k := range p.keys {
 		st := k.statement
-		params := judge.CertificationParameters{Public: st.PublicArea, CreateAttestation: st.Attest, CreateSignature: st.Signature}
-		if err := params.Verify(judge.VerifyOpts{Public: p.aik, Hash: crypto.SHA256}); err != nil {
+		params := goattest.CertificationParameters{Public: st.PublicArea, CreateAttestation: st.Attest, CreateSignature: st.Signature}
+		if err := params.Verify(goattest.VerifyOpts{Public: p.aik, Hash: crypto.SHA256}); err != nil {
 			return fmt.Errorf("%s key: %w", usage, err)
 		}
 		if err := st.Verify(p.aik, k.attested.extraData); err != nil {

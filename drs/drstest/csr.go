@@ -14,7 +14,6 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
-	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 	"github.com/whiteglove/whiteglove/internal/spki"
 )
@@ -32,32 +31,6 @@ var (
 	oidCommonName = asn1ID{2, 5, 4, 3}
 	oidSHA256RSA  = asn1ID{1, 2, 840, 113549, 1, 1, 11}
 )
-
-// read reads and checks the parts of a request that need nothing else.
-func (j *join) read() error {
-	// Only a user has a device of their own to register.
-	if j.JoinType != int(drs.JoinTenant) && (j.user == nil || j.JoinType != int(drs.Register)) {
-		return badRequest("join type %d", j.JoinType)
-	}
-	if j.CertificateRequest.Type != "pkcs10" {
-		return badRequest("certificate request of type %q", j.CertificateRequest.Type)
-	}
-	csr, err := readCSR(j.CertificateRequest.Data)
-	if err != nil {
-		return badRequest("certificate request: %w", err)
-	}
-	if csr.name != requestName {
-		return badRequest("certificate request: subject %q", csr.name)
-	}
-	if csr.key.N.BitLen() != 2048 {
-		return badRequest("certificate request: key has %d bits", csr.key.N.BitLen())
-	}
-	if kind := j.CertificateRequest.KeyType; kind != "RSA" && (kind != "" || j.CertificateRequest.KeySecurity != "") {
-		return badRequest("certificate request: it is of an RSA key, not of type %q", kind)
-	}
-	j.device, j.csrNonce = csr.key, csr.nonce
-	return j.readKeys()
-}
 
 // readTransportKey reads a transport key: a BCRYPT_RSAKEY_BLOB, or the JWK that
 // clients which are not Windows send, with its numbers in standard base64.

@@ -166,6 +166,32 @@ func (s *Server) join(j *join) (*x509.Certificate, error) {
 	return s.commit(j)
 }
 
+// read reads and checks the parts of a request that need nothing else.
+func (j *join) read() error {
+	// Only a user has a device of their own to register.
+	if j.JoinType != int(drs.JoinTenant) && (j.user == nil || j.JoinType != int(drs.Register)) {
+		return badRequest("join type %d", j.JoinType)
+	}
+	if j.CertificateRequest.Type != "pkcs10" {
+		return badRequest("certificate request of type %q", j.CertificateRequest.Type)
+	}
+	csr, err := readCSR(j.CertificateRequest.Data)
+	if err != nil {
+		return badRequest("certificate request: %w", err)
+	}
+	if csr.name != requestName {
+		return badRequest("certificate request: subject %q", csr.name)
+	}
+	if csr.key.N.BitLen() != 2048 {
+		return badRequest("certificate request: key has %d bits", csr.key.N.BitLen())
+	}
+	if kind := j.CertificateRequest.KeyType; kind != "RSA" && (kind != "" || j.CertificateRequest.KeySecurity != "") {
+		return badRequest("certificate request: it is of an RSA key, not of type %q", kind)
+	}
+	j.device, j.csrNonce = csr.key, csr.nonce
+	return j.readKeys()
+}
+
 // checkBinding checks that a token which names keys names those of the join.
 func (j *join) checkBinding() error {
 	if j.token == nil {

@@ -109,7 +109,7 @@ func testLife(t *testing.T, tr transport.TPMCloser) {
 	}
 	_, err = r.client.AccessToken(t.Context(), r.tenant, old, drstest.ManagementResource)
 	wantError(t, err, "session_revoked", "that ended")
-	if _, err := drs.OpenSession(text, c.tk); !errors.Is(err, drs.ErrSession) {
+	if _, err := drs.UnsealSession(text, c.tk); !errors.Is(err, drs.ErrSession) {
 		t.Errorf("the new transport key opens an old session: %v", err)
 	}
 	testUser(t, r, c, again)
@@ -171,7 +171,7 @@ func testUser(t *testing.T, r *rig, c *chip, dev *drs.Device) *drs.Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err = drs.OpenSession(text, c.tk); err != nil {
+	if s, err = drs.UnsealSession(text, c.tk); err != nil {
 		t.Fatal(err)
 	}
 	token, err := r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)

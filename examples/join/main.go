@@ -205,7 +205,7 @@ func (d *joiner) signIn(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if session, err = drs.OpenSession(text, tk); err != nil {
+	if session, err = drs.UnsealSession(text, tk); err != nil {
 		return "", err
 	}
 	access, err := d.client.AccessToken(ctx, d.discovery, session, drstest.ManagementResource)

@@ -1,0 +1,36 @@
+package drs
+
+import "context"
+
+// Renew returns a session with a new refresh token. It has the session key of s unless the
+// service sends a new one. Call it before s.Expires.
+//
+// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; or [ErrSession] if s is
+// nil or the transport key cannot decrypt the session key. If the service refuses, it has
+// the service's HTTPStatus, Code and Subcode, such as "session_revoked".
+func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session, error) {
+	d = c.services(d)
+	fail := func(err error) (*Session, error) { return nil, asError(opRenew, d.TokenEndpoint, err) }
+	if s == nil || s.hidden == nil {
+		return fail(ErrSession)
+	}
+	var a sessionAnswer
+	err := c.exchange(ctx, opRenew, d, s, map[string]any{
+		"client_id": signInClient, "scope": "openid aza ugs", "previous_refresh_token": string(s.hidden().token),
+	}, &a)
+	if err != nil {
+		return fail(err)
+	}
+	out, err := c.session(&a, s.hidden())
+	if err != nil {
+		return fail(err)
+	}
+	out.UPN, out.TenantID = s.UPN, s.TenantID
+	if a.SessionKey != "" {
+		err = out.use(func([]byte) error { return nil })
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return out, nil
+}

@@ -1,0 +1,59 @@
+package drs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// brokerIssuer is the issuer in requests of the token broker of Windows.
+const brokerIssuer = "aad:brokerplugin"
+
+// requestLife is how long a signed request is valid.
+const requestLife = 5 * time.Minute
+
+// exchange sends a request that the session key signs, and reads its reply into v.
+func (c *Client) exchange(ctx context.Context, op string, d *Discovery, s *Session, claims map[string]any, v any) error {
+	if s == nil || s.hidden == nil {
+		return ErrSession
+	}
+	nonce, err := c.requestNonce(ctx, op, d.TokenEndpoint)
+	if err != nil {
+		return err
+	}
+	now := c.now()
+	for name, value := range map[string]any{
+		"grant_type": "refresh_token", "refresh_token": string(s.hidden().token), "request_nonce": nonce,
+		"iss": brokerIssuer, "aud": "login.microsoftonline.com", "iat": now.Unix(), "exp": now.Add(requestLife).Unix(),
+	} {
+		claims[name] = value
+	}
+	return s.use(func(key []byte) error {
+		text, err := s.sign(key, claims)
+		if err != nil {
+			return err
+		}
+		k := postForm(op, d.TokenEndpoint, requestForm(text))
+		reply, err := c.send(ctx, k)
+		if err != nil {
+			return err
+		}
+		if err := openReply(reply.Body, key, v); err != nil {
+			return k.failed(reply, err)
+		}
+		return nil
+	})
+}
+
+// sign returns a JWT with a MAC by a key that is derived from the session key and a new
+// context.
+func (s *Session) sign(key []byte, claims map[string]any) (string, error) {
+	// The claims are encoded once, because version 2 of the derivation hashes them.
+	text, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("signing the request: %w", err)
+	}
+	defer clear(text)
+	return signSession(key, newContext(), text, s.hidden().version2)
+}
