@@ -1,6 +1,7 @@
 package ekcert
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -10,8 +11,9 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// chain returns the first chain from cert to a root in pools. It fetches nothing.
-func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certificate, error) {
+// chain returns the first chain from cert to a root in pools. It fetches nothing. The
+// caller has checked the issuers with usable.
+func (c *Client) chain(ctx context.Context, cert *Certificate, pools []*x509.CertPool) ([]*x509.Certificate, error) {
 	if len(pools) == 0 {
 		return nil, fmt.Errorf("%w: no root is configured for %q", ErrUntrusted, cert.Vendor())
 	}
@@ -19,15 +21,12 @@ func (c *Client) chain(cert *Certificate, pools []*x509.CertPool) ([]*x509.Certi
 	if chain := c.KnownCAs.chain(leaf, pools, c.now()); chain != nil {
 		return append([]*x509.Certificate{cert.Certificate}, chain...), nil
 	}
-	options := x509.VerifyOptions{
-		Intermediates: c.intermediates(cert.Issuers),
-		CurrentTime:   c.now(),
-		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
-	}
 	var failure error
 	for _, roots := range pools {
-		options.Roots = roots
-		chains, err := leaf.Verify(options)
+		chains, err := c.paths(ctx, leaf, cert.Issuers, roots)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		i := slices.IndexFunc(chains, forEKs)
 		if i >= 0 {
 			if c.Roots.has(roots) {
@@ -57,21 +56,6 @@ func forEKs(chain []*x509.Certificate) bool {
 		}
 	}
 	return true
-}
-
-// intermediates returns c.Intermediates with issuers added.
-func (c *Client) intermediates(issuers []*x509.Certificate) *x509.CertPool {
-	if len(issuers) == 0 {
-		return c.Intermediates
-	}
-	pool := x509.NewCertPool()
-	if c.Intermediates != nil {
-		pool = c.Intermediates.Clone()
-	}
-	for _, issuer := range issuers {
-		pool.AddCert(issuer)
-	}
-	return pool
 }
 
 // isExpired reports whether crypto/x509 refused a certificate for its validity.

@@ -15,7 +15,7 @@ import (
 // begun returns a challenge in JSON, and the CA that sent it.
 func begun(t testing.TB) (text []byte, d *device, ca *ekcerttest.Server, server *web) {
 	t.Helper()
-	d, ca = theDevice(t), new(ekcerttest.Server)
+	d, ca = theDevice(t), &ekcerttest.Server{AnyEK: true}
 	server = serve(t, ca)
 	c := &ekcert.Client{SCEPURL: server.URL + "/ek", Roots: ekcert.Roots{"": ca.Roots()}}
 	ch, err := c.Begin(t.Context(), d.enrollment(d.eks[0]))

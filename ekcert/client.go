@@ -95,8 +95,22 @@ type Client struct {
 	FetchIssuers bool
 
 	// CheckRevocation makes Verify fetch the CRLs that the certificates name.
-	// Their URLs, too, are chosen by whoever issued the certificates.
+	// Their URLs, too, are chosen by whoever issued the certificates. If a
+	// certificate has no CRL that can be used, Verify reports that as a finding
+	// ("revocation-unknown") and accepts the chain.
 	CheckRevocation bool
+
+	// RequireRevocation makes Verify check revocation, as CheckRevocation does,
+	// and refuse a chain unless a valid CRL covers each of its certificates.
+	RequireRevocation bool
+
+	// AllowPrivateHosts permits issuers and CRLs from addresses that are not
+	// public, such as loopback, private and link-local ones. Otherwise Verify
+	// does not connect to them, even by a redirect or a name that leads there,
+	// because who made the certificate chose the URL. An HTTPClient with a
+	// Transport is used as it is; its Transport then decides. A proxy of the
+	// environment decides for the names that it resolves.
+	AllowPrivateHosts bool
 
 	// Cache keeps fetched issuers and CRLs. If nil, they are not kept.
 	Cache Cache

@@ -20,7 +20,7 @@ import (
 
 func TestEnroll(t *testing.T) {
 	d := theDevice(t)
-	ca := new(ekcerttest.Server)
+	ca := &ekcerttest.Server{AnyEK: true}
 	server := serve(t, ca)
 	c := &ekcert.Client{SCEPURL: server.URL + "/ek", Roots: ekcert.Roots{attesttest.Vendor: ca.Roots()}}
 	for _, ek := range d.eks {
@@ -51,7 +51,7 @@ func TestEnrollWithRSAKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ca := new(ekcerttest.Server)
+	ca := &ekcerttest.Server{AnyEK: true}
 	c := &ekcert.Client{SCEPURL: serve(t, ca).URL, Roots: ekcert.Roots{"": ca.Roots()}}
 	if _, err := c.Enroll(t.Context(), d.enrollment(d.eks[0])); err != nil {
 		t.Errorf("%v, the CA: %q", err, ca.Refusals())
@@ -75,7 +75,7 @@ func TestEnrollRefusals(t *testing.T) {
 		says string
 	}{
 		"at risk": {
-			ca: &ekcerttest.Server{AtRisk: func(tpm ekcerttest.TPM) string {
+			ca: &ekcerttest.Server{AnyEK: true, AtRisk: func(tpm ekcerttest.TPM) string {
 				if tpm.Vendor == "SIM0" && tpm.Version == "id:00010002" && tpm.Model == "emulator" {
 					return "SIM-SA-0001"
 				}
@@ -84,15 +84,15 @@ func TestEnrollRefusals(t *testing.T) {
 			want: ekcert.ErrAtRisk, code: 0x81039024, says: "tpm-at-risk: SIM-SA-0001",
 		},
 		"revoked": {
-			ca:   &ekcerttest.Server{Revoked: func(sum [32]byte) bool { return sum == bad }},
+			ca:   &ekcerttest.Server{AnyEK: true, Revoked: func(sum [32]byte) bool { return sum == bad }},
 			want: ekcert.ErrRevoked, code: 0x800B010C, says: "tpm-revoked",
 		},
 		"maker unknown": {
-			ca:   &ekcerttest.Server{Vendors: []string{"INTC", "AMD"}},
+			ca:   &ekcerttest.Server{AnyEK: true, Vendors: []string{"INTC", "AMD"}},
 			want: ekcert.ErrUnknownManufacturer, code: 0x80070032, says: "manufacturer-unknown",
 		},
 		"key of an odd kind": {
-			ca: new(ekcerttest.Server), edit: func(e *ekcert.Request) { e.EK = odd },
+			ca: &ekcerttest.Server{AnyEK: true}, edit: func(e *ekcert.Request) { e.EK = odd },
 			want: ekcert.ErrUnsupportedEK, code: 0x80070032, says: "ek-unsupported",
 		},
 	} {
@@ -129,7 +129,7 @@ func TestEnrollTellsNothing(t *testing.T) {
 		caps := scep.Caps{"POSTPKIOperation", "SHA-256", "AES128", "EndorsementKeyEnrollment"}
 		return slices.DeleteFunc(caps, func(s string) bool { return slices.Contains(names, s) })
 	}
-	other := new(ekcerttest.Server)
+	other := &ekcerttest.Server{AnyEK: true}
 	otherRoots := ekcert.Roots{"SIM0": other.Roots()}
 	gone := func(op string, w http.ResponseWriter) bool {
 		w.WriteHeader(http.StatusNotFound)
@@ -146,17 +146,17 @@ func TestEnrollTellsNothing(t *testing.T) {
 		code      uint32
 		retryable bool
 	}{
-		"plain SCEP CA":        {ca: &ekcerttest.Server{Caps: without("EndorsementKeyEnrollment")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
-		"another challenge":    {ca: &ekcerttest.Server{Caps: append(without("EndorsementKeyEnrollment"), "IdentityKeyAttestation")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
-		"no POST":              {ca: &ekcerttest.Server{Caps: without("POSTPKIOperation")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
-		"no SHA-256":           {ca: &ekcerttest.Server{Caps: without("SHA-256")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
-		"no AES":               {ca: &ekcerttest.Server{Caps: without("AES128")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
-		"not there":            {ca: &ekcerttest.Server{Fail: gone}, want: ekcert.ErrNoEnrollment, code: 0x80190194},
-		"busy":                 {ca: &ekcerttest.Server{Fail: busy}, code: 0x801901F7, retryable: true},
-		"foreign root":         {ca: new(ekcerttest.Server), roots: otherRoots, want: ekcert.ErrUntrustedCA, code: 0x800B0109},
+		"plain SCEP CA":        {ca: &ekcerttest.Server{AnyEK: true, Caps: without("EndorsementKeyEnrollment")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
+		"another challenge":    {ca: &ekcerttest.Server{AnyEK: true, Caps: append(without("EndorsementKeyEnrollment"), "IdentityKeyAttestation")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
+		"no POST":              {ca: &ekcerttest.Server{AnyEK: true, Caps: without("POSTPKIOperation")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
+		"no SHA-256":           {ca: &ekcerttest.Server{AnyEK: true, Caps: without("SHA-256")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
+		"no AES":               {ca: &ekcerttest.Server{AnyEK: true, Caps: without("AES128")}, want: ekcert.ErrNoEnrollment, code: 0x80070032},
+		"not there":            {ca: &ekcerttest.Server{AnyEK: true, Fail: gone}, want: ekcert.ErrNoEnrollment, code: 0x80190194},
+		"busy":                 {ca: &ekcerttest.Server{AnyEK: true, Fail: busy}, code: 0x801901F7, retryable: true},
+		"foreign root":         {ca: &ekcerttest.Server{AnyEK: true}, roots: otherRoots, want: ekcert.ErrUntrustedCA, code: 0x800B0109},
 		"root of another":      {ca: other, roots: ekcert.Roots{"INTC": other.Roots()}, want: ekcert.ErrUntrustedCA, code: 0x800B0109},
 		"no roots":             {ca: other, roots: ekcert.Roots{}, want: ekcert.ErrUntrustedCA, code: 0x800B0109},
-		"foreign for any, too": {ca: new(ekcerttest.Server), roots: ekcert.Roots{"SIM0": other.Roots(), "": other.Roots()}, want: ekcert.ErrUntrustedCA, code: 0x800B0109},
+		"foreign for any, too": {ca: &ekcerttest.Server{AnyEK: true}, roots: ekcert.Roots{"SIM0": other.Roots(), "": other.Roots()}, want: ekcert.ErrUntrustedCA, code: 0x800B0109},
 	} {
 		server := serve(t, tt.ca)
 		c := &ekcert.Client{SCEPURL: server.URL, Roots: tt.roots}
@@ -180,7 +180,7 @@ func TestEnrollTellsNothing(t *testing.T) {
 
 func TestEnrollSecondPool(t *testing.T) {
 	d := theDevice(t)
-	ca, other := new(ekcerttest.Server), new(ekcerttest.Server)
+	ca, other := &ekcerttest.Server{AnyEK: true}, &ekcerttest.Server{AnyEK: true}
 	c := &ekcert.Client{SCEPURL: serve(t, ca).URL, Roots: ekcert.Roots{"SIM0": other.Roots(), "": ca.Roots()}}
 	if _, err := c.Enroll(t.Context(), d.enrollment(d.eks[0])); err != nil {
 		t.Errorf("%v, the CA: %q", err, ca.Refusals())
@@ -194,7 +194,7 @@ func TestEnrollProof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ca := new(ekcerttest.Server)
+	ca := &ekcerttest.Server{AnyEK: true}
 	c := &ekcert.Client{SCEPURL: serve(t, ca).URL, Roots: ekcert.Roots{"SIM0": ca.Roots()}}
 	flip := func(b []byte) []byte {
 		b = slices.Clone(b)
@@ -282,7 +282,7 @@ func TestEnrollIncomplete(t *testing.T) {
 // TestHalves enrolls with Begin and Complete on one machine and the TPM on another.
 func TestHalves(t *testing.T) {
 	d := theDevice(t)
-	ca := new(ekcerttest.Server)
+	ca := &ekcerttest.Server{AnyEK: true}
 	c := &ekcert.Client{SCEPURL: serve(t, ca).URL, Roots: ekcert.Roots{attesttest.Vendor: ca.Roots()}}
 	e := d.enrollment(d.eks[0])
 	e.Activate = nil

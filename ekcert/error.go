@@ -21,7 +21,9 @@ var (
 
 	// ErrMalformed is returned by Parse and Find if a certificate cannot be
 	// parsed, and by Verify if there is none, if its kind of key is not
-	// supported, or if a critical alternative name cannot be read.
+	// supported or the key is one that no TPM can have, if it has too many
+	// issuers or one with an RSA key over 8192 bits, or if a critical
+	// alternative name cannot be read.
 	ErrMalformed = errors.New("certificate cannot be read")
 
 	// ErrNegativeSerial is wrapped together with ErrMalformed if the reason is a
@@ -94,7 +96,7 @@ type Error struct {
 	Vendor     string        // short name of the maker; empty if not known
 	HTTPStatus int           // of the answer; 0 if no server answered
 	RetryAfter time.Duration // pause that the server asked for; 0 if none
-	Message    string        // the server's own description; empty if it gave none
+	Message    string        // the server's own description, in printable characters; empty if it gave none
 	Err        error         // cause; never nil
 }
 
@@ -138,14 +140,15 @@ func (e *Error) RetryDelay() time.Duration { return e.RetryAfter }
 
 // Codes that only this package uses.
 const (
-	certExpired    uint32 = 0x800B0101 // CERT_E_EXPIRED
-	certWrongUsage uint32 = 0x800B0110 // CERT_E_WRONG_USAGE
-	notSupported   uint32 = 0x80070032 // ERROR_NOT_SUPPORTED
-	vulnerableTPM  uint32 = 0x81039024 // the code that Windows setup shows for a vulnerable TPM
-	tpmAnswers     uint32 = 0x80280000 // base of TPM 2.0 response codes (lowest 12 bits) and of TPM_E_COMMAND_BLOCKED
-	tbsDenied      uint32 = 0x80284012 // TBS_E_ACCESS_DENIED
-	tpmHandle      uint32 = 0x8028008B // TPM_20_E_HANDLE
-	tpmNVUnwritten uint32 = 0x8028014A // TPM_20_E_NV_UNINITIALIZED
+	certExpired       uint32 = 0x800B0101 // CERT_E_EXPIRED
+	certWrongUsage    uint32 = 0x800B0110 // CERT_E_WRONG_USAGE
+	revocationOffline uint32 = 0x80092013 // CRYPT_E_REVOCATION_OFFLINE
+	notSupported      uint32 = 0x80070032 // ERROR_NOT_SUPPORTED
+	vulnerableTPM     uint32 = 0x81039024 // the code that Windows setup shows for a vulnerable TPM
+	tpmAnswers        uint32 = 0x80280000 // base of TPM 2.0 response codes (lowest 12 bits) and of TPM_E_COMMAND_BLOCKED
+	tbsDenied         uint32 = 0x80284012 // TBS_E_ACCESS_DENIED
+	tpmHandle         uint32 = 0x8028008B // TPM_20_E_HANDLE
+	tpmNVUnwritten    uint32 = 0x8028014A // TPM_20_E_NV_UNINITIALIZED
 )
 
 // sentinels has the HRESULT and the remedy of each sentinel. If an error wraps
@@ -221,7 +224,7 @@ func (e *Error) Retryable() bool {
 
 // mayPass reports whether err is a failure of the network that may pass.
 func mayPass(err error) bool {
-	return errors.Is(err, errSlow) || !errors.Is(err, errElsewhere) && wire.Retryable(err)
+	return errors.Is(err, errSlow) || !errors.Is(err, errElsewhere) && !errors.Is(err, errNotPublic) && wire.Retryable(err)
 }
 
 // Remedy returns what a technician can do, in whole sentences, or "" if nothing is

@@ -46,7 +46,7 @@ func Example() {
 // Enroll the endorsement key of a TPM that has no certificate with the maker's CA.
 func ExampleClient_Enroll() {
 	ctx := context.Background()
-	ca := new(ekcerttest.Server)
+	ca := &ekcerttest.Server{AnyEK: true}
 	server := httptest.NewServer(ca)
 	defer server.Close()
 	emulator, err := attesttest.New(attesttest.Config{NoCertificate: true})

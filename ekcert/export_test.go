@@ -7,6 +7,8 @@ var (
 	Within     = within
 	CSR        = (*Request).csr
 	SplitChain = splitChain
+	IsPublic   = isPublic
+	NewPublic  = newPublic
 )
 
 // ParseCRL reads a CRL and looks for cert in it.

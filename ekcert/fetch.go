@@ -79,7 +79,7 @@ func (c *Client) fetch(ctx context.Context, address string, limit int64, keep fu
 			}
 		}
 	}
-	answer, err := get(ctx, c.HTTPClient, address, limit)
+	answer, err := get(ctx, c.strangers(), address, limit)
 	if err != nil {
 		return err
 	}

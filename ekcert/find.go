@@ -232,11 +232,14 @@ func codeOf(err error) uint32 {
 // addChain adds the chain in NV memory to the Issuers of cert, unless cert already
 // leads to a root without it.
 func (c *Client) addChain(ctx context.Context, nv NVReader, cert *Certificate) error {
-	if _, err := c.chain(cert, c.trusted(cert.Vendor(), cert.Issuers)); err == nil {
+	if _, err := c.chain(ctx, cert, c.trusted(cert.Vendor(), cert.Issuers)); err == nil {
 		return nil
 	}
 	var joined []byte
 	for index := firstChainIndex; index <= lastChainIndex && len(joined) < maxSize; index++ {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		b, err := nv.ReadNV(ctx, index)
 		if notThere(err) {
 			break
@@ -271,7 +274,7 @@ func splitChain(b []byte) []*x509.Certificate {
 		if !rest.ReadASN1Element(&der, cbasn1.SEQUENCE) {
 			break
 		}
-		if cert, err := x509.ParseCertificate(der); err == nil {
+		if cert, err := parseCertificate(der); err == nil {
 			certs = append(certs, cert)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // Severity says how serious a [Finding] is.
@@ -49,11 +50,15 @@ func (s Severity) String() string {
 //	no-eku                  info     there is no extended key usage for EKs, or it is "any"
 //	no-authority-key-id     info     there is no authority key identifier
 //	long-serial             info     the serial number has over 20 bytes
+//	unusual-key             warning  the key is not one of the profile: RSA of 2048, 3072 or 4096 bits with
+//	                                 the exponent 65537, or ECDSA on P-256, P-384 or P-521
+//	revocation-unknown      warning  CheckRevocation is set, but a certificate of the chain has no CRL that can
+//	                                 be fetched and is valid
 //	firmware-advisory       warning  the version has a published weakness; see [Advisories]
 type Finding struct {
 	ID       string
 	Severity Severity
-	Detail   string // the actual value, or a description of the weakness; may be empty
+	Detail   string // the actual value, in printable characters, or a description of the weakness; may be empty
 	CVE      string // of a weakness, such as "CVE-2019-16863"; else empty
 }
 
@@ -93,6 +98,9 @@ func namesEKs(cert *x509.Certificate) bool {
 	return slices.ContainsFunc(cert.UnknownExtKeyUsage, wcce.OIDKeyPurposeEK.Equal)
 }
 
+// maxDetail is how much of a certificate's text a finding repeats, in bytes.
+const maxDetail = 500
+
 // findings compares a certificate that passed checkPurpose with the TCG profile, and
 // its version with published weaknesses.
 func findings(cert *x509.Certificate) []Finding {
@@ -105,7 +113,7 @@ func findings(cert *x509.Certificate) []Finding {
 		if infos[id] || id == "key-usage" && cert.KeyUsage&x509.KeyUsageKeyEncipherment != 0 {
 			severity = Info
 		}
-		out = append(out, Finding{ID: id, Severity: severity, Detail: detail})
+		out = append(out, Finding{ID: id, Severity: severity, Detail: wire.Printable(detail, maxDetail)})
 	}
 	f, err := readFields(cert)
 	if err != nil {
@@ -122,8 +130,10 @@ func findings(cert *x509.Certificate) []Finding {
 	add(cert.KeyUsage != 0 && !critical(cert, oidKeyUsage), "key-usage-not-critical", "")
 	add(!namesEKs(cert), "no-eku", "")
 	add(len(cert.AuthorityKeyId) == 0, "no-authority-key-id", "")
+	odd := unusual(cert.PublicKey)
+	add(odd != "", "unusual-key", odd)
 	add(len(cert.SerialNumber.Bytes()) > 20, "long-serial", fmt.Sprintf("%d bytes", len(cert.SerialNumber.Bytes())))
-	return append(out, Advisories(f.manufacturer, f.version)...)
+	return append(out, Advisories(f.manufacturer, f.version)...) // these versions are numbers
 }
 
 // missing lists the names that a certificate lacks.

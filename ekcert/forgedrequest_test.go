@@ -34,7 +34,7 @@ func TestForgedRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	revoked := sha256.Sum256(spki)
-	ca := &ekcerttest.Server{Revoked: func(sum [32]byte) bool { return sum == revoked }}
+	ca := &ekcerttest.Server{AnyEK: true, Revoked: func(sum [32]byte) bool { return sum == revoked }}
 	server := serve(t, ca)
 	info, err := (&scep.Client{URL: server.URL, Roots: ca.Roots()}).CA(t.Context(), "")
 	if err != nil {

@@ -23,11 +23,14 @@ func (c *Client) walk(ctx context.Context, cert *Certificate, vendor string, fai
 	at := cert.Certificate
 	var errs []error
 	for range maxDepth {
+		if ctx.Err() != nil {
+			break
+		}
 		if issuerOf(at, cert.Issuers) == nil {
 			fetched, err := c.fetchIssuers(ctx, at, &left)
 			errs = append(errs, err)
-			cert.Issuers = append(cert.Issuers, fetched...)
-			chain, err := c.chain(cert, c.trusted(vendor, cert.Issuers))
+			cert.Issuers = append(cert.Issuers, fetched[:min(len(fetched), maxIssuers-len(cert.Issuers))]...)
+			chain, err := c.chain(ctx, cert, c.trusted(vendor, cert.Issuers))
 			if err == nil {
 				return chain, nil
 			}

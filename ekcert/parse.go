@@ -62,7 +62,7 @@ func parse(b []byte) (*Certificate, error) {
 	}
 	cert := newCertificate(x)
 	for i, der := range ders[1:] {
-		issuer, err := x509.ParseCertificate(der)
+		issuer, err := parseCertificate(der)
 		if err != nil {
 			return nil, fmt.Errorf("%w: certificate %d: %w", ErrMalformed, i+2, err)
 		}
@@ -205,7 +205,7 @@ func isFill(b []byte) bool {
 // parseDER parses one certificate. Its error wraps ErrMalformed, and ErrNegativeSerial
 // if that is the reason.
 func parseDER(der []byte) (*x509.Certificate, error) {
-	x, err := x509.ParseCertificate(der)
+	x, err := parseCertificate(der)
 	switch {
 	case err == nil:
 		return x, nil

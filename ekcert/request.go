@@ -69,6 +69,8 @@ func (r *Request) check() error {
 	switch {
 	case r.EK == nil:
 		return errors.New("no endorsement key is given")
+	case possible(r.EK) != nil:
+		return possible(r.EK)
 	case roca.Weak(r.EK):
 		return ErrWeakKey
 	case r.AIKCreation == nil || len(r.AIKCreation.PublicArea) == 0 || len(r.AIKCreation.Attest) == 0 || len(r.AIKCreation.Signature) == 0 || len(r.AIKCreation.CreationData) == 0:

@@ -35,29 +35,54 @@ func (r Revocation) String() string {
 }
 
 // revocation checks all certificates in the chain of a report except the root, and
-// records the result in the report. It returns an error only if one is revoked.
+// records the result in the report. It returns an error if one is revoked, if ctx
+// ended, or if RequireRevocation is set and the result is not RevocationGood.
 func (c *Client) revocation(ctx context.Context, report *Report, issuers []*x509.Certificate, pools []*x509.CertPool) error {
 	var unknown []string
+	var failures []error
 	for i, cert := range report.Chain[:len(report.Chain)-1] {
 		check := &crlCheck{
 			cert: cert, issuer: report.Chain[i+1], now: c.now(),
 			signers: func(name []byte) []*x509.Certificate {
-				return c.crlSigners(name, append(issuers[:len(issuers):len(issuers)], report.Chain...), pools)
+				return c.crlSigners(ctx, name, append(issuers[:len(issuers):len(issuers)], report.Chain...), pools)
 			},
 		}
 		err := c.revoked(ctx, check)
 		switch {
+		case ctx.Err() != nil && !errors.Is(err, ErrRevoked):
+			return ctx.Err()
 		case errors.Is(err, ErrRevoked):
 			return fmt.Errorf("%w: certificate %d of the chain, serial %x", err, i+1, cert.SerialNumber)
 		case err != nil:
+			failures = append(failures, err)
 			unknown = append(unknown, fmt.Sprintf("certificate %d of the chain: %v", i+1, err))
 		}
 	}
 	report.Revocation = RevocationGood
-	if unknown != nil {
-		report.Revocation, report.RevocationDetail = RevocationUnknown, strings.Join(unknown, "; ")
+	if unknown == nil {
+		return nil
 	}
+	detail := strings.Join(unknown, "; ")
+	if c.RequireRevocation {
+		return &unknownRevocation{detail, mayPass(errors.Join(failures...))}
+	}
+	report.Revocation, report.RevocationDetail = RevocationUnknown, detail
+	report.Findings = append(report.Findings, Finding{ID: "revocation-unknown", Severity: Warning, Detail: detail})
 	return nil
+}
+
+// An unknownRevocation is the error if revocation must be known and is not.
+type unknownRevocation struct {
+	detail  string
+	mayPass bool
+}
+
+func (u *unknownRevocation) Error() string   { return "whether it is revoked is not known: " + u.detail }
+func (u *unknownRevocation) HRESULT() uint32 { return revocationOffline }
+func (u *unknownRevocation) Retryable() bool { return u.mayPass }
+
+func (u *unknownRevocation) Remedy() string {
+	return "Check that the maker's revocation lists can be reached from this network. If the maker publishes none, do not require them."
 }
 
 // revoked returns nil if a valid CRL does not name the certificate of check, and an
@@ -97,13 +122,13 @@ func (c *Client) revoked(ctx context.Context, check *crlCheck) error {
 
 // crlSigners returns the certificates among certs that may sign an indirect CRL: they
 // have the name, the key usage cRLSign, and lead to a root of the maker.
-func (c *Client) crlSigners(name []byte, certs []*x509.Certificate, pools []*x509.CertPool) []*x509.Certificate {
+func (c *Client) crlSigners(ctx context.Context, name []byte, certs []*x509.Certificate, pools []*x509.CertPool) []*x509.Certificate {
 	var found []*x509.Certificate
 	for _, cert := range certs {
 		if !bytes.Equal(cert.RawSubject, name) || cert.KeyUsage&x509.KeyUsageCRLSign == 0 {
 			continue
 		}
-		if _, err := c.chain(&Certificate{Certificate: cert, Issuers: certs}, pools); err == nil {
+		if _, err := c.chain(ctx, &Certificate{Certificate: cert, Issuers: certs}, pools); err == nil {
 			found = append(found, cert)
 		}
 	}

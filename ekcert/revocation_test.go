@@ -1,6 +1,7 @@
 package ekcert_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
@@ -108,7 +109,7 @@ func TestNothingIsFetchedUnasked(t *testing.T) {
 	if err != nil || report.Revocation != ekcert.RevocationUnchecked || requests != 0 {
 		t.Errorf("%v, %+v, %d requests", err, report, requests)
 	}
-	c.FetchIssuers, c.CheckRevocation, c.Cache = true, true, new(ekcert.MemoryCache)
+	c.FetchIssuers, c.CheckRevocation, c.AllowPrivateHosts, c.Cache = true, true, true, new(ekcert.MemoryCache)
 	cert.Issuers = nil
 	for range 3 {
 		if report, err := c.Verify(t.Context(), cert, ek); err != nil || report.Revocation != ekcert.RevocationGood {
@@ -193,7 +194,7 @@ func TestWalkEnds(t *testing.T) {
 			c.IssuingCertificateURL = append(c.IssuingCertificateURL, server.URL+"/"+strings.Repeat("x", i))
 		}
 	})
-	c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, FetchIssuers: true}
+	c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, FetchIssuers: true, AllowPrivateHosts: true}
 	_, err := c.Verify(t.Context(), parsed(t, leaf.Raw), ek)
 	if !errors.Is(err, ekcert.ErrUntrusted) || requests != 10 || !strings.Contains(err.Error(), "over 10 fetches") {
 		t.Errorf("%v after %d requests", err, requests)
@@ -210,7 +211,7 @@ func TestCRLsEnd(t *testing.T) {
 			c.CRLDistributionPoints = append(c.CRLDistributionPoints, server.URL+"/"+strings.Repeat("x", i))
 		}
 	})
-	c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca), CheckRevocation: true}
+	c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca), CheckRevocation: true, AllowPrivateHosts: true}
 	report, err := c.Verify(t.Context(), parsed(t, leaf.Raw), ek)
 	if err != nil {
 		t.Fatal(err)
@@ -283,3 +284,58 @@ func TestMissingIssuerMayPass(t *testing.T) {
 		}
 	}
 }
+
+// TestRevocationMustBeKnown uses a maker whose CRLs cannot be had.
+func TestRevocationMustBeKnown(t *testing.T) {
+	ek := ekKey(t).Public()
+	for quirk, want := range map[string]bool{"": true, "crl-pem": true, "crl-missing": false, "no-crl": false, "crl-stale": false} {
+		var quirks []string
+		if quirk != "" {
+			quirks = []string{quirk}
+		}
+		m := open(t, "IFX", quirks...)
+		c := client(m)
+		c.CheckRevocation, c.RequireRevocation = false, true
+		cert := parsed(t, certify(t, m, ek))
+		report, err := c.Verify(t.Context(), cert, ek)
+		if want {
+			if err != nil || report.Revocation != ekcert.RevocationGood || len(report.Findings) != 0 {
+				t.Errorf("%s: %v, %+v", quirk, err, report)
+			}
+			continue
+		}
+		var e *ekcert.Error
+		if !errors.As(err, &e) || e.HRESULT() != 0x80092013 || e.Retryable() || e.Remedy() == "" {
+			t.Errorf("%s: %v, %+v", quirk, err, report)
+		}
+		c.CheckRevocation, c.RequireRevocation = true, false
+		report, err = c.Verify(t.Context(), cert, ek)
+		if err != nil || len(report.Findings) != 1 {
+			t.Errorf("%s: %v, %+v", quirk, err, report)
+			continue
+		}
+		if f := report.Findings[0]; f.ID != "revocation-unknown" || f.Severity != ekcert.Warning || f.Detail != report.RevocationDetail {
+			t.Errorf("%s: %+v", quirk, f)
+		}
+	}
+}
+
+// TestRevocationEndsWithContext cancels the context while a CRL is fetched.
+func TestRevocationEndsWithContext(t *testing.T) {
+	ek := ekKey(t).Public()
+	m := open(t, "IFX")
+	cert := parsed(t, certify(t, m, ek), m.Certificates()[0])
+	ctx, cancel := context.WithCancel(t.Context())
+	c := client(m)
+	c.HTTPClient = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		cancel()
+		return nil, errors.New("down")
+	})}
+	if report, err := c.Verify(ctx, cert, ek); !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/whiteglove/whiteglove/internal/roca"
 	"github.com/whiteglove/whiteglove/internal/wcce"
@@ -27,16 +26,21 @@ type Report struct {
 // or Pins for the maker that it names. The CAs between are taken from Intermediates and
 // cert.Issuers, and fetched if FetchIssuers is set.
 //
-// It refuses a weak key (see [ErrWeakKey]), a critical extension that it does not know,
+// It refuses a weak key (see [ErrWeakKey]), an RSA key that no TPM can have (under 2048
+// or over 8192 bits, an even modulus, or an exponent that is even or under 3), over 64
+// issuers or one with such a large key, a critical extension that it does not know,
 // a certificate that says that it is not for an endorsement key, and a CA that is
 // limited to other purposes. If CheckRevocation is set, it refuses a chain with a
-// revoked certificate; if that cannot be determined, the report says so. All other
+// revoked certificate; if that cannot be determined, a finding says so, or Verify
+// refuses the chain if RequireRevocation is set. All other
 // deviations from the profile are findings in the report, for the caller to judge.
 // Verify does not change cert.
 //
 // The error is an [*Error]. It wraps [ErrMismatch], [ErrNotEK], [ErrWeakKey],
 // [ErrUntrusted], [ErrExpired], [ErrRevoked] or [ErrMalformed] as their descriptions
-// say, or the error of ctx if that ended first.
+// say, or the error of ctx if that ended first. It wraps none of them if
+// RequireRevocation is set and no valid CRL covers a certificate; its HRESULT is then
+// 0x80092013 (CRYPT_E_REVOCATION_OFFLINE).
 func (c *Client) Verify(ctx context.Context, cert *Certificate, ek crypto.PublicKey) (*Report, error) {
 	if cert == nil || cert.Certificate == nil {
 		return nil, &Error{Op: "verify", Err: fmt.Errorf("%w: none is given", ErrMalformed)}
@@ -58,6 +62,9 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 	if err := checkPurpose(cert.Certificate); err != nil {
 		return nil, err
 	}
+	if err := possible(ek); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
 	if roca.Weak(ek) {
 		return nil, ErrWeakKey
 	}
@@ -71,9 +78,11 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 	}
 	vendor := VendorName(f.manufacturer)
 	own := *cert // a copy, whose Issuers walk extends
-	own.Issuers = slices.DeleteFunc(slices.Clone(cert.Issuers), func(issuer *x509.Certificate) bool { return issuer == nil })
+	if own.Issuers, err = usable(cert.Issuers); err != nil {
+		return nil, err
+	}
 	pools := c.trusted(vendor, own.Issuers)
-	chain, err := c.chain(&own, pools)
+	chain, err := c.chain(ctx, &own, pools)
 	if errors.Is(err, ErrUntrusted) && c.FetchIssuers && len(pools) > 0 {
 		chain, err = c.walk(ctx, &own, vendor, err)
 	}
@@ -81,7 +90,7 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 		return nil, err
 	}
 	report := &Report{Chain: chain, Findings: findings(cert.Certificate)}
-	if c.CheckRevocation {
+	if c.CheckRevocation || c.RequireRevocation {
 		err = c.revocation(ctx, report, own.Issuers, c.trusted(vendor, own.Issuers))
 	}
 	if err != nil {

@@ -32,7 +32,7 @@ func newWorld(tb testing.TB, change func(*world)) *world {
 		tb.Fatal(err)
 	}
 	w := &world{&provisiontest.Server{
-		Maker: &ekcerttest.Server{Authority: ca}, AIK: new(aiktest.Server), Directory: new(drstest.Server), Management: new(mdmtest.Server),
+		Maker: &ekcerttest.Server{AnyEK: true, Authority: ca}, AIK: new(aiktest.Server), Directory: new(drstest.Server), Management: new(mdmtest.Server),
 	}}
 	if change != nil {
 		change(w)

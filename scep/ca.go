@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
 // oidPrivacyCA is the extended key usage of the certificates to which requests
@@ -81,7 +83,7 @@ func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
 		return nil, err
 	}
 	ca := &CA{Caps: caps}
-	left, err := ca.trust(sent, c.Roots, c.Fingerprint, c.now())
+	left, err := ca.trust(ctx, sent, c.Roots, c.Fingerprint, c.now())
 	if err != nil {
 		return nil, c.fail(op, err)
 	}
@@ -129,11 +131,19 @@ func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent
 	return caps, chain, sent, authenticated, err
 }
 
+// maxCertificates is how many certificates of a CA and of its RAs are examined. Real
+// servers send up to six.
+const maxCertificates = 32
+
 // trust sets Chain to those of the certificates sent that lead to the roots now.
-// left says why the others do not, and is nil if all do. If roots is nil, the
+// left says why the others do not, and is nil if all do. The error wraps that of ctx
+// if it ended first. If roots is nil, the
 // certificate with the fingerprint is the root; if that is nil too, all CA
 // certificates sent are.
-func (ca *CA) trust(sent []*x509.Certificate, roots *x509.CertPool, fingerprint []byte, now time.Time) (left, err error) {
+func (ca *CA) trust(ctx context.Context, sent []*x509.Certificate, roots *x509.CertPool, fingerprint []byte, now time.Time) (left, err error) {
+	if len(sent) > maxCertificates {
+		return nil, fmt.Errorf("%w: %d certificates, at most %d", ErrMalformed, len(sent), maxCertificates)
+	}
 	anchors := sent
 	if fingerprint != nil {
 		pinned, err := find(sent, fingerprint)
@@ -147,18 +157,23 @@ func (ca *CA) trust(sent []*x509.Certificate, roots *x509.CertPool, fingerprint 
 		roots = x509.NewCertPool()
 		addCAs(roots, anchors)
 	}
-	intermediates := x509.NewCertPool()
-	addCAs(intermediates, sent)
+	_, reasons, err := cms.Leading(ctx, sent, nil, func(cert *x509.Certificate, between *x509.CertPool) error {
+		return leadsTo(cert, roots, between, now)
+	})
+	if err != nil {
+		return nil, err
+	}
 	var why []error
-	for _, cert := range sent {
-		if err := leadsTo(cert, roots, intermediates, now); err != nil {
-			why = append(why, fmt.Errorf("%s: %w", cert.Subject, err))
+	for i, cert := range sent {
+		if reasons[i] != nil {
+			why = append(why, fmt.Errorf("%q: %w", cert.Subject, reasons[i]))
 			continue
 		}
 		ca.Chain = append(ca.Chain, cert)
 	}
 	if len(ca.Chain) == 0 {
-		return nil, fmt.Errorf("%w: %w", ErrUntrusted, why[0])
+		// What is expired hides what leads to it.
+		return nil, fmt.Errorf("%w: %w", ErrUntrusted, why[max(slices.IndexFunc(why, untimely), 0)])
 	}
 	if pinned && !slices.ContainsFunc(ca.Chain, anchors[0].Equal) {
 		return nil, fmt.Errorf("%w: the certificate with the fingerprint does not lead to the roots", ErrUntrusted)
@@ -222,7 +237,7 @@ func (ca *CA) choose(ras registrations) error {
 		ca.onlyCA(x509.KeyUsageKeyEncipherment),
 		issuing)
 	if _, ok := ca.Recipient.PublicKey.(*rsa.PublicKey); !ok {
-		return fmt.Errorf("%w: %s has no RSA key to encrypt to%s", ErrCapability, ca.Recipient.Subject, ca.hint())
+		return fmt.Errorf("%w: %q has no RSA key to encrypt to%s", ErrCapability, ca.Recipient.Subject, ca.hint())
 	}
 	ca.Signer = first(
 		ras.first(func(c *x509.Certificate) bool { return c.KeyUsage&x509.KeyUsageDigitalSignature != 0 }),

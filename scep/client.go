@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/wire"
@@ -65,8 +64,9 @@ type Client struct {
 	// Header is sent with every HTTP request. It may be nil.
 	Header http.Header
 
-	// HTTPClient sends the requests. If nil, it is http.DefaultClient. Its
-	// redirects are followed up to five times, but not from https to http. If its
+	// HTTPClient sends the requests. If nil, it is http.DefaultClient. Redirects
+	// to the host of URL are followed up to five times, but not from https to
+	// http, and no redirect to another host is, because it would get Header. If its
 	// Timeout is 0, a request may take two minutes, and after 15 seconds the body
 	// of an answer must come at 512 bytes a second or more.
 	HTTPClient *http.Client
@@ -206,7 +206,7 @@ func (c *Client) do(ctx context.Context, op, method, operation, message string, 
 	if body != nil {
 		req.Header.Set("Content-Type", "application/x-pki-message")
 	}
-	answer, err := wire.Do(c.HTTPClient, req, maxAnswer)
+	answer, err := wire.Do(staying(c.HTTPClient), req, maxAnswer)
 	if err != nil {
 		return nil, c.fail(op, err)
 	}
@@ -220,26 +220,38 @@ func (c *Client) do(ctx context.Context, op, method, operation, message string, 
 	return answer, nil
 }
 
+// staying returns a copy of client, or of [http.DefaultClient] if that is nil, that
+// follows redirects only to the host of the first request.
+func staying(client *http.Client) *http.Client {
+	if client == nil {
+		client = http.DefaultClient
+	}
+	own := *client
+	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		if to := req.URL.Hostname(); !strings.EqualFold(to, via[0].URL.Hostname()) {
+			return fmt.Errorf("leads to another host, %q", to)
+		}
+		if client.CheckRedirect != nil {
+			return client.CheckRedirect(req, via)
+		}
+		return nil
+	}
+	return &own
+}
+
+// maxWords is the most that is kept of a server's own words, in bytes.
+const maxWords = 500
+
 // words returns the server's own description of an error: the Message in a JSON
 // body, as Windows's attestation CA sends it, or a short plain text. It is at
 // most 500 bytes of printable characters.
 func words(a *wire.Answer) string {
-	const most = 500
 	var body struct{ Message string }
 	text := ""
 	if json.Unmarshal(a.Body, &body) == nil {
 		text = body.Message
-	} else if strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain") && len(a.Body) <= most {
+	} else if strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain") && len(a.Body) <= maxWords {
 		text = string(a.Body)
 	}
-	if len(text) > most {
-		text = text[:most]
-	}
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, ""))
-	return strings.TrimSpace(text)
+	return wire.Printable(text, maxWords)
 }

@@ -108,7 +108,8 @@ type Error struct {
 
 	// Message is the server's own description, empty if it gave none: the
 	// failInfoText of a refusal, or the Message (JSON) or the text in the body of
-	// an HTTP error. It is not authenticated with an HTTP error.
+	// an HTTP error. It has at most 500 bytes of printable characters, and is not
+	// authenticated with an HTTP error.
 	Message string
 
 	// RetryAfter is the pause that the server asked for in the Retry-After field

@@ -67,7 +67,7 @@ func (c *Client) openNext(ctx context.Context, ca *CA, body []byte) (*CA, error)
 		}
 	}
 	next := &CA{Caps: ca.Caps}
-	if _, err := next.trust(sent, nil, nil, at); err != nil {
+	if _, err := next.trust(ctx, sent, nil, nil, at); err != nil {
 		return nil, err
 	}
 	return next, next.choose(next.registrations(nil, true)) // the CA has signed them

@@ -12,6 +12,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // clockSkew is how far ahead of the client's clock a new certificate or a
@@ -132,7 +133,7 @@ func failure(m *pkimsg.Message) error {
 	if m.FailInfo < int(BadAlg) || m.FailInfo > int(BadCertID) {
 		return fmt.Errorf("%w: failure with failInfo %d", ErrMalformed, m.FailInfo)
 	}
-	return &refusal{FailInfo(m.FailInfo), m.FailText, m.Code}
+	return &refusal{FailInfo(m.FailInfo), wire.Printable(m.FailText, maxWords), m.Code}
 }
 
 // A refusal is what a CA says when it refuses a message. transact turns it into

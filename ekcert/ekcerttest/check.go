@@ -131,12 +131,14 @@ func (s *Server) checkLists(a *application, csr *wcce.CSR) error {
 	if roca.Weak(a.ek) {
 		return refuse("tpm-at-risk: CVE-2017-15361")
 	}
-	if s.AtRisk == nil {
-		return nil
-	}
 	tpm := TPM{Vendor: vendor, Model: a.device.Model, Version: a.device.Version, EK: a.ek}
-	if advisory := s.AtRisk(tpm); advisory != "" {
-		return refuse("tpm-at-risk: " + advisory)
+	if s.AtRisk != nil {
+		if advisory := s.AtRisk(tpm); advisory != "" {
+			return refuse("tpm-at-risk: " + advisory)
+		}
+	}
+	if s.Known != nil && !s.Known(tpm) || s.Known == nil && !s.AnyEK {
+		return refuse("ek-unknown")
 	}
 	return nil
 }

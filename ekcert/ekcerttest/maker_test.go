@@ -38,7 +38,7 @@ func ExampleMaker() {
 			"AMD": &ekcert.Service{URL: server.URL + "/pki/aia/", Vendor: "AMD"},
 		},
 		Roots:        ekcert.Roots{"AMD": maker.Roots()},
-		FetchIssuers: true, CheckRevocation: true,
+		FetchIssuers: true, CheckRevocation: true, AllowPrivateHosts: true,
 	}
 	cert, err := client.Find(ctx, nil, "AMD", ek.Public())
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 )
 
 // A Server is a maker's CA for endorsement keys, as described at the top of the package.
-// Its zero value certifies those of the emulated TPMs of package attesttest. Keys that it
-// lacks are made when first needed. Fields must not be changed once it is in use; its
+// Known or AnyEK must be set: its zero value certifies no key. Keys that it lacks are made
+// when first needed. Fields must not be changed once it is in use; its
 // methods may be called by several goroutines, and so may its hooks.
 type Server struct {
 	// Authority is the CA. If nil, a root and a CA under it are made.
@@ -26,6 +26,18 @@ type Server struct {
 	// Vendors are the makers whose TPMs are certified, as short names or TCG
 	// vendor IDs. If nil, only "SIM0" is.
 	Vendors []string
+
+	// Known reports whether the maker made a TPM with this endorsement key, as its
+	// factory has recorded it. A challenge cannot tell: it proves only that the
+	// client has both keys, which software can make as well as a TPM, and that the
+	// creation statement was true if the endorsement key is a TPM's. If nil, no key
+	// is known, and all are refused ("ek-unknown") unless AnyEK is set.
+	Known func(tpm TPM) bool
+
+	// AnyEK certifies every key whose maker is in Vendors, also one of software,
+	// unless Known is set. It is for tests with emulated TPMs; no certificate of
+	// such a CA says anything about a TPM.
+	AnyEK bool
 
 	// AtRisk, if set, returns the advisory because of which a TPM is at risk, such
 	// as "CVE-2019-16863", or "" if it is not at risk.

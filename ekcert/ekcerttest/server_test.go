@@ -47,7 +47,7 @@ func enrollment(ctx context.Context, seed string) (*ekcert.Request, error) {
 // A maker's CA that refuses one firmware version because of a weakness.
 func Example() {
 	ctx := context.Background()
-	ca := &ekcerttest.Server{AtRisk: func(tpm ekcerttest.TPM) string {
+	ca := &ekcerttest.Server{AnyEK: true, AtRisk: func(tpm ekcerttest.TPM) string {
 		if tpm.Version == "id:00010002" {
 			return "SIM-SA-0001"
 		}
@@ -102,7 +102,7 @@ func (r *repeater) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // TestAnswerIsGoodOnce repeats the answer to a challenge.
 func TestAnswerIsGoodOnce(t *testing.T) {
-	ca := new(ekcerttest.Server)
+	ca := &ekcerttest.Server{AnyEK: true}
 	server := httptest.NewServer(ca)
 	defer server.Close()
 	show, err := enrollment(t.Context(), "")
@@ -125,7 +125,7 @@ func TestAnswerIsGoodOnce(t *testing.T) {
 func TestChallengeExpires(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Now()
-	ca := &ekcerttest.Server{Now: func() time.Time {
+	ca := &ekcerttest.Server{AnyEK: true, Now: func() time.Time {
 		mu.Lock()
 		defer mu.Unlock()
 		return now
@@ -154,7 +154,7 @@ func TestChallengeExpires(t *testing.T) {
 
 // TestParallel enrolls TPMs at the same time.
 func TestParallel(t *testing.T) {
-	ca := new(ekcerttest.Server)
+	ca := &ekcerttest.Server{AnyEK: true}
 	server := httptest.NewServer(ca)
 	defer server.Close()
 	client := &ekcert.Client{SCEPURL: server.URL, Roots: ekcert.Roots{attesttest.Vendor: ca.Roots()}}
@@ -177,7 +177,7 @@ func TestParallel(t *testing.T) {
 }
 
 func TestCertificates(t *testing.T) {
-	ca := new(ekcerttest.Server)
+	ca := &ekcerttest.Server{AnyEK: true}
 	certs := ca.Certificates()
 	if len(certs) != 2 || certs[0].CheckSignatureFrom(certs[1]) != nil || certs[1].CheckSignatureFrom(certs[1]) != nil {
 		t.Fatalf("got %d certificates", len(certs))

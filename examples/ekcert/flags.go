@@ -13,7 +13,7 @@ import (
 type options struct {
 	tpm, file, nv, roots string
 
-	online, json bool
+	online, private, json bool
 }
 
 // program returns the example as a command. Each call has flags of its own.
@@ -31,6 +31,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.nv, "nv", "", "judge the certificates in the NV memory in `DIR` instead: files named after their index, such as 0x01c00002.bin")
 	f.StringVar(&o.roots, "ek-roots", "", "trust the roots in `FILE` (PEM) for every maker, and no others (default: the makers' own, and the emulator's)")
 	f.BoolVar(&o.online, "online", false, "ask the maker's service, which learns a hash of the key; fetch missing issuers and CRLs")
+	f.BoolVar(&o.private, "private-hosts", false, "with -online: also fetch from addresses that are not public, such as those of a test CA")
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 }
 

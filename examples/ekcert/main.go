@@ -96,7 +96,7 @@ func judge(ctx context.Context, c *ekcert.Client, cert *ekcert.Certificate, ek c
 
 // client returns the client that finds and verifies certificates.
 func (o *options) client() (*ekcert.Client, error) {
-	c := &ekcert.Client{FetchIssuers: o.online, CheckRevocation: o.online, Cache: new(ekcert.MemoryCache)}
+	c := &ekcert.Client{FetchIssuers: o.online, CheckRevocation: o.online, AllowPrivateHosts: o.private, Cache: new(ekcert.MemoryCache)}
 	if !o.online {
 		c.Services = map[string]ekcert.Fetcher{} // none, and not the defaults
 	}

@@ -94,7 +94,7 @@ func TestFile(t *testing.T) {
 		}
 		args := []string{"-file", exampletest.File(t, m.NV(der)), "-ek-roots", rootsFile(t, m), "-json"}
 		if !tt.offline {
-			args = append(args, "-online")
+			args = append(args, "-online", "-private-hosts")
 		}
 		if tt.revoke {
 			revokeAll(m)

@@ -99,7 +99,7 @@ func (x *Exchange) CheckTrust(roots *x509.CertPool, now time.Time) error {
 	}
 	for _, cert := range []*x509.Certificate{x.CA.Recipient, x.CA.Signer} {
 		if _, err := Chains(cert, roots, Pool(x.CA.Chain), now); err != nil {
-			return fmt.Errorf("%w: %s: %w", scep.ErrUntrusted, cert.Subject, err)
+			return fmt.Errorf("%w: %q: %w", scep.ErrUntrusted, cert.Subject, err)
 		}
 	}
 	return nil

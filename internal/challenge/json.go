@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -84,7 +85,7 @@ func Parse(text []byte) (*Exchange, error) {
 	if x.CA, err = in.authority(); err != nil {
 		return nil, err
 	}
-	if x.Certificate, err = x509.ParseCertificate(in.Certificate); err != nil {
+	if x.Certificate, err = cms.ParseCertificate(in.Certificate); err != nil {
 		return nil, fmt.Errorf("signer: %w", err)
 	}
 	if len(in.Key) > 0 {
@@ -115,7 +116,7 @@ func (in *exchangeJSON) check() error {
 func (in *exchangeJSON) authority() (*scep.CA, error) {
 	ca := &scep.CA{Caps: in.Capabilities}
 	for _, der := range in.Certificates {
-		cert, err := x509.ParseCertificate(der)
+		cert, err := cms.ParseCertificate(der)
 		if err != nil {
 			return nil, fmt.Errorf("CA: %w", err)
 		}

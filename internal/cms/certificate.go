@@ -13,9 +13,21 @@ import (
 // whose authority key identifier is marked critical, as in those that Windows
 // makes for SCEP. RFC 5280 forbids the mark and crypto/x509 refuses it. The
 // certificate is parsed without the mark; Raw and RawTBSCertificate are those of
-// the input, so that fingerprints and signatures hold. The error is that of
-// crypto/x509.
+// the input, so that fingerprints and signatures hold. It refuses the keys that
+// [CheckKey] refuses. The error is that of crypto/x509, or wraps [ErrKeySize].
 func ParseCertificate(der []byte) (*x509.Certificate, error) {
+	cert, err := parseLenient(der)
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckKey(cert.PublicKey); err != nil {
+		return nil, err
+	}
+	return cert, nil
+}
+
+// parseLenient is ParseCertificate without the check of the key.
+func parseLenient(der []byte) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err == nil {
 		return cert, nil
@@ -126,8 +138,8 @@ func certificates(set cryptobyte.String) (certs []*x509.Certificate, bad []error
 }
 
 // ParseBag reads a bag of certificates: a SignedData without signers and content
-// (RFC 8894, section 3.4). Certificates that cannot be parsed are left out and
-// reported in bad. The error wraps [ErrMalformed] if ber is not such a bag or no
+// (RFC 8894, section 3.4). Certificates that [ParseCertificate] refuses are left out
+// and reported in bad. The error wraps [ErrMalformed] if ber is not such a bag or no
 // certificate in it can be parsed.
 func ParseBag(ber []byte) (certs []*x509.Certificate, bad []error, err error) {
 	s, err := parseBag(ber)

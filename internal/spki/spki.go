@@ -7,6 +7,8 @@ import (
 	"crypto"
 	"crypto/x509"
 	"errors"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
 var errForm = errors.New("the public key is not in canonical DER form")
@@ -16,10 +18,13 @@ var errForm = errors.New("the public key is not in canonical DER form")
 // accepts a key only in its canonical form, that of [x509.MarshalPKIXPublicKey]. A
 // service that identifies keys by a hash of this form would not recognize a key in
 // another form. Parse fails if der is malformed, if the type of the key is not
-// supported, or if the form is not canonical.
+// supported, if it is one that [cms.CheckKey] refuses, or if the form is not canonical.
 func Parse(der []byte) (crypto.PublicKey, error) {
 	key, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
+		return nil, err
+	}
+	if err := cms.CheckKey(key); err != nil {
 		return nil, err
 	}
 	again, err := x509.MarshalPKIXPublicKey(key)

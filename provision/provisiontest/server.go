@@ -65,7 +65,7 @@ type Server struct {
 	// clocks. Setting one before Start configures it; afterwards its methods
 	// tell what it knows, such as Directory.Objects and Management.Enrolled.
 
-	Maker      *ekcerttest.Server // certifies endorsement keys; without an Authority it has that of the emulator's maker
+	Maker      *ekcerttest.Server // certifies endorsement keys, any one if it is nil; without an Authority it has that of the emulator's maker
 	AIK        *aiktest.Server    // certifies attestation keys
 	Directory  *drstest.Server    // registers devices and signs users in
 	Management *mdmtest.Server    // enrolls devices; without Commands it has them show the status page until one policy is set

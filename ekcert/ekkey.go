@@ -1,0 +1,52 @@
+package ekcert
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
+)
+
+// minRSABits is the size of the smallest RSA key that is accepted. The TCG's profile
+// begins there, and smaller keys can be factored.
+const minRSABits = 2048
+
+// possible checks that a key may be that of a TPM. It refuses RSA keys that are not
+// keys at all or that anyone could use.
+func possible(ek crypto.PublicKey) error {
+	k, ok := ek.(*rsa.PublicKey)
+	if !ok {
+		return nil
+	}
+	switch {
+	case k == nil || k.N == nil || k.N.Sign() <= 0:
+		return errors.New("RSA key has no modulus")
+	case k.N.BitLen() < minRSABits:
+		return fmt.Errorf("RSA key has %d bits, at least %d", k.N.BitLen(), minRSABits)
+	case k.N.Bit(0) == 0:
+		return errors.New("RSA key has an even modulus")
+	case k.E < 3 || k.E%2 == 0:
+		return fmt.Errorf("RSA key has the exponent %d", k.E)
+	}
+	return cms.CheckKey(k)
+}
+
+// unusual describes a key that is not of the kinds in the TCG's profile: RSA of 2048,
+// 3072 or 4096 bits with the exponent 65537, and ECDSA on P-256, P-384 and P-521. It
+// returns "" for those.
+func unusual(ek crypto.PublicKey) string {
+	switch k := ek.(type) {
+	case *rsa.PublicKey:
+		if len(indices(k)) == 0 || k.E != 65537 {
+			return fmt.Sprintf("RSA, %d bits, exponent %d", k.N.BitLen(), k.E)
+		}
+	case *ecdsa.PublicKey:
+		if len(indices(k)) == 0 {
+			return "ECDSA, " + k.Curve.Params().Name
+		}
+	}
+	return ""
+}
