@@ -15,7 +15,8 @@ type AccessToken struct {
 // AccessToken requests a token of the session's user for a resource, for the OAuth client
 // [BrokerClient].
 //
-// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; or [ErrSession] if s is
+// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; [ErrTenant] if d is for
+// another tenant than s; or [ErrSession] if s is
 // nil or the transport key cannot decrypt the session key. If the service refuses, it has
 // the service's HTTPStatus, Code and Subcode.
 func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, resource string) (*AccessToken, error) {
@@ -27,6 +28,9 @@ func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, reso
 		"redirect_uri": "ms-appx-web://Microsoft.AAD.BrokerPlugin/" + BrokerClient,
 	}, &a)
 	if err != nil {
+		return fail(err)
+	}
+	if err := sameTenant("the token", tokenTenant(Token(a.AccessToken)), d.TenantID); err != nil {
 		return fail(err)
 	}
 	life, err := a.check()

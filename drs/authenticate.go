@@ -80,7 +80,8 @@ func (p *Proof) profile() string {
 // p.TransportKey, so that a join with other keys is refused.
 //
 // The error is an [*Error]. It wraps [ErrNoChallenge] if d.ProofEndpoint is empty,
-// [ErrEndpoint], [ErrMalformed], or the error of p.Activate. If a service refuses, it has
+// [ErrEndpoint], [ErrMalformed], [ErrTenant] if the challenge or the token is for another
+// tenant than d.TenantID, or the error of p.Activate. If a service refuses, it has
 // the service's Code and Subcode, such as "tpm_ek_unknown". If p is incomplete, it wraps
 // none of these.
 func (c *Client) Authenticate(ctx context.Context, d *Discovery, p *Proof) (*DeviceToken, error) {
@@ -200,7 +201,7 @@ func (c *Client) challenge(ctx context.Context, d *Discovery, p *Proof, id *iden
 		return nil, err
 	}
 	ch.token = or(a.TokenEndpoint, d.TokenEndpoint)
-	return ch, nil
+	return ch, sameTenant("the challenge's token endpoint", endpointTenant(ch.token), d.TenantID)
 }
 
 // read checks the form of a challenge.
@@ -256,6 +257,9 @@ func (c *Client) token(ctx context.Context, d *Discovery, p *Proof, endpoint, as
 	}
 	life, err := a.check()
 	if err != nil {
+		return nil, err
+	}
+	if err := sameTenant("the device token", tokenTenant(Token(a.AccessToken)), d.TenantID); err != nil {
 		return nil, err
 	}
 	return &DeviceToken{Token: Token(a.AccessToken), ZTDID: ztdID(a.AccessToken), Expires: c.now().Add(life)}, nil

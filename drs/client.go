@@ -80,6 +80,10 @@ type Client struct {
 	// [*http.Transport] or nil.
 	MutualTLS func(*tls.Config) http.RoundTripper
 
+	// PlainReplies makes Renew and AccessToken accept replies that are not
+	// encrypted with the session key. Some servers send such replies.
+	PlainReplies bool
+
 	// Header is sent with each request. It may replace the User-Agent, and add
 	// fields that some servers require, such as ocp-adrs-client-name. It may be
 	// nil.
@@ -104,7 +108,7 @@ func (c *Client) base() string {
 // host; or http at the host and port of BaseURL, if that is http and a loopback host.
 func (c *Client) checkEndpoint(raw string) error {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || len(raw) >= maxText {
+	if err != nil || u.Host == "" || u.User != nil || len(raw) >= maxText || printable(raw) != raw || strings.Contains(raw, "\uFFFD") {
 		return fmt.Errorf("%w: %q is not the URL of a service", ErrEndpoint, wire.Redact(raw))
 	}
 	if c.Trust != nil && !c.Trust(u.Host) {
@@ -136,7 +140,7 @@ func (c *Client) httpClient() *http.Client {
 	own := *base
 	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		if req.URL.Host != via[0].URL.Host {
-			return fmt.Errorf("%w: redirect to %s", ErrEndpoint, req.URL.Host)
+			return fmt.Errorf("%w: redirect to %q", ErrEndpoint, req.URL.Host)
 		}
 		if base.CheckRedirect != nil {
 			return base.CheckRedirect(req, via)

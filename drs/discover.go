@@ -123,7 +123,7 @@ func (a *discoveryAnswer) read(b []byte) error {
 //
 // The error is an [*Error]. It wraps [ErrEndpoint] if an endpoint is not trusted (see the
 // package documentation), [ErrTenant] if tenant is a GUID and the answer is for another,
-// or [ErrMalformed]. If a service refuses, it has the service's HTTPStatus, Code and
+// or an endpoint is of another tenant than the answer names, or [ErrMalformed]. If a service refuses, it has the service's HTTPStatus, Code and
 // Subcode. If tenant is not valid, it wraps none of these.
 //
 // [MS-DVRD]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dvrd/
@@ -178,13 +178,21 @@ func (c *Client) discovery(tenant string, a *discoveryAnswer) (*Discovery, error
 		KeyEndpoint: string(keys.KeyProvisionEndpoint), KeyResource: string(keys.KeyProvisionResourceID),
 		ManagementEndpoint: string(manage.DeviceManagementEndpoint), ManagementResource: string(manage.DeviceManagementResourceID), ManagementVersion: string(manage.ServiceVersion),
 		PrecreateEndpoint: string(a.PrecreateService.PrecreateEndpoint),
-		MsaSiteID:         cut(strings.Trim(string(a.MsaProviderData.SiteID), `"`)), MsaSiteURL: string(a.MsaProviderData.SiteURL),
+		MsaSiteID:         printable(cut(strings.Trim(string(a.MsaProviderData.SiteID), `"`))), MsaSiteURL: string(a.MsaProviderData.SiteURL),
 	}
 	if err := d.checkTenant(tenant); err != nil {
 		return nil, err
 	}
 	d.fill(c.base(), tenant)
-	return d, c.checkEndpoints(d)
+	if err := c.checkEndpoints(d); err != nil {
+		return nil, err
+	}
+	for _, e := range []string{d.TokenEndpoint, d.AuthorizeEndpoint} {
+		if err := sameTenant("endpoint "+e, endpointTenant(e), d.TenantID); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
 }
 
 // checkEndpoints checks all endpoints of d, because tokens may be sent to them.

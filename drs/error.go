@@ -22,8 +22,8 @@ var (
 	// type or its contents are not those of the protocol.
 	ErrMalformed = errors.New("answer cannot be read")
 
-	// ErrTenant is returned by Discover, by the joins and by SignIn if the answer
-	// is for another tenant than the one asked for.
+	// ErrTenant is returned by all methods that know two tenants, of the
+	// discovery, a token, a device, a session or an answer, if they differ.
 	ErrTenant = errors.New("answer is for another tenant")
 
 	// ErrNoChallenge is returned by Authenticate if the tenant's services do not

@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"time"
-	"unicode/utf8"
+	"unicode"
 
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
@@ -13,7 +14,8 @@ import (
 // maxText is the largest size of a text that is kept of an answer, in bytes.
 const maxText = 2048
 
-// A text is a JSON string. Values of another type, which some servers send, become "".
+// A text is a string of an answer, cut to maxText and printable. Values of another type than
+// a string, which some servers send in JSON, become "".
 type text string
 
 // UnmarshalJSON implements [json.Unmarshaler]. The error is always nil.
@@ -22,14 +24,32 @@ func (t *text) UnmarshalJSON(b []byte) error {
 	if json.Unmarshal(b, &s) != nil {
 		return nil
 	}
+	return t.UnmarshalText([]byte(s))
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler], for XML. The error is always nil.
+func (t *text) UnmarshalText(b []byte) error {
+	s := string(b)
 	if len(s) > maxText {
-		s = s[:maxText]
-		for !utf8.ValidString(s) {
-			s = s[:len(s)-1]
-		}
+		s = strings.ToValidUTF8(s[:maxText], "")
 	}
-	*t = text(s)
+	*t = text(printable(s))
 	return nil
+}
+
+// printable returns s with a space for each white space, and with U+FFFD for each other
+// character that does not print, such as those with which a server could write over what a
+// terminal shows.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsPrint(r):
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		}
+		return unicode.ReplacementChar
+	}, s)
 }
 
 // An errorBody has the members of all forms of an error answer: legacy, [MS-DVRJ]
@@ -99,7 +119,7 @@ func first(list ...text) string {
 func requestID(h http.Header) string {
 	for _, name := range []string{"request-id", "x-ms-request-id", "client-request-id"} {
 		if v := h.Get(name); v != "" && len(v) <= maxText {
-			return v
+			return printable(v)
 		}
 	}
 	return ""

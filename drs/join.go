@@ -152,6 +152,9 @@ func (c *Client) Rejoin(ctx context.Context, d *Discovery, deviceID string, req 
 func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Request) (*Device, error) {
 	d = c.services(d)
 	fail := func(err error) (*Device, error) { return nil, asError(op, d.JoinEndpoint, err) }
+	if err := req.checkTenant(d); err != nil {
+		return fail(err)
+	}
 	body, err := req.body(d)
 	if err != nil {
 		return fail(err)

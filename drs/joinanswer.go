@@ -107,7 +107,18 @@ func adminSIDs(raw json.RawMessage) ([]string, error) {
 	if len(out) > maxSIDs {
 		return nil, fmt.Errorf("%w: it lists %d members, more than %d", ErrMalformed, len(out), maxSIDs)
 	}
+	for _, sid := range out {
+		if !isSID(sid) {
+			return nil, fmt.Errorf("%w: it lists the member %q, not a security identifier", ErrMalformed, cut(sid))
+		}
+	}
 	return out, nil
+}
+
+// isSID reports whether s has the form of a security identifier, such as "S-1-12-1-1-2-3-4".
+func isSID(s string) bool {
+	rest, ok := strings.CutPrefix(s, "S-1-")
+	return ok && rest != "" && len(s) <= 256 && strings.Trim(rest, "0123456789-") == ""
 }
 
 // administrators is the security identifier of the local group of administrators.

@@ -24,7 +24,7 @@ type compact struct {
 }
 
 func parseCompact(s string) (*compact, error) {
-	parts := strings.Split(strings.TrimSpace(s), ".")
+	parts := strings.SplitN(strings.TrimSpace(s), ".", 6)
 	if len(parts) != 5 || len(s) > maxAnswer {
 		return nil, errors.New("not a compact JWE")
 	}
@@ -48,12 +48,15 @@ func parseCompact(s string) (*compact, error) {
 // tell a peer something of the plaintext (padding oracle).
 var errReply = fmt.Errorf("%w: the encrypted reply is not valid", ErrMalformed)
 
-// openReply reads the reply of a token endpoint into v: JSON, or JSON encrypted with a key
-// that is derived from the session key. The header always says AES-GCM. If the
+// openReply reads the reply of a token endpoint into v: JSON encrypted with a key that is
+// derived from the session key or, if plain is true, JSON that is not encrypted. The header always says AES-GCM. If the
 // initialization vector has 16 bytes, it is AES-CBC in fact, which only TLS authenticates.
-func openReply(reply, key []byte, v any) error {
+func openReply(reply, key []byte, plain bool, v any) error {
 	reply = bytes.TrimSpace(withoutMark(reply))
 	if len(reply) > 0 && reply[0] == '{' {
+		if !plain {
+			return fmt.Errorf("%w: the reply is not encrypted with the session key", ErrMalformed)
+		}
 		if err := json.Unmarshal(reply, v); err != nil {
 			return fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
@@ -69,8 +72,8 @@ func openReply(reply, key []byte, v any) error {
 	}
 	derived := derive(key, labelConversation, context)
 	defer clear(derived)
-	plain, ok := c.open(derived)
-	if !ok || json.Unmarshal(plain, v) != nil {
+	text, ok := c.open(derived)
+	if !ok || json.Unmarshal(text, v) != nil {
 		return errReply
 	}
 	return nil

@@ -165,7 +165,7 @@ func TestOpenReply(t *testing.T) {
 		"CBC": sealedReply(t, session, pad(plain), false), "GCM": sealedReply(t, session, plain, true), "plain": string(plain), "with a mark": "\xEF\xBB\xBF " + string(plain),
 	} {
 		var v map[string]string
-		if err := drs.OpenReply([]byte(text), session, &v); err != nil || v["token_type"] != "Bearer" {
+		if err := drs.OpenReply([]byte(text), session, true, &v); err != nil || v["token_type"] != "Bearer" {
 			t.Errorf("%s: %v, %v", name, v, err)
 		}
 	}
@@ -210,7 +210,7 @@ func TestOpenReplyOneError(t *testing.T) {
 		"nothing":                "",
 	} {
 		var v map[string]string
-		err := drs.OpenReply([]byte(text), session, &v)
+		err := drs.OpenReply([]byte(text), session, true, &v)
 		if !errors.Is(err, drs.ErrMalformed) || v != nil {
 			t.Errorf("%s: %v, %v", name, v, err)
 			continue
@@ -232,7 +232,7 @@ func FuzzOpenReply(f *testing.F) {
 	f.Add([]byte("...."))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var v any
-		if err := drs.OpenReply(b, session, &v); err != nil && !errors.Is(err, drs.ErrMalformed) {
+		if err := drs.OpenReply(b, session, true, &v); err != nil && !errors.Is(err, drs.ErrMalformed) {
 			t.Error(err)
 		}
 	})

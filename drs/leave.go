@@ -21,7 +21,7 @@ const leaveVersion = "1.0"
 // version 1.2, with signatures of PKCS #1 v1.5 and SHA-256.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint] if the endpoint is not https or not
-// trusted; [ErrNotAsked] if the service did not request the certificate in TLS; or
+// trusted; [ErrTenant] if dev is of another tenant than d; [ErrNotAsked] if the service did not request the certificate in TLS; or
 // [ErrGone], with the HTTPStatus 401, if the directory does not know the device, which is
 // also what a Leave returns that is repeated because its answer was lost. If the service
 // refuses otherwise, it has the service's HTTPStatus, Code and Subcode. If dev, key or the
@@ -39,6 +39,9 @@ func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypt
 		return fail(errors.New("the device has no identifier, or no certificate for its key"))
 	case !strings.HasPrefix(strings.ToLower(endpoint), "https://"):
 		return fail(fmt.Errorf("%w: a device can leave over https only", ErrEndpoint))
+	}
+	if err := sameTenant("the device", dev.TenantID, d.TenantID); err != nil {
+		return fail(err)
 	}
 	shown := &shownCertificate{cert: tls.Certificate{
 		Certificate: [][]byte{dev.Certificate.Raw}, PrivateKey: key,

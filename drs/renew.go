@@ -5,7 +5,8 @@ import "context"
 // Renew returns a session with a new refresh token. It has the session key of s unless the
 // service sends a new one. Call it before s.Expires.
 //
-// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; or [ErrSession] if s is
+// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; [ErrTenant] if d or the
+// answer is for another tenant than s; or [ErrSession] if s is
 // nil or the transport key cannot decrypt the session key. If the service refuses, it has
 // the service's HTTPStatus, Code and Subcode, such as "session_revoked".
 func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session, error) {
@@ -21,9 +22,19 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session,
 	if err != nil {
 		return fail(err)
 	}
+	if err := sameTenant("the answer", a.DeviceTenant, or(s.TenantID, d.TenantID)); err != nil {
+		return fail(err)
+	}
 	out, err := c.session(&a, s.hidden())
 	if err != nil {
 		return fail(err)
+	}
+	if a.IDToken != "" {
+		tenant := *d
+		tenant.TenantID = or(s.TenantID, d.TenantID)
+		if err := new(Session).identify(a.IDToken, &SignIn{Username: s.UPN}, &tenant, c.now()); err != nil {
+			return fail(err)
+		}
 	}
 	out.UPN, out.TenantID = s.UPN, s.TenantID
 	if a.SessionKey != "" {

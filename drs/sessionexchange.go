@@ -18,6 +18,9 @@ func (c *Client) exchange(ctx context.Context, op string, d *Discovery, s *Sessi
 	if s == nil || s.hidden == nil {
 		return ErrSession
 	}
+	if err := s.checkTenant(d); err != nil {
+		return err
+	}
 	nonce, err := c.requestNonce(ctx, op, d.TokenEndpoint)
 	if err != nil {
 		return err
@@ -39,7 +42,7 @@ func (c *Client) exchange(ctx context.Context, op string, d *Discovery, s *Sessi
 		if err != nil {
 			return err
 		}
-		if err := openReply(reply.Body, key, v); err != nil {
+		if err := openReply(reply.Body, key, c.PlainReplies, v); err != nil {
 			return k.failed(reply, err)
 		}
 		return nil
@@ -56,4 +59,9 @@ func (s *Session) sign(key []byte, claims map[string]any) (string, error) {
 	}
 	defer clear(text)
 	return signSession(key, newContext(), text, s.hidden().version2)
+}
+
+// checkTenant checks that the session is of the tenant of d, as far as both are known.
+func (s *Session) checkTenant(d *Discovery) error {
+	return sameTenant("the session", s.TenantID, d.TenantID)
 }

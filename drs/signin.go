@@ -34,7 +34,7 @@ type SignIn struct {
 	DeviceKey    crypto.Signer     // device key of the join, RSA of 2048 bits
 	TransportKey crypto.Decrypter  // transport key of the join, RSA
 
-	Username string // user principal name; required without RefreshToken
+	Username string // user principal name, which the identity token must have, too; required without RefreshToken
 
 	Password     Token         // of the user
 	RefreshToken Token         // of the user, such as the one that came with the token for the join
@@ -53,9 +53,12 @@ type SignIn struct {
 // device key signs the request. The answer has a session key that is encrypted to the
 // transport key; SignIn checks that the transport key can decrypt it.
 //
+// If the answer has an identity token, that must be valid now and be for the client, for
+// req.Username, for the tenant d.TenantID, and from an issuer of that tenant.
+//
 // The error is an [*Error]. It wraps [ErrEndpoint] if d.TokenEndpoint is empty or not
-// trusted; [ErrMalformed]; [ErrTenant] if the answer is for another tenant than d.TenantID;
-// [ErrSession] if the transport key cannot decrypt the session key; or the error of
+// trusted; [ErrMalformed]; [ErrTenant] if the answer or req.Certificate is for another
+// tenant than d.TenantID; [ErrSession] if the transport key cannot decrypt the session key; or the error of
 // DeviceKey or UserKey. If the service refuses, it has the service's HTTPStatus, Code and
 // Subcode. If req is not valid, it wraps none of these.
 //
@@ -70,7 +73,7 @@ func (c *Client) SignIn(ctx context.Context, d *Discovery, req *SignIn) (*Sessio
 }
 
 func (c *Client) signIn(ctx context.Context, d *Discovery, req *SignIn) (*Session, error) {
-	if err := req.check(); err != nil {
+	if err := req.check(d); err != nil {
 		return nil, err
 	}
 	nonce, err := c.requestNonce(ctx, opSignIn, d.TokenEndpoint)
@@ -89,11 +92,14 @@ func (c *Client) signIn(ctx context.Context, d *Discovery, req *SignIn) (*Sessio
 	if !strings.EqualFold(a.TokenType, "pop") || a.SessionKey == "" {
 		return nil, fmt.Errorf("%w: it has no session key, or its token is of type %q", ErrMalformed, cut(a.TokenType))
 	}
+	if err := sameTenant("the answer", a.DeviceTenant, d.TenantID); err != nil {
+		return nil, err
+	}
 	s, err := c.session(&a, secrets{version2: req.Derive2, transport: req.TransportKey})
 	if err != nil {
 		return nil, err
 	}
-	if err := s.identify(a.IDToken, req, d); err != nil {
+	if err := s.identify(a.IDToken, req, d, c.now()); err != nil {
 		return nil, err
 	}
 	// The transport key must be able to decrypt the session key.
@@ -101,7 +107,7 @@ func (c *Client) signIn(ctx context.Context, d *Discovery, req *SignIn) (*Sessio
 }
 
 // check checks that a sign-in is complete.
-func (r *SignIn) check() error {
+func (r *SignIn) check(d *Discovery) error {
 	if r == nil || r.Certificate == nil || r.TransportKey == nil {
 		return errors.New("the sign-in has no device certificate or no transport key")
 	}
@@ -117,6 +123,9 @@ func (r *SignIn) check() error {
 	}
 	if r.RefreshToken == "" && r.Username == "" {
 		return errors.New("the sign-in has no user name")
+	}
+	if dev, err := ParseDevice(r.Certificate); err == nil {
+		return sameTenant("the device certificate", dev.TenantID, d.TenantID)
 	}
 	return nil
 }
@@ -185,6 +194,7 @@ type sessionAnswer struct {
 	ExpiresIn    json.RawMessage `json:"refresh_token_expires_in"`
 	SessionKey   string          `json:"session_key_jwe"`
 	IDToken      string          `json:"id_token"`
+	DeviceTenant string          `json:"device_tenant_id"`
 }
 
 // session returns the session of an answer. own has the secrets that do not change.
@@ -201,31 +211,4 @@ func (c *Client) session(a *sessionAnswer, own secrets) (*Session, error) {
 		own.key = Token(a.SessionKey)
 	}
 	return &Session{Expires: c.now().Add(life), hidden: hide(own)}, nil
-}
-
-// identify sets UPN and TenantID from the identity token of an answer, or from the request
-// if text is empty. The signature is not verified, because the token came by TLS from the
-// service that issues it.
-func (s *Session) identify(text string, req *SignIn, d *Discovery) error {
-	var claims struct {
-		jwt.RegisteredClaims
-		Tenant string `json:"tid"`
-		UPN    string `json:"upn"`
-		Name   string `json:"preferred_username"`
-	}
-	if text == "" {
-		s.UPN, s.TenantID = req.Username, d.TenantID
-		return nil
-	}
-	if _, _, err := jwt.NewParser().ParseUnverified(text, &claims); err != nil && !errors.Is(err, jwt.ErrTokenUnverifiable) {
-		return fmt.Errorf("%w: the identity token is not a JWT", ErrMalformed)
-	}
-	s.UPN, s.TenantID = cut(or(claims.UPN, or(claims.Name, req.Username))), strings.ToLower(cut(claims.Tenant))
-	switch {
-	case d.TenantID != "" && s.TenantID != "" && s.TenantID != d.TenantID:
-		return fmt.Errorf("%w: the identity token is of %q, not %q", ErrTenant, s.TenantID, d.TenantID)
-	case len(claims.Audience) > 0 && claims.Audience[0] != or(req.ClientID, signInClient):
-		return fmt.Errorf("%w: the identity token is for the client %q", ErrMalformed, cut(claims.Audience[0]))
-	}
-	return nil
 }

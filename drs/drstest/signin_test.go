@@ -37,7 +37,7 @@ func TestSignIn(t *testing.T) {
 			own := *in
 			use(&own)
 			own.Derive2 = form == drstest.ReplyGCM
-			r.server.Reply, r.server.Strict = form, form == drstest.ReplyPlain
+			r.server.Reply, r.server.Strict, r.client.PlainReplies = form, form == drstest.ReplyPlain, form == drstest.ReplyPlain
 			s, err := r.client.SignIn(t.Context(), r.tenant, &own)
 			if err != nil {
 				t.Fatal(name, form, err)
@@ -272,6 +272,7 @@ func TestSignInLies(t *testing.T) {
 	}
 	r.server.Reply = drstest.ReplyPlain
 	c2 := *r.client
+	c2.PlainReplies = true
 	c2.HTTPClient = &http.Client{Transport: rewriter{`"token_type":"Bearer"`, `"token_type":"pop"`}}
 	if _, err := c2.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource); !errors.Is(err, drs.ErrMalformed) {
 		t.Errorf("no bearer token: %v", err)
@@ -282,7 +283,17 @@ func TestSignInLies(t *testing.T) {
 type rewriter struct{ from, to string }
 
 func (w rewriter) RoundTrip(req *http.Request) (*http.Response, error) {
-	res, err := http.DefaultTransport.RoundTrip(req)
+	return rewriterOver{http.DefaultTransport, w}.RoundTrip(req)
+}
+
+// A rewriterOver is a rewriter over another transport.
+type rewriterOver struct {
+	http.RoundTripper
+	rewriter
+}
+
+func (w rewriterOver) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := w.RoundTripper.RoundTrip(req)
 	if err != nil || w.from == "" {
 		return res, err
 	}
