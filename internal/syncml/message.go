@@ -24,8 +24,11 @@ const (
 // MaxSize is the size of the largest message that is read, in bytes.
 const MaxSize = 1 << 20
 
-// maxElements is how many elements a message may have that is read.
-const maxElements = 50000
+// Limits of a message that is read.
+const (
+	maxElements = 50000
+	maxCommands = 10000 // commands and items
+)
 
 // A Message is a message of either side. An empty field means that the element
 // is missing. Texts other than the data of items are trimmed of white space.

@@ -13,8 +13,8 @@ import (
 // wraps it.
 var ErrNotSyncML = errors.New("not a SyncML message")
 
-// Parse reads a message of at most [MaxSize] bytes, 50000 elements and
-// [xmltree.MaxDepth] levels. It compares names without namespace and in any
+// Parse reads a message of at most [MaxSize] bytes, 50000 elements, 10000
+// commands and items, and [xmltree.MaxDepth] levels. It compares names without namespace and in any
 // letter case. An unknown element in the body becomes a Command of that name.
 // Data after the first element is ignored.
 //
@@ -43,7 +43,19 @@ func Parse(data []byte) (*Message, error) {
 		}
 		m.Commands = append(m.Commands, readCommand(c))
 	}
+	if count(m.Commands) > maxCommands {
+		return nil, fmt.Errorf("syncml: a message with more than %d commands and items", maxCommands)
+	}
 	return m, nil
+}
+
+// count returns the number of commands and of the commands and items in them.
+func count(commands []*Command) int {
+	n := len(commands)
+	for _, c := range commands {
+		n += len(c.Items) + count(c.Commands)
+	}
+	return n
 }
 
 // readHeader reads a SyncHdr. A MaxMsgSize that is no number counts as none.

@@ -20,6 +20,7 @@ type executor struct {
 	commands int    // number of commands
 	failed   int    // number of those with a status of 300 or more
 	size     int    // bytes of the results
+	full     bool   // a result did not fit, so no further one is sent
 }
 
 // maxResults bounds the values in the answer to one message, in bytes.
@@ -86,7 +87,9 @@ func (x *executor) atomic(ctx context.Context, c *syncml.Command) bool {
 	at := x.reserve(c, syncml.StatusOK)
 	first := len(x.statuses)
 	x.changes = nil
+	x.tree.keep(true)
 	ok := x.all(ctx, c.Commands, true)
+	x.tree.keep(false)
 	if !ok {
 		x.tree.rollBack(x.changes)
 		for _, s := range x.statuses[first:] {
@@ -107,6 +110,9 @@ func (x *executor) items(ctx context.Context, c *syncml.Command) bool {
 	}
 	codes, same := make([]int, len(c.Items)), true
 	for i, item := range c.Items {
+		if ctx.Err() != nil {
+			return false
+		}
 		codes[i] = x.item(ctx, c, item)
 		same = same && codes[i] == codes[0]
 	}
@@ -129,7 +135,7 @@ func (x *executor) item(ctx context.Context, c *syncml.Command, item *syncml.Ite
 		return syncml.StatusOptional
 	}
 	op := &Operation{Command: c.Name, URI: uri(item), Value: value(c, item)}
-	status, change := x.tree.serve(ctx, op)
+	status, change := x.tree.serve(ctx, op, 0)
 	if change != nil {
 		x.changes = append(x.changes, change)
 	}
@@ -145,14 +151,11 @@ func (x *executor) get(ctx context.Context, c *syncml.Command) bool {
 	results := &syncml.Command{Name: syncml.Results, MsgRef: x.ref, CmdRef: c.ID}
 	ok := true
 	for _, item := range c.Items {
+		if ctx.Err() != nil {
+			return false
+		}
 		op := &Operation{Command: c.Name, URI: uri(item)}
-		status := syncml.StatusBadRequest
-		if op.URI != "" {
-			status, _ = x.tree.serve(ctx, op)
-		}
-		if x.size += len(op.Value.Data); status == syncml.StatusOK && x.size > maxResults {
-			status = syncml.StatusTooLarge
-		}
+		status := x.read(ctx, op)
 		if status == syncml.StatusOK {
 			results.Items = append(results.Items, &syncml.Item{
 				Source: uri(item), Data: op.Value.Data,
@@ -165,6 +168,25 @@ func (x *executor) get(ctx context.Context, c *syncml.Command) bool {
 		x.results = append(x.results, results)
 	}
 	return ok
+}
+
+// read carries out a Get of one node. Once an answer did not fit into the
+// message, further ones are not even looked for.
+func (x *executor) read(ctx context.Context, op *Operation) int {
+	switch {
+	case op.URI == "":
+		return syncml.StatusBadRequest
+	case x.full:
+		return syncml.StatusTooLarge
+	}
+	status, _ := x.tree.serve(ctx, op, maxResults-x.size)
+	if status == syncml.StatusOK {
+		x.size += len(op.Value.Data)
+	}
+	if x.full = status == syncml.StatusTooLarge || x.size > maxResults; x.full {
+		status = syncml.StatusTooLarge
+	}
+	return status
 }
 
 // alert answers an alert of the server's: that it wants the next message, or

@@ -20,10 +20,10 @@ func splitPath(uri string) ([]string, bool) {
 	if uri == "" {
 		return nil, true
 	}
-	names := strings.Split(uri, "/")
-	if len(names) > maxNodeDepth {
+	if strings.Count(uri, "/") >= maxNodeDepth {
 		return nil, false
 	}
+	names := strings.Split(uri, "/")
 	for i, n := range names {
 		if plain, err := url.PathUnescape(n); err == nil {
 			n = plain // otherwise the name has a percent sign in it
@@ -36,7 +36,7 @@ func splitPath(uri string) ([]string, bool) {
 	if names[0] == "Vendor" {
 		names = append([]string{rootDevice}, names...)
 	}
-	return names, true
+	return names, len(names) <= maxNodeDepth
 }
 
 // joinPath returns the LocURI of names, escaped.

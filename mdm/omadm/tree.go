@@ -3,16 +3,18 @@ package omadm
 import (
 	"context"
 	"maps"
+	"net/url"
 	"slices"
 	"sync"
 )
 
-// Limits of a tree, so that a server cannot fill the memory.
+// Limits of a tree, so that a server cannot fill the memory, and so that every
+// tree can be stored: its JSON has at most twice maxTreeData bytes.
 const (
-	maxNodes     = 50000    // nodes
-	maxNodeDepth = 32       // names in a LocURI
-	maxNodeName  = 1024     // bytes of one name
-	maxTreeData  = 16 << 20 // bytes of all values
+	maxNodes     = 50000   // nodes
+	maxNodeDepth = 32      // names in a LocURI
+	maxNodeName  = 1024    // bytes of one name
+	maxTreeData  = 8 << 20 // bytes of all nodes, see node.weight
 )
 
 // A Tree is the management tree of a device: nodes that have a value, and nodes
@@ -25,13 +27,18 @@ const (
 // be escaped as in URLs, a slash at its end does not count, and "./Vendor"
 // stands for "./Device/Vendor". A server may use nodes below "./User" only
 // after [Tree.SetUserContext].
+//
+// A tree has room for 50000 nodes and for 8 MiB of values and names. The name of
+// a node counts with the names of all nodes above it. As JSON, a tree takes at
+// most 16 MiB, and a tree that MarshalJSON wrote is always read again.
 type Tree struct {
 	mu       sync.Mutex
-	root     *node
-	count    int  // nodes
-	size     int  // bytes of values
+	root     node
 	user     bool // a user is signed in
 	handlers []handling
+
+	keeping bool   // an Atomic is under way, which may be taken back
+	kept    weight // of the nodes that it has removed
 }
 
 // A Value is the value of a node.
@@ -53,6 +60,9 @@ type Value struct {
 type node struct {
 	value    *Value
 	children map[string]*node
+	names    int    // bytes of the escaped names of children, with a slash each
+	own      weight // of the node alone
+	all      weight // of the node and the nodes below it
 }
 
 // A Handler carries out a server's command about a node. It returns the status
@@ -143,10 +153,11 @@ func (t *Tree) Set(uri string, v Value) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := &node{value: &v}
+	value := &v
 	if v.Format == formatNode {
-		n.value = nil
+		value = nil
 	}
+	n := newNode(names, value)
 	if !t.room(names, n) {
 		return false
 	}
@@ -197,22 +208,47 @@ func (t *Tree) Delete(uri string) bool {
 
 // find returns a node, or nil if it does not exist. The caller holds the lock.
 func (t *Tree) find(names []string) *node {
-	n := t.root
-	for _, name := range names {
-		if n == nil {
-			return nil
-		}
-		n = n.children[name]
+	n, depth := t.deepest(names)
+	if depth < len(names) {
+		return nil
 	}
 	return n
 }
 
+// deepest returns the last node that exists on the way to names, and how many of
+// the names lead to it. The caller holds the lock.
+func (t *Tree) deepest(names []string) (*node, int) {
+	n := &t.root
+	for i, name := range names {
+		next := n.children[name]
+		if next == nil {
+			return n, i
+		}
+		n = next
+	}
+	return n, len(names)
+}
+
+// newNode returns a node that has a value, or an interior node if v is nil, for
+// the place at names.
+func newNode(names []string, v *Value) *node {
+	n := &node{value: v, own: weightOf(names, v)}
+	n.all = n.own
+	return n
+}
+
 // room reports whether the tree has room for n in the place of the node at
-// names. The caller holds the lock.
+// names and for the nodes above it that do not exist. The caller holds the lock.
 func (t *Tree) room(names []string, n *node) bool {
-	count, size := n.weigh()
-	oldCount, oldSize := t.find(names).weigh()
-	return t.count+count-oldCount+len(names) <= maxNodes && t.size+size-oldSize <= maxTreeData
+	after := t.root.all.plus(t.kept).plus(n.all)
+	at, depth := t.deepest(names)
+	if depth == len(names) {
+		after = after.minus(at.all)
+	}
+	for i := depth + 1; i < len(names); i++ {
+		after = after.plus(weightOf(names[:i], nil))
+	}
+	return after.nodes <= maxNodes && after.bytes <= maxTreeData
 }
 
 // put sets the node at names to n, or removes it if n is nil, and returns the
@@ -223,34 +259,60 @@ func (t *Tree) put(names []string, n *node) *node {
 	if n == nil && old == nil {
 		return nil
 	}
-	if t.root == nil {
-		t.root = new(node)
-	}
-	at := t.root
-	for _, name := range names[:len(names)-1] {
+	before := t.root.all
+	path := []*node{&t.root}
+	for i, name := range names[:len(names)-1] {
+		at := path[i]
 		next := at.children[name]
 		if next == nil {
-			next = new(node)
+			next = newNode(names[:i+1], nil)
 			at.set(name, next)
-			t.count++
+			t.grow(path, next.all)
 		}
+		path = append(path, next)
 		if next.value != nil {
-			t.size -= len(next.value.Data)
-			next.value = nil
+			leaf := next.own
+			next.value, next.own = nil, weightOf(names[:i+1], nil)
+			t.grow(path, next.own.minus(leaf))
 		}
-		at = next
 	}
-	at.set(names[len(names)-1], n)
-	count, size := n.weigh()
-	oldCount, oldSize := old.weigh()
-	t.count += count - oldCount
-	t.size += size - oldSize
+	path[len(path)-1].set(names[len(names)-1], n)
+	var change weight
+	if n != nil {
+		change = n.all
+	}
+	if old != nil {
+		change = change.minus(old.all)
+	}
+	t.grow(path, change)
+	if lost := before.minus(t.root.all); t.keeping {
+		t.kept = t.kept.plus(weight{max(lost.nodes, 0), max(lost.bytes, 0)})
+	}
 	return old
+}
+
+// grow adds a weight to that of nodes which have gained it below them.
+func (t *Tree) grow(path []*node, by weight) {
+	for _, n := range path {
+		n.all = n.all.plus(by)
+	}
+}
+
+// keep begins or ends an Atomic. While one is under way, the room of what it
+// removes is kept, so that it can be taken back.
+func (t *Tree) keep(begin bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.keeping, t.kept = begin, weight{}
 }
 
 // set makes child the node of that name below n, or removes that if child is
 // nil.
 func (n *node) set(name string, child *node) {
+	bytes := len("/") + len(url.PathEscape(name))
+	if n.children[name] != nil {
+		n.names -= bytes
+	}
 	if child == nil {
 		delete(n.children, name)
 		return
@@ -259,21 +321,5 @@ func (n *node) set(name string, child *node) {
 		n.children = make(map[string]*node)
 	}
 	n.children[name] = child
-}
-
-// weigh returns the number of nodes at and below n and the bytes of their
-// values.
-func (n *node) weigh() (count, size int) {
-	if n == nil {
-		return 0, 0
-	}
-	count = 1
-	if n.value != nil {
-		size = len(n.value.Data)
-	}
-	for _, c := range n.children {
-		more, bytes := c.weigh()
-		count, size = count+more, size+bytes
-	}
-	return count, size
+	n.names += bytes
 }

@@ -21,8 +21,9 @@ type undo func()
 
 // serve carries out a server's command about one node. It returns the status
 // and, if it has changed the tree, how to take that back. If a Get has status
-// 200, op.Value is the answer.
-func (t *Tree) serve(ctx context.Context, op *Operation) (int, undo) {
+// 200, op.Value is the answer; if the names of the nodes below an interior node
+// have more than most bytes, the status is 413.
+func (t *Tree) serve(ctx context.Context, op *Operation, most int) (int, undo) {
 	names, ok := splitPath(op.URI)
 	switch {
 	case strings.Contains(op.URI, "?"):
@@ -43,7 +44,7 @@ func (t *Tree) serve(ctx context.Context, op *Operation) (int, undo) {
 	defer t.mu.Unlock()
 	switch op.Command {
 	case syncml.Get:
-		return t.serveGet(names, op), nil
+		return t.serveGet(names, op, most), nil
 	case syncml.Add, syncml.Replace:
 		return t.serveWrite(names, op)
 	case syncml.Delete:
@@ -56,8 +57,8 @@ func (t *Tree) serve(ctx context.Context, op *Operation) (int, undo) {
 }
 
 // serveGet sets op.Value to the value of a leaf, or to the names of the nodes
-// below an interior node.
-func (t *Tree) serveGet(names []string, op *Operation) int {
+// below an interior node, if they have at most most bytes.
+func (t *Tree) serveGet(names []string, op *Operation, most int) int {
 	n := t.find(names)
 	switch {
 	case n == nil:
@@ -66,13 +67,15 @@ func (t *Tree) serveGet(names []string, op *Operation) int {
 		op.Value = *n.value
 		return syncml.StatusOK
 	}
-	var below []string
-	size := 0
+	switch {
+	case n.names > maxNames:
+		return syncml.StatusFailed
+	case n.names > most:
+		return syncml.StatusTooLarge
+	}
+	below := make([]string, 0, len(n.children))
 	for _, name := range slices.Sorted(maps.Keys(n.children)) {
 		below = append(below, url.PathEscape(name))
-		if size += len(name) + 1; size > maxNames {
-			return syncml.StatusFailed
-		}
 	}
 	op.Value = Value{Format: formatNode, Data: strings.Join(below, "/")}
 	return syncml.StatusOK
@@ -82,7 +85,11 @@ func (t *Tree) serveGet(names []string, op *Operation) int {
 // adds it, because servers set policies so.
 func (t *Tree) serveWrite(names []string, op *Operation) (int, undo) {
 	fixed := len(names) < 2 && (len(names) == 0 || names[0] == rootDevice || names[0] == rootUser)
-	old := t.find(names)
+	at, depth := t.deepest(names)
+	var old *node
+	if depth == len(names) {
+		old = at
+	}
 	switch {
 	case fixed:
 		return syncml.StatusNotAllowed, nil
@@ -90,21 +97,21 @@ func (t *Tree) serveWrite(names []string, op *Operation) (int, undo) {
 		return syncml.StatusExists, nil
 	case old != nil && old.value == nil && (op.Value.Format == formatNode || len(old.children) > 0):
 		return syncml.StatusNotAllowed, nil // an interior node has no value to replace
-	case t.leafAbove(names):
-		return syncml.StatusNotAllowed, nil
+	case old == nil && at.value != nil:
+		return syncml.StatusNotAllowed, nil // a leaf cannot have nodes
 	}
-	n := new(node)
+	var value *Value
 	if op.Value.Format != formatNode {
 		v := op.Value
-		n.value = &v
+		value = &v
 	}
-	top := t.firstMissing(names)
+	n := newNode(names, value)
 	if !t.room(names, n) {
 		return syncml.StatusFull, nil
 	}
 	t.put(names, n)
 	if old == nil {
-		return syncml.StatusOK, func() { t.put(top, nil) }
+		return syncml.StatusOK, func() { t.put(names[:depth+1], nil) } // the highest new node
 	}
 	return syncml.StatusOK, func() { t.put(names, old) }
 }
@@ -119,28 +126,6 @@ func (t *Tree) serveDelete(names []string) (int, undo) {
 	}
 	old := t.put(names, nil)
 	return syncml.StatusOK, func() { t.put(names, old) }
-}
-
-// leafAbove reports whether a node above names has a value and so cannot have
-// nodes.
-func (t *Tree) leafAbove(names []string) bool {
-	for i := range names {
-		if n := t.find(names[:i]); n != nil && n.value != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// firstMissing returns the path of the highest node above names that does not
-// exist, or names if all of them do.
-func (t *Tree) firstMissing(names []string) []string {
-	for i := 1; i < len(names); i++ {
-		if t.find(names[:i]) == nil {
-			return names[:i]
-		}
-	}
-	return names
 }
 
 // rollBack takes changes back, the last one first.
