@@ -13,8 +13,13 @@ import (
 	"strings"
 )
 
-// MaxDepth is how many levels of elements a document may have.
-const MaxDepth = 32
+// Limits of a document.
+const (
+	MaxDepth = 32 // levels of elements
+
+	maxAttributes    = 64    // attributes of one element
+	maxAllAttributes = 50000 // attributes of all elements
+)
 
 // An Element is an XML element. Methods that look for something in it may be
 // called on a nil Element, in which there is nothing, except Is and Attr.
@@ -26,10 +31,14 @@ type Element struct {
 }
 
 // Parse reads the first element in data with everything in it: at most as many
-// elements as most says, and [MaxDepth] levels. Data after the element is
-// ignored. The error is that of [xml.Decoder.Token], or one of no exported type
-// if data has too many elements, a document type declaration, or no element.
+// elements as most says, [MaxDepth] levels, and 64 attributes of an element.
+// Data after the element is ignored. The error is that of [xml.Decoder.Token],
+// or one of no exported type if data has too many elements or attributes, a
+// document type declaration, or no element.
 func Parse(data []byte, most int) (*Element, error) {
+	if err := checkAttributes(data); err != nil { // the decoder would read them all first
+		return nil, err
+	}
 	d := xml.NewDecoder(bytes.NewReader(data))
 	var stack []*Element
 	for count := 0; ; {
@@ -89,11 +98,14 @@ func (e *Element) All(name string) []*Element {
 // leads to e.
 func (e *Element) At(path ...string) *Element {
 	for _, name := range path {
-		found := e.All(name)
-		if len(found) == 0 {
+		if e == nil {
 			return nil
 		}
-		e = found[0]
+		i := slices.IndexFunc(e.Children, func(c *Element) bool { return c.Is(name) })
+		if i < 0 {
+			return nil
+		}
+		e = e.Children[i]
 	}
 	return e
 }

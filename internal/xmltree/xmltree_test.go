@@ -1,6 +1,7 @@
 package xmltree_test
 
 import (
+	"runtime"
 	"strings"
 	"testing"
 
@@ -44,4 +45,94 @@ func TestParseRefuses(t *testing.T) {
 	if _, err := xmltree.Parse([]byte(strings.Repeat("<a>", 32)+strings.Repeat("</a>", 32)), 32); err != nil {
 		t.Errorf("at the limits: %v", err)
 	}
+}
+
+// Attributes are bounded before they take memory.
+func TestParseAttributes(t *testing.T) {
+	const size = 1 << 20
+	for name, text := range map[string]string{
+		"one element":      "<a " + strings.Repeat(`b="" `, size/5) + "/>",
+		"without spaces":   "<a " + strings.Repeat(`b=""`, size/4) + "/>",
+		"single quotes":    "<a " + strings.Repeat(`b='' `, size/5) + "/>",
+		"closed too early": "<a b='>' " + strings.Repeat(`b="" `, size/5) + "/>",
+		"namespaces":       "<a " + strings.Repeat(`xmlns:b="c" `, size/12) + "/>",
+		"unclosed":         "<a " + strings.Repeat(`b="" `, size/5),
+		"end":              "<a></a " + strings.Repeat(`b="" `, size/5) + ">",
+		"many elements":    "<a>" + strings.Repeat("<a "+strings.Repeat(`b="" `, 60)+"/>", size/305) + "</a>",
+		"after a comment":  "<!-- > ' --><a><!--><b c='--><![CDATA['>]]><?x '?><a " + strings.Repeat(`b="" `, size/5) + "/></a>",
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		e, err := xmltree.Parse([]byte(text), 20000)
+		runtime.ReadMemStats(&after)
+		if e != nil || err == nil || !strings.Contains(err.Error(), "64 attributes") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 2*size {
+			t.Errorf("%s: %d MiB are allocated", name, used>>20)
+		}
+	}
+	for _, text := range []string{
+		"<a " + strings.Repeat(`b="=" `, 64) + "/>",
+		"<a>" + strings.Repeat(`=`, 1000) + "</a>",
+		"<a><!-- " + strings.Repeat(`=`, 1000) + "--></a>",
+		"<a><![CDATA[<a " + strings.Repeat(`=`, 1000) + "]]></a>",
+		"<?a " + strings.Repeat(`=`, 1000) + "?><a/>",
+		`<a b="` + strings.Repeat(`=`, 1000) + `"/>`,
+	} {
+		if _, err := xmltree.Parse([]byte(text), 20000); err != nil {
+			t.Errorf("%.40s: %v", text, err)
+		}
+	}
+}
+
+// No message of 1 MiB costs much more memory than its elements do.
+func TestParseMemory(t *testing.T) {
+	const size = 1 << 20
+	for name, text := range map[string]string{
+		"elements":     "<a>" + strings.Repeat("<b/>", 19999) + "</a>",
+		"attributes":   "<a>" + strings.Repeat(`<b c="" d=""/>`, 19999) + "</a>",
+		"comments":     "<a>" + strings.Repeat("<!---->", size/7) + "</a>",
+		"instructions": "<a>" + strings.Repeat("<?b?>", size/5) + "</a>",
+		"texts":        "<a>" + strings.Repeat("x<![CDATA[]]>", size/13) + "</a>",
+		"entities":     "<a>" + strings.Repeat("&lt;", size/4) + "</a>",
+		"text":         "<a>" + strings.Repeat("x", size) + "</a>",
+		"after it":     "<a/>" + strings.Repeat("<a/>", size/4),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := xmltree.Parse([]byte(text), 20000)
+		runtime.ReadMemStats(&after)
+		used := after.TotalAlloc - before.TotalAlloc
+		if err != nil || used > 40*size {
+			t.Errorf("%s: %d MiB are allocated, %v", name, used>>20, err)
+		}
+		t.Logf("%s: %d KiB", name, used>>10)
+	}
+}
+
+// Whatever the scan of attributes passes has no element with more of them.
+func FuzzParse(f *testing.F) {
+	f.Add("<a b='>' c=\"'\"/>")
+	f.Add("<!-- <a --><a><![CDATA[<a b]]><?x ' ?></a>")
+	f.Add("<a b=c d='e' f=>")
+	f.Fuzz(func(t *testing.T, text string) {
+		many := strings.ReplaceAll(text, "b=''", strings.Repeat("b='' ", 65))
+		e, err := xmltree.Parse([]byte(many), 100)
+		if (e == nil) == (err == nil) {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		var check func(*xmltree.Element)
+		check = func(e *xmltree.Element) {
+			if len(e.Attrs) > 64 {
+				t.Errorf("%d attributes", len(e.Attrs))
+			}
+			for _, c := range e.Children {
+				check(c)
+			}
+		}
+		if e != nil {
+			check(e)
+		}
+	})
 }
