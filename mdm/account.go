@@ -1,11 +1,11 @@
 package mdm
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
-	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // An Account tells where and how a device is managed: it is the w7 APPLICATION
@@ -31,7 +31,8 @@ type Account struct {
 	// be empty.
 	CertificateSearch string
 
-	// Auth holds the APPAUTH blocks in the order of the document.
+	// Auth holds the APPAUTH blocks in the order of the document, one of each
+	// level and type.
 	Auth []Auth
 }
 
@@ -46,22 +47,46 @@ type Auth struct {
 }
 
 // Account returns the document's management account. It is an error if there is
-// none or more than one, if a parameter that identifies it appears twice, if
-// its PROVIDER-ID is missing, or if its address is neither https nor http on
-// the loopback interface. The error is of no exported type. It wraps one with a
-// method HRESULT() uint32 that returns 0x8018001F, as Windows shows.
+// none or more than one, if the account contradicts itself because a parameter,
+// or the address in ADDR and in an APPADDR, appears twice, if its PROVIDER-ID is
+// missing, or if its address is neither https nor http on the loopback interface
+// or has a user or a fragment in it. The error is of no exported type. It wraps
+// one with a method HRESULT() uint32 that returns 0x8018001F, as Windows shows.
 func (d *Document) Account() (*Account, error) {
-	a, err := d.account()
+	a, err := d.account(true)
 	if err != nil {
 		return nil, fmt.Errorf("mdm: %w", err)
 	}
 	return a, nil
 }
 
-func (d *Document) account() (*Account, error) {
+// account returns the account. Its address may be of http only if plain is set.
+func (d *Document) account(plain bool) (*Account, error) {
+	found, err := d.application(func(id string) bool { return strings.EqualFold(id, "w7") })
+	if err != nil {
+		return nil, err
+	}
+	if found == nil {
+		return nil, hresult.Errorf(codeProvW7, "the document has no w7 application")
+	}
+	a, err := readAccount(found)
+	if err != nil {
+		return nil, hresult.Errorf(codeProvW7, "%w", err)
+	}
+	if a.ProviderID == "" {
+		return nil, hresult.Errorf(codeProvW7, "the w7 application has no PROVIDER-ID")
+	}
+	if err := checkService(a.Address, plain); err != nil {
+		return nil, hresult.Errorf(codeProvW7, "the w7 application's address: %w", err)
+	}
+	return a, nil
+}
+
+// application returns the one APPLICATION whose APPID is right, or nil.
+func (d *Document) application(right func(id string) bool) (*Characteristic, error) {
 	var found *Characteristic
 	for _, app := range d.Find("APPLICATION") {
-		if !strings.EqualFold(app.text("APPID"), "w7") {
+		if !right(app.text("APPID")) {
 			continue
 		}
 		if found != nil {
@@ -69,40 +94,55 @@ func (d *Document) account() (*Account, error) {
 		}
 		found = app
 	}
-	if found == nil {
-		return nil, hresult.Errorf(codeProvW7, "the document has no w7 application")
-	}
-	if err := found.sole("APPID", "PROVIDER-ID", "ADDR"); err != nil {
-		return nil, hresult.Errorf(codeProvW7, "%w", err)
-	}
-	a := readAccount(found)
-	if a.ProviderID == "" {
-		return nil, hresult.Errorf(codeProvW7, "the w7 application has no PROVIDER-ID")
-	}
-	if err := wire.CheckSecure(a.Address); err != nil {
-		return nil, hresult.Errorf(codeProvW7, "the w7 application's address: %w", err)
-	}
-	return a, nil
+	return found, nil
 }
 
-func readAccount(app *Characteristic) *Account {
+// readAccount reads an APPLICATION that does not contradict itself.
+func readAccount(app *Characteristic) (*Account, error) {
+	if err := app.sole("APPID", "PROVIDER-ID", "NAME", "ADDR", "DEFAULTENCODING", "SSLCLIENTCERTSEARCHCRITERIA"); err != nil {
+		return nil, err
+	}
 	a := &Account{
 		ProviderID: app.text("PROVIDER-ID"), Name: app.text("NAME"), Address: app.text("ADDR"),
 		Encoding: app.text("DEFAULTENCODING"), CertificateSearch: app.text("SSLCLIENTCERTSEARCHCRITERIA"),
 	}
 	for _, c := range app.Characteristics {
+		if err := c.sole("ADDR", "AAUTHLEVEL", "AAUTHTYPE", "AAUTHNAME", "AAUTHSECRET", "AAUTHDATA"); err != nil {
+			return nil, err
+		}
 		switch {
 		case strings.EqualFold(c.Type, "APPADDR"):
-			a.Address = or(a.Address, c.text("ADDR"))
+			address := c.text("ADDR")
+			if a.Address != "" && address != "" && a.Address != address {
+				return nil, errors.New("the w7 application has two addresses")
+			}
+			a.Address = or(a.Address, address)
 		case strings.EqualFold(c.Type, "APPAUTH"):
 			secret, _ := c.Parm("AAUTHSECRET")
-			a.Auth = append(a.Auth, Auth{
+			if err := a.add(Auth{
 				Level: c.text("AAUTHLEVEL"), Type: c.text("AAUTHTYPE"), Name: c.text("AAUTHNAME"),
 				Secret: Token(secret), Data: c.text("AAUTHDATA"),
-			})
+			}); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return a
+	return a, nil
+}
+
+// add adds an APPAUTH. There may be another of the same level and type only if
+// it says the same.
+func (a *Account) add(auth Auth) error {
+	for _, there := range a.Auth {
+		if strings.EqualFold(there.Level, auth.Level) && strings.EqualFold(there.Type, auth.Type) {
+			if there != auth {
+				return fmt.Errorf("the w7 application has two APPAUTH of level %.40q and type %.40q", auth.Level, auth.Type)
+			}
+			return nil
+		}
+	}
+	a.Auth = append(a.Auth, auth)
+	return nil
 }
 
 // A Provider holds what a provisioning document sets for the device's client of

@@ -43,7 +43,9 @@ type Client struct {
 	Roots *x509.CertPool
 
 	// HTTPClient sends the requests. If it is nil, it is [http.DefaultClient].
-	// The client works on a copy that follows no redirect by itself.
+	// The client works on a copy that follows no redirect by itself. If its
+	// Timeout is 0, a request is limited to two minutes and a body to no less
+	// than 512 bytes a second.
 	HTTPClient *http.Client
 
 	// Now returns the current time. If it is nil, it is [time.Now].

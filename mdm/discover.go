@@ -82,8 +82,14 @@ const domainLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 // because many servers do not answer one. Discover follows up to four
 // redirects, which must not leave https.
 //
+// The URLs in the answer must be of https, without a user and a fragment. Only
+// if discoveryURL itself is of http, which is allowed on the loopback interface
+// for tests, may they be of that kind, too. A PolicyURL or EnrollURL against
+// this is an error, because tokens are sent to it; other URLs are left empty.
+//
 // The error is an [*Error] with the operation "Discover". It has a Fault if the
-// server answered with one, and wraps the error of ctx if that ended first.
+// server answered with one, and wraps the error of ctx if that ended first. Its
+// code is 0x8018001A if a URL is not of https.
 func (c *Client) Discover(ctx context.Context, discoveryURL, user string) (*Discovery, error) {
 	user = or(user, defaultUser)
 	body, err := c.discoverBody(user)
@@ -99,7 +105,7 @@ func (c *Client) Discover(ctx context.Context, discoveryURL, user string) (*Disc
 	if err != nil {
 		return nil, err
 	}
-	d, err := readDiscovery(at.body)
+	d, err := readDiscovery(at.body, isPlain(discoveryURL))
 	if err != nil {
 		return nil, &Error{Op: opDiscover, URL: wire.Redact(at.url), HTTPStatus: http.StatusOK, Err: err}
 	}
@@ -113,8 +119,8 @@ type settled struct {
 }
 
 // settle posts m to target, and again to where a redirect leads. That is safe
-// because discovery carries no secret. Each address must pass
-// [wire.CheckSecure], and [wire.Do] refuses a redirect from https to http.
+// because discovery carries no secret. Each address must pass [checkService]:
+// no redirect leads from https to http.
 func (c *Client) settle(ctx context.Context, target string, m *message) (*settled, error) {
 	for range wire.MaxRedirects {
 		body, err := c.call(ctx, opDiscover, target, m, "DiscoverResponse")
@@ -123,6 +129,9 @@ func (c *Client) settle(ctx context.Context, target string, m *message) (*settle
 			return &settled{target, body}, err
 		}
 		next, err := resolve(target, moved.location)
+		if err == nil {
+			err = checkService(next, isPlain(target))
+		}
 		if err != nil {
 			return nil, &Error{Op: opDiscover, URL: wire.Redact(target), HTTPStatus: moved.HTTPStatus, Err: err}
 		}
@@ -205,8 +214,9 @@ func isUser(s string) bool {
 }
 
 // readDiscovery reads a DiscoverResponse. The enrollment service is required,
-// and a service that will be sent a token must pass [wire.CheckSecure].
-func readDiscovery(e *element) (*Discovery, error) {
+// and a service that will be sent a token must pass [checkService]. The other
+// services are left out if they do not.
+func readDiscovery(e *element, plain bool) (*Discovery, error) {
 	result := e.At("DiscoverResult")
 	if err := errors.Join(e.Unique(), result.Unique()); err != nil {
 		return nil, err
@@ -228,8 +238,13 @@ func readDiscovery(e *element) (*Discovery, error) {
 		if u == "" {
 			continue
 		}
-		if err := wire.CheckSecure(u); err != nil {
+		if err := checkService(u, plain); err != nil {
 			return nil, err
+		}
+	}
+	for _, u := range []*string{&d.AuthURL, &d.AttestationURL, &d.GatewayURL} {
+		if checkService(*u, plain) != nil {
+			*u = ""
 		}
 	}
 	if _, err := major(d.EnrollVersion); err != nil {

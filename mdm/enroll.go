@@ -69,7 +69,8 @@ type Enrollment struct {
 // comes back. The document must hold one certificate of the request's key,
 // every certificate in it must have the thumbprint it is filed under, the chain
 // must end in a root of the document, and in one of c.Roots if that is not nil,
-// and there must be one management account. If p is nil, it is the default
+// and there must be one management account. The account's address must be of
+// https, unless d.EnrollURL itself is of http. If p is nil, it is the default
 // policy, see [Client.Policy].
 //
 // The error is an [*Error] with the operation "Enroll". It has a Fault if the
@@ -99,7 +100,7 @@ func (c *Client) issue(ctx context.Context, op, kind string, d *Discovery, p *Po
 		return nil, &Error{Op: op, Err: err}
 	}
 	return c.request(ctx, op, d.EnrollURL, m, func(document []byte) (*Enrollment, error) {
-		return c.accept(document, req.Key.Public())
+		return c.accept(document, req.Key.Public(), isPlain(d.EnrollURL))
 	})
 }
 
@@ -187,8 +188,9 @@ func readResponse(collection *element) ([]byte, error) {
 	return document, nil
 }
 
-// accept checks a provisioning document as [Client.Enroll] says.
-func (c *Client) accept(data []byte, key crypto.PublicKey) (*Enrollment, error) {
+// accept checks a provisioning document as [Client.Enroll] says. The account's
+// address may be of http only if plain is set.
+func (c *Client) accept(data []byte, key crypto.PublicKey, plain bool) (*Enrollment, error) {
 	document, err := parseDocument(data)
 	if err != nil {
 		return nil, hresult.Errorf(codeProvUnknown, "%w", err)
@@ -197,7 +199,7 @@ func (c *Client) accept(data []byte, key crypto.PublicKey) (*Enrollment, error) 
 	if err != nil {
 		return nil, err
 	}
-	account, err := document.account()
+	account, err := document.account(plain)
 	if err != nil {
 		return nil, err
 	}

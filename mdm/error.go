@@ -34,8 +34,8 @@ type Error struct {
 	// Fault is the fault in a SOAP answer, or nil.
 	Fault *Fault
 
-	// Message is what the server says about the failure, shortened if it is
-	// long.
+	// Message is what the server says about the failure, without control
+	// characters, and shortened if it is long.
 	Message string
 
 	// TraceID identifies the call to the operator of the server.
@@ -57,7 +57,8 @@ type Error struct {
 }
 
 // A Fault is a SOAP fault, 1.1 or 1.2 ([MS-MDE2] section 2.2.10). Texts have at
-// most 1000 bytes; an empty one means that the fault does not have it.
+// most 1000 bytes and no control characters; an empty one means that the fault
+// does not have it.
 type Fault struct {
 	Code    string // with its prefix, such as "s:Receiver"
 	Subcode string // with its prefix, such as "s:Authorization"
@@ -68,7 +69,7 @@ type Fault struct {
 }
 
 // Error returns the operation, the URL, the cause, the server's words and the
-// code.
+// code. It has no control characters, whatever the server said.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("mdm: " + e.Op)
@@ -82,7 +83,7 @@ func (e *Error) Error() string {
 	if code := e.HRESULT(); code != 0 {
 		fmt.Fprintf(&b, " (%#x)", code)
 	}
-	return b.String()
+	return wire.Printable(b.String())
 }
 
 // what returns the cause: of a fault its codes, else the OAuth code, else Err,

@@ -10,12 +10,12 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/hresult"
 	"github.com/whiteglove/whiteglove/internal/mtls"
-	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // A Renewal asks for a new management certificate in place of one that is still
@@ -62,8 +62,9 @@ type Renewal struct {
 // present the certificate by itself.
 //
 // Renew checks what [Client.Enroll] checks, except that the issuers may be the
-// present ones and that the answer need not have an account: Server and
-// ProviderID of the Enrollment may be empty. The certificate must be a new one.
+// present ones and that the answer need not have an account, or only a part of
+// one, which need not have an APPID: Server and ProviderID of the Enrollment may
+// be empty. The certificate must be a new one.
 //
 // The error is as that of [Client.Enroll], with the operation "Renew". Its code
 // is 0x80180016 if the present certificate has ended: the device must then
@@ -87,7 +88,7 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, p *Policy, r *Renewal)
 		asked = true // the transport does not tell
 	}
 	e, err := own.request(ctx, opRenew, d.EnrollURL, m, func(document []byte) (*Enrollment, error) {
-		e, err := own.acceptRenewal(document, r.newKey().Public(), known)
+		e, err := own.acceptRenewal(document, r.newKey().Public(), known, isPlain(d.EnrollURL))
 		if err == nil && bytes.Equal(e.Certificate, r.Certificate.Raw) {
 			return nil, hresult.Errorf(codeProvCertNotFound, "the document has the present certificate and not a new one")
 		}
@@ -191,8 +192,9 @@ func issuers(ders [][]byte) ([]StoredCertificate, error) {
 	return all, nil
 }
 
-// acceptRenewal checks a provisioning document as [Client.Renew] says.
-func (c *Client) acceptRenewal(data []byte, key crypto.PublicKey, known []StoredCertificate) (*Enrollment, error) {
+// acceptRenewal checks a provisioning document as [Client.Renew] says. The
+// account may be incomplete. Its address may be of http only if plain is set.
+func (c *Client) acceptRenewal(data []byte, key crypto.PublicKey, known []StoredCertificate, plain bool) (*Enrollment, error) {
 	document, err := parseDocument(data)
 	if err != nil {
 		return nil, hresult.Errorf(codeProvUnknown, "%w", err)
@@ -202,14 +204,22 @@ func (c *Client) acceptRenewal(data []byte, key crypto.PublicKey, known []Stored
 		return nil, err
 	}
 	e.Document = data
-	for _, app := range document.Find("APPLICATION") {
-		a := readAccount(app)
-		e.ProviderID, e.Server = or(e.ProviderID, a.ProviderID), or(e.Server, a.Address)
+	app, err := document.application(func(id string) bool { return id == "" || strings.EqualFold(id, "w7") })
+	if err != nil {
+		return nil, err
 	}
+	if app == nil {
+		return e, nil
+	}
+	account, err := readAccount(app)
+	if err != nil {
+		return nil, hresult.Errorf(codeProvW7, "%w", err)
+	}
+	e.ProviderID, e.Server = account.ProviderID, account.Address
 	if e.Server == "" {
 		return e, nil
 	}
-	if err := wire.CheckSecure(e.Server); err != nil {
+	if err := checkService(e.Server, plain); err != nil {
 		return nil, hresult.Errorf(codeProvW7, "the w7 application's address: %w", err)
 	}
 	return e, nil
@@ -237,13 +247,16 @@ type Schedule struct {
 }
 
 // Schedule returns the document's schedule. Values that are missing or out of
-// range have the defaults of the specification, and a Server that is neither
-// https nor http on the loopback interface is left empty.
+// range have the defaults of the specification. A Server is left empty if there
+// are two, if it is neither https nor http on the loopback interface, or if it
+// has a user or a fragment in it.
 func (d *Document) Schedule() Schedule {
 	const day = 24 * time.Hour
-	s := Schedule{Before: 42 * day, Retry: 7 * day}
+	s, twice := Schedule{Before: 42 * day, Retry: 7 * day}, false
 	for _, c := range d.Find("CertificateStore", "My", "WSTEP", "Renew") {
-		s.Server = or(s.Server, c.text("ServerURL"))
+		server := c.text("ServerURL")
+		twice = twice || c.sole("ServerURL") != nil || s.Server != "" && server != "" && s.Server != server
+		s.Server = or(s.Server, server)
 		if n := days(or(c.text("RenewPeriod"), c.text("RenewalPeriod"))); n > 0 {
 			s.Before = n
 		}
@@ -254,7 +267,7 @@ func (d *Document) Schedule() Schedule {
 		s.Automatic = err == nil && automatic
 	}
 	s.Retry = min(s.Retry, s.Before)
-	if s.Server != "" && wire.CheckSecure(s.Server) != nil {
+	if twice || checkService(s.Server, true) != nil {
 		s.Server = ""
 	}
 	return s

@@ -1,10 +1,12 @@
 package mdm
 
 import (
+	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
@@ -18,6 +20,13 @@ type StoredCertificate struct {
 	Certificate *x509.Certificate
 }
 
+// Limits of the certificates of a document, so that a server cannot choose how
+// long their signatures take to check.
+const (
+	maxCertificates = 64
+	maxKeyBits      = 8192 // of an RSA key
+)
+
 // stores are the stores that a provisioning document may fill.
 var stores = []struct{ store, scope string }{
 	{"Root", "System"}, {"CA", "System"}, {"My", "System"}, {"My", "User"},
@@ -28,8 +37,8 @@ var stores = []struct{ store, scope string }{
 // of its DER in hexadecimal of any letter case.
 //
 // The error is of no exported type. It is not nil if a certificate cannot be
-// read, or is filed under another thumbprint, or appears twice in one place. It
-// wraps an error with a method HRESULT() uint32 that returns 0x8018001E, as
+// read, or is filed under another thumbprint, or appears twice in one place, or
+// has an RSA key of more than 8192 bits, or if there are more than 64. It wraps an error with a method HRESULT() uint32 that returns 0x8018001E, as
 // Windows shows.
 func (d *Document) Certificates() ([]StoredCertificate, error) {
 	all, err := d.certificates()
@@ -50,6 +59,9 @@ func (d *Document) certificates() ([]StoredCertificate, error) {
 				}
 				if err := c.sole("EncodedCertificate"); err != nil {
 					return nil, hresult.Errorf(codeProvCertStore, "%w", err)
+				}
+				if len(all) == maxCertificates {
+					return nil, hresult.Errorf(codeProvCertStore, "the document has more than %d certificates", maxCertificates)
 				}
 				cert, err := readCertificate(c.Type, text)
 				if err != nil {
@@ -76,6 +88,9 @@ func readCertificate(thumbprint, text string) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, hresult.Errorf(codeProvCertStore, "certificate %.60q: %w", thumbprint, err)
+	}
+	if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && (key.N.BitLen() > maxKeyBits || uint64(key.E) > math.MaxUint32) {
+		return nil, hresult.Errorf(codeProvCertStore, "certificate %.60q has an RSA key of %d bits, which is too large", thumbprint, key.N.BitLen())
 	}
 	return cert, nil
 }

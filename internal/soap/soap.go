@@ -26,7 +26,8 @@ type Envelope struct {
 }
 
 // A Fault is a SOAP fault, 1.1 or 1.2. Its fields are those of mdm.Fault, to
-// which a *Fault converts. Texts are trimmed and shortened by [wire.Words].
+// which a *Fault converts. Texts are trimmed,
+// cleaned and shortened by [wire.Words].
 type Fault struct {
 	Code    string
 	Subcode string

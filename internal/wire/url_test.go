@@ -46,3 +46,18 @@ func TestWords(t *testing.T) {
 		t.Errorf("got %q", long)
 	}
 }
+
+// Nothing that a server says changes what a terminal shows.
+func TestPrintable(t *testing.T) {
+	for s, want := range map[string]string{
+		"": "", "a b": "a b", "é世\u00a0x": "é世 x", "a\r\n\tb": "a   b",
+		"\x1b[2J\x07\x00\x7f": "\ufffd[2J\ufffd\ufffd\ufffd", "\u009b1m\u202eabc\u2066": "\ufffd1m\ufffdabc\ufffd", "\xff\x9b": "\ufffd\ufffd",
+	} {
+		if got := wire.Printable(s); got != want {
+			t.Errorf("%q is %q, want %q", s, got, want)
+		}
+	}
+	if got := wire.Words("\n\x1b[1m\n"); got != "\ufffd[1m" {
+		t.Errorf("got %q", got)
+	}
+}

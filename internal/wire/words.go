@@ -3,6 +3,7 @@ package wire
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Protocol returns the name of a protocol followed by its codes, as in "DRS
@@ -19,12 +20,28 @@ func Protocol(name string, codes ...string) string {
 // maxWords bounds what Words keeps, in bytes.
 const maxWords = 1000
 
-// Words returns a server's own words as an error keeps them: without space
-// around them, and cut after 1000 bytes.
+// Words returns a server's own words as an error keeps them: printable, without
+// space around them, and cut after 1000 bytes.
 func Words(s string) string {
-	s = strings.TrimSpace(s)
+	s = strings.TrimSpace(Printable(s))
 	if len(s) > maxWords {
 		s = strings.ToValidUTF8(s[:maxWords], "") + "…"
 	}
 	return s
+}
+
+// Printable returns s with a space for each white space, and with U+FFFD for
+// each other character that does not print: control characters, with which a
+// server could write over what a terminal shows, characters that change the
+// direction of text, and bytes that are not UTF-8.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsPrint(r):
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		}
+		return unicode.ReplacementChar
+	}, s)
 }

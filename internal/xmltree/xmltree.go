@@ -11,6 +11,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // Limits of a document.
@@ -47,7 +49,7 @@ func Parse(data []byte, most int) (*Element, error) {
 			return nil, errors.New("no XML element")
 		}
 		if err != nil {
-			return nil, err
+			return nil, printable(err)
 		}
 		n := len(stack)
 		switch t := token.(type) {
@@ -73,6 +75,15 @@ func Parse(data []byte, most int) (*Element, error) {
 			stack = stack[:n-1]
 		}
 	}
+}
+
+// printable returns err, of whose text a server may have chosen a part, without
+// characters that do not print.
+func printable(err error) error {
+	if syntax := (*xml.SyntaxError)(nil); errors.As(err, &syntax) {
+		return &xml.SyntaxError{Msg: wire.Printable(syntax.Msg), Line: syntax.Line}
+	}
+	return err
 }
 
 // Is reports whether the local name of e is name, in any letter case.

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
+	"github.com/whiteglove/whiteglove/mdm"
 	"github.com/whiteglove/whiteglove/mdm/esp"
 	"github.com/whiteglove/whiteglove/mdm/internal/fixture"
 	"github.com/whiteglove/whiteglove/mdm/mdmtest"
@@ -336,5 +339,50 @@ func TestPageInSessions(t *testing.T) {
 	}
 	if want := []string{"405", "405", "200", "200 true", "200 1"}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A server cannot keep the page busy with a long list; what is not looked for
+// is not done.
+func TestReportLongLists(t *testing.T) {
+	list := strings.Repeat("./Vendor/MSFT/There\uF000", 150000)
+	page, tree, _ := newPage(pageRoot+"ExpectedPolicies", list, "./Vendor/MSFT/There", "1", pageRoot+"ServerHasFinishedProvisioning", "true")
+	for n := range 20000 {
+		tree.Set(fmt.Sprintf(pageRoot+"ExpectedNetworkProfiles/Vendor/MSFT/%d", n), omadm.Value{})
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := page.Report()
+	runtime.ReadMemStats(&after)
+	for _, s := range r.Categories[1].Steps {
+		if s.Name == "SecurityPolicies" && (s.Done != 10000 || s.Total != 150000) || s.Name == "NetworkProfiles" && (s.Done != 0 || s.Total != 20000) {
+			t.Errorf("%s: %d of %d", s.Name, s.Done, s.Total)
+		}
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; r.State != esp.InProgress || used > 128<<20 {
+		t.Errorf("%s, %d MiB are allocated", r.State, used>>20)
+	}
+}
+
+// A report has nothing of the server's that a terminal obeys.
+func TestReportPrintable(t *testing.T) {
+	const bad = "\x1b[2J\u009b\u202eend\n"
+	page, _, clock := newPage(pageRoot+"CustomErrorText", bad, "./Device/Vendor/MSFT/DevicePreparation/MDMProvider/Progress", bad, pageRoot+"ExpectedPolicies", bad,
+		providers+"%1B%5B2J/InstallationState", "1")
+	clock.pass(2 * time.Hour)
+	r := page.Report()
+	said := []string{r.Message, r.Preparation.Progress, r.Err().Error(), r.Err().(*mdm.Error).Message}
+	for _, c := range r.Categories {
+		for _, s := range c.Steps {
+			said = append(said, append(s.Open, s.Text)...)
+		}
+	}
+	for _, s := range said {
+		if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%q", s)
+		}
+	}
+	if !strings.HasSuffix(r.Message, "end") || len(said) < 10 {
+		t.Errorf("%q", said)
 	}
 }

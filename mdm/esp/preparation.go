@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // preparation returns device preparation: the steps that the caller told of,
@@ -44,18 +45,19 @@ func (p *Page) preparation() Category {
 func (p *Page) providers(waiting bool) Step {
 	const root = "./Device/Vendor/MSFT/EnrollmentStatusTracking/DevicePreparation/PolicyProviders"
 	s := Step{Name: "EspProviderInstallation", Title: "Preparing your device for mobile management", State: InProgress}
+	seen := make(map[string]time.Time) // without providers that are gone
+	defer func() { p.seen = seen }()
 	for _, name := range p.Tree.Children(root) {
 		at := root + "/" + url.PathEscape(name)
 		text := func(leaf string) string {
 			v, _ := p.Tree.Get(at + "/" + leaf)
 			return strings.TrimSpace(v.Data)
 		}
-		if p.seen == nil {
-			p.seen = make(map[string]time.Time)
+		first, known := p.seen[name]
+		if !known {
+			first = p.now()
 		}
-		if _, known := p.seen[name]; !known {
-			p.seen[name] = p.now()
-		}
+		seen[name] = first
 		limit := time.Duration(minutes(text("Timeout"), int(defaultProviderTime/time.Minute), maxPageMinutes)) * time.Minute
 		s.Total++
 		switch state := text("InstallationState"); {
@@ -63,7 +65,7 @@ func (p *Page) providers(waiting bool) Step {
 			s.fail(at, readCode(text("LastError")))
 		case state == "2", state == "3":
 			s.Done++
-		case !p.now().Before(p.seen[name].Add(limit)):
+		case !p.now().Before(first.Add(limit)):
 			s.fail(at, hresult.Timeout)
 		default:
 			s.open(at)
@@ -105,6 +107,6 @@ func (p *Page) devicePreparation() DevicePreparation {
 	}
 	return DevicePreparation{
 		Enabled: isTrue(text("PageEnabled")), Status: pageStatus[text("PageStatus")],
-		AgentInstalled: isTrue(text("MdmAgentInstalled")), Progress: text("MDMProvider/Progress"),
+		AgentInstalled: isTrue(text("MdmAgentInstalled")), Progress: wire.Words(text("MDMProvider/Progress")),
 	}
 }

@@ -46,7 +46,8 @@ type Report struct {
 	Deadline time.Time
 
 	// Message is what the server wants to be shown after a failure
-	// (CustomErrorText). It may be empty.
+	// (CustomErrorText), without control characters and at most 1000 bytes. It
+	// may be empty.
 	Message string
 
 	// Skipped reports that no page is to be shown: the server wants none, or
@@ -73,7 +74,7 @@ type DevicePreparation struct {
 	Enabled        bool   // PageEnabled
 	Status         string // PageStatus: "Disabled", "Enabled", "InProgress", "ExitedOnSuccess", "ExitedOnFailure"; else ""
 	AgentInstalled bool   // MdmAgentInstalled
-	Progress       string // MDMProvider/Progress, as the provider wrote it
+	Progress       string // MDMProvider/Progress, without control characters
 }
 
 // A Category is one of the phases of the page.
@@ -92,12 +93,13 @@ type Step struct {
 	State State
 	Text  string // the state as the page shows it, such as "Complete" or "1 of 3 installed"
 
-	// Done of Total items are done. Total is 0 if the step has no items.
+	// Done of Total items are done. Total is 0 if the step has no items. If a
+	// list of the server names more than 10000, the rest counts as not done.
 	Done  int
 	Total int
 
 	// Open has the LocURIs of items that are not done or have failed, at most
-	// 20.
+	// 20, without control characters.
 	Open []string
 
 	// Code is the HRESULT of a failure. It is 0 if there is none or it has no

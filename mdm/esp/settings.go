@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // settings is what a server has set for the page of one scope.
@@ -28,7 +30,7 @@ func (p *Page) read(scope string) settings {
 		return strings.TrimSpace(v.Data)
 	}
 	set.finished = isTrue(text("ServerHasFinishedProvisioning"))
-	set.words = text("CustomErrorText")
+	set.words = wire.Words(text("CustomErrorText"))
 	set.skip = isTrue(text("SkipDeviceStatusPage"))
 	if scope == "./User" {
 		device, _ := p.Tree.Get(p.firstSync("./Device") + "/SkipUserStatusPage")

@@ -26,9 +26,11 @@ func (p *Page) setup(name, title string, set settings, ready bool) Category {
 		step := Step{Name: s.name, Title: s.title, State: NotStarted}
 		complete := !set.there || set.finished
 		for _, list := range s.lists {
-			for _, item := range p.expected(set.status + "/" + list) {
+			items, rest := p.expected(set.status + "/" + list)
+			for _, item := range items {
 				p.count(&step, item)
 			}
+			step.Total += rest // which are not looked for
 		}
 		if s.name == "Apps" {
 			complete = p.tracked(&step, set.scope) && complete
@@ -46,26 +48,34 @@ func (p *Page) setup(name, title string, set settings, ready bool) Category {
 	return c
 }
 
-// expected returns the items of a list: the parts of a value, or, as one server
-// writes it, the paths of the leaves below the node.
-func (p *Page) expected(uri string) []string {
+// maxItems is how many items of one list are looked for.
+const maxItems = 10000
+
+// expected returns the first items of a list, and the number of the rest. The
+// items are the parts of a value, or, as one server writes it, the paths of the
+// leaves below the node.
+func (p *Page) expected(uri string) (items []string, rest int) {
 	v, there := p.Tree.Get(uri)
 	if !there {
-		return nil
+		return nil, 0
 	}
-	var items []string
 	if v.Format != "node" {
 		for item := range strings.SplitSeq(v.Data, separator) {
-			if item = strings.TrimSpace(item); item != "" {
+			switch item = strings.TrimSpace(item); {
+			case item == "":
+			case len(items) == maxItems:
+				rest++
+			default:
 				items = append(items, item)
 			}
 		}
-		return items
+		return items, rest
 	}
-	for _, below := range p.leaves(uri) {
-		items = append(items, "./"+strings.TrimPrefix(strings.TrimPrefix(below, "."), "/"))
+	below := p.leaves(uri)
+	for _, path := range below[:min(len(below), maxItems)] {
+		items = append(items, "./"+strings.TrimPrefix(strings.TrimPrefix(path, "."), "/"))
 	}
-	return items
+	return items, len(below) - len(items)
 }
 
 // count counts an expected item, "uri" or "uri;count". A SCEP certificate or an

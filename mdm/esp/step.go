@@ -1,6 +1,10 @@
 package esp
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
 
 // maxOpen bounds the open items that a report names for a step.
 const maxOpen = 20
@@ -18,7 +22,7 @@ func (s *Step) fail(item string, code uint32) {
 // open notes an item that is not done.
 func (s *Step) open(item string) {
 	if len(s.Open) < maxOpen {
-		s.Open = append(s.Open, item)
+		s.Open = append(s.Open, wire.Words(item))
 	}
 }
 

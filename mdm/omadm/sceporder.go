@@ -53,7 +53,7 @@ type SCEPOrder struct {
 	User bool
 
 	// URLs are the URLs of the SCEP server, https or http, in order of
-	// preference. There is at least one.
+	// preference. There is at least one, and at most 16.
 	URLs []string
 
 	// Challenge is the challenge password of the certificate request. It may be
@@ -171,6 +171,9 @@ func (t *Tree) order(ctx context.Context, uri string, enroll func(context.Contex
 	return syncml.StatusOK
 }
 
+// maxServers is how many servers an order may name.
+const maxServers = 16
+
 // codeOrder is E_INVALIDARG, for an order that makes no sense.
 const codeOrder uint32 = 0x80070057
 
@@ -203,6 +206,8 @@ func (t *Tree) readOrder(uri string) (*SCEPOrder, error) {
 		return nil, r.err
 	case len(o.URLs) == 0:
 		return nil, errors.New("the order names no server")
+	case len(o.URLs) > maxServers:
+		return nil, fmt.Errorf("the order names more than %d servers", maxServers)
 	case o.Subject == "":
 		return nil, errors.New("the order names no subject")
 	case o.KeyUsage&0xA0 == 0:

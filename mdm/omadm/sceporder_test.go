@@ -108,6 +108,7 @@ func TestSCEPOrderRefused(t *testing.T) {
 		"not a URL":       {"ServerURL": "ca.test"},
 		"file":            {"ServerURL": "file:///etc/passwd"},
 		"no server":       {"ServerURL": ";"},
+		"many servers":    {"ServerURL": strings.Repeat("https://ca.test/;", 17)},
 		"no subject":      {"SubjectName": " "},
 		"key usage":       {"KeyUsage": "6"},
 		"no key usage":    {"KeyUsage": ""},

@@ -79,7 +79,9 @@ type Session struct {
 	// HTTPClient sends the messages. If it is nil, it is [http.DefaultClient].
 	// If its Transport is nil or an [*http.Transport], each session works on a
 	// copy with the configuration of [Session.TLSConfig]. Any other transport
-	// must have that configuration already. Redirects are not followed.
+	// must have that configuration already. Redirects are not followed. If its
+	// Timeout is 0, a request is limited to two minutes and a body to no less
+	// than 512 bytes a second.
 	HTTPClient *http.Client
 
 	// Now returns the current time. If it is nil, it is [time.Now].
