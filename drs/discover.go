@@ -178,7 +178,7 @@ func (c *Client) discovery(tenant string, a *discoveryAnswer) (*Discovery, error
 		KeyEndpoint: string(keys.KeyProvisionEndpoint), KeyResource: string(keys.KeyProvisionResourceID),
 		ManagementEndpoint: string(manage.DeviceManagementEndpoint), ManagementResource: string(manage.DeviceManagementResourceID), ManagementVersion: string(manage.ServiceVersion),
 		PrecreateEndpoint: string(a.PrecreateService.PrecreateEndpoint),
-		MsaSiteID:         printable(cut(strings.Trim(string(a.MsaProviderData.SiteID), `"`))), MsaSiteURL: string(a.MsaProviderData.SiteURL),
+		MsaSiteID:         wire.Visible(cut(strings.Trim(string(a.MsaProviderData.SiteID), `"`))), MsaSiteURL: string(a.MsaProviderData.SiteURL),
 	}
 	if err := d.checkTenant(tenant); err != nil {
 		return nil, err

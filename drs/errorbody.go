@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
@@ -33,23 +32,8 @@ func (t *text) UnmarshalText(b []byte) error {
 	if len(s) > maxText {
 		s = strings.ToValidUTF8(s[:maxText], "")
 	}
-	*t = text(printable(s))
+	*t = text(wire.Visible(s))
 	return nil
-}
-
-// printable returns s with a space for each white space, and with U+FFFD for each other
-// character that does not print, such as those with which a server could write over what a
-// terminal shows.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsPrint(r):
-			return r
-		case unicode.IsSpace(r):
-			return ' '
-		}
-		return unicode.ReplacementChar
-	}, s)
 }
 
 // An errorBody has the members of all forms of an error answer: legacy, [MS-DVRJ]
@@ -119,7 +103,7 @@ func first(list ...text) string {
 func requestID(h http.Header) string {
 	for _, name := range []string{"request-id", "x-ms-request-id", "client-request-id"} {
 		if v := h.Get(name); v != "" && len(v) <= maxText {
-			return printable(v)
+			return wire.Visible(v)
 		}
 	}
 	return ""

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // issuers are the hosts of the issuers of Microsoft's clouds, which are not those of
@@ -41,7 +43,7 @@ func (s *Session) identify(text string, req *SignIn, d *Discovery, now time.Time
 		return err
 	}
 	name := or(t.UPN, or(t.UniqueName, or(t.Name, req.Username)))
-	s.UPN, s.TenantID = printable(cut(name)), strings.ToLower(t.Tenant)
+	s.UPN, s.TenantID = wire.Visible(cut(name)), strings.ToLower(t.Tenant)
 	return nil
 }
 

@@ -83,7 +83,7 @@ func (e *Error) Error() string {
 	if code := e.HRESULT(); code != 0 {
 		fmt.Fprintf(&b, " (%#x)", code)
 	}
-	return wire.Printable(b.String())
+	return wire.Visible(b.String())
 }
 
 // what returns the cause: of a fault its codes, else the OAuth code, else Err,

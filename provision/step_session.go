@@ -119,7 +119,7 @@ func (r *Run) account(ctx context.Context) (*mdm.Account, error) {
 
 // keepTree stores the tree, encrypted to the transport key.
 func (r *Run) keepTree(ctx context.Context) error {
-	text, err := json.Marshal(r.Provisioner.Setup.Tree)
+	text, err := r.Provisioner.Setup.Tree.MarshalJSON() // json.Marshal would escape more
 	if err != nil {
 		return err
 	}

@@ -48,12 +48,12 @@ func TestWords(t *testing.T) {
 }
 
 // Nothing that a server says changes what a terminal shows.
-func TestPrintable(t *testing.T) {
+func TestVisible(t *testing.T) {
 	for s, want := range map[string]string{
 		"": "", "a b": "a b", "é世\u00a0x": "é世 x", "a\r\n\tb": "a   b",
 		"\x1b[2J\x07\x00\x7f": "\ufffd[2J\ufffd\ufffd\ufffd", "\u009b1m\u202eabc\u2066": "\ufffd1m\ufffdabc\ufffd", "\xff\x9b": "\ufffd\ufffd",
 	} {
-		if got := wire.Printable(s); got != want {
+		if got := wire.Visible(s); got != want {
 			t.Errorf("%q is %q, want %q", s, got, want)
 		}
 	}

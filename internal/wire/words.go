@@ -23,18 +23,18 @@ const maxWords = 1000
 // Words returns a server's own words as an error keeps them: printable, without
 // space around them, and cut after 1000 bytes.
 func Words(s string) string {
-	s = strings.TrimSpace(Printable(s))
+	s = strings.TrimSpace(Visible(s))
 	if len(s) > maxWords {
 		s = strings.ToValidUTF8(s[:maxWords], "") + "…"
 	}
 	return s
 }
 
-// Printable returns s with a space for each white space, and with U+FFFD for
+// Visible returns s with a space for each white space, and with U+FFFD for
 // each other character that does not print: control characters, with which a
 // server could write over what a terminal shows, characters that change the
 // direction of text, and bytes that are not UTF-8.
-func Printable(s string) string {
+func Visible(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsPrint(r):

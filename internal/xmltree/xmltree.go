@@ -81,7 +81,7 @@ func Parse(data []byte, most int) (*Element, error) {
 // characters that do not print.
 func printable(err error) error {
 	if syntax := (*xml.SyntaxError)(nil); errors.As(err, &syntax) {
-		return &xml.SyntaxError{Msg: wire.Printable(syntax.Msg), Line: syntax.Line}
+		return &xml.SyntaxError{Msg: wire.Visible(syntax.Msg), Line: syntax.Line}
 	}
 	return err
 }
