@@ -28,7 +28,7 @@ func TestBusy(t *testing.T) {
 	signs(t, create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Sign}))
 
 	p.before = answerTo(tpm2.TPMCCCreateLoaded, 0x922)
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
 	defer cancel()
 	_, err := tpm.CreateKey(ctx, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
 	var e *attest.Error
