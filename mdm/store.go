@@ -1,14 +1,13 @@
 package mdm
 
 import (
-	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
-	"math"
 	"strings"
 
+	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
@@ -20,12 +19,9 @@ type StoredCertificate struct {
 	Certificate *x509.Certificate
 }
 
-// Limits of the certificates of a document, so that a server cannot choose how
-// long their signatures take to check.
-const (
-	maxCertificates = 64
-	maxKeyBits      = 8192 // of an RSA key
-)
+// maxCertificates is how many certificates a document may have, so that a server
+// cannot choose how long their signatures take to check.
+const maxCertificates = 64
 
 // stores are the stores that a provisioning document may fill.
 var stores = []struct{ store, scope string }{
@@ -38,8 +34,9 @@ var stores = []struct{ store, scope string }{
 //
 // The error is of no exported type. It is not nil if a certificate cannot be
 // read, or is filed under another thumbprint, or appears twice in one place, or
-// has an RSA key of more than 8192 bits, or if there are more than 64. It wraps an error with a method HRESULT() uint32 that returns 0x8018001E, as
-// Windows shows.
+// has an RSA key of more than 8192 bits or an exponent over 32 bits, or if there
+// are more than 64. It wraps an error with a method HRESULT() uint32 that returns
+// 0x8018001E, as Windows shows.
 func (d *Document) Certificates() ([]StoredCertificate, error) {
 	all, err := d.certificates()
 	if err != nil {
@@ -89,8 +86,8 @@ func readCertificate(thumbprint, text string) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, hresult.Errorf(codeProvCertStore, "certificate %.60q: %w", thumbprint, err)
 	}
-	if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && (key.N.BitLen() > maxKeyBits || uint64(key.E) > math.MaxUint32) {
-		return nil, hresult.Errorf(codeProvCertStore, "certificate %.60q has an RSA key of %d bits, which is too large", thumbprint, key.N.BitLen())
+	if err := cms.CheckKey(cert.PublicKey); err != nil {
+		return nil, hresult.Errorf(codeProvCertStore, "certificate %.60q: %w", thumbprint, err)
 	}
 	return cert, nil
 }
