@@ -41,6 +41,7 @@
 //	trace      what a run said to its servers and its TPM, written out
 //	provision  the run: steps, stored state, retries
 //	diagnose   codes and errors in words
+//	autopilot  hardware hashes, deployment profiles; autopilot/graph registers devices
 //	drs        device registration and sign-in
 //	mdm/esp    the enrollment status page
 //	mdm/omadm  management sessions: SyncML and the tree of nodes

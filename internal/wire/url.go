@@ -18,10 +18,19 @@ func CheckSecure(raw string) error {
 	case "https":
 		return nil
 	case "http":
-		host := u.Hostname()
-		if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		if Loopback(raw) {
 			return nil
 		}
 	}
 	return fmt.Errorf("%w: %s is not https", ErrInsecure, Redact(raw))
+}
+
+// Loopback reports whether raw is the URL of a service on the loopback interface.
+func Loopback(raw string) bool {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }

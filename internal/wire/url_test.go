@@ -27,6 +27,17 @@ func TestCheckSecure(t *testing.T) {
 	}
 }
 
+func TestLoopback(t *testing.T) {
+	for raw, want := range map[string]bool{
+		"https://127.0.0.1:8080/x": true, "http://[::1]/x": true, "http://localhost/": true,
+		"https://graph.example/": false, "http://127.0.0.1.example": false, "http://10.0.0.1/": false, "": false, "://": false,
+	} {
+		if got := wire.Loopback(raw); got != want {
+			t.Errorf("%q: %v", raw, got)
+		}
+	}
+}
+
 func TestNoRedirects(t *testing.T) {
 	h := httptest.NewServer(http.RedirectHandler("/x", http.StatusFound))
 	defer h.Close()

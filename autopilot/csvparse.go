@@ -1,0 +1,240 @@
+package autopilot
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// A sheetParser reads a file into a sheet.
+type sheetParser struct {
+	sheet     *Sheet
+	separator rune
+	header    []*column // nil for columns that are passed over
+	quoted    bool      // a quotation mark was met
+}
+
+func (p *sheetParser) find(line int, refused bool, id, format string, args ...any) {
+	p.sheet.Findings = append(p.sheet.Findings, Finding{ID: id, Line: line, Refused: refused, Detail: fmt.Sprintf(format, args...)})
+}
+
+// decode returns the text of a file.
+func (p *sheetParser) decode(raw []byte) string {
+	text := p.decodeUnits(raw)
+	if strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) >= 0 {
+		p.find(0, false, "not-ascii", "the file has text beyond ASCII")
+	}
+	return text
+}
+
+func (p *sheetParser) decodeUnits(raw []byte) string {
+	wide := func(order binary.ByteOrder, b []byte) string {
+		p.find(0, true, "utf-16", "the file is UTF-16")
+		units := make([]uint16, len(b)/2)
+		for i := range units {
+			units[i] = order.Uint16(b[2*i:])
+		}
+		return string(utf16.Decode(units))
+	}
+	switch {
+	case bytes.HasPrefix(raw, []byte{0xFF, 0xFE}):
+		return wide(binary.LittleEndian, raw[2:])
+	case bytes.HasPrefix(raw, []byte{0xFE, 0xFF}):
+		return wide(binary.BigEndian, raw[2:])
+	case len(raw) > 3 && raw[0] != 0 && raw[1] == 0 && raw[3] == 0:
+		return wide(binary.LittleEndian, raw)
+	case len(raw) > 3 && raw[0] == 0 && raw[1] != 0 && raw[2] == 0:
+		return wide(binary.BigEndian, raw)
+	}
+	if rest, ok := bytes.CutPrefix(raw, []byte("\xEF\xBB\xBF")); ok {
+		p.find(0, true, "byte-order-mark", "the file starts with a byte order mark")
+		raw = rest
+	}
+	if utf8.Valid(raw) {
+		return string(raw)
+	}
+	return windows1252(raw)
+}
+
+// windows1252 decodes the code page that "ANSI" means in Western Europe and
+// America.
+func windows1252(raw []byte) string {
+	// What 0x80 to 0x9F are; five of them are nothing.
+	const high = "€\ufffd‚ƒ„…†‡ˆ‰Š‹Œ\ufffdŽ\ufffd\ufffd‘’“”•–—˜™š›œ\ufffdžŸ"
+	table := []rune(high)
+	var b strings.Builder
+	for _, c := range raw {
+		if c >= 0x80 && c < 0xA0 {
+			b.WriteRune(table[c-0x80])
+		} else {
+			b.WriteRune(rune(c))
+		}
+	}
+	return b.String()
+}
+
+// parse reads header and rows.
+func (p *sheetParser) parse(text string) error {
+	last := 0
+	for i, line := range fileLines(text) {
+		n := i + 1
+		if strings.Trim(line, " \t,;\"") == "" {
+			p.find(n, true, "blank-line", "the line is blank")
+			continue
+		}
+		if p.header == nil {
+			if isRow, err := p.readHeader(n, line); err != nil || !isRow {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		p.row(n, p.fields(line))
+		last = n
+	}
+	if p.header == nil {
+		return malformed("there is no header")
+	}
+	if p.quoted {
+		p.find(0, true, "quotes", "fields are in quotation marks")
+	}
+	switch n := len(p.sheet.Rows); {
+	case n > MaxRows:
+		p.find(last, true, "too-many-rows", "there are %d devices, and %d are the most", n, MaxRows)
+	case n == 0:
+		p.find(0, true, "no-rows", "there is no device")
+	}
+	return nil
+}
+
+// fileLines returns the lines of a text without their ends. That the last line
+// has an end makes no line.
+func fileLines(text string) []string {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	text = strings.ReplaceAll(text, "\r", "\n")
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+}
+
+// readHeader reads the first line that is not blank. It returns true if that is a
+// device already.
+func (p *sheetParser) readHeader(n int, line string) (isRow bool, err error) {
+	p.separator = ','
+	if !strings.Contains(line, ",") {
+		for _, r := range ";\t" {
+			if strings.ContainsRune(line, r) {
+				p.separator = r
+				p.find(n, true, "separator", "fields are separated by %q", r)
+				break
+			}
+		}
+	}
+	names := p.fields(line)
+	var known []string
+	for _, name := range names {
+		c := columnNamed(name)
+		p.header = append(p.header, c)
+		if c != nil {
+			known = append(known, c.name)
+		}
+	}
+	if len(known) == 0 && len(names) == len(identifierColumns) {
+		p.sheet.Format, p.header = Identifiers, nil
+		for _, name := range identifierColumns {
+			p.header = append(p.header, columnNamed(name))
+		}
+		return true, nil
+	}
+	layout := -1
+	for i, l := range layouts {
+		// The one that has the most of the columns; the first of several.
+		if missing(l.names[:l.needed], known) == 0 && (layout < 0 || missing(known, l.names) < missing(known, layouts[layout].names)) {
+			layout = i
+		}
+	}
+	if layout < 0 {
+		return false, malformed("line %d has none of the known headers", n)
+	}
+	l := layouts[layout]
+	p.sheet.Format = l.format
+	p.checkHeader(n, names, l.names)
+	return false, nil
+}
+
+// missing counts what of some names is not in others.
+func missing(names, others []string) int {
+	n := 0
+	for _, name := range names {
+		if !slices.Contains(others, name) {
+			n++
+		}
+	}
+	return n
+}
+
+// checkHeader reports what is not as the format has it, and passes over columns
+// that are not the format's.
+func (p *sheetParser) checkHeader(n int, names, want []string) {
+	var kept []string
+	for i, c := range p.header {
+		if c == nil || !slices.Contains(want, c.name) || slices.Contains(kept, c.name) {
+			p.find(n, true, "extra-column", "column %d, %q, is not one of the format", i+1, names[i])
+			p.header[i] = nil
+			continue
+		}
+		kept = append(kept, c.name)
+		if names[i] != c.name {
+			p.find(n, true, "header", "column %d is called %q, not %q", i+1, names[i], c.name)
+		}
+	}
+	if !slices.Equal(kept, want[:min(len(kept), len(want))]) {
+		p.find(n, true, "header", "the columns are %s, and should be in the order %s", strings.Join(kept, ", "), strings.Join(want, ", "))
+	}
+}
+
+// row reads a device.
+func (p *sheetParser) row(n int, fields []string) {
+	if len(fields) != len(p.header) {
+		p.find(n, true, "field-count", "the line has %d fields, and the header %d", len(fields), len(p.header))
+	}
+	r := Row{Line: n}
+	for i, text := range fields {
+		if i < len(p.header) && p.header[i] != nil {
+			*p.header[i].field(&r) = strings.TrimSpace(text)
+		}
+	}
+	p.sheet.Rows = append(p.sheet.Rows, r)
+}
+
+// fields splits a line. Within quotation marks a separator belongs to the field,
+// and two marks stand for one. A field does not reach over the end of the line.
+func (p *sheetParser) fields(line string) []string {
+	var fields []string
+	var b strings.Builder
+	inside := false
+	for i := 0; i < len(line); {
+		r, size := utf8.DecodeRuneInString(line[i:])
+		switch {
+		case r == '"' && inside && strings.HasPrefix(line[i+1:], `"`):
+			b.WriteByte('"')
+			size = 2
+		case r == '"' && (inside || strings.TrimSpace(b.String()) == ""):
+			p.quoted = true
+			inside = !inside
+			if inside {
+				b.Reset()
+			}
+		case r == p.separator && !inside:
+			fields = append(fields, b.String())
+			b.Reset()
+		default:
+			b.WriteString(line[i : i+size])
+		}
+		i += size
+	}
+	return append(fields, b.String())
+}
