@@ -8,6 +8,7 @@ import (
 	"errors"
 	"math/big"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +128,13 @@ func TestImpossibleKeys(t *testing.T) {
 		}
 		if err != nil || len(report.Findings) != 1 || report.Findings[0].ID != "unusual-key" || report.Findings[0].Severity != ekcert.Warning {
 			t.Errorf("%s: %+v, %v", name, report, err)
+		}
+	}
+	none := (*rsa.PublicKey)(nil)
+	for name, key := range map[string]*rsa.PublicKey{"nil": none, "no N": {E: 65537}, "N is 0": {N: new(big.Int), E: 65537}, "N is negative": {N: new(big.Int).Neg(n), E: 65537}} {
+		_, err := c.Enroll(t.Context(), &ekcert.Request{EK: key, Activate: func(context.Context, []byte, []byte) ([]byte, error) { return nil, nil }})
+		if err == nil || !strings.Contains(err.Error(), "RSA key has no modulus") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	curve := newECKey(t, elliptic.P224()).Public()
