@@ -14,18 +14,18 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// assertionLife is how long an assertion may be valid.
+// assertionLife is the longest validity of an assertion.
 const assertionLife = 300 * time.Second
 
-// A ticket is a token for a join that was given out.
+// A ticket is a device token that the server issued.
 type ticket struct {
-	nonce   []byte // of its challenge; a join's attestation is over it
-	aikArea []byte // of the attestation key that was proved; nil for a device key
+	nonce   []byte // nonce of its challenge, for the attestation of the join
+	aikArea []byte // public area of the attestation key that was proved; nil for a device key
 	expires time.Time
-	joined  *joined // nil until it was used
+	joined  *joined // nil until it is used
 }
 
-// assertionClaims are those of an assertion of profile ek-jwt-v1.
+// assertionClaims are the claims of an assertion.
 type assertionClaims struct {
 	jwt.RegisteredClaims
 	RequestNonce string            `json:"request_nonce"`
@@ -36,7 +36,7 @@ type assertionClaims struct {
 	TransportKey string            `json:"tk_sha256,omitempty"`
 }
 
-// ticketClaims are those of the token of a join, besides what all tokens have.
+// ticketClaims are the claims of a token for a join.
 type ticketClaims struct {
 	jwt.RegisteredClaims
 	TenantID     string            `json:"tid"`
@@ -49,7 +49,7 @@ type ticketClaims struct {
 	TransportKey string            `json:"tk_sha256"`
 }
 
-// serveAssertion trades the answer to a challenge for the token of a join.
+// serveAssertion exchanges the answer to a challenge for a device token.
 func (s *Server) serveAssertion(w http.ResponseWriter, r *http.Request, text string) error {
 	ch, claims, err := s.answered(text, false)
 	if err != nil {
@@ -77,8 +77,8 @@ func (s *Server) serveAssertion(w http.ResponseWriter, r *http.Request, text str
 	return nil
 }
 
-// proved returns the claims of the token of a device whose proof holds, once it
-// is found or admitted, and remembers the token.
+// proved returns the claims of the token for a device that proved its TPM. It imports the
+// device if Admit accepts it, and keeps the token.
 func (s *Server) proved(ch *challenge, claims *assertionClaims) (jwt.MapClaims, error) {
 	out := jwt.MapClaims{"sub": claims.Subject, "idtyp": "device", "amr": []string{"tpm_ek"}, "jti": newGUID()}
 	if ch.device == nil {
@@ -96,8 +96,8 @@ func (s *Server) proved(ch *challenge, claims *assertionClaims) (jwt.MapClaims, 
 	return out, s.grant(ch, out)
 }
 
-// admit imports the endorsement key of a challenge that was answered, if it is
-// not in the directory and Admit wants it.
+// admit imports the endorsement key of an answered challenge if it is not in the directory
+// and Admit accepts it.
 func (s *Server) admit(ch *challenge) error {
 	s.mu.Lock()
 	known := s.byEK(ch.ek) != nil
@@ -109,7 +109,7 @@ func (s *Server) admit(ch *challenge) error {
 	return err
 }
 
-// grant finds the device of a challenge and remembers the token for it.
+// grant finds the device of a challenge and keeps the token for it.
 func (s *Server) grant(ch *challenge, claims jwt.MapClaims) error {
 	now := s.now()
 	s.mu.Lock()
@@ -132,9 +132,9 @@ func (s *Server) grant(ch *challenge, claims jwt.MapClaims) error {
 	return nil
 }
 
-// answered checks the answer to a challenge. A challenge is used up by its
-// first answer, be it right or wrong. One that was given out by a join is
-// answered by a join.
+// answered checks the answer to a challenge. The first answer uses the challenge up, even if
+// it is wrong. join says whether the answer came with a join: a challenge of profile
+// challenge-401 can be answered only there, and any other only elsewhere.
 func (s *Server) answered(text string, join bool) (*challenge, *assertionClaims, error) {
 	var ch *challenge
 	claims := new(assertionClaims)
@@ -155,7 +155,7 @@ func (s *Server) answered(text string, join bool) (*challenge, *assertionClaims,
 	case errors.As(err, &no):
 		return nil, nil, no
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return nil, nil, noGrant("invalid_grant", "tpm_activation_failed", 50155, "the assertion is not by the challenge's secret")
+		return nil, nil, noGrant("invalid_grant", "tpm_activation_failed", 50155, "the assertion's MAC is not by the challenge's secret")
 	case err != nil:
 		return nil, nil, noGrant("invalid_grant", "", 50013, "assertion: %w", err)
 	}
@@ -163,7 +163,7 @@ func (s *Server) answered(text string, join bool) (*challenge, *assertionClaims,
 		return nil, nil, noGrant("invalid_grant", "", 50013, "assertion: %w", err)
 	}
 	if join != (ch.profile == profileJoin) {
-		return nil, nil, noGrant("invalid_grant", "", 50013, "assertion: it is of profile %q", ch.profile)
+		return nil, nil, noGrant("invalid_grant", "", 50013, "assertion: its challenge is of profile %q", ch.profile)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +173,7 @@ func (s *Server) answered(text string, join bool) (*challenge, *assertionClaims,
 	return ch, claims, nil
 }
 
-// useChallenge finds a challenge that is open, and uses it up.
+// useChallenge returns an open challenge and uses it up.
 func (s *Server) useChallenge(id string) (*challenge, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,7 +190,7 @@ func (s *Server) useChallenge(id string) (*challenge, error) {
 	return ch, nil
 }
 
-// checkClaims checks what an assertion, whose MAC is right, says.
+// checkClaims checks the claims of an assertion whose MAC is right.
 func (s *Server) checkClaims(ch *challenge, c *assertionClaims) error {
 	subject := "ek:" + base64.RawURLEncoding.EncodeToString(ch.ek[:])
 	key, said := "aik_name", c.AIKName
@@ -207,7 +207,7 @@ func (s *Server) checkClaims(ch *challenge, c *assertionClaims) error {
 	}
 	switch {
 	case c.Issuer != subject || c.Subject != subject:
-		return errors.New("it is of another endorsement key")
+		return errors.New("it is for another endorsement key")
 	case len(c.Audience) != 1 || c.Audience[0] != ch.audience:
 		return errors.New("it is for another audience")
 	case c.IssuedAt == nil || c.ExpiresAt.Sub(c.IssuedAt.Time) > assertionLife:
@@ -217,9 +217,9 @@ func (s *Server) checkClaims(ch *challenge, c *assertionClaims) error {
 	case !bytes.Equal(name, ch.name):
 		return fmt.Errorf("%s is not the challenge's", key)
 	case ch.device != nil && c.Confirm["jkt"] != thumbprint(ch.device):
-		return errors.New("it is for another device key than was proved")
+		return errors.New("it is for another device key than the one that is proved")
 	case ch.profile == profileJoin && (c.Confirm["jkt"] == "" || c.TransportKey == ""):
-		return errors.New("it names no keys")
+		return errors.New("it does not name both keys of the join")
 	}
 	return nil
 }

@@ -18,14 +18,14 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 )
 
-// Start of a TPMS_ATTEST: what the TPM made, and by which command (TCG Part 2,
-// 6.2 and 6.9).
+// The first two fields of a TPMS_ATTEST of TPM2_Certify (TCG TPM 2.0 Library Part 2,
+// TPM_GENERATED and TPM_ST).
 const (
-	tpmGenerated = 0xFF544347
-	attestByCert = 0x8017
+	tpmGenerated = 0xFF544347 // the TPM made it
+	attestByCert = 0x8017     // TPM_ST_ATTEST_CERTIFY
 )
 
-// A bundle is the JSON form of a join's attestation, version 1.
+// A bundle is the JSON form of an attestation, version 1 (drs.FormBundle).
 type bundle struct {
 	V     int    `json:"v"`
 	Alg   string `json:"alg"`
@@ -40,13 +40,13 @@ type bundle struct {
 	} `json:"keys"`
 }
 
-// A proof is an attestation in the course of its checks.
+// A proof is an attestation during its checks.
 type proof struct {
 	bundle
-	aikArea []byte
-	aik     crypto.PublicKey
-	cert    *x509.Certificate     // of aik; nil if none was looked at
-	keys    map[string]*certified // by usage: both, or one in a form of Windows
+	aikArea []byte                // public area of the attestation key
+	aik     crypto.PublicKey      // attestation key
+	cert    *x509.Certificate     // of aik; nil if certificates are not checked
+	keys    map[string]*certified // by usage: both, or one with KADS and KAST
 }
 
 // A certified key is a key of a join with the statement about it.
@@ -56,7 +56,8 @@ type certified struct {
 	statement *attest.Statement
 }
 
-// checkAttestation makes the ten checks of a join's attestation, in order.
+// checkAttestation makes the ten checks of an attestation in order; see the package
+// documentation.
 func (s *Server) checkAttestation(j *join) error {
 	p, err := s.readProof(j)
 	if err != nil {
@@ -96,15 +97,15 @@ func (s *Server) checkAttestation(j *join) error {
 	return nil
 }
 
-// level returns what an attestation proved.
+// level returns the Object.AttestationLevel of an attestation.
 func (s *Server) level(j *join, p *proof, aikName string) int {
 	if p.cert == nil {
 		return 1
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Check 10 has matched the endorsement key of the token; without a token it
-	// was matched when the device joined by this attestation key before.
+	// Check 10 compared the endorsement key of the token. Without a token, it was
+	// compared when the device joined with this attestation key before.
 	if o := s.byAIK(aikName); j.token != nil || o != nil && o.ZTDID != "" {
 		return 3
 	}
@@ -149,20 +150,20 @@ func (s *Server) checkAIKCertificate(j *join, p *proof) error {
 	return err
 }
 
-// checkAIK is check 2: the certificate is of the attestation key, and that can
-// sign only what its TPM made.
+// checkAIK is check 2: the certificate is for the attestation key, and that key can only
+// sign what its TPM made.
 func checkAIK(_ *join, p *proof) error {
 	var err error
 	if p.aik, err = checkAIKArea(p.aikArea); err != nil {
 		return err
 	}
 	if p.cert != nil && !sameKey(p.aik, p.cert.PublicKey) {
-		return errors.New("certificate is of another attestation key")
+		return errors.New("certificate is for another attestation key")
 	}
 	return nil
 }
 
-// checkSignatures is check 3.
+// checkSignatures is check 3: the attestation key signed the statements.
 func checkSignatures(_ *join, p *proof) error {
 	for usage, k := range p.keys {
 		if err := checkSignature(p.aik, k.statement.Attest, k.statement.Signature); err != nil {
@@ -172,8 +173,7 @@ func checkSignatures(_ *join, p *proof) error {
 	return nil
 }
 
-// checkStatements is check 4: the TPM made the statement, by TPM2_Certify, for
-// this join.
+// checkStatements is check 4: the TPM made the statements with TPM2_Certify, for this join.
 func checkStatements(j *join, p *proof) error {
 	for usage, k := range p.keys {
 		var err error
@@ -181,13 +181,13 @@ func checkStatements(j *join, p *proof) error {
 			return fmt.Errorf("%s key: %w", usage, err)
 		}
 		if subtle.ConstantTimeCompare(k.attested.extraData, bind(usage, p.Nonce, j.CertificateRequest.Data, j.keyData())) != 1 {
-			return fmt.Errorf("%s key: statement is for something else", usage)
+			return fmt.Errorf("%s key: statement is not for this join", usage)
 		}
 	}
 	return nil
 }
 
-// bind returns what a statement must be over.
+// bind returns the qualifying data that a statement must have.
 func bind(usage string, nonce, csr, blob []byte) []byte {
 	request, key := sha256.Sum256(csr), sha256.Sum256(blob)
 	text := append([]byte("drs-attest-v1\x00"), usage...)
@@ -197,7 +197,7 @@ func bind(usage string, nonce, csr, blob []byte) []byte {
 	return sum[:]
 }
 
-// checkNames is check 5: the statement is about the key that came with it.
+// checkNames is check 5: each statement is for the key that comes with it.
 func checkNames(_ *join, p *proof) error {
 	for usage, k := range p.keys {
 		name, err := attest.Name(k.area)
@@ -205,14 +205,14 @@ func checkNames(_ *join, p *proof) error {
 			return fmt.Errorf("%s key: %w", usage, err)
 		}
 		if !bytes.Equal(name, k.attested.name) {
-			return fmt.Errorf("%s key: statement is about another key", usage)
+			return fmt.Errorf("%s key: statement is for another key", usage)
 		}
 	}
 	return nil
 }
 
-// checkAttributes is check 6: both keys were made in the TPM, cannot leave it
-// and are for their purpose.
+// checkAttributes is check 6: both keys were made in the TPM, cannot leave it and have the
+// right usage.
 func checkAttributes(_ *join, p *proof) error {
 	purposes := map[string]uint32{"device": attrSign, "transport": attrDecrypt}
 	for usage, k := range p.keys {
@@ -244,9 +244,8 @@ func checkKeys(j *join, p *proof) error {
 	return nil
 }
 
-// checkNonce is check 8: the nonce is that of the token's challenge, or one of
-// the service's, and unused. It is used up when the join is committed; that of
-// a token with the token.
+// checkNonce is check 8: the nonce is that of the token's challenge, or one of the
+// registration service that is unused. The latter is used up when the join is committed.
 func (s *Server) checkNonce(j *join, p *proof) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -264,9 +263,9 @@ func (s *Server) checkNonce(j *join, p *proof) error {
 	return errors.New("nonce is unknown, used or expired")
 }
 
-// checkActivated is check 9: the attestation key is the one that the token's
-// challenge was answered with. A user without a ticket of the device has no
-// such token; then the key is the device's if it attested it before.
+// checkActivated is check 9: the attestation key is the one that the challenge of the device
+// token proved. A join with a user's token alone has no such challenge; the key then counts
+// as the device's if it attested a join of the device before.
 func (s *Server) checkActivated(j *join, p *proof) error {
 	if j.token == nil {
 		return nil
@@ -276,7 +275,7 @@ func (s *Server) checkActivated(j *join, p *proof) error {
 		return err
 	}
 	if base64.RawURLEncoding.EncodeToString(name) != j.token.AIKName {
-		return errors.New("the token is of another attestation key")
+		return errors.New("the token is for another attestation key")
 	}
 	return nil
 }
@@ -299,8 +298,7 @@ func (s *Server) checkRecord(j *join, _ *proof) error {
 	return nil
 }
 
-// secondOpinion has each statement judged by go-attestation, and by this
-// module's own verification.
+// secondOpinion verifies each statement with go-attestation and with package attest.
 func (p *proof) secondOpinion() error {
 	for usage, k := range p.keys {
 		st := k.statement

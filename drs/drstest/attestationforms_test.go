@@ -17,7 +17,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// created makes the attestation key's creation statement (TPM2_CertifyCreation).
+// created returns the attestation key's creation statement (TPM2_CertifyCreation).
 func (d *softTPM) created(t *testing.T) *drs.Statement {
 	t.Helper()
 	creation := u16(binary.BigEndian.AppendUint32(nil, 0), 0) // no PCRs, no digest
@@ -55,7 +55,7 @@ func (r *rig) boundRequest(device, transport bool) *drs.Request {
 	return r.device.request(token)
 }
 
-// Forms of Windows are of one key, with the other bound by the token.
+// KADS and KAST certify one key; the token is bound to the other.
 func TestWindowsForms(t *testing.T) {
 	for _, form := range []drs.AttestationForm{drs.FormKADS, drs.FormKAST} {
 		for _, usage := range []string{"", drs.UsageTransport, drs.UsageDevice} {
@@ -118,7 +118,7 @@ func TestWindowsFormsRefused(t *testing.T) {
 	}
 }
 
-// In the forms of Windows, too, the client sends nothing half.
+// The client does not send a KADS or KAST that is incomplete.
 func TestWindowsFormsIncomplete(t *testing.T) {
 	r := newRig(t)
 	for _, form := range []drs.AttestationForm{drs.FormKAST, 9} {
@@ -130,13 +130,13 @@ func TestWindowsFormsIncomplete(t *testing.T) {
 	}
 }
 
-// deviceProof is that of a device without an attestation key.
+// deviceProof returns the proof of a device without an attestation key.
 func (d *softTPM) deviceProof() *drs.Proof {
 	d.opensAs = d.dk
 	return &drs.Proof{EK: &d.ek.PublicKey, EKPublicArea: d.ekArea, DeviceKeyPublicArea: d.dk.area, DeviceKey: &d.dk.PublicKey, Activate: d.activate}
 }
 
-// Variant dk-activate: the device key is proved beside the endorsement key, and
+// Variant dk-activate: the device key is proved to be in the TPM of the endorsement key, and
 // the token is bound to it.
 func TestDeviceKeyActivated(t *testing.T) {
 	r := newRig(t)
@@ -187,9 +187,8 @@ func TestDeviceKeyActivatedRefused(t *testing.T) {
 	}
 }
 
-// Variant challenge-401: the join itself is challenged. With an attestation key
-// its statements are over the challenge's nonce; without one the device key is
-// what is proved.
+// Variant challenge-401: the service answers the join with a challenge. With an attestation
+// key, the statements have the nonce of the challenge; without one, the device key is proved.
 func TestChallengedJoin(t *testing.T) {
 	for name, proof := range map[string]func(*softTPM) *drs.Proof{"attestation key": (*softTPM).proof, "device key": (*softTPM).deviceProof} {
 		r := newRig(t)
@@ -237,7 +236,7 @@ func TestChallengedJoinRefused(t *testing.T) {
 		_, err := r.join(req)
 		r.refused(err, "Join", c.subcode, c.reason)
 	}
-	// A service that says 401 and nothing else has no challenge to give.
+	// A 401 without a challenge is a refusal.
 	req := r.device.request(new(drs.DeviceToken))
 	req.Proof = r.device.proof()
 	r.change = func(_ string, b map[string]any) { delete(b, "TpmProof") }
@@ -248,7 +247,7 @@ func TestChallengedJoinRefused(t *testing.T) {
 	}
 }
 
-// A token from elsewhere is placed where the join wants it.
+// SetToken sets the fields of a join for a token from elsewhere.
 func TestTokenSources(t *testing.T) {
 	var sent map[string]any
 	var head string
@@ -284,7 +283,7 @@ func TestTokenSources(t *testing.T) {
 	}
 }
 
-// tap notes how a request is authorized.
+// tap records the Authorization headers of requests.
 type tap struct {
 	http.RoundTripper
 	head *string
@@ -295,7 +294,7 @@ func (w tap) RoundTrip(req *http.Request) (*http.Response, error) {
 	return w.RoundTripper.RoundTrip(req)
 }
 
-// A booleans as such, in any case, is an attribute like its text.
+// A boolean attribute may be a JSON boolean or a string in any case.
 func TestAttributeForms(t *testing.T) {
 	r := newRig(t)
 	r.change = func(_ string, b map[string]any) {
@@ -317,7 +316,7 @@ func TestAttributeForms(t *testing.T) {
 	wantError(t, err, "error_fail", "float64")
 }
 
-// canary checks that none of the secrets is in what is shown.
+// canary checks that shown has none of the secrets.
 func canary(t *testing.T, shown []byte, secrets map[string]string) {
 	t.Helper()
 	for name, secret := range secrets {
@@ -333,7 +332,7 @@ func canary(t *testing.T, shown []byte, secrets map[string]string) {
 	}
 }
 
-// A transport key may be a JWK, whose JSON is in base64 as the blob is.
+// A transport key may be a JWK, whose JSON is in base64 like a blob.
 func TestTransportKeyJWK(t *testing.T) {
 	r := newRig(t)
 	tk := &r.device.tk.PublicKey

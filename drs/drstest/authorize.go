@@ -9,14 +9,14 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// serveAuthorize is where a browser signs a user in (RFC 6749, section 4.1.1).
-// It knows one way: the cookie of a session on a joined device.
+// serveAuthorize is the authorization endpoint, where a browser signs a user in (RFC 6749,
+// section 4.1.1). It accepts only the cookie of a session on a joined device.
 func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	to, err := url.Parse(q.Get("redirect_uri"))
 	if err != nil || q.Get("response_type") != "code" || q.Get("client_id") == "" ||
 		!slices.Contains([]string{"https", "ms-aadj-redir", "ms-appx-web"}, to.Scheme) {
-		return noGrant("invalid_request", "", 900144, "response type %q, redirection to %q", q.Get("response_type"), q.Get("redirect_uri"))
+		return noGrant("invalid_request", "", 900144, "response type %q or redirection to %q is not allowed, or client_id is missing", q.Get("response_type"), q.Get("redirect_uri"))
 	}
 	cookie, err := r.Cookie(drs.CookieName)
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if claimText(claims, "is_primary") != "true" || claimText(claims, "grant_type") != "" {
-		return noGrant("invalid_grant", "", 50013, "it is no session cookie")
+		return noGrant("invalid_grant", "", 50013, "the cookie is not that of a session")
 	}
 	if _, err := s.user(v.upn); err != nil {
 		return err

@@ -17,7 +17,8 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Identifiers of a device certificate (MS-DVRJ, and those Entra adds).
+// Object identifiers of extensions of a device certificate ([MS-DVRJ], and those that Entra
+// adds) and of their values.
 var (
 	oidDeviceID   = asn1.ObjectIdentifier{1, 2, 840, 113556, 1, 5, 284, 2}
 	oidUserID     = asn1.ObjectIdentifier{1, 2, 840, 113556, 1, 5, 284, 3}
@@ -29,7 +30,7 @@ var (
 	oidClientAuth = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 2}
 )
 
-// region is where the tenant is: one of AF, AP, AS, EU, ME, NA, OC, SA.
+// region is the region of the tenant: one of AF, AP, AS, EU, ME, NA, OC, SA.
 const region = "EU"
 
 // issuerUnit is the organizational unit in the name of Microsoft's CA of device
@@ -42,7 +43,7 @@ type authority struct {
 	key  crypto.Signer
 }
 
-// newKey makes a key of the server's.
+// newKey makes an RSA key of the server. Tests replace it.
 var newKey = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
 
 func newAuthority(now time.Time) (*authority, error) {
@@ -69,8 +70,8 @@ func newAuthority(now time.Time) (*authority, error) {
 	return &authority{cert: cert, key: key}, nil
 }
 
-// issuerName returns the name of the CA as Microsoft writes it: one relative
-// name with four values, in the order DER wants of a set.
+// issuerName returns the name of the CA in the form of Microsoft's: one relative
+// distinguished name with four values, in the order that DER requires for a set.
 func issuerName() ([]byte, error) {
 	dc := asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}
 	var parts [][]byte
@@ -103,8 +104,8 @@ func issuerName() ([]byte, error) {
 	return b.Bytes()
 }
 
-// issue signs a certificate for the device key of an object that a user joins,
-// or, if u is nil, the device itself.
+// issue issues a device certificate for an object. u is the user who joins the device, or
+// nil.
 func (s *Server) issue(o *Object, pub *rsa.PublicKey, u *User) (*x509.Certificate, error) {
 	ca, err := s.authority()
 	if err != nil {
@@ -119,7 +120,7 @@ func (s *Server) issue(o *Object, pub *rsa.PublicKey, u *User) (*x509.Certificat
 		SerialNumber: serial(), Subject: pkix.Name{CommonName: o.DeviceID}, SignatureAlgorithm: x509.SHA256WithRSA,
 		NotBefore: now.Add(-30 * time.Minute), NotAfter: now.AddDate(10, 0, 0), ExtraExtensions: extensions,
 	}
-	// Microsoft's CA writes no key identifiers.
+	// Certificates of Microsoft's CA have no key identifiers.
 	issuer := *ca.cert
 	issuer.SubjectKeyId = nil
 	der, err := x509.CreateCertificate(rand.Reader, template, &issuer, pub, ca.key)
@@ -129,7 +130,7 @@ func (s *Server) issue(o *Object, pub *rsa.PublicKey, u *User) (*x509.Certificat
 	return x509.ParseCertificate(der)
 }
 
-// extensions returns those of a device certificate, in Entra's order.
+// extensions returns the extensions of a device certificate, in Entra's order.
 func (s *Server) extensions(o *Object, u *User) ([]pkix.Extension, error) {
 	basic, err := asn1.Marshal(struct{}{})
 	if err != nil {
@@ -140,7 +141,7 @@ func (s *Server) extensions(o *Object, u *User) ([]pkix.Extension, error) {
 		return nil, err
 	}
 	out := []pkix.Extension{{Id: oidBasic, Critical: true, Value: basic}, {Id: oidEKU, Critical: true, Value: usage}}
-	// The object that authenticates, be it the device itself.
+	// who is the object that authenticated the join: the user or the device itself.
 	who, joined := o.ObjectID, "1"
 	if o.Registered {
 		joined = "0"
@@ -161,8 +162,8 @@ func (s *Server) extensions(o *Object, u *User) ([]pkix.Extension, error) {
 	return append(out, longForm(oidRegion, []byte(region)), longForm(oidJoinType, []byte(joined))), nil
 }
 
-// longForm returns an extension whose value is an OCTET STRING with its length
-// in the long form, which is not DER but what the real CA writes.
+// longForm returns an extension whose value is an OCTET STRING with its length in the long
+// form. That is not DER, but certificates of the real CA have it.
 func longForm(id asn1.ObjectIdentifier, content []byte) pkix.Extension {
 	return pkix.Extension{Id: id, Value: append([]byte{0x04, 0x81, byte(len(content))}, content...)}
 }

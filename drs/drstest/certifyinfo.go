@@ -12,20 +12,21 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// Signature schemes and the hash of a TPMT_SIGNATURE (TCG Algorithm Registry).
+// Signature schemes and hash algorithm of a TPMT_SIGNATURE (TCG Algorithm Registry).
 const (
 	algRSASSA = 0x0014
 	algECDSA  = 0x0018
 	algSHA256 = 0x000B
 )
 
-// certifyInfo is what a TPMS_ATTEST of TPM2_Certify says.
+// certifyInfo has the fields of a TPMS_ATTEST of TPM2_Certify that are checked.
 type certifyInfo struct {
-	extraData []byte
-	name      []byte
+	extraData []byte // qualifying data
+	name      []byte // TPM name of the certified key
 }
 
-// readCertify reads a TPMS_ATTEST (TCG Part 2, 10.12.8) of type certify.
+// readCertify reads a TPMS_ATTEST of TPM2_Certify (TCG TPM 2.0 Library Part 2,
+// TPMS_ATTEST).
 func readCertify(b []byte) (*certifyInfo, error) {
 	s := cryptobyte.String(b)
 	var (
@@ -35,7 +36,7 @@ func readCertify(b []byte) (*certifyInfo, error) {
 		name, qualified       cryptobyte.String
 	)
 	if !s.ReadUint32(&magic) || magic != tpmGenerated {
-		return nil, errors.New("statement is not by a TPM")
+		return nil, errors.New("statement was not made by a TPM")
 	}
 	if !s.ReadUint16(&kind) || kind != attestByCert {
 		return nil, fmt.Errorf("statement is of type %#x", kind)
@@ -48,12 +49,13 @@ func readCertify(b []byte) (*certifyInfo, error) {
 	return &certifyInfo{extraData: extra, name: name}, nil
 }
 
-// checkSignature checks a TPMT_SIGNATURE (TCG Part 2, 11.3.4) with SHA-256.
+// checkSignature checks a TPMT_SIGNATURE with SHA-256 (TCG TPM 2.0 Library Part 2,
+// TPMT_SIGNATURE).
 func checkSignature(key crypto.PublicKey, message, signature []byte) error {
 	s := cryptobyte.String(signature)
 	var scheme, hash uint16
 	if !s.ReadUint16(&scheme) || !s.ReadUint16(&hash) || hash != algSHA256 {
-		return fmt.Errorf("signature scheme %#x with hash %#x", scheme, hash)
+		return fmt.Errorf("signature scheme %#x with hash %#x is not supported", scheme, hash)
 	}
 	digest := sha256.Sum256(message)
 	var a, b cryptobyte.String
@@ -72,5 +74,5 @@ func checkSignature(key crypto.PublicKey, message, signature []byte) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("attestation key is %T", key)
+	return fmt.Errorf("attestation key is a %T", key)
 }

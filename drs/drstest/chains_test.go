@@ -44,8 +44,8 @@ func caTemplate(r *rig, name string) *x509.Certificate {
 	}
 }
 
-// newAIKCA returns an attestation CA that the rig's server trusts, with the
-// keys of two numbers.
+// newAIKCA returns an attestation CA that the rig's server trusts. rootKey and issuerKey are
+// numbers of keys.
 func newAIKCA(t *testing.T, r *rig, rootKey, issuerKey int) *aikCA {
 	root := issue(t, caTemplate(r, "root"), nil, rootKey, rootKey)
 	issuer := issue(t, caTemplate(r, "issuer"), root, issuerKey, rootKey)
@@ -54,8 +54,8 @@ func newAIKCA(t *testing.T, r *rig, rootKey, issuerKey int) *aikCA {
 	return &aikCA{root: root, issuer: issuer, key: issuerKey}
 }
 
-// leaf returns a certificate like that of a real attestation key: no subject,
-// and a critical alternative name that holds only the TPM's model.
+// leaf returns a certificate like that of a real attestation key, without a subject and with a
+// critical alternative name that has only the TPM's model.
 func (ca *aikCA) leaf(t *testing.T, r *rig, subject int, change func(*x509.Certificate)) []*x509.Certificate {
 	t.Helper()
 	name, err := asn1.Marshal(pkix.Name{ExtraNames: []pkix.AttributeTypeAndValue{{Type: asn1.ObjectIdentifier{2, 23, 133, 2, 2}, Value: "SOFT"}}}.ToRDNSequence())
@@ -120,7 +120,7 @@ func TestAIKChainRefused(t *testing.T) {
 		}, "not for an attestation key"},
 		{"a CA's", func(t *testing.T, r *rig, ca *aikCA) []*x509.Certificate {
 			return ca.leaf(t, r, 1, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
-		}, "is a CA's"},
+		}, "is that of a CA"},
 		{"another key", func(t *testing.T, r *rig, ca *aikCA) []*x509.Certificate { return ca.leaf(t, r, 4, asIs) }, "another"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestAIKChainRefused(t *testing.T) {
 	}
 }
 
-// With roots of makers, the endorsement key needs the certificate of one.
+// With EKRoots, the endorsement key needs a certificate of a maker.
 func TestEKRoots(t *testing.T) {
 	r := newRig(t)
 	root := issue(t, caTemplate(r, "maker"), nil, 7, 7)
@@ -180,9 +180,8 @@ func TestEKRoots(t *testing.T) {
 	}
 }
 
-// A join with the attestation key of another token, both of known devices,
-// is found out: the keys are certified beside an attestation key that this
-// token's challenge was not for.
+// Another imported device cannot join with this device's token, because its attestation key is
+// another one.
 func TestTokenOfAnotherDevice(t *testing.T) {
 	r := newRig(t)
 	thief := newSoftTPM(t, 5)

@@ -20,24 +20,24 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 )
 
-// The proofs that the server takes.
+// The variants of a proof; see package drs.
 const (
-	profileEK   = "ek-jwt-v1"     // attestation key beside the endorsement key, for a token
-	profileDK   = "dk-activate"   // device key beside it, for a token
-	profileJoin = "challenge-401" // either, in the course of a join
+	profileEK   = "ek-jwt-v1"     // of an attestation key, for a token
+	profileDK   = "dk-activate"   // of the device key, for a token
+	profileJoin = "challenge-401" // of either, during a join
 )
 
-// challengeLife is how long a challenge may be answered; it is remembered for
-// another challengeMemory, so that a second answer is told from a late one.
-// Limits are on all challenges and on those of one key that are open.
+// Limits of challenges. An expired challenge is kept for challengeMemory, so that a second
+// answer is refused as such and not as an answer to an unknown challenge.
 const (
-	challengeLife   = 300 * time.Second
+	challengeLife   = 300 * time.Second // how long a challenge can be answered
 	challengeMemory = 10 * time.Minute
-	challengeLimit  = 4096
-	challengesPerEK = 32
+	challengeLimit  = 4096 // of all challenges
+	challengesPerEK = 32   // of open challenges for one endorsement key
 )
 
-// Object attributes (TCG Part 2, 8.3), and what an attestation key must have.
+// Object attributes (TCG TPM 2.0 Library Part 2, TPMA_OBJECT), and those that keys must
+// have.
 const (
 	attrFixedTPM            = 1 << 1
 	attrFixedParent         = 1 << 4
@@ -53,19 +53,19 @@ const (
 // oidAIK is the extended key usage of attestation keys (tcg-kp-AIKCertificate).
 var oidAIK = []int{2, 23, 133, 8, 3}
 
-// A challenge is one that was given out.
+// A challenge is a challenge that the server issued.
 type challenge struct {
 	profile     string
-	ek          [32]byte // hash of the endorsement key it was made for
+	ek          [32]byte // hash of the endorsement key
 	ekPublic    crypto.PublicKey
-	ekCert      *x509.Certificate // nil if none was checked
-	secret      []byte
+	ekCert      *x509.Certificate // of the endorsement key; nil if certificates are not checked
+	secret      []byte            // what the TPM must decrypt
 	serverNonce []byte
 	clientNonce []byte
-	name        []byte         // of the key beside it
-	aikArea     []byte         // of that key, if it is an attestation key
+	name        []byte         // TPM name of the key to prove
+	aikArea     []byte         // public area of that key, if it is an attestation key
 	device      *rsa.PublicKey // that key, if it is a device key
-	audience    string
+	audience    string         // of the assertion
 	expires     time.Time
 	used        bool
 }
@@ -82,14 +82,14 @@ type challengeRequest struct {
 	ClientNonce         []byte
 }
 
-// noProof refuses a proof at the challenge.
+// noProof returns the error for a request for a challenge that is refused.
 func noProof(subcode, format string, args ...any) error {
 	return &refused{status: http.StatusForbidden, code: "AuthorizationError", subcode: subcode, reason: fmt.Errorf(format, args...)}
 }
 
-// serveChallenge makes a credential that only the TPM with both keys can open.
-// A key that is not in the directory gets one like any other: who asks learns
-// nothing of the directory before the answer is proved.
+// serveChallenge makes a credential that only a TPM with both keys can decrypt. An
+// endorsement key that is not in the directory gets one, too, so that the answer does not
+// tell which keys are known.
 func (s *Server) serveChallenge(w http.ResponseWriter, r *http.Request) error {
 	if v := r.URL.Query().Get("api-version"); v != "1.0" {
 		return badRequest("api-version %q", v)
@@ -111,10 +111,11 @@ func (s *Server) serveChallenge(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// challenge makes a challenge, whose answer is for an audience.
+// challenge makes a challenge and returns the answer of the service. audience is that of the
+// assertion.
 func (s *Server) challenge(ctx context.Context, req *challengeRequest, audience string) (map[string]any, error) {
 	if n := len(req.ClientNonce); n < 16 || n > 32 {
-		return nil, badRequest("client nonce of %d bytes", n)
+		return nil, badRequest("client nonce has %d bytes", n)
 	}
 	ekArea, err := unsized(req.EkPublic)
 	if err != nil {
@@ -141,8 +142,8 @@ func (s *Server) challenge(ctx context.Context, req *challengeRequest, audience 
 	}, nil
 }
 
-// checkBeside checks the key that is said to be in the TPM of the endorsement
-// key, and takes its name: an attestation key or, without one, a device key.
+// checkBeside checks the key to prove, which is an attestation key or, without one, a device
+// key, and sets its name in ch.
 func (s *Server) checkBeside(ch *challenge, req *challengeRequest) error {
 	given := req.AikPublic
 	device := req.Profile == profileDK || req.Profile == profileJoin && len(given) == 0
@@ -151,7 +152,7 @@ func (s *Server) checkBeside(ch *challenge, req *challengeRequest) error {
 	}
 	area, err := unsized(given)
 	if err != nil {
-		return badRequest("key to be proved: %w", err)
+		return badRequest("key to prove: %w", err)
 	}
 	if device {
 		ch.device, err = checkDKArea(area)
@@ -162,13 +163,13 @@ func (s *Server) checkBeside(ch *challenge, req *challengeRequest) error {
 		return err
 	}
 	if ch.name, err = attest.Name(area); err != nil {
-		return noProof("tpm_aik_attributes", "key to be proved: %w", err)
+		return noProof("tpm_aik_attributes", "key to prove: %w", err)
 	}
 	return nil
 }
 
-// checkDKArea checks that a public area is of a device key that was made in its
-// TPM and cannot leave it.
+// checkDKArea checks that a public area is that of a device key that was made in its TPM and
+// cannot leave it. It returns the key.
 func checkDKArea(area []byte) (*rsa.PublicKey, error) {
 	attributes, err := attest.Attributes(area)
 	if err != nil {
@@ -177,7 +178,7 @@ func checkDKArea(area []byte) (*rsa.PublicKey, error) {
 	pub, err := attest.PublicKey(area)
 	key, ok := pub.(*rsa.PublicKey)
 	if err != nil || !ok || key.N.BitLen() != 2048 {
-		return nil, badRequest("device key: not RSA with 2048 bits")
+		return nil, badRequest("device key: it is not an RSA key of 2048 bits")
 	}
 	if attributes&attrInside != attrInside || attributes&attrSign == 0 || attributes&attrRestricted != 0 {
 		return nil, noProof("tpm_dk_attributes", "device key: attributes %#08x", attributes)
@@ -185,8 +186,8 @@ func checkDKArea(area []byte) (*rsa.PublicKey, error) {
 	return key, nil
 }
 
-// checkEK checks an endorsement key and, where the server has roots of makers,
-// its certificate. Both become the challenge's.
+// checkEK checks an endorsement key and, if EKRoots is set, its certificate, and sets both in
+// ch.
 func (s *Server) checkEK(ctx context.Context, ch *challenge, req *challengeRequest, area []byte) error {
 	var err error
 	if ch.ekPublic, err = attest.PublicKey(area); err != nil {
@@ -214,9 +215,8 @@ func (s *Server) checkEK(ctx context.Context, ch *challenge, req *challengeReque
 	return nil
 }
 
-// checkNewAIK checks an attestation key before a credential is made for its
-// name. The name covers the attributes, so whoever opens the credential has
-// an object with these attributes in the TPM of the endorsement key.
+// checkNewAIK checks an attestation key before a credential is made for its name. The name
+// covers the attributes, so that only a TPM with such a key can decrypt the credential.
 func (s *Server) checkNewAIK(req *challengeRequest, area []byte) error {
 	pub, err := checkAIKArea(area)
 	if err != nil {
@@ -230,20 +230,20 @@ func (s *Server) checkNewAIK(req *challengeRequest, area []byte) error {
 		return noProof("tpm_aik_untrusted", "attestation key: %w", err)
 	}
 	if !sameKey(pub, cert.PublicKey) {
-		return noProof("tpm_aik_untrusted", "attestation key: certificate is of another key")
+		return noProof("tpm_aik_untrusted", "attestation key: certificate is for another key")
 	}
 	return nil
 }
 
-// checkAIKArea checks that a public area is of a key that signs only what its
-// TPM made, and cannot leave it. It returns the key.
+// checkAIKArea checks that a public area is that of a key that signs only what its TPM made
+// and cannot leave it. It returns the key.
 func checkAIKArea(area []byte) (crypto.PublicKey, error) {
 	attributes, err := attest.Attributes(area)
 	if err != nil {
 		return nil, err
 	}
 	if attributes&attrAIK != attrAIK || attributes&attrDecrypt != 0 {
-		return nil, fmt.Errorf("attributes %#08x are not of an attestation key", attributes)
+		return nil, fmt.Errorf("attributes %#08x are not those of an attestation key", attributes)
 	}
 	pub, err := attest.PublicKey(area)
 	if err != nil {
@@ -259,7 +259,7 @@ func checkAIKArea(area []byte) (crypto.PublicKey, error) {
 			return pub, nil
 		}
 	}
-	return nil, errors.New("neither RSA with 2048 bits nor of a NIST curve")
+	return nil, errors.New("it is neither an RSA key of 2048 bits or more nor a key on P-256 or P-384")
 }
 
 // checkAIKChain checks the certificate of an attestation key.
@@ -276,17 +276,17 @@ func (s *Server) checkAIKChain(leaf []byte, rest [][]byte) (*x509.Certificate, e
 		return nil, errors.New("certificate is not for an attestation key")
 	}
 	if cert.IsCA {
-		return nil, errors.New("certificate is a CA's")
+		return nil, errors.New("certificate is that of a CA")
 	}
-	// Its subject alternative name holds the TPM's maker and model only, which
-	// crypto/x509 does not read; it is critical.
+	// The critical subject alternative name has only the maker and model of the TPM,
+	// which crypto/x509 does not read.
 	known := *cert
 	known.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(cert.UnhandledCriticalExtensions), func(id asn1ID) bool { return id.Equal(asn1ID{2, 5, 29, 17}) })
 	_, err = known.Verify(x509.VerifyOptions{Roots: s.AIKRoots, Intermediates: pool(chain[1:]), CurrentTime: s.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	return cert, err
 }
 
-// keepChallenge remembers a challenge and returns its identifier.
+// keepChallenge keeps a challenge and returns its identifier.
 func (s *Server) keepChallenge(ch *challenge) (string, error) {
 	now := s.now()
 	ch.expires = now.Add(challengeLife)
@@ -331,15 +331,15 @@ func random(n int) []byte {
 	return b
 }
 
-// sized puts the size of a TPM structure before it.
+// sized returns a TPM structure with its size before it, as in TPM2B_ types.
 func sized(b []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)
 }
 
-// unsized is the opposite of sized.
+// unsized removes the size of a TPM structure.
 func unsized(b []byte) ([]byte, error) {
 	if len(b) <= 2 || int(binary.BigEndian.Uint16(b)) != len(b)-2 {
-		return nil, fmt.Errorf("its size does not fit %d bytes", len(b))
+		return nil, fmt.Errorf("its size prefix does not match its %d bytes", len(b))
 	}
 	return b[2:], nil
 }

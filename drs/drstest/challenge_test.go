@@ -43,7 +43,7 @@ func TestAuthenticateRefused(t *testing.T) {
 		{"another resource", func(r *rig, p *drs.Proof) { p.Resource = "https://graph.microsoft.com/" }, "Token", "", "not found in the tenant"},
 		{"short nonce", func(r *rig, p *drs.Proof) {
 			r.change = func(_ string, b map[string]any) { b["ClientNonce"] = "AAAA" }
-		}, "Challenge", "error_fail", "client nonce of 3 bytes"},
+		}, "Challenge", "error_fail", "client nonce has 3 bytes"},
 		{"another nonce", func(r *rig, p *drs.Proof) {
 			r.change = func(_ string, b map[string]any) {
 				b["ClientNonce"] = base64.StdEncoding.EncodeToString(make([]byte, 32))
@@ -64,8 +64,8 @@ func TestAuthenticateRefused(t *testing.T) {
 	}
 }
 
-// A credential for one attestation key is not opened by a TPM that holds
-// another, and the error of the TPM is kept.
+// A TPM with another attestation key cannot decrypt the credential, and the error wraps that of
+// the TPM.
 func TestAuthenticateOtherTPM(t *testing.T) {
 	r := newRig(t)
 	r.device.opensAs = newSoftKey(r.t, 4, aikAttributes)
@@ -76,7 +76,7 @@ func TestAuthenticateOtherTPM(t *testing.T) {
 	}
 }
 
-// A recorder keeps the forms that are posted to the token endpoint.
+// A recorder records the forms that are posted to the token endpoint.
 type recorder struct{ forms []url.Values }
 
 func (rec *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -96,7 +96,7 @@ func (rec *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(req)
 }
 
-// An assertion that was heard is of no use to who heard it.
+// An assertion cannot be replayed.
 func TestChallengeReplayed(t *testing.T) {
 	r := newRig(t)
 	rec := new(recorder)
@@ -112,7 +112,7 @@ func TestChallengeReplayed(t *testing.T) {
 	}
 }
 
-// An open challenge is no oracle: a key that is not imported gets one, too.
+// A challenge does not tell whether a key is known: a key that was not imported gets one, too.
 func TestChallengeIsNoOracle(t *testing.T) {
 	r := newRig(t)
 	r.device = newSoftTPM(t, 5)

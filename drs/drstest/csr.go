@@ -23,17 +23,16 @@ type asn1ID = asn1.ObjectIdentifier
 // requestName is the common name of every certificate request.
 const requestName = "7E980AD9-B86D-4306-9425-9AC066FB014A"
 
-// Identifiers in a certificate request: the nonce of a join, the attribute
-// that holds extensions, and the common name.
+// Object identifiers in a certificate request.
 var (
-	oidNonce      = asn1ID{1, 2, 840, 113556, 1, 5, 284, 2, 1}
-	oidExtensions = asn1ID{1, 2, 840, 113549, 1, 9, 14}
+	oidNonce      = asn1ID{1, 2, 840, 113556, 1, 5, 284, 2, 1} // extension with the nonce of a join
+	oidExtensions = asn1ID{1, 2, 840, 113549, 1, 9, 14}        // attribute with extensions
 	oidCommonName = asn1ID{2, 5, 4, 3}
 	oidSHA256RSA  = asn1ID{1, 2, 840, 113549, 1, 1, 11}
 )
 
-// readTransportKey reads a transport key: a BCRYPT_RSAKEY_BLOB, or the JWK that
-// clients which are not Windows send, with its numbers in standard base64.
+// readTransportKey reads a transport key: a BCRYPT_RSAKEY_BLOB, or a JWK whose numbers are in
+// standard base64, as clients other than Windows send it.
 func readTransportKey(b []byte) (*rsa.PublicKey, error) {
 	if len(b) == 0 || b[0] != '{' {
 		return rsablob.Parse(b)
@@ -47,22 +46,22 @@ func readTransportKey(b []byte) (*rsa.PublicKey, error) {
 	}
 	e := new(big.Int).SetBytes(jwk.E)
 	if jwk.Type != "RSA" || len(jwk.N) == 0 || e.BitLen() < 2 || e.BitLen() > 31 {
-		return nil, fmt.Errorf("JWK of type %q with an exponent of %d bits", jwk.Type, e.BitLen())
+		return nil, fmt.Errorf("a JWK of type %q with an exponent of %d bits is not valid", jwk.Type, e.BitLen())
 	}
 	return &rsa.PublicKey{N: new(big.Int).SetBytes(jwk.N), E: int(e.Int64())}, nil
 }
 
-// A csr is a PKCS #10 request whose signature is right.
+// A csr is a PKCS #10 request whose signature was verified.
 type csr struct {
-	name  string // the only value of the subject, without a NUL at its end
+	name  string // common name of the subject, without a NUL at its end
 	key   *rsa.PublicKey
 	nonce string // "" if it has none
 }
 
 var errCSR = errors.New("it cannot be read")
 
-// readCSR reads a PKCS #10 request (RFC 2986). crypto/x509 refuses those of
-// some Windows clients, whose PrintableString ends with a NUL.
+// readCSR reads a PKCS #10 request (RFC 2986). It does not use crypto/x509, which refuses the
+// requests of some Windows clients because their PrintableString ends with a NUL.
 func readCSR(der []byte) (*csr, error) {
 	in, out := cryptobyte.String(der), new(csr)
 	var outer, info, subject, key, attributes, algorithm cryptobyte.String
@@ -86,10 +85,10 @@ func readCSR(der []byte) (*csr, error) {
 	}
 	var ok bool
 	if out.key, ok = pub.(*rsa.PublicKey); !ok {
-		return nil, errors.New("its key is not RSA")
+		return nil, errors.New("its key is not an RSA key")
 	}
 	if !id.Equal(oidSHA256RSA) {
-		return nil, errors.New("it is not signed by RSA with SHA-256")
+		return nil, errors.New("it is not signed with RSA and SHA-256")
 	}
 	digest := sha256.Sum256(tbs)
 	if err := rsa.VerifyPKCS1v15(out.key, crypto.SHA256, digest[:], signature.RightAlign()); err != nil {
@@ -104,7 +103,7 @@ func readCSR(der []byte) (*csr, error) {
 	return out, nil
 }
 
-// commonName reads a name of one value.
+// commonName reads a name that is one common name.
 func commonName(s cryptobyte.String) (string, bool) {
 	var set, pair, value cryptobyte.String
 	var id asn1ID
@@ -116,8 +115,8 @@ func commonName(s cryptobyte.String) (string, bool) {
 	return strings.TrimSuffix(string(value), "\x00"), tag == cbasn1.PrintableString || tag == cbasn1.UTF8String
 }
 
-// nonceIn returns the nonce among the attributes of a request, or "". It
-// reports whether they can be read.
+// nonceIn returns the nonce in the attributes of a request, or "". It reports whether they
+// can be read.
 func nonceIn(attributes cryptobyte.String) (nonce string, ok bool) {
 	for !attributes.Empty() {
 		var attribute, values, list cryptobyte.String

@@ -14,46 +14,46 @@ import (
 	"strings"
 )
 
-// An Object is a device in the directory.
+// An Object is a device in the directory. GUIDs are in lower case.
 type Object struct {
-	DeviceID string // GUID in lower case, as are the others
-	ObjectID string
-	ZTDID    string // of the pre-registration; "" if the device was not imported
+	DeviceID string // GUID of the device
+	ObjectID string // GUID of the object itself
+	ZTDID    string // GUID of the pre-registration; "" if the device was not imported
 
-	// EK is the hardware record: SHA-256 of the SubjectPublicKeyInfo of the
-	// endorsement key. It is zero for a device that was not imported.
+	// EK is the hardware record: the SHA-256 of the SubjectPublicKeyInfo of the
+	// endorsement key. It is zero if the device was not imported.
 	EK [32]byte
 
-	Registered  bool   // it is the user's own, not the tenant's
+	Registered  bool   // the device belongs to a user, not to the tenant
 	Enabled     bool   // false until the device joins
-	Owner       string // UPN of the user who joined it; "" without one
+	Owner       string // UPN of the user who joined the device; "" without a user
 	DisplayName string
 	OSType      string
 	OSVersion   string
 	PhysicalIDs []string // such as "[ZTDID]:…"
 
-	// AttestationLevel is what the last join proved: 0 nothing, 1 keys
-	// certified by an attestation key without a certificate, 2 with one, 3
-	// with one whose TPM is the imported one.
+	// AttestationLevel is what the attestation of the last join proved: 0 nothing; 1
+	// that an attestation key without a certificate certifies the keys; 2 that one with
+	// a certificate does; 3 that it is in the TPM of the imported endorsement key, too.
 	AttestationLevel int
 
 	Identities   []string            // altSecurityIdentities, one for each certificate
-	Certificates []*x509.Certificate // oldest first
+	Certificates []*x509.Certificate // device certificates, oldest first
 	TransportKey *rsa.PublicKey      // of the last join; nil if that had a StorageKey
 	StorageKey   *ecdsa.PublicKey    // of the last join; nil if that had a TransportKey
 
-	// ComputerSID is that of the computer of Active Directory whose object it
-	// is; "" for others.
+	// ComputerSID is the security identifier of the computer of Active Directory; "" for
+	// other devices.
 	ComputerSID string
 	computer    *x509.Certificate // self-signed, with the computer's key
 
-	// AIKName is the TPM name of the attestation key that the last join was
-	// attested by, in hexadecimal: by it a device is known that comes with a
-	// user's token only. It outlives the registration of an imported device.
+	// AIKName is the TPM name, in hexadecimal, of the attestation key of the last
+	// attested join. It identifies a device that joins with a user's token alone. An
+	// imported device keeps it after it leaves.
 	AIKName string
 }
 
-// clone returns a copy that shares nothing that changes.
+// clone returns a copy that shares only values that do not change.
 func (o *Object) clone() Object {
 	c := *o
 	c.PhysicalIDs = slices.Clone(o.PhysicalIDs)
@@ -62,9 +62,12 @@ func (o *Object) clone() Object {
 	return c
 }
 
-// Import tells the directory of a device to come, by its endorsement key, as
-// the import of a hardware hash does: a disabled object is made for it. It
-// returns the device's ZTDID. A key that was imported before keeps its object.
+// Import makes a disabled object for a device that will join, as the import of its hardware
+// hash does. ek is the device's endorsement key. It returns the device's ZTDID. If ek was
+// imported before, nothing changes.
+//
+// The error is of no exported type; it wraps that of [x509.MarshalPKIXPublicKey] if ek is
+// not a public key.
 func (s *Server) Import(ek crypto.PublicKey) (ztdID string, err error) {
 	hash, err := keyHash(ek)
 	if err != nil {
@@ -81,8 +84,8 @@ func (s *Server) Import(ek crypto.PublicKey) (ztdID string, err error) {
 	return o.ZTDID, nil
 }
 
-// Remove deletes the object of a device, by its device identifier, as an
-// administrator may. It reports whether there was one.
+// Remove deletes the object with a device identifier, as an administrator can, and ends the
+// sessions on that device. It reports whether there was one.
 func (s *Server) Remove(deviceID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +100,7 @@ func (s *Server) Remove(deviceID string) bool {
 	return len(s.objects) < n
 }
 
-// Objects returns the devices of the directory, oldest first.
+// Objects returns copies of all devices of the directory, oldest first.
 func (s *Server) Objects() []Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,9 +111,12 @@ func (s *Server) Objects() []Object {
 	return out
 }
 
-// AddDevice puts a device into the directory that has joined already, with the
-// device key pub, and returns its certificate. It is for tests of what comes
-// after the join.
+// AddDevice adds a device that has joined already, with the device key pub and without a
+// transport key, and returns its device certificate. It is for tests of steps after the
+// join.
+//
+// The error is of no exported type. It is not nil if pub is nil or the certificate cannot be
+// made.
 func (s *Server) AddDevice(pub *rsa.PublicKey) (*x509.Certificate, error) {
 	if pub == nil {
 		return nil, errors.New("drstest: add device: no key")
@@ -127,7 +133,7 @@ func (s *Server) AddDevice(pub *rsa.PublicKey) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-// identify adds a certificate to those by which a device is known.
+// identify adds a device certificate.
 func (o *Object) identify(cert *x509.Certificate) {
 	thumb := sha1.Sum(cert.Raw) //nolint:gosec // a name, not a proof
 	key := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
@@ -166,8 +172,8 @@ func (s *Server) byDeviceID(id string) *Object {
 	return nil
 }
 
-// byAIK returns the object that was last attested by an attestation key, or nil.
-// The caller locks.
+// byAIK returns the object that the attestation key with a name attested last, or nil. The
+// caller locks.
 func (s *Server) byAIK(name string) *Object {
 	for _, o := range s.objects {
 		if name != "" && o.AIKName == name {
@@ -177,8 +183,7 @@ func (s *Server) byAIK(name string) *Object {
 	return nil
 }
 
-// byCertificate returns the object that a certificate was issued to, or nil.
-// The caller locks.
+// byCertificate returns the object with a device certificate, or nil. The caller locks.
 func (s *Server) byCertificate(cert *x509.Certificate) *Object {
 	for _, o := range s.objects {
 		if slices.ContainsFunc(o.Certificates, cert.Equal) {

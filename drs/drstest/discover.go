@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A discovery is what the server says of its services, in JSON or, as [MS-DVRD]
-// 2.2.3 has it, in XML. Sections that a version does not have are nil.
+// A discovery is the server's answer with its services, in JSON or in XML ([MS-DVRD] section
+// 2.2.3). Sections that an API version does not have are nil.
 type discovery struct {
 	XMLName xml.Name `json:"-" xml:"http://schemas.datacontract.org/2004/07/Microsoft.DeviceRegistration.Entities Discovery"`
 
@@ -77,7 +77,7 @@ type (
 	}
 )
 
-// discovery returns what a version has of the server's services.
+// discovery returns the answer for an API version.
 func (s *Server) discovery(r *http.Request, version string) *discovery {
 	base, id := s.base(r), s.tenantID()
 	d := &discovery{
@@ -106,7 +106,7 @@ func (s *Server) discovery(r *http.Request, version string) *discovery {
 	return d
 }
 
-// serveDiscover names the tenant's services, as Entra does.
+// serveDiscover answers Discover, in the form of Entra.
 func (s *Server) serveDiscover(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query().Get("api-version")
 	if len(v) != 3 || v[:2] != "1." || v[2] < '0' || v[2] > '9' {
@@ -116,7 +116,7 @@ func (s *Server) serveDiscover(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serveContract names the services, as AD FS does ([MS-DVRD] 3.1.5.1.1).
+// serveContract answers Contract, in the form of AD FS ([MS-DVRD] section 3.1.5.1.1).
 func (s *Server) serveContract(w http.ResponseWriter, r *http.Request) error {
 	v := r.URL.Query().Get("api-version")
 	if v != "1.0" && v != "1.2" {
@@ -132,13 +132,13 @@ func (s *Server) serveContract(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/xml; charset=utf-8")
-	// The peer may be gone: nobody is left to be told.
+	// The error is ignored: the client has disconnected.
 	_, _ = w.Write(text)
 	return nil
 }
 
-// serveMetadata is the OpenID Connect metadata of the tenant, with what
-// [MS-OIDCE] adds.
+// serveMetadata answers with the OpenID Connect metadata of the tenant and the extensions of
+// [MS-OIDCE].
 func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
 	at := s.base(r) + "/" + s.tenantID() + "/oauth2/"
 	capabilities := []string{"winhello_cert", "winhello_cert_kr"}
@@ -152,14 +152,14 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serveNonce gives out a nonce for a join. The real one is sealed for the
-// server itself; to a client both are opaque.
+// serveNonce issues a nonce for a join: random bytes in base64. A nonce of the real service is
+// an encrypted token. To a client both are opaque.
 func (s *Server) serveNonce(w http.ResponseWriter, r *http.Request) error {
 	if v := r.URL.Query().Get("api-version"); v != "1.0" {
 		return badRequest("api-version %q", v)
 	}
 	nonce := s.newNonce("Nonce", &s.drsNonces, base64.StdEncoding)
-	// The service misspells the name, and clients depend on it.
+	// The real service misspells ReponseStatus, too, and clients depend on that.
 	reply(w, http.StatusOK, map[string]any{
 		"ReponseStatus": map[string]string{"message": "", "traceId": newGUID(), "time": s.now().UTC().Format("1/2/2006 3:04:05 PM")},
 		"Value":         nonce,
@@ -167,7 +167,7 @@ func (s *Server) serveNonce(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// newNonce gives out a nonce, which is used up already with FaultNonce.
+// newNonce issues a nonce. With FaultNonce for op, it is used already.
 func (s *Server) newNonce(op string, list *nonces, enc *base64.Encoding) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,42 +1,101 @@
-// Package drstest is a directory for tests: the registration service of one
-// tenant, its token endpoint and its certificate authority, in one
-// [http.Handler].
+// Package drstest has a directory for tests of package drs: the registration service of one
+// tenant, its token endpoint and its certificate authority, in one [http.Handler].
 //
-// It is told which devices to expect with [Server.Import], as a directory is
-// by the import of hardware hashes, and which users with [Server.AddUser]. It
-// checks what a real one would: that an endorsement key is known, that the
-// attestation key is beside it in one TPM, that both keys of a join are
-// certified by that attestation key for this very join, that no nonce, challenge
-// or token is used twice, that users may join and have not too many devices,
-// that who leaves is the device. What it refuses, and why, is in
-// [Server.Refusals]; its state is in [Server.Objects] and [Server.Sessions].
-// [Server.SetFault] has it go wrong.
+// # Use
 //
-// It serves, below its base:
+// The zero value of [Server] serves a test:
+//
+//	directory := new(drstest.Server)
+//	server := httptest.NewServer(directory)
+//	directory.Import(ek)                         // the endorsement key of a TPM
+//	directory.AddUser(drstest.User{UPN: "alice@contoso.test", Password: "…"})
+//	c := &drs.Client{BaseURL: server.URL}
+//	d, err := c.Discover(ctx, drstest.DefaultTenant)
+//
+// [Server.Import] lets a device join without a user, as a directory does after the import
+// of its hardware hash. [Server.AddComputer] is for hybrid joins and
+// [Server.PreAuthorize] for joins that are authorized beforehand. [Server.AddDevice] adds a
+// device that has joined already.
+//
+// A device leaves with its certificate in TLS: start the test server with TLS, and with
+// tls.Config.ClientAuth set to [crypto/tls.RequestClientCert].
+//
+// [Server.Objects] and [Server.Sessions] return the state of the directory,
+// [Server.Refusals] the reasons of all refusals, and [Server.SetFault] makes an operation
+// fail. Server.Errors, Server.Reply, Server.Derive1 and Server.Strict select among the
+// forms that real services have.
+//
+// # What it serves
+//
+// These paths, below Server.BaseURL; {tenant} is the tenant's domain or identifier:
 //
 //	GET    /{tenant}/Discover
 //	GET    /EnrollmentServer/contract
 //	GET    /EnrollmentServer/nonce/{tenant}/
 //	POST   /EnrollmentServer/tpmchallenge/{tenant}/
 //	POST   /EnrollmentServer/device/
+//	POST   /EnrollmentServer/device/precreate/{tenant}/
+//	PUT    /EnrollmentServer/device/{device}
 //	DELETE /EnrollmentServer/device/{device}
 //	POST   /{tenant}/oauth2/token
 //	GET    /{tenant}/oauth2/authorize
 //	GET    /{tenant}/.well-known/openid-configuration
 //	GET    /common/userrealm/{user}
 //
-// where {tenant} is the tenant's domain or identifier. A device leaves by its
-// certificate in TLS, for which the listener must ask
-// (tls.Config.ClientAuth: [crypto/tls.RequestClientCert]).
+// The token endpoint has these grants: srv_challenge (a nonce); jwt-bearer with an
+// assertion that proves a TPM (see package drs), with a request that a joined device
+// signed, or with one that the session key of a user signed; and password, refresh_token
+// and authorization_code for a user without a device.
 //
-// The token endpoint knows the grants srv_challenge; jwt-bearer with an
-// assertion that proves a TPM (see package drs), with a request signed by a
-// joined device, or with one signed by the session key of a user on one; and
-// password, refresh_token and authorization_code for a user without a device.
-// Session keys and replies have the real service's form, which is not that of
-// RFC 7516: see [Server.Strict] and [Server.Reply].
+// # What it checks
 //
-// How Microsoft's service has a device prove its TPM is not public: that part is
-// this module's own documented profile. So is what happens to the object of an
-// imported device that leaves: it is disabled and kept.
+// A challenge: the forms of the public areas; with Server.EKRoots the certificate of the
+// endorsement key (package ekcert); with Server.AIKRoots that of the attestation key; and
+// the attributes of the key that is proved. A key that was not imported gets a challenge,
+// too, so that nobody learns from it which keys are known.
+//
+// An assertion: the MAC, the times, the endorsement key, the audience, the nonces, and the
+// name of the key that is proved.
+//
+// A join: the token or challenge that authorizes it; the certificate request and both keys;
+// that the token is for these keys; the user's permission and quota; and its attestation,
+// by ten checks in order, of which a refusal names the number:
+//
+//  1. the certificate of the attestation key: chain, validity, usage
+//  2. the certificate is for that key, and the key can only sign what the TPM made
+//  3. the signatures of the statements
+//  4. the TPM made the statements, by TPM2_Certify, for this join
+//  5. each statement is for the key that comes with it
+//  6. both keys were made in the TPM, cannot leave it, and have the right usage
+//  7. the certified keys are those of the join
+//  8. the nonce is that of the token or of the service, and unused
+//  9. the attestation key is the one that was proved for the token
+//  10. the endorsement key of the token is that of the device's hardware record
+//
+// Module go-attestation then verifies each statement a second time.
+//
+// A device that leaves: its certificate in TLS. A sign-in: the signature of the device key,
+// the nonce, the times and the user's credentials. A request with a session: the
+// MAC by the session key, the nonce, the times, and that the session has not ended.
+//
+// # Limits
+//
+//	nonces                        10 minutes, 10000 of each kind
+//	challenges                    5 minutes, 32 open for one endorsement key, 4096 in all
+//	token for a join              1 hour
+//	token of a joined device      65 minutes
+//	primary refresh token         14 days; a renewal replaces a session key of over 30 days
+//	repetition of a join          10 minutes
+//	devices that a user may join  50 ([DefaultQuota])
+//	body of a request             256 KiB
+//	[Server.Refusals]             the newest 1000
+//
+// # What is not known of the real service
+//
+// How Microsoft's service has a device prove its TPM is not public. The challenges here are
+// this module's own profile (see package drs). Neither is it public what happens to the
+// object of an imported device that leaves: here it is disabled and kept, and any other
+// device's is deleted. The form of the challenge that authorizes a join beforehand is this
+// package's own. Session keys and encrypted replies have the form of the real service,
+// which is not that of RFC 7516.
 package drstest

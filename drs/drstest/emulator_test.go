@@ -27,7 +27,7 @@ type chip struct {
 	ekChain []*x509.Certificate
 }
 
-// emulated returns an emulated TPM.
+// emulated returns an emulated TPM with a seed.
 func emulated(t *testing.T, seed string) *attesttest.TPM {
 	t.Helper()
 	emulator, err := attesttest.New(attesttest.Config{Seed: seed})
@@ -106,14 +106,14 @@ func TestSWTPM(t *testing.T) {
 	testLife(t, s)
 }
 
-// A second TPM cannot stand in for the first at any point.
+// A second TPM cannot replace the first in any step.
 func TestEmulatorRefused(t *testing.T) {
 	r := newRig(t)
 	first, second := newChip(t, emulated(t, "drs")), newChip(t, emulated(t, "drs 2"))
 	if _, err := r.server.Import(first.ek.Public); err != nil {
 		t.Fatal(err)
 	}
-	// Not imported.
+	// The endorsement key was not imported.
 	_, err := r.client.Authenticate(t.Context(), r.tenant, second.proof())
 	r.refused(err, "Token", "tpm_ek_unknown", "no device")
 	// The imported endorsement key, with an attestation key of another TPM.
@@ -124,7 +124,7 @@ func TestEmulatorRefused(t *testing.T) {
 	if !errors.As(err, &failed) {
 		t.Errorf("got %v", err)
 	}
-	// A signing key in place of an attestation key.
+	// A signing key instead of an attestation key.
 	p.AIKPublicArea = first.dk.PublicArea()
 	_, err = r.client.Authenticate(t.Context(), r.tenant, p)
 	r.refused(err, "Challenge", "tpm_aik_attributes", "0x0004")
@@ -132,15 +132,15 @@ func TestEmulatorRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Keys of another TPM, certified there.
+	// Keys that another TPM certifies.
 	_, err = r.join(second.request(token))
 	r.refused(err, "Join", "AttestationFailed", "check 9")
-	// The same, under the right attestation key's name.
+	// The same with the public area of the right attestation key.
 	req := second.request(token)
 	req.Attestation.AIKPublicArea = first.aik.PublicArea()
 	_, err = r.join(req)
 	r.refused(err, "Join", "AttestationFailed", "check 3")
-	// A request that another key of the right TPM signs.
+	// A certificate request that another key of the right TPM signs.
 	req = first.request(token)
 	if req.DeviceKey, err = first.tpm.CreateKey(t.Context(), attest.Template{Usage: attest.Sign}); err != nil {
 		t.Fatal(err)
@@ -157,8 +157,7 @@ func TestEmulatorRefused(t *testing.T) {
 	}
 }
 
-// What was not imported may be admitted: after it is proved, and with the
-// certificate that was checked.
+// Admit is called only after the proof, and with the verified certificate.
 func TestAdmit(t *testing.T) {
 	r := newRig(t)
 	r.now = time.Now()
@@ -192,7 +191,7 @@ func TestAdmit(t *testing.T) {
 	}
 }
 
-// The variants of the proof and the forms of Windows, with keys in a TPM.
+// The variants of the proof, and KADS and KAST, with keys in an emulated TPM.
 func TestEmulatorVariants(t *testing.T) {
 	testVariants(t, emulated(t, "drs"))
 }

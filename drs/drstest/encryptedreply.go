@@ -14,18 +14,18 @@ import (
 	"strings"
 )
 
-// A ReplyForm is how the token endpoint answers those who have a session.
+// A ReplyForm is the form of the token endpoint's replies to requests with a session.
 type ReplyForm int
 
 // The forms of replies.
 const (
-	ReplyCBC   ReplyForm = iota // encrypted by AES-CBC, though the header says GCM
-	ReplyGCM                    // encrypted by AES-GCM
-	ReplyPlain                  // not encrypted
+	ReplyCBC   ReplyForm = iota // encrypted with AES-CBC, though the header says AES-GCM
+	ReplyGCM                    // encrypted with AES-GCM
+	ReplyPlain                  // JSON that is not encrypted
 )
 
-// derive derives a key of 32 bytes from a session key, by a context (NIST SP
-// 800-108 in counter mode: counter, label, zero, context, length in bits).
+// derive derives a key of 32 bytes from a session key and a context, by the KDF in counter
+// mode of NIST SP 800-108 (counter, label, zero, context, length in bits).
 func derive(key, context []byte) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte("\x00\x00\x00\x01AzureAD-SecureConversation\x00"))
@@ -34,7 +34,7 @@ func derive(key, context []byte) []byte {
 	return h.Sum(nil)
 }
 
-// compact returns the compact form of a JWE.
+// compact returns the compact form of a JWE with the given parts.
 func compact(parts ...[]byte) string {
 	var text []string
 	for _, p := range parts {
@@ -43,9 +43,9 @@ func compact(parts ...[]byte) string {
 	return strings.Join(text, ".")
 }
 
-// sealSessionKey encrypts a session key to a transport key as Entra does: it is
-// the content encryption key, the content is one byte with its length, and the
-// tag is not over the header, unless strict.
+// sealSessionKey encrypts a session key to a transport key as Entra does: the session key is
+// the content encryption key, the content is one byte with its length, and the tag does not
+// cover the header. With strict, it does.
 func sealSessionKey(key []byte, to *rsa.PublicKey, strict bool) (string, error) {
 	header := []byte(`{"enc":"A256GCM","alg":"RSA-OAEP"}`)
 	wrapped, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, to, key, nil)
@@ -73,7 +73,8 @@ func newGCM(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// replySealed answers who has a session, by its key.
+// replySealed answers a request with a session, in the form Server.Reply. key is the session
+// key.
 func (s *Server) replySealed(w http.ResponseWriter, answer any, key []byte) error {
 	if s.Reply == ReplyPlain {
 		reply(w, http.StatusOK, answer)
@@ -89,12 +90,12 @@ func (s *Server) replySealed(w http.ResponseWriter, answer any, key []byte) erro
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	// The peer may be gone: nobody is left to be told.
+	// The error is ignored: the client has disconnected.
 	_, _ = w.Write([]byte(text))
 	return nil
 }
 
-// sealReply encrypts a reply by a key that follows from the session key.
+// sealReply encrypts a reply with a key that is derived from the session key.
 func sealReply(plain, key []byte, form ReplyForm) (string, error) {
 	context := random(24)
 	header, err := json.Marshal(map[string]string{"alg": "dir", "enc": "A256GCM", "ctx": base64.StdEncoding.EncodeToString(context), "kid": "session"})

@@ -12,8 +12,8 @@ import (
 	"github.com/whiteglove/whiteglove/drs/drstest"
 )
 
-// A device that nobody imported is not told so before it has proved its key,
-// and one that is imported waits, disabled, for the join.
+// An imported device is disabled until it joins. A request for another tenant is refused, and
+// Refusals has the reason.
 func Example() {
 	server := new(drstest.Server)
 	ts := httptest.NewServer(server)

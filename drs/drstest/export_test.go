@@ -20,9 +20,8 @@ func (s *Server) ReplaceEK(ek crypto.PublicKey) error {
 	return nil
 }
 
-// Making keys takes most of the time of the tests, so they share some in turn:
-// those of one server differ, and those of servers that are made one after the
-// other.
+// Key generation takes most of the time of the tests, so servers take keys in turn from a few
+// shared ones. The keys of one server differ, and so do those of consecutive servers.
 func init() {
 	const shared = 5
 	var (

@@ -8,26 +8,25 @@ import (
 	"time"
 )
 
-// A Fault is something that a [Server] does wrong, on purpose.
+// A Fault is a way in which an operation of a [Server] fails; see [Server.SetFault].
 type Fault int
 
-// The faults. Those of a join have the server's real wording where that is
-// known.
+// The faults. Refusals have the texts of the real service where these are known.
 const (
 	FaultNone     Fault = iota
-	FaultThrottle       // 429, to be tried again after 300 s
-	FaultBusy           // 503, likewise
-	FaultTicket         // of a join: the device token is refused, MsaTicketTpmValidationFailed
-	FaultMissing        // of a join: the pre-created object is gone, error_missing_device
-	FaultQuota          // of a join: the user has too many devices, DeviceCapReached
-	FaultNonce          // of "Nonce" and "Token": nonces given out have been used before
-	FaultExpired        // of "Token": tokens given out have expired
-	FaultLost           // the operation is done, but its answer is lost with the connection
+	FaultThrottle       // HTTP status 429 with a Retry-After of 300 s
+	FaultBusy           // HTTP status 503 with a Retry-After of 300 s
+	FaultTicket         // for a join: the device token is refused (MsaTicketTpmValidationFailed)
+	FaultMissing        // for a join: the imported object is missing (error_missing_device)
+	FaultQuota          // for a join: the user has too many devices (DeviceCapReached)
+	FaultNonce          // for "Nonce" and "Token": issued nonces are used already
+	FaultExpired        // for "Token": issued tokens have expired
+	FaultLost           // the operation is carried out, but the connection breaks before the answer
 	FaultSlow           // the answer takes Server.Delay
 )
 
-// SetFault has an operation go wrong until another fault, or FaultNone, is set
-// for it. Operations are those of [Server.Fail].
+// SetFault makes every request of an operation have a fault, until another one or FaultNone
+// is set for that operation. The operations are those of Server.Fail.
 func (s *Server) SetFault(op string, f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,7 +42,7 @@ func (s *Server) fault(op string) Fault {
 	return s.faults[op]
 }
 
-// before does what a fault does before the operation.
+// before carries out a fault that comes before the operation.
 func (s *Server) before(r *http.Request, f Fault) error {
 	busy := &refused{code: "DirectoryError", subcode: "error_throttled", retry: true, reason: errors.New("throttled temporarily, try again after 300 seconds")}
 	switch f {
@@ -65,8 +64,8 @@ func (s *Server) before(r *http.Request, f Fault) error {
 	return nil
 }
 
-// sleep waits, until the client gives up at most. That is noticed only once the
-// body was read.
+// sleep waits for the delay, or until the client disconnects. It reads the body first,
+// because package net/http notices a disconnection only after that.
 func (s *Server) sleep(r *http.Request) error {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err != nil {
@@ -87,7 +86,7 @@ func (s *Server) sleep(r *http.Request) error {
 	}
 }
 
-// A lostWriter throws an answer away.
+// A lostWriter discards an answer.
 type lostWriter struct {
 	http.ResponseWriter
 }
@@ -95,11 +94,10 @@ type lostWriter struct {
 // WriteHeader does nothing.
 func (*lostWriter) WriteHeader(int) {}
 
-// Write throws b away.
+// Write discards b. The error is always nil.
 func (*lostWriter) Write(b []byte) (int, error) { return len(b), nil }
 
-// drop closes the connection. Where that is not to be had, as with HTTP/2, the
-// stream is reset.
+// drop closes the connection. If it cannot, as with HTTP/2, it resets the stream.
 func (l *lostWriter) drop() {
 	c := http.NewResponseController(l.ResponseWriter)
 	if conn, _, err := c.Hijack(); err == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs/drstest"
 )
 
-// Each fault, as the client sees it.
+// The client's error for each fault.
 func TestFaults(t *testing.T) {
 	r := newTLSRig(t)
 	for _, c := range []struct {
@@ -41,7 +41,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// The answer to a join is lost; the same join again has the same certificate.
+// A join whose answer was lost is repeated and returns the same certificate.
 func TestLostJoin(t *testing.T) {
 	for name, r := range map[string]*rig{"plain": newRig(t), "TLS": newTLSRig(t)} {
 		req := r.device.request(r.authenticate())
@@ -102,7 +102,7 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// The three forms of an error are one to the client, but for what they lack.
+// The client reads all three forms of an error; some fields are missing in older ones.
 func TestErrorForms(t *testing.T) {
 	for form, want := range map[drstest.ErrorForm]drs.Error{
 		drstest.ErrorModern: {Code: "AuthorizationError", Subcode: "AttestationFailed", ServerOperation: "DeviceJoin"},
@@ -116,13 +116,13 @@ func TestErrorForms(t *testing.T) {
 		_, err := r.join(req)
 		var e *drs.Error
 		if !errors.As(err, &e) || e.HTTPStatus != http.StatusForbidden || e.Code != want.Code || e.Subcode != want.Subcode || e.ServerOperation != want.ServerOperation ||
-			len(e.RequestID) != 36 || !strings.Contains(e.Message, "names no device key") {
+			len(e.RequestID) != 36 || !strings.Contains(e.Message, "not bound to a device key") {
 			t.Errorf("form %d: %+v", form, e)
 		}
 	}
 }
 
-// Who joins a device as a user must be one, may be refused, and has a quota.
+// A user who joins a device must be known and permitted, and has a quota.
 func TestUserJoin(t *testing.T) {
 	r := newRig(t)
 	join := func(n int) error {
@@ -150,13 +150,13 @@ func TestUserJoin(t *testing.T) {
 	r.server.AddUser(drstest.User{UPN: alice, Password: password, Disabled: true})
 	_, err = r.join(req)
 	wantError(t, err, "UserMayNotJoin", "disabled")
-	// A token of the user for something else.
+	// A token of the user for another resource.
 	r.server.AddUser(drstest.User{UPN: alice, Password: password})
 	_, body := r.post(map[string][]string{"grant_type": {"password"}, "username": {alice}, "password": {password}, "client_id": {"x"}, "resource": {drstest.ManagementResource}})
 	req.Token = drs.Token(body["access_token"].(string))
 	_, err = r.join(req)
 	wantError(t, err, "MsaTicketTpmValidationFailed", "audience")
-	// A token without a device's proof, as if it were a device's.
+	// A token of a joined device, which is not a device token.
 	r.server.Resources = []string{drstest.JoinResource}
 	cert, err := r.server.AddDevice(&r.device.dk.PublicKey)
 	if err != nil {
@@ -170,7 +170,7 @@ func TestUserJoin(t *testing.T) {
 	wantError(t, err, "MsaTicketTpmValidationFailed", "not of a device that proved")
 }
 
-// A user may register a device of their own, which nobody else can.
+// Only a user can register a device.
 func TestRegister(t *testing.T) {
 	r := newRig(t)
 	r.server.AddUser(drstest.User{UPN: alice, Password: password})

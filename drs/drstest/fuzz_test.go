@@ -14,8 +14,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// FuzzJoin sends joins with a token that holds, so that the rest is read. None
-// is granted: the fuzzer knows no key.
+// FuzzJoin sends joins with a valid token, so that the rest is read. None may succeed, because
+// the fuzzer has no keys.
 func FuzzJoin(f *testing.F) {
 	r := newRig(f)
 	var blob, bundle []byte
@@ -100,8 +100,8 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzJoinMembers sends keys on P-256, challenges and identities of computers,
-// with no authorization that holds. None is granted.
+// FuzzJoinMembers sends keys on P-256, challenges and identities of computers without a valid
+// authorization. None may succeed.
 func FuzzJoinMembers(f *testing.F) {
 	r := newRig(f)
 	csr, err := joincsr.New(r.device.dk, "")

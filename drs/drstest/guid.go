@@ -18,12 +18,12 @@ func newGUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// guidBytes returns a GUID as Windows lays it out, its first three fields in
+// guidBytes returns the 16 bytes of a GUID as in Windows: the first three fields are in
 // little-endian.
 func guidBytes(s string) ([]byte, error) {
 	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
 	if err != nil || len(b) != 16 || len(s) != 36 {
-		return nil, fmt.Errorf("%q is no GUID", s)
+		return nil, fmt.Errorf("%q is not a GUID", s)
 	}
 	b[0], b[1], b[2], b[3] = b[3], b[2], b[1], b[0]
 	b[4], b[5] = b[5], b[4]
@@ -31,7 +31,8 @@ func guidBytes(s string) ([]byte, error) {
 	return b, nil
 }
 
-// sid returns the security identifier of an object of the directory.
+// sid returns the security identifier of an object of the directory, which is made of its
+// GUID.
 func sid(guid string) (string, error) {
 	b, err := guidBytes(guid)
 	if err != nil {

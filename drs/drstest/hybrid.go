@@ -18,19 +18,22 @@ import (
 // joinHybrid is the join type of a computer of Active Directory.
 const joinHybrid = 6
 
-// subIdentity is the subcode of a hybrid join whose computer is not proved.
+// subIdentity is the subcode for a computer that is not authenticated.
 const subIdentity = "ClientIdentityInvalid"
 
-// AddComputer puts a computer of Active Directory into the directory, as the
-// sync of that does: a disabled object with the computer's SID and its
-// self-signed certificate (the userCertificate), which is of an RSA key. It
-// returns the object's identifier, which is the computer's objectGUID.
+// AddComputer adds a computer of Active Directory as a synchronization does: a disabled
+// object with the computer's security identifier, such as "S-1-5-21-1-2-3-1104", and its
+// self-signed certificate (the attribute userCertificate) for an RSA key. It returns the
+// device identifier, which stands for the computer's objectGUID, for [drs.Computer].
+//
+// The error is of no exported type. It is not nil if sid does not begin with "S-1-5-21-" or
+// cert is not such a certificate.
 func (s *Server) AddComputer(sid string, cert *x509.Certificate) (deviceID string, err error) {
 	if cert == nil || !strings.HasPrefix(sid, "S-1-5-21-") {
-		return "", fmt.Errorf("drstest: add computer: SID %q, certificate: %t", sid, cert != nil)
+		return "", fmt.Errorf("drstest: add computer: the certificate is missing, or the SID %q is not valid", sid)
 	}
 	if _, ok := cert.PublicKey.(*rsa.PublicKey); !ok || !bytes.Equal(cert.RawIssuer, cert.RawSubject) {
-		return "", errors.New("drstest: add computer: the certificate is not self-signed by an RSA key")
+		return "", errors.New("drstest: add computer: the certificate is not self-signed with an RSA key")
 	}
 	if err := cert.CheckSignature(cert.SignatureAlgorithm, cert.RawTBSCertificate, cert.Signature); err != nil {
 		return "", fmt.Errorf("drstest: add computer: %w", err)
@@ -47,7 +50,7 @@ type clientIdentity struct {
 	SignedBlob []byte
 }
 
-// A hybridRequest is a join with its data in a member of its own.
+// A hybridRequest is a join with its data in the member ServerAdJoinData.
 type hybridRequest struct {
 	joinRequest
 	ServerAdJoinData struct {
@@ -75,7 +78,7 @@ func (s *Server) serveHybrid(w http.ResponseWriter, r *http.Request, id string) 
 	case !strings.EqualFold(data.TargetDomainID, s.tenantID()):
 		return badRequest("target domain is %q", data.TargetDomainID)
 	case len(q.TransportKey) > 0 || len(q.DeviceKeys) > 0 || len(q.AttestationData) > 0:
-		return badRequest("a key or an attestation is outside of ServerAdJoinData")
+		return badRequest("a key or an attestation is outside ServerAdJoinData")
 	}
 	if err := s.checkIdentity(id, &data.ClientIdentity); err != nil {
 		return noJoin(subIdentity, "client identity: %w", err)
@@ -90,10 +93,9 @@ func (s *Server) serveHybrid(w http.ResponseWriter, r *http.Request, id string) 
 	return s.replyJoin(w, http.StatusOK, j, cert)
 }
 
-// checkIdentity checks that the SID and the time of a hybrid join are signed by
-// the key of the computer that an object was made for. As with the public
-// service, the signature is not over the certificate request: it may be used
-// again while it is fresh.
+// checkIdentity checks that the computer with a device identifier signed the SID and the time
+// of a hybrid join. As in the real service, the signature does not cover the certificate
+// request, so that it can be used again while the time is recent.
 func (s *Server) checkIdentity(id string, c *clientIdentity) error {
 	if c.Type != "sha256signed" {
 		return fmt.Errorf("type %q", c.Type)
@@ -113,11 +115,11 @@ func (s *Server) checkIdentity(id string, c *clientIdentity) error {
 		return errors.New("the directory has no such computer")
 	}
 	if sid != o.ComputerSID {
-		return fmt.Errorf("%q is another computer", sid)
+		return fmt.Errorf("%q is the SID of another computer", sid)
 	}
 	key, ok := o.computer.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return errors.New("the computer's key is not RSA")
+		return errors.New("the computer's key is not an RSA key")
 	}
 	digest := sha256.Sum256([]byte(c.Sid))
 	return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], c.SignedBlob)

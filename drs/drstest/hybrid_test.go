@@ -16,8 +16,7 @@ import (
 
 const computerSID = "S-1-5-21-1004336348-1177238915-682003330-1104"
 
-// computer puts a computer of Active Directory, with the n-th key, into the
-// directory.
+// computer adds a computer of Active Directory, with the n-th key, to the directory.
 func (r *rig) computer(n int, sid string) *drs.Computer {
 	r.t.Helper()
 	key := softRSA(r.t, n)
@@ -58,7 +57,7 @@ func TestHybrid(t *testing.T) {
 	if err != nil || !again.Certificate.Equal(dev.Certificate) {
 		t.Errorf("repeated: %v", err)
 	}
-	// The same keys of another computer are another join.
+	// The same keys with another computer are another join.
 	second, err := r.hybrid(other)
 	if err != nil || second.ID != other.ID {
 		t.Errorf("another computer: %v", err)
@@ -94,7 +93,7 @@ func TestHybridRefused(t *testing.T) {
 		{"tenant", nil, func(b map[string]any) {
 			b["ServerAdJoinData"].(map[string]any)["TargetDomainId"] = "00000000-1111-4222-8333-444444444444"
 		}, "error_fail", "target domain"},
-		{"keys elsewhere", nil, func(b map[string]any) { b["TransportKey"] = base64.StdEncoding.EncodeToString([]byte("RSA1")) }, "error_fail", "outside of ServerAdJoinData"},
+		{"keys elsewhere", nil, func(b map[string]any) { b["TransportKey"] = base64.StdEncoding.EncodeToString([]byte("RSA1")) }, "error_fail", "outside ServerAdJoinData"},
 		{"transport key", nil, func(b map[string]any) { b["ServerAdJoinData"].(map[string]any)["TransportKey"] = "UlNBMQ==" }, "error_fail", "transport key"},
 		{"version", func(r *rig, m *drs.Computer) { r.tenant.JoinVersion = "3.0" }, nil, "error_fail", "api-version"},
 	} {
@@ -113,7 +112,7 @@ func TestHybridRefused(t *testing.T) {
 	}
 }
 
-// signedAt has the client's clock differ from the server's.
+// signedAt sets the difference of the client's clock from the server's.
 func (r *rig) signedAt(d time.Duration) {
 	at := r.now.Add(d)
 	r.client.Now = func() time.Time { return at }

@@ -17,7 +17,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// unwrap opens the encrypted key of a JWE.
+// unwrap decrypts the encrypted key of a JWE.
 func unwrap(jwe string, tk *rsa.PrivateKey) ([]byte, error) {
 	parts := strings.Split(jwe, ".")
 	if len(parts) != 5 {
@@ -30,8 +30,8 @@ func unwrap(jwe string, tk *rsa.PrivateKey) ([]byte, error) {
 	return tk.Decrypt(nil, wrapped, &rsa.OAEPOptions{Hash: crypto.SHA1})
 }
 
-// versions are the programs that the tests know: an argument that makes them
-// print their version, and what that must be.
+// versions are the programs of the tests, each with the argument that prints its version and a
+// pattern for that.
 var versions = map[string]struct {
 	arg  string
 	want *regexp.Regexp
@@ -40,8 +40,8 @@ var versions = map[string]struct {
 	"python3": {"--version", regexp.MustCompile(`^Python 3`)},
 }
 
-// run runs a program and returns its output. It skips the test if the program is
-// missing, does not work or is another, or fails it if the program is required.
+// run runs a program and returns its output. If the program is missing, fails or has another
+// version, it skips the test, or fails it if the program is required.
 func run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	version := versions[name]
@@ -58,7 +58,7 @@ func run(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// The device certificate and the certificate request, as openssl reads them.
+// OpenSSL reads the device certificate and the certificate request.
 func TestOpenSSL(t *testing.T) {
 	r := newRig(t)
 	dev := r.joined()
@@ -90,8 +90,8 @@ func TestOpenSSL(t *testing.T) {
 	}
 }
 
-// The transport key, as a program reads it that follows Windows' own
-// declaration of BCRYPT_RSAKEY_BLOB.
+// A Python program that follows Windows' declaration of BCRYPT_RSAKEY_BLOB reads the transport
+// key.
 func TestPythonBlob(t *testing.T) {
 	key := &softRSA(t, 3).PublicKey
 	const script = `

@@ -20,10 +20,10 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// repeatLife is how long a join may be repeated whose answer was lost.
+// repeatLife is how long a join can be repeated.
 const repeatLife = 10 * time.Minute
 
-// Subcodes of a join that is not granted.
+// Subcodes of refused joins.
 const (
 	subTicket      = "MsaTicketTpmValidationFailed"
 	subKeyMismatch = "DeviceTokenKeyMismatch"
@@ -31,7 +31,7 @@ const (
 	subAttestation = "AttestationFailed"
 )
 
-// noJoin refuses a join.
+// noJoin returns the error for a join that is refused.
 func noJoin(subcode, format string, args ...any) error {
 	return &refused{status: http.StatusForbidden, code: "AuthorizationError", subcode: subcode, reason: fmt.Errorf(format, args...)}
 }
@@ -57,10 +57,11 @@ type joinRequest struct {
 	PreAuthorizedJoinChallenge string
 }
 
-// attributes are texts. Some clients write a boolean as such.
+// attributes are the attributes of a join. Some clients send booleans instead of strings.
 type attributes map[string]string
 
-// UnmarshalJSON implements [json.Unmarshaler].
+// UnmarshalJSON implements [json.Unmarshaler]. The error is that of package json, or of no
+// exported type if a value is neither a string nor a boolean.
 func (a *attributes) UnmarshalJSON(b []byte) error {
 	var all map[string]any
 	if err := json.Unmarshal(b, &all); err != nil {
@@ -83,31 +84,31 @@ func (a *attributes) UnmarshalJSON(b []byte) error {
 // is reports whether an attribute is true.
 func (a attributes) is(name string) bool { return strings.EqualFold(a[name], "true") }
 
-// A join is a request in the course of its checks.
+// A join is a join during its checks.
 type join struct {
 	joinRequest
-	challenge string        // identifier of what authorized it beforehand, or ""
-	deviceID  string        // of the object that its authorization names, or ""
-	token     *ticketClaims // what proves the device; nil for a user's join without
-	user      *User         // who joins it; nil for a device without
-	device    *rsa.PublicKey
-	version   string         // of the API
-	transport *rsa.PublicKey // this or the next is nil
-	storage   *ecdsa.PublicKey
-	csrNonce  string // nonce in the certificate request, or ""
-	drsNonce  string // nonce of the attestation if it is the service's, or ""
-	level     int    // what the attestation proved
-	aikName   string // name of the attestation key that proved it, in hexadecimal, or ""
+	challenge string           // identifier of the challenge that authorized it beforehand, or ""
+	deviceID  string           // device that its authorization names, or ""
+	token     *ticketClaims    // device token; nil for a join with a user's token alone
+	user      *User            // who joins the device; nil without a user
+	device    *rsa.PublicKey   // device key
+	version   string           // API version
+	transport *rsa.PublicKey   // transport key; nil with a storage key
+	storage   *ecdsa.PublicKey // storage key; nil with a transport key
+	csrNonce  string           // nonce in the certificate request, or ""
+	drsNonce  string           // nonce of the attestation if it is from the nonce endpoint, or ""
+	level     int              // Object.AttestationLevel
+	aikName   string           // TPM name of the attestation key, in hexadecimal, or ""
 }
 
-// joined is the outcome of a join, for one that is repeated.
+// joined is a completed join, in case that it is repeated.
 type joined struct {
-	request [32]byte // hash of certificate request and transport key
+	request [32]byte // join.hash
 	cert    *x509.Certificate
 	at      time.Time
 }
 
-// serveJoin joins a device; op is "Join" or "Precreate".
+// serveJoin joins a device. op is "Join" or "Precreate".
 func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, op string) error {
 	version := r.URL.Query().Get("api-version")
 	if version != "1.0" && version != "2.0" && version != deviceKeysVersion {
@@ -117,8 +118,11 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, op string) er
 	if err := readJSON(w, r, &j.joinRequest); err != nil {
 		return err
 	}
-	if before := j.PreAuthorizedJoinChallenge != ""; before != (op == "Precreate") {
-		return badRequest("a challenge is there: %t", before)
+	switch before := j.PreAuthorizedJoinChallenge != ""; {
+	case before && op == "Join":
+		return badRequest("PreAuthorizedJoinChallenge is only for the precreate endpoint")
+	case !before && op == "Precreate":
+		return badRequest("PreAuthorizedJoinChallenge is missing")
 	}
 	authorization := r.Header.Get("Authorization")
 	if authorization == "" && j.TpmProof != nil && op == "Join" {
@@ -144,7 +148,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, op string) er
 	return s.replyJoin(w, status, j, cert)
 }
 
-// join makes all checks but that of the authorization, and then changes the
+// join makes all checks of a join except that of its authorization, and then changes the
 // directory.
 func (s *Server) join(j *join) (*x509.Certificate, error) {
 	if err := j.read(); err != nil {
@@ -161,14 +165,14 @@ func (s *Server) join(j *join) (*x509.Certificate, error) {
 			return nil, err
 		}
 	} else if j.user == nil && j.token != nil && j.token.Confirm["jkt"] == "" {
-		return nil, noJoin(subAttestation, "the token names no device key, and there is no attestation")
+		return nil, noJoin(subAttestation, "the token is not bound to a device key, and the join has no attestation")
 	}
 	return s.commit(j)
 }
 
-// read reads and checks the parts of a request that need nothing else.
+// read reads and checks those parts of a join that do not depend on the directory.
 func (j *join) read() error {
-	// Only a user has a device of their own to register.
+	// Only a user can register a device.
 	if j.JoinType != int(drs.JoinTenant) && (j.user == nil || j.JoinType != int(drs.Register)) {
 		return badRequest("join type %d", j.JoinType)
 	}
@@ -186,7 +190,7 @@ func (j *join) read() error {
 		return badRequest("certificate request: key has %d bits", csr.key.N.BitLen())
 	}
 	if kind := j.CertificateRequest.KeyType; kind != "RSA" && (kind != "" || j.CertificateRequest.KeySecurity != "") {
-		return badRequest("certificate request: it is of an RSA key, not of type %q", kind)
+		return badRequest("certificate request: its key is an RSA key, but KeyType is %q", kind)
 	}
 	j.device, j.csrNonce = csr.key, csr.nonce
 	return j.readKeys()
@@ -207,14 +211,15 @@ func (j *join) checkBinding() error {
 	return nil
 }
 
-// thumbprint is RFC 7638's of an RSA key.
+// thumbprint returns the JWK thumbprint of an RSA key (RFC 7638) with SHA-256.
 func thumbprint(key *rsa.PublicKey) string {
 	e := base64.RawURLEncoding.EncodeToString
 	sum := sha256.Sum256([]byte(`{"e":"` + e(big.NewInt(int64(key.E)).Bytes()) + `","kty":"RSA","n":"` + e(key.N.Bytes()) + `"}`))
 	return e(sum[:])
 }
 
-// repeated returns the certificate of a join that is the same again.
+// repeated returns the certificate of the join that j repeats, or nil. It fails if the token
+// or challenge of j was used for another join.
 func (s *Server) repeated(j *join) (*x509.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,13 +250,15 @@ func (s *Server) repeatedLocked(j *join) (*x509.Certificate, error) {
 	return t.joined.cert, nil
 }
 
-// stands reports whether a join may be repeated: it is not long ago, and the
-// device has not left since. The caller locks.
+// stands reports whether a join can be repeated: it is recent, and the device has not left
+// since. The caller locks.
 func (s *Server) stands(j *joined) bool {
 	return !s.now().After(j.at.Add(repeatLife)) && s.byCertificate(j.cert) != nil
 }
 
-// hash stands for what makes two joins the same.
+// hash returns a hash of what identifies a join: the certificate request, the key to which
+// the directory encrypts, the user, and the authorization beforehand. A join with the same
+// hash is a repetition.
 func (j *join) hash() [32]byte {
 	csr, tk := sha256.Sum256(j.CertificateRequest.Data), sha256.Sum256(j.keyData())
 	text := append(csr[:], tk[:]...)
@@ -261,8 +268,8 @@ func (j *join) hash() [32]byte {
 	return sha256.Sum256(append(text, j.challenge+strings.ToLower(j.deviceID)...))
 }
 
-// commit uses token and nonces up, changes the device's object and signs its
-// certificate: all of it, or nothing.
+// commit uses up the token and the nonces, changes the object and issues the certificate. If
+// it fails, it has done none of this.
 func (s *Server) commit(j *join) (*x509.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -292,8 +299,8 @@ func (s *Server) commit(j *join) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-// find returns the object of the device that is joined: that of its
-// authorization beforehand, that of its ticket, that of its attestation key, or a new one of the user's. The caller locks.
+// find returns the object of the device that joins: the one that its authorization, its
+// device token or its attestation key identifies, or a new one. The caller locks.
 func (s *Server) find(j *join) (*Object, error) {
 	var o *Object
 	switch {
@@ -319,7 +326,7 @@ func (s *Server) find(j *join) (*Object, error) {
 	return o, nil
 }
 
-// done remembers a join, for one that is repeated. The caller locks.
+// done keeps a join in case that it is repeated. The caller locks.
 func (s *Server) done(j *join, cert *x509.Certificate, now time.Time) {
 	d := &joined{request: j.hash(), cert: cert, at: now}
 	if j.token != nil {
@@ -337,9 +344,8 @@ func (s *Server) done(j *join, cert *x509.Certificate, now time.Time) {
 	s.joins[d.request] = d
 }
 
-// change enables a device with what it was joined with: the certificate is added
-// to others, the transport key takes the old one's place, and sessions that
-// were opened by that end. The caller locks.
+// change enables the object of a device that joined. It adds the certificate, replaces the
+// transport key and ends the sessions with the old one. The caller locks.
 func (s *Server) change(o *Object, j *join, cert *x509.Certificate) {
 	if !slices.Contains(s.objects, o) {
 		s.objects = append(s.objects, o)
@@ -359,7 +365,7 @@ func (s *Server) change(o *Object, j *join, cert *x509.Certificate) {
 // adminRoles are the directory roles whose members administer joined devices.
 var adminRoles = []string{"e06e3596-82c0-4f31-ac5a-439a308e3dc2", "9f06204d-73c1-4d4c-880a-6edb90606fd8"}
 
-// replyJoin answers a join that is granted.
+// replyJoin answers a successful join.
 func (s *Server) replyJoin(w http.ResponseWriter, status int, j *join, cert *x509.Certificate) error {
 	thumb := sha1.Sum(cert.Raw) //nolint:gosec // a name, not a proof
 	answer := map[string]any{

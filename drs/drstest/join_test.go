@@ -48,7 +48,7 @@ func TestJoin(t *testing.T) {
 	if dev.ID != o.DeviceID || dev.ObjectID != o.ObjectID || dev.TenantID != drstest.DefaultTenantID || dev.Region != "EU" || !dev.Joined {
 		t.Errorf("got %+v", *dev)
 	}
-	// The first is the vector of a role's identifier that is published.
+	// The first is a published example of a role's security identifier.
 	if len(dev.AdminSIDs) != 2 || dev.AdminSIDs[0] != "S-1-12-1-3765319062-1328644800-2588105388-3258814000" {
 		t.Errorf("members %q", dev.AdminSIDs)
 	}
@@ -61,8 +61,7 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// checkCertificate checks a certificate as those who trust the directory do,
-// and its form.
+// checkCertificate verifies a device certificate with the directory's root and checks its form.
 func checkCertificate(t *testing.T, r *rig, cert *x509.Certificate) {
 	t.Helper()
 	if _, err := cert.Verify(x509.VerifyOptions{Roots: r.server.Roots(), CurrentTime: r.now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
@@ -79,7 +78,7 @@ func checkCertificate(t *testing.T, r *rig, cert *x509.Certificate) {
 	if want := []string{"2.5.29.19", "2.5.29.37", own + "2", own + "3", own + "5", own + "8", own + "7"}; !slices.Equal(ids, want) || !cert.Extensions[0].Critical || !cert.Extensions[1].Critical {
 		t.Errorf("extensions %q", ids)
 	}
-	// One relative name with all values.
+	// The issuer is one relative distinguished name with all values.
 	if b := cert.RawIssuer; b[0] != 0x30 || b[2] != 0x31 || int(b[3]) != len(b)-4 {
 		t.Errorf("issuer %x", b)
 	}
@@ -88,8 +87,8 @@ func checkCertificate(t *testing.T, r *rig, cert *x509.Certificate) {
 	}
 }
 
-// The same token works again for the same keys, for ten minutes; not for other
-// keys, and not for longer.
+// A token can be used again for the same keys for ten minutes, but not for other keys and not
+// later.
 func TestJoinRepeated(t *testing.T) {
 	r := newRig(t)
 	token := r.authenticate()
@@ -119,7 +118,7 @@ func TestJoinRepeated(t *testing.T) {
 	}
 }
 
-// Two answers to one request are one join.
+// The same join at the same time is one join.
 func TestJoinConcurrently(t *testing.T) {
 	r := newRig(t)
 	token := r.authenticate()
@@ -143,7 +142,7 @@ func TestJoinConcurrently(t *testing.T) {
 	}
 }
 
-// Both keys bound to the token make the attestation dispensable.
+// A join with a token that is bound to both keys needs no attestation.
 func TestJoinBound(t *testing.T) {
 	r := newRig(t)
 	proof := r.device.proof()
@@ -172,8 +171,7 @@ func TestJoinBound(t *testing.T) {
 	}
 }
 
-// A nonce of the registration service may be in the certificate request, and
-// be what the attestation is over.
+// A nonce of the registration service may be in the certificate request and in the attestation.
 func TestJoinWithNonce(t *testing.T) {
 	r := newRig(t)
 	nonce, err := r.client.Nonce(t.Context(), r.tenant)
@@ -196,7 +194,7 @@ func TestJoinWithNonce(t *testing.T) {
 	wantError(t, err, "AttestationFailed", "nonce is unknown, used or expired")
 }
 
-// Each of the ten checks, and what goes before them.
+// Refusals by each of the ten checks and by those before them.
 func TestJoinRefused(t *testing.T) {
 	foreign := newSoftTPM(t, 5)
 	for _, c := range []struct {
@@ -204,7 +202,7 @@ func TestJoinRefused(t *testing.T) {
 		do              func(r *rig, d *softTPM, q *drs.Request)
 		subcode, reason string
 	}{
-		{"no attestation", func(r *rig, d *softTPM, q *drs.Request) { q.Attestation = nil }, "AttestationFailed", "names no device key"},
+		{"no attestation", func(r *rig, d *softTPM, q *drs.Request) { q.Attestation = nil }, "AttestationFailed", "not bound to a device key"},
 		{"AIK is another", func(r *rig, d *softTPM, q *drs.Request) {
 			d.signer, q.Attestation.AIKPublicArea = foreign.aik, foreign.aik.area
 		}, "AttestationFailed", "check 9"},
@@ -273,7 +271,7 @@ func TestJoinRefused(t *testing.T) {
 		{"request is not signed", func(r *rig, d *softTPM, q *drs.Request) {
 			r.changeCSR(d, nil)
 		}, "error_fail", "verification error"},
-		// Its name ends with a NUL, which is no reason; but it is of another key.
+		// Its name ends with a NUL, which is accepted, but it is for another key.
 		{"sample of MS-DVRJ", func(r *rig, d *softTPM, q *drs.Request) {
 			text, err := os.ReadFile("testdata/ms-dvrj-request.b64")
 			if err != nil {
@@ -321,8 +319,8 @@ func TestJoinRefused(t *testing.T) {
 	}
 }
 
-// changeCSR has a join sent with a certificate request that is changed and
-// signed again; with nil, one whose signature is wrong.
+// changeCSR changes the certificate request of joins and signs it again. If change is nil, the
+// signature becomes wrong.
 func (r *rig) changeCSR(d *softTPM, change func(*x509.CertificateRequest)) {
 	template := &x509.CertificateRequest{Subject: pkix.Name{CommonName: "7E980AD9-B86D-4306-9425-9AC066FB014A"}, SignatureAlgorithm: x509.SHA256WithRSA}
 	if change != nil {
@@ -340,8 +338,8 @@ func (r *rig) changeCSR(d *softTPM, change func(*x509.CertificateRequest)) {
 	}
 }
 
-// longerKey puts NULL at the end of the public key in a certificate request, and
-// signs it again.
+// longerKey appends an ASN.1 NULL to the public key in a certificate request and signs it
+// again.
 func (r *rig) longerKey(d *softTPM, text string) string {
 	der, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
@@ -379,7 +377,7 @@ func (r *rig) longerKey(d *softTPM, text string) string {
 	return base64.StdEncoding.EncodeToString(der)
 }
 
-// What a statement is over is written out here once more.
+// The qualifying data of a statement is computed here a second time, apart from drs.
 func TestBinding(t *testing.T) {
 	r := newRig(t)
 	req := r.device.request(r.authenticate())

@@ -11,7 +11,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// serveProof answers a join without authorization by a challenge.
+// serveProof answers a join without a token with a challenge.
 func (s *Server) serveProof(w http.ResponseWriter, r *http.Request, j *join) error {
 	if j.TpmProof.Profile != profileJoin {
 		return badRequest("profile %q", j.TpmProof.Profile)
@@ -25,12 +25,12 @@ func (s *Server) serveProof(w http.ResponseWriter, r *http.Request, j *join) err
 	return nil
 }
 
-// proofScheme is how the answer to such a challenge authorizes a join.
+// proofScheme is the scheme of an Authorization header with the answer to such a challenge.
 const proofScheme = "TpmChallenge"
 
-// checkToken checks what authorizes a join: the token of a device, the same in
-// the attribute for device tickets; that of a user, and a device ticket in the
-// attribute or none; or the answer to a challenge.
+// checkToken checks the authorization of a join, which is a device token that is also in the
+// attribute MSA-DDID; a user's token, with or without a device token in that attribute; or
+// the answer to a challenge.
 func (s *Server) checkToken(j *join, authorization string) error {
 	if text, ok := strings.CutPrefix(authorization, proofScheme+" "); ok {
 		return s.checkProof(j, text)
@@ -57,7 +57,8 @@ func (s *Server) checkToken(j *join, authorization string) error {
 	return claims.checkDevice()
 }
 
-// readToken checks signature, times, audience and issuer of a token for the join.
+// readToken checks the signature, times, audience, issuer and tenant of a token for the join
+// and returns its claims.
 func (s *Server) readToken(text string) (*ticketClaims, error) {
 	key, err := s.signingKey()
 	if err != nil {
@@ -75,7 +76,7 @@ func (s *Server) readToken(text string) (*ticketClaims, error) {
 	return claims, nil
 }
 
-// checkDevice checks that a token is that of a device that proved its TPM.
+// checkDevice checks that a token is a device token.
 func (c *ticketClaims) checkDevice() error {
 	if c.Type != "device" || len(c.Methods) != 1 || c.Methods[0] != "tpm_ek" || c.ID == "" || c.ZTDID == "" {
 		return noJoin(subTicket, "device token: it is not of a device that proved its TPM")
@@ -83,8 +84,7 @@ func (c *ticketClaims) checkDevice() error {
 	return nil
 }
 
-// checkUser checks the user who joins a device, and the ticket of the device if
-// there is one.
+// checkUser checks the user who joins a device and the device token, which may be "".
 func (s *Server) checkUser(j *join, claims *ticketClaims, ticket string) error {
 	var err error
 	if j.user, err = s.user(claims.UPN); err != nil {
@@ -99,7 +99,7 @@ func (s *Server) checkUser(j *join, claims *ticketClaims, ticket string) error {
 	return j.token.checkDevice()
 }
 
-// checkProof checks the answer to a challenge that a join was given.
+// checkProof checks the answer to a challenge of profile challenge-401.
 func (s *Server) checkProof(j *join, text string) error {
 	no := func(err error) error { return noJoin(subTicket, "proof: %w", err) }
 	ch, claims, err := s.answered(text, true)

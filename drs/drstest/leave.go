@@ -10,17 +10,16 @@ import (
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// unknownDevice refuses who is no device, or none that is known: the service
-// does not tell one from the other.
+// unknownDevice returns the error for a client that is not a known device. The real service
+// has the same one whether the certificate is missing or unknown.
 func unknownDevice(reason string) error {
 	return &refused{status: http.StatusUnauthorized, code: "AuthenticationError", subcode: "error_fail", reason: errors.New(reason)}
 }
 
-// serveLeave ends the registration of the device whose certificate is shown in
-// TLS. The identifier in the path finds nothing, but must be the device's. A
-// device that was imported keeps its object, which is disabled and forgets
-// certificates and keys; any other's is deleted. What the real service does to
-// the former is not public.
+// serveLeave removes the device whose certificate authenticates the client in TLS. The
+// identifier in the path must be that of the device. The object of an imported device is
+// disabled and loses its certificates and keys; any other object is deleted. What the real
+// service does with the object of an imported device is not public.
 func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) error {
 	_, id, _ := strings.Cut(strings.ToLower(s.path(r)), "/device/")
 	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
@@ -36,7 +35,7 @@ func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) error {
 	case s.now().After(cert.NotAfter):
 		return unknownDevice("device certificate has expired")
 	case strings.Trim(id, "/") != o.DeviceID:
-		return badRequest("the certificate is of another device")
+		return badRequest("the certificate is that of another device")
 	}
 	key := []byte{}
 	if o.TransportKey != nil {
@@ -48,7 +47,7 @@ func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// forget takes a device out of the tenant. The caller locks.
+// forget removes a device from the tenant. The caller locks.
 func (s *Server) forget(o *Object) {
 	s.revoke(o)
 	if o.ZTDID == "" {

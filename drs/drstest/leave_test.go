@@ -13,7 +13,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs/drstest"
 )
 
-// joined is a device of a rig that has joined.
+// joined joins the rig's device.
 func (r *rig) joined() *drs.Device {
 	r.t.Helper()
 	dev, err := r.join(r.device.request(r.authenticate()))
@@ -26,7 +26,7 @@ func (r *rig) joined() *drs.Device {
 func TestLeave(t *testing.T) {
 	r := newTLSRig(t)
 	dev := r.joined()
-	// An ordinary transport is copied.
+	// An *http.Transport is copied.
 	c := &drs.Client{BaseURL: r.url, HTTPClient: &http.Client{Transport: r.transport}}
 	if err := c.Leave(t.Context(), r.tenant, dev, r.device.dk); err != nil {
 		t.Fatal(err, r.server.Refusals())
@@ -34,7 +34,7 @@ func TestLeave(t *testing.T) {
 	if o := r.server.Objects(); len(o) != 1 || o[0].Enabled || o[0].ZTDID == "" || len(o[0].Identities) != 0 {
 		t.Errorf("left as %+v", o)
 	}
-	// The object of a device that was not imported goes.
+	// The object of a device that was not imported is deleted.
 	cert, err := r.server.AddDevice(&r.device.dk.PublicKey)
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +45,7 @@ func TestLeave(t *testing.T) {
 	if err := c.Leave(t.Context(), r.tenant, dev, r.device.dk); err != nil || len(r.server.Objects()) != 1 {
 		t.Errorf("%v, %d objects", err, len(r.server.Objects()))
 	}
-	// What its token was used for does not come back.
+	// The first device can join again with a new token.
 	if _, err = r.join(r.device.request(r.authenticate())); err != nil {
 		t.Error(err)
 	}
@@ -79,7 +79,7 @@ func TestLeaveRefused(t *testing.T) {
 	if err := r.client.Leave(t.Context(), r.tenant, dev, newSoftKey(t, 6, deviceAttributes)); err == nil || !strings.Contains(err.Error(), "no certificate for its key") {
 		t.Errorf("another key: %v", err)
 	}
-	// No certificate at all, by somebody else's client.
+	// A request of another client without a certificate.
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, r.url+"/EnrollmentServer/device/"+dev.ID, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestLeaveRefused(t *testing.T) {
 	if res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("without a certificate: %d", res.StatusCode)
 	}
-	// An expired one.
+	// An expired certificate.
 	r.now = r.now.AddDate(11, 0, 0)
 	if err := r.client.Leave(t.Context(), r.tenant, dev, r.device.dk); !errors.Is(err, drs.ErrGone) {
 		t.Errorf("expired: %v", err)
@@ -102,8 +102,7 @@ func TestLeaveRefused(t *testing.T) {
 	}
 }
 
-// The client does not take a word for it: the certificate must have been asked
-// for, and the connection must be one of TLS.
+// Leave fails if the server did not request the certificate, or if the connection is not TLS.
 func TestLeaveNotAsked(t *testing.T) {
 	r := newTLSRig(t)
 	dev := r.joined()
@@ -123,15 +122,15 @@ func TestLeaveNotAsked(t *testing.T) {
 	if err := c.Leave(t.Context(), nil, dev, r.device.dk); !errors.Is(err, drs.ErrEndpoint) {
 		t.Errorf("without TLS: %v", err)
 	}
-	// A transport that cannot be copied is not passed by.
+	// Leave fails with a transport that cannot be copied.
 	c = &drs.Client{HTTPClient: &http.Client{Transport: r}}
 	if err := c.Leave(t.Context(), r.tenant, dev, r.device.dk); err == nil || !strings.Contains(err.Error(), "MutualTLS") {
 		t.Errorf("another transport: %v", err)
 	}
 }
 
-// What the service answers besides its status does not matter, and the pinned
-// handshake is what a strict server gets.
+// Leave accepts any body with a success, and the handshake has the documented version and
+// signature.
 func TestLeaveHandshake(t *testing.T) {
 	r := newTLSRig(t)
 	dev := r.joined()

@@ -22,7 +22,7 @@ const (
 	password = "c0rrect horse"
 )
 
-// userToken signs a user in without a device, as a page would, for the join.
+// userToken signs a user in without a device, as a sign-in page does, for the join.
 func (r *rig) userToken(upn string) (access, refresh drs.Token) {
 	r.t.Helper()
 	status, body := r.post(url.Values{"grant_type": {"password"}, "username": {upn}, "password": {password}, "client_id": {drs.BrokerClient}, "resource": {drstest.JoinResource}})
@@ -34,7 +34,7 @@ func (r *rig) userToken(upn string) (access, refresh drs.Token) {
 	return drs.Token(a), drs.Token(b)
 }
 
-// claims returns the claims of a token of the server's, which must be valid.
+// claims verifies a token of the server and returns its claims.
 func (r *rig) claims(token drs.Token, audience string) jwt.MapClaims {
 	r.t.Helper()
 	claims := jwt.MapClaims{}
@@ -56,7 +56,7 @@ func (c *chip) rekey(t *testing.T) {
 	}
 }
 
-// rejoin joins a chip with new keys, for a user.
+// rejoin joins a chip again with new keys, for a user.
 func (r *rig) rejoin(t *testing.T, c *chip, id string) *drs.Device {
 	t.Helper()
 	c.rekey(t)
@@ -77,12 +77,12 @@ func (c *chip) signIn(dev *drs.Device) *drs.SignIn {
 	return &drs.SignIn{Certificate: dev.Certificate, DeviceKey: c.dk, TransportKey: c.tk, Username: alice, Password: password, Derive2: true}
 }
 
-// testLife is the whole life of a device with a TPM: join, management token,
-// leave, rejoin for a user, sign-in, tokens, and a rejoin that ends them.
+// testLife tests the whole life of a device with a TPM: join, management token, leave, rejoin
+// for a user, sign-in, tokens, and a rejoin that ends the session.
 func testLife(t *testing.T, tr transport.TPMCloser) {
 	r := newTLSRig(t)
 	r.server.EKRoots = ekcert.Roots{attesttest.Vendor: attesttest.Roots()}
-	// The makers' certificates of the emulators begin when they are made.
+	// The emulators' certificates are valid from the time when they are made.
 	r.now = time.Now()
 	r.server.AddUser(drstest.User{UPN: alice, Password: password})
 	c := newChip(t, tr)
@@ -108,14 +108,14 @@ func testLife(t *testing.T, tr transport.TPMCloser) {
 		t.Errorf("rejoined as %+v", o)
 	}
 	_, err = r.client.AccessToken(t.Context(), r.tenant, old, drstest.ManagementResource)
-	wantError(t, err, "session_revoked", "that ended")
+	wantError(t, err, "session_revoked", "left or joined again")
 	if _, err := drs.UnsealSession(text, c.tk); !errors.Is(err, drs.ErrSession) {
 		t.Errorf("the new transport key opens an old session: %v", err)
 	}
 	testUser(t, r, c, again)
 }
 
-// testTechnician joins a device for nobody, and takes it out again.
+// testTechnician joins a device without a user and lets it leave.
 func testTechnician(t *testing.T, r *rig, c *chip, ztd string) *drs.Device {
 	t.Helper()
 	var source drs.TokenSource = &drs.Prover{Client: r.client, Proof: c.proof()}
@@ -184,7 +184,7 @@ func testUser(t *testing.T, r *rig, c *chip, dev *drs.Device) *drs.Session {
 	return s
 }
 
-// softSignIn is a device with software keys that is joined for a user.
+// softSignIn joins a device with software keys for a user and returns the sign-in on it.
 func softSignIn(t *testing.T, r *rig) *drs.SignIn {
 	t.Helper()
 	r.server.AddUser(drstest.User{UPN: alice, Password: password, Key: &softRSA(t, 7).PublicKey})

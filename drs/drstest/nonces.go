@@ -6,17 +6,16 @@ import (
 	"time"
 )
 
-// nonceLife is how long a nonce may be used, and nonceLimit how many are kept.
 const (
-	nonceLife  = 10 * time.Minute
-	nonceLimit = 10000
+	nonceLife  = 10 * time.Minute // validity of a nonce
+	nonceLimit = 10000            // number of nonces that are kept
 )
 
-// nonces are those given out and not yet used, with the end of their lives.
-// The server's lock guards them.
+// nonces are the nonces that were issued and not used, with their expiry. The server's lock
+// guards them.
 type nonces map[string]time.Time
 
-// issue returns a new nonce: base64url, or base64 with padding.
+// issue issues a nonce: 32 random bytes in an encoding.
 func (n *nonces) issue(now time.Time, enc *base64.Encoding) string {
 	b := make([]byte, 32)
 	// crypto/rand.Read does not fail: it ends the program first.
@@ -30,7 +29,7 @@ func (n *nonces) issue(now time.Time, enc *base64.Encoding) string {
 	return text
 }
 
-// prune forgets what has expired, and any others that are too many.
+// prune removes expired nonces, and any others above the limit.
 func (n *nonces) prune(now time.Time) {
 	for text, end := range *n {
 		if now.After(end) || len(*n) >= nonceLimit {
@@ -39,7 +38,7 @@ func (n *nonces) prune(now time.Time) {
 	}
 }
 
-// valid reports whether a nonce is given out, not used and not expired.
+// valid reports whether a nonce was issued, is unused and has not expired.
 func (n *nonces) valid(text string, now time.Time) bool {
 	end, ok := (*n)[text]
 	return ok && !now.After(end)

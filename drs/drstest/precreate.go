@@ -10,14 +10,15 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// typePreAuthorized is the type of token that a challenge is.
+// typePreAuthorized is the claim idtyp of a challenge.
 const typePreAuthorized = "preauthorized"
 
-// PreAuthorize authorizes one join beforehand: it makes a disabled object for a
-// device to come, and returns the challenge for [drs.Request.PreAuthorized]
-// that joins a device as this object. The challenge holds for ten minutes and
-// for one device. Its form is the server's own: the public service's is not
-// known, but that it is a JWT or JWE.
+// PreAuthorize authorizes one join beforehand. It makes a disabled object and returns the
+// challenge for [drs.Request.PreAuthorized], with which one device can join as this object
+// within 10 minutes, and the identifier of that device. The challenge is a JWT of this
+// package's own form; of the real service's form it is only known that it is a JWT or JWE.
+//
+// The error is of no exported type. It is not nil if the server's key cannot be made.
 func (s *Server) PreAuthorize() (challenge drs.Token, deviceID string, err error) {
 	key, err := s.signingKey()
 	if err != nil {
@@ -39,8 +40,8 @@ func (s *Server) PreAuthorize() (challenge drs.Token, deviceID string, err error
 	return drs.Token(text), o.DeviceID, nil
 }
 
-// checkPreAuthorized checks that the challenge of a join is one that the
-// directory issued. It is used up when the join is committed.
+// checkPreAuthorized checks that the server issued the challenge of a join. It is used up when
+// the join is committed.
 func (s *Server) checkPreAuthorized(j *join) error {
 	claims, err := s.readToken(j.PreAuthorizedJoinChallenge)
 	if err == nil && (claims.Type != typePreAuthorized || claims.ID == "" || claims.Subject == "") {
@@ -53,5 +54,5 @@ func (s *Server) checkPreAuthorized(j *join) error {
 	return nil
 }
 
-// subChallenge is the subcode of a join whose challenge is not valid.
+// subChallenge is the subcode for a challenge that is not valid.
 const subChallenge = "PreAuthorizedJoinChallengeInvalid"

@@ -45,7 +45,7 @@ func TestPreAuthorized(t *testing.T) {
 	if o := r.object(id); dev.ID != id || !o.Enabled || o.AttestationLevel != 0 || !o.TransportKey.Equal(req.TransportKey) || o.DisplayName != "soft" {
 		t.Errorf("joined as %+v", o)
 	}
-	// If the answer was lost, it is the same again; for other keys it is used.
+	// The same join can be repeated. With other keys, the challenge is used up.
 	again, err := r.join(req)
 	if err != nil || !again.Certificate.Equal(dev.Certificate) {
 		t.Errorf("repeated: %v", err)
@@ -58,7 +58,7 @@ func TestPreAuthorized(t *testing.T) {
 	}
 }
 
-// The keys may be attested, with a nonce of the service's.
+// The keys may be attested with a nonce of the registration service.
 func TestPreAuthorizedAttested(t *testing.T) {
 	r := newRig(t)
 	for _, nonce := range []string{"", "another"} {
@@ -103,7 +103,7 @@ func TestPreAuthorizedRefused(t *testing.T) {
 		{"object is gone", func(r *rig, q *drs.Request, id string) { r.server.Remove(id) }, "error_missing_device", "gone"},
 		{"at the endpoint of joins", func(r *rig, q *drs.Request, _ string) {
 			r.tenant.PrecreateEndpoint = r.tenant.JoinEndpoint
-		}, "error_fail", "a challenge is there: true"},
+		}, "error_fail", "only for the precreate endpoint"},
 		{"as a bearer token", func(r *rig, q *drs.Request, _ string) { q.Ticket, q.PreAuthorized = q.PreAuthorized, "" }, "MsaTicketTpmValidationFailed", "not of a device"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -120,10 +120,10 @@ func TestPreAuthorizedRefused(t *testing.T) {
 	}
 }
 
-// A precreate endpoint wants a challenge.
+// The precreate endpoint requires a challenge.
 func TestPreAuthorizedMissing(t *testing.T) {
 	r := newRig(t)
 	r.tenant.JoinEndpoint = r.tenant.PrecreateEndpoint
 	_, err := r.join(r.device.request(r.authenticate()))
-	r.refused(err, "Precreate", "error_fail", "a challenge is there: false")
+	r.refused(err, "Precreate", "error_fail", "PreAuthorizedJoinChallenge is missing")
 }

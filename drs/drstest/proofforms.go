@@ -10,12 +10,11 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
-// readProof reads the attestation of a join, in the form that its first bytes
-// tell.
+// readProof reads the attestation of a join. Its first bytes tell the form.
 func (s *Server) readProof(j *join) (*proof, error) {
 	b := j.AttestationData
 	if len(b) < 4 {
-		return nil, fmt.Errorf("%d bytes", len(b))
+		return nil, fmt.Errorf("it has %d bytes", len(b))
 	}
 	switch {
 	case b[0] == '{':
@@ -27,11 +26,11 @@ func (s *Server) readProof(j *join) (*proof, error) {
 	case binary.BigEndian.Uint32(b) == tpmGenerated:
 		return nil, errors.New("a statement without a signature proves nothing")
 	}
-	return nil, errors.New("neither in JSON nor KADS nor KAST")
+	return nil, errors.New("it is neither JSON nor KADS nor KAST")
 }
 
-// readKAST reads a KAST: the creation statement of the attestation key, by
-// itself, and a KADS.
+// readKAST reads a KAST: the creation statement of the attestation key, signed by that key, and
+// a KADS.
 func (s *Server) readKAST(j *join, b []byte) (*proof, error) {
 	k, err := wcce.ParseKAST(b)
 	if err != nil {
@@ -52,9 +51,9 @@ func (s *Server) readKAST(j *join, b []byte) (*proof, error) {
 	return s.readKADS(j, k.KeyAttestation, id.PublicArea)
 }
 
-// readKADS reads a KADS, which is of one key: the token must be bound to the
-// other. It names neither attestation key nor nonce: they are those of the
-// token's challenge.
+// readKADS reads a KADS, which certifies one key; the token must be bound to the other. It does
+// not have the nonce, and has the attestation key only within a KAST. What is missing is that of
+// the token's challenge.
 func (s *Server) readKADS(j *join, b, aikArea []byte) (*proof, error) {
 	k, err := wcce.ParseKADS(b)
 	if err != nil {
@@ -65,7 +64,7 @@ func (s *Server) readKADS(j *join, b, aikArea []byte) (*proof, error) {
 		return nil, err
 	}
 	if j.token == nil {
-		return nil, errors.New("it is of one key, and there is no token that is bound to the other")
+		return nil, errors.New("it certifies one key, and no device token is bound to the other one")
 	}
 	p := &proof{aikArea: aikArea, keys: make(map[string]*certified)}
 	s.mu.Lock()
@@ -87,7 +86,7 @@ func (s *Server) readKADS(j *join, b, aikArea []byte) (*proof, error) {
 	case sameKey(pub, j.device) && j.token.TransportKey != "":
 		usage = "device"
 	default:
-		return nil, errors.New("it is of another key, or the token is not bound to the other one")
+		return nil, errors.New("it certifies another key, or the token is not bound to the other one")
 	}
 	sig, err := p.signature(k.Signature)
 	if err != nil {
@@ -97,7 +96,7 @@ func (s *Server) readKADS(j *join, b, aikArea []byte) (*proof, error) {
 	return p, nil
 }
 
-// signature returns a TPMT_SIGNATURE: a bare one of RSA is with SHA-256.
+// signature returns a TPMT_SIGNATURE. A plain RSA signature becomes one with SHA-256.
 func (p *proof) signature(sig []byte) ([]byte, error) {
 	key, err := attest.PublicKey(p.aikArea)
 	if err != nil {

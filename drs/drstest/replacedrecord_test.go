@@ -2,8 +2,8 @@ package drstest_test
 
 import "testing"
 
-// A device that was imported anew, or whose hardware record was replaced, since
-// its token was given out does not join by that (check 10).
+// A token is refused if the device was imported again, or its hardware record replaced, after
+// the token was issued (check 10).
 func TestRecordChanged(t *testing.T) {
 	r := newRig(t)
 	token := r.authenticate()

@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// maxBody limits the body of every request.
+// maxBody is the largest body of a request, in bytes.
 const maxBody = 256 << 10
 
-// A refused is a request that is not granted: by the registration service in
-// its modern JSON form, or by the token endpoint as OAuth has it.
+// A refused is the error of a request that the server refuses.
 type refused struct {
-	status        int
-	oauth         bool
-	code, subcode string
-	aadsts        int  // number in an OAuth error
-	retry         bool // it may be tried again after 300 s
-	reason        error
+	status        int    // HTTP status
+	oauth         bool   // the form is that of OAuth, not that of the registration service
+	code, subcode string // with oauth, error and suberror
+	aadsts        int    // number in an OAuth error
+	retry         bool   // send a Retry-After of 300 s
+	reason        error  // for the message and Refusals
 }
 
-// An ErrorForm is how the registration service words an error.
+// An ErrorForm is the JSON form of the registration service's errors. Errors of the token
+// endpoint have the form of OAuth.
 type ErrorForm int
 
-// The forms of errors, each of another generation of the service.
+// The forms of errors, with their members.
 const (
-	ErrorModern ErrorForm = iota // code, subcode, operation, requestId: Entra's
-	ErrorLegacy                  // ErrorType, Message, TraceId, Time: [MS-DVRJ]
-	ErrorKPP                     // code, message, response, clientrequestid: [MS-KPP]
+	ErrorModern ErrorForm = iota // of Entra: code, subcode, operation, requestId
+	ErrorLegacy                  // of [MS-DVRJ]: ErrorType, Message, TraceId, Time; no subcode
+	ErrorKPP                     // of [MS-KPP]: code, message, response, clientrequestid; no subcode
 )
 
 // Error implements error.
@@ -40,6 +40,7 @@ func (e *refused) Error() string { return e.reason.Error() }
 // Unwrap returns the reason.
 func (e *refused) Unwrap() error { return e.reason }
 
+// write sends the error in a form.
 func (e *refused) write(w http.ResponseWriter, now time.Time, form ErrorForm) {
 	id := newGUID()
 	if e.retry {
@@ -72,6 +73,7 @@ func (e *refused) write(w http.ResponseWriter, now time.Time, form ErrorForm) {
 	}
 }
 
+// operation returns the name that the service gives the operation.
 func operation(e *refused) string {
 	if e.code == "AuthorizationError" {
 		return "DeviceJoin"
@@ -79,7 +81,7 @@ func operation(e *refused) string {
 	return "POST"
 }
 
-// tenantNotFound refuses a request for a tenant that is not the server's.
+// tenantNotFound returns the error for a tenant that is not the server's.
 func tenantNotFound(oauth bool, name string) error {
 	reason := fmt.Errorf("tenant %q not found", name)
 	if oauth {
@@ -88,7 +90,7 @@ func tenantNotFound(oauth bool, name string) error {
 	return &refused{status: http.StatusBadRequest, code: "invalid_request", subcode: "error_tenant_not_found", reason: reason}
 }
 
-// badRequest refuses a request to the registration service that is not well
+// badRequest returns the error for a request to the registration service that is not well
 // formed.
 func badRequest(format string, args ...any) error {
 	return &refused{status: http.StatusBadRequest, code: "invalid_request", subcode: "error_fail", reason: fmt.Errorf(format, args...)}
@@ -99,7 +101,7 @@ func reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	// The peer may be gone: nobody is left to be told.
+	// The error is ignored: the client has disconnected.
 	_ = json.NewEncoder(w).Encode(v)
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs/drstest"
 )
 
-// A rig is a server, a client of it and a device that the server knows.
+// A rig is a server, a client of it and an imported device.
 type rig struct {
 	t      testing.TB
 	server *drstest.Server
@@ -29,7 +29,7 @@ type rig struct {
 	now    time.Time
 
 	transport http.RoundTripper
-	roots     *x509.CertPool // of TLS; nil without
+	roots     *x509.CertPool // root of the server's TLS certificate; nil without TLS
 
 	// change, if set, changes the JSON body of requests to a path.
 	change func(path string, body map[string]any)
@@ -40,7 +40,7 @@ func newRig(t testing.TB) *rig {
 	return startRig(t, func(h http.Handler) *httptest.Server { return httptest.NewServer(h) })
 }
 
-// newTLSRig is a rig that is reached by TLS, and asks for certificates there.
+// newTLSRig returns a rig whose server uses TLS and requests client certificates.
 func newTLSRig(t testing.TB) *rig {
 	t.Helper()
 	r := startRig(t, func(h http.Handler) *httptest.Server { return startTLS(h, tls.RequestClientCert) })
@@ -82,7 +82,7 @@ func startRig(t testing.TB, start func(http.Handler) *httptest.Server) *rig {
 	return r
 }
 
-// RoundTrip sends a request, changed by r.change.
+// RoundTrip sends a request after r.change has changed it.
 func (r *rig) RoundTrip(req *http.Request) (*http.Response, error) {
 	if r.change != nil && req.Header.Get("Content-Type") == "application/json" {
 		raw, err := io.ReadAll(req.Body)
@@ -116,8 +116,8 @@ func (r *rig) join(req *drs.Request) (*drs.Device, error) {
 	return r.client.Join(r.t.Context(), r.tenant, req)
 }
 
-// refused checks that err is the server's refusal with a subcode and a reason,
-// and that the server wrote it down and enabled nothing.
+// refused checks that err is a refusal of the server with a subcode and a reason, that it is in
+// Refusals, and that no device is enabled.
 func (r *rig) refused(err error, op, subcode, reason string) {
 	r.t.Helper()
 	var e *drs.Error

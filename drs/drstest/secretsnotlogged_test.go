@@ -20,8 +20,7 @@ import (
 
 func hexOf(s string) string { return hex.EncodeToString([]byte(s)) }
 
-// A wiretap keeps the bodies of answers, and of what is posted, to know the
-// secrets in them.
+// A wiretap records the bodies of requests and answers, which have the secrets.
 type wiretap struct {
 	http.RoundTripper
 	answers []map[string]any
@@ -57,8 +56,8 @@ func (w *wiretap) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// No token, secret of a challenge, session key, refresh token or password is in
-// logs, errors, what is printed of values, or what is stored.
+// Logs, errors, printed values and stored sessions have no token, secret of a challenge, session
+// key, refresh token or password.
 func TestCanary(t *testing.T) {
 	var shown bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&shown, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -138,13 +137,13 @@ func TestCanary(t *testing.T) {
 		t.Fatalf("%d secrets, %d bytes shown", len(secrets), shown.Len())
 	}
 	canary(t, shown.Bytes(), secrets)
-	// The canary sings.
+	// The test itself works: the values were printed.
 	if !strings.Contains(shown.String(), "[session]") || !strings.Contains(shown.String(), "[token]") {
 		t.Error("the values were not shown")
 	}
 }
 
-// canaryErrors provokes errors with secrets near them.
+// canaryErrors provokes errors of calls that handle secrets.
 func canaryErrors(t *testing.T, r *rig, shown *bytes.Buffer, in *drs.SignIn, s *drs.Session) {
 	t.Helper()
 	for _, f := range []drstest.Fault{drstest.FaultBusy, drstest.FaultNonce, drstest.FaultLost} {
@@ -162,7 +161,7 @@ func canaryErrors(t *testing.T, r *rig, shown *bytes.Buffer, in *drs.SignIn, s *
 	r.server.SetFault("Token", drstest.FaultNone)
 }
 
-// openKey opens a session key, for the canary to know it.
+// openKey decrypts a session key, so that the test can search for it.
 func openKey(t *testing.T, jwe string, tk *rsa.PrivateKey) []byte {
 	t.Helper()
 	key, err := unwrap(jwe, tk)

@@ -17,74 +17,72 @@ import (
 	"github.com/whiteglove/whiteglove/internal/refusal"
 )
 
-// What a Server with empty fields is.
+// The defaults of Server.Tenant and Server.TenantID.
 const (
 	DefaultTenant   = "contoso.test"
 	DefaultTenantID = "3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f69"
 )
 
-// ManagementResource is for whom joined devices get tokens if
-// [Server.Resources] is empty.
+// ManagementResource is the resource for which the server issues tokens if
+// Server.Resources is nil.
 const ManagementResource = "https://enrollment.manage.microsoft.com/"
 
-// JoinResource is the resource of the join, and the audience of the token it
-// wants.
+// JoinResource is the resource of the join, which is the audience of a token for it.
 const JoinResource = "urn:ms-drs:enterpriseregistration.windows.net"
 
-// A Server is a directory with one tenant, its registration service and its
-// token endpoint. Its zero value is ready to use, at the root of an
-// [net/http/httptest.Server] or, with BaseURL, below any path. It knows no
-// device until [Server.Import] is called. It is safe for concurrent use; its
-// fields are not to be changed once it serves.
+// A Server is a directory with one tenant, its registration service and its token endpoint.
+// Its zero value is ready to use at the root of an [net/http/httptest.Server] or, with
+// BaseURL, below any path. It has no users and no devices until they are added. Several
+// goroutines may use it at the same time. Its fields must not be changed after the first
+// request.
 type Server struct {
-	// BaseURL is where the server is reached, without a slash at its end. If
-	// empty, the root of the host of each request. The path of BaseURL may be
-	// in a request's path or stripped from it.
+	// BaseURL is the URL of the server, without a slash at the end. If empty, it is the
+	// root of the host of each request. Requests may have the path of BaseURL or have it
+	// stripped already.
 	BaseURL string
 
-	Tenant   string // the tenant's domain; if empty, DefaultTenant
-	TenantID string // GUID in lower case; if empty, DefaultTenantID
+	Tenant   string // domain of the tenant; if empty, DefaultTenant
+	TenantID string // GUID of the tenant; if empty, DefaultTenantID
 
-	// AIKRoots are the roots of attestation CAs. If nil, attestation keys need
-	// no certificate, and one that comes along is not looked at.
+	// AIKRoots are the roots of attestation CAs. If nil, attestation keys need no
+	// certificate, and certificates of theirs are not checked.
 	AIKRoots *x509.CertPool
 
-	// EKRoots are the roots of TPM makers, by vendor. If nil, endorsement keys
-	// need no certificate, and one that comes along is not looked at.
+	// EKRoots are the roots of TPM makers. If nil, endorsement keys need no certificate,
+	// and certificates of theirs are not checked.
 	EKRoots ekcert.Roots
 
-	// Resources are those for which joined devices get tokens. If nil, only
-	// ManagementResource.
+	// Resources are the resources for which joined devices and users get tokens. If nil,
+	// that is only ManagementResource.
 	Resources []string
 
-	// Admit, if set, is asked about an endorsement key that was not imported,
-	// once the device has proved to have it; if it returns true, the key is
-	// imported then and there. cert is its certificate, checked with EKRoots;
-	// it is nil if EKRoots is. If Admit is nil, only Import lets devices in.
+	// Admit, if set, is called for an endorsement key that was not imported, after the
+	// device has proved to have it. If it returns true, the server imports the key. cert
+	// is the certificate of the key, verified with EKRoots; it is nil if EKRoots is nil.
+	// If Admit is nil, only devices that were imported may join.
 	Admit func(ek crypto.PublicKey, cert *x509.Certificate) bool
 
-	Errors ErrorForm // how the registration service words errors
-	Reply  ReplyForm // how the token endpoint answers those who have a session
+	Errors ErrorForm // form of the registration service's errors; default ErrorModern
+	Reply  ReplyForm // form of replies to requests with a session; default ReplyCBC
 
-	// Derive1 has the server not know the second version of the key
-	// derivation.
+	// Derive1 makes the server refuse version 2 of the key derivation.
 	Derive1 bool
 
-	// Strict has session keys encrypted as RFC 7516 wants it, with the header
-	// authenticated. The real service does not.
+	// Strict encrypts session keys as in RFC 7516, with an authenticated header. The real
+	// service does not.
 	Strict bool
 
-	// Delay is how long an answer takes with FaultSlow; if 0, 30 s.
+	// Delay is the duration of an answer with FaultSlow; if 0, 30 s.
 	Delay time.Duration
 
-	// Fail, if set, may answer an operation in the server's place; it returns
-	// whether it did. Operations are "Discover", "Nonce", "Challenge",
-	// "Token", "Authorize", "Realm", "Metadata", "Join", "Precreate",
-	// "Hybrid" and "Leave".
+	// Fail, if set, is called before each operation. If it returns true, it has sent the
+	// answer instead of the server. op is "Discover", "Contract", "Nonce", "Challenge",
+	// "Token", "Authorize", "Realm", "Metadata", "Join", "Precreate", "Hybrid" or
+	// "Leave".
 	Fail func(op string, w http.ResponseWriter) bool
 
-	Now    func() time.Time // if nil, time.Now
-	Logger *slog.Logger     // if nil, nothing is logged
+	Now    func() time.Time // current time; if nil, time.Now
+	Logger *slog.Logger     // gets each refusal; if nil, nothing is logged
 
 	log      refusal.Log
 	caOnce   sync.Once
@@ -98,26 +96,24 @@ type Server struct {
 	objects       []*Object
 	nonces        nonces // of the token endpoint
 	drsNonces     nonces // of the registration service
-	preAuthorized nonces // challenges of joins that are authorized beforehand
+	preAuthorized nonces // identifiers of challenges for joins that are authorized beforehand
 	challenges    map[string]*challenge
-	tickets       map[string]*ticket
-	joins         map[[32]byte]*joined // of users, by what makes two the same
+	tickets       map[string]*ticket   // by identifier of the token
+	joins         map[[32]byte]*joined // joins without a device token, by join.hash
 	users         map[string]*User     // by UPN in lower case
-	refresh       map[string]string    // refresh tokens of users without a device, with the UPN
-	codes         map[string]string    // authorization codes, likewise
+	refresh       map[string]string    // UPN by refresh token, of users without a device
+	codes         map[string]string    // UPN by authorization code
 	sessions      map[string]*session  // by primary refresh token
 	faults        map[string]Fault     // by operation
 }
 
-// authority returns the CA of device certificates, which is made when it is
-// first asked for.
+// authority returns the CA of device certificates. The first call makes it.
 func (s *Server) authority() (*authority, error) {
 	s.caOnce.Do(func() { s.ca, s.caErr = newAuthority(s.now()) })
 	return s.ca, s.caErr
 }
 
-// signingKey returns the key that signs tokens, which is made when it is first
-// asked for.
+// signingKey returns the key that signs tokens. The first call makes it.
 func (s *Server) signingKey() (*rsa.PrivateKey, error) {
 	s.keyOnce.Do(func() { s.tokenKey, s.keyErr = newKey() })
 	return s.tokenKey, s.keyErr
@@ -151,7 +147,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// methods are those of operations that are not POST.
+// methods are the methods of operations. That of others is POST.
 var methods = map[string]string{
 	"Discover": http.MethodGet, "Contract": http.MethodGet, "Nonce": http.MethodGet, "Authorize": http.MethodGet,
 	"Realm": http.MethodGet, "Metadata": http.MethodGet, "Leave": http.MethodDelete, "Hybrid": http.MethodPut,
@@ -199,7 +195,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, arg string) e
 	}
 }
 
-// isOAuth reports whether errors of an operation are worded as OAuth has it.
+// isOAuth reports whether errors of an operation have the form of OAuth.
 func isOAuth(op string) bool {
 	return op == "Token" || op == "Authorize" || op == "Metadata" || op == "Realm"
 }
@@ -217,8 +213,7 @@ func (s *Server) path(r *http.Request) string {
 	return r.URL.Path
 }
 
-// route returns the operation that a path names, and the tenant, user or device
-// in it.
+// route returns the operation of a path and the tenant, user or device in it, or "".
 func route(path string) (op, arg string) {
 	p := strings.Split(strings.Trim(path, "/"), "/")
 	is := func(i int, name string) bool { return strings.EqualFold(p[i], name) }
@@ -249,7 +244,7 @@ func route(path string) (op, arg string) {
 	return "", ""
 }
 
-// base returns the URL under which a request reached the server.
+// base returns the URL of the server for a request.
 func (s *Server) base(r *http.Request) string {
 	if s.BaseURL != "" {
 		return strings.TrimSuffix(s.BaseURL, "/")
@@ -285,13 +280,13 @@ func (s *Server) isTenant(name string) bool {
 	return strings.EqualFold(name, s.tenant()) || strings.EqualFold(name, s.tenantID())
 }
 
-// Issuer returns the issuer of the server's tokens.
+// Issuer returns the issuer (iss) of the server's tokens.
 func (s *Server) Issuer() string {
 	return "https://sts.windows.net/" + s.tenantID() + "/"
 }
 
-// TokenKey returns the key with which the signature of the server's tokens is
-// checked, or nil if there is no randomness to make it.
+// TokenKey returns the public key that verifies the server's tokens (RS256). It returns nil
+// if the key could not be made.
 func (s *Server) TokenKey() *rsa.PublicKey {
 	key, err := s.signingKey()
 	if err != nil {
@@ -300,7 +295,8 @@ func (s *Server) TokenKey() *rsa.PublicKey {
 	return &key.PublicKey
 }
 
-// Certificates returns the certificates of the CA that signs those of devices.
+// Certificates returns the self-signed certificate of the CA that issues device
+// certificates. It returns nil if the CA could not be made.
 func (s *Server) Certificates() []*x509.Certificate {
 	ca, err := s.authority()
 	if err != nil {
@@ -309,7 +305,7 @@ func (s *Server) Certificates() []*x509.Certificate {
 	return []*x509.Certificate{ca.cert}
 }
 
-// Roots returns a pool with the root of device certificates.
+// Roots returns a new pool with the certificates of [Server.Certificates].
 func (s *Server) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	for _, c := range s.Certificates() {
@@ -318,11 +314,10 @@ func (s *Server) Roots() *x509.CertPool {
 	return pool
 }
 
-// Refusals returns what the server refused, oldest first, each as
-// "operation: reason".
+// Refusals returns the newest 1000 refusals, oldest first, each as "operation: reason".
 func (s *Server) Refusals() []string { return s.log.Refusals() }
 
-// refuse answers a request that is not granted.
+// refuse answers a request with an error.
 func (s *Server) refuse(w http.ResponseWriter, op string, err error) {
 	var no *refused
 	if !errors.As(err, &no) {

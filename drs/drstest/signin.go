@@ -18,32 +18,30 @@ import (
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// How long a primary refresh token is valid, and after how long its session key
-// is replaced when it is renewed.
 const (
-	sessionLife = 1209599 * time.Second
-	keyLife     = 30 * 24 * time.Hour
+	sessionLife = 1209599 * time.Second // validity of a primary refresh token
+	keyLife     = 30 * 24 * time.Hour   // age at which a renewal replaces a session key
 )
 
-// A session is that of a user who signed in on a device.
+// A session is the sign-in of a user on a device.
 type session struct {
 	upn, deviceID string
-	key           []byte
-	transport     *rsa.PublicKey // to which the key was encrypted
-	version2      bool           // of the key derivation
-	made, expires time.Time      // made is the key's
+	key           []byte         // session key
+	transport     *rsa.PublicKey // key to which key was encrypted
+	version2      bool           // the key derivation is of version 2
+	made, expires time.Time      // when key was made, and when the refresh token expires
 	revoked       bool
 }
 
-// A Session is what [Server.Sessions] tells of a primary refresh token.
+// A Session is a primary refresh token that the server issued.
 type Session struct {
 	UPN, DeviceID string
 	Expires       time.Time
-	Revoked       bool // its device left or was joined anew, or the user has a new password
+	Revoked       bool // the device left or joined again, or the user's password changed
 }
 
-// Sessions returns the primary refresh tokens that were given out, those that
-// end first before others.
+// Sessions returns the primary refresh tokens that were issued and not removed after their
+// expiry, by time of expiry. A renewed token is in it beside the new one.
 func (s *Server) Sessions() []Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,7 +53,7 @@ func (s *Server) Sessions() []Session {
 	return out
 }
 
-// revoke ends the sessions on a device. The caller locks.
+// revoke ends all sessions on a device. The caller locks.
 func (s *Server) revoke(o *Object) {
 	for _, v := range s.sessions {
 		if v.deviceID == o.DeviceID {
@@ -67,21 +65,21 @@ func (s *Server) revoke(o *Object) {
 // secret returns a random text.
 func secret() string { return base64.RawURLEncoding.EncodeToString(random(48)) }
 
-// serveSignIn gives a primary refresh token to a user on a joined device, whose
-// signature on the request was checked.
+// serveSignIn issues a primary refresh token to a user on a joined device, whose signature was
+// verified.
 func (s *Server) serveSignIn(w http.ResponseWriter, r *http.Request, claims jwt.MapClaims, header map[string]any, device *Object) error {
 	if err := s.useNonce(claims); err != nil {
 		return err
 	}
 	if !slices.Contains(strings.Fields(claimText(claims, "scope")), "aza") {
-		return noGrant("invalid_scope", "", 70011, "scope %q is not of a primary refresh token", claimText(claims, "scope"))
+		return noGrant("invalid_scope", "", 70011, "scope %q is not that of a primary refresh token", claimText(claims, "scope"))
 	}
 	if device.TransportKey == nil {
 		return noGrant("invalid_grant", "device_authentication_failed", 50155, "the device has no transport key")
 	}
 	version2 := header["kdf_ver"] == 2.0
 	if version2 && s.Derive1 {
-		return noGrant("invalid_request", "", 900144, "kdf_ver 2 is not known")
+		return noGrant("invalid_request", "", 900144, "kdf_ver 2 is not supported")
 	}
 	u, err := s.userOf(claims)
 	if err != nil {
@@ -97,7 +95,7 @@ func (s *Server) serveSignIn(w http.ResponseWriter, r *http.Request, claims jwt.
 	return nil
 }
 
-// userOf returns the user who signs in by a request.
+// userOf checks the credentials in a request and returns the user.
 func (s *Server) userOf(claims jwt.MapClaims) (*User, error) {
 	switch grant := claimText(claims, "grant_type"); grant {
 	case "password":
@@ -111,8 +109,7 @@ func (s *Server) userOf(claims jwt.MapClaims) (*User, error) {
 	}
 }
 
-// userByKey returns the user whose key has signed an assertion for the request
-// with a nonce.
+// userByKey returns the user whose key signed an assertion for the request with a nonce.
 func (s *Server) userByKey(text, nonce string) (*User, error) {
 	claims := jwt.MapClaims{}
 	var u *User
@@ -127,7 +124,7 @@ func (s *Server) userByKey(text, nonce string) (*User, error) {
 		}
 		sum := sha256.Sum256(rsablob.Marshal(u.Key))
 		if t.Header["kid"] != base64.StdEncoding.EncodeToString(sum[:]) || t.Header["use"] != "ngc" {
-			return nil, errors.New("the key is not the user's")
+			return nil, errors.New("it is signed with another key than the user's")
 		}
 		return u.Key, nil
 	})
@@ -144,20 +141,19 @@ func (s *Server) userByKey(text, nonce string) (*User, error) {
 	return u, nil
 }
 
-// idToken returns an identity token. As the device signed for it, it bears no
-// signature itself.
+// idToken returns an identity token. It need not be signed ([MS-OAPXBC]).
 func (s *Server) idToken(u *User, client string) string {
 	token := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{
 		"aud": client, "iss": s.Issuer(), "tid": s.tenantID(), "oid": u.ObjectID, "upn": u.UPN,
 		"iat": s.now().Unix(), "exp": s.now().Add(time.Hour).Unix(), "ver": "1.0",
 	})
-	// It cannot fail: all claims are text or numbers.
+	// This cannot fail, because all claims are texts or numbers.
 	text, _ := token.SignedString(jwt.UnsafeAllowNoneSignatureType)
 	return text
 }
 
-// keepSession makes a primary refresh token of a session, and with rekey a new
-// session key, and returns the answer.
+// keepSession issues a primary refresh token for a session, with a new session key if rekey is
+// true, and returns the answer.
 func (s *Server) keepSession(v *session, rekey bool) (map[string]string, error) {
 	now := s.now()
 	v.expires = now.Add(sessionLife)
@@ -189,8 +185,8 @@ func (s *Server) keepSession(v *session, rekey bool) (map[string]string, error) 
 	return answer, nil
 }
 
-// serveSession answers a request by a session: for a token of its user or, with
-// the scope of one, for a new primary refresh token.
+// serveSession answers a request that a session key signed: with a token of the user or, if the
+// scope has "aza", with a new primary refresh token.
 func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, text string) error {
 	v, claims, err := s.bySession(text)
 	if err != nil {
@@ -222,8 +218,8 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, text strin
 	return s.replySealed(w, answer, key)
 }
 
-// bySession returns the session by which a JWT is signed, and its claims. It
-// uses up the nonce among them.
+// bySession returns the session whose key signed a JWT, and the claims. It uses up the nonce in
+// them.
 func (s *Server) bySession(text string) (*session, jwt.MapClaims, error) {
 	no := func(suberror, format string, args ...any) (*session, jwt.MapClaims, error) {
 		return nil, nil, noGrant("invalid_grant", suberror, 50155, format, args...)
@@ -245,7 +241,7 @@ func (s *Server) bySession(text string) (*session, jwt.MapClaims, error) {
 	case v == nil:
 		return no("", "the refresh token is unknown")
 	case own.revoked:
-		return no("session_revoked", "the refresh token is of a registration or password that ended")
+		return no("session_revoked", "the device left or joined again, or the password changed")
 	case !device:
 		return no("device_not_found", "%w", errNoDevice)
 	case !s.now().Before(own.expires):
@@ -258,7 +254,7 @@ func (s *Server) bySession(text string) (*session, jwt.MapClaims, error) {
 		return no("", "request: %w", err)
 	}
 	if err := jwt.SigningMethodHS256.Verify(parts[0]+"."+parts[1], token.Signature, key); err != nil {
-		return no("", "request: it is not by the session key: %w", err)
+		return no("", "request: the signature is not by the session key: %w", err)
 	}
 	if err := s.useNonce(claims); err != nil {
 		return nil, nil, err
@@ -266,12 +262,12 @@ func (s *Server) bySession(text string) (*session, jwt.MapClaims, error) {
 	return &own, claims, nil
 }
 
-// signingKey returns the key that signs a request with a header and a payload.
+// signingKey derives the key that signs a request with a header and a payload.
 func (v *session) signingKey(header map[string]any, payload string) ([]byte, error) {
 	text, _ := header["ctx"].(string)
 	context, err := base64.StdEncoding.DecodeString(text)
 	if err != nil || len(context) < 16 {
-		return nil, fmt.Errorf("context %q", text)
+		return nil, fmt.Errorf("context %q is not valid", text)
 	}
 	if v.version2 {
 		raw, err := base64.RawURLEncoding.DecodeString(payload)

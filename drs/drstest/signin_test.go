@@ -22,8 +22,8 @@ import (
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// Every way to sign in, with every form of reply, both key derivations, and
-// session keys as they are and as they should be.
+// All ways to sign in, with all forms of replies, both versions of the key derivation, and both
+// forms of session keys.
 func TestSignIn(t *testing.T) {
 	r := newRig(t)
 	in := softSignIn(t, r)
@@ -62,8 +62,7 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// A session key is replaced when it is old, and the renewed session is with the
-// new one.
+// A renewal replaces an old session key, and the renewed session uses the new one.
 func TestRekey(t *testing.T) {
 	r := newRig(t)
 	in := softSignIn(t, r)
@@ -93,7 +92,7 @@ func TestRekey(t *testing.T) {
 	wantError(t, err, "", "refresh token has expired")
 }
 
-// keyOf returns the session key as it is stored.
+// keyOf returns the encrypted session key in the stored form.
 func keyOf(t *testing.T, s *drs.Session) string {
 	t.Helper()
 	text, err := s.Seal()
@@ -118,9 +117,9 @@ func TestSignInRefused(t *testing.T) {
 		{"wrong password", func(q *drs.SignIn) { q.Password = "x" }, "", "invalid user name or password"},
 		{"unknown user", func(q *drs.SignIn) { q.Username = "bob@contoso.test" }, "", "does not exist"},
 		{"unknown refresh token", func(q *drs.SignIn) { q.Password, q.RefreshToken = "", "x" }, "", "unknown or was used"},
-		{"another key", func(q *drs.SignIn) { q.UserKey = other }, "", "not the user's"},
+		{"another key", func(q *drs.SignIn) { q.UserKey = other }, "", "another key than the user's"},
 		{"another user's key", func(q *drs.SignIn) { q.UserKey, q.Username = softRSA(t, 7), "bob@contoso.test" }, "", "does not exist"},
-		{"another scope", func(q *drs.SignIn) { q.Scope = "openid" }, "", "not of a primary refresh token"},
+		{"another scope", func(q *drs.SignIn) { q.Scope = "openid" }, "", "not that of a primary refresh token"},
 		{"second derivation", func(q *drs.SignIn) { q.Derive2, r.server.Derive1 = true, true }, "", "kdf_ver"},
 		{"a device of nobody", func(q *drs.SignIn) {
 			cert, err := new(drstest.Server).AddDevice(&other.PublicKey)
@@ -154,8 +153,7 @@ func TestSignInRefused(t *testing.T) {
 	}
 }
 
-// An assertion of a user's key is for one request (CVE-2023-35348): the nonce in
-// it is that of the request.
+// An assertion of a user's key is valid for one request, whose nonce it has (CVE-2023-35348).
 func TestAssertionIsBound(t *testing.T) {
 	r := newRig(t)
 	in := softSignIn(t, r)
@@ -178,7 +176,8 @@ func TestAssertionIsBound(t *testing.T) {
 	}
 }
 
-// What a session signs is for one use, by that session, in its own version.
+// A request that a session key signed can be used once, and only with its session and version
+// of the key derivation.
 func TestSessionRefused(t *testing.T) {
 	r := newRig(t)
 	in := softSignIn(t, r)
@@ -196,7 +195,7 @@ func TestSessionRefused(t *testing.T) {
 	if status, body := r.post(heard); status != http.StatusBadRequest || !strings.Contains(body["error_description"].(string), "request_nonce") {
 		t.Errorf("replayed: %d %v", status, body)
 	}
-	// Another version of the derivation; a changed claim; another session's token.
+	// Changed requests; each key is part of the reason.
 	parts := strings.Split(heard.Get("request"), ".")
 	for name, change := range map[string]func(header, claims string) (string, string){
 		"key derivation": func(h, c string) (string, string) { return strings.Replace(h, `,"kdf_ver":2`, "", 1), c },
@@ -224,10 +223,10 @@ func TestSessionRefused(t *testing.T) {
 	wantError(t, err, "", "not found in the tenant")
 	r.server.Remove(r.server.Objects()[0].DeviceID)
 	_, err = r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
-	wantError(t, err, "session_revoked", "ended")
+	wantError(t, err, "session_revoked", "left or joined again")
 }
 
-// Answers of a service that lies.
+// SignIn refuses answers that do not match the request.
 func TestSignInLies(t *testing.T) {
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -279,7 +278,7 @@ func TestSignInLies(t *testing.T) {
 	}
 }
 
-// A rewriter changes answers on their way.
+// A rewriter is a transport that changes answers.
 type rewriter struct{ from, to string }
 
 func (w rewriter) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -306,7 +305,7 @@ func (w rewriterOver) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// A browser on the device signs in by the cookie, once.
+// A browser on the device signs in once with the cookie.
 func TestCookie(t *testing.T) {
 	r := newRig(t)
 	in := softSignIn(t, r)
@@ -399,7 +398,7 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
-// Every version of discovery, and the form of AD FS.
+// All API versions of discovery, and the form of AD FS.
 func TestDiscoverVersions(t *testing.T) {
 	r := newRig(t)
 	for _, v := range []string{"1.0", "1.1", "1.2", "1.5", "1.6", "1.7", "1.8", "1.9"} {
@@ -435,7 +434,7 @@ func TestDiscoverVersions(t *testing.T) {
 	wantError(t, err, "error_fail", "api-version")
 }
 
-// wantXML asks for XML.
+// wantXML is a transport that requests XML.
 type wantXML struct{}
 
 func (wantXML) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -444,7 +443,7 @@ func (wantXML) RoundTrip(req *http.Request) (*http.Response, error) {
 	return http.DefaultTransport.RoundTrip(req)
 }
 
-// A new password ends what was had with the old one.
+// A new password ends sessions and refresh tokens.
 func TestNewPassword(t *testing.T) {
 	r := newRig(t)
 	in := softSignIn(t, r)
@@ -456,7 +455,7 @@ func TestNewPassword(t *testing.T) {
 	}
 	r.server.AddUser(drstest.User{UPN: alice, Password: "another 0ne"})
 	_, err = r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
-	wantError(t, err, "session_revoked", "ended")
+	wantError(t, err, "session_revoked", "left or joined again")
 	in.Password, in.RefreshToken = "", refresh
 	_, err = r.client.SignIn(t.Context(), r.tenant, in)
 	wantError(t, err, "", "unknown or was used")

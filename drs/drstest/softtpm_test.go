@@ -17,20 +17,20 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// Attributes of keys as the profile has them.
+// Object attributes of keys in the profile.
 const (
 	aikAttributes       = 0x00050072
 	deviceAttributes    = 0x00040072
 	transportAttributes = 0x00020072
 )
 
-// A softKey is a key of a TPM that is none: it can be given any attributes.
+// A softKey is a key of a TPM in software, which can have any attributes.
 type softKey struct {
 	*rsa.PrivateKey
 	area []byte
 }
 
-// primes holds keys by their number: making them takes most of the time.
+// primes keeps keys by their number, because key generation takes most of the time.
 var primes = make(map[int]*rsa.PrivateKey)
 
 // softRSA returns the n-th key of the tests. Tests do not run in parallel.
@@ -74,8 +74,8 @@ func (k *softKey) name() []byte {
 	return append(u16(nil, 0x000B), sum[:]...)
 }
 
-// certify makes a statement of TPM2_Certify about k. change, if not nil, may
-// change it before it is signed.
+// certify returns a statement of TPM2_Certify for k. change, if not nil, changes it before it is
+// signed.
 func (k *softKey) certify(aik *softKey, data []byte, change func([]byte) []byte) (*drs.Statement, error) {
 	a := u16(binary.BigEndian.AppendUint32(nil, 0xFF544347), 0x8017)
 	a = append(a, sized(aik.name())...)
@@ -99,13 +99,13 @@ type softTPM struct {
 	ek                   *rsa.PrivateKey
 	ekArea               []byte
 	aik, dk, tk          *softKey
-	certifyDK, certifyTK *softKey // what Certify certifies in their place
-	signer               *softKey // what Certify signs with in place of aik
+	certifyDK, certifyTK *softKey // what Certify certifies instead of dk and tk
+	signer               *softKey // what Certify signs with instead of aik
 	change               func([]byte) []byte
-	opensAs              *softKey // whose name Activate opens credentials for
+	opensAs              *softKey // key whose name Activate uses
 }
 
-// newSoftTPM returns a device whose keys are those from n on.
+// newSoftTPM returns a device with the keys from the n-th on.
 func newSoftTPM(t testing.TB, n int) *softTPM {
 	d := &softTPM{
 		ek: softRSA(t, n), aik: newSoftKey(t, n+1, aikAttributes),
@@ -119,7 +119,7 @@ func newSoftTPM(t testing.TB, n int) *softTPM {
 	return d
 }
 
-// kdfa is TCG Part 1, 11.4.10.2, for one block of SHA-256.
+// kdfa is KDFa for one block of SHA-256 (TCG TPM 2.0 Library Part 1, KDFa).
 func kdfa(key []byte, label string, context []byte, bits uint32) []byte {
 	h := hmac.New(sha256.New, key)
 	h.Write([]byte{0, 0, 0, 1})
@@ -129,7 +129,8 @@ func kdfa(key []byte, label string, context []byte, bits uint32) []byte {
 	return h.Sum(nil)[:bits/8]
 }
 
-// activate is TPM2_ActivateCredential (TCG Part 1, 24), in software.
+// activate is TPM2_ActivateCredential in software (TCG TPM 2.0 Library Part 1, Credential
+// Protection).
 func (d *softTPM) activate(_ context.Context, blob, secret []byte) ([]byte, error) {
 	// A TPM2B_ENCRYPTED_SECRET without its size is the OAEP ciphertext.
 	seed, err := rsa.DecryptOAEP(sha256.New(), nil, d.ek, secret, []byte("IDENTITY\x00"))

@@ -13,14 +13,14 @@ import (
 // deviceKeysVersion is the first API version whose joins may have DeviceKeys.
 const deviceKeysVersion = "3.0"
 
-// deviceKeyData is a key that a join has in place of a transport key.
+// deviceKeyData is a member of DeviceKeys, which a join may have instead of a transport key.
 type deviceKeyData struct {
 	Data                  []byte
 	Encoding, Type, Usage string
 }
 
-// readKeys reads the key that is encrypted to: a transport key, or the only one
-// of the device keys.
+// readKeys reads the key to which the directory encrypts: a transport key, or the one member
+// of DeviceKeys.
 func (j *join) readKeys() error {
 	var err error
 	switch {
@@ -33,11 +33,11 @@ func (j *join) readKeys() error {
 		}
 		return nil
 	case len(j.TransportKey) > 0:
-		return badRequest("device keys: there is a transport key, too")
+		return badRequest("device keys: the join has a transport key, too")
 	case j.version != deviceKeysVersion:
-		return badRequest("device keys: not in version %s", j.version)
+		return badRequest("device keys: version %s does not have them", j.version)
 	case len(j.DeviceKeys) != 1:
-		return badRequest("device keys: %d of them", len(j.DeviceKeys))
+		return badRequest("device keys: there are %d, not 1", len(j.DeviceKeys))
 	}
 	if j.storage, err = j.DeviceKeys[0].read(); err != nil {
 		return badRequest("device keys: %w", err)
@@ -45,7 +45,7 @@ func (j *join) readKeys() error {
 	return nil
 }
 
-// maxJWK limits a JWK, in bytes.
+// maxJWK is the largest size of a JWK that is accepted, in bytes.
 const maxJWK = 4096
 
 // read reads a storage key: a public JWK on P-256 (RFC 7518, section 6.2).
@@ -66,21 +66,22 @@ func (k *deviceKeyData) read() (*ecdsa.PublicKey, error) {
 	if jwk.Type != "EC" || jwk.Curve != "P-256" || jwk.Private != nil {
 		return nil, fmt.Errorf("JWK of type %q on curve %q, private: %t", jwk.Type, jwk.Curve, jwk.Private != nil)
 	}
-	point := []byte{4} // not compressed
+	point := []byte{4} // uncompressed
 	for _, text := range []string{jwk.X, jwk.Y} {
 		b, err := base64.RawURLEncoding.Strict().DecodeString(text)
 		if err != nil {
 			return nil, err
 		}
 		if len(b) != 32 {
-			return nil, errors.New("a coordinate is not of 32 bytes")
+			return nil, errors.New("a coordinate does not have 32 bytes")
 		}
 		point = append(point, b...)
 	}
 	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
 }
 
-// keyData returns the bytes of the key that is encrypted to, as they came.
+// keyData returns the key to which the directory encrypts as it was sent. An attestation
+// covers these bytes.
 func (j *join) keyData() []byte {
 	if len(j.DeviceKeys) > 0 {
 		return j.DeviceKeys[0].Data
@@ -88,7 +89,7 @@ func (j *join) keyData() []byte {
 	return j.TransportKey
 }
 
-// encryptTo returns the key that is encrypted to.
+// encryptTo returns the key to which the directory encrypts.
 func (j *join) encryptTo() crypto.PublicKey {
 	if j.storage != nil {
 		return j.storage

@@ -14,8 +14,8 @@ import (
 	"github.com/whiteglove/whiteglove/drs/drstest"
 )
 
-// A join may have a key on P-256 in place of the transport key, certified by
-// the TPM as that is.
+// A join may have a key on P-256 instead of a transport key, which the TPM certifies the same
+// way.
 func TestStorageKey(t *testing.T) {
 	key, point := storageKey(t)
 	area := binary.BigEndian.AppendUint32(u16(nil, 0x0023, 0x000B), transportAttributes)
@@ -30,7 +30,7 @@ func TestStorageKey(t *testing.T) {
 	if err != nil || !o.Enabled || o.AttestationLevel != 1 || !o.StorageKey.Equal(key) || o.TransportKey != nil {
 		t.Fatalf("%v, joined as %+v", err, o)
 	}
-	// There is no transport key to which a session could be encrypted.
+	// Without a transport key, the directory cannot encrypt a session key.
 	r.server.AddUser(drstest.User{UPN: alice, Password: password})
 	_, err = r.client.SignIn(t.Context(), r.tenant, &drs.SignIn{
 		Certificate: dev.Certificate, DeviceKey: r.device.dk, TransportKey: r.device.tk.PrivateKey, Username: alice, Password: password,
@@ -40,7 +40,7 @@ func TestStorageKey(t *testing.T) {
 	}
 }
 
-// storageKey makes a key on P-256, and returns its point, not compressed.
+// storageKey makes a key on P-256 and also returns its uncompressed point.
 func storageKey(t *testing.T) (*ecdsa.PublicKey, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -71,12 +71,12 @@ func TestStorageKeyRefused(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(map[string]any)
-		want   string // "" if it is granted
+		want   string // part of the reason, or "" if only check 7 refuses it
 	}{
 		{"as it is", func(map[string]any) {}, ""},
 		{"written by hand", jwk(`{"kty":"EC","kid":"1","crv":"P-256","x":%q,"y":%q}`, x, y), "check 4"},
-		{"two keys", func(b map[string]any) { b["DeviceKeys"] = []any{member(good, x, y), member(good, x, y)} }, "2 of them"},
-		{"with a transport key", func(b map[string]any) { b["TransportKey"] = "UlNBMQ==" }, "there is a transport key, too"},
+		{"two keys", func(b map[string]any) { b["DeviceKeys"] = []any{member(good, x, y), member(good, x, y)} }, "there are 2"},
+		{"with a transport key", func(b map[string]any) { b["TransportKey"] = "UlNBMQ==" }, "a transport key, too"},
 		{"encoding", with("Encoding", "PEM"), `encoding "PEM"`},
 		{"type", with("Type", "RSA"), `type "RSA"`},
 		{"usage", with("Usage", "X"), `usage "X"`},
@@ -86,21 +86,21 @@ func TestStorageKeyRefused(t *testing.T) {
 		{"another curve", jwk(`{"kty":"EC","crv":"P-384","x":%q,"y":%q}`, x, y), `curve "P-384"`},
 		{"private", jwk(`{"kty":"EC","crv":"P-256","x":%q,"y":%q,"d":"AA"}`, x, y), "private: true"},
 		{"standard base64", jwk(good, x+"=", y), "illegal base64"},
-		{"short", jwk(good, x, e(point[34:])), "not of 32 bytes"},
+		{"short", jwk(good, x, e(point[34:])), "does not have 32 bytes"},
 		{"no point", jwk(good, x, x), "not on"},
 		{"type of the device key", func(b map[string]any) {
 			b["CertificateRequest"].(map[string]any)["KeyType"] = "ECC"
-		}, `type "ECC"`},
+		}, `KeyType is "ECC"`},
 		{"security without type", func(b map[string]any) {
 			delete(b["CertificateRequest"].(map[string]any), "KeyType")
-		}, `type ""`},
+		}, `KeyType is ""`},
 	} {
 		r := newRig(t)
 		req := r.storageRequest(key)
 		r.change = func(path string, b map[string]any) { c.change(b) }
 		_, err := r.join(req)
 		switch {
-		case c.want == "check 4": // it can be read, but nothing was certified for it
+		case c.want == "check 4": // it can be read, but the statement is for other bytes
 			wantError(t, err, "AttestationFailed", c.want)
 		case c.want != "":
 			r.refused(err, "Join", "error_fail", c.want)
@@ -108,7 +108,7 @@ func TestStorageKeyRefused(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	// An older version has no such member.
+	// API version 2.0 does not have DeviceKeys.
 	r := newRig(t)
 	req := r.storageRequest(key)
 	req.StorageKey, req.TransportKey = nil, &r.device.tk.PublicKey
@@ -117,11 +117,11 @@ func TestStorageKeyRefused(t *testing.T) {
 		jwk(good, x, y)(b)
 	}
 	_, err := r.join(req)
-	r.refused(err, "Join", "error_fail", "not in version 2.0")
+	r.refused(err, "Join", "error_fail", "version 2.0 does not have them")
 }
 
-// storageRequest is a join with a storage key. What is certified in its place
-// is the transport key.
+// storageRequest returns a join with a storage key. Its attestation certifies the transport key
+// instead.
 func (r *rig) storageRequest(key *ecdsa.PublicKey) *drs.Request {
 	r.t.Helper()
 	req := r.device.request(r.authenticate())

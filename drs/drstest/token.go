@@ -15,13 +15,12 @@ import (
 
 const grantJWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-// How long tokens are valid: that of a join, and that of a joined device.
 const (
-	joinTokenLife   = time.Hour
-	deviceTokenLife = 65 * time.Minute
+	joinTokenLife   = time.Hour        // validity of a token for a join, and of a user's token
+	deviceTokenLife = 65 * time.Minute // validity of a joined device's token
 )
 
-// noGrant refuses a token.
+// noGrant returns the error of a token request that is refused. number is that of AADSTS.
 func noGrant(code, suberror string, number int, format string, args ...any) error {
 	return &refused{status: http.StatusBadRequest, oauth: true, code: code, subcode: suberror, aadsts: number, reason: fmt.Errorf(format, args...)}
 }
@@ -51,8 +50,8 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// serveRequest answers a request that is signed by a joined device, or by the
-// session key of a user on one.
+// serveRequest answers a request that a joined device signed, or the session key of a user on
+// one.
 func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, text string) error {
 	token, _, err := jwt.NewParser().ParseUnverified(text, jwt.MapClaims{})
 	if err != nil {
@@ -92,6 +91,7 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, text strin
 	return nil
 }
 
+// claimText returns a claim, or "" if it is not a string.
 func claimText(claims jwt.MapClaims, name string) string {
 	text, _ := claims[name].(string)
 	return text
@@ -107,8 +107,8 @@ func (s *Server) useNonce(claims jwt.MapClaims) error {
 	return nil
 }
 
-// signedByDevice returns the claims of a JWT, and the device whose certificate
-// and signature it bears.
+// signedByDevice verifies a JWT with the device certificate in its header, and returns its
+// claims and that device.
 func (s *Server) signedByDevice(text string) (jwt.MapClaims, *Object, error) {
 	var device *Object
 	claims := jwt.MapClaims{}
@@ -152,8 +152,7 @@ var (
 	errDisabled = errors.New("device is disabled")
 )
 
-// hasResource reports whether joined devices and users get tokens for a
-// resource.
+// hasResource reports whether joined devices and users get tokens for a resource.
 func (s *Server) hasResource(name string) bool {
 	if s.Resources == nil {
 		return name == ManagementResource
@@ -161,10 +160,10 @@ func (s *Server) hasResource(name string) bool {
 	return slices.Contains(s.Resources, name)
 }
 
-// skew is how far clocks may differ.
+// skew is the largest accepted difference of clocks.
 const skew = 5 * time.Minute
 
-// inTime checks the times among claims, where there are any. Real clients send
+// inTime checks the claims exp, nbf and iat, each of which may be missing. Real clients send
 // them as numbers or as strings.
 func (s *Server) inTime(claims jwt.MapClaims) error {
 	for _, c := range []struct {
@@ -197,11 +196,11 @@ func timeOf(v any) (time.Time, bool, error) {
 		n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
 		return time.Unix(n, 0), err == nil, err
 	}
-	return time.Time{}, false, fmt.Errorf("%T is no time", v)
+	return time.Time{}, false, fmt.Errorf("a %T is not a time", v)
 }
 
-// token signs a token and returns an answer with it, as that of Entra's older
-// endpoint is: with numbers as strings.
+// token signs a token and returns the answer with it. As in Entra's older endpoint, numbers are
+// strings.
 func (s *Server) token(r *http.Request, resource string, life time.Duration, claims jwt.MapClaims) (map[string]string, error) {
 	key, err := s.signingKey()
 	if err != nil {

@@ -56,7 +56,7 @@ func (r *rig) nonce() string {
 
 const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-// deviceRequest returns the claims of a joined device's request.
+// deviceRequest returns the claims of a joined device's request for a token.
 func (r *rig) deviceRequest() jwt.MapClaims {
 	return jwt.MapClaims{
 		"grant_type": "device_token", "resource": drstest.ManagementResource, "client_id": drs.BrokerClient,
@@ -146,7 +146,7 @@ func TestDeviceTokenRefused(t *testing.T) {
 		{"no certificate", key, nil, r.deviceRequest(), "invalid_grant", "x5c"},
 		{"nonce again", key, cert, used, "invalid_grant", "request_nonce"},
 		{"nonce of nobody", key, cert, set("request_nonce", "x"), "invalid_grant", "request_nonce"},
-		{"another grant", key, cert, set("grant_type", "refresh_token"), "invalid_scope", "not of a primary refresh token"},
+		{"another grant", key, cert, set("grant_type", "refresh_token"), "invalid_scope", "not that of a primary refresh token"},
 		{"another resource", key, cert, set("resource", "https://graph.microsoft.com/"), "invalid_resource", "graph"},
 		{"another issuer", key, cert, set("iss", "x"), "invalid_grant", "issuer"},
 		{"no client", key, cert, set("client_id", ""), "invalid_request", "client_id"},

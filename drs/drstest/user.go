@@ -11,27 +11,26 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// DefaultQuota is how many devices a user may join whose Quota is 0.
+// DefaultQuota is the default of User.Quota.
 const DefaultQuota = 50
 
-// A User is somebody who may sign in.
+// A User is a user of the directory.
 type User struct {
-	UPN      string // such as "alice@contoso.test"
+	UPN      string // user principal name, such as "alice@contoso.test"
 	ObjectID string // GUID; if empty, AddUser makes one
 
-	Password string         // "" signs nobody in
-	Key      *rsa.PublicKey // with which the user signs in on devices; may be nil
+	Password string         // if empty, the user cannot sign in with a password
+	Key      *rsa.PublicKey // key with which the user signs in on devices; may be nil
 
-	Quota      int  // devices that the user may join; if 0, DefaultQuota
-	MayNotJoin bool // devices at all
-	Disabled   bool
+	Quota      int  // number of devices that the user may own; if 0, DefaultQuota
+	MayNotJoin bool // the user may not join any device
+	Disabled   bool // the user can neither sign in nor use a session
 
-	Federated string // URL of an identity provider where the user signs in; may be empty
+	Federated string // URL of the identity provider where the user signs in; may be empty
 }
 
-// AddUser puts a user into the directory, or in the place of the one with the
-// same UPN. If the password is another one then, the user's sessions and
-// refresh tokens end.
+// AddUser adds a user to the directory, or replaces the one with the same UPN, whose case
+// is ignored. If the password changes, the user's sessions and refresh tokens end.
 func (s *Server) AddUser(u User) {
 	if u.ObjectID == "" {
 		u.ObjectID = newGUID()
@@ -71,7 +70,7 @@ func (s *Server) userLocked(upn string) (*User, error) {
 	return &own, nil
 }
 
-// signedInUser returns the user with a name and a password.
+// signedInUser checks a name and a password and returns the user.
 func (s *Server) signedInUser(upn, password string) (*User, error) {
 	u, err := s.user(upn)
 	if err != nil {
@@ -83,9 +82,8 @@ func (s *Server) signedInUser(upn, password string) (*User, error) {
 	return u, nil
 }
 
-// serveUser answers the grants of a user without a device, such as who signs in
-// to join one: password (RFC 6749, section 4.3), refresh_token and
-// authorization_code.
+// serveUser answers the grants of a user without a device, such as one who signs in to join
+// a device: password (RFC 6749, section 4.3), refresh_token and authorization_code.
 func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) error {
 	form := r.PostForm
 	var u *User
@@ -121,7 +119,7 @@ func put(m *map[string]string, key, value string) {
 	(*m)[key] = value
 }
 
-// holder returns whom a token or code was given to.
+// holder returns the user to whom a token or code was issued.
 func (s *Server) holder(list func() *map[string]string, token string, once bool) (*User, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,9 +134,9 @@ func (s *Server) holder(list func() *map[string]string, token string, once bool)
 	return s.userLocked(upn)
 }
 
-// replyUser answers with a token of a user for a resource; deviceID is that of
-// the device that the user is on, or "". key, if not nil, is that of the session
-// by which the answer is encrypted.
+// replyUser answers with a token of a user for a resource. deviceID is the user's device, or
+// "". more has further members of the answer. key, if not nil, is the session key that
+// encrypts the answer.
 func (s *Server) replyUser(w http.ResponseWriter, r *http.Request, u *User, resource, deviceID string, more map[string]string, key []byte) error {
 	if resource != JoinResource && !s.hasResource(resource) {
 		return noGrant("invalid_resource", "", 500011, "resource %q not found in the tenant", resource)
@@ -193,7 +191,7 @@ func (s *Server) serveRealm(w http.ResponseWriter, r *http.Request, upn string) 
 	return nil
 }
 
-// mayJoin checks that a user may join one device more.
+// mayJoin checks that a user may join one more device. o is not counted. The caller locks.
 func (s *Server) mayJoin(u *User, o *Object) error {
 	if u.MayNotJoin {
 		return noJoin("UserMayNotJoin", "%w", errors.New("the user may not join devices"))

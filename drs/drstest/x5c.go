@@ -7,11 +7,11 @@ import (
 	"fmt"
 )
 
-// maxChain limits the certificates that a request may carry.
+// maxChain is the largest number of further certificates that a request may have.
 const maxChain = 10
 
-// leaf returns the first certificate of an x5c header. It is an array of
-// strings by the book, but a string from many clients.
+// leaf returns the first certificate of an x5c header. RFC 7515 has an array of strings there,
+// but many clients send one string.
 func leaf(x5c any) (*x509.Certificate, error) {
 	text, ok := x5c.(string)
 	if list, isList := x5c.([]any); isList && len(list) > 0 {
@@ -27,10 +27,10 @@ func leaf(x5c any) (*x509.Certificate, error) {
 	return x509.ParseCertificate(der)
 }
 
-// parseChain returns a certificate and those that came with it.
+// parseChain parses a certificate and its chain.
 func parseChain(first []byte, rest [][]byte) ([]*x509.Certificate, error) {
 	if len(rest) > maxChain {
-		return nil, fmt.Errorf("%d certificates", len(rest))
+		return nil, fmt.Errorf("the chain has %d certificates, more than %d", len(rest), maxChain)
 	}
 	var out []*x509.Certificate
 	for _, der := range append([][]byte{first}, rest...) {
