@@ -108,7 +108,7 @@ func (c *Client) base() string {
 // host; or http at the host and port of BaseURL, if that is http and a loopback host.
 func (c *Client) checkEndpoint(raw string) error {
 	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || len(raw) >= maxText || wire.Visible(raw) != raw || strings.Contains(raw, "\uFFFD") {
+	if err != nil || u.Host == "" || u.User != nil || len(raw) >= maxText || wire.Visible(raw) != raw || strings.ContainsAny(raw, " \uFFFD") {
 		return fmt.Errorf("%w: %q is not the URL of a service", ErrEndpoint, wire.Redact(raw))
 	}
 	if c.Trust != nil && !c.Trust(u.Host) {

@@ -85,6 +85,11 @@ func TestDiscoverRefuses(t *testing.T) {
 		{"http endpoint in XML", `<Discovery><DeviceJoinService><JoinEndpoint>http://a.example/</JoinEndpoint></DeviceJoinService></Discovery>`, drs.ErrEndpoint},
 		{"management without TLS", `{"DeviceManagementService":{"DeviceManagementEndpoint":"http://a.example/"}}`, drs.ErrEndpoint},
 		{"a list", `[]`, drs.ErrMalformed},
+		{"endpoint with a control character", `{"NonceService":{"Endpoint":"https://a.example/\u001b[2J"}}`, drs.ErrEndpoint},
+		{"endpoint in XML with a control character", "<Discovery><NonceService><Endpoint>https://a.example/\u009bJ</Endpoint></NonceService></Discovery>", drs.ErrEndpoint},
+		{"long endpoint in XML", "<Discovery><NonceService><Endpoint>https://a.example/" + strings.Repeat("x", 4000) + "</Endpoint></NonceService></Discovery>", drs.ErrEndpoint},
+		{"token endpoint of another tenant", `{"AuthenticationService":{"OAuth2":{"TokenEndpoint":"https://a.example/` + deviceID + `/oauth2/token"}}}`, drs.ErrTenant},
+		{"sign-in page of another tenant", `{"AuthenticationService":{"OAuth2":{"AuthCodeEndpoint":"https://a.example/` + deviceID + `/oauth2/authorize"}}}`, drs.ErrTenant},
 	} {
 		d, err := answering(t, 200, c.body).Discover(t.Context(), tenantID)
 		var e *drs.Error

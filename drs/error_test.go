@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/whiteglove/whiteglove/drs"
 )
@@ -174,4 +175,27 @@ func FuzzError(f *testing.F) {
 		}
 		_, _, _ = e.Error(), e.Remedy(), e.HRESULT()
 	})
+}
+
+// What a server says cannot steer a terminal.
+func TestErrorPrintable(t *testing.T) {
+	const escape = `\u001b[2J\u009b31m\u202e\u0007\r\n`
+	for _, body := range []string{
+		`{"code":"a` + escape + `","subcode":"b` + escape + `","operation":"c` + escape + `","message":"d` + escape + `","requestId":"e` + escape + `"}`,
+		`{"error":"a` + escape + `","suberror":"b` + escape + `","error_description":"d` + escape + `","trace_id":"e` + escape + `"}`,
+		`{"error":{"code":"a` + escape + `","subcode":"b` + escape + `","message":"d` + escape + `"}}`,
+	} {
+		e := discoverError(t, answering(t, 400, body))
+		for _, s := range []string{e.Code, e.Subcode, e.ServerOperation, e.Message, e.RequestID, e.Error()} {
+			if strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Errorf("%q", s)
+			}
+		}
+		if e.Code == "" || e.Subcode == "" || e.Message == "" {
+			t.Errorf("%+v", e)
+		}
+	}
+	if e := discoverError(t, answering(t, 400, `{}`, "request-id", "e\u009b2J")); e.RequestID != "e\uFFFD2J" {
+		t.Errorf("%q", e.RequestID)
+	}
 }

@@ -43,7 +43,7 @@ func (s *Session) identify(text string, req *SignIn, d *Discovery, now time.Time
 		return err
 	}
 	name := or(t.UPN, or(t.UniqueName, or(t.Name, req.Username)))
-	s.UPN, s.TenantID = wire.Visible(cut(name)), strings.ToLower(t.Tenant)
+	s.UPN, s.TenantID = wire.Visible(name[:min(len(name), maxText)]), strings.ToLower(t.Tenant)
 	return nil
 }
 

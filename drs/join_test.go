@@ -129,6 +129,9 @@ func TestJoinRefusesAnswers(t *testing.T) {
 		{"not yet valid", changed(func(c *x509.Certificate) { c.NotBefore = clock.Add(time.Hour) }), drs.ErrCertificate},
 		{"members of another type", strings.Replace(good, `[{"LocalSID"`, `7,"x":[{"LocalSID"`, 1), drs.ErrMalformed},
 		{"too many members", strings.Replace(good, `["S-1-12-1-1-2-3-4"`, `["S"`+strings.Repeat(`,"S"`, 100), 1), drs.ErrMalformed},
+		{"65 members", strings.Replace(good, `"S-1-12-1-1-2-3-4"`, `"S-1-1"`+strings.Repeat(`,"S-1-1"`, 64), 1), drs.ErrMalformed},
+		{"a member that is no SID", strings.Replace(good, `"S-1-12-1-1-2-3-4"`, `"S-1-\u001b[2J"`, 1), drs.ErrMalformed},
+		{"an empty SID", strings.Replace(good, `"S-1-12-1-1-2-3-4"`, `"S-1-"`, 1), drs.ErrMalformed},
 		{"cut off", good[:len(good)/2], drs.ErrMalformed},
 	} {
 		cl := answering(t, 201, c.body)
