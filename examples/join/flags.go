@@ -41,7 +41,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
 	f.StringVar(&o.tenant, "tenant", provisiontest.Tenant, "join the tenant with this domain `NAME`")
 	f.StringVar(&o.user, "user", defaultUser, "rejoin for the user with this `NAME`")
-	f.StringVar(&o.password, "password", defaultPassword, "the user's `PASSWORD`")
+	f.StringVar(&o.password, "password", defaultPassword, "the user's `PASSWORD`, or @FILE to read it from a file")
 	f.StringVar(&o.out, "out", "", "keep keys (wrapped by the TPM), certificates and the sealed session in `DIR`")
 }
 

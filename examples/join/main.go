@@ -222,6 +222,9 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
 		return err
 	}
 	defer dev.Close()
+	if o.password, err = command.Secret(o.password); err != nil {
+		return err
+	}
 	s, err := services.Open(o.server, o.roots, &provisiontest.Server{AdmitAny: true, Users: map[string]string{o.user: o.password}})
 	if err != nil {
 		return err

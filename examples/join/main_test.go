@@ -40,7 +40,8 @@ func TestStepsAlone(t *testing.T) {
 	dir := t.TempDir()
 	out := filepath.Join(dir, "out")
 	take := func(step string) (int, string) {
-		code, text, errs := exampletest.Run(t, program(), "-step", step, "-server", server.URL, "-roots", roots, "-out", out, "-tpm", "soft:"+filepath.Join(dir, "tpm"))
+		code, text, errs := exampletest.Run(t, program(), "-step", step, "-server", server.URL, "-roots", roots, "-out", out, "-tpm", "soft:"+filepath.Join(dir, "tpm"),
+			"-password", "@"+exampletest.File(t, []byte(defaultPassword+"\n")))
 		return code, text + errs
 	}
 	if code, text := take("leave"); code != 1 || !strings.Contains(text, "steps before this one") {

@@ -32,6 +32,11 @@ func main() { command.Main(program()) }
 
 // run serves until ctx ends.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	for name, password := range o.users {
+		if o.users[name], err = command.Secret(password); err != nil {
+			return err
+		}
+	}
 	s := &provisiontest.Server{
 		AdmitAny: o.admit == "any", Users: o.users, Faults: o.faults, Logger: slog.New(slog.NewTextHandler(stderr, nil)),
 	}

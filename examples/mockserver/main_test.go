@@ -5,12 +5,14 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
@@ -112,6 +114,28 @@ func TestFault(t *testing.T) {
 	}
 }
 
+// A password may be in a file, which the list of processes does not show.
+func TestPasswordFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte("from a file\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, "-user", "alice@contoso.test:@"+file)
+	defer s.stop()
+	for password, want := range map[string]int{"from a file": 200, "@" + file: 400} {
+		res, err := s.client.PostForm(s.url+"/drs/contoso.test/oauth2/token", url.Values{
+			"grant_type": {"password"}, "username": {"alice@contoso.test"}, "password": {password}, "client_id": {"x"}, "resource": {drstest.JoinResource},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%q: %s", password, res.Status)
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none")
 	for _, c := range []struct {
@@ -130,6 +154,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-fault", "tls:503"}, 2},
 		{[]string{"-ek-roots", missing}, 1},
 		{[]string{"-admit", missing}, 1},
+		{[]string{"-user", "alice@contoso.test:@" + missing}, 1},
 		{[]string{"-addr", "nowhere"}, 1},
 	} {
 		if code, stdout, stderr := exampletest.Run(t, program(), c.args...); code != c.code {

@@ -32,7 +32,7 @@ func program() *command.Command {
 func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.url, "url", "", "SCEP server's `URL` (required)")
 	f.StringVar(&o.id, "ca", "", "`NAME` of a CA behind the server")
-	f.StringVar(&o.challenge, "challenge", "", "challenge `PASSWORD`")
+	f.StringVar(&o.challenge, "challenge", "", "challenge `PASSWORD`, or @FILE to read it from a file")
 	f.StringVar(&o.fingerprint, "ca-fingerprint", "", "trust the CA certificate with this SHA-256, in `HEX`")
 	f.StringVar(&o.roots, "roots", "", "trust the CA certificates in `FILE` (PEM)")
 	f.StringVar(&o.subject, "subject", "", "subject of the certificate, such as `CN=device,O=company`")

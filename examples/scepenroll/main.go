@@ -26,7 +26,10 @@ func main() { command.Main(program()) }
 
 // run fetches the CA's certificates and capabilities, enrolls and writes what
 // that gave.
-func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
+func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
+	if o.challenge, err = command.Secret(o.challenge); err != nil {
+		return err
+	}
 	c, err := o.client()
 	if err != nil {
 		return err

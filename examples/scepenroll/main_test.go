@@ -50,7 +50,7 @@ func TestEnroll(t *testing.T) {
 			server := &sceptest.Server{Password: "secret", Pending: func(*sceptest.Request) bool { return asked.Add(1) == 1 }}
 			dir := t.TempDir()
 			args := append(start(t, server), "-key", key, "-tpm", "soft:"+filepath.Join(dir, "tpm"), "-out", dir)
-			code, out, errs := call(t, append(args, "-challenge", "secret", "-subject", `CN=device 7,O=Lab\, Inc.`, "-dns", "a.test,b.test")...)
+			code, out, errs := call(t, append(args, "-challenge", "@"+exampletest.File(t, []byte("secret\n")), "-subject", `CN=device 7,O=Lab\, Inc.`, "-dns", "a.test,b.test")...)
 			if code != 0 || !strings.Contains(out, "pending") || !strings.Contains(out, "CN=device 7") {
 				t.Fatalf("exit status %d: %s%s", code, out, errs)
 			}
@@ -90,6 +90,7 @@ func TestRefused(t *testing.T) {
 		code int
 		want string
 	}{
+		"password's file":   {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "@"+filepath.Join(dir, "none")), 1, "no such file"},
 		"wrong password":    {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "x"), 1, "Check the challenge password"},
 		"wrong fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", strings.Repeat("00", 32), "-caps"}, 1, "no CA certificate has the fingerprint"},
 		"odd fingerprint":   {[]string{base[0], base[1], "-ca-fingerprint", "x", "-caps"}, 1, "-ca-fingerprint"},
