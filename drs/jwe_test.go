@@ -189,8 +189,25 @@ func TestOpenReplyOneError(t *testing.T) {
 	bad := func(end ...byte) string {
 		return sealedReply(t, session, append([]byte(strings.Repeat(" ", 32-len(end))), end...), false)
 	}
+	// Valid but for one member of its header, which the tag covers.
+	relabeled := func(from, to string) string {
+		context := make([]byte, 24)
+		header := strings.Replace(`{"alg":"dir","enc":"A256GCM","ctx":"`+base64.StdEncoding.EncodeToString(context)+`"}`, from, to, 1)
+		text := newGCM(t, drs.Derive(session, drs.Conversation, context)).Seal(nil, make([]byte, 12), plain, []byte(base64.RawURLEncoding.EncodeToString([]byte(header))))
+		return compact(header, nil, make([]byte, 12), text[:len(plain)], text[len(plain):])
+	}
+	var valid map[string]string
+	if err := drs.OpenReply([]byte(relabeled("", "")), session, false, &valid); err != nil || len(valid) != 1 {
+		t.Fatal(err)
+	}
+	withKey := strings.Split(relabeled("", ""), ".")
+	withKey[1] = "AA"
 	var first string
 	for name, text := range map[string]string{
+		"only another algorithm": relabeled(`"dir"`, `"RSA-OAEP"`),
+		"only another cipher":    relabeled("A256GCM", "A128GCM"),
+		"only a key":             strings.Join(withKey, "."),
+		"six parts":              relabeled("", "") + ".",
 		"padding of 0":           bad(0),
 		"padding of 17":          bad(bytes.Repeat([]byte{17}, 17)...),
 		"padding that differs":   bad(3, 2, 3),
@@ -263,4 +280,41 @@ func FuzzUnsealSession(f *testing.F) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// A stored session is opened only if all of it is as it was sealed.
+func TestUnsealRefuses(t *testing.T) {
+	jwe := keyJWE(t, &key(t).PublicKey, unhex(t, sessionKey), keyHeader)
+	gcm := newGCM(t, drs.Derive(unhex(t, sessionKey), "whiteglove-session", nil))
+	nonce := make([]byte, gcm.NonceSize())
+	seal := func(v int, jwe string, nonce []byte, plain string, additional string) []byte {
+		text, err := json.Marshal(map[string]any{"v": v, "key": jwe, "nonce": nonce, "text": gcm.Seal(nil, make([]byte, 12), []byte(plain), []byte(additional))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	const plain = `{"upn":"alice@contoso.test","prt":"token"}`
+	s, err := drs.UnsealSession(seal(1, jwe, nonce, plain, jwe), key(t))
+	if err != nil || s.UPN != "alice@contoso.test" {
+		t.Fatalf("%v, %v", s, err)
+	}
+	for name, text := range map[string][]byte{
+		"version 2":       seal(2, jwe, nonce, plain, jwe),
+		"no nonce":        seal(1, jwe, nil, plain, jwe),
+		"short nonce":     seal(1, jwe, nonce[:11], plain, jwe),
+		"long nonce":      seal(1, jwe, append(nonce[:12:12], 0), plain, jwe),
+		"another nonce":   seal(1, jwe, bytes.Repeat([]byte{1}, 12), plain, jwe),
+		"key not covered": seal(1, jwe, nonce, plain, ""),
+		"no JSON":         seal(1, jwe, nonce, "x", jwe),
+		"no key":          seal(1, "", nonce, plain, ""),
+		"too large":       seal(1, jwe, nonce, `{"upn":"`+strings.Repeat("x", 256<<10)+`"}`, jwe),
+	} {
+		if s, err := drs.UnsealSession(text, key(t)); !errors.Is(err, drs.ErrSession) || s != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := drs.UnsealSession(seal(1, jwe, nonce, plain, jwe), nil); !errors.Is(err, drs.ErrSession) {
+		t.Errorf("no transport key: %v", err)
+	}
 }

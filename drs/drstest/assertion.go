@@ -120,7 +120,7 @@ func (s *Server) grant(ch *challenge, claims jwt.MapClaims) error {
 	}
 	claims["ztdid"] = o.ZTDID
 	for id, t := range s.tickets {
-		if now.After(t.expires.Add(repeatLife)) {
+		if now.After(t.expires.Add(repeatLife)) || len(s.tickets) >= nonceLimit {
 			delete(s.tickets, id)
 		}
 	}

@@ -3,10 +3,12 @@ package drstest_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -122,6 +124,22 @@ func TestAIKChainRefused(t *testing.T) {
 			return ca.leaf(t, r, 1, func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
 		}, "is that of a CA"},
 		{"another key", func(t *testing.T, r *rig, ca *aikCA) []*x509.Certificate { return ca.leaf(t, r, 4, asIs) }, "another"},
+		{"an issuer whose key takes long to use", func(t *testing.T, r *rig, ca *aikCA) []*x509.Certificate {
+			modulus := new(big.Int).Lsh(big.NewInt(1), 8192)
+			modulus.SetBit(modulus, 0, 1)
+			der, err := x509.CreateCertificate(rand.Reader, caTemplate(r, "long"), ca.issuer, &rsa.PublicKey{N: modulus, E: 65537}, softRSA(t, ca.key))
+			if err != nil {
+				t.Fatal(err)
+			}
+			long, err := x509.ParseCertificate(der)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return append(ca.leaf(t, r, 1, asIs), long)
+		}, "too large"},
+		{"twelve certificates", func(t *testing.T, r *rig, ca *aikCA) []*x509.Certificate {
+			return append(ca.leaf(t, r, 1, asIs), slices.Repeat([]*x509.Certificate{ca.issuer}, 10)...)
+		}, "11 certificates"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t)

@@ -334,7 +334,7 @@ func (s *Server) done(j *join, cert *x509.Certificate, now time.Time) {
 		return
 	}
 	for hash, old := range s.joins {
-		if now.After(old.at.Add(repeatLife)) {
+		if now.After(old.at.Add(repeatLife)) || len(s.joins) >= nonceLimit {
 			delete(s.joins, hash)
 		}
 	}

@@ -177,7 +177,7 @@ func (s *Server) keepSession(v *session, rekey bool) (map[string]string, error) 
 		s.sessions = make(map[string]*session)
 	}
 	for old, o := range s.sessions {
-		if now.After(o.expires) {
+		if now.After(o.expires) || len(s.sessions) >= nonceLimit {
 			delete(s.sessions, old)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
 // maxChain is the largest number of further certificates that a request may have.
@@ -24,7 +26,17 @@ func leaf(x5c any) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("x5c: %w", err)
 	}
-	return x509.ParseCertificate(der)
+	return parseCertificate(der)
+}
+
+// parseCertificate parses a certificate of a client. It refuses one with an RSA key that
+// takes long to use.
+func parseCertificate(der []byte) (*x509.Certificate, error) {
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	return cert, cms.CheckKey(cert.PublicKey)
 }
 
 // parseChain parses a certificate and its chain.
@@ -34,7 +46,7 @@ func parseChain(first []byte, rest [][]byte) ([]*x509.Certificate, error) {
 	}
 	var out []*x509.Certificate
 	for _, der := range append([][]byte{first}, rest...) {
-		cert, err := x509.ParseCertificate(der)
+		cert, err := parseCertificate(der)
 		if err != nil {
 			return nil, err
 		}
