@@ -15,10 +15,10 @@ type AccessToken struct {
 // AccessToken requests a token of the session's user for a resource, for the OAuth client
 // [BrokerClient].
 //
-// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; [ErrTenant] if d is for
-// another tenant than s; or [ErrSession] if s is
-// nil or the transport key cannot decrypt the session key. If the service refuses, it has
-// the service's HTTPStatus, Code and Subcode.
+// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed], also if the reply is not
+// encrypted and Client.PlainReplies is false; [ErrTenant] if s or the token is for another
+// tenant than d; or [ErrSession] if s is nil or the transport key cannot decrypt the session
+// key. If the service refuses, it has the service's HTTPStatus, Code and Subcode.
 func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, resource string) (*AccessToken, error) {
 	d = c.services(d)
 	fail := func(err error) (*AccessToken, error) { return nil, asError(opAccess, d.TokenEndpoint, err) }

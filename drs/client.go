@@ -61,7 +61,7 @@ type Client struct {
 	// public service, https://enterpriseregistration.windows.net.
 	BaseURL string
 
-	HTTPClient *http.Client     // if nil, http.DefaultClient
+	HTTPClient *http.Client     // if nil, http.DefaultClient; its Timeout, if not 0, replaces the limits of the package
 	Now        func() time.Time // current time; if nil, time.Now
 	Logger     *slog.Logger     // if nil, nothing is logged; it never gets secrets
 

@@ -10,8 +10,8 @@ const CookieName = "x-ms-RefreshTokenCredential"
 // sign-in shortly after the call.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; [ErrTenant] if d is for
-// another tenant than s; or [ErrSession] if s is
-// nil or the transport key cannot decrypt the session key.
+// another tenant than s; or [ErrSession] if s is nil or the transport key cannot decrypt the
+// session key.
 func (c *Client) Cookie(ctx context.Context, d *Discovery, s *Session) (Token, error) {
 	d = c.services(d)
 	fail := func(err error) (Token, error) { return "", asError(opCookie, d.TokenEndpoint, err) }

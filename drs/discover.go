@@ -122,9 +122,10 @@ func (a *discoveryAnswer) read(b []byte) error {
 // Fields of the Discovery that the answer does not set have the defaults.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint] if an endpoint is not trusted (see the
-// package documentation), [ErrTenant] if tenant is a GUID and the answer is for another,
-// or an endpoint is of another tenant than the answer names, or [ErrMalformed]. If a service refuses, it has the service's HTTPStatus, Code and
-// Subcode. If tenant is not valid, it wraps none of these.
+// package documentation); [ErrTenant] if tenant is a GUID and the answer is for another, or
+// if an endpoint is that of another tenant; or [ErrMalformed]. If the service refuses, it
+// has the service's HTTPStatus, Code and Subcode. If tenant is not valid, it wraps none of
+// these.
 //
 // [MS-DVRD]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dvrd/
 func (c *Client) Discover(ctx context.Context, tenant string) (*Discovery, error) {

@@ -86,14 +86,18 @@
 // Every endpoint must be https, except that of a test server: if Client.BaseURL is http
 // with a loopback host, endpoints at the same host and port may be http. Endpoints and
 // redirects at hosts that [Client.Trust] does not accept are refused, and so are
-// redirects to another host than that of the request.
+// redirects to another host than that of the request. Where two identifiers of tenants are
+// known, of the discovery, an endpoint, a token, a device, a session or an answer, they must
+// be the same ([ErrTenant]).
 //
 // # Errors and limits
 //
 // Methods of [Client] return an [*Error]. A client neither repeats a request nor
 // sleeps; [Error.Retryable] and [Error.RetryAfter] say whether and when to try again.
-// It sets no time limit of its own: that of ctx and of Client.HTTPClient applies. An
-// answer may have up to 256 KiB.
+// Unless Client.HTTPClient has a Timeout, a request takes two minutes at most, and after
+// 15 seconds the average rate of an answer's body must be 512 bytes a second or more. An
+// answer may have up to 256 KiB. Texts of a service that an [*Error], a [Discovery] or a
+// [Realm] repeats have up to 2048 bytes; characters that do not print are replaced.
 //
 // Package drstest has a directory for tests.
 //

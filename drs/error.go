@@ -22,8 +22,9 @@ var (
 	// type or its contents are not those of the protocol.
 	ErrMalformed = errors.New("answer cannot be read")
 
-	// ErrTenant is returned by all methods that know two tenants, of the
-	// discovery, a token, a device, a session or an answer, if they differ.
+	// ErrTenant is returned by the methods that compare identifiers of tenants, of
+	// the discovery, an endpoint, a token, a device, a session or an answer, if two
+	// differ.
 	ErrTenant = errors.New("answer is for another tenant")
 
 	// ErrNoChallenge is returned by Authenticate if the tenant's services do not

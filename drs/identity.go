@@ -63,11 +63,11 @@ func (t *identityToken) check(req *SignIn, d *Discovery, now time.Time) error {
 	case t.Tenant != "" && !isGUID(t.Tenant):
 		return malformed("is of the tenant %q, not a GUID", cut(t.Tenant))
 	case !slices.Contains(t.Audience, client):
-		return malformed("is for the clients %.64q, not %q", t.Audience, client)
+		return malformed("is for the clients %.64q, not for %q", t.Audience, client)
 	case req.Username != "" && user != "" && !strings.EqualFold(user, req.Username):
 		return malformed("is of the user %q, not %q", cut(user), cut(req.Username))
 	case t.ExpiresAt == nil:
-		return malformed("has no end of its validity")
+		return malformed("has no expiry")
 	case !now.Before(t.ExpiresAt.Add(clockSkew)):
 		return malformed("expired at %s, and now is %s", t.ExpiresAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	case t.NotBefore != nil && now.Add(clockSkew).Before(t.NotBefore.Time):

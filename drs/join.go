@@ -112,7 +112,8 @@ type joinRequest struct {
 // self-issued, and that the answer's thumbprint, the common name and the extensions agree.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint], [ErrMalformed], [ErrCertificate] or
-// [ErrTenant] if a check of the certificate fails, [ErrNoChallenge] if req.Proof is used
+// [ErrTenant] if a check of the certificate fails, ErrTenant also if req.Token or req.Ticket
+// is for another tenant than d.TenantID, [ErrNoChallenge] if req.Proof is used
 // and the service answers the first request with a success instead of a challenge, or the
 // error of req.DeviceKey, Attestation.Certify or Proof.Activate. If the service refuses, it
 // has the service's HTTPStatus, Code and Subcode. If req is not valid, it wraps none of

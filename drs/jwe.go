@@ -49,8 +49,9 @@ func parseCompact(s string) (*compact, error) {
 var errReply = fmt.Errorf("%w: the encrypted reply is not valid", ErrMalformed)
 
 // openReply reads the reply of a token endpoint into v: JSON encrypted with a key that is
-// derived from the session key or, if plain is true, JSON that is not encrypted. The header always says AES-GCM. If the
-// initialization vector has 16 bytes, it is AES-CBC in fact, which only TLS authenticates.
+// derived from the session key or, if plain is true, JSON that is not encrypted. The header
+// always says AES-GCM. If the initialization vector has 16 bytes, it is AES-CBC in fact,
+// which only TLS authenticates.
 func openReply(reply, key []byte, plain bool, v any) error {
 	reply = bytes.TrimSpace(withoutMark(reply))
 	if len(reply) > 0 && reply[0] == '{' {

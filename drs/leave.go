@@ -21,11 +21,12 @@ const leaveVersion = "1.0"
 // version 1.2, with signatures of PKCS #1 v1.5 and SHA-256.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint] if the endpoint is not https or not
-// trusted; [ErrTenant] if dev is of another tenant than d; [ErrNotAsked] if the service did not request the certificate in TLS; or
-// [ErrGone], with the HTTPStatus 401, if the directory does not know the device, which is
-// also what a Leave returns that is repeated because its answer was lost. If the service
-// refuses otherwise, it has the service's HTTPStatus, Code and Subcode. If dev, key or the
-// transport is not valid, it wraps none of these.
+// trusted; [ErrTenant] if dev is of another tenant than d; [ErrNotAsked] if the service did
+// not request the certificate in TLS; or [ErrGone], with the HTTPStatus 401, if the
+// directory does not know the device. A Leave that is repeated because its answer was lost
+// returns ErrGone, too. If the service refuses otherwise, the error has the service's
+// HTTPStatus, Code and Subcode. If dev, key or the transport is not valid, it wraps none of
+// these.
 func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypto.Signer) error {
 	d = c.services(d)
 	endpoint := strings.TrimSuffix(d.JoinEndpoint, "/") + "/"

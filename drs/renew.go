@@ -5,10 +5,11 @@ import "context"
 // Renew returns a session with a new refresh token. It has the session key of s unless the
 // service sends a new one. Call it before s.Expires.
 //
-// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed]; [ErrTenant] if d or the
-// answer is for another tenant than s; or [ErrSession] if s is
-// nil or the transport key cannot decrypt the session key. If the service refuses, it has
-// the service's HTTPStatus, Code and Subcode, such as "session_revoked".
+// The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed], also if the reply is not
+// encrypted and Client.PlainReplies is false; [ErrTenant] if d or the answer is for another
+// tenant than s; or [ErrSession] if s is nil or the transport key cannot decrypt the session
+// key. If the service refuses, it has the service's HTTPStatus, Code and Subcode, such as
+// "session_revoked".
 func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session, error) {
 	d = c.services(d)
 	fail := func(err error) (*Session, error) { return nil, asError(opRenew, d.TokenEndpoint, err) }

@@ -34,7 +34,9 @@ type SignIn struct {
 	DeviceKey    crypto.Signer     // device key of the join, RSA of 2048 bits
 	TransportKey crypto.Decrypter  // transport key of the join, RSA
 
-	Username string // user principal name, which the identity token must have, too; required without RefreshToken
+	// Username is the user principal name. It is required without RefreshToken. If it
+	// is set, an identity token must have the same.
+	Username string
 
 	Password     Token         // of the user
 	RefreshToken Token         // of the user, such as the one that came with the token for the join
@@ -53,14 +55,15 @@ type SignIn struct {
 // device key signs the request. The answer has a session key that is encrypted to the
 // transport key; SignIn checks that the transport key can decrypt it.
 //
-// If the answer has an identity token, that must be valid now and be for the client, for
-// req.Username, for the tenant d.TenantID, and from an issuer of that tenant.
+// If the answer has an identity token, that must be valid now, be for the client, for
+// req.Username and for the tenant d.TenantID, and be from an issuer of that tenant. Its
+// signature is not verified.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint] if d.TokenEndpoint is empty or not
 // trusted; [ErrMalformed]; [ErrTenant] if the answer or req.Certificate is for another
-// tenant than d.TenantID; [ErrSession] if the transport key cannot decrypt the session key; or the error of
-// DeviceKey or UserKey. If the service refuses, it has the service's HTTPStatus, Code and
-// Subcode. If req is not valid, it wraps none of these.
+// tenant than d.TenantID; [ErrSession] if the transport key cannot decrypt the session key;
+// or the error of DeviceKey or UserKey. If the service refuses, it has the service's
+// HTTPStatus, Code and Subcode. If req is not valid, it wraps none of these.
 //
 // [MS-OAPXBC]: https://learn.microsoft.com/openspecs/windows_protocols/ms-oapxbc/
 func (c *Client) SignIn(ctx context.Context, d *Discovery, req *SignIn) (*Session, error) {

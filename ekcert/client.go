@@ -104,12 +104,13 @@ type Client struct {
 	// and refuse a chain unless a valid CRL covers each of its certificates.
 	RequireRevocation bool
 
-	// AllowPrivateHosts permits issuers and CRLs from addresses that are not
-	// public, such as loopback, private and link-local ones. Otherwise Verify
-	// does not connect to them, even by a redirect or a name that leads there,
-	// because who made the certificate chose the URL. An HTTPClient with a
-	// Transport is used as it is; its Transport then decides. A proxy of the
-	// environment decides for the names that it resolves.
+	// AllowPrivateHosts permits Verify to fetch issuers and CRLs from addresses
+	// that are not public, such as loopback, private and link-local ones. If it
+	// is false, Verify does not connect to such an address, even if a redirect or
+	// a host name leads there, because whoever made the certificate chose the
+	// URL. There are two exceptions: an HTTPClient with a Transport is used
+	// without this check, and a proxy from the environment resolves host names
+	// itself.
 	AllowPrivateHosts bool
 
 	// Cache keeps fetched issuers and CRLs. If nil, they are not kept.

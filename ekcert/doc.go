@@ -56,7 +56,9 @@
 // Find sends a hash of the key to Intel or AMD only if it is told that one of them
 // is the maker and finds no certificate on the machine; see [Client.Services]. The
 // hash identifies the machine. Verify sends nothing unless FetchIssuers or
-// CheckRevocation is set; then it connects to the URLs in the certificates.
+// CheckRevocation or RequireRevocation is set; then it connects to the URLs in the
+// certificates, but not to addresses that are not public, unless AllowPrivateHosts is
+// set.
 //
 // A request of Find or Verify is given up after 10 seconds. It follows redirects to
 // the same host or one below it only. Answers are limited to 64 KiB, CRLs to 4 MiB.

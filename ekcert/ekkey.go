@@ -10,12 +10,12 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// minRSABits is the size of the smallest RSA key that is accepted. The TCG's profile
-// begins there, and smaller keys can be factored.
+// minRSABits is the size of the smallest RSA key that is accepted. It is the smallest in
+// the TCG's profile; much smaller keys can be factored.
 const minRSABits = 2048
 
-// possible checks that a key may be that of a TPM. It refuses RSA keys that are not
-// keys at all or that anyone could use.
+// possible checks that a key may be that of a TPM. It refuses RSA keys that are invalid,
+// too small or too large.
 func possible(ek crypto.PublicKey) error {
 	k, ok := ek.(*rsa.PublicKey)
 	if !ok {
@@ -25,7 +25,7 @@ func possible(ek crypto.PublicKey) error {
 	case k == nil || k.N == nil || k.N.Sign() <= 0:
 		return errors.New("RSA key has no modulus")
 	case k.N.BitLen() < minRSABits:
-		return fmt.Errorf("RSA key has %d bits, at least %d", k.N.BitLen(), minRSABits)
+		return fmt.Errorf("RSA key has %d bits, fewer than %d", k.N.BitLen(), minRSABits)
 	case k.N.Bit(0) == 0:
 		return errors.New("RSA key has an even modulus")
 	case k.E < 3 || k.E%2 == 0:
@@ -34,9 +34,9 @@ func possible(ek crypto.PublicKey) error {
 	return cms.CheckKey(k)
 }
 
-// unusual describes a key that is not of the kinds in the TCG's profile: RSA of 2048,
-// 3072 or 4096 bits with the exponent 65537, and ECDSA on P-256, P-384 and P-521. It
-// returns "" for those.
+// unusual describes a key that is not of a kind in the TCG's profile, which are RSA of
+// 2048, 3072 or 4096 bits with the exponent 65537, and ECDSA on P-256, P-384 and P-521.
+// It returns "" for a key of these kinds.
 func unusual(ek crypto.PublicKey) string {
 	switch k := ek.(type) {
 	case *rsa.PublicKey:

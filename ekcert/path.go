@@ -10,11 +10,10 @@ import (
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
-// maxIssuers is how many issuers of one certificate are examined.
+// maxIssuers is the largest number of issuers of one certificate that is accepted.
 const maxIssuers = 64
 
-// parseCertificate is [x509.ParseCertificate], but refuses RSA keys whose use takes
-// long.
+// parseCertificate is [x509.ParseCertificate], but refuses RSA keys that are too large.
 func parseCertificate(der []byte) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -23,12 +22,12 @@ func parseCertificate(der []byte) (*x509.Certificate, error) {
 	return cert, cms.CheckKey(cert.PublicKey)
 }
 
-// usable returns issuers without nil. The error wraps ErrMalformed if they are too many
-// or one has a key whose use takes long.
+// usable returns issuers without nil. The error wraps ErrMalformed if there are too many
+// or one has an RSA key that is too large.
 func usable(issuers []*x509.Certificate) ([]*x509.Certificate, error) {
 	issuers = slices.DeleteFunc(slices.Clone(issuers), func(issuer *x509.Certificate) bool { return issuer == nil })
 	if len(issuers) > maxIssuers {
-		return nil, fmt.Errorf("%w: it has %d issuers, at most %d", ErrMalformed, len(issuers), maxIssuers)
+		return nil, fmt.Errorf("%w: it has %d issuers, more than %d", ErrMalformed, len(issuers), maxIssuers)
 	}
 	for _, issuer := range issuers {
 		if err := cms.CheckKey(issuer.PublicKey); err != nil {
@@ -38,8 +37,8 @@ func usable(issuers []*x509.Certificate) ([]*x509.Certificate, error) {
 	return issuers, nil
 }
 
-// paths returns the chains from leaf to roots. Of the issuers, only those that lead to
-// roots themselves take part, so that nobody else's make it search many paths.
+// paths returns the chains from leaf to roots. It uses only those issuers that lead to
+// roots themselves, so that other certificates cannot make it search many paths.
 func (c *Client) paths(ctx context.Context, leaf *x509.Certificate, issuers []*x509.Certificate, roots *x509.CertPool) ([][]*x509.Certificate, error) {
 	options := x509.VerifyOptions{
 		Roots: roots, Intermediates: c.Intermediates, CurrentTime: c.now(),
@@ -60,7 +59,8 @@ func (c *Client) paths(ctx context.Context, leaf *x509.Certificate, issuers []*x
 	options.Intermediates = trusted
 	chains, err := leaf.Verify(options)
 	if err != nil && !isExpired(err) {
-		// Whether an issuer was the right one until it expired shows with it alone.
+		// If the chain is complete with the expired issuers, their expiry is the
+		// cause to report.
 		if old := expired(issuers, c.now()); len(old) > 0 {
 			options.Intermediates = trusted.Clone()
 			for _, issuer := range old {
@@ -74,7 +74,7 @@ func (c *Client) paths(ctx context.Context, leaf *x509.Certificate, issuers []*x
 	return chains, err
 }
 
-// expired returns the certificates that are not valid at a time.
+// expired returns the certificates that are not valid now.
 func expired(certs []*x509.Certificate, now time.Time) []*x509.Certificate {
 	return slices.DeleteFunc(slices.Clone(certs), func(c *x509.Certificate) bool {
 		return !now.Before(c.NotBefore) && !now.After(c.NotAfter)

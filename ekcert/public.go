@@ -16,28 +16,29 @@ import (
 // not public.
 var errNotPublic = errors.New("address is not public")
 
-// notPublic are the blocks that are not for public servers beside those for which
-// netip.Addr has a method (RFC 6890).
+// notPublic are the address blocks that public servers do not have (RFC 6890), except
+// those for which netip.Addr has a method.
 var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),       // this network
-	netip.MustParsePrefix("100.64.0.0/10"),   // between a provider and its customers
+	netip.MustParsePrefix("100.64.0.0/10"),   // shared by a provider and its customers
 	netip.MustParsePrefix("192.0.0.0/24"),    // protocol assignments
 	netip.MustParsePrefix("192.0.2.0/24"),    // documentation
 	netip.MustParsePrefix("198.18.0.0/15"),   // benchmarks
 	netip.MustParsePrefix("198.51.100.0/24"), // documentation
 	netip.MustParsePrefix("203.0.113.0/24"),  // documentation
 	netip.MustParsePrefix("240.0.0.0/4"),     // reserved, and broadcast
-	netip.MustParsePrefix("64:ff9b::/96"),    // translates to any IPv4 address
-	netip.MustParsePrefix("64:ff9b:1::/48"),  // the same, local
+	netip.MustParsePrefix("64:ff9b::/96"),    // is translated to any IPv4 address
+	netip.MustParsePrefix("64:ff9b:1::/48"),  // is translated locally to any IPv4 address
 	netip.MustParsePrefix("2001:db8::/32"),   // documentation
 	netip.MustParsePrefix("2002::/16"),       // leads to any IPv4 address
 	netip.MustParsePrefix("fec0::/10"),       // site-local, deprecated
 }
 
-// isPublic reports whether a server on the internet may have an address.
+// isPublic reports whether a public server can have an address.
 func isPublic(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	if !a.IsGlobalUnicast() || a.IsPrivate() { // neither loopback, link-local, multicast nor unspecified
+	// Loopback, link-local, multicast and unspecified addresses are not global unicast.
+	if !a.IsGlobalUnicast() || a.IsPrivate() {
 		return false
 	}
 	for _, p := range notPublic {
@@ -61,9 +62,9 @@ func onlyPublic(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// A publicTransport connects to public addresses only. It is for URLs that strangers
-// choose. A proxy of the environment may have any address: it decides itself what it
-// connects to, except that it is not asked for an address that is not public.
+// A publicTransport connects only to public addresses. It is for URLs in certificates. A
+// proxy from the environment may have any address. Such a proxy resolves names itself;
+// requests for an address that is not public are not sent to it.
 type publicTransport struct {
 	direct, proxied *http.Transport
 }
@@ -105,7 +106,7 @@ func newPublic(base *http.Transport) *publicTransport {
 	return &publicTransport{direct: direct, proxied: base}
 }
 
-// strangers returns the HTTP client for URLs in certificates.
+// strangers returns the HTTP client for URLs in certificates; see AllowPrivateHosts.
 func (c *Client) strangers() *http.Client {
 	if c.AllowPrivateHosts || c.HTTPClient != nil && c.HTTPClient.Transport != nil {
 		return c.HTTPClient

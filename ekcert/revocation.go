@@ -71,18 +71,20 @@ func (c *Client) revocation(ctx context.Context, report *Report, issuers []*x509
 	return nil
 }
 
-// An unknownRevocation is the error if revocation must be known and is not.
+// An unknownRevocation is the error of RequireRevocation.
 type unknownRevocation struct {
 	detail  string
 	mayPass bool
 }
 
-func (u *unknownRevocation) Error() string   { return "whether it is revoked is not known: " + u.detail }
+func (u *unknownRevocation) Error() string {
+	return "it is not known whether the certificate is revoked: " + u.detail
+}
 func (u *unknownRevocation) HRESULT() uint32 { return revocationOffline }
 func (u *unknownRevocation) Retryable() bool { return u.mayPass }
 
 func (u *unknownRevocation) Remedy() string {
-	return "Check that the maker's revocation lists can be reached from this network. If the maker publishes none, do not require them."
+	return "Check that the maker's revocation lists can be reached from this network. If the maker publishes none, do not require revocation checks."
 }
 
 // revoked returns nil if a valid CRL does not name the certificate of check, and an

@@ -26,15 +26,20 @@ type Report struct {
 // or Pins for the maker that it names. The CAs between are taken from Intermediates and
 // cert.Issuers, and fetched if FetchIssuers is set.
 //
-// It refuses a weak key (see [ErrWeakKey]), an RSA key that no TPM can have (under 2048
-// or over 8192 bits, an even modulus, or an exponent that is even or under 3), over 64
-// issuers or one with such a large key, a critical extension that it does not know,
-// a certificate that says that it is not for an endorsement key, and a CA that is
-// limited to other purposes. If CheckRevocation is set, it refuses a chain with a
-// revoked certificate; if that cannot be determined, a finding says so, or Verify
-// refuses the chain if RequireRevocation is set. All other
-// deviations from the profile are findings in the report, for the caller to judge.
-// Verify does not change cert.
+// It refuses
+//   - a weak key (see [ErrWeakKey])
+//   - an RSA key that no TPM can have: under 2048 or over 8192 bits, with an even modulus,
+//     or with an exponent that is even or under 3
+//   - more than 64 issuers, or an issuer with an RSA key of over 8192 bits
+//   - a critical extension that it does not know
+//   - a certificate that says that it is not for an endorsement key
+//   - a CA that is limited to other purposes
+//   - a revoked certificate, if CheckRevocation or RequireRevocation is set
+//   - a certificate without a valid CRL, if RequireRevocation is set; with
+//     CheckRevocation alone this is a finding
+//
+// All other deviations from the profile are findings in the report, for the caller to
+// judge. Verify does not change cert.
 //
 // The error is an [*Error]. It wraps [ErrMismatch], [ErrNotEK], [ErrWeakKey],
 // [ErrUntrusted], [ErrExpired], [ErrRevoked] or [ErrMalformed] as their descriptions

@@ -131,18 +131,17 @@ func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent
 	return caps, chain, sent, authenticated, err
 }
 
-// maxCertificates is how many certificates of a CA and of its RAs are examined. Real
-// servers send up to six.
+// maxCertificates is the largest number of certificates of a CA and its RAs that is
+// accepted. Real servers send up to six.
 const maxCertificates = 32
 
 // trust sets Chain to those of the certificates sent that lead to the roots now.
-// left says why the others do not, and is nil if all do. The error wraps that of ctx
-// if it ended first. If roots is nil, the
+// left says why the others do not, and is nil if all do. If roots is nil, the
 // certificate with the fingerprint is the root; if that is nil too, all CA
-// certificates sent are.
+// certificates sent are. The error wraps that of ctx if that ended first.
 func (ca *CA) trust(ctx context.Context, sent []*x509.Certificate, roots *x509.CertPool, fingerprint []byte, now time.Time) (left, err error) {
 	if len(sent) > maxCertificates {
-		return nil, fmt.Errorf("%w: %d certificates, at most %d", ErrMalformed, len(sent), maxCertificates)
+		return nil, fmt.Errorf("%w: it has %d certificates, more than %d", ErrMalformed, len(sent), maxCertificates)
 	}
 	anchors := sent
 	if fingerprint != nil {
@@ -172,7 +171,8 @@ func (ca *CA) trust(ctx context.Context, sent []*x509.Certificate, roots *x509.C
 		ca.Chain = append(ca.Chain, cert)
 	}
 	if len(ca.Chain) == 0 {
-		// What is expired hides what leads to it.
+		// The certificates under an expired one do not lead to a root either,
+		// so the expiry is the cause to report.
 		return nil, fmt.Errorf("%w: %w", ErrUntrusted, why[max(slices.IndexFunc(why, untimely), 0)])
 	}
 	if pinned && !slices.ContainsFunc(ca.Chain, anchors[0].Equal) {

@@ -65,10 +65,10 @@ type Client struct {
 	Header http.Header
 
 	// HTTPClient sends the requests. If nil, it is http.DefaultClient. Redirects
-	// to the host of URL are followed up to five times, but not from https to
-	// http, and no redirect to another host is, because it would get Header. If its
-	// Timeout is 0, a request may take two minutes, and after 15 seconds the body
-	// of an answer must come at 512 bytes a second or more.
+	// are followed up to five times, but neither from https to http nor to another
+	// host, which would get Header. If its Timeout is 0, a request may take two
+	// minutes, and after 15 seconds the average rate of an answer's body must be
+	// 512 bytes a second or more.
 	HTTPClient *http.Client
 
 	Now    func() time.Time // current time; if nil, time.Now
@@ -229,7 +229,7 @@ func staying(client *http.Client) *http.Client {
 	own := *client
 	own.CheckRedirect = func(req *http.Request, via []*http.Request) error {
 		if to := req.URL.Hostname(); !strings.EqualFold(to, via[0].URL.Hostname()) {
-			return fmt.Errorf("leads to another host, %q", to)
+			return fmt.Errorf("it leads to another host, %q", to)
 		}
 		if client.CheckRedirect != nil {
 			return client.CheckRedirect(req, via)
@@ -239,7 +239,7 @@ func staying(client *http.Client) *http.Client {
 	return &own
 }
 
-// maxWords is the most that is kept of a server's own words, in bytes.
+// maxWords is the largest size of a server's own description that is kept, in bytes.
 const maxWords = 500
 
 // words returns the server's own description of an error: the Message in a JSON

@@ -91,12 +91,15 @@
 //
 // Each method of [Client] that talks to the server returns an [*Error]. A client
 // neither repeats a request nor sleeps; [Error.Retryable] and [Error.RetryAfter]
-// say whether and when to try again. It sets no time limit of its own: that of
-// ctx and of [Client.HTTPClient] applies.
+// say whether and when to try again. Unless [Client.HTTPClient] has a Timeout, a
+// request takes two minutes at most, and a server that sends too slowly is given
+// up; both count as no answer, which is worth trying again.
 //
 // An answer may have up to 256 KiB and 32 levels of nesting, a bag of
-// certificates up to 64. Answers are parsed in linear time. Whatever a server
-// sends, the result is an [*Error] and never a panic:
+// certificates up to 64, of which the certificates of a CA are up to 32. RSA keys
+// over 8192 bits are refused before a signature is checked with them. Answers
+// are parsed in linear time. Whatever a server sends, the result is an [*Error]
+// and never a panic:
 //
 //	answer                                       wraps          again  Remedy says
 //	-------------------------------------------  -------------  -----  ------------------------

@@ -21,7 +21,7 @@ type ReplyForm int
 const (
 	ReplyCBC   ReplyForm = iota // encrypted with AES-CBC, though the header says AES-GCM
 	ReplyGCM                    // encrypted with AES-GCM
-	ReplyPlain                  // JSON that is not encrypted
+	ReplyPlain                  // JSON that is not encrypted; see drs.Client.PlainReplies
 )
 
 // derive derives a key of 32 bytes from a session key and a context, by the KDF in counter

@@ -58,7 +58,7 @@ func TestIdentityToken(t *testing.T) {
 		"another client":          {map[string]any{"aud": "x"}, drs.ErrMalformed, "clients"},
 		"no client":               {map[string]any{"aud": nil}, drs.ErrMalformed, "clients"},
 		"expired":                 {map[string]any{"exp": r.now.Add(-5 * time.Minute).Unix()}, drs.ErrMalformed, "expired"},
-		"no expiry":               {map[string]any{"exp": nil}, drs.ErrMalformed, "no end"},
+		"no expiry":               {map[string]any{"exp": nil}, drs.ErrMalformed, "has no expiry"},
 		"not yet valid":           {map[string]any{"nbf": r.now.Add(6 * time.Minute).Unix()}, drs.ErrMalformed, "valid from"},
 		"no issuer":               {map[string]any{"iss": nil}, drs.ErrMalformed, "issuer"},
 		"issuer of other tenant":  {map[string]any{"iss": "https://sts.windows.net/" + otherTenant + "/"}, drs.ErrMalformed, "issuer"},

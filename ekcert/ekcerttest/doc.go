@@ -15,17 +15,17 @@
 //     with exponent 65537, or ECDSA on P-256, P-384 or P-521 ("ek-unsupported")
 //   - the maker is known ("manufacturer-unknown"), the key is not revoked
 //     ("tpm-revoked"), and the TPM is not at risk ("tpm-at-risk"): ROCA and AtRisk
-//   - the maker made a TPM with the key, which Known says ("ek-unknown")
+//   - the maker made a TPM with the key, according to Known ("ek-unknown")
 //   - EK_INFO is for the same key
 //   - the creation statement is a genuine one of an attestation key
 //   - the answer to the challenge comes within ten minutes, once, to the same request,
 //     with the right secret
 //
-// What the challenge proves: the client has the endorsement key and the attestation key
-// now, because the secret is new for each challenge and only both keys together open it.
-// What it does not prove: that the keys are in a TPM. Software can have both, say which
-// maker and model it likes, and sign the creation statement itself. Only a list of the
-// keys that the maker put in its TPMs tells a TPM from software, as Known has it.
+// The challenge proves that the client has both the endorsement key and the attestation key
+// now, because each challenge has a new secret, which can be decrypted only with both. It
+// does not prove that the keys are in a TPM. Software can have such keys, too, name any maker
+// and model, and sign the creation statement itself. Only a list of the keys that the maker
+// put into its TPMs, for Known, distinguishes a TPM from software.
 //
 // [Maker] serves certificates that it issued in the ways of Intel and AMD, with its CA
 // certificates and CRLs. Its quirks are the oddities of real certificates and services;

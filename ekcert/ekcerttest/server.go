@@ -27,16 +27,15 @@ type Server struct {
 	// vendor IDs. If nil, only "SIM0" is.
 	Vendors []string
 
-	// Known reports whether the maker made a TPM with this endorsement key, as its
-	// factory has recorded it. A challenge cannot tell: it proves only that the
-	// client has both keys, which software can make as well as a TPM, and that the
-	// creation statement was true if the endorsement key is a TPM's. If nil, no key
-	// is known, and all are refused ("ek-unknown") unless AnyEK is set.
+	// Known reports whether the maker made a TPM with this endorsement key,
+	// according to the records of its factory. A challenge cannot prove that: see the
+	// package documentation. If nil, no key is known, and all are refused
+	// ("ek-unknown") unless AnyEK is set.
 	Known func(tpm TPM) bool
 
-	// AnyEK certifies every key whose maker is in Vendors, also one of software,
-	// unless Known is set. It is for tests with emulated TPMs; no certificate of
-	// such a CA says anything about a TPM.
+	// AnyEK, if Known is nil, certifies every key whose maker is in Vendors, even a
+	// key in software. It is for tests with emulated TPMs: a certificate of such a
+	// CA proves nothing about a TPM.
 	AnyEK bool
 
 	// AtRisk, if set, returns the advisory because of which a TPM is at risk, such

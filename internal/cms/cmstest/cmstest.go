@@ -1,4 +1,5 @@
-// Package cmstest makes certificates that nobody should have to check, for tests.
+// Package cmstest makes certificates with RSA keys that are too large, for tests of the
+// limits in package cms.
 package cmstest
 
 import (
@@ -20,9 +21,9 @@ var (
 )
 
 // HugeCA returns the DER of a CA certificate with a random RSA modulus of the given
-// size and an exponent. Subject and issuer have the same name, so that certificates of
-// one name may have issued each other. The signature is wrong, but a check takes as
-// long as that of a right one.
+// size and an exponent. Subject and issuer have the same name, so that certificates with
+// one name look as if they issued each other. The signature is wrong, but its check takes
+// as long as that of a right one. The error is of no exported type.
 func HugeCA(name string, bits int, exponent int64) ([]byte, error) {
 	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits-1)))
 	if err != nil {
