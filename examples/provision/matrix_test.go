@@ -115,7 +115,7 @@ func (c *cell) run(t *testing.T, server *provisiontest.Server) {
 // provisioner returns a Provisioner that runs both phases, with at most three
 // retries a step.
 func (c *cell) provisioner(t *testing.T, server *provisiontest.Server) *provision.Provisioner {
-	chip, err := attesttest.New(attesttest.Config{})
+	chip, err := attesttest.New(attesttest.Config{FastKeys: true})
 	if err != nil {
 		t.Fatal(err)
 	}
