@@ -2,11 +2,18 @@ package mdm_test
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"math/big"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-tpm/tpm2/transport"
 
@@ -189,5 +196,123 @@ func TestAttestationArguments(t *testing.T) {
 		if claim, err := mdm.Claim(parts[0], parts[1], parts[2]); err == nil {
 			t.Errorf("claim of %d bytes", len(claim))
 		}
+	}
+}
+
+// An aikCA certifies attestation keys.
+type aikCA struct {
+	key  *ecdsa.PrivateKey
+	root *x509.Certificate
+}
+
+func newAIKCA(t testing.TB) *aikCA {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &aikCA{key, certify(t, &key.PublicKey, true, nil, key)}
+}
+
+// issue certifies a key as such CAs do: with no subject, a critical alternative
+// name, and a purpose.
+func (c *aikCA) issue(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate)) []byte {
+	t.Helper()
+	name, err := asn1.Marshal(struct {
+		Name pkix.RDNSequence `asn1:"tag:4,explicit"`
+	}{pkix.Name{CommonName: "id:00000000"}.ToRDNSequence()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		UnknownExtKeyUsage: []asn1.ObjectIdentifier{{2, 23, 133, 8, 3}},
+		ExtraExtensions:    []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Critical: true, Value: name}},
+	}
+	if change != nil {
+		change(template)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, c.root, pub, c.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// A server with roots of attestation keys, or that knows them, believes no
+// other, and a claim counts once if it shall.
+func TestAttestationBelieved(t *testing.T) {
+	chip, err := attesttest.New(attesttest.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { chip.Close() })
+	a := newAttester(t, chip)
+	good, ca, other := a.attestation(t), newAIKCA(t), newAIKCA(t)
+	roots := x509.NewCertPool()
+	roots.AddCert(ca.root)
+	aik := a.aik.Public().(*rsa.PublicKey)
+	type trusted struct {
+		roots *x509.CertPool
+		known func(*rsa.PublicKey) bool
+	}
+	plain := func(*mdm.Attestation) {}
+	with := func(der []byte) func(*mdm.Attestation) {
+		return func(a *mdm.Attestation) { a.AIKCertificate = der }
+	}
+	for _, c := range []struct {
+		name   string
+		server trusted
+		change func(*mdm.Attestation)
+		reason string // "" if the server accepts
+	}{
+		{"nothing to believe by", trusted{}, plain, ""},
+		{"certified", trusted{roots: roots}, with(ca.issue(t, aik, nil)), ""},
+		{"no certificate", trusted{roots: roots}, plain, "AIKCert is missing"},
+		{"by another CA", trusted{roots: roots}, with(other.issue(t, aik, nil)), "unknown authority"},
+		{"of another key", trusted{roots: roots}, with(ca.issue(t, &otherKey().PublicKey, nil)), "of another key than AIKPub"},
+		{"no purpose", trusted{roots: roots}, with(ca.issue(t, aik, func(c *x509.Certificate) { c.UnknownExtKeyUsage = nil })), "2.23.133.8.3"},
+		{"for EKs", trusted{roots: roots}, with(ca.issue(t, aik, func(c *x509.Certificate) { c.UnknownExtKeyUsage[0] = asn1.ObjectIdentifier{2, 23, 133, 8, 1} })), "2.23.133.8.3"},
+		{"for any purpose", trusted{roots: roots}, with(ca.issue(t, aik, func(c *x509.Certificate) {
+			c.UnknownExtKeyUsage, c.ExtKeyUsage = nil, []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
+		})), "2.23.133.8.3"},
+		{"of a CA", trusted{roots: roots}, with(ca.issue(t, aik, func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true })), "of a CA"},
+		{"expired", trusted{roots: roots}, with(ca.issue(t, aik, func(c *x509.Certificate) { c.NotAfter = c.NotBefore.Add(time.Minute) })), "expired"},
+		{"another critical extension", trusted{roots: roots}, with(ca.issue(t, aik, func(c *x509.Certificate) {
+			c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{5, 0}})
+		})), "unhandled critical extension"},
+		{"known", trusted{known: func(k *rsa.PublicKey) bool { return k.Equal(aik) }}, plain, ""},
+		{"known and certified", trusted{roots: roots, known: func(k *rsa.PublicKey) bool { return k.Equal(aik) }}, plain, ""},
+		{"not known", trusted{known: func(k *rsa.PublicKey) bool { return false }}, plain, "not known"},
+		{"certified, not known", trusted{roots: roots, known: func(k *rsa.PublicKey) bool { return false }}, with(ca.issue(t, aik, nil)), "not known"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := &mdmtest.Server{RequireAttestation: true, AIKRoots: c.server.roots, KnownAIK: c.server.known, ClaimsOnce: true}
+			discovery, h := startTLS(t, server)
+			client := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: h}
+			d, err := client.Discover(t.Context(), discovery, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := *good
+			c.change(&at)
+			req := &mdm.Request{Token: newToken(t), Key: a.key, Attestation: &at, Context: extra()}
+			_, err = client.Enroll(t.Context(), d, nil, req)
+			refused := strings.Join(server.Refusals(), " ")
+			if (err == nil) != (c.reason == "") || !strings.Contains(refused, c.reason) {
+				t.Errorf("%v; server: %q", err, refused)
+			}
+			if c.reason != "" {
+				return
+			}
+			_, err = client.Enroll(t.Context(), d, nil, req)
+			if refused = strings.Join(server.Refusals(), " "); err == nil || !strings.Contains(refused, "used before") {
+				t.Errorf("the same claims again: %v; server: %q", err, refused)
+			}
+			at.Claim, at.DeviceKey, at.DeviceClaim = a.claim(t, a.key), nil, nil
+			if _, err = client.Enroll(t.Context(), d, nil, req); err != nil {
+				t.Errorf("a new claim: %v; server: %q", err, server.Refusals())
+			}
+		})
 	}
 }

@@ -2,20 +2,24 @@ package mdmtest
 
 import (
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
 // checkAttestation checks the attestation items: keys and certificate must be
-// well formed and belong together, the certificate must be by a known CA, and
-// each claim must be the attestation key's statement about the key that it is
-// for.
+// well formed and belong together, the server must have a reason to believe the
+// attestation key, and each claim must be the attestation key's statement about
+// the key that it is for.
 func (s *Server) checkAttestation(i items, key *rsa.PublicKey, directoryID string) error {
 	if i.has("AzureAttestationBlob") {
 		return badItem("AzureAttestationBlob was not asked for")
@@ -46,7 +50,59 @@ func (s *Server) checkAttestation(i items, key *rsa.PublicKey, directoryID strin
 	case s.RequireAttestation && !i.has("AIKAttestationClaim"):
 		return refuse(authorizationFault, "the management key is not attested")
 	}
-	return s.checkClaims(i, aik, aad, key, directoryID)
+	if err := s.believe(aik, i.has("AIKCert")); err != nil {
+		return err
+	}
+	if err := s.checkClaims(i, aik, aad, key, directoryID); err != nil {
+		return err
+	}
+	return s.fresh(i)
+}
+
+// believe returns an error if the server has no reason to take an attestation
+// key, which may be nil, for a TPM's: neither a certificate, which has been
+// checked, nor s.KnownAIK.
+func (s *Server) believe(aik *rsa.PublicKey, certified bool) error {
+	switch {
+	case aik == nil:
+		return nil
+	case s.KnownAIK != nil:
+		if !s.KnownAIK(aik) {
+			return badItem("the attestation key is not known")
+		}
+	case s.AIKRoots != nil && !certified:
+		return badItem("AIKCert is missing: nothing tells that AIKPub is a key of a TPM")
+	}
+	return nil
+}
+
+// fresh returns an error if s.ClaimsOnce is set and a claim was accepted before.
+// It notes the claims.
+func (s *Server) fresh(i items) error {
+	if !s.ClaimsOnce {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var sums [][32]byte
+	for _, name := range []string{"AIKAttestationClaim", "AadAIKAttestationClaim"} {
+		if !i.has(name) {
+			continue
+		}
+		statement, _, err := parseClaim(i.get(name))
+		if err != nil {
+			return badItem("%s: %w", name, err)
+		}
+		sum := sha256.Sum256(statement.Attest)
+		if s.claims[sum] {
+			return badItem("%s was used before", name)
+		}
+		sums = append(sums, sum)
+	}
+	for _, sum := range sums {
+		s.claims[sum] = true
+	}
+	return nil
 }
 
 // checkClaims checks the claims about the management key and about the key of
@@ -78,11 +134,7 @@ const (
 // checkClaim checks a claim in the form of [MS-WCCE] section 2.2.2.5 (KADS): it
 // must be the statement of aik that key cannot leave its TPM.
 func checkClaim(text string, aik, key *rsa.PublicKey) error {
-	b, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return err
-	}
-	attested, rest, err := readClaim(b)
+	attested, rest, err := parseClaim(text)
 	if err != nil {
 		return err
 	}
@@ -99,6 +151,15 @@ func checkClaim(text string, aik, key *rsa.PublicKey) error {
 	}
 	attested.PublicArea = area
 	return attested.Verify(aik, nil)
+}
+
+// parseClaim is readClaim of a text in base64.
+func parseClaim(text string) (*attest.Statement, []byte, error) {
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	return readClaim(b)
 }
 
 // readClaim returns the statement in a claim and the key blob that follows.
@@ -137,7 +198,7 @@ func readKeyBlob(b []byte) ([]byte, error) {
 }
 
 // checkAIKCert returns the certificate of an attestation key, DER in base64, if
-// it is by a known CA.
+// it is one for attestation keys and by a known CA.
 func (s *Server) checkAIKCert(text string) (*x509.Certificate, error) {
 	der, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
@@ -150,10 +211,20 @@ func (s *Server) checkAIKCert(text string) (*x509.Certificate, error) {
 	if _, ok := cert.PublicKey.(*rsa.PublicKey); !ok {
 		return nil, errors.New("not of an RSA key")
 	}
+	if err := cms.CheckKey(cert.PublicKey); err != nil {
+		return nil, err
+	}
 	if s.AIKRoots == nil {
 		return cert, nil
 	}
-	_, err = cert.Verify(x509.VerifyOptions{
+	if cert.IsCA || !slices.ContainsFunc(cert.UnknownExtKeyUsage, wcce.OIDKeyPurposeAIK.Equal) {
+		return nil, errors.New("not for attestation keys: it lacks the extended key usage 2.23.133.8.3, or is of a CA")
+	}
+	// Such certificates have no subject but a critical alternative name with the
+	// TPM's maker and model, which crypto/x509 does not read.
+	own := *cert
+	own.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(cert.UnhandledCriticalExtensions), wcce.OIDSubjectAltName.Equal)
+	_, err = own.Verify(x509.VerifyOptions{
 		Roots: s.AIKRoots, CurrentTime: s.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	return cert, err

@@ -33,6 +33,7 @@ func (s *Server) setup() error {
 		s.devices = make(map[string]*device)
 		s.keys = make(map[string]string)
 		s.owners = make(map[[32]byte]string)
+		s.claims = make(map[[32]byte]bool)
 		s.ca, s.setupErr = newAuthority(s.now())
 	})
 	return s.setupErr

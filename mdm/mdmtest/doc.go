@@ -13,7 +13,13 @@
 // keeps for the test in [Server.Refusals].
 //
 // The attestation claims in a request must be statements of a TPM in the form
-// of [MS-WCCE] section 2.2.2.5, see mdm.Claim. Renewal and sessions need the
+// of [MS-WCCE] section 2.2.2.5, see mdm.Claim. A claim proves that an attestation
+// key has certified the management key and says that it cannot leave the TPM.
+// That the attestation key itself is one of a TPM follows from its certificate
+// ([Server.AIKRoots]) or from what the test knows ([Server.KnownAIK]), and from
+// nothing else: without both, the claims only show that the client writes them
+// correctly. A claim does not prove when it was made, or by which device, and
+// says nothing of the software that runs there. Renewal and sessions need the
 // device's certificate, for which the listener must ask: set the TLS of an
 // [httptest.Server] to [Server.TLSConfig].
 package mdmtest

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
 )
 
 // Fixed strings of a RequestSecurityToken and its answer.
@@ -183,6 +185,8 @@ func checkCSR(der []byte, deviceID string) (*rsa.PublicKey, error) {
 		return nil, refuse(certificateFault, "certificate request for a %T", csr.PublicKey)
 	case key.N.BitLen() < minimalKeyLength:
 		return nil, refuse(certificateFault, "key of %d bits", key.N.BitLen())
+	case cms.CheckKey(key) != nil:
+		return nil, refuse(certificateFault, "certificate request: %w", cms.CheckKey(key))
 	case key.E < 65537:
 		return nil, refuse(certificateFault, "key with exponent %d", key.E)
 	case csr.SignatureAlgorithm != x509.SHA256WithRSA:

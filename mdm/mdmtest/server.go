@@ -82,7 +82,9 @@ type Server struct {
 	Deny func(op, deviceID string) *Denial
 
 	// RequireAttestation makes the server ask for an attestation of the
-	// management key in its policy, and refuse an enrollment without one.
+	// management key in its policy, and refuse an enrollment without one. What
+	// the attestation proves depends on AIKRoots and KnownAIK: if both are nil,
+	// any program can make one up with keys in software.
 	RequireAttestation bool
 
 	// DeviceKey, if not nil, returns the key that a device has in the
@@ -104,9 +106,22 @@ type Server struct {
 	// Session configures the management sessions.
 	Session SessionConfig
 
-	// AIKRoots, if not nil, are the roots to which the certificate of an
-	// attestation key must lead. If it is nil, every certificate is accepted.
+	// AIKRoots, if not nil, are the roots that must have issued the certificate
+	// of an attestation key, without a CA in between. The certificate must have
+	// the extended key usage 2.23.133.8.3 (tcg-kp-AIKCertificate). It is required
+	// with each attestation, unless KnownAIK is set. If AIKRoots is nil, every
+	// certificate is accepted, and none is required.
 	AIKRoots *x509.CertPool
+
+	// KnownAIK, if not nil, reports whether an attestation key is known to be one
+	// of a TPM, such as by an earlier credential activation with a known EK. The
+	// server then refuses all other attestation keys, certified or not.
+	KnownAIK func(aik *rsa.PublicKey) bool
+
+	// ClaimsOnce makes the server refuse a claim that it has accepted before. The
+	// protocol has no nonce, so the server cannot tell when a claim was made, and
+	// a device that repeats a request whose answer was lost needs new claims.
+	ClaimsOnce bool
 
 	// Now returns the current time. If it is nil, it is [time.Now].
 	Now func() time.Time
@@ -124,6 +139,7 @@ type Server struct {
 	devices  map[string]*device  // by DeviceID
 	owners   map[[32]byte]string // DeviceID by SHA-256 of a management certificate
 	keys     map[string]string   // DeviceID by SHA-256 of a management key
+	claims   map[[32]byte]bool   // SHA-256 of the statements in claims
 	enrolled []*x509.Certificate
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/pem"
 	"io"
@@ -236,7 +237,9 @@ func aikCertificate(t *testing.T) []*x509.Certificate {
 		template *x509.Certificate
 		pub      any
 	}{
-		{&x509.Certificate{SerialNumber: big.NewInt(2), NotAfter: root.NotAfter}, &otherKey().PublicKey},
+		{&x509.Certificate{
+			SerialNumber: big.NewInt(2), NotAfter: root.NotAfter, UnknownExtKeyUsage: []asn1.ObjectIdentifier{{2, 23, 133, 8, 3}},
+		}, &otherKey().PublicKey},
 		{root, &key.PublicKey},
 	} {
 		der, err := x509.CreateCertificate(rand.Reader, c.template, root, c.pub, key)
