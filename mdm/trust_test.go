@@ -374,3 +374,85 @@ func TestErrorPrintable(t *testing.T) {
 		t.Errorf("%q", err)
 	}
 }
+
+// The document's own roots count even if the caller's would do.
+func TestEnrollRoots(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := certify(t, &key.PublicKey, true, nil, key)
+	leaf := certify(t, &mdmKey().PublicKey, false, root, key)
+	own, foreign := x509.NewCertPool(), x509.NewCertPool()
+	own.AddCert(root)
+	foreign.AddCert(deviceCertificate(t))
+	for name, c := range map[string]struct {
+		certs []made
+		roots *x509.CertPool
+		ok    bool
+	}{
+		"both":            {[]made{{"Root", root}, {"My", leaf}}, own, true},
+		"the document's":  {[]made{{"Root", root}, {"My", leaf}}, nil, true},
+		"the caller's":    {[]made{{"My", leaf}}, own, false},
+		"two that differ": {[]made{{"Root", root}, {"My", leaf}}, foreign, false},
+	} {
+		client := &mdm.Client{
+			Device: mdm.Device{ID: testDevice}, Roots: c.roots,
+			HTTPClient: &http.Client{Transport: canned{Status: 200, Body: answered([]byte(stored(c.certs...)))}},
+		}
+		e, err := client.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey()})
+		if (err == nil) != c.ok || (e != nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What is missing is an error before anything is sent.
+func TestMissingArguments(t *testing.T) {
+	client := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: broken{}}}
+	d, token, cert := &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, mdm.Token("a.b.c"), deviceCertificate(t)
+	enroll := func(d *mdm.Discovery, r *mdm.Request) error {
+		_, err := client.Enroll(t.Context(), d, nil, r)
+		return err
+	}
+	renew := func(d *mdm.Discovery, r *mdm.Renewal) error {
+		_, err := client.Renew(t.Context(), d, nil, r)
+		return err
+	}
+	for name, err := range map[string]error{
+		"Enroll, no discovery":   enroll(nil, &mdm.Request{Token: token, Key: mdmKey()}),
+		"Enroll, no service":     enroll(new(mdm.Discovery), &mdm.Request{Token: token, Key: mdmKey()}),
+		"Enroll, no request":     enroll(d, nil),
+		"Enroll, no key":         enroll(d, &mdm.Request{Token: token}),
+		"Enroll, no token":       enroll(d, &mdm.Request{Key: mdmKey()}),
+		"Renew, no discovery":    renew(nil, &mdm.Renewal{Certificate: cert, Key: mdmKey()}),
+		"Renew, no service":      renew(new(mdm.Discovery), &mdm.Renewal{Certificate: cert, Key: mdmKey()}),
+		"Renew, no renewal":      renew(d, nil),
+		"Renew, no certificate":  renew(d, &mdm.Renewal{Key: mdmKey()}),
+		"Renew, no key":          renew(d, &mdm.Renewal{Certificate: cert}),
+		"Renew, another key":     renew(d, &mdm.Renewal{Certificate: cert, Key: otherKey()}),
+		"Renew, a broken issuer": renew(d, &mdm.Renewal{Certificate: cert, Key: mdmKey(), Issuers: [][]byte{{1}}}),
+	} {
+		if e := failure(t, err); e.URL != "" {
+			t.Errorf("%s: %v", name, e)
+		}
+	}
+	_, err := client.Policy(t.Context(), nil, token)
+	if e := failure(t, err); e.URL != "" {
+		t.Errorf("Policy: %v", e)
+	}
+}
+
+// A token of Azure Attestation in the context is an attestation, too.
+func TestEnrollAzureBlob(t *testing.T) {
+	client := &mdm.Client{
+		Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{Status: 200, Body: answered([]byte(madeDocument(t, &mdmKey().PublicKey)))}},
+	}
+	d, p := &mdm.Discovery{EnrollURL: "https://mdm.test/e", EnrollVersion: "6.0"}, &mdm.Policy{AttestationFailure: "FailOnError"}
+	for name, want := range map[string]bool{mdm.ItemAzureBlob: true, "AttestationStatus": false} {
+		req := &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey(), Context: []mdm.Item{{Name: name, Value: "AAAA"}}}
+		if _, err := client.Enroll(t.Context(), d, p, req); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -30,9 +30,14 @@ func TestParse(t *testing.T) {
 		`<s:Fault><faultcode>s:Client.Authentication</faultcode><faultstring>no</faultstring></s:Fault>`: {
 			Code: "s:Client.Authentication", Subcode: "s:Authentication", Reason: "no",
 		},
-		`<s:Fault><faultcode>Server</faultcode></s:Fault>`:         {Code: "Server"},
-		`<s:Fault><faultcode>x:Unheard</faultcode></s:Fault>`:      {Code: "x:Unheard", Subcode: "x:Unheard"},
-		`<s:fault><s:code><s:value>a</s:value></s:code></s:fault>`: {Code: "a"},
+		`<s:Fault><s:Code/><s:Reason><s:Text>in words</s:Text></s:Reason><s:Detail><DeviceEnrollmentServiceError><Message>in detail</Message></DeviceEnrollmentServiceError></s:Detail></s:Fault>`: {
+			Reason: "in words",
+		},
+		`<s:Fault><s:Code/><s:Detail><DeviceEnrollmentServiceError><Message>in detail</Message></DeviceEnrollmentServiceError></s:Detail></s:Fault>`: {Reason: "in detail"},
+		`<s:Fault><faultcode>Server</faultcode></s:Fault>`:                {Code: "Server"},
+		`<s:Fault><faultcode>Client.Authentication</faultcode></s:Fault>`: {Code: "Client.Authentication", Subcode: "Authentication"},
+		`<s:Fault><faultcode>x:Unheard</faultcode></s:Fault>`:             {Code: "x:Unheard", Subcode: "x:Unheard"},
+		`<s:fault><s:code><s:value>a</s:value></s:code></s:fault>`:        {Code: "a"},
 	} {
 		e, err := soap.Parse([]byte(open12 + body + end))
 		if err != nil || e.Fault == nil || !reflect.DeepEqual(*e.Fault, want) {
@@ -41,14 +46,31 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Numbers in faults have 32 bits, with or without sign.
+func TestNumbers(t *testing.T) {
+	for text, want := range map[string]uint32{
+		"0": 0, "-1": 0xFFFFFFFF, "4294967295": 0xFFFFFFFF, "-2147483648": 0x80000000, "2149056517": 0x80180005,
+		"4294967296": 0, "-2147483649": 0, "": 0, "0x80180005": 0, "many": 0,
+	} {
+		e, err := soap.Parse([]byte(open12 + `<s:Fault><s:Detail><CertificateEnrollmentWSDetail><ErrorCode>` + text + `</ErrorCode></CertificateEnrollmentWSDetail></s:Detail></s:Fault>` + end))
+		if err != nil || e.Fault == nil || e.Fault.Number != want {
+			t.Errorf("%q: %+v, %v", text, e, err)
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                        "no XML element",
-		"<html/>":                 "not a SOAP envelope",
-		open12 + end:              "one element",
-		open12 + "<a/><a/>" + end: "one element",
-		`<Envelope><Body><Answer/></Body></Envelope>`:                                                            "not a SOAP envelope",
-		`<Envelope xmlns="urn:x"><Body><Fault/></Body></Envelope>`:                                               "not a SOAP envelope",
+		"":           "no XML element",
+		"<html/>":    "not a SOAP envelope",
+		open12 + end: "one element",
+		`<s:Envelope xmlns:s="` + soap.Namespace12 + `"/>`:                            "one element",
+		`<s:Other xmlns:s="` + soap.Namespace12 + `"><s:Body><a/></s:Body></s:Other>`: "not a SOAP envelope",
+		`<Other><Body><Fault/></Body></Other>`:                                        "not a SOAP envelope",
+
+		open12 + "<a/><a/>" + end:                                  "one element",
+		`<Envelope><Body><Answer/></Body></Envelope>`:              "not a SOAP envelope",
+		`<Envelope xmlns="urn:x"><Body><Fault/></Body></Envelope>`: "not a SOAP envelope",
 		`<s:Envelope xmlns:s="` + soap.Namespace12 + `"><s:Body><a/></s:Body><s:Body><b/></s:Body></s:Envelope>`: "twice",
 		open12 + strings.Repeat("<a/>", soap.MaxElements) + end:                                                  "20000 elements",
 	} {

@@ -112,6 +112,9 @@ func TestParseRefuses(t *testing.T) {
 		"entity":        {wrap("&lol;"), "entity"},
 		"depth":         {wrap(strings.Repeat("<a>", 40) + strings.Repeat("</a>", 40)), "32 levels"},
 		"elements":      {wrap(strings.Repeat("<a/>", 50001)), "50000 elements"},
+		"commands":      {wrap(strings.Repeat("<Exec/>", 10001)), "10000 commands"},
+		"items":         {wrap("<Get>" + strings.Repeat("<Item/>", 10000) + "</Get>"), "10000 commands"},
+		"inner":         {wrap("<Atomic><Sequence>" + strings.Repeat("<Get/>", 9999) + "</Sequence></Atomic>"), "10000 commands"},
 		"size":          {wrap(strings.Repeat(" ", syncml.MaxSize)), "1048576 bytes"},
 		"control":       {wrap("\x01"), "illegal character"},
 		"utf-16":        {`<?xml version="1.0" encoding="utf-16"?>` + wrap(""), "encoding"},
@@ -119,6 +122,9 @@ func TestParseRefuses(t *testing.T) {
 		if m, err := syncml.Parse([]byte(test.text)); m != nil || err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
 		}
+	}
+	if m, err := syncml.Parse([]byte(wrap("<Get>" + strings.Repeat("<Item/>", 9999) + "</Get>"))); err != nil || len(m.Commands[0].Items) != 9999 {
+		t.Errorf("at the limit: %v", err)
 	}
 	if _, err := syncml.Parse([]byte("<html/>")); !errors.Is(err, syncml.ErrNotSyncML) {
 		t.Errorf("HTML: %v", err)

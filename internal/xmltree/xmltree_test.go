@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/whiteglove/whiteglove/internal/xmltree"
 )
@@ -44,6 +45,14 @@ func TestParseRefuses(t *testing.T) {
 	}
 	if _, err := xmltree.Parse([]byte(strings.Repeat("<a>", 32)+strings.Repeat("</a>", 32)), 32); err != nil {
 		t.Errorf("at the limits: %v", err)
+	}
+}
+
+// What an error repeats of a document is printable.
+func TestParsePrintable(t *testing.T) {
+	_, err := xmltree.Parse([]byte("<a>&\u009b2J\u202e;</a>"), 10)
+	if err == nil || strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) || !strings.Contains(err.Error(), "entity") {
+		t.Errorf("%q", err)
 	}
 }
 
