@@ -258,3 +258,23 @@ func TestSchedule(t *testing.T) {
 		}
 	}
 }
+
+// Of a server that asks for the certificate and refuses all the same, or that
+// is not reached, it is not said that it did not ask.
+func TestRenewAsked(t *testing.T) {
+	e := enrollTLS(t, new(mdmtest.Server))
+	curious := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	curious.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	curious.StartTLS()
+	t.Cleanup(curious.Close)
+	e.client.HTTPClient, e.at.EnrollURL = curious.Client(), curious.URL
+	_, err := e.renew(t.Context(), nil)
+	if f := failure(t, err); f.HRESULT() != 0x80190193 || strings.Contains(f.Error(), "did not ask") {
+		t.Error(f)
+	}
+	e.client.HTTPClient, e.at.EnrollURL = nil, "https://127.0.0.1:1/"
+	_, err = e.renew(t.Context(), nil)
+	if f := failure(t, err); f.HTTPStatus != 0 || strings.Contains(f.Error(), "did not ask") {
+		t.Error(f)
+	}
+}

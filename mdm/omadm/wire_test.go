@@ -243,3 +243,23 @@ func TestSessionMissing(t *testing.T) {
 		}
 	}
 }
+
+// Items without a node are refused, and commands whose sender wants no status
+// get none.
+func TestSessionBareCommands(t *testing.T) {
+	item := `<Item><Target><LocURI>./Vendor/MSFT/X</LocURI></Target><Data>1</Data></Item>`
+	s := &scripted{answers: []string{sync12(headerOK +
+		`<Replace><CmdID>2</CmdID><Item><Data>1</Data></Item></Replace><Get><CmdID>3</CmdID><Item/></Get>` +
+		`<Atomic><CmdID>4</CmdID><NoResp/><Replace><CmdID>5</CmdID>` + item + `</Replace></Atomic>` +
+		`<Sequence><CmdID>6</CmdID><NoResp/><Get><CmdID>7</CmdID>` + item + `</Get></Sequence>`), sync12("")}}
+	r, err := scriptedSession(t, s, nil)
+	if err != nil || r.Failed != 2 || r.Commands != 6 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	for cmd, want := range map[string]string{"2": "400", "3": "400", "4": "", "5": "200", "6": "", "7": "200"} {
+		found := regexp.MustCompile(`<CmdRef>` + cmd + `</CmdRef><Cmd>[^<]*</Cmd>(?:<TargetRef>[^<]*</TargetRef>)?<Data>(\d*)</Data>`).FindStringSubmatch(s.heard[1])
+		if got := strings.Join(found, " "); (want == "") != (found == nil) || !strings.HasSuffix(got, want) {
+			t.Errorf("command %s: %q, want %q", cmd, got, want)
+		}
+	}
+}
