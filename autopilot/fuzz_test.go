@@ -122,6 +122,7 @@ func FuzzParseProfile(f *testing.F) {
 	for _, file := range []string{
 		downloaded, offline, `{"ErrorCode":807,"ErrorReason":"x"}`, `{"CloudAssignedTenantId":"x","CloudAssignedDeviceName":"%RAND:15%%SERIAL%"}`,
 		`{"CloudAssignedTenantDomain":"x","Version":2049,"CloudAssignedAadServerData":"{","PolicyDownloadDate":"2022-09-13T15:14:02Z"}`, "\xff\xfe{\x00}\x00",
+		strings.Replace(offline, "CloudAssigned", "\x7f", 1),
 	} {
 		f.Add([]byte(file))
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf16"
 
 	"github.com/whiteglove/whiteglove/internal/ztd"
@@ -226,7 +227,7 @@ func (p *Profile) decode(file []byte) []byte {
 		p.found.add(true, true, "byte-order-mark", "the file starts with a byte order mark")
 		file = rest
 	}
-	p.found.add(bytes.ContainsFunc(file, func(r rune) bool { return r > '~' }), true, "not-ascii", "the file is not ASCII")
+	p.found.add(bytes.ContainsFunc(file, func(r rune) bool { return r > unicode.MaxASCII }), true, "not-ascii", "the file is not ASCII")
 	return file
 }
 

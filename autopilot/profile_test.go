@@ -132,6 +132,7 @@ func TestLintProfile(t *testing.T) {
 		"no mark":       {wide(binary.LittleEndian, offline), "utf-16!"},
 		"umlaut":        {strings.Replace(offline, "Autopilot Profile", "Büro", 1), "not-ascii!"},
 		"online umlaut": {strings.Replace(downloaded, "Standard user", "Büro", 1), "not-ascii"},
+		"delete":        {strings.Replace(offline, "Autopilot Profile", "B\x7fro", 1), ""},
 		"version":       {strings.Replace(offline, "2049", "2048", 1), "version"},
 		"no profile id": {strings.Replace(offline, "ZtdCorrelationId", "Else", 1), "bad-guid! unknown-field"},
 		"bad id":        {strings.Replace(offline, "66666666-6666", "6666-66666666", 1), "bad-guid!"},
