@@ -101,8 +101,11 @@ var clock = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 func sign(t testing.TB, template *x509.Certificate, pub *rsa.PublicKey) *x509.Certificate {
 	t.Helper()
 	issuer := &x509.Certificate{Subject: pkix.Name{CommonName: "MS-Organization-Access"}}
-	if template.Issuer.CommonName == template.Subject.CommonName {
+	switch {
+	case template.Issuer.CommonName == template.Subject.CommonName:
 		issuer = template
+	case len(template.Issuer.Organization) > 0:
+		issuer.Subject = template.Issuer
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, issuer, pub, key(t))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha1"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -124,6 +125,7 @@ func TestJoinRefusesAnswers(t *testing.T) {
 		{"another name", changed(func(c *x509.Certificate) { c.Subject.CommonName = tenantID }), drs.ErrCertificate},
 		{"no usage", changed(func(c *x509.Certificate) { c.ExtKeyUsage = nil }), drs.ErrCertificate},
 		{"another usage", changed(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), drs.ErrCertificate},
+		{"issuer without a common name", changed(func(c *x509.Certificate) { c.Issuer = pkix.Name{Organization: []string{"x"}} }), drs.ErrCertificate},
 		{"issued by itself", changed(func(c *x509.Certificate) { c.Issuer = c.Subject }), drs.ErrCertificate},
 		{"expired", changed(func(c *x509.Certificate) { c.NotAfter = clock.Add(-time.Second) }), drs.ErrCertificate},
 		{"not yet valid", changed(func(c *x509.Certificate) { c.NotBefore = clock.Add(time.Hour) }), drs.ErrCertificate},
