@@ -21,6 +21,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/whiteglove/whiteglove/internal/rsablob"
 	"github.com/whiteglove/whiteglove/mdm/mdmtest"
 )
 
@@ -162,12 +163,16 @@ func TestContextRefused(t *testing.T) {
 		})
 	}
 	ztd, glove := item("ZeroTouchProvisioning", testZTD), item("WhiteGlove", "true")
+	blob := base64.StdEncoding.EncodeToString(rsablob.Marshal(&otherKey().PublicKey))
 	for _, c := range []struct{ name, old, with, subcode, errorType, reason string }{
 		{"registration without form", ztd, item("ZeroTouchProvisioning", "x"), "s:MessageFormat", "InvalidEnrollmentData", "ZeroTouchProvisioning"},
 		{"no pre-provisioning", glove, item("WhiteGlove", "False"), "s:MessageFormat", "", "device based token"},
 		{"for a user", item("EnrollmentType", "Device"), item("EnrollmentType", "Full"), "s:MessageFormat", "", "device based token"},
 		{"another DeviceID", item("DeviceID", testDevice), item("DeviceID", otherGUID), "s:CertificateRequest", "", "the DeviceID"},
 		{"claim without key", glove, glove + item("AIKAttestationClaim", "QUFBQQ=="), "s:MessageFormat", "InvalidEnrollmentData", "neither AIKCert nor AIKPub"},
+		{"device claim without key", glove, glove + item("AadAIKAttestationClaim", "QUFBQQ=="), "s:MessageFormat", "InvalidEnrollmentData", "neither AIKCert nor AIKPub"},
+		{"device claim without device key", glove, glove + item("AIKPub", blob) + item("AadAIKAttestationClaim", "QUFBQQ=="), "s:MessageFormat", "InvalidEnrollmentData", "one of AadAIKAttestationClaim and AADPub"},
+		{"device key without claim", glove, glove + item("AADPub", blob), "s:MessageFormat", "InvalidEnrollmentData", "one of AadAIKAttestationClaim and AADPub"},
 		{"bad key", glove, glove + item("AIKPub", "QUFBQQ=="), "s:MessageFormat", "InvalidEnrollmentData", "BCRYPT_RSAPUBLIC_BLOB"},
 		{"bad certificate", glove, glove + item("AIKCert", "QUFBQQ=="), "s:MessageFormat", "InvalidEnrollmentData", "AIKCert"},
 		{"unasked attestation", glove, glove + item("AzureAttestationBlob", "QUFBQQ=="), "s:MessageFormat", "InvalidEnrollmentData", "not asked for"},

@@ -263,3 +263,39 @@ func TestSessionBareCommands(t *testing.T) {
 		}
 	}
 }
+
+// What a write may make of a node: values of some formats lose white space, a
+// leaf may become an interior node, and the nodes at the top stay.
+func TestSessionWrites(t *testing.T) {
+	replace := func(id, uri, format, data string) string {
+		return `<Replace><CmdID>` + id + `</CmdID><Item><Target><LocURI>` + uri + `</LocURI></Target><Meta><Format>` + format + `</Format></Meta><Data>` + data + `</Data></Item></Replace>`
+	}
+	tree := new(omadm.Tree)
+	tree.SetUserContext(true)
+	tree.Set("./Vendor/MSFT/Leaf", omadm.Value{Data: "1"})
+	tree.Set("./Vendor/MSFT/Empty", omadm.Value{Format: "node"})
+	s := &scripted{answers: []string{sync12(headerOK +
+		replace("2", "./Vendor/MSFT/Bool", "bool", " true\n") + replace("3", "./Vendor/MSFT/Int", "INT", " 1 ") + replace("4", "./Vendor/MSFT/Chr", "chr", " x ") +
+		replace("5", "./Vendor/MSFT/Leaf", "node", "") + replace("6", "./Vendor/MSFT/Empty", "chr", "1") + replace("7", "./Vendor/MSFT/Empty2", "node", "") +
+		replace("8", "./Vendor/MSFT/Empty2", "node", "") + replace("9", "./User", "chr", "1") + replace("10", ".", "chr", "1") + replace("11", "./Device", "node", "")),
+		sync12("")}}
+	if _, err := scriptedSession(t, s, func(s *omadm.Session) { s.Tree = tree }); err != nil {
+		t.Fatal(err)
+	}
+	for cmd, want := range map[string]string{"2": "200", "3": "200", "4": "200", "5": "200", "6": "200", "7": "200", "8": "405", "9": "405", "10": "405", "11": "405"} {
+		if !regexp.MustCompile(`<CmdRef>` + cmd + `</CmdRef><Cmd>Replace</Cmd><TargetRef>[^<]*</TargetRef><Data>` + want + `<`).MatchString(s.heard[1]) {
+			t.Errorf("command %s has not status %s in %s", cmd, want, s.heard[1])
+		}
+	}
+	for uri, want := range map[string]omadm.Value{
+		"./Vendor/MSFT/Bool": {Format: "bool", Data: "true"}, "./Vendor/MSFT/Int": {Format: "int", Data: "1"}, "./Vendor/MSFT/Chr": {Format: "chr", Data: " x "},
+		"./Vendor/MSFT/Leaf": {Format: "node"}, "./Vendor/MSFT/Empty": {Format: "chr", Data: "1"},
+	} {
+		if got, _ := tree.Get(uri); got != want {
+			t.Errorf("%s is %+v, want %+v", uri, got, want)
+		}
+	}
+	if got, ok := tree.Get("./User"); ok {
+		t.Errorf("./User is %+v", got)
+	}
+}
