@@ -53,7 +53,8 @@
 //	  fetch the profile                 [ProfileClient.Download]; the real request is not public
 //	  compare ticket, hash and tenant   by the service; autopilottest plays the part
 //	  keep the profile                  [ParseProfile] reads AutopilotDDSZTDFile.json;
-//	                                    [Profile.Offline] writes AutopilotConfigurationFile.json
+//	                                    [Profile.Offline] writes AutopilotConfigurationFile.json;
+//	                                    package provision takes tenant and steps from a profile
 //	  landing page with a QR code       not here: a matter of Windows's setup
 //
 // # Limits

@@ -21,7 +21,6 @@ func (p *Provisioner) withDefaults() *Provisioner {
 	if c.Backoff == nil {
 		c.Backoff = DefaultBackoff
 	}
-	c.Device.Name = or(c.Device.Name, "whiteglove")
 	c.Device.Type = or(c.Device.Type, "Windows")
 	c.Device.OSVersion = or(c.Device.OSVersion, mdm.DefaultOSVersion)
 	c.EKCert, c.AIK, c.DRS = clone(c.EKCert), clone(c.AIK), clone(c.DRS)
@@ -35,10 +34,16 @@ func (p *Provisioner) withDefaults() *Provisioner {
 	if c.Setup.Pause == 0 {
 		c.Setup.Pause = time.Minute
 	}
-	if c.Steps == nil {
+	if c.Steps == nil && c.Profile == nil {
 		c.Steps = between(StepEK, StepEnroll)
 	}
-	c.MDM.Device.Name = or(c.MDM.Device.Name, c.Device.Name)
+	if c.Profile != nil {
+		own := *c.Profile
+		if own.HTTPClient == nil {
+			own.HTTPClient = c.HTTPClient
+		}
+		c.Profile = &own
+	}
 	c.MDM.Device.OSVersion = or(c.MDM.Device.OSVersion, c.Device.OSVersion)
 	for _, h := range []**http.Client{&c.EKCert.HTTPClient, &c.AIK.HTTPClient, &c.DRS.HTTPClient, &c.Token.HTTPClient, &c.MDM.HTTPClient} {
 		if *h == nil {

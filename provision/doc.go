@@ -18,9 +18,15 @@
 // step can be taken alone. A step starts as soon as the results that it needs are
 // present:
 //
+//	profile, if there is a hardware hash or a profile to get; then
 //	ek ──► aik ──► token ──► join ──► enroll ──► session ──► seal
 //	discover ─────►│         ▲
 //	       keys ─────────────┘            then, for the user: rejoin ──► signin ──► owner
+//
+// [StepProfile] comes before all others: it compares the hardware hash with the TPM
+// before anything is sent, and downloads the deployment profile, which gives the
+// tenant, the steps and the device's name. See [Provisioner.Apply] for a profile
+// from a file.
 //
 // The file flow.go holds this table, and the file step_NAME.go does the step of
 // that name. [Provisioner.Do] replaces a step by a function, which works on the

@@ -39,9 +39,9 @@ func ExampleProvisioner() {
 	// provision: a Provisioner needs a TPM, a Tenant and a Management URL
 }
 
-// A StepFunc does a step in another way: here a depot has a service of its own
+// A function does a step in another way: here a depot has a service of its own
 // that hands out tokens for the devices on its list.
-func ExampleStepFunc() {
+func ExampleProvisioner_do() {
 	var depot interface {
 		Ticket(ctx context.Context, ek crypto.PublicKey) (drs.Token, error)
 	}
@@ -56,7 +56,7 @@ func ExampleStepFunc() {
 		r.Token = &drs.DeviceToken{Token: ticket}
 		return false, nil
 	}
-	p := &provision.Provisioner{Do: map[provision.Step]provision.StepFunc{provision.StepToken: token}}
+	p := &provision.Provisioner{Do: map[provision.Step]func(context.Context, *provision.Run) (bool, error){provision.StepToken: token}}
 	fmt.Println(len(p.Do))
 	// Output:
 	// 1

@@ -25,7 +25,7 @@ func ExampleRun() {
 	}
 	p := &provision.Provisioner{
 		Steps: append(provision.UserPhase(), provision.StepOwner),
-		Do:    map[provision.Step]provision.StepFunc{provision.StepOwner: tell},
+		Do:    map[provision.Step]func(context.Context, *provision.Run) (bool, error){provision.StepOwner: tell},
 	}
 	fmt.Println(p.Steps)
 	// Output:

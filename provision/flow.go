@@ -2,15 +2,8 @@ package provision
 
 import "context"
 
-// A StepFunc does a step in place of this package; see Provisioner.Do. It sets
-// the fields of r that belong to the step, and saves what a later run needs by
-// calling r.Commit. It returns resumed if it found everything done by an
-// earlier run. Steps that do not need each other run at the same time, each in
-// a goroutine of its own.
-//
-// An error that has a method "Retryable() bool" which returns true leads to
-// another attempt, as Provisioner.Backoff says. Run fails with every other error.
-type StepFunc func(ctx context.Context, r *Run) (resumed bool, err error)
+// A stepFunc does a step; see Provisioner.Do.
+type stepFunc = func(ctx context.Context, r *Run) (resumed bool, err error)
 
 // A stage is a step with its place in the flow.
 type stage struct {
@@ -18,7 +11,7 @@ type stage struct {
 	needs   []Step            // steps whose results it uses; Run adds them
 	after   []Step            // steps that come before it if they are taken
 	done    func(*State) bool // reports whether the state holds its results; nil if they are never stored
-	do      StepFunc          // nil if Provisioner.Do must have a function
+	do      stepFunc          // nil if Provisioner.Do must have a function
 	present func(*Run) bool   // reports whether the results that other steps rely on are present; nil if there are none
 }
 
@@ -31,6 +24,12 @@ const tpmFree Step = "tpm free"
 
 // flow holds all stages, in order.
 var flow = []stage{
+	{
+		// Run takes it alone before it selects the others, because the profile may
+		// say which they are.
+		step: StepProfile, do: fetchProfile,
+		done: func(s *State) bool { return s.Profile != nil },
+	},
 	{
 		step: StepEK, do: findEK,
 		done:    func(s *State) bool { return len(s.EKSHA256) > 0 },

@@ -10,6 +10,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/mdm"
@@ -27,7 +28,7 @@ type Provisioner struct {
 	TPM *attest.TPM
 
 	// Tenant is a domain name of the tenant, such as "contoso.com", or its
-	// identifier, a GUID.
+	// identifier, a GUID. It may be empty if Profile is set.
 	Tenant string
 
 	// Management is the https URL of the management server's discovery service
@@ -37,8 +38,9 @@ type Provisioner struct {
 	// Device describes the device to the tenant and to the management server.
 	Device Device
 
-	// Steps are the steps to take, in any order. If nil, they are those from
-	// StepEK to StepEnroll. See also [Technician] and [UserPhase].
+	// Steps are the steps to take, in any order. If nil, they are those that the
+	// profile asks for, and without a profile those from StepEK to StepEnroll. See
+	// also [Technician] and [UserPhase].
 	//
 	// A step may need results of a step that is not listed. They come from the
 	// stored state; the tenant's services and the device token, which are never
@@ -49,7 +51,30 @@ type Provisioner struct {
 	// Do holds functions that take the place of steps. Use it for a service
 	// that no client of this module speaks to, or for a step of which the
 	// protocol is not public, such as StepOwner.
-	Do map[Step]StepFunc
+	//
+	// A function sets the fields of r that belong to the step, and saves what a
+	// later run needs by calling r.Commit. It returns resumed if it found
+	// everything done by an earlier run. Steps that do not need each other run at
+	// the same time, each in a goroutine of its own. An error that has a method
+	// "Retryable() bool" which returns true leads to another attempt, as Backoff
+	// says. Run fails with every other error.
+	Do map[Step]func(ctx context.Context, r *Run) (resumed bool, err error)
+
+	// Hash is the hardware hash with which the device was registered, or one that
+	// was taken just now. It is optional. If it is set, StepProfile compares it
+	// with the TPM's RSA endorsement keys before anything is sent, and fails if it
+	// belongs to another mainboard; if that cannot be told, the step's event has a
+	// warning.
+	Hash *autopilot.Hash
+
+	// Profile downloads the deployment profile in StepProfile, for which it needs
+	// Hash. It is optional. The profile gives what the Provisioner leaves open: the
+	// Tenant; the steps if Steps is nil, which are those of the technician's phase,
+	// and with a User those of the user's, or for self-deploying mode those from
+	// StepEK to StepSession; and the name of the device. A profile that has the
+	// device join Active Directory is refused unless Do has a function for
+	// StepJoin. See [Provisioner.Apply] for a profile from a file.
+	Profile *autopilot.ProfileClient
 
 	// SelectEK reports whether an endorsement key may be used. If it is nil,
 	// every key may be. Of these the run takes the first that has a certificate.
@@ -175,7 +200,7 @@ type User struct {
 // user, [ErrNotDone] if a step needs one that has not been done, and the error
 // of ctx if that ended first.
 func (p *Provisioner) Run(ctx context.Context) (*State, error) {
-	if p.TPM == nil || p.Tenant == "" || p.Management == "" {
+	if p.TPM == nil || p.Tenant == "" && p.Profile == nil || p.Management == "" {
 		return nil, &Error{Err: errors.New("a Provisioner needs a TPM, a Tenant and a Management URL")}
 	}
 	r := &Run{Provisioner: p.withDefaults()}
@@ -187,11 +212,14 @@ func (p *Provisioner) Run(ctx context.Context) (*State, error) {
 	if err := r.load(ctx); err != nil {
 		return nil, &Error{Err: err}
 	}
-	if err := r.plan(); err != nil {
-		return r.State, err
-	}
 	release := p.TPM.Keep()
-	err = r.steps(ctx)
+	err = r.takeProfile(ctx)
+	if err == nil {
+		err = r.plan()
+	}
+	if err == nil {
+		err = r.steps(ctx)
+	}
 	if rerr := release(context.WithoutCancel(ctx)); err == nil && rerr != nil {
 		err = &Error{Err: rerr}
 	}

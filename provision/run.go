@@ -9,10 +9,11 @@ import (
 	"sync"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/drs"
 )
 
-// A Run is one call of Provisioner.Run, as a [StepFunc] sees it. Each field is
+// A Run is one call of Provisioner.Run, as a function in Provisioner.Do sees it. Each field is
 // set by one step and read by the steps that need it. Results of an earlier run
 // are loaded from the state before such a step reads them. A field is nil if its
 // step is neither taken nor needed.
@@ -23,6 +24,8 @@ type Run struct {
 
 	// State is what the run has reached. Only Commit may change it.
 	State *State
+
+	Profile *autopilot.Profile // by StepProfile
 
 	EK      *attest.EK          // by StepEK
 	EKChain []*x509.Certificate // by StepEK; the certificate of EK first, then its issuers
@@ -98,6 +101,9 @@ func (r *Run) load(ctx context.Context) error {
 		return err
 	}
 	r.State = state
+	if p.Tenant == "" {
+		p.Tenant = state.Tenant // which the profile gave
+	}
 	return nil
 }
 

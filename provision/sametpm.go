@@ -42,6 +42,10 @@ func (r *Run) provenTPM() {
 	r.proven = true
 }
 
+// ofTPM reports whether the state tells which TPM it belongs to. Before StepEK it
+// does not.
+func (s *State) ofTPM() bool { return len(s.EKSHA256) > 0 || len(s.keys()) > 0 }
+
 // keys returns the wrapped keys of a state.
 func (s *State) keys() []string {
 	all := []string{s.AIK, s.DeviceKey, s.TransportKey, s.ManagementKey}

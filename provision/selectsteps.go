@@ -22,10 +22,10 @@ func (r *Run) plan() error {
 			taken[need] = taken[need] || taken[s.step]
 		}
 	}
-	r.marks, r.warnings = map[Step]chan struct{}{}, map[Step][]string{}
+	r.marks = map[Step]chan struct{}{}
 	for _, s := range flow {
-		if !taken[s.step] {
-			continue
+		if !taken[s.step] || s.step == StepProfile {
+			continue // takeProfile has taken StepProfile
 		}
 		if err := r.check(s); err != nil {
 			return &Error{Step: s.step, Err: err}

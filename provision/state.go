@@ -3,6 +3,8 @@ package provision
 import (
 	"fmt"
 	"time"
+
+	"github.com/whiteglove/whiteglove/autopilot"
 )
 
 // stateVersion is the only version of State that this package writes and reads.
@@ -20,8 +22,14 @@ type State struct {
 	// Version is that of this structure. Run refuses all but its own.
 	Version int `json:"version"`
 
-	// Tenant is Provisioner.Tenant of the run that began the state.
+	// Tenant is Provisioner.Tenant of the run that began the state, or that of the
+	// profile if it was empty.
 	Tenant string `json:"tenant"`
+
+	// Profile is the deployment profile, and DeviceName the name that the device
+	// made from its template. Set by StepProfile.
+	Profile    *autopilot.Profile `json:"profile,omitempty"`
+	DeviceName string             `json:"deviceName,omitempty"`
 
 	// EKSHA256 is the SHA-256 of the endorsement key's SubjectPublicKeyInfo in
 	// DER, and EKCertificates are its certificate and issuers. Set by StepEK.
@@ -113,7 +121,7 @@ func (s *State) check(p *Provisioner) error {
 	if s.Version != stateVersion {
 		return fmt.Errorf("%w: its version is %d, not %d", ErrState, s.Version, stateVersion)
 	}
-	if s.Tenant != p.Tenant {
+	if s.Tenant != p.Tenant && p.Tenant != "" {
 		return fmt.Errorf("%w: it belongs to tenant %q, not %q", ErrState, s.Tenant, p.Tenant)
 	}
 	return nil

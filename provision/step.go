@@ -9,8 +9,10 @@ import (
 // "ek".
 type Step string
 
-// The steps, in their order.
+// The steps, in their order. StepProfile is taken by itself if Provisioner.Hash or
+// Provisioner.Profile is set.
 const (
+	StepProfile  Step = "profile"  // compare the hardware hash with the TPM, and download the deployment profile
 	StepEK       Step = "ek"       // find the endorsement key's certificate and check it
 	StepAIK      Step = "aik"      // obtain a certificate for an attestation key
 	StepDiscover Step = "discover" // find the tenant's services

@@ -25,6 +25,10 @@ func join(ctx context.Context, r *Run) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if r.Profile != nil {
+		r.checkProfile(ctx, "device identifier", dev.ID, r.Profile.DeviceID)
+		r.checkProfile(ctx, "tenant", dev.TenantID, r.Profile.TenantID)
+	}
 	return false, r.Commit(ctx, func(s *State) {
 		s.DeviceID, s.TenantID, s.DeviceCertificate = dev.ID, dev.TenantID, dev.Certificate.Raw
 	})

@@ -25,5 +25,8 @@ func authenticate(ctx context.Context, r *Run) (bool, error) {
 		return false, err
 	}
 	r.Token = token
+	if r.Profile != nil {
+		r.checkProfile(ctx, "registration", token.ZTDID, r.Profile.RegistrationID)
+	}
 	return false, r.Commit(ctx, func(s *State) { s.ZTDID = token.ZTDID })
 }

@@ -81,7 +81,7 @@ func TestDo(t *testing.T) {
 	p := w.provisioner(tpm)
 	ca, asked := p.AIK, false
 	p.AIK = &aik.Client{URL: "https://nobody.invalid/"}
-	p.Do = map[provision.Step]provision.StepFunc{
+	p.Do = map[provision.Step]func(context.Context, *provision.Run) (bool, error){
 		provision.StepAIK: func(ctx context.Context, r *provision.Run) (bool, error) {
 			asked = true
 			var err error
@@ -129,7 +129,7 @@ func TestDoForgets(t *testing.T) {
 	w.admit(t, tpm)
 	for _, step := range []provision.Step{provision.StepEK, provision.StepAIK, provision.StepDiscover, provision.StepToken, provision.StepKeys, provision.StepJoin} {
 		p := w.provisioner(tpm)
-		p.Do = map[provision.Step]provision.StepFunc{step: func(context.Context, *provision.Run) (bool, error) { return false, nil }}
+		p.Do = map[provision.Step]func(context.Context, *provision.Run) (bool, error){step: func(context.Context, *provision.Run) (bool, error) { return false, nil }}
 		_, err := p.Run(t.Context())
 		var e *provision.Error
 		if !errors.As(err, &e) || e.Step != step || !strings.Contains(err.Error(), "has not set") {

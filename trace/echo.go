@@ -51,7 +51,7 @@ func withoutEcho(text string, req *http.Request, body []byte) string {
 // first.
 func secretsOf(req *http.Request, body string) []string {
 	var secrets []string
-	for _, name := range []string{"Authorization", "Cookie"} {
+	for _, name := range []string{"Authorization", "Cookie", "X-Device-Token"} {
 		for _, value := range req.Header[name] {
 			secrets = append(secrets, strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == ';' || r == ',' })...)
 		}

@@ -21,6 +21,7 @@ func TestEcho(t *testing.T) {
 		{"application/json", "", `{"Ticket":"short-ticket","Nonce":"bm9uY2U="}`, "short-ticket"},
 		{"application/json", "Bearer opaque-token-1", `{}`, "opaque-token-1"},
 		{"application/json", "Bearer " + jwt, `{}`, jwt},
+		{"application/json", "t=device-ticket-1", `{}`, "t=device-ticket-1"},
 		{"application/soap+xml", "", `<o:Password Type="text">hunter22</o:Password>`, "hunter22"},
 		{"application/soap+xml", "", `<wsse:BinarySecurityToken>ZXlKaGJHY2lPaUpTVXpJMU5pSjk1ABCD</wsse:BinarySecurityToken>`, "ZXlKaGJHY2lPaUpTVXpJMU5pSjk1ABCD"},
 	} {
@@ -38,7 +39,9 @@ func TestEcho(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header.Set("Content-Type", c.kind)
-		if c.auth != "" {
+		if strings.HasPrefix(c.auth, "t=") {
+			req.Header.Set("X-Device-Token", c.auth)
+		} else if c.auth != "" {
 			req.Header.Set("Authorization", c.auth)
 		}
 		res, err := tr.HTTP(nil).Do(req)

@@ -146,6 +146,7 @@ var purposes = []struct{ part, why string }{
 	{"operation=GetCACaps", "ask what the CA supports; digest, cipher and HTTP method follow from it"},
 	{"operation=GetCACert", "get the CA's certificates, which are checked before anything is sent"},
 	{"operation=PKIOperation", "exchange a signed and encrypted SCEP message"},
+	{"/ztd/", "download the deployment profile of the device with this hardware hash"},
 	{"/Discover?", "find the tenant's services"},
 	{"/tpmchallenge/", "ask for a secret that only this TPM can open"},
 	{"/oauth2/token", "get a nonce, or trade a proof for a token"},

@@ -129,6 +129,9 @@ func (c *cell) provisioner(t *testing.T, server *provisiontest.Server) *provisio
 	p.Tenant, p.EnrollEK = provisiontest.Tenant, c.fault.Step == "ek"
 	p.Steps = append(provision.Technician(), provision.UserPhase()...)
 	p.Setup.Pause = time.Millisecond
+	if c.fault.Step == provision.StepProfile {
+		register(t, server, p)
+	}
 	page := &services.SignInPage{Client: p.HTTPClient, User: userName, Password: userPassword}
 	p.User = &provision.User{Name: userName, SignIn: drs.SignIn{Password: userPassword}, JoinToken: page.Token}
 	if c.fault.Kind == "timeout" {
@@ -142,6 +145,20 @@ func (c *cell) provisioner(t *testing.T, server *provisiontest.Server) *provisio
 		return time.Millisecond
 	}
 	return p
+}
+
+// register registers the device of p, and has p ask for its profile.
+func register(t *testing.T, server *provisiontest.Server, p *provision.Provisioner) {
+	t.Helper()
+	h, err := (&provisiontest.Device{TPM: p.TPM}).Hash(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Register(t.Context(), h); err != nil {
+		t.Fatal(err)
+	}
+	p.Hash, p.Profile = h, server.ProfileClient(h)
+	p.Profile.HTTPClient = p.HTTPClient
 }
 
 // judge reports whether a run ended as TestFaultMatrix wants it.

@@ -14,6 +14,7 @@ import (
 
 // what says what each step does.
 var what = map[provision.Step]string{
+	provision.StepProfile:  "hardware hash compared, profile known",
 	provision.StepEK:       "endorsement key and its certificate",
 	provision.StepAIK:      "attestation key certified",
 	provision.StepDiscover: "tenant's services found",

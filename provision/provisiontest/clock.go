@@ -20,6 +20,7 @@ const (
 	PartyAIK        Party = "aik"
 	PartyDirectory  Party = "directory"
 	PartyManagement Party = "management"
+	PartyAutopilot  Party = "autopilot"
 	PartyTLS        Party = "tls" // not one of them: the certificate that the listener shows to new connections
 )
 
@@ -36,7 +37,7 @@ const (
 // know a party.
 func (s *Server) SetClock(ahead time.Duration, parties ...Party) {
 	if len(parties) == 0 {
-		parties = []Party{PartyMaker, PartyAIK, PartyDirectory, PartyManagement}
+		parties = []Party{PartyMaker, PartyAIK, PartyDirectory, PartyManagement, PartyAutopilot}
 	}
 	for _, p := range parties {
 		c := s.clocks[p]

@@ -2,9 +2,9 @@
 // a device meets, behind one TLS listener, and devices with emulated TPMs.
 //
 // It is to package provision what net/http/httptest is to net/http. The parties
-// are the servers of packages ekcerttest, aiktest, drstest and mdmtest. They check
-// what real services check, and trust each other as real ones do, so that a
-// mistake of a device is found here: see [Server.Refusals].
+// are the servers of packages ekcerttest, aiktest, drstest, mdmtest and
+// autopilottest. They check what real services check, and trust each other as real
+// ones do, so that a mistake of a device is found here: see [Server.Refusals].
 //
 // # Provision a device
 //
@@ -57,6 +57,19 @@
 // imports a TPM's endorsement key, and [Server.Import] any key, as the import of
 // hardware hashes does; Server.AdmitAny lets every device in whose certificate is
 // trusted.
+//
+// # Hardware hashes and profiles
+//
+// The directory may also learn of a device as it does in real life: [Device.Hash]
+// makes a hardware hash, and [Server.Register] has it registered through the double
+// of Microsoft Graph. The directory then makes a disabled object for the device,
+// which only the TPM with the endorsement key of the hash can enable. With
+// [Server.ProfileClient] a run asks for its profile:
+//
+//	h, err := device.Hash(ctx)
+//	err = server.Register(ctx, h)
+//	p := server.Provisioner(device)
+//	p.Tenant, p.Hash, p.Profile = "", h, server.ProfileClient(h)
 //
 // # Users
 //

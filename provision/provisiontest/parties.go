@@ -6,9 +6,12 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/aik/aiktest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/autopilot/autopilottest"
+	"github.com/whiteglove/whiteglove/autopilot/graph"
 	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
@@ -28,16 +31,18 @@ func or[T comparable](field *T, value T) {
 // the handler of them all.
 func (s *Server) compose() http.Handler {
 	s.clocks = map[Party]*clock{
-		PartyMaker: {lazy: true}, PartyAIK: {lazy: true}, PartyDirectory: {}, PartyManagement: {}, PartyTLS: {},
+		PartyMaker: {lazy: true}, PartyAIK: {lazy: true}, PartyDirectory: {}, PartyManagement: {}, PartyAutopilot: {}, PartyTLS: {},
 	}
 	or(&s.Maker, &ekcerttest.Server{AnyEK: true})
 	or(&s.AIK, new(aiktest.Server))
 	or(&s.Directory, new(drstest.Server))
 	or(&s.Management, new(mdmtest.Server))
+	or(&s.Autopilot, new(autopilottest.Server))
 	s.fillMaker()
 	s.fillAIK()
 	s.fillDirectory()
 	s.fillManagement()
+	s.fillAutopilot()
 	for name, password := range s.Users {
 		s.AddUser(name, password)
 	}
@@ -50,6 +55,7 @@ func (s *Server) compose() http.Handler {
 		"/aik/":              {PartyAIK, s.AIK},
 		DirectoryPath + "/":  {PartyDirectory, s.Directory},
 		ManagementPath + "/": {PartyManagement, s.Management},
+		AutopilotPath + "/":  {PartyAutopilot, s.Autopilot},
 	} {
 		mux.Handle(path, s.clocks[party.Party].serve(party.Handler))
 	}
@@ -144,9 +150,13 @@ func (s *Server) tenant() string {
 	return Tenant
 }
 
-// registered reports whether the directory knows a registration for
-// pre-provisioning.
+// registered reports whether a registration for pre-provisioning is known, and
+// may enroll once more.
 func (s *Server) registered(ztdID string) bool {
+	known := func(d graph.Device) bool { return strings.EqualFold(d.ID, ztdID) }
+	if slices.ContainsFunc(s.Autopilot.Devices(), known) && !s.Autopilot.Allowed(ztdID) {
+		return false
+	}
 	return slices.ContainsFunc(s.Directory.Objects(), func(o drstest.Object) bool { return o.ZTDID == ztdID })
 }
 
@@ -164,11 +174,11 @@ func (s *Server) partyRoots() ([]*x509.Certificate, error) {
 }
 
 // Refusals returns what the parties have refused, each as "operation: reason":
-// first what the maker's CA has, then the attestation CA, the directory and the
-// management server, oldest first. It is empty after a run without a mistake.
+// first what the maker's CA has, then the attestation CA, the directory, the
+// management server and the registration service, oldest first. It is empty after a run without a mistake.
 func (s *Server) Refusals() []string {
 	var all []string
-	for _, r := range []func() []string{s.Maker.Refusals, s.AIK.Refusals, s.Directory.Refusals, s.Management.Refusals} {
+	for _, r := range []func() []string{s.Maker.Refusals, s.AIK.Refusals, s.Directory.Refusals, s.Management.Refusals, s.Autopilot.Refusals} {
 		all = append(all, r()...)
 	}
 	return all

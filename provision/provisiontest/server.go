@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/aik/aiktest"
+	"github.com/whiteglove/whiteglove/autopilot/autopilottest"
 	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/ekcert/ekcerttest"
@@ -26,6 +27,7 @@ const (
 	DirectoryPath  = "/drs"                                             // the directory: registration and token services
 	ManagementPath = "/mdm"                                             // the management server
 	DiscoveryPath  = ManagementPath + "/EnrollmentServer/Discovery.svc" // the discovery service of the management server
+	AutopilotPath  = "/autopilot"                                       // Microsoft Graph, as far as it registers devices, and the profile service
 )
 
 // Tenant is the domain name of the directory's tenant.
@@ -69,6 +71,11 @@ type Server struct {
 	AIK        *aiktest.Server    // certifies attestation keys
 	Directory  *drstest.Server    // registers devices and signs users in
 	Management *mdmtest.Server    // enrolls devices; without Commands it has them show the status page until one policy is set
+
+	// Autopilot registers devices by their hardware hashes, and gives them their
+	// profiles. When it registers a device, the Directory makes the disabled
+	// object for it.
+	Autopilot *autopilottest.Server
 
 	// The following fields are set by Start.
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/whiteglove/whiteglove/autopilot/autopilottest"
 	"github.com/whiteglove/whiteglove/provision"
 )
 
@@ -27,6 +28,7 @@ var requests = []struct {
 	path   *regexp.Regexp
 	is     func(request) bool // nil for any
 }{
+	{step: provision.StepProfile, path: regexp.MustCompile(`^` + AutopilotPath + autopilottest.ProfilePath + `$`)},
 	{step: provision.StepEK, path: regexp.MustCompile(`^/ek/`)},
 	{step: provision.StepAIK, path: regexp.MustCompile(`^/aik/`)},
 	{step: provision.StepDiscover, path: regexp.MustCompile(`(?i)/Discover$|/\.well-known/openid-configuration$`)},
@@ -53,7 +55,7 @@ var (
 // that it is made for.
 func FaultSteps() []provision.Step {
 	return []provision.Step{
-		StepTLS, provision.StepEK, provision.StepAIK, provision.StepDiscover, provision.StepToken, provision.StepJoin, provision.StepEnroll,
+		StepTLS, provision.StepProfile, provision.StepEK, provision.StepAIK, provision.StepDiscover, provision.StepToken, provision.StepJoin, provision.StepEnroll,
 		provision.StepSession, provision.StepSeal, provision.StepRejoin, provision.StepSignIn,
 	}
 }

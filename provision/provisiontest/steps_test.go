@@ -40,6 +40,8 @@ func TestSteps(t *testing.T) {
 		step                       provision.Step
 		method, path, body, bearer string
 	}{
+		{"profile", "POST", provisiontest.AutopilotPath + "/ztd/v1/profile", "{}", ""},
+		{"", "GET", provisiontest.AutopilotPath + "/v1.0/nothing", "{}", ""},
 		{"ek", "POST", provisiontest.MakerPath + "?operation=PKIOperation", "", ""},
 		{"aik", "GET", "/aik/SIM0-KeyId-00/templates/Aik/scep?operation=GetCACaps", "", ""},
 		{"discover", "GET", discover, "", ""},
