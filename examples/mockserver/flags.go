@@ -31,7 +31,7 @@ func program() *command.Command {
 func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.addr, "addr", "127.0.0.1:0", "listen at `HOST:PORT`")
 	f.StringVar(&o.ekRoots, "ek-roots", "", "accept the EK CAs in `FILE` (PEM) besides the emulator's maker")
-	f.StringVar(&o.admit, "admit", "", "import the public keys or EK certificates in `FILE` (PEM) as hardware; \"any\" admits every EK with a trusted certificate (default: those of the emulator)")
+	f.StringVar(&o.admit, "admit", "", "import the public keys or EK certificates in `FILE` (PEM) as hardware; \"any\" admits every EK with a trusted certificate, \"none\" none before its hash is registered (default: those of the emulator)")
 	f.StringVar(&o.rootsOut, "roots-out", "", "write the roots of TLS and of every party to `FILE` (PEM)")
 	f.StringVar(&o.readyFile, "ready-file", "", "write the base URL to `FILE` when the server listens")
 	f.Func("user", "add the user `NAME:PASSWORD`, such as alice@contoso.test:secret, to the directory and the management server, or NAME:@FILE to read the password from a file; may be repeated", o.addUser)

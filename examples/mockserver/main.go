@@ -1,12 +1,15 @@
 // Mockserver is every party that a device meets until it is enrolled, behind one
 // TLS listener: the SCEP CA of a TPM maker, an attestation CA, a directory with
-// its registration and token services, and a management server. They check what
-// real services check, and log what they refuse and why. It is
-// [provisiontest.Server] as a program.
+// its registration and token services, a management server, and Microsoft Graph
+// as far as it registers devices. They check what real services check, and log
+// what they refuse and why. It is [provisiontest.Server] as a program.
 //
 //	go run ./examples/mockserver -ready-file url -roots-out roots.pem
 //	go run ./examples/mockserver -fault join:503:2 -fault tls:expired
+//	go run ./examples/mockserver -admit none -ready-file url -roots-out roots.pem
 //
+// With -admit none it knows only devices that are registered by their hardware
+// hashes: "autopilot -graph URL/autopilot -roots roots.pem -token x import FILE".
 // With -fault it goes wrong, to rehearse a failing site. Its keys and roots are
 // made when it starts. It is for tests only.
 //
@@ -66,7 +69,7 @@ func (o *options) hardware(ctx context.Context) ([]crypto.PublicKey, error) {
 	switch o.admit {
 	case "":
 		return emulatorEKs(ctx)
-	case "any":
+	case "any", "none":
 		return nil, nil
 	}
 	return command.ReadKeys(o.admit)

@@ -20,7 +20,7 @@ import (
 type options struct {
 	server, roots, tpm, ekRoots, ek, tenant, state, out string
 	traceMD, har, report                                string
-	steps, user, password                               string
+	steps, user, password, profile, hash                string
 
 	ekEnroll, json bool
 	pause          time.Duration
@@ -43,10 +43,12 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.ekRoots, "ek-roots", "", "trust the EK CAs in `FILE` (PEM; default: the emulator's maker)")
 	f.StringVar(&o.ek, "ek", "", "use the endorsement key of `ALGORITHM`: rsa2048, p256 or p384 (default: the first with a certificate)")
 	f.BoolVar(&o.ekEnroll, "ek-enroll", false, "ignore a certificate in the TPM; obtain one from the maker's CA over SCEP")
-	f.StringVar(&o.tenant, "tenant", provisiontest.Tenant, "join the tenant with this domain `NAME`")
+	f.StringVar(&o.tenant, "tenant", "", "join the tenant with this domain `NAME` (default: the profile's, or "+provisiontest.Tenant+")")
+	f.StringVar(&o.profile, "profile", "", "take tenant and steps from the deployment profile in `FILE` (JSON)")
+	f.StringVar(&o.hash, "hash", "", "compare the hardware hash in `FILE` (base64 or CSV) with the TPM first; with -profile, it also names the device")
 	f.StringVar(&o.state, "state", "", "keep the state in `FILE`, and continue from it")
 	f.StringVar(&o.out, "out", "", "write certificates, keys and summary.json to `DIR`")
-	f.StringVar(&o.steps, "steps", "", "take only these `STEPS`: names separated by commas, \"technician\" (from ek to seal) or \"user\" (rejoin, signin)\n(default: from ek to enroll)")
+	f.StringVar(&o.steps, "steps", "", "take only these `STEPS`: names separated by commas, \"technician\" (from ek to seal) or \"user\" (rejoin, signin)\n(default: from ek to enroll, or what the profile says)")
 	f.StringVar(&o.user, "user", "", "hand the device to the user with this `NAME` (UPN)")
 	f.StringVar(&o.password, "password", "", "the user's `PASSWORD`, or @FILE to read it from a file")
 	f.DurationVar(&o.pause, "pause", time.Second, "wait `D` between management sessions")

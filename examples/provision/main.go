@@ -4,6 +4,7 @@
 //	go run ./examples/provision
 //	go run ./examples/provision -server URL -roots roots.pem -tpm device -state state.json -out DIR
 //	go run ./examples/provision -steps technician,user -user NAME -password @FILE -report run.html
+//	go run ./examples/provision -profile AutopilotDDSZTDFile.json -hash devices.csv
 //
 // Without flags it uses an emulated TPM and a mock server, both in this process.
 //
@@ -70,8 +71,14 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
+	profile, err := o.readProfile()
+	if err != nil {
+		return err
+	}
 	// Without -server, every device with a trusted EK certificate is admitted.
-	s, err := services.Open(o.server, o.roots, &provisiontest.Server{EKRoots: makers, AdmitAny: true, Users: o.users(password)})
+	s, err := services.Open(o.server, o.roots, &provisiontest.Server{
+		EKRoots: makers, AdmitAny: true, Users: o.users(password), Directory: newDirectory(profile),
+	})
 	if err != nil {
 		return err
 	}
@@ -82,8 +89,11 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 
 	t, rep := new(trace.Trace), newReporter(stdout, o.json)
 	p := newProvisioner(dev, s, ekRoots, rep.counts, t)
-	p.Tenant, p.SelectEK, p.EnrollEK, p.Steps = o.tenant, o.selectEK(), o.ekEnroll, o.selectSteps()
+	p.SelectEK, p.EnrollEK = o.selectEK(), o.ekEnroll
 	p.User, p.Store = o.newUser(p.HTTPClient, password), o.store()
+	if err := o.follow(p, profile); err != nil {
+		return err
+	}
 	p.Setup.Pause, p.Setup.Progress = o.pause, rep.progress
 	p.Observe = func(ev provision.Event) {
 		t.Observe(ev)

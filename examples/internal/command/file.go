@@ -52,6 +52,15 @@ func WriteFile(name string, text []byte) error {
 	return err
 }
 
+// ReadFile reads a file, or the standard input if it is called "-". It reads no more
+// than 64 MiB of that.
+func ReadFile(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(io.LimitReader(os.Stdin, 64<<20))
+	}
+	return os.ReadFile(name)
+}
+
 // Secret returns the secret that a flag gives: what the file NAME holds, without
 // line ends at its end, if the flag is "@NAME", and otherwise the flag itself.
 func Secret(flag string) (string, error) {

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/internal/jose"
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
+
+// An authorization gets access tokens for Microsoft Graph from Microsoft Entra (the
+// OAuth 2.0 endpoints of version 2.0) in three ways.
+type authorization struct {
+	client    *http.Client
+	authority string // such as https://login.microsoftonline.com/contoso.com/oauth2/v2.0
+	clientID  string
+	stderr    io.Writer // for the message to a person
+	now       func() time.Time
+
+	secret      string            // for bySecret
+	certificate *x509.Certificate // for byAssertion
+	key         crypto.Signer     // of certificate; it may be in a TPM
+
+	mu      sync.Mutex
+	kept    string
+	expires time.Time
+}
+
+// Scopes: what an application may do by itself, and what a person may let it do.
+const (
+	ownScope    = "https://graph.microsoft.com/.default"
+	personScope = "https://graph.microsoft.com/DeviceManagementServiceConfig.ReadWrite.All"
+)
+
+// cached returns a token source that asks again when a token is about to expire.
+func (a *authorization) cached(get func(context.Context) (*tokenAnswer, error)) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.kept != "" && a.now().Before(a.expires) {
+			return a.kept, nil
+		}
+		t, err := get(ctx)
+		if err != nil {
+			return "", err
+		}
+		a.kept, a.expires = t.Token, a.now().Add(time.Duration(t.ExpiresIn)*time.Second-time.Minute)
+		return a.kept, nil
+	}
+}
+
+// bySecret gets a token for the application by its secret (RFC 6749, section 4.4).
+func (a *authorization) bySecret(ctx context.Context) (*tokenAnswer, error) {
+	return a.ask(ctx, "/token", url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {a.clientID}, "scope": {ownScope}, "client_secret": {a.secret},
+	})
+}
+
+// byAssertion gets a token for the application by a JWT that the key of its
+// certificate signs (RFC 7523, section 2.2).
+func (a *authorization) byAssertion(ctx context.Context) (*tokenAnswer, error) {
+	now := a.now()
+	t := jwt.NewWithClaims(jose.RS256{}, jwt.MapClaims{
+		"aud": a.authority + "/token", "iss": a.clientID, "sub": a.clientID, "jti": rand.Text(),
+		"nbf": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(),
+	})
+	sum := sha256.Sum256(a.certificate.Raw)
+	t.Header["x5t#S256"] = base64.RawURLEncoding.EncodeToString(sum[:])
+	assertion, err := t.SignedString(a.key)
+	if err != nil {
+		return nil, err
+	}
+	return a.ask(ctx, "/token", url.Values{
+		"grant_type": {"client_credentials"}, "client_id": {a.clientID}, "scope": {ownScope},
+		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {assertion},
+	})
+}
+
+// byDeviceCode gets a token for a person, who signs in on another device (RFC 8628).
+func (a *authorization) byDeviceCode(ctx context.Context) (*tokenAnswer, error) {
+	code, err := a.ask(ctx, "/devicecode", url.Values{"client_id": {a.clientID}, "scope": {personScope}})
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(a.stderr, "sign in at %s with the code %s\n", code.VerificationURI, code.UserCode)
+	pause := time.Duration(code.Interval) * time.Second
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+		t, err := a.ask(ctx, "/token", url.Values{
+			"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {a.clientID}, "device_code": {code.DeviceCode},
+		})
+		var refused *oauthError
+		switch {
+		case errors.As(err, &refused) && refused.Code == "authorization_pending":
+		case errors.As(err, &refused) && refused.Code == "slow_down":
+			pause += 5 * time.Second
+		default:
+			return t, err
+		}
+	}
+}
+
+// A tokenAnswer is what a token endpoint or the endpoint for device codes answers.
+type tokenAnswer struct {
+	Token     string `json:"access_token"`
+	ExpiresIn int    `json:"expires_in"` // seconds
+
+	DeviceCode      string `json:"device_code"`
+	UserCode        string `json:"user_code"`
+	VerificationURI string `json:"verification_uri"`
+	Interval        int    `json:"interval"` // seconds
+}
+
+// An oauthError is a refusal (RFC 6749, section 5.2).
+type oauthError struct {
+	Code        string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+// Error returns code and description.
+func (e *oauthError) Error() string { return "token endpoint: " + e.Code + ": " + e.Description }
+
+// ask posts a form.
+func (a *authorization) ask(ctx context.Context, path string, form url.Values) (*tokenAnswer, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.authority+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	answer, err := wire.Do(a.client, req, 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	refused := &oauthError{Code: fmt.Sprintf("HTTP status %d", answer.Status)}
+	if answer.Status != http.StatusOK {
+		_ = json.Unmarshal(answer.Body, refused)
+		return nil, refused
+	}
+	var t tokenAnswer
+	if err := json.Unmarshal(answer.Body, &t); err != nil {
+		return nil, fmt.Errorf("token endpoint: %w", err)
+	}
+	if t.Token == "" && t.DeviceCode == "" {
+		return nil, errors.New("token endpoint: the answer has no token")
+	}
+	return &t, nil
+}

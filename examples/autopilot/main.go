@@ -1,0 +1,189 @@
+// Autopilot reads hardware hashes, files of them and deployment profiles, compares
+// a hash with a TPM, and registers devices through Microsoft Graph.
+//
+//	go run ./examples/autopilot hash FILE|-
+//	go run ./examples/autopilot csv lint|merge FILE…
+//	go run ./examples/autopilot -format "Partner Center" -out out.csv csv convert FILE
+//	go run ./examples/autopilot import FILE
+//	go run ./examples/autopilot -serial 5CD8068X profile FILE|-
+//	go run ./examples/autopilot -tpm device match FILE|-
+//	go run ./examples/autopilot -tpm soft mock
+//
+// Flags come before the command. "hash" without a file takes the hash of this
+// machine, which works on Windows as an administrator. "import" registers the
+// devices of a file and shows how far each is: a line a device on a terminal, else
+// a JSON object a line. Without -graph it does so at a mock service in this process,
+// and with -graph public at the real one, which needs an application in the tenant:
+// see -client-id, -client-secret and -client-cert. "mock" prints the hash of a made-up
+// device with the TPM's endorsement key, which no real service gets.
+//
+// It exits with 0 if all is well, with 1 if the service would refuse something, a
+// hash does not match, or something failed, and with 2 if it was called wrongly.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/autopilot"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
+)
+
+func main() { command.Main(program()) }
+
+// errFound ends a run in which findings are bad; they have been printed.
+var errFound = &command.ExitError{Code: 1}
+
+// showHash prints what a hash says, and what the service would refuse.
+func (o *options) showHash(ctx context.Context, stdout io.Writer) error {
+	var h *autopilot.Hash
+	var err error
+	if len(o.args) == 1 {
+		h, err = autopilot.Collect(ctx)
+	} else {
+		h, err = device.ReadHash(o.args[1])
+	}
+	if err != nil {
+		return err
+	}
+	w, findings := h.Hardware(), h.Lint()
+	if tpm := w.TPM; tpm != nil {
+		for _, f := range ekcert.Advisories(tpm.Vendor, tpm.Firmware.String()) {
+			findings = append(findings, autopilot.Finding{ID: f.ID, Detail: f.Detail})
+		}
+	}
+	if o.json {
+		text, err := command.JSON(map[string]any{"hardware": w, "intact": h.Verify() == nil, "findings": findings})
+		if err != nil {
+			return err
+		}
+		if _, err := stdout.Write(text); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprint(stdout, w)
+	}
+	return o.judge(stdout, "", findings)
+}
+
+// judge prints findings unless they have been printed as JSON, and returns an error
+// if one of them is refused.
+func (o *options) judge(stdout io.Writer, name string, findings []autopilot.Finding) error {
+	bad := false
+	for _, f := range findings {
+		bad = bad || f.Refused
+		if !o.json {
+			fmt.Fprintf(stdout, "%s%s\n", name, f)
+		}
+	}
+	if bad {
+		return errFound
+	}
+	return nil
+}
+
+// match compares a hash with the endorsement keys of a TPM, or with a certificate.
+func (o *options) match(ctx context.Context, stdout io.Writer) error {
+	h, err := device.ReadHash(o.args[1])
+	if err != nil {
+		return err
+	}
+	var best autopilot.Match
+	if o.ek != "" {
+		certs, err := command.ReadCertificates(o.ek)
+		if err != nil {
+			return err
+		}
+		best = h.MatchCertificate(certs[0])
+	} else if best, err = matchTPM(ctx, o.tpm, h); err != nil {
+		return err
+	}
+	if o.json {
+		err = command.WriteJSONLine(stdout, best)
+	} else {
+		_, err = fmt.Fprintln(stdout, best)
+	}
+	if err == nil && best.Verdict != autopilot.Same {
+		err = errFound
+	}
+	return err
+}
+
+// matchTPM compares a hash with each endorsement key of a TPM, and returns the best
+// match.
+func matchTPM(ctx context.Context, spec string, h *autopilot.Hash) (autopilot.Match, error) {
+	dev, err := device.Open(spec)
+	if err != nil {
+		return autopilot.Match{}, err
+	}
+	defer dev.Close()
+	best := h.Match(nil)
+	for ek, err := range (&attest.TPM{Transport: dev}).EKs(ctx) {
+		if err != nil {
+			return best, err
+		}
+		m := h.Match(ek.Public)
+		if m.Verdict == autopilot.Same {
+			return m, nil
+		}
+		if m.Verdict == autopilot.Other {
+			best = m
+		}
+	}
+	return best, nil
+}
+
+// showProfile prints what a device with a profile will do, or writes the profile as
+// a file for existing devices.
+func (o *options) showProfile(stdout io.Writer) error {
+	text, err := command.ReadFile(o.args[1])
+	if err != nil {
+		return err
+	}
+	p, err := autopilot.ParseProfile(text)
+	if err != nil {
+		return err
+	}
+	if o.profileID != "" {
+		p.ProfileID = o.profileID
+	}
+	if o.out != "" {
+		file, err := p.Offline()
+		if err != nil {
+			return err
+		}
+		return command.WriteFile(o.out, file)
+	}
+	plan, findings := p.Plan(o.serial), p.Lint()
+	if o.json {
+		text, err := command.JSON(map[string]any{"plan": plan, "profile": p, "findings": findings})
+		if err != nil {
+			return err
+		}
+		if _, err := stdout.Write(text); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprint(stdout, plan)
+	}
+	return o.judge(stdout, "", findings)
+}
+
+// mock prints the hash of a made-up device with a TPM, as a file for the portal.
+func (o *options) mock(ctx context.Context, stdout io.Writer) error {
+	dev, err := device.Open(o.tpm)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	h, err := (&provisiontest.Device{TPM: &attest.TPM{Transport: dev}}).Hash(ctx)
+	if err != nil {
+		return err
+	}
+	return autopilot.WriteCSV(stdout, autopilot.Intune, []autopilot.Row{{Hash: h.String()}})
+}
