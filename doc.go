@@ -10,6 +10,8 @@
 // caller's.
 //
 //	step      what happens                                              package
+//	profile   before the rest, if there is a hardware hash: compare it  autopilot
+//	          with the EK, then download the deployment profile
 //	ek        read the endorsement key (EK); find its certificate in    attest, ekcert
 //	          NV memory, or have one issued by the maker's CA over
 //	          SCEP; check it
@@ -38,30 +40,31 @@
 //
 // # The house
 //
-//	trace      what a run said to its servers and its TPM, written out
-//	provision  the run: steps, stored state, retries
-//	diagnose   codes and errors in words
-//	autopilot  hardware hashes, deployment profiles; autopilot/graph registers devices
-//	drs        device registration and sign-in
-//	mdm/esp    the enrollment status page
-//	mdm/omadm  management sessions: SyncML and the tree of nodes
-//	mdm        management token, discovery, policy, enrollment, renewal
-//	aik        a certificate for an attestation key, from an attestation CA
-//	ekcert     endorsement key certificates: find, parse, check, enroll
-//	scep       SCEP (RFC 8894) and the challenge exchange of Windows
-//	attest     the device's TPM: keys, sessions, proofs
+//	trace            what a run said to its servers and its TPM, written out
+//	provision        the run: steps, stored state, retries
+//	diagnose         codes and errors in words
+//	autopilot/graph  devices registered by their hardware hashes
+//	autopilot        hardware hashes, files of them, deployment profiles
+//	drs              device registration and sign-in
+//	mdm/esp          the enrollment status page
+//	mdm/omadm        management sessions: SyncML and the tree of nodes
+//	mdm              management token, discovery, policy, enrollment, renewal
+//	aik              a certificate for an attestation key, from an attestation CA
+//	ekcert           endorsement key certificates: find, parse, check, enroll
+//	scep             SCEP (RFC 8894) and the challenge exchange of Windows
+//	attest           the device's TPM: keys, sessions, proofs
 //
 // A package imports only packages below it in this list. Only package attest sends
-// TPM commands. Packages drs, mdm, ekcert and scep do not import it: they take
-// [crypto.Signer], [crypto.Decrypter], certificates and bytes, so that a key may
-// live anywhere. Package aik uses its types, and package provision connects them
-// all.
+// TPM commands. Packages autopilot, drs, mdm, ekcert and scep do not import it:
+// they take [crypto.Signer], [crypto.Decrypter], certificates and bytes, so that a
+// key may live anywhere. Package aik uses its types, and package provision connects
+// them all.
 //
 // Every nil or zero field has a stated meaning, and every call that may take time
-// takes a context first. Each client package (attest, ekcert, scep, aik, drs, mdm)
-// and package provision has one error type, Error, which says what failed, whether
-// it may pass, which code Windows has for it and what helps; mdm/omadm and mdm/esp
-// use that of mdm.
+// takes a context first. Each client package (attest, ekcert, scep, aik, drs, mdm,
+// autopilot, autopilot/graph) and package provision has one error type, Error, which
+// says what failed, whether it may pass, which code Windows has for it and what
+// helps; mdm/omadm and mdm/esp use that of mdm.
 //
 // # What is Microsoft's and what is ours
 //
@@ -83,8 +86,9 @@
 //
 // For each service there is a test server, which refuses what the real service
 // should refuse: ekcert/ekcerttest is a TPM maker's CA, scep/sceptest a SCEP CA,
-// aik/aiktest an attestation CA, drs/drstest a directory and mdm/mdmtest a
-// management server. attest/attesttest is a TPM. provision/provisiontest is all of
+// aik/aiktest an attestation CA, drs/drstest a directory, mdm/mdmtest a management
+// server and autopilot/autopilottest the services that register devices by their
+// hashes. attest/attesttest is a TPM. provision/provisiontest is all of
 // them behind one listener, with emulated devices; examples/mockserver is a program
 // around it.
 package whiteglove
