@@ -1,6 +1,10 @@
 package autopilot
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
 
 // A Finding is something that a lint found: in a hash, in a file of hashes, or in
 // a profile.
@@ -30,7 +34,7 @@ func (f Finding) String() string {
 	if f.Refused {
 		s += " (refused)"
 	}
-	return s + ": " + f.Detail
+	return s + ": " + wire.Visible(f.Detail)
 }
 
 // A findings is a list under way.

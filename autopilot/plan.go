@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // Bits of OOBEConfig. Those up to 16 are documented, the others were seen in code.
@@ -171,11 +173,11 @@ func (p *Plan) String() string {
 		{"mode", p.Mode}, {"join", join}, {"tenant", p.Tenant}, {"user", p.User}, {"name", p.DeviceName}, {"pre-provisioning", p.PreProvisioning},
 	} {
 		if l[1] != "" {
-			fmt.Fprintf(&b, "%-17s %s\n", l[0], printable(l[1]))
+			fmt.Fprintf(&b, "%-17s %s\n", l[0], wire.Visible(l[1]))
 		}
 	}
 	for i, s := range p.Steps {
-		fmt.Fprintf(&b, "%17d %s\n", i+1, printable(s))
+		fmt.Fprintf(&b, "%17d %s\n", i+1, wire.Visible(s))
 	}
 	return b.String()
 }

@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf16"
 
+	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/internal/ztd"
 )
 
@@ -241,6 +242,7 @@ func refusal(fields map[string]json.RawMessage) *Error {
 	setField(&e.Name, fields["ErrorReason"])
 	setField(&e.RequestID, fields["AutopilotServiceCorrelationId"])
 	setField(&e.Message, fields["ErrorMessage"])
+	e.Name, e.RequestID, e.Message = wire.Words(e.Name), wire.Words(e.RequestID), wire.Words(e.Message)
 	return e
 }
 

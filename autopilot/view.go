@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // String returns the inventory as text, a line for each fact, in a form for
@@ -14,7 +15,7 @@ func (w *Hardware) String() string {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		if text := strings.TrimSpace(fmt.Sprintf(format, args...)); text != "" {
-			fmt.Fprintf(&b, "%-17s %s\n", name, printable(text))
+			fmt.Fprintf(&b, "%-17s %s\n", name, wire.Visible(text))
 		}
 	}
 	line("manufacturer", "%s", w.Manufacturer)
@@ -87,15 +88,4 @@ func or(s, other string) string {
 		return other
 	}
 	return s
-}
-
-// printable replaces control characters, which a hash from a stranger may have
-// to confuse a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '\ufffd'
-		}
-		return r
-	}, s)
 }

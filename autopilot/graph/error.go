@@ -195,9 +195,6 @@ func (e *Error) Remedy() string {
 	return ""
 }
 
-// maxMessage limits what an Error keeps of the service's words, in bytes.
-const maxMessage = 500
-
 // refusal returns the error of an answer.
 func refusal(op, url string, a *wire.Answer, now time.Time) *Error {
 	e := &Error{Op: op, URL: url, HTTPStatus: a.Status, RetryAfter: wire.RetryAfter(a.Header, now), RequestID: a.Header.Get("request-id")}
@@ -218,9 +215,10 @@ func refusal(op, url string, a *wire.Answer, now time.Time) *Error {
 	if json.Unmarshal(a.Body, &body) != nil {
 		return e
 	}
-	e.GraphCode, e.Message = cut(body.Error.Code), body.Error.Message
+	e.GraphCode, e.Message = wire.Words(body.Error.Code), body.Error.Message
 	if e.RequestID == "" {
-		e.RequestID, _ = body.Error.InnerError["request-id"].(string)
+		id, _ := body.Error.InnerError["request-id"].(string)
+		e.RequestID = wire.Words(id)
 	}
 	// Intune puts JSON into the text.
 	var inner struct{ Message string }
@@ -229,14 +227,6 @@ func refusal(op, url string, a *wire.Answer, now time.Time) *Error {
 	}
 	// What follows is for the operator: "… - Operation ID (for customer support): …".
 	e.Message, _, _ = strings.Cut(e.Message, " - Operation ID")
-	e.Message = cut(strings.TrimSpace(e.Message))
+	e.Message = wire.Words(e.Message)
 	return e
-}
-
-// cut shortens the service's words.
-func cut(s string) string {
-	if len(s) <= maxMessage {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxMessage], "") + "…"
 }

@@ -95,7 +95,7 @@ func (s ImportState) Err() error {
 	if name == "" {
 		name = ztd.Name(s.Code)
 	}
-	return &Error{Op: opImport, Code: s.Code, Name: name}
+	return &Error{Op: opImport, Code: s.Code, Name: wire.Words(name)}
 }
 
 // An importBody is a device as Import sends it.
