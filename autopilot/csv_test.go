@@ -237,6 +237,7 @@ func TestWriteCSVErrors(t *testing.T) {
 		"no serial":  {autopilot.Intune, autopilot.Row{Hash: autopilottest.Device{Omit: []uint16{14}}.Text()}, autopilot.ErrRefused},
 		"no model":   {autopilot.ManagedDesktop, autopilot.Row{Serial: "a", Hash: hash}, autopilot.ErrRefused},
 		"no tuple":   {autopilot.Identifiers, autopilot.Row{Serial: "a"}, autopilot.ErrRefused},
+		"header":     {autopilot.Identifiers, autopilot.Row{Manufacturer: "Mock", Model: "Model", Serial: "a"}, autopilot.ErrRefused},
 		"no way":     {autopilot.PartnerCenter, autopilot.Row{Serial: "a"}, autopilot.ErrRefused},
 		"no format":  {"Excel", autopilot.Row{Serial: "a", Hash: hash}, autopilot.ErrRefused},
 		"no format2": {"", autopilot.Row{Serial: "a", Hash: hash}, autopilot.ErrRefused},

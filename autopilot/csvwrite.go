@@ -14,10 +14,10 @@ import (
 // Intune the columns for group tag and user are written if a row has any.
 //
 // The error is an [*Error]. It wraps [ErrRefused] if there are more than
-// [MaxRows] rows, if a field has a comma, a quotation mark, a control character or
-// is not ASCII, or if a row does not name a device in the way the format wants,
-// [ErrMalformed] if a hash cannot be read, and the error of w. Nothing is written
-// unless all rows can be.
+// [MaxRows] rows, if a field has a comma, a quotation mark or a control character,
+// is not ASCII or, in the format Identifiers, is the name of a column, or if a row
+// does not name a device in the way the format wants, [ErrMalformed] if a hash
+// cannot be read, and the error of w. Nothing is written unless all rows can be.
 func WriteCSV(w io.Writer, f Format, rows []Row) error {
 	text, err := formatCSV(f, rows)
 	if err == nil {
@@ -104,6 +104,9 @@ func writtenFields(f Format, r Row, names []string) ([]string, error) {
 		text := strings.TrimSpace(*columnNamed(name).field(&r))
 		if f == Identifiers {
 			text = strings.NewReplacer(".", "", ",", "").Replace(text) // as Microsoft documents it
+			if columnNamed(text) != nil {
+				return nil, fmt.Errorf("%w: %q is the name of a column, and a file with it would be read as one with a header", ErrRefused, text)
+			}
 		}
 		for _, c := range text {
 			if c < ' ' || c > '~' || c == ',' || c == '"' {

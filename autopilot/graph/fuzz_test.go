@@ -43,7 +43,7 @@ func FuzzAnswer(f *testing.F) {
 			}
 			if e != nil {
 				_, _, _, _, _ = e.Error(), e.Remedy(), e.HRESULT(), e.Retryable(), e.Protocol()
-				if len(e.Message) > 600 {
+				if len(e.Message) > 1003 {
 					t.Errorf("message of %d bytes", len(e.Message))
 				}
 			}
