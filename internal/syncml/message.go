@@ -1,5 +1,7 @@
 package syncml
 
+import "github.com/whiteglove/whiteglove/internal/xmltree"
+
 // Namespaces of messages, and of the elements in a Meta element.
 const (
 	Namespace12 = "SYNCML:SYNCML1.2"
@@ -67,9 +69,12 @@ type Item struct {
 	Target   string // LocURI
 	Source   string // LocURI
 	Meta     Meta
-	Data     string // with its white space
+	Data     string // text with its white space, or if there are elements in it, all of it as in the message
 	MoreData bool   // the value continues in another message; it is not written
-	Markup   bool   // Data had elements in it, which were dropped; it is not written
+
+	// Scope holds the namespaces that are declared around Data, if there are
+	// elements in it. It is not written.
+	Scope *xmltree.Scope
 }
 
 // Meta tells what data is. An empty field means that the element is missing.

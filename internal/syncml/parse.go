@@ -129,7 +129,10 @@ func readItem(e *xmltree.Element) *Item {
 		Meta: readMeta(e.At("Meta")), MoreData: e.At("MoreData") != nil,
 	}
 	if d := e.At("Data"); d != nil {
-		i.Data, i.Markup = string(d.Text), len(d.Children) > 0
+		i.Data = string(d.Text)
+		if len(d.Children) > 0 {
+			i.Data, i.Scope = string(d.Inner), d.Scope
+		}
 	}
 	return i
 }

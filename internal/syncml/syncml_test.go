@@ -54,7 +54,7 @@ func TestParse(t *testing.T) {
 			{Name: "Atomic", ID: "d0a7-guid", Commands: []*syncml.Command{
 				{Name: "Add", ID: "3", NoResp: true, Meta: syncml.Meta{Format: "chr"}, Items: []*syncml.Item{
 					{Target: "./A", Data: " a&b "},
-					{Target: "./B", Meta: syncml.Meta{Format: "xml", Mark: "m"}, Markup: true, MoreData: true},
+					{Target: "./B", Meta: syncml.Meta{Format: "xml", Mark: "m"}, Data: "<x/>", MoreData: true},
 				}},
 				{Name: "Sequence", Commands: []*syncml.Command{{Name: "Exec", ID: "5", Items: []*syncml.Item{{Source: "./C"}}}}},
 			}},
@@ -71,6 +71,9 @@ func TestParse(t *testing.T) {
 		"trailing":      full + "\x00rubbish",
 	} {
 		got, err := syncml.Parse([]byte(text))
+		if err == nil {
+			got.Commands[1].Commands[0].Items[1].Scope = nil
+		}
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
@@ -82,7 +85,7 @@ func TestMarshal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.Commands[1].Commands[0].Items[1].Markup = false // is not written again
+	m.Commands[1].Commands[0].Items[1].Scope = nil // is not written again
 	m.Commands[1].Commands[0].Items[1].MoreData = false
 	m.Commands[1].Commands[0].NoResp = false
 	text := m.Marshal()
@@ -96,6 +99,48 @@ func TestMarshal(t *testing.T) {
 	got := string((&syncml.Message{Commands: []*syncml.Command{{Name: "Status", MsgRef: "1"}}}).Marshal())
 	if !strings.Contains(got, "<MsgRef>1</MsgRef><CmdRef></CmdRef>") {
 		t.Errorf("an empty CmdRef is lost: %s", got)
+	}
+}
+
+// A value with elements is what is between the tags, byte for byte.
+func TestParseMarkup(t *testing.T) {
+	for name, data := range map[string]string{
+		"one":         `<Job id="1"/>`,
+		"empty":       `<enabled/>`,
+		"siblings":    `<enabled/><data id="a" value="b"/>`,
+		"spaced":      "\r\n  <enabled/>\n\t<data id='a' value='&#xF000;'></data >  ",
+		"declaration": `<?xml version="1.0"?><Job/>`,
+		"encoding":    `<?xml version="1.0" encoding="utf-8"?>` + "\n<Job/>",
+		"CDATA":       `<Job><![CDATA[</Data> & ]]></Job><![CDATA[<x>]]>`,
+		"mixed":       `a &amp; b<i>c</i>&lt;d`,
+		"comment":     `<!-- <Data> --><Job/><!-- </Data> -->`,
+		"namespaces":  `<x:Job x:id="&quot;"/><Job xmlns="urn:other"/>`,
+		"nested":      `<Item><Data><Data>1</Data></Data></Item>`,
+	} {
+		text := `<S:SyncML xmlns:S="SYNCML:SYNCML1.2" xmlns="urn:default" xmlns:x="urn:far"><S:SyncHdr/><S:SyncBody xmlns:x="urn:near"><S:Exec><S:Item><S:Data>` +
+			data + `</S:Data></S:Item></S:Exec></S:SyncBody></S:SyncML>`
+		m, err := syncml.Parse([]byte(text))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		i := m.Commands[0].Items[0]
+		if i.Data != data || i.Scope.Namespace("x") != "urn:near" || i.Scope.Namespace("") != "urn:default" || i.Scope.Namespace("y") != "" {
+			t.Errorf("%s: %q with %+v", name, i.Data, i.Scope)
+		}
+	}
+	for data, want := range map[string]string{
+		`<![CDATA[<Job/>]]>`:                     `<Job/>`,
+		`&lt;Job/&gt;`:                           `<Job/>`,
+		`<![CDATA[<a>]]>&amp;<![CDATA[</a>]]>`:   `<a>&</a>`,
+		`a<!-- b -->c`:                           `ac`,
+		``:                                       ``,
+		`<?xml version="1.0"?>&lt;enabled/&gt; `: `<enabled/> `,
+	} {
+		m, err := syncml.Parse([]byte(`<SyncML><SyncHdr/><SyncBody><Add><Item><Data>` + data + `</Data></Item></Add></SyncBody></SyncML>`))
+		if err != nil || m.Commands[0].Items[0].Data != want || m.Commands[0].Items[0].Scope != nil {
+			t.Errorf("%s: %+v, %v", data, m, err)
+		}
 	}
 }
 
@@ -136,6 +181,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(full))
 	f.Add([]byte(`<SyncML><SyncHdr/><SyncBody><Get><CmdID/><Item/></Get></SyncBody></SyncML>`))
 	f.Add([]byte(`<!DOCTYPE a><SyncML/>`))
+	f.Add([]byte(`<SyncML xmlns:p="u"><SyncHdr/><SyncBody><Exec><Item><Data><?xml version="1.0"?><p:Job a="b"> <![CDATA[</Data>]]></p:Job></Data></Item></Exec></SyncBody></SyncML>`))
 	f.Add([]byte(`<SyncML><SyncHdr><Meta><MaxMsgSize>-1</MaxMsgSize></Meta></SyncHdr><SyncBody><Final/></SyncBody></SyncML>`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := syncml.Parse(data)

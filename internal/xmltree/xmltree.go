@@ -29,7 +29,39 @@ type Element struct {
 	Space, Name string     // namespace and local name
 	Attrs       []xml.Attr // attributes, in order
 	Text        []byte     // the text directly in the element, joined
+	Inner       []byte     // all that is between the tags, as in the document; a part of what Parse was given
 	Children    []*Element // the elements directly in it, in order
+	Scope       *Scope     // the namespaces declared where its content begins
+}
+
+// A Scope holds declarations of namespaces. Nil holds none.
+type Scope struct {
+	outer       *Scope
+	prefix, uri string
+}
+
+// Namespace returns the namespace that is declared for a prefix, or "" if there
+// is none. The empty prefix is that of the default namespace.
+func (s *Scope) Namespace(prefix string) string {
+	for ; s != nil; s = s.outer {
+		if s.prefix == prefix {
+			return s.uri
+		}
+	}
+	return ""
+}
+
+// with returns s with the declarations among the attributes of an element.
+func (s *Scope) with(attrs []xml.Attr) *Scope {
+	for _, a := range attrs {
+		switch {
+		case a.Name.Space == "xmlns":
+			s = &Scope{s, a.Name.Local, a.Value}
+		case a.Name.Space == "" && a.Name.Local == "xmlns":
+			s = &Scope{s, "", a.Value}
+		}
+	}
+	return s
 }
 
 // Parse reads the first element in data with everything in it: at most as many
@@ -43,7 +75,9 @@ func Parse(data []byte, most int) (*Element, error) {
 	}
 	d := xml.NewDecoder(bytes.NewReader(data))
 	var stack []*Element
+	var starts []int64 // where the contents of the elements in stack begin
 	for count := 0; ; {
+		at := d.InputOffset()
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
 			return nil, errors.New("no XML element")
@@ -60,19 +94,23 @@ func Parse(data []byte, most int) (*Element, error) {
 				return nil, fmt.Errorf("more than %d elements or %d levels", most, MaxDepth)
 			}
 			e := &Element{Space: t.Name.Space, Name: t.Name.Local, Attrs: t.Attr}
+			var outer *Scope
 			if n > 0 {
 				stack[n-1].Children = append(stack[n-1].Children, e)
+				outer = stack[n-1].Scope
 			}
-			stack = append(stack, e)
+			e.Scope = outer.with(t.Attr)
+			stack, starts = append(stack, e), append(starts, d.InputOffset())
 		case xml.CharData:
 			if n > 0 {
 				stack[n-1].Text = append(stack[n-1].Text, t...)
 			}
 		case xml.EndElement:
+			stack[n-1].Inner = data[starts[n-1]:at:at]
 			if n == 1 {
 				return stack[0], nil
 			}
-			stack = stack[:n-1]
+			stack, starts = stack[:n-1], starts[:n-1]
 		}
 	}
 }

@@ -125,6 +125,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("<a b='>' c=\"'\"/>")
 	f.Add("<!-- <a --><a><![CDATA[<a b]]><?x ' ?></a>")
 	f.Add("<a b=c d='e' f=>")
+	f.Add("<p:a xmlns:p='u'> <?xml version='1.0'?><p:b xmlns=''>&amp;<![CDATA[<c>]]></p:b><d/ ></p:a>")
 	f.Fuzz(func(t *testing.T, text string) {
 		many := strings.ReplaceAll(text, "b=''", strings.Repeat("b='' ", 65))
 		e, err := xmltree.Parse([]byte(many), 100)
@@ -135,6 +136,11 @@ func FuzzParse(f *testing.F) {
 		check = func(e *xmltree.Element) {
 			if len(e.Attrs) > 64 {
 				t.Errorf("%d attributes", len(e.Attrs))
+			}
+			// What is between the tags reads the same in another element.
+			again, err := xmltree.Parse([]byte("<a>"+string(e.Inner)+"</a>"), 100)
+			if err != nil || len(again.Children) != len(e.Children) || string(again.Text) != string(e.Text) {
+				t.Errorf("%q reads as %+v, %v", e.Inner, again, err)
 			}
 			for _, c := range e.Children {
 				check(c)

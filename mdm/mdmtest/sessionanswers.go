@@ -116,7 +116,7 @@ func attach(done []Response, results []syncCommand, want []pending) error {
 			return fmt.Errorf("results for CmdRef %.60q with %d items", r.CmdRef, len(r.Items))
 		}
 		for _, i := range r.Items {
-			if !place(done, Item{i.Source.URI, i.Meta.Format, i.Data}) {
+			if !place(done, Item{Target: i.Source.URI, Format: i.Meta.Format, Data: i.Data.value()}) {
 				return fmt.Errorf("results for %.100q, which no Get with status 200 asked for", i.Source.URI)
 			}
 		}

@@ -67,7 +67,8 @@ type Command struct {
 type Item struct {
 	Target string // LocURI
 	Format string // such as "int"; may be empty
-	Data   string // value as text
+	Data   string // value as text, or XML if Markup is set
+	Markup bool   // in a command: write Data as it is, without escaping it
 }
 
 // A Response is a device's answer to one item of a command, or to a command
@@ -82,7 +83,15 @@ type Response struct {
 // Write returns a command about one node. The verb is "Add", "Replace",
 // "Delete" or "Exec"; format and data may be empty.
 func Write(verb, target, format, data string) Command {
-	return Command{Verb: verb, Items: []Item{{target, format, data}}}
+	return Command{Verb: verb, Items: []Item{{Target: target, Format: format, Data: data}}}
+}
+
+// WriteXML returns a command about one node whose value is XML elements, which
+// the server writes as they are, as servers do to install an MSI package. The
+// XML must be well-formed where the message has it: a prefix may be undeclared,
+// but a DOCTYPE is not allowed.
+func WriteXML(verb, target, xml string) Command {
+	return Command{Verb: verb, Items: []Item{{Target: target, Format: "xml", Data: xml, Markup: true}}}
 }
 
 // Read returns a Get of the values of nodes.

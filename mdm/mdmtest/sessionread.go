@@ -58,7 +58,22 @@ type syncCommand struct {
 type syncItem struct {
 	Source syncPlace `xml:"SYNCML:SYNCML1.2 Source"`
 	Meta   syncMeta  `xml:"SYNCML:SYNCML1.2 Meta"`
-	Data   string    `xml:"SYNCML:SYNCML1.2 Data"`
+	Data   syncData  `xml:"SYNCML:SYNCML1.2 Data"`
+}
+
+// A syncData is a value, which may have elements in it.
+type syncData struct {
+	Text  string      `xml:",chardata"`
+	Inner string      `xml:",innerxml"`
+	Other []syncOther `xml:",any"`
+}
+
+// value returns the text or, if there are elements in it, all of it.
+func (d *syncData) value() string {
+	if len(d.Other) > 0 {
+		return d.Inner
+	}
+	return d.Text
 }
 
 // name returns the local name of a command.
@@ -141,13 +156,13 @@ func checkFirst(commands []syncCommand, deviceID string) ([]string, error) {
 				return nil, fmt.Errorf("an alert 1224 with %d items", len(c.Items))
 			}
 			if c.Items[0].Meta.Type == "com.microsoft/MDM/LoginStatus" {
-				login = map[string]bool{"user": true, "others": true, "none": true}[c.Items[0].Data]
+				login = map[string]bool{"user": true, "others": true, "none": true}[c.Items[0].Data.value()]
 			}
 		case "Alert1226":
 			if len(c.Items) != 1 || c.Items[0].Meta.Type == "" {
 				return nil, fmt.Errorf("an alert 1226 without a type")
 			}
-			generic = append(generic, c.Items[0].Meta.Type+"="+c.Items[0].Data)
+			generic = append(generic, c.Items[0].Meta.Type+"="+c.Items[0].Data.value())
 		case "Replace":
 			info = &commands[i]
 		default:
@@ -169,7 +184,7 @@ func checkFirst(commands []syncCommand, deviceID string) ([]string, error) {
 func checkInfo(c *syncCommand, deviceID string) error {
 	have := make(map[string]string)
 	for _, i := range c.Items {
-		have[i.Source.URI] = i.Data
+		have[i.Source.URI] = i.Data.value()
 	}
 	for _, name := range []string{"DevId", "Man", "Mod", "DmV", "Lang"} {
 		if have["./DevInfo/"+name] == "" {

@@ -168,6 +168,10 @@ func (w *syncWriter) item(c Command, i Item) {
 	if i.Format != "" {
 		w.in("Meta", func() { w.info("Format", i.Format) })
 	}
+	if i.Markup {
+		w.WriteString("<Data>" + i.Data + "</Data>")
+		return
+	}
 	if c.Verb == "Add" || c.Verb == "Replace" || i.Data != "" {
 		w.text("Data", i.Data)
 	}

@@ -129,12 +129,12 @@ func (x *executor) items(ctx context.Context, c *syncml.Command) bool {
 // item carries out a command on one item and returns the status.
 func (x *executor) item(ctx context.Context, c *syncml.Command, item *syncml.Item) int {
 	switch {
-	case uri(item) == "", item.Markup:
+	case uri(item) == "":
 		return syncml.StatusBadRequest
 	case item.MoreData:
 		return syncml.StatusOptional
 	}
-	op := &Operation{Command: c.Name, URI: uri(item), Value: value(c, item)}
+	op := &Operation{Command: c.Name, URI: uri(item), Value: value(c, item), scope: item.Scope}
 	status, change := x.tree.serve(ctx, op, 0)
 	if change != nil {
 		x.changes = append(x.changes, change)

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+
+	"github.com/whiteglove/whiteglove/internal/xmltree"
 )
 
 // Limits of a tree, so that a server cannot fill the memory, and so that every
@@ -86,8 +88,23 @@ type Operation struct {
 
 	// Value is the value that the server sent. A handler that returns 200 to a
 	// Get sets it to the answer.
+	//
+	// Where the server sends XML elements as the value, as it does to install an
+	// MSI package, Data is all that was between the tags of the Data element,
+	// byte for byte: white space, comments, CDATA sections and an XML
+	// declaration stay, and nothing is unescaped. Prefixes in it may be declared
+	// outside, see [Operation.Namespace]. Any other value is the text that the
+	// XML stands for.
 	Value Value
+
+	scope *xmltree.Scope
 }
+
+// Namespace returns the namespace that the server's message declares for a
+// prefix around Value.Data, if that holds XML elements, or "" if there is none.
+// The empty prefix stands for the default namespace, which is that of SyncML
+// unless the elements in Data declare their own.
+func (op *Operation) Namespace(prefix string) string { return op.scope.Namespace(prefix) }
 
 // A handling is a handler and where it applies.
 type handling struct {

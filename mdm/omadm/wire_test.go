@@ -167,7 +167,7 @@ func TestSessionOddities(t *testing.T) {
 	s := &scripted{answers: []string{
 		sync12(headerOK + strings.Replace(headerOK, ">0<", ">77<", 1) + strings.Replace(headerOK, "<MsgRef>1", "<MsgRef>9", 1) +
 			strings.Replace(headerOK, "200", "OK", 1) + `<Status><CmdID>5</CmdID><MsgRef>1</MsgRef><CmdRef>3</CmdRef><Cmd>Alert</Cmd><Data>406</Data></Status>` +
-			`<Replace><CmdID>4</CmdID><Item><Target><LocURI>./Vendor/MSFT/X</LocURI></Target><Data><wlan/></Data></Item></Replace>` +
+			`<Replace><CmdID>4</CmdID><Item><Target><LocURI>./Vendor/MSFT/X</LocURI></Target><MoreData/><Data>1</Data></Item></Replace>` +
 			`<Replace><CmdID>5</CmdID><Item><Target><LocURI>./Vendor/MSFT/Y</LocURI></Target><Data>part</Data><MoreData/></Item></Replace>` +
 			`<Replace><CmdID>6</CmdID></Replace><Get><CmdID>7</CmdID></Get>`),
 		sync12(``),
@@ -274,11 +274,13 @@ func TestSessionWrites(t *testing.T) {
 	tree.SetUserContext(true)
 	tree.Set("./Vendor/MSFT/Leaf", omadm.Value{Data: "1"})
 	tree.Set("./Vendor/MSFT/Empty", omadm.Value{Format: "node"})
-	s := &scripted{answers: []string{sync12(headerOK +
-		replace("2", "./Vendor/MSFT/Bool", "bool", " true\n") + replace("3", "./Vendor/MSFT/Int", "INT", " 1 ") + replace("4", "./Vendor/MSFT/Chr", "chr", " x ") +
-		replace("5", "./Vendor/MSFT/Leaf", "node", "") + replace("6", "./Vendor/MSFT/Empty", "chr", "1") + replace("7", "./Vendor/MSFT/Empty2", "node", "") +
-		replace("8", "./Vendor/MSFT/Empty2", "node", "") + replace("9", "./User", "chr", "1") + replace("10", ".", "chr", "1") + replace("11", "./Device", "node", "")),
-		sync12("")}}
+	s := &scripted{answers: []string{
+		sync12(headerOK +
+			replace("2", "./Vendor/MSFT/Bool", "bool", " true\n") + replace("3", "./Vendor/MSFT/Int", "INT", " 1 ") + replace("4", "./Vendor/MSFT/Chr", "chr", " x ") +
+			replace("5", "./Vendor/MSFT/Leaf", "node", "") + replace("6", "./Vendor/MSFT/Empty", "chr", "1") + replace("7", "./Vendor/MSFT/Empty2", "node", "") +
+			replace("8", "./Vendor/MSFT/Empty2", "node", "") + replace("9", "./User", "chr", "1") + replace("10", ".", "chr", "1") + replace("11", "./Device", "node", "")),
+		sync12(""),
+	}}
 	if _, err := scriptedSession(t, s, func(s *omadm.Session) { s.Tree = tree }); err != nil {
 		t.Fatal(err)
 	}
