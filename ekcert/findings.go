@@ -98,9 +98,6 @@ func namesEKs(cert *x509.Certificate) bool {
 	return slices.ContainsFunc(cert.UnknownExtKeyUsage, wcce.OIDKeyPurposeEK.Equal)
 }
 
-// maxDetail is how much of a certificate's text a finding repeats, in bytes.
-const maxDetail = 500
-
 // findings compares a certificate that passed checkPurpose with the TCG profile, and
 // its version with published weaknesses.
 func findings(cert *x509.Certificate) []Finding {
@@ -113,7 +110,7 @@ func findings(cert *x509.Certificate) []Finding {
 		if infos[id] || id == "key-usage" && cert.KeyUsage&x509.KeyUsageKeyEncipherment != 0 {
 			severity = Info
 		}
-		out = append(out, Finding{ID: id, Severity: severity, Detail: wire.Printable(detail, maxDetail)})
+		out = append(out, Finding{ID: id, Severity: severity, Detail: wire.Words(detail)})
 	}
 	f, err := readFields(cert)
 	if err != nil {

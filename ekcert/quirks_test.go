@@ -153,7 +153,7 @@ func TestFindingsAreClean(t *testing.T) {
 	})
 	c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Intermediates: pool(m.ca)}
 	report, err := c.Verify(t.Context(), parsed(t, leaf.Raw), ek)
-	if err != nil || len(report.Findings) != 1 || report.Findings[0].Detail != "[2J" {
+	if err != nil || len(report.Findings) != 1 || report.Findings[0].Detail != "\ufffd[2J" {
 		t.Errorf("%+v, %v", report, err)
 	}
 }

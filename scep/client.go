@@ -239,12 +239,12 @@ func staying(client *http.Client) *http.Client {
 	return &own
 }
 
-// maxWords is the largest size of a server's own description that is kept, in bytes.
+// maxWords is the largest size of a body that is taken for the server's own description, in bytes.
 const maxWords = 500
 
 // words returns the server's own description of an error: the Message in a JSON
-// body, as Windows's attestation CA sends it, or a short plain text. It is at
-// most 500 bytes of printable characters.
+// body, as Windows's attestation CA sends it, or a short plain text, cleaned and
+// shortened by [wire.Words].
 func words(a *wire.Answer) string {
 	var body struct{ Message string }
 	text := ""
@@ -253,5 +253,5 @@ func words(a *wire.Answer) string {
 	} else if strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain") && len(a.Body) <= maxWords {
 		text = string(a.Body)
 	}
-	return wire.Printable(text, maxWords)
+	return wire.Words(text)
 }

@@ -63,11 +63,11 @@ func TestErrorsOfHTTP(t *testing.T) {
 		retryable bool
 	}{
 		"404 of Windows": {404, json, "application/json", `The authority "x" does not exist`, 0x80190194, false},
-		"400 in text":    {400, "no\x00 way\n", "text/plain", "no  way", 0x80190190, false},
+		"400 in text":    {400, "no\x00 way\n", "text/plain", "no\ufffd way", 0x80190190, false},
 		"500 in HTML":    {500, "<html>", "text/html", "", 0x801901F4, true},
 		"503":            {503, "", "", "", 0x801901F7, true},
 		"302 to nowhere": {302, "", "", "", 0x8019012E, false},
-		"long JSON":      {429, `{"Message":"` + strings.Repeat("é", 400) + `"}`, "", strings.Repeat("é", 250), 0x801901AD, true},
+		"long JSON":      {429, `{"Message":"` + strings.Repeat("é", 600) + `"}`, "", strings.Repeat("é", 500) + "…", 0x801901AD, true},
 	} {
 		c := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", tt.kind)

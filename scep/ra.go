@@ -91,7 +91,7 @@ func (ca *CA) hint() string {
 	}
 	var list []string
 	for _, cert := range ca.unproven[:min(len(ca.unproven), 3)] {
-		list = append(list, fmt.Sprintf("%s (SHA-256 %x)", wire.Printable(cert.Subject.String(), maxWords), sha256.Sum256(cert.Raw)))
+		list = append(list, fmt.Sprintf("%s (SHA-256 %x)", wire.Words(cert.Subject.String()), sha256.Sum256(cert.Raw)))
 	}
 	return "; if these are its registration authority's, set RAFingerprints: " + strings.Join(list, ", ")
 }

@@ -64,7 +64,7 @@ func TestWordsAreClean(t *testing.T) {
 	}
 	c := start(t, f, f.roots())
 	_, err := c.Enroll(t.Context(), asked(t, c), &scep.Request{CSR: newCSR(t, testKey()), Signer: testKey()})
-	if e := failed(t, err); e.Message != "no [2J way" || strings.ContainsAny(e.Error(), "\x1b\u202e") {
+	if e := failed(t, err); e.Message != "no\ufffd[2J\ufffdway" || strings.ContainsAny(e.Error(), "\x1b\u202e") {
 		t.Errorf("%q, %v", e.Message, e)
 	}
 }

@@ -133,7 +133,7 @@ func failure(m *pkimsg.Message) error {
 	if m.FailInfo < int(BadAlg) || m.FailInfo > int(BadCertID) {
 		return fmt.Errorf("%w: failure with failInfo %d", ErrMalformed, m.FailInfo)
 	}
-	return &refusal{FailInfo(m.FailInfo), wire.Printable(m.FailText, maxWords), m.Code}
+	return &refusal{FailInfo(m.FailInfo), wire.Words(m.FailText), m.Code}
 }
 
 // A refusal is what a CA says when it refuses a message. transact turns it into

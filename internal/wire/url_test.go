@@ -56,6 +56,14 @@ func TestWords(t *testing.T) {
 	if len(long) > 1003 || !utf8.ValidString(long) || !strings.HasSuffix(long, "ä…") || wire.Words(" a b\n") != "a b" {
 		t.Errorf("got %q", long)
 	}
+	for in, want := range map[string]string{
+		"": "", "plain, äöü": "plain, äöü", "bad\xffUTF-8": "bad\ufffdUTF-8", "over\u202etxt.exe": "over\ufffdtxt.exe",
+		"\x1b[2J\x1b]0;title\x07text": "\ufffd[2J\ufffd]0;title\ufffdtext", "a\r\nb\x00\x7f": "a  b\ufffd\ufffd",
+	} {
+		if got := wire.Words(in); got != want {
+			t.Errorf("%q is %q, want %q", in, got, want)
+		}
+	}
 }
 
 // Nothing that a server says changes what a terminal shows.
