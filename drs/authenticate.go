@@ -67,7 +67,7 @@ type Proof struct {
 
 // profile returns the name of the variant that returns a token.
 func (p *Proof) profile() string {
-	if len(p.AIKPublicArea) == 0 {
+	if p != nil && len(p.AIKPublicArea) == 0 {
 		return profileDK
 	}
 	return profileEK
@@ -76,13 +76,13 @@ func (p *Proof) profile() string {
 // Authenticate proves the device's TPM and returns a device token for a join
 // ([Request.SetToken]). It requests a challenge from d.ProofEndpoint, has p.Activate
 // decrypt it, and sends the token endpoint an assertion whose MAC key is derived from the
-// decrypted secret. p must not be nil. The token is bound to p.DeviceKey and
+// decrypted secret. The token is bound to p.DeviceKey and
 // p.TransportKey, so that a join with other keys is refused.
 //
 // The error is an [*Error]. It wraps [ErrNoChallenge] if d.ProofEndpoint is empty,
 // [ErrEndpoint], [ErrMalformed], [ErrTenant] if the challenge or the token is for another
 // tenant than d.TenantID, or the error of p.Activate. If a service refuses, it has
-// the service's Code and Subcode, such as "tpm_ek_unknown". If p is incomplete, it wraps
+// the service's Code and Subcode, such as "tpm_ek_unknown". If p is nil or incomplete, it wraps
 // none of these.
 func (c *Client) Authenticate(ctx context.Context, d *Discovery, p *Proof) (*DeviceToken, error) {
 	d = c.services(d)

@@ -44,6 +44,9 @@ type Device struct {
 // STRING in an OCTET STRING, of which the inner one has a length that is not DER; other
 // forms are read, too. The error is not an [*Error]; it wraps [ErrCertificate].
 func ParseDevice(cert *x509.Certificate) (*Device, error) {
+	if cert == nil {
+		return nil, fmt.Errorf("%w: there is none", ErrCertificate)
+	}
 	d := &Device{Certificate: cert, ID: strings.ToLower(cert.Subject.CommonName)}
 	if !isGUID(d.ID) {
 		return nil, fmt.Errorf("%w: common name %q is not a GUID", ErrCertificate, cert.Subject.CommonName)

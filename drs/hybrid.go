@@ -92,6 +92,8 @@ func (c *Client) JoinHybrid(ctx context.Context, d *Discovery, computer *Compute
 // hybrid returns the body of a hybrid join.
 func (c *Client) hybrid(d *Discovery, computer *Computer, req *Request) (*hybridRequest, error) {
 	switch {
+	case req == nil:
+		return nil, errors.New("the request is nil")
 	case req.Token != "" || req.Ticket != "" || req.Proof != nil || req.PreAuthorized != "" || req.Attestation != nil || req.StorageKey != nil:
 		return nil, errors.New("a hybrid join has no token, ticket, proof, challenge, attestation or storage key")
 	case computer == nil || !isGUID(computer.ID):

@@ -104,7 +104,7 @@ type joinRequest struct {
 }
 
 // Join joins a device to the tenant and returns it with its device certificate ([MS-DVRJ]).
-// req must not be nil. If the answer is lost, Join can be repeated with the same req.
+// If the answer is lost, Join can be repeated with the same req.
 //
 // It checks all of the certificate that can be checked without the root, which the service
 // does not send: that it is for req.DeviceKey, for the tenant d.TenantID, for client
@@ -116,7 +116,7 @@ type joinRequest struct {
 // is for another tenant than d.TenantID, [ErrNoChallenge] if req.Proof is used
 // and the service answers the first request with a success instead of a challenge, or the
 // error of req.DeviceKey, Attestation.Certify or Proof.Activate. If the service refuses, it
-// has the service's HTTPStatus, Code and Subcode. If req is not valid, it wraps none of
+// has the service's HTTPStatus, Code and Subcode. If req is nil or not valid, it wraps none of
 // these.
 //
 // [MS-DVRJ]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dvrj/
@@ -137,7 +137,7 @@ func (c *Client) Rejoin(ctx context.Context, d *Discovery, deviceID string, req 
 	fail := func(err error) (*Device, error) {
 		return nil, &Error{Op: opRejoin, URL: wire.Redact(c.services(d).JoinEndpoint), Err: err}
 	}
-	if req.Token == "" || !isGUID(deviceID) {
+	if req == nil || req.Token == "" || !isGUID(deviceID) {
 		return fail(errors.New("the request has no user's token, or the device's identifier is not a GUID"))
 	}
 	dev, err := c.joinAs(ctx, opRejoin, d, req)
@@ -153,6 +153,9 @@ func (c *Client) Rejoin(ctx context.Context, d *Discovery, deviceID string, req 
 func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Request) (*Device, error) {
 	d = c.services(d)
 	fail := func(err error) (*Device, error) { return nil, asError(op, d.JoinEndpoint, err) }
+	if req == nil {
+		return fail(errors.New("the request is nil"))
+	}
 	if err := req.checkTenant(d); err != nil {
 		return fail(err)
 	}

@@ -59,9 +59,14 @@ type TokenSource interface {
 	JoinToken(ctx context.Context, d *Discovery) (*DeviceToken, error)
 }
 
-// JoinToken returns t, so that an existing token is a [TokenSource]. The error is always
-// nil.
-func (t *DeviceToken) JoinToken(context.Context, *Discovery) (*DeviceToken, error) { return t, nil }
+// JoinToken returns t, so that an existing token is a [TokenSource]. The error is an
+// [*Error] if t is nil, and otherwise nil.
+func (t *DeviceToken) JoinToken(context.Context, *Discovery) (*DeviceToken, error) {
+	if t == nil {
+		return nil, &Error{Op: opAuthenticate, Err: errors.New("there is no device token")}
+	}
+	return t, nil
+}
 
 // A Prover is a [TokenSource] that calls [Client.Authenticate]. Both fields are required.
 type Prover struct {
@@ -69,15 +74,23 @@ type Prover struct {
 	Proof  *Proof
 }
 
-// JoinToken implements [TokenSource]. Its error is that of [Client.Authenticate].
+// JoinToken implements [TokenSource]. Its error is that of [Client.Authenticate]. If
+// p.Client is nil, it is an [*Error] that wraps nothing.
 func (p *Prover) JoinToken(ctx context.Context, d *Discovery) (*DeviceToken, error) {
+	if p == nil || p.Client == nil {
+		return nil, &Error{Op: opAuthenticate, Err: errors.New("the prover has no client")}
+	}
 	return p.Client.Authenticate(ctx, d, p.Proof)
 }
 
-// SetToken sets the fields of r for a join with t, which must not be nil: Token if t.Bearer
-// is true, else Ticket; the attributes of t that r.Attributes does not have; and the nonce
-// of a copy of r.Attestation, if that is not nil. Set Attestation before.
+// SetToken sets the fields of r for a join with t: Token if t.Bearer is true, else Ticket;
+// the attributes of t that r.Attributes does not have; and, if t has a nonce, that of a
+// copy of r.Attestation, if that is not nil. Set Attestation before. SetToken(nil) changes
+// nothing.
 func (r *Request) SetToken(t *DeviceToken) {
+	if t == nil {
+		return
+	}
 	if t.Bearer {
 		r.Token = t.Token
 	} else {
@@ -88,7 +101,7 @@ func (r *Request) SetToken(t *DeviceToken) {
 		maps.Copy(all, r.Attributes)
 		r.Attributes = all
 	}
-	if r.Attestation != nil {
+	if r.Attestation != nil && len(t.Nonce) > 0 {
 		own := *r.Attestation
 		own.Nonce = t.Nonce
 		r.Attestation = &own

@@ -27,3 +27,13 @@ func TestTokenIsNotShown(t *testing.T) {
 		t.Error("a conversion does not give the value")
 	}
 }
+
+// A token without a nonce keeps that of the attestation, and no token changes nothing.
+func TestSetTokenWithoutNonce(t *testing.T) {
+	req := &drs.Request{Attestation: &drs.Attestation{Nonce: []byte("n")}}
+	req.SetToken(nil)
+	req.SetToken(&drs.DeviceToken{Token: "t", Bearer: true})
+	if string(req.Attestation.Nonce) != "n" || req.Token != "t" {
+		t.Errorf("%+v", req)
+	}
+}

@@ -150,3 +150,22 @@ func TestSecret(t *testing.T) {
 		t.Error("there is no such file")
 	}
 }
+
+// A secret may come from a descriptor, such as that of a pipe.
+func TestSecretOfDescriptor(t *testing.T) {
+	if _, err := os.Stat("/dev/fd"); err != nil {
+		t.Skip("this system has no names for descriptors")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := w.WriteString("pass word\n"); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if got, err := Secret(fmt.Sprintf("@/dev/fd/%d", r.Fd())); err != nil || got != "pass word" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
