@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/whiteglove/whiteglove/internal/rsapool"
 )
 
 // Object identifiers of extensions of a device certificate ([MS-DVRJ], and those that Entra
@@ -44,7 +46,7 @@ type authority struct {
 }
 
 // newKey makes an RSA key of the server. Tests replace it.
-var newKey = func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) }
+var newKey = rsapool.ServerKey
 
 func newAuthority(now time.Time) (*authority, error) {
 	key, err := newKey()

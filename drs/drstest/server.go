@@ -34,7 +34,8 @@ const JoinResource = "urn:ms-drs:enterpriseregistration.windows.net"
 // Its zero value is ready to use at the root of an [net/http/httptest.Server] or, with
 // BaseURL, below any path. It has no users and no devices until they are added. Several
 // goroutines may use it at the same time. Its fields must not be changed after the first
-// request.
+// request. In a test, its RSA keys come from a pool, which is fast, and anybody can factor
+// them.
 type Server struct {
 	// BaseURL is the URL of the server, without a slash at the end. If empty, it is the
 	// root of the host of each request. Requests may have the path of BaseURL or have it

@@ -3,50 +3,11 @@ package softtpm
 import (
 	"bytes"
 	"encoding/hex"
-	"math/big"
 	"strings"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
 )
-
-// The primes that are written down are prime, of the right size, and the first
-// ones are those that the search finds.
-func TestPooledPrimes(t *testing.T) {
-	t.Parallel()
-	for i, offset := range pooledOffsets {
-		start := pooledStart(i)
-		p := new(big.Int).Add(start, big.NewInt(2*int64(offset)))
-		if p.BitLen() != pooledBits/2 || p.Bit(pooledBits/2-2) != 1 || !p.ProbablyPrime(0) {
-			t.Errorf("%d is no prime of the size", i)
-		}
-		if i >= 4 {
-			continue
-		}
-		if want := primeFrom(start, pooledBits/2); p.Cmp(want) != 0 {
-			t.Errorf("%d is not the prime that the search finds", i)
-		}
-	}
-}
-
-// No two keys of a pool have the same modulus, over the end of the primes that
-// are written down, and each is a valid key.
-func TestPoolDistinct(t *testing.T) {
-	t.Parallel()
-	k := pool{of: map[string][2]*big.Int{}}
-	seen := map[string]bool{}
-	for i := range len(pooledOffsets) + 20 {
-		p, q := k.take()
-		if rsaFromPrimes(p, q) == nil {
-			t.Fatalf("key %d is not valid", i)
-		}
-		n := new(big.Int).Mul(p, q)
-		if n.BitLen() != pooledBits || seen[n.String()] {
-			t.Fatalf("key %d has %d bits, or was there before", i, n.BitLen())
-		}
-		seen[n.String()] = true
-	}
-}
 
 // A primary is the same whenever it is made: by another TPM of the same seed,
 // and by one that goes on from the state in another process.

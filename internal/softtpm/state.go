@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/whiteglove/whiteglove/internal/rsapool"
 )
 
 const stateVersion = 1
@@ -85,7 +87,7 @@ func Restore(id Identity, snapshot []byte) (*TPM, error) {
 		}
 	}
 	for name, pq := range t.st.Primes {
-		if 8*len(pq[0]) != pooledBits/2 || 8*len(pq[1]) != pooledBits/2 {
+		if 8*len(pq[0]) != rsapool.Bits/2 || 8*len(pq[1]) != rsapool.Bits/2 {
 			return nil, fmt.Errorf("%w: primes of %.16q", ErrState, name)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/rsapool"
 )
 
 // An Authority is a certification authority for tests.
@@ -29,8 +31,9 @@ type Authority struct {
 // template is used for the certificate and may be nil. Where it says nothing, the
 // subject has the common name name, the key usages are those of a CA that also
 // signs and (under a parent) decrypts messages, and the certificate is valid from
-// an hour ago for ten years. The error is that of [Authority.Issue] or of the
-// generation of the key.
+// an hour ago for ten years. In a test, RSA keys come from a pool, which is fast, and
+// anybody can factor them. The error is that of [Authority.Issue] or of the generation
+// of the key.
 func NewAuthority(name string, parent *Authority, template *x509.Certificate) (*Authority, error) {
 	var own x509.Certificate
 	if template != nil {
@@ -59,7 +62,7 @@ func NewAuthority(name string, parent *Authority, template *x509.Certificate) (*
 		a.Certificate, err = a.Issue(&own, key.Public())
 		return a, err
 	}
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	key, err := rsapool.ServerKey()
 	if err != nil {
 		return nil, fmt.Errorf("sceptest: %w", err)
 	}
@@ -169,7 +172,7 @@ func (k *keys) makeRA(from time.Time, nameless bool) error {
 		return []asn1.ObjectIdentifier{oid}
 	}
 	one := func(template *x509.Certificate) (*x509.Certificate, *rsa.PrivateKey, error) {
-		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		key, err := rsapool.ServerKey()
 		if err != nil {
 			return nil, nil, fmt.Errorf("sceptest: %w", err)
 		}
