@@ -1,0 +1,88 @@
+package cab
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+)
+
+// FuzzReader checks that foreign bytes end in files or typed errors, within the
+// limit, and alike each time.
+func FuzzReader(f *testing.F) {
+	files := []testFile{{"a", []byte("hello, hello, hello")}, {`b\c`, bytes.Repeat([]byte("0123456789"), 4000)}}
+	lzx := lzxPlan{bits: 15, kinds: []int{lzxVerbatim, lzxAlignedBl, lzxRaw}, blocks: []int{9000, 3001}, calls: 4000}
+	for _, folder := range []testFolder{
+		{files: files},
+		{kind: 1, files: files, pack: packMSZIP},
+		lzxFolder(lzx, files...),
+	} {
+		f.Add((&testCabinet{folders: []testFolder{folder}, noSums: true}).bytes())
+		f.Add((&testCabinet{folders: []testFolder{folder, folder}, names: true, reserve: []byte("r"), noSums: true}).bytes())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := NewReader(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("untyped error %v", err)
+			}
+			return
+		}
+		r.Limit = 1 << 20
+		total := int64(0)
+		if err := r.Each(func(file *File, data io.Reader) error {
+			n, err := io.Copy(io.Discard, data)
+			total += n
+			var e *Error
+			if n > file.Size || err == nil && n < file.Size || err != nil && n == file.Size && n > 0 || err != nil && !errors.As(err, &e) {
+				t.Errorf("%q: %d of %d bytes, %v", file.Name, n, file.Size, err)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		if total > r.Limit {
+			t.Errorf("%d bytes", total)
+		}
+	})
+}
+
+// FuzzLZX feeds the decoder without a cabinet around it.
+func FuzzLZX(f *testing.F) {
+	data := bytes.Repeat([]byte("0123456789 abc\xE8\x10\x00\x00\x00"), 3000)
+	for _, kind := range []int{lzxVerbatim, lzxAlignedBl, lzxRaw} {
+		p := lzxPlan{bits: 15, kinds: []int{kind}, blocks: []int{30_001, 5}, calls: 100_000}
+		f.Add(uint8(15), p.pack(data)[0].packed)
+	}
+	f.Fuzz(func(t *testing.T, bits uint8, packed []byte) {
+		d := newLZX(15 + int(bits%7))
+		for range 3 {
+			out, err := d.unpack(packed, maxBlock)
+			if err != nil {
+				var e *Error
+				if !errors.As(err, &e) {
+					t.Fatalf("untyped error %v", err)
+				}
+				return
+			}
+			if len(out) != maxBlock {
+				t.Fatalf("%d bytes", len(out))
+			}
+		}
+	})
+}
+
+func BenchmarkLZX(b *testing.B) {
+	var data []byte
+	for range 20 {
+		data = append(data, samples()["text"]...)
+	}
+	cabinet := (&testCabinet{folders: []testFolder{lzxFolder(lzxPlan{bits: 18, kinds: []int{lzxVerbatim}, blocks: []int{90_000}}, testFile{"a", data})}}).bytes()
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		if _, errs, err := readAll(cabinet); err != nil || len(errs) > 0 {
+			b.Fatal(err, errs)
+		}
+	}
+}
