@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -146,6 +147,27 @@ func TestLZX(t *testing.T) {
 				agree(t, (&testCabinet{folders: []testFolder{lzxFolder(p, files...)}}).bytes(), files)
 			})
 		}
+	}
+}
+
+func TestManyLZXFolders(t *testing.T) {
+	var folders []testFolder
+	var files []testFile
+	for i := range 300 {
+		file := testFile{fmt.Sprint(i), []byte(fmt.Sprint("this is file ", i, " of this is file"))}
+		files = append(files, file)
+		folders = append(folders, lzxFolder(lzxPlan{bits: 15 + i%7, kinds: []int{lzxVerbatim}, blocks: []int{100}}, file))
+	}
+	cabinet := (&testCabinet{folders: folders}).bytes()
+	agree(t, cabinet, files)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, _, err := readAll(cabinet); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
+		t.Errorf("%d bytes for 300 small folders", n)
 	}
 }
 

@@ -15,10 +15,9 @@ import (
 // Each returns the error of visit, and calls visit no more after that. It returns
 // nil in all other cases: what is wrong with a file is told by the file's reader.
 func (c *Reader) Each(visit func(f *File, data io.Reader) error) error {
-	budget := c.Limit
-	files := c.byFolder()
+	files, shared := c.byFolder(), &unpackers{budget: c.Limit}
 	for i, f := range c.folders {
-		s := &stream{c: c, folder: f, budget: &budget}
+		s := &stream{c: c, folder: f, unpackers: shared}
 		for _, file := range files[i] {
 			err := visit(file, s.open(file))
 			if err != nil {
@@ -43,11 +42,18 @@ func (c *Reader) Each(visit func(f *File, data io.Reader) error) error {
 	return nil
 }
 
+// unpackers are shared by all folders, so that many of them cost no more memory.
+type unpackers struct {
+	budget int64
+	mszip  mszip
+	lzx    lzx
+}
+
 // A stream unpacks a folder block by block.
 type stream struct {
+	*unpackers
 	c      *Reader
 	folder folder
-	budget *int64
 	unpack func(block []byte, size int) ([]byte, error)
 	block  int    // index of the next block
 	next   int64  // offset of the next block in the cabinet
@@ -95,7 +101,7 @@ func (s *stream) readBlock() ([]byte, error) {
 		return nil, &Error{What: "block", Err: ErrUnsupported}
 	case packed > maxCompressed || size > maxBlock:
 		return nil, &Error{What: "size of a block", Err: ErrFormat}
-	case int64(size) > *s.budget:
+	case int64(size) > s.budget:
 		return nil, &Error{What: "block", Err: ErrLimit}
 	}
 	data := make([]byte, packed)
@@ -107,7 +113,7 @@ func (s *stream) readBlock() ([]byte, error) {
 	}
 	s.block++
 	s.next += int64(len(header) + packed)
-	*s.budget -= int64(size)
+	s.budget -= int64(size)
 	return s.unpack(data, size)
 }
 
@@ -118,9 +124,11 @@ func (s *stream) choose() error {
 	case kind == 0:
 		s.unpack = stored
 	case kind == 1:
-		s.unpack = new(mszip).unpack
+		s.mszip.history = nil
+		s.unpack = s.mszip.unpack
 	case kind == 3 && window >= 15 && window <= 21:
-		s.unpack = newLZX(window).unpack
+		s.lzx.reset(window)
+		s.unpack = s.lzx.unpack
 	case kind == 3:
 		return &Error{What: "window of LZX", Err: ErrFormat}
 	default:

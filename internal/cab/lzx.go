@@ -47,8 +47,14 @@ type lzx struct {
 	pre      tree
 }
 
-func newLZX(bits int) *lzx {
-	return &lzx{window: make([]byte, 1<<bits), slots: lzxSlots[bits-15], recent: [3]uint32{1, 1, 1}}
+// reset starts a stream with a window of 2^bits bytes. The window need not be
+// cleared, for no match may reach back beyond the start.
+func (d *lzx) reset(bits int) {
+	window := d.window
+	if cap(window) < 1<<bits {
+		window = make([]byte, 1<<bits)
+	}
+	*d = lzx{window: window[:1<<bits], slots: lzxSlots[bits-15], recent: [3]uint32{1, 1, 1}}
 }
 
 // lzxError returns an error of the package for a fault in LZX.

@@ -1,0 +1,144 @@
+package evtx
+
+import (
+	"bufio"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ReadText returns the events of an export as text: blocks of lines "key: value", as
+// wevtutil writes them with /f:text, and PowerShell's Format-List from Get-WinEvent.
+// Only keys in English are known, and what is no event is passed over. Times without
+// a zone are taken as UTC. The only error is an [*Error] with the error of r.
+//
+// Lines are cut at 64 kB, messages at a megabyte.
+func ReadText(r io.Reader) iter.Seq2[*Event, error] {
+	return func(yield func(*Event, error) bool) {
+		t := &textReader{yield: yield}
+		b := bufio.NewReaderSize(UTF8(r), maxLine)
+		for {
+			line, err := b.ReadSlice('\n')
+			if len(line) > 0 && !t.line(strings.TrimRight(string(line), "\r\n")) {
+				return
+			}
+			switch {
+			case err == bufio.ErrBufferFull:
+				for err == bufio.ErrBufferFull {
+					_, err = b.ReadSlice('\n')
+				}
+			case err == io.EOF || err == io.ErrUnexpectedEOF:
+				t.flush()
+				return
+			case err != nil:
+				if t.flush() {
+					yield(nil, &Error{Chunk: -1, What: "text", Err: err})
+				}
+				return
+			}
+		}
+	}
+}
+
+type textReader struct {
+	yield   func(*Event, error) bool
+	event   *Event
+	message strings.Builder
+	body    bool // within the message
+	events  uint64
+}
+
+// line takes a line. It reports whether to go on.
+func (t *textReader) line(line string) bool {
+	key, value, found := strings.Cut(line, ":")
+	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+	if begins := strings.HasPrefix(key, "Event[") && value == ""; found && (begins || key == "TimeCreated" || key == "Log Name") {
+		if begins || t.event == nil || t.event.ID != 0 {
+			if !t.flush() {
+				return false
+			}
+			t.event = &Event{}
+		}
+		t.body = false
+	}
+	switch {
+	case t.event == nil:
+		return true
+	case t.body && (!found || !textKeys[key] || strings.TrimSpace(t.message.String()) == ""):
+		t.add(line)
+		return true
+	case !found:
+		return true
+	}
+	t.body = false
+	switch key {
+	case "Log Name", "LogName":
+		t.event.Channel = value
+	case "Source", "ProviderName":
+		t.event.Provider = value
+	case "Date", "TimeCreated":
+		t.event.Time = textTime(value)
+	case "Event ID", "Id":
+		t.event.ID = number(value)
+	case "RecordId":
+		n, _ := strconv.ParseUint(value, 10, 64)
+		t.event.Record = n
+	case "Level", "LevelDisplayName":
+		t.event.Level = levels[value]
+	case "User", "UserId":
+		t.event.User = value
+	case "Computer", "MachineName":
+		t.event.Computer = value
+	case "Description", "Message":
+		t.body = true
+		t.add(value)
+	}
+	return true
+}
+
+// textKeys are those that end a message.
+var textKeys = map[string]bool{
+	"Log Name": true, "LogName": true, "Source": true, "ProviderName": true, "Date": true, "TimeCreated": true, "Event ID": true, "Id": true,
+	"RecordId": true, "LevelDisplayName": true, "UserId": true, "MachineName": true, "ProcessId": true, "ThreadId": true, "ActivityId": true,
+	"ProviderId": true, "OpcodeDisplayName": true, "TaskDisplayName": true, "KeywordsDisplayNames": true, "ContainerLog": true,
+}
+
+var levels = map[string]int{"Critical": 1, "Error": 2, "Warning": 3, "Information": 4, "Verbose": 5}
+
+func (t *textReader) add(line string) {
+	if t.message.Len() < maxEventXML {
+		t.message.WriteString(strings.TrimSpace(line) + "\n")
+	}
+}
+
+// flush yields the event that was read. It reports whether to go on.
+func (t *textReader) flush() bool {
+	ev := t.event
+	t.event, t.body = nil, false
+	message := strings.TrimSpace(t.message.String())
+	t.message.Reset()
+	if ev == nil || ev.ID == 0 {
+		return true
+	}
+	t.events++
+	if ev.Record == 0 {
+		ev.Record = t.events
+	}
+	ev.Message = message
+	return t.yield(ev, nil)
+}
+
+// textTime returns a time, or the zero Time. It reads ISO 8601 and the American form.
+func textTime(s string) time.Time {
+	for _, layout := range []string{
+		time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999",
+		"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05",
+	} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC()
+		}
+	}
+	return time.Time{}
+}
