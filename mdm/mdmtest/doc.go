@@ -6,8 +6,9 @@
 // certificate authority of its own. It accepts the tokens of devices that
 // [Server.TokenKey] has signed, and credentials of users if its fields allow
 // them. It checks requests by the letter of the specifications, more strictly
-// than public servers do, so that a client that it accepts is right. [Quirks]
-// and [SessionQuirks] make it deviate as public servers do.
+// than public servers do, so that a client that it accepts is right. Where
+// Windows itself departs from the letter, the server takes what Windows sends.
+// [Quirks] and [SessionQuirks] make it deviate as public servers do.
 //
 // What the server refuses, it answers with a SOAP fault or an HTTP status, and
 // keeps for the test in [Server.Refusals].

@@ -99,7 +99,7 @@ func (s *Server) checkRequest(q *tokenRequest, who *caller) (*rsa.PublicKey, err
 	if err := s.denied(op, id); err != nil {
 		return nil, err
 	}
-	key, err := checkCSR(q.content, id)
+	key, err := s.checkCSR(q.content, id)
 	if err != nil {
 		return nil, err
 	}
@@ -173,9 +173,10 @@ func (s *Server) types(kind string) []string {
 }
 
 // checkCSR checks a certificate request by the server's policy and returns the
-// key in it.
-func checkCSR(der []byte, deviceID string) (*rsa.PublicKey, error) {
-	csr, err := x509.ParseCertificateRequest(der)
+// key in it. SHA-1 is accepted, because old builds of Windows sign with it
+// whatever the policy says.
+func (s *Server) checkCSR(der []byte, deviceID string) (*rsa.PublicKey, error) {
+	csr, err := parseCSR(der)
 	if err != nil {
 		return nil, refuse(certificateFault, "certificate request: %w", err)
 	}
@@ -189,9 +190,9 @@ func checkCSR(der []byte, deviceID string) (*rsa.PublicKey, error) {
 		return nil, refuse(certificateFault, "certificate request: %w", cms.CheckKey(key))
 	case key.E < 65537:
 		return nil, refuse(certificateFault, "key with exponent %d", key.E)
-	case csr.SignatureAlgorithm != x509.SHA256WithRSA:
+	case csr.SignatureAlgorithm != x509.SHA256WithRSA && csr.SignatureAlgorithm != x509.SHA1WithRSA:
 		return nil, refuse(certificateFault, "certificate request signed by %v", csr.SignatureAlgorithm)
-	case len(csr.Subject.Names) != 1 || csr.Subject.CommonName != deviceID:
+	case !s.Quirks.AnySubject && !isSubject(csr.Subject, deviceID):
 		return nil, refuse(certificateFault, "subject %.100q is not CN=%s, the DeviceID", csr.Subject, deviceID)
 	}
 	if err := csr.CheckSignature(); err != nil {

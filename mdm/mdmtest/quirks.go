@@ -44,6 +44,7 @@ type Quirks struct {
 
 	NeedUPN         bool // refuse tokens without upn as malformed
 	SmallRequests   bool // refuse requests of more than 10000 bytes
+	AnySubject      bool // accept every subject of a certificate request, as servers that replace it
 	LiteralRequests bool // search requests for fixed text, and close the connection if it is missing
 
 	// Provisioning documents and the answers that hold them.

@@ -73,7 +73,7 @@ func (s *Server) renew(r *http.Request, e *envelope, q *tokenRequest) (string, e
 	if err := q.context.check(); err != nil {
 		return "", err
 	}
-	key, err := checkCSR(signed.Content, q.context.get("DeviceID"))
+	key, err := s.checkCSR(signed.Content, q.context.get("DeviceID"))
 	if err != nil {
 		return "", err
 	}

@@ -94,7 +94,7 @@ func (s *Server) converse(r *http.Request, body []byte) ([]byte, error) {
 	if limit := s.Session.MaxMsgSize; limit > 0 && len(body) > limit && h.MsgID != "1" {
 		return nil, fmt.Errorf("a message of %d bytes, more than %d", len(body), limit)
 	}
-	if got, _, _ := strings.Cut(h.Target.URI, "?"); got != s.base(r)+sessionPath {
+	if !sameURL(h.Target.URI, s.base(r)+sessionPath) {
 		return nil, fmt.Errorf("target %.200q", h.Target.URI)
 	}
 	if mode := r.URL.Query().Get("mode"); mode != "Maintenance" && mode != "Machine" {
@@ -138,7 +138,7 @@ func (s *Server) advance(dev *managed, entID string, m *syncMessage, r *http.Req
 		return nil, errors.New("the device ended the session")
 	}
 	out := &outgoing{sessionID: d.id, target: h.Source.URI, source: s.base(r) + sessionPath, maxSize: s.Session.MaxMsgSize}
-	if d.proven && len(h.Cred) > 0 {
+	if d.proven && d.nonce == nil && len(h.Cred) > 0 { // Windows repeats them after a challenge
 		return nil, errors.New("credentials that nobody asked for")
 	}
 	if !d.proven {

@@ -23,14 +23,17 @@ func flatten(commands []Command) []pending {
 
 // checkAnswers returns a device's answers to the commands of the server's last
 // message. There must be a Status for the header, then one or more for each
-// command, in order, then the Results.
+// command, in order. Results come after a Status of their Get: all at the end,
+// or each at once, as Windows writes them.
 func checkAnswers(commands []syncCommand, msgRef string, want []pending) ([]Response, error) {
 	var statuses, results []syncCommand
+	answered := make(map[string]bool) // CmdRefs
 	for _, c := range commands {
 		switch {
-		case c.name() == "Status" && len(results) == 0:
+		case c.name() == "Status":
 			statuses = append(statuses, c)
-		case c.name() == "Results":
+			answered[only(c.CmdRef)] = true
+		case c.name() == "Results" && answered[only(c.CmdRef)]:
 			results = append(results, c)
 		default:
 			return nil, fmt.Errorf("a <%.40s> where a Status or Results should be", c.name())

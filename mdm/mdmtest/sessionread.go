@@ -93,7 +93,8 @@ func only(list []string) string {
 var sessionID = regexp.MustCompile(`^[0-9A-Za-z]{1,4}$`)
 
 // readSync reads a message of a device. It checks the header, that every
-// command has a number, and that Final comes last.
+// command has a number, and that Final comes last. Only the first message needs
+// a Final, because some clients leave it out of their answers.
 func readSync(data []byte) (*syncMessage, error) {
 	if err := walk(data); err != nil {
 		return nil, err
@@ -115,10 +116,11 @@ func readSync(data []byte) (*syncMessage, error) {
 		return nil, fmt.Errorf("<%.40s> in the header", h.Other[0].XMLName.Local)
 	case len(h.Cred) > 1:
 		return nil, fmt.Errorf("%d Cred", len(h.Cred))
-	case len(commands) == 0 || commands[len(commands)-1].name() != "Final":
+	case len(commands) > 0 && commands[len(commands)-1].name() == "Final":
+		m.Body[0].Commands = commands[:len(commands)-1]
+	case len(commands) == 0 || h.MsgID == "1":
 		return nil, fmt.Errorf("no Final at the end")
 	}
-	m.Body[0].Commands = commands[:len(commands)-1]
 	return m, checkNumbers(m.Body[0].Commands)
 }
 
@@ -181,6 +183,7 @@ func checkFirst(commands []syncCommand, deviceID string) ([]string, error) {
 }
 
 // checkInfo checks that a Replace has the five nodes of DevInfo for the device.
+// It may have others, such as the HWDevID of some builds of Windows.
 func checkInfo(c *syncCommand, deviceID string) error {
 	have := make(map[string]string)
 	for _, i := range c.Items {
@@ -191,8 +194,8 @@ func checkInfo(c *syncCommand, deviceID string) error {
 			return fmt.Errorf("no ./DevInfo/%s", name)
 		}
 	}
-	if len(c.Items) != 5 || !strings.EqualFold(have["./DevInfo/DevId"], deviceID) {
-		return fmt.Errorf("DevInfo of %.80q with %d nodes", have["./DevInfo/DevId"], len(c.Items))
+	if !strings.EqualFold(have["./DevInfo/DevId"], deviceID) {
+		return fmt.Errorf("DevInfo of %.80q", have["./DevInfo/DevId"])
 	}
 	return nil
 }

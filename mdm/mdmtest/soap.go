@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -155,10 +156,21 @@ func readEnvelope(data []byte, op *operation, to string) (*envelope, error) {
 }
 
 // sameURL reports whether two URLs are equal in any letter case, without the
-// query of the first.
+// query of the first. A port that is the default of the scheme may be there or
+// not: Windows writes ":443" into a:To, and not into the header Host.
 func sameURL(a, b string) bool {
 	a, _, _ = strings.Cut(a, "?")
-	return strings.EqualFold(a, b)
+	return strings.EqualFold(withoutPort(a), withoutPort(b))
+}
+
+// withoutPort returns a URL without the default port of its scheme.
+func withoutPort(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Port() != map[string]string{"https": "443", "http": "80"}[u.Scheme] {
+		return raw
+	}
+	u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
+	return u.String()
 }
 
 // walk checks that data is one XML element within the limits, with no document
