@@ -148,11 +148,11 @@ func (s *Server) assignment(q *request, d *device) any {
 	if s.hasProfile(d) {
 		out["deploymentProfileAssignedDateTime"] = at.UTC().Format(time.RFC3339)
 		if strings.Contains(expand, "deploymentProfile") {
-			out["deploymentProfile"] = s.deployment()
+			out["deploymentProfile"] = s.deploymentJSON()
 		}
 	}
 	if strings.Contains(expand, "intendedDeploymentProfile") && !s.Unassigned {
-		out["intendedDeploymentProfile"] = s.deployment()
+		out["intendedDeploymentProfile"] = s.deploymentJSON()
 	}
 	return out
 }

@@ -55,6 +55,21 @@ func (s *Server) deployment() graph.DeploymentProfile {
 	return d
 }
 
+// deploymentJSON returns the profile as the beta version of Graph has it, with the
+// older and the newer names of its members. The caller locks.
+func (s *Server) deploymentJSON() map[string]any {
+	d := s.deployment()
+	out := map[string]any{}
+	raw, _ := json.Marshal(d)
+	_ = json.Unmarshal(raw, &out)
+	out["extractHardwareHash"] = d.ExtractHash
+	out["outOfBoxExperienceSetting"] = map[string]any{
+		"privacySettingsHidden": d.Experience.HidePrivacy, "eulaHidden": d.Experience.HideEULA, "userType": d.Experience.UserType,
+		"deviceUsageType": d.Experience.DeviceUsage, "keyboardSelectionPageSkipped": d.Experience.SkipKeyboard, "escapeLinkHidden": d.Experience.HideEscapeLink,
+	}
+	return out
+}
+
 // serveDownload answers a device that asks for its profile.
 func (s *Server) serveDownload(w http.ResponseWriter, q *request, err error) {
 	if err != nil {

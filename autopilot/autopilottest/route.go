@@ -197,7 +197,7 @@ func (s *Server) serve(q *request) (any, error) {
 	case "SyncStatusBeta":
 		return s.syncStatus(), nil
 	case "ProfilesBeta":
-		return page(q, s, []any{s.deployment()}), nil
+		return page(q, s, []any{s.deploymentJSON()}), nil
 	case "ManagedDevices":
 		return s.serveManaged(q)
 	case "DeleteManagedDevice":

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"net/http"
 	"net/url"
@@ -40,7 +41,8 @@ func (c *Client) SyncBeta(ctx context.Context) error {
 // [Client.Import].
 func (c *Client) SyncStatusBeta(ctx context.Context) (*SyncStatus, error) {
 	var s SyncStatus
-	if err := c.do(ctx, &call{op: opSyncStatus, method: http.MethodGet, version: beta, path: settings}, &s); err != nil {
+	known := func() bool { return s.Status != "" }
+	if err := c.do(ctx, &call{op: opSyncStatus, method: http.MethodGet, version: beta, path: settings, valid: known}, &s); err != nil {
 		return nil, err
 	}
 	return &s, nil
@@ -59,14 +61,17 @@ type DeploymentProfile struct {
 	Description string `json:"description"`
 	NameFormat  string `json:"deviceNameTemplate"`
 
-	// WhiteGlove is true if a technician may set the device up before its user
-	// gets it, as older answers have it; newer ones have PreProvisioning.
+	// PreProvisioning is true if a technician may set the device up before its
+	// user gets it. WhiteGlove is the same in answers that have the older name
+	// (deprecated since May 2024).
 	WhiteGlove      bool `json:"enableWhiteGlove"`
 	PreProvisioning bool `json:"preprovisioningAllowed"`
 
 	ExtractHash bool `json:"hardwareHashExtractionEnabled"` // all devices to which it is assigned are registered
 	SkipDCCheck bool `json:"hybridAzureADJoinSkipConnectivityCheck"`
 
+	// Experience is what setup shows. Its names in JSON are the older ones; an
+	// answer may have the newer ones, too, or only those.
 	Experience struct {
 		// DeviceUsage is "singleUser" or, for self-deploying mode, "shared".
 		DeviceUsage string `json:"deviceUsageType"`
@@ -79,6 +84,36 @@ type DeploymentProfile struct {
 		SkipKeyboard   bool `json:"skipKeyboardSelectionPage"`
 		HideEscapeLink bool `json:"hideEscapeLink"`
 	} `json:"outOfBoxExperienceSettings"`
+}
+
+// UnmarshalJSON reads a profile with the older names of its members, with the newer
+// ones, or with both, of which the newer ones count. The error is that of package
+// json.
+func (p *DeploymentProfile) UnmarshalJSON(text []byte) error {
+	type plain DeploymentProfile // without this method
+	var read struct {
+		plain
+		Extract bool `json:"extractHardwareHash"` // the older name
+		Newer   *struct {
+			DeviceUsage    string `json:"deviceUsageType"`
+			UserType       string `json:"userType"`
+			HidePrivacy    bool   `json:"privacySettingsHidden"`
+			HideEULA       bool   `json:"eulaHidden"`
+			SkipKeyboard   bool   `json:"keyboardSelectionPageSkipped"`
+			HideEscapeLink bool   `json:"escapeLinkHidden"`
+		} `json:"outOfBoxExperienceSetting"`
+	}
+	if err := json.Unmarshal(text, &read); err != nil {
+		return err
+	}
+	*p = DeploymentProfile(read.plain)
+	p.PreProvisioning, p.ExtractHash = p.PreProvisioning || p.WhiteGlove, p.ExtractHash || read.Extract
+	if n := read.Newer; n != nil {
+		x := &p.Experience
+		x.DeviceUsage, x.UserType = n.DeviceUsage, n.UserType
+		x.HidePrivacy, x.HideEULA, x.SkipKeyboard, x.HideEscapeLink = n.HidePrivacy, n.HideEULA, n.SkipKeyboard, n.HideEscapeLink
+	}
+	return nil
 }
 
 // An Assignment tells which profile a registered device has. Only the beta version
@@ -117,13 +152,17 @@ func (a *Assignment) Ready() bool {
 // version of Graph. The error is an [*Error]. It wraps [ErrGone] if there is no such
 // device, and the errors that all methods have; see [Client.Import].
 func (c *Client) AssignmentBeta(ctx context.Context, id string) (*Assignment, error) {
-	var a Assignment
+	var a struct {
+		ID string `json:"id"`
+		Assignment
+	}
 	k := &call{op: opAssignment, method: http.MethodGet, version: beta, path: item(devices, id)}
+	k.valid = func() bool { return strings.EqualFold(a.ID, id) && a.Status != "" }
 	k.query = url.Values{"$expand": {"deploymentProfile,intendedDeploymentProfile"}}
 	if err := c.do(ctx, k, &a); err != nil {
 		return nil, err
 	}
-	return &a, nil
+	return &a.Assignment, nil
 }
 
 // ProfilesBeta yields the deployment profiles of the tenant. It uses the beta

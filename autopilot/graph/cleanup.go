@@ -102,9 +102,13 @@ func (p *CleanUp) String() string {
 
 // PlanCleanUp lists what the tenant has of the device with a serial number: in
 // management, registrations for Autopilot, and their objects in the directory. It
-// deletes nothing. The error is an [*Error] that wraps the errors that all methods
+// deletes nothing. The error is an [*Error]. It wraps [ErrRefused] if serial is empty,
+// which would be the serial number of many devices, and the errors that all methods
 // have; see [Client.Import].
 func (c *Client) PlanCleanUp(ctx context.Context, serial string) (*CleanUp, error) {
+	if strings.TrimSpace(serial) == "" {
+		return nil, &Error{Op: opPlanCleanUp, Err: fmt.Errorf("%w: there is no serial number", ErrRefused)}
+	}
 	p := &CleanUp{Serial: serial}
 	var err error
 	if p.Managed, err = first(c.ManagedDevices(ctx, serial), maxFound, func(m *ManagedDevice) bool { return strings.EqualFold(m.Serial, serial) }); err != nil {

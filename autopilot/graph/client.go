@@ -79,6 +79,8 @@ type call struct {
 	url     string // instead of version, path and query: the link to a page
 	body    any    // nil: none
 	etag    string // for If-Match; "": none
+
+	valid func() bool // whether what was read into out is an answer to this call; nil: anything is
 }
 
 // address returns the URL of a call.
@@ -99,6 +101,9 @@ func (c *Client) address(k *call) string {
 func (c *Client) do(ctx context.Context, k *call, out any) error {
 	address := c.address(k)
 	fail := func(err error) error { return &Error{Op: k.op, URL: wire.Redact(address), Err: err} }
+	if strings.HasPrefix(k.path, noItem) {
+		return &Error{Op: k.op, Err: fmt.Errorf("%w: the object has no identifier", ErrRefused)}
+	}
 	if err := wire.CheckSecure(address); err != nil {
 		return fail(err)
 	}
@@ -119,13 +124,26 @@ func (c *Client) do(ctx context.Context, k *call, out any) error {
 	if answer.Status < 200 || answer.Status > 299 {
 		return refusal(k.op, wire.Redact(address), answer, c.now())
 	}
-	if out == nil {
+	if err := k.read(answer.Body, out); err != nil {
+		return &Error{Op: k.op, URL: wire.Redact(address), HTTPStatus: answer.Status, RequestID: answer.Header.Get("request-id"), Err: err}
+	}
+	return nil
+}
+
+// read reads the body of an answer into out. Without an out there may be a body,
+// which has to be JSON all the same: a page of a proxy is no success.
+func (k *call) read(body []byte, out any) error {
+	if out == nil && len(bytes.TrimSpace(body)) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(answer.Body, out); err != nil {
-		e := &Error{Op: k.op, URL: wire.Redact(address), HTTPStatus: answer.Status, RequestID: answer.Header.Get("request-id")}
-		e.Err = fmt.Errorf("%w: %w", ErrMalformed, err)
-		return e
+	if out == nil {
+		out = new(any)
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if k.valid != nil && !k.valid() {
+		return fmt.Errorf("%w: it is JSON of another kind, or about another object", ErrMalformed)
 	}
 	return nil
 }
@@ -175,6 +193,7 @@ func pages[T any](ctx context.Context, c *Client, k *call) iter.Seq2[*T, error] 
 				Value []*T   `json:"value"`
 				Next  string `json:"@odata.nextLink"`
 			}
+			k.valid = func() bool { return page.Value != nil }
 			if err := c.do(ctx, &k, &page); err != nil {
 				yield(nil, err)
 				return
@@ -231,5 +250,19 @@ func first[T any](seq iter.Seq2[*T, error], n int, want func(*T) bool) ([]T, err
 // quote returns a text as OData has it in a filter.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 
-// item returns the path of a member of a collection.
-func item(collection, id string) string { return collection + "/" + url.PathEscape(id) }
+// noItem is the path of an object whose identifier is missing. No call is made for
+// it: the path without the identifier is that of the collection.
+const noItem = "/{}"
+
+// item returns the path of a member of a collection, or one that starts with noItem.
+func item(collection, id string) string {
+	if id == "" || id == "." || id == ".." {
+		return noItem
+	}
+	return collection + "/" + url.PathEscape(id)
+}
+
+// same returns a check that an answer has the identifier that was asked for.
+func same(got *string, id string) func() bool {
+	return func() bool { return strings.EqualFold(*got, id) }
+}

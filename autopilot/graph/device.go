@@ -51,7 +51,7 @@ func (c *Client) Devices(ctx context.Context) iter.Seq2[*Device, error] {
 // the errors that all methods have; see [Client.Import].
 func (c *Client) Device(ctx context.Context, id string) (*Device, error) {
 	var d Device
-	if err := c.do(ctx, &call{op: opDevice, method: http.MethodGet, version: stable, path: item(devices, id)}, &d); err != nil {
+	if err := c.do(ctx, &call{op: opDevice, method: http.MethodGet, version: stable, path: item(devices, id), valid: same(&d.ID, id)}, &d); err != nil {
 		return nil, err
 	}
 	return &d, nil

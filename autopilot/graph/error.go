@@ -17,13 +17,15 @@ import (
 
 // Errors that an [Error] may wrap.
 var (
-	// ErrMalformed is returned by all methods that read an answer if it is not
-	// the JSON it should be, is too large, or links to a page on another host.
+	// ErrMalformed is returned by all methods if the answer is not the JSON it
+	// should be, such as the page of a proxy, is too large, is about another
+	// object, or links to a page on another host.
 	ErrMalformed = errors.New("malformed answer")
 
 	// ErrRefused is [autopilot.ErrRefused]. [Client.Import] returns it for a mock
 	// hash if the service is not on the loopback interface, and for a row without
-	// a usable hash.
+	// a usable hash; methods about one object return it for an empty identifier,
+	// and [Client.PlanCleanUp] for an empty serial number. Nothing was sent then.
 	ErrRefused = autopilot.ErrRefused
 
 	// ErrGone is returned if the service does not know the object (HTTP status
@@ -177,7 +179,7 @@ func (e *Error) Remedy() string {
 		return "Read the object again, then decide anew."
 	case errors.Is(e.Err, ErrBusy):
 		return "Wait until the synchronization has ended."
-	case errors.Is(e.Err, ErrRefused):
+	case errors.Is(e.Err, ErrRefused) && (e.Op == opImport || e.Op == opRegister):
 		return "Take the hash from a real device."
 	case errors.Is(e.Err, ErrMalformed), e.HTTPStatus >= 300 && e.HTTPStatus < 400:
 		return "Check for a proxy that answers in the service's place. If there is none, tell the service's operator."

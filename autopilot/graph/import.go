@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/autopilot"
@@ -43,6 +44,7 @@ const (
 	opDeleteManaged = "DeleteManagedDevice"
 	opDeleteObject  = "DeleteDirectoryDevice"
 	opRegister      = "Register"
+	opPlanCleanUp   = "PlanCleanUp"
 )
 
 // An Imported is a record of a device under import. The service deletes such records
@@ -135,6 +137,7 @@ func (c *Client) Import(ctx context.Context, importID string, rows ...autopilot.
 	if len(bodies) == 1 {
 		k.body = bodies[0]
 		var one Imported
+		k.valid = func() bool { return one.ID != "" }
 		if err := c.do(ctx, k, &one); err != nil {
 			return nil, err
 		}
@@ -143,6 +146,9 @@ func (c *Client) Import(ctx context.Context, importID string, rows ...autopilot.
 	k.path += "/import"
 	k.body = map[string]any{"importedWindowsAutopilotDeviceIdentities": bodies}
 	var answer struct{ Value []Imported }
+	k.valid = func() bool {
+		return answer.Value != nil && !slices.ContainsFunc(answer.Value, func(m Imported) bool { return m.ID == "" })
+	}
 	if err := c.do(ctx, k, &answer); err != nil {
 		return nil, err
 	}
@@ -176,7 +182,7 @@ func (c *Client) importBodies(importID string, rows []autopilot.Row) ([]importBo
 // and the errors that all methods have; see [Client.Import].
 func (c *Client) Imported(ctx context.Context, id string) (*Imported, error) {
 	var r Imported
-	err := c.do(ctx, &call{op: opImported, method: http.MethodGet, version: stable, path: item(imports, id)}, &r)
+	err := c.do(ctx, &call{op: opImported, method: http.MethodGet, version: stable, path: item(imports, id), valid: same(&r.ID, id)}, &r)
 	if err != nil {
 		return nil, err
 	}
