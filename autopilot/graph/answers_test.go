@@ -33,7 +33,9 @@ var calls = map[string]func(ctx context.Context, c *graph.Client, id string) err
 	},
 	"AssignUser":   func(ctx context.Context, c *graph.Client, id string) error { return c.AssignUser(ctx, id, "a@b", "") },
 	"UnassignUser": func(ctx context.Context, c *graph.Client, id string) error { return c.UnassignUser(ctx, id) },
-	"Delete":       func(ctx context.Context, c *graph.Client, id string) error { return c.Delete(ctx, &graph.Device{ID: id}) },
+	"Delete": func(ctx context.Context, c *graph.Client, id string) error {
+		return c.Delete(ctx, &graph.Device{ID: id})
+	},
 	"AssignmentBeta": func(ctx context.Context, c *graph.Client, id string) error {
 		_, err := c.AssignmentBeta(ctx, id)
 		return err

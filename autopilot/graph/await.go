@@ -2,13 +2,23 @@ package graph
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/autopilot"
 )
 
-// submit sends the rows from start to end, and finds their records.
+// check fails the rows that cannot be sent.
+func (r *registering) check() {
+	for i := range r.results {
+		if _, err := r.Client.usable(&r.results[i].Row); err != nil {
+			r.fail(i, &Error{Op: opImport, Err: fmt.Errorf("%w: %w", ErrRefused, err)})
+		}
+	}
+}
+
+// submit sends the rows from start to end that can be sent, and finds their records.
 func (r *registering) submit(start, end int) {
 	b := batch{id: newGUID(), start: start, end: end}
 	r.batches = append(r.batches, b)
@@ -35,7 +45,7 @@ func (r *registering) submit(start, end int) {
 			return
 		}
 		// The answer may have been lost, and not the request.
-		if records, err = first(r.Client.Imports(r.ctx, b.id), len(rows), func(m *Imported) bool { return m.ImportID == b.id }); err == nil {
+		if records, err = first(r.Client.Imports(r.ctx, b.id), maxRecords, ofBatch(b)); err == nil {
 			r.adopt(b, records)
 		}
 	}
@@ -50,8 +60,8 @@ func (r *registering) failBatch(b batch, err error) {
 	}
 }
 
-// adopt gives records to the rows that they belong to: by the serial number, or in
-// order if the service keeps no serial numbers.
+// adopt gives records to the rows that they belong to, by the serial number. A single
+// row gets a single record in any case.
 func (r *registering) adopt(b batch, records []Imported) {
 	for i := b.start; i < b.end; i++ {
 		res := &r.results[i]
@@ -73,14 +83,14 @@ func (r *registering) adopt(b batch, records []Imported) {
 
 // awaitImports waits until all imports are done.
 func (r *registering) awaitImports() {
+	w := wait{stage: StageImporting}
 	for _, b := range r.batches {
-		w := wait{stage: StageImporting}
-		for !r.look(b) {
+		for !r.look(&w, b) {
 			records, err := r.records(b)
 			switch {
 			case err == nil:
-				r.update(b, records)
-				if r.look(b) {
+				r.update(&w, b, records)
+				if r.look(&w, b) {
 					break
 				}
 				err = r.pause(&w, -1, nil)
@@ -96,7 +106,7 @@ func (r *registering) awaitImports() {
 }
 
 // look settles the imports of a batch that are done, and reports whether all are.
-func (r *registering) look(b batch) bool {
+func (r *registering) look(w *wait, b batch) bool {
 	all := true
 	for i := b.start; i < b.end; i++ {
 		res := &r.results[i]
@@ -108,7 +118,7 @@ func (r *registering) look(b batch) bool {
 			r.reach(i, StageImporting, s.Status)
 			all = false
 		case alreadyHere(s):
-			r.adoptExisting(i)
+			r.adoptExisting(w, i)
 		case s.Err() != nil:
 			r.fail(i, s.Err())
 		case s.RegistrationID == "":
@@ -129,10 +139,19 @@ func (r *registering) failImports(b batch, err error) {
 	}
 }
 
+// maxRecords is how many records of a batch are read at most. There are more than
+// rows if a request was repeated whose answer had been lost.
+const maxRecords = 10 * autopilot.MaxRows
+
+// ofBatch returns a function that reports whether a record is one of a batch.
+func ofBatch(b batch) func(*Imported) bool {
+	return func(m *Imported) bool { return strings.EqualFold(m.ImportID, b.id) }
+}
+
 // records asks for the records of a batch that are not done.
 func (r *registering) records(b batch) ([]Imported, error) {
 	if b.end-b.start > 1 {
-		return first(r.Client.Imports(r.ctx, b.id), autopilot.MaxRows, func(m *Imported) bool { return m.ImportID == b.id })
+		return first(r.Client.Imports(r.ctx, b.id), maxRecords, ofBatch(b))
 	}
 	m, err := r.Client.Imported(r.ctx, r.results[b.start].Import.ID)
 	if errors.Is(err, ErrGone) {
@@ -144,9 +163,9 @@ func (r *registering) records(b batch) ([]Imported, error) {
 	return []Imported{*m}, nil
 }
 
-// update puts records into the results. A record that is gone is that of a device
-// which may be registered.
-func (r *registering) update(b batch, records []Imported) {
+// update puts records into the results. A record that is gone for some time, and not
+// only late in a list, is that of a device which may be registered.
+func (r *registering) update(w *wait, b batch, records []Imported) {
 	byID := make(map[string]*Imported, len(records))
 	for i := range records {
 		byID[records[i].ID] = &records[i]
@@ -158,28 +177,31 @@ func (r *registering) update(b batch, records []Imported) {
 		}
 		if m := byID[res.Import.ID]; m != nil {
 			res.Import = m
+			delete(r.missed, i)
 			continue
 		}
-		if r.adoptExisting(i); res.Err == nil {
+		if r.missed[i]++; r.missed[i] < maxLooks {
+			continue
+		}
+		if r.adoptExisting(w, i); res.Err == nil {
 			res.Import.State = ImportState{Status: statusComplete, RegistrationID: res.Device.ID}
 		}
 	}
 }
 
-// maxLooks is how often a device is looked for that should be there.
+// maxLooks is how often a record or a device is looked for that should be there.
 const maxLooks = 5
 
 // adoptExisting finds the registration of a device by its serial number, and
 // changes group tag and user to those of the row.
-func (r *registering) adoptExisting(i int) {
+func (r *registering) adoptExisting(w *wait, i int) {
 	res := &r.results[i]
-	w := wait{stage: StageImporting}
-	for {
+	for looks := 0; ; looks++ {
 		found, err := r.Client.Find(r.ctx, r.serial(i))
 		if err == nil && len(found) == 0 {
 			// It may show later, as each new device does.
-			if w.attempt < maxLooks {
-				if err = r.pause(&w, i, nil); err == nil {
+			if looks < maxLooks {
+				if err = r.pause(w, i, nil); err == nil {
 					continue
 				}
 			} else if err = res.Import.State.Err(); err == nil {
@@ -197,7 +219,7 @@ func (r *registering) adoptExisting(i int) {
 			r.reach(i, StageImported, "existing")
 			return
 		}
-		if err = r.again(&w, i, err); err != nil {
+		if err = r.again(w, i, err); err != nil {
 			r.fail(i, err)
 			return
 		}
@@ -221,25 +243,52 @@ func (r *registering) adjust(res *Result) error {
 
 // awaitDevices waits until management shows the devices.
 func (r *registering) awaitDevices() {
-	for _, i := range r.pending() {
+	r.await(StageImported, StageRegistered, func(i int) error {
 		res := &r.results[i]
-		w := wait{stage: StageImported}
-		for res.Err == nil && res.Stage != StageRegistered {
-			d, err := r.Client.Device(r.ctx, res.Import.State.RegistrationID)
-			switch {
-			case err == nil:
-				res.Device = d
-				r.reach(i, StageRegistered, d.EnrollmentState)
-				continue
-			case errors.Is(err, ErrGone):
-				r.reach(i, StageImported, "not found")
-				err = r.pause(&w, i, nil)
-			default:
-				err = r.again(&w, i, err)
+		d, err := r.Client.Device(r.ctx, res.Import.State.RegistrationID)
+		switch {
+		case errors.Is(err, ErrGone):
+			r.reach(i, StageImported, "not found")
+			return nil
+		case err != nil:
+			return err
+		}
+		res.Device = d
+		r.reach(i, StageRegistered, d.EnrollmentState)
+		return nil
+	})
+}
+
+// await looks at each device in turn until all have failed or are in the stage
+// until. The function looks at one; it returns nil if the device is in the stage or
+// has to be looked at again.
+func (r *registering) await(during, until Stage, look func(i int) error) {
+	w := wait{stage: during}
+	for {
+		var open []int
+		for _, i := range r.pending() {
+			res := &r.results[i]
+			for res.Err == nil && res.Stage != until {
+				err := look(i)
+				if err == nil {
+					break
+				}
+				if err = r.again(&w, i, err); err != nil {
+					r.fail(i, err)
+				}
 			}
-			if err != nil {
+			if res.Err == nil && res.Stage != until {
+				open = append(open, i)
+			}
+		}
+		if len(open) == 0 {
+			return
+		}
+		if err := r.pause(&w, -1, nil); err != nil {
+			for _, i := range open {
 				r.fail(i, err)
 			}
+			return
 		}
 	}
 }
@@ -261,23 +310,7 @@ func (r *registering) awaitProfiles() {
 		}
 		return
 	}
-	for _, i := range r.pending() {
-		w := wait{stage: StageAssigning}
-		for r.results[i].Err == nil && r.results[i].Stage != StageReady {
-			err := r.assignment(i)
-			switch {
-			case r.results[i].Stage == StageReady:
-				continue
-			case err == nil:
-				err = r.pause(&w, i, nil)
-			default:
-				err = r.again(&w, i, err)
-			}
-			if err != nil {
-				r.fail(i, err)
-			}
-		}
-	}
+	r.await(StageAssigning, StageReady, r.assignment)
 }
 
 // assigned reports whether all devices have their profiles already, as in a run

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -162,19 +163,36 @@ func (c *Client) importBodies(importID string, rows []autopilot.Row) ([]importBo
 	}
 	bodies := make([]importBody, len(rows))
 	for i, r := range rows {
-		h, err := autopilot.ParseHash(r.Hash)
-		switch {
-		case err != nil:
+		h, err := c.usable(&r)
+		if err != nil {
 			return nil, fmt.Errorf("%w: device %d: %w", ErrRefused, i+1, err)
-		case h.Mock() && !wire.Loopback(c.base()):
-			return nil, fmt.Errorf("%w: device %d has a mock hash", ErrRefused, i+1)
 		}
-		if r.Serial == "" {
-			r.Serial = strings.TrimSpace(h.Hardware().Serial)
-		}
-		bodies[i] = importBody{importType, importID, r.Serial, r.ProductKeyID, h.String(), r.GroupTag, r.User}
+		bodies[i] = importBody{importType, importID, serialOf(&r, h), r.ProductKeyID, h.String(), r.GroupTag, r.User}
 	}
 	return bodies, nil
+}
+
+// usable returns the hash of a row, or why it cannot be sent.
+func (c *Client) usable(r *autopilot.Row) (*autopilot.Hash, error) {
+	h, err := autopilot.ParseHash(r.Hash)
+	switch {
+	case r.Hash == "":
+		return nil, errors.New("it has no hardware hash")
+	case err != nil:
+		return nil, err
+	case h.Mock() && !wire.Loopback(c.base()):
+		return nil, errors.New("it has a mock hash")
+	}
+	return h, nil
+}
+
+// serialOf returns the serial number of a row or, if it has none, of its hash, which
+// may be nil. Firmware may put spaces around it.
+func serialOf(r *autopilot.Row, h *autopilot.Hash) string {
+	if serial := strings.TrimSpace(r.Serial); serial != "" || h == nil {
+		return serial
+	}
+	return strings.TrimSpace(h.Hardware().Serial)
 }
 
 // Imported returns the record of an import by its identifier, with the state it

@@ -58,7 +58,8 @@ type Registration struct {
 	Until Stage
 
 	// Limit is how long to wait in one stage, for the service's work and for
-	// failures that may pass. If 0, it is two hours.
+	// failures that may pass: for all devices together, which are looked at in
+	// turn. If 0, it is two hours.
 	Limit time.Duration
 
 	// Pause returns how long to wait before the service is asked again; attempt
@@ -130,11 +131,15 @@ const syncPause = 12*time.Minute + 30*time.Second
 //
 // The error is an [*Error]. It wraps that of the first device that failed, and the
 // error of ctx if that ended first. What a device failed by is in its result, such
-// as the Code 808 for a device of another tenant.
+// as the Code 808 for a device of another tenant, or [ErrRefused] for a row that
+// cannot be sent; the other rows are sent all the same.
 func (r *Registration) Run(ctx context.Context, rows []autopilot.Row) ([]Result, error) {
-	run := &registering{Registration: r, ctx: ctx, until: r.Until}
+	run := &registering{Registration: r, ctx: ctx, until: r.Until, missed: map[int]int{}}
 	if run.until == "" {
 		run.until = StageReady
+	}
+	if r.Client == nil {
+		return nil, &Error{Op: opRegister, Err: errors.New("a Registration needs a Client")}
 	}
 	if !slices.Contains([]Stage{StageSubmitted, StageImported, StageRegistered, StageReady}, run.until) {
 		return nil, &Error{Op: opRegister, Err: fmt.Errorf("a Registration cannot wait for the stage %q", r.Until)}
@@ -143,6 +148,7 @@ func (r *Registration) Run(ctx context.Context, rows []autopilot.Row) ([]Result,
 	for i, row := range rows {
 		run.results[i].Row = row
 	}
+	run.check()
 	for start := 0; start < len(rows); start += autopilot.MaxRows {
 		run.submit(start, min(start+autopilot.MaxRows, len(rows)))
 	}
@@ -168,6 +174,7 @@ type registering struct {
 	results []Result
 	batches []batch
 	said    map[int]string // the last event of each row
+	missed  map[int]int    // how often the record of a row was not in the list
 }
 
 // A batch is rows with one import identifier.
@@ -223,13 +230,8 @@ func (r *registering) observe(e Event) {
 // serial returns the serial number of a device, of the row or of the hash.
 func (r *registering) serial(i int) string {
 	row := r.results[i].Row
-	if row.Serial != "" {
-		return row.Serial
-	}
-	if h, err := autopilot.ParseHash(row.Hash); err == nil {
-		return h.Hardware().Serial
-	}
-	return ""
+	h, _ := autopilot.ParseHash(row.Hash)
+	return serialOf(&row, h)
 }
 
 // pending returns the devices that have not failed.
@@ -269,7 +271,7 @@ func (r *registering) pause(w *wait, row int, err error) error {
 	if limit == 0 {
 		limit = defaultLimit
 	}
-	if time.Since(w.since)+d > limit {
+	if d > limit-time.Since(w.since) { // d may be centuries
 		if err == nil {
 			err = fmt.Errorf("stage %q took over %v", w.stage, limit)
 		}

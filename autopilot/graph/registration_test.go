@@ -279,13 +279,16 @@ func TestRegisterLimit(t *testing.T) {
 	}
 }
 
-// A row that cannot be sent fails its batch before anything is sent.
+// A row that cannot be sent fails before anything is sent, and alone.
 func TestRegisterUnusable(t *testing.T) {
 	s := &autopilottest.Server{}
-	r := &graph.Registration{Client: start(t, s), Pause: quick}
+	r := &graph.Registration{Client: start(t, s), Pause: quick, Until: graph.StageImported}
 	results, err := r.Run(t.Context(), []autopilot.Row{row("S1"), {Serial: "S2", Hash: "AAAA"}})
-	if !errors.Is(err, graph.ErrRefused) || results[0].Err == nil || len(s.Devices()) != 0 {
+	if !errors.Is(err, graph.ErrRefused) || !errors.Is(results[1].Err, graph.ErrRefused) || results[1].Import != nil || results[0].Err != nil || len(s.Devices()) != 1 {
 		t.Errorf("%v, %+v", err, results)
+	}
+	if results, err = r.Run(t.Context(), []autopilot.Row{{Serial: "S3"}}); !errors.Is(err, graph.ErrRefused) || results[0].Stage != graph.StageFailed || len(s.Devices()) != 1 {
+		t.Errorf("alone: %v, %+v", err, results)
 	}
 }
 

@@ -1,0 +1,189 @@
+package graph_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/whiteglove/whiteglove/autopilot"
+	"github.com/whiteglove/whiteglove/autopilot/autopilottest"
+	"github.com/whiteglove/whiteglove/autopilot/graph"
+)
+
+// Limit holds for a stage, however many devices are in it, and devices are looked at
+// in turn: one that gets no profile does not keep the others from being seen.
+func TestLimitOfStage(t *testing.T) {
+	s := &autopilottest.Server{Unassigned: true}
+	var seen events
+	r := &graph.Registration{Client: start(t, s), Pause: quick, Limit: 250 * time.Millisecond, Observe: seen.observe}
+	var rows []autopilot.Row
+	for i := range 24 {
+		rows = append(rows, row(fmt.Sprintf("S%c", 'a'+i)))
+	}
+	begin := time.Now()
+	results, err := r.Run(t.Context(), rows)
+	if took := time.Since(begin); err == nil || took > 4*time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+	for i, res := range results {
+		if res.Stage != graph.StageFailed || !strings.Contains(res.Err.Error(), `stage "assigning" took over`) {
+			t.Errorf("device %d: %v", i, res.Err)
+		}
+		assigning := 0
+		for _, e := range seen.all {
+			if e.Row == i && e.Stage == graph.StageAssigning {
+				assigning++
+			}
+		}
+		if assigning == 0 {
+			t.Errorf("device %d was not looked at", i)
+		}
+	}
+}
+
+// A device that management never shows is given up, and the others go on meanwhile.
+func TestOneNeverShows(t *testing.T) {
+	s := &autopilottest.Server{}
+	c := start(t, s)
+	inner := c.HTTPClient.Transport
+	var mu sync.Mutex
+	hidden, shown := "", time.Time{}
+	c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if d := s.Devices(); hidden == "" && len(d) > 0 {
+			hidden = d[0].ID
+		}
+		if hidden != "" && strings.HasSuffix(r.URL.Path, "/"+hidden) {
+			r.URL.Path += "0"
+		}
+		return inner.RoundTrip(r)
+	})}
+	var gaveUp time.Time
+	r := &graph.Registration{Client: c, Pause: quick, Until: graph.StageRegistered, Limit: 600 * time.Millisecond, Observe: func(e graph.Event) {
+		switch e.Stage {
+		case graph.StageRegistered:
+			shown = e.Time
+		case graph.StageFailed:
+			gaveUp = e.Time
+		}
+	}}
+	results, err := r.Run(t.Context(), []autopilot.Row{row("S1"), row("S2"), row("S3")})
+	failed := 0
+	for _, res := range results {
+		if res.Err != nil {
+			failed++
+		}
+	}
+	if err == nil || failed != 1 || shown.IsZero() || !shown.Before(gaveUp) {
+		t.Errorf("%d failed, %v; the last other one was registered at %v, and one was given up at %v", failed, err, shown, gaveUp)
+	}
+}
+
+// A serial number with spaces around it, as firmware has, is the same one.
+func TestSpacesInSerial(t *testing.T) {
+	s := &autopilottest.Server{}
+	padded := autopilottest.Device{Serial: "S1  ", EK: key('1')}
+	r := &graph.Registration{Client: start(t, s), Pause: quick, Until: graph.StageRegistered}
+	for name, row := range map[string]autopilot.Row{
+		"of the hash": {Hash: padded.Text()},
+		"of the row":  {Serial: " S2 ", Hash: device("S2").Text()},
+	} {
+		results, err := r.Run(t.Context(), []autopilot.Row{row})
+		if err != nil || results[0].Device == nil || strings.TrimSpace(results[0].Device.Serial) != results[0].Device.Serial {
+			t.Errorf("%s: %+v, %v", name, results, err)
+		}
+		if results, err = r.Run(t.Context(), []autopilot.Row{row}); err != nil || !results[0].Existing {
+			t.Errorf("%s, again: %+v, %v", name, results, err)
+		}
+	}
+}
+
+// A list of records that lags behind is no sign that a record is gone.
+func TestRecordsLag(t *testing.T) {
+	left := 2
+	s := &autopilottest.Server{Speed: 200} // an import takes half a second
+	s.Fail = func(op string, w http.ResponseWriter) bool {
+		if op != "Imports" || left == 0 {
+			return false
+		}
+		left--
+		_ = json.NewEncoder(w).Encode(map[string]any{"value": []any{}})
+		return true
+	}
+	r := &graph.Registration{Client: start(t, s), Pause: quick, Until: graph.StageImported}
+	results, err := r.Run(t.Context(), []autopilot.Row{row("S1"), row("S2")})
+	if err != nil || left != 0 || results[0].Existing || results[1].Existing {
+		t.Errorf("%+v, %v", results, err)
+	}
+}
+
+// One row that cannot be sent is its own failure, as one that the service refuses
+// is.
+func TestOneBadRow(t *testing.T) {
+	s := &autopilottest.Server{}
+	r := &graph.Registration{Client: start(t, s), Pause: quick, Until: graph.StageImported}
+	rows := []autopilot.Row{row("S1"), {Serial: "S2", Hash: "AAAA"}, row("S3"), {Serial: "S4"}}
+	results, err := r.Run(t.Context(), rows)
+	if err == nil || !strings.Contains(err.Error(), "2 of 4 devices") || !errors.Is(err, graph.ErrRefused) {
+		t.Error(err)
+	}
+	for i, res := range results {
+		if bad := i%2 == 1; bad != (res.Err != nil) || bad && (!errors.Is(res.Err, graph.ErrRefused) || res.Import != nil) {
+			t.Errorf("device %d: %+v", i, res)
+		}
+	}
+	if len(s.Devices()) != 2 {
+		t.Errorf("%d devices", len(s.Devices()))
+	}
+}
+
+// A pause that the service asks for and that is beyond Limit is not begun.
+func TestFarRetryAfter(t *testing.T) {
+	for _, after := range []string{"86400", "Fri, 31 Dec 9999 23:59:59 GMT", "2147483647"} {
+		s := &autopilottest.Server{Fail: func(_ string, w http.ResponseWriter) bool {
+			w.Header().Set("Retry-After", after)
+			http.Error(w, "{}", http.StatusTooManyRequests)
+			return true
+		}}
+		r := &graph.Registration{Client: start(t, s), Pause: quick}
+		begin := time.Now()
+		_, err := r.Run(t.Context(), []autopilot.Row{row("S1"), row("S2")})
+		var e *graph.Error
+		if !errors.As(err, &e) || time.Since(begin) > 5*time.Second || !strings.Contains(err.Error(), "429") {
+			t.Errorf("%s: %v after %v", after, err, time.Since(begin))
+		}
+	}
+}
+
+// An import that stays "unknown" ends with its limit or its context, not before, and
+// says which stage it was in.
+func TestUnknownForEver(t *testing.T) {
+	s := &autopilottest.Server{Speed: 1} // 95 seconds
+	r := &graph.Registration{Client: start(t, s), Pause: quick, Limit: 150 * time.Millisecond}
+	results, err := r.Run(t.Context(), []autopilot.Row{row("S1"), row("S2")})
+	if err == nil || !strings.Contains(err.Error(), `stage "importing" took over 150ms`) || results[1].Import == nil || results[1].Import.State.Status != "unknown" {
+		t.Errorf("%v, %+v", err, results)
+	}
+	r.Limit = 0
+	ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	if results, err = r.Run(ctx, []autopilot.Row{row("S3"), row("S4")}); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 5*time.Second || results[0].Import == nil {
+		t.Errorf("%v, %+v", err, results)
+	}
+}
+
+// A Registration without a Client says so.
+func TestNoClient(t *testing.T) {
+	var e *graph.Error
+	if _, err := (&graph.Registration{}).Run(t.Context(), []autopilot.Row{row("S1")}); !errors.As(err, &e) || e.Op != "Register" {
+		t.Error(err)
+	}
+}
