@@ -13,6 +13,9 @@ import (
 	"github.com/whiteglove/whiteglove/mdm/omadm"
 )
 
+// maxWarnings is how many failed commands of a session are in warnings.
+const maxWarnings = 20
+
 // holdSessions does StepSession: it holds management sessions until the enrollment status
 // page reports success or failure. It stores the nodes that the server writes
 // before it acknowledges them.
@@ -30,6 +33,13 @@ func holdSessions(ctx context.Context, r *Run) (bool, error) {
 		if result != nil {
 			for _, oddity := range result.Oddities {
 				r.Warn(ctx, "management server: %s", oddity)
+			}
+			for i, f := range result.Failures {
+				if i == maxWarnings {
+					r.Warn(ctx, "%d more commands of the management server failed", len(result.Failures)-i)
+					break
+				}
+				r.Warn(ctx, "a command of the management server failed: %s", f)
 			}
 		}
 		if err != nil {

@@ -39,6 +39,7 @@ func setup(w *world) {
 	w.Management.Session.Commands = []mdmtest.Command{
 		set(page+"ExpectedPolicies", "chr", "./Vendor/MSFT/Policy/Config/Camera/AllowCamera"),
 		set("./Vendor/MSFT/Policy/Config/Camera/AllowCamera", "int", "0"),
+		set("./DevDetail/SwV", "chr", "0"), // fails
 	}
 	asked := 0
 	w.Management.Session.Next = func(string, []mdmtest.Response) []mdmtest.Command {
@@ -60,12 +61,17 @@ func TestTechnicianThenUser(t *testing.T) {
 	p.Store, p.Steps, p.Setup.Pause = provision.FileStore(file), provision.Technician(), time.Millisecond
 	var pages []esp.State
 	p.Setup.Progress = func(r *esp.Report) { pages = append(pages, r.State) }
+	var failed []string
+	p.Observe = func(ev provision.Event) { failed = append(failed, ev.Warnings...) }
 	state, err := p.Run(t.Context())
 	if err != nil {
 		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
 	}
 	if !slices.Equal(pages, []esp.State{esp.InProgress, esp.Succeeded}) || state.SetUp.IsZero() || state.Sealed.IsZero() {
 		t.Fatalf("pages %q, set up %v, sealed %v", pages, state.SetUp, state.Sealed)
+	}
+	if !slices.ContainsFunc(failed, func(s string) bool { return strings.HasSuffix(s, "failed: Replace ./DevDetail/SwV: status 405") }) {
+		t.Errorf("warnings %q", failed)
 	}
 	for _, o := range w.Directory.Objects() {
 		if o.Enabled {

@@ -21,7 +21,7 @@ type options struct {
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{
-		Name: "mdmenroll", Status: "0 if the device is enrolled and no session failed, 1 if not, 2 for wrong usage",
+		Name: "mdmenroll", Status: "0 if the device is enrolled, no session failed and, with -esp, the page is over and no command failed; 1 if not, 2 for wrong usage",
 		Timeout: 10 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
 	}
 }
@@ -36,7 +36,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "write certificate, key (wrapped by the TPM) and summary.json to `DIR`")
 	f.StringVar(&o.ca, "ca", "", "trust the TLS roots in `FILE` (PEM) instead of the system's")
 	f.IntVar(&o.sessions, "session", 0, "hold `N` management sessions")
-	f.BoolVar(&o.esp, "esp", false, "show the enrollment status page; the sessions end when it is over")
+	f.BoolVar(&o.esp, "esp", false, "show the enrollment status page; the sessions end when it is over, and exit code 1 tells if it is not or a command failed")
 }
 
 func (o *options) check(*flag.FlagSet) error {

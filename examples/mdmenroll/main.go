@@ -8,7 +8,8 @@
 // The management key is made in the TPM and never leaves it.
 //
 // It exits with 0 if the device is enrolled and no session failed, with 1 if
-// not, and with 2 if it was called wrongly.
+// not, and with 2 if it was called wrongly. With -esp it also exits with 1 if the
+// page is still in progress at the end or a command of the server failed.
 package main
 
 import (

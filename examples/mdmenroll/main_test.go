@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -183,6 +184,51 @@ func TestOrder(t *testing.T) {
 		}
 		if _, err := os.Stat(filepath.Join(out, "scep-1.pem")); (err == nil) != (c.failed == 0) {
 			t.Errorf("%s: certificate: %v", c.name, err)
+		}
+	}
+}
+
+// TestUnfinished has sessions at the end of which something is missing.
+func TestUnfinished(t *testing.T) {
+	page := func(finished string) mdmtest.Command {
+		return mdmtest.Page(map[string]string{"TimeOutUntilSyncFailure": "60", "ServerHasFinishedProvisioning": finished})
+	}
+	bad := mdmtest.Write("Replace", "./DevDetail/SwV", "chr", "1")
+	for _, c := range []struct {
+		name     string
+		commands []mdmtest.Command
+		esp      bool
+		code     int
+		want     string
+	}{
+		{"in progress", []mdmtest.Command{page("false")}, true, 1, "still in progress after 2 sessions"},
+		{"commands failed", []mdmtest.Command{page("true"), bad}, true, 1, "1 commands of the server failed"},
+		{"no page, commands failed", []mdmtest.Command{bad}, true, 1, "1 commands of the server failed"},
+		{"without -esp", []mdmtest.Command{page("false"), bad}, false, 0, ""},
+		{"well", []mdmtest.Command{page("true")}, true, 0, ""},
+	} {
+		s := startSite(t, ofDevice())
+		s.Session.Commands = c.commands
+		out := t.TempDir()
+		args := []string{"-discover", s.discover, "-ca", s.ca, "-token", s.token, "-session", "2", "-out", out}
+		if c.esp {
+			args = append(args, "-esp")
+		}
+		code, stdout, stderr := try(t, args...)
+		if code != c.code || !strings.Contains(stderr, c.want) || (c.want == "") != (stderr == "") {
+			t.Errorf("%s: exit code %d\n%s%s", c.name, code, stdout, stderr)
+		}
+		text, err := os.ReadFile(filepath.Join(out, "summary.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := slices.ContainsFunc(c.commands, func(c mdmtest.Command) bool { return c.Verb == bad.Verb })
+		var sum struct{ Sessions []sessionSummary }
+		if err := json.Unmarshal(text, &sum); err != nil || len(sum.Sessions) == 0 || failed != slices.Equal(sum.Sessions[0].Failures, []failure{{"Replace", "./DevDetail/SwV", 405}}) {
+			t.Errorf("%s: %+v, %v", c.name, sum, err)
+		}
+		if failed != strings.Contains(stdout, "failed     Replace ./DevDetail/SwV: status 405\n") {
+			t.Errorf("%s:\n%s", c.name, stdout)
 		}
 	}
 }

@@ -24,12 +24,23 @@ import (
 // waits longer.
 const pause = time.Second
 
+// maxPrinted is how many failed commands of a session are printed.
+const maxPrinted = 20
+
 // A sessionSummary is one session in summary.json.
 type sessionSummary struct {
-	Messages int      `json:"messages"`
-	Commands int      `json:"commands"`
-	Failed   int      `json:"failed"`
-	Oddities []string `json:"oddities,omitempty"`
+	Messages int       `json:"messages"`
+	Commands int       `json:"commands"`
+	Failed   int       `json:"failed"`
+	Failures []failure `json:"failures,omitempty"`
+	Oddities []string  `json:"oddities,omitempty"`
+}
+
+// A failure is a command of the server that failed.
+type failure struct {
+	Verb   string `json:"verb"`
+	LocURI string `json:"locUri"`
+	Status int    `json:"status"`
 }
 
 // An order is a certificate that the server ordered and the device obtained over
@@ -63,12 +74,11 @@ func (e *enrollment) runSessions(ctx context.Context) error {
 			}
 		}
 		result, err := s.Run(ctx)
+		if result != nil {
+			e.hold(result, view)
+		}
 		if err != nil {
 			return err
-		}
-		e.held = append(e.held, sessionSummary{result.Messages, result.Commands, result.Failed, result.Oddities})
-		if !view.terminal {
-			fmt.Fprintf(e.stdout, "session %-4d %d messages, %d commands, %d of them failed\n", n+1, result.Messages, result.Commands, result.Failed)
 		}
 		if !e.esp {
 			continue
@@ -77,10 +87,52 @@ func (e *enrollment) runSessions(ctx context.Context) error {
 		view.show(e.report)
 		switch e.report.State {
 		case esp.Succeeded:
-			return nil
+			return e.unfinished()
 		case esp.Failed:
 			return fmt.Errorf("the enrollment status page ends with failure 0x%08X: %s", e.report.Code, e.report.Message)
 		}
+	}
+	return e.unfinished()
+}
+
+// hold keeps the result of a session for the summary and prints it, unless the
+// status page has the terminal to itself. What failed is always printed.
+func (e *enrollment) hold(result *omadm.Result, view *view) {
+	held := sessionSummary{Messages: result.Messages, Commands: result.Commands, Failed: result.Failed, Oddities: result.Oddities}
+	if !view.terminal {
+		fmt.Fprintf(e.stdout, "session %-4d %d messages, %d commands, %d of them failed\n", len(e.held)+1, result.Messages, result.Commands, result.Failed)
+	}
+	for i, f := range result.Failures {
+		held.Failures = append(held.Failures, failure{f.Command, f.URI, f.Status})
+		switch {
+		case i < maxPrinted:
+			fmt.Fprintf(e.stdout, "  failed     %s\n", f)
+		case i == maxPrinted:
+			fmt.Fprintf(e.stdout, "  failed     %d more, see -out\n", len(result.Failures)-i)
+		}
+	}
+	if len(result.Failures) > 0 {
+		view.lines = 0 // the lines stay above the next page
+	}
+	e.held = append(e.held, held)
+}
+
+// unfinished returns an error if the status page is not over, or a command of the
+// server has failed while it was shown.
+func (e *enrollment) unfinished() error {
+	if !e.esp {
+		return nil
+	}
+	failed := 0
+	for _, h := range e.held {
+		failed += h.Failed
+	}
+	switch done, total := e.report.Progress(); {
+	case e.report.State == esp.InProgress:
+		return fmt.Errorf("the enrollment status page is still in progress after %d sessions, with %d of %d done and %d failed commands; hold more with -session",
+			len(e.held), done, total, failed)
+	case failed > 0:
+		return fmt.Errorf("%d commands of the server failed", failed)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ const operation = "Session"
 const (
 	defaultMessages = 100 // messages of the device in one session
 	maxOddities     = 20  // that a Result keeps
+	maxFailures     = 1000
 )
 
 // An exchange is one session under way.
@@ -256,7 +257,7 @@ func (e *exchange) statuses(m *syncml.Message) (again bool, err error) {
 // execute carries out the commands of a message and returns the answers to
 // them, or nil if the session is over.
 func (e *exchange) execute(ctx context.Context, m *syncml.Message) ([]*syncml.Command, error) {
-	x := &executor{tree: e.Tree, ref: m.ID}
+	x := &executor{tree: e.Tree, ref: m.ID, result: e.result}
 	var commands []*syncml.Command
 	for _, c := range m.Commands {
 		if c.Name != syncml.Status && c.Name != syncml.Results {
@@ -267,8 +268,6 @@ func (e *exchange) execute(ctx context.Context, m *syncml.Message) ([]*syncml.Co
 		e.odd("a message without Final")
 	}
 	x.all(ctx, commands, false)
-	e.result.Commands += x.commands
-	e.result.Failed += x.failed
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/syncml"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // An executor carries out the commands of one message of a server.
@@ -17,10 +18,9 @@ type executor struct {
 	results  []*syncml.Command
 	changes  []undo // made since the Atomic began
 	aborted  bool   // the server ended the session (alert 1223)
-	commands int    // number of commands
-	failed   int    // number of those with a status of 300 or more
-	size     int    // bytes of the results
-	full     bool   // a result did not fit, so no further one is sent
+	result   *Result
+	size     int  // bytes of the results
+	full     bool // a result did not fit, so no further one is sent
 }
 
 // maxResults bounds the values in the answer to one message, in bytes.
@@ -29,7 +29,7 @@ const maxResults = 1 << 20
 // run carries out a command and the commands in it, and reports whether all
 // succeeded. In an Atomic it refuses a Get and another Atomic.
 func (x *executor) run(ctx context.Context, c *syncml.Command, inAtomic bool) bool {
-	x.commands++
+	x.result.Commands++
 	switch c.Name {
 	case syncml.Add, syncml.Replace, syncml.Delete, syncml.Exec:
 		return x.items(ctx, c)
@@ -74,7 +74,7 @@ func (x *executor) all(ctx context.Context, commands []*syncml.Command, inAtomic
 
 // skip answers a command that is not carried out, and those in it.
 func (x *executor) skip(c *syncml.Command) {
-	x.commands++
+	x.result.Commands++
 	x.status(c, syncml.StatusNotExecuted, "")
 	for _, inner := range c.Commands {
 		x.skip(inner)
@@ -204,9 +204,7 @@ func (x *executor) alert(c *syncml.Command) bool {
 
 // status answers a command, and reports whether the status is one of success.
 func (x *executor) status(c *syncml.Command, code int, target string) bool {
-	if code >= 300 {
-		x.failed++
-	}
+	x.note(c, code, target)
 	if !c.NoResp {
 		s := &syncml.Command{Name: syncml.Status, MsgRef: x.ref, CmdRef: c.ID, Cmd: c.Name, Data: strconv.Itoa(code)}
 		if target != "" {
@@ -217,10 +215,32 @@ func (x *executor) status(c *syncml.Command, code int, target string) bool {
 	return code < 300
 }
 
+// note notes a command that has failed, for the node target, or for all of the
+// command's if that is empty.
+func (x *executor) note(c *syncml.Command, code int, target string) {
+	if code < 300 {
+		return
+	}
+	x.result.Failed++
+	targets := []string{target}
+	if target == "" && len(c.Items) > 0 {
+		targets = targets[:0]
+		for _, i := range c.Items {
+			targets = append(targets, uri(i))
+		}
+	}
+	for _, t := range targets {
+		if len(x.result.Failures) < maxFailures {
+			x.result.Failures = append(x.result.Failures, &Failure{wire.Words(c.Name), wire.Words(t), code})
+		}
+	}
+}
+
 // A reserved status has its place before those of the commands inside, and gets
 // its code after them.
 type reserved struct {
 	x *executor
+	c *syncml.Command // that is answered
 	s *syncml.Command // nil if the server wants none
 }
 
@@ -229,16 +249,16 @@ func (x *executor) reserve(c *syncml.Command, code int) reserved {
 	before := len(x.statuses)
 	x.status(c, code, "")
 	if len(x.statuses) == before {
-		return reserved{x: x}
+		return reserved{x: x, c: c}
 	}
-	return reserved{x, x.statuses[before]}
+	return reserved{x, c, x.statuses[before]}
 }
 
 // finish sets the code of a reserved status, and returns ok.
 func (r reserved) finish(ok bool, good, bad int) bool {
 	code := good
 	if !ok {
-		r.x.failed++
+		r.x.note(r.c, bad, "")
 		code = bad
 	}
 	if r.s != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -110,6 +111,11 @@ type Result struct {
 	Commands int    // commands of the server, those in an Atomic or Sequence included
 	Failed   int    // commands that the device answered with a status of 300 or more
 
+	// Failures tells which commands failed, in the order in which they were
+	// carried out and at most 1000. A command that failed for several nodes has
+	// one for each.
+	Failures []*Failure
+
 	// CertificateSent reports whether the server asked for the management
 	// certificate. A server that does not relies on the device's identifier in
 	// the messages.
@@ -122,6 +128,21 @@ type Result struct {
 	// Oddities describes deviations of the server from the protocol that did no
 	// harm, one sentence each and at most 20.
 	Oddities []string
+}
+
+// A Failure is a command of the server that the device answered with a status
+// of 300 or more. Texts have no control characters and are shortened if they are
+// long.
+type Failure struct {
+	Command string // such as "Replace", or an unknown name as sent
+	URI     string // LocURI of the node as the server wrote it; "" if the command names none
+	Status  int    // such as 404
+}
+
+// String returns the command, the LocURI and the status, such as
+// "Replace ./Vendor/MSFT/A: status 404".
+func (f *Failure) String() string {
+	return fmt.Sprintf("%s: status %d", strings.TrimSpace(f.Command+" "+f.URI), f.Status)
 }
 
 // A StatusError is the status of a command of the device that did not succeed
