@@ -32,7 +32,7 @@ func (e *Error) StepName() string { return string(e.Step) }
 // ErrNotDone is wrapped by the error of Run if a step needs the results of
 // another step, which is not among Provisioner.Steps and has not been done by an
 // earlier run. Error.Step is the step that has not been done.
-var ErrNotDone = errors.New("this step has not been done, and another needs it")
+var ErrNotDone = errors.New("this step has not been done")
 
 // HRESULT returns the code that Windows has for the failure: that of the first
 // error in the chain that knows one, ERROR_INVALID_DATA for [ErrState], or 0.

@@ -2,7 +2,6 @@ package provision_test
 
 import (
 	"context"
-	"crypto"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +11,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 	"github.com/whiteglove/whiteglove/trace"
 )
 
@@ -36,30 +37,42 @@ func ExampleProvisioner() {
 	// Output:
 	// [ek aik discover token keys join enroll session seal]
 	// [rejoin signin]
-	// provision: a Provisioner needs a TPM, a Tenant and a Management URL
+	// provision: Provisioner.TPM is not set
 }
 
-// A function does a step in another way: here a depot has a service of its own
-// that hands out tokens for the devices on its list.
+// A function does a step in another way: here an account of the depot authorizes
+// the join, instead of the device's endorsement key.
 func ExampleProvisioner_do() {
-	var depot interface {
-		Ticket(ctx context.Context, ek crypto.PublicKey) (drs.Token, error)
+	ctx := context.Background()
+	server := provisiontest.NewServer()
+	defer server.Close()
+	server.AddUser("depot@contoso.test", "correct horse")
+	device, err := provisiontest.NewDevice(attesttest.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	token := func(ctx context.Context, r *provision.Run) (resumed bool, err error) {
-		if r.State.DeviceID != "" {
-			return true, nil // the device has joined
-		}
-		ticket, err := depot.Ticket(ctx, r.EK.Public)
-		if err != nil {
-			return false, err
-		}
-		r.Token = &drs.DeviceToken{Token: ticket}
-		return false, nil
+	defer device.Close()
+
+	p := server.Provisioner(device)
+	p.Steps = []provision.Step{provision.StepEK, provision.StepAIK, provision.StepDiscover, provision.StepToken, provision.StepKeys, provision.StepJoin}
+	p.Do = map[provision.Step]func(context.Context, *provision.Run) (bool, error){
+		provision.StepToken: func(ctx context.Context, r *provision.Run) (resumed bool, err error) {
+			if r.State.DeviceID != "" {
+				return true, nil // the device joined in an earlier run
+			}
+			token, err := server.User("depot@contoso.test").JoinToken(ctx, r.Discovery)
+			if err != nil {
+				return false, err
+			}
+			r.Token = &drs.DeviceToken{Token: token, Bearer: true}
+			return false, nil
+		},
 	}
-	p := &provision.Provisioner{Do: map[provision.Step]func(context.Context, *provision.Run) (bool, error){provision.StepToken: token}}
-	fmt.Println(len(p.Do))
+	state, err := p.Run(ctx)
+	fmt.Println(state.DeviceID != "", err)
 	// Output:
-	// 1
+	// true <nil>
 }
 
 // An Event tells of each change of a step.

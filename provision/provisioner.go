@@ -3,7 +3,6 @@ package provision
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net/http"
 	"time"
@@ -52,9 +51,11 @@ type Provisioner struct {
 	// that no client of this module speaks to, or for a step of which the
 	// protocol is not public, such as StepOwner.
 	//
-	// A function sets the fields of r that belong to the step, and saves what a
-	// later run needs by calling r.Commit. It returns resumed if it found
-	// everything done by an earlier run. Steps that do not need each other run at
+	// A function sets the fields of r that belong to the step, and by r.Commit
+	// those of the State, as the comments of Run and State say. The fields of steps
+	// that come before are set; Discovery and Token may be nil in a run that needs
+	// no service of the tenant any more, as the state tells. The function returns
+	// resumed if it found everything done by an earlier run. Steps that do not need each other run at
 	// the same time, each in a goroutine of its own. An error that has a method
 	// "Retryable() bool" which returns true leads to another attempt, as Backoff
 	// says. Run fails with every other error.
@@ -200,8 +201,8 @@ type User struct {
 // user, [ErrNotDone] if a step needs one that has not been done, and the error
 // of ctx if that ended first.
 func (p *Provisioner) Run(ctx context.Context) (*State, error) {
-	if p.TPM == nil || p.Tenant == "" && p.Profile == nil || p.Management == "" {
-		return nil, &Error{Err: errors.New("a Provisioner needs a TPM, a Tenant and a Management URL")}
+	if err := p.check(); err != nil {
+		return nil, &Error{Err: err}
 	}
 	r := &Run{Provisioner: p.withDefaults()}
 	unlock, err := r.lock(ctx)

@@ -69,20 +69,6 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestRequired(t *testing.T) {
-	tpm, _ := newTPM(t, attesttest.Config{})
-	for _, p := range []*provision.Provisioner{
-		{Tenant: "contoso.test", Management: "https://mdm.test"},
-		{TPM: tpm, Management: "https://mdm.test"},
-		{TPM: tpm, Tenant: "contoso.test"},
-	} {
-		var e *provision.Error
-		if state, err := p.Run(t.Context()); !errors.As(err, &e) || state != nil {
-			t.Errorf("%+v, %v", state, err)
-		}
-	}
-}
-
 // checkEnrolled checks that directory and management server know the device,
 // once, and that its certificates lead to their roots.
 func checkEnrolled(t *testing.T, w *world, state *provision.State) {

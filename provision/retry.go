@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -62,15 +63,26 @@ func retryAfter(err error) time.Duration {
 // try takes a stage until it succeeds, fails for good or has used up its
 // attempts.
 func (r *Run) try(ctx context.Context, s stage) error {
+	var last error // of the attempt before
 	for n := 1; ; n++ {
 		ev := r.attempt(ctx, s, n)
 		if ev.Status != Retrying {
-			return ev.Err
+			return because(ctx, last, ev.Err)
 		}
+		last = ev.Err
 		if err := pause(ctx, ev.Wait); err != nil {
-			return err
+			return because(ctx, last, err)
 		}
 	}
+}
+
+// because returns err, with which a step ended. If ctx has ended, it puts the error
+// of the attempt before in front, which is why the time did not suffice.
+func because(ctx context.Context, last, err error) error {
+	if last == nil || err == nil || ctx.Err() == nil {
+		return err
+	}
+	return fmt.Errorf("%w; then the run ended: %w", last, err)
 }
 
 // attempt takes a stage for the n-th time. It returns the event that ended the

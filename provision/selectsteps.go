@@ -1,10 +1,43 @@
 package provision
 
 import (
-	"errors"
-	"fmt"
+	"context"
 	"slices"
 )
+
+// Plan returns the steps that Run would take now, in the order of the flow: those
+// of Steps, and those whose results they need. Each of them will end with an [Event].
+// Plan reads the stored state, and asks neither the TPM nor a service. While the
+// profile has not been downloaded that says which steps they are, Plan returns
+// StepProfile alone. The caller owns the slice.
+//
+// The error is an [*Error], as of Run: a field is missing, the stored state cannot
+// be used, or it wraps [ErrNotDone].
+func (p *Provisioner) Plan(ctx context.Context) ([]Step, error) {
+	if err := p.check(); err != nil {
+		return nil, &Error{Err: err}
+	}
+	r := &Run{Provisioner: p.withDefaults()}
+	if err := r.load(ctx); err != nil {
+		return nil, &Error{Err: err}
+	}
+	var list []Step
+	if r.takesProfile() {
+		list = append(list, StepProfile)
+	}
+	if r.Provisioner.Profile != nil {
+		if r.Profile = r.State.Profile; r.Profile == nil && p.Steps == nil {
+			return list, nil
+		}
+	}
+	if err := r.settle(); err != nil {
+		return nil, err
+	}
+	if err := r.plan(); err != nil {
+		return nil, err
+	}
+	return append(list, r.taken()...), nil
+}
 
 // plan selects the stages to take: those of the steps in Provisioner.Steps, and
 // those from which they need results, to load them or to make them again.
@@ -12,9 +45,6 @@ func (r *Run) plan() error {
 	p := r.Provisioner
 	taken := make(map[Step]bool)
 	for _, step := range p.Steps {
-		if stageOf(step) == nil {
-			return &Error{Err: fmt.Errorf("there is no step %q", step)}
-		}
 		taken[step] = true
 	}
 	for _, s := range slices.Backward(flow) {
@@ -27,7 +57,7 @@ func (r *Run) plan() error {
 		if !taken[s.step] || s.step == StepProfile {
 			continue // takeProfile has taken StepProfile
 		}
-		if err := r.check(s); err != nil {
+		if err := r.checkStage(s); err != nil {
 			return &Error{Step: s.step, Err: err}
 		}
 		if own := p.Do[s.step]; own != nil {
@@ -38,25 +68,6 @@ func (r *Run) plan() error {
 	}
 	if taken[StepAIK] {
 		r.marks[tpmFree] = make(chan struct{})
-	}
-	return nil
-}
-
-// check returns why a stage cannot be taken, or nil if it can.
-func (r *Run) check(s stage) error {
-	p := r.Provisioner
-	done := s.done != nil && s.done(r.State)
-	switch {
-	case !slices.Contains(p.Steps, s.step) && s.done != nil && !done:
-		return ErrNotDone
-	case p.Do[s.step] != nil:
-		return nil
-	case s.do == nil:
-		return errors.New("the protocol of this step is not public: set a function for it in Provisioner.Do")
-	case slices.Contains(UserPhase(), s.step) && p.User == nil:
-		return errors.New("this step needs Provisioner.User")
-	case s.step == StepRejoin && !done && p.User.JoinToken == nil:
-		return errors.New("this step needs User.JoinToken")
 	}
 	return nil
 }

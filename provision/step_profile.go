@@ -12,13 +12,11 @@ import (
 )
 
 // takeProfile takes StepProfile if there is a hash or a profile to get, and
-// settles what the profile leaves the Provisioner to do. Until it returns, no other
-// step runs.
+// settles the rest. Until it returns, no other step runs.
 func (r *Run) takeProfile(ctx context.Context) error {
 	p := r.Provisioner
 	r.warnings = map[Step][]string{}
-	listed := slices.Contains(p.Steps, StepProfile)
-	if p.Hash != nil || p.Profile != nil || p.Do[StepProfile] != nil {
+	if r.takesProfile() {
 		s := *stageOf(StepProfile)
 		if own := p.Do[StepProfile]; own != nil {
 			s.do = own
@@ -26,7 +24,20 @@ func (r *Run) takeProfile(ctx context.Context) error {
 		if err := r.try(context.WithValue(ctx, stepKey{}, StepProfile), s); err != nil {
 			return &Error{Step: StepProfile, Err: err}
 		}
-	} else if listed {
+	}
+	return r.settle()
+}
+
+// takesProfile reports whether StepProfile is taken.
+func (r *Run) takesProfile() bool {
+	p := r.Provisioner
+	return p.Hash != nil || p.Profile != nil || p.Do[StepProfile] != nil
+}
+
+// settle settles what the profile leaves the Provisioner to do.
+func (r *Run) settle() error {
+	p := r.Provisioner
+	if slices.Contains(p.Steps, StepProfile) && !r.takesProfile() {
 		return &Error{Step: StepProfile, Err: errors.New("this step needs Provisioner.Hash or Provisioner.Profile")}
 	}
 	if r.Profile != nil {
