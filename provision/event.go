@@ -1,6 +1,9 @@
 package provision
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // An Event reports a change of one step. See Provisioner.Observe.
 type Event struct {
@@ -28,6 +31,26 @@ type Event struct {
 	// Warnings tell what should be looked at although it did not make the step
 	// fail. The slice may be nil.
 	Warnings []string
+}
+
+// MarshalJSON returns an object with the members time (RFC 3339), step, status,
+// attempt, elapsed and wait (seconds), error (its text) and warnings. Those that are
+// zero are left out, except the first four. The error is always nil.
+func (ev Event) MarshalJSON() ([]byte, error) {
+	text := ""
+	if ev.Err != nil {
+		text = ev.Err.Error()
+	}
+	return json.Marshal(struct {
+		Time     time.Time `json:"time"`
+		Step     Step      `json:"step"`
+		Status   Status    `json:"status"`
+		Attempt  int       `json:"attempt"`
+		Elapsed  float64   `json:"elapsed,omitempty"`
+		Wait     float64   `json:"wait,omitempty"`
+		Error    string    `json:"error,omitempty"`
+		Warnings []string  `json:"warnings,omitempty"`
+	}{ev.Time, ev.Step, ev.Status, ev.Attempt, ev.Elapsed.Seconds(), ev.Wait.Seconds(), text, ev.Warnings})
 }
 
 // A Status says what a step has come to.

@@ -92,6 +92,17 @@ func ExampleEvent() {
 	// aik: 700ms
 }
 
+// An Event in a log of lines of JSON.
+func ExampleEvent_MarshalJSON() {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	line, err := json.Marshal(provision.Event{
+		Time: at, Step: provision.StepAIK, Status: provision.Retrying, Attempt: 1, Elapsed: 700 * time.Millisecond, Wait: time.Second, Err: io.ErrUnexpectedEOF,
+	})
+	fmt.Println(string(line), err)
+	// Output:
+	// {"time":"2026-03-01T12:00:00Z","step":"aik","status":"retrying","attempt":1,"elapsed":0.7,"wait":1,"error":"unexpected EOF"} <nil>
+}
+
 // A Step is known to whoever sees a run's requests.
 func ExampleStepOf() {
 	client := &http.Client{Transport: roundTripper(func(req *http.Request) (*http.Response, error) {

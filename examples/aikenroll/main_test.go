@@ -170,7 +170,7 @@ func TestUsage(t *testing.T) {
 		{"-complete", "a", "-url", "https://x.test"},
 		{"-complete", "a", "-windows"},
 	} {
-		if code, _, stderr := try(t, args...); code != 2 || !strings.Contains(stderr, "-begin") {
+		if code, _, stderr := try(t, args...); code != 2 || !strings.HasSuffix(stderr, "; see aikenroll -h\n") || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: exit code %d: %s", args, code, stderr)
 		}
 	}

@@ -72,7 +72,7 @@ func TestList(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{}, {"-json"}, {"-list", "807"}, {"-nothing", "807"}} {
-		if code, stdout, stderr := exampletest.Run(t, program(), args...); code != 2 || stdout != "" || !strings.Contains(stderr, "usage: diagnose") {
+		if code, stdout, stderr := exampletest.Run(t, program(), args...); code != 2 || stdout != "" || !strings.HasSuffix(stderr, "; see diagnose -h\n") {
 			t.Errorf("%v: %d, %q, %q", args, code, stdout, stderr)
 		}
 	}

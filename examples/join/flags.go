@@ -10,6 +10,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/services"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
@@ -54,7 +55,7 @@ func (o *options) check(*flag.FlagSet) error {
 	if o.server == "" && o.roots != "" {
 		return errors.New("-roots goes with -server")
 	}
-	return nil
+	return services.Check(o.server)
 }
 
 // takes reports whether the flags ask for a step.

@@ -79,7 +79,7 @@ func TestStepsAlone(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"-step", "jump"}, {"-roots", "x"}, {"x"}, {"-timeout", "0s"}} {
-		if code, _, errs := exampletest.Run(t, program(), args...); code != 2 || !strings.Contains(errs, "-step") {
+		if code, _, errs := exampletest.Run(t, program(), args...); code != 2 || !strings.HasSuffix(errs, "; see join -h\n") {
 			t.Errorf("%v: %d %s", args, code, errs)
 		}
 	}

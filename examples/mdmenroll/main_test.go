@@ -286,7 +286,7 @@ func TestUsage(t *testing.T) {
 		"", "-discover x", "-token x", "-discover x -domain y -token z", "-discover x -token y -user z", "-discover x -token y -password z",
 		"-discover x -token y -session -1", "-discover x -token y -timeout 0s", "-discover x -token y extra", "-insecure-skip-verify",
 	} {
-		if code, stdout, stderr := try(t, strings.Fields(args)...); code != 2 || stdout != "" || !strings.Contains(stderr, "Usage") {
+		if code, stdout, stderr := try(t, strings.Fields(args)...); code != 2 || stdout != "" || !strings.HasSuffix(stderr, "; see mdmenroll -h\n") {
 			t.Errorf("%q: exit code %d\n%s%s", args, code, stdout, stderr)
 		}
 	}

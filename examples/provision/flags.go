@@ -12,6 +12,7 @@ import (
 	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/examples/internal/services"
 	"github.com/whiteglove/whiteglove/provision"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
@@ -33,6 +34,7 @@ func program() *command.Command {
 		Name: "provision", Status: "0 if all steps are done, 1 if one failed, 2 for wrong usage",
 		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
 		Explain: func(err error) string { return diagnose.Explain(err).String() },
+		Resume:  o.resume,
 	}
 }
 
@@ -69,7 +71,33 @@ func (o *options) check(*flag.FlagSet) error {
 	case o.ek != "" && !slices.Contains([]string{"rsa2048", "p256", "p384"}, o.ek):
 		return fmt.Errorf("-ek %q: want rsa2048, p256 or p384", o.ek)
 	}
+	for _, name := range []string{o.state, o.traceMD, o.har, o.report} {
+		if err := command.CheckFolder(name); err != nil {
+			return err
+		}
+	}
+	return errors.Join(services.Check(o.server), o.checkSteps())
+}
+
+// checkSteps returns an error if there is no such step, or no user for it.
+func (o *options) checkSteps() error {
+	for _, step := range o.selectSteps() {
+		switch {
+		case what[step] == "":
+			return fmt.Errorf("-steps: there is no step %q", step)
+		case o.user == "" && slices.Contains(provision.UserPhase(), step):
+			return fmt.Errorf("-steps: %s needs -user and -password", step)
+		}
+	}
 	return nil
+}
+
+// resume tells how to continue after an interrupt.
+func (o *options) resume() string {
+	if o.state == "" {
+		return ""
+	}
+	return "the state is kept in " + o.state + ", and the same command continues from it"
 }
 
 // selectEK returns the function that selects the endorsement key, or nil if any

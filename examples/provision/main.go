@@ -102,6 +102,9 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	}
 	start := time.Now()
 	state, err := p.Run(ctx)
+	if o.json {
+		rep.printResult(state, err)
+	}
 	if terr := o.writeTraces(t); err == nil {
 		err = terr
 	}

@@ -162,7 +162,7 @@ func TestUserPhase(t *testing.T) {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
 	noSecrets(t, filepath.Dir(flags[len(flags)-1]), "pass word")
-	if code, _, stderr := runProvision(t, append(flags, "-steps", "rejoin")...); code != 1 || !strings.Contains(stderr, "rejoin") {
+	if code, _, stderr := runProvision(t, append(flags, "-steps", "rejoin")...); code != 2 || !strings.Contains(stderr, "rejoin") {
 		t.Errorf("without a user: exit %d: %s", code, stderr)
 	}
 }
@@ -188,10 +188,20 @@ func TestJSON(t *testing.T) {
 		t.Fatal(stderr)
 	}
 	var got []string
+	last := ""
 	for sc := bufio.NewScanner(strings.NewReader(stdout)); sc.Scan(); {
-		var ev struct{ Time, Step, Status string }
-		if err := json.Unmarshal(sc.Bytes(), &ev); err != nil || ev.Time == "" {
+		var ev struct {
+			Time, Step, Status string
+			Result             *struct{ DeviceID, Reached string }
+		}
+		if err := json.Unmarshal(sc.Bytes(), &ev); err != nil || (ev.Time == "") != (ev.Result != nil) {
 			t.Fatalf("%q: %v", sc.Text(), err)
+		}
+		if ev.Result != nil {
+			last = sc.Text()
+			if ev.Result.DeviceID == "" || ev.Result.Reached != "enrolled" {
+				t.Errorf("%q", sc.Text())
+			}
 		}
 		if ev.Status == "done" {
 			got = append(got, ev.Step)
@@ -199,6 +209,9 @@ func TestJSON(t *testing.T) {
 	}
 	if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(steps))) {
 		t.Errorf("done are %q", got)
+	}
+	if !strings.HasSuffix(stdout, last+"\n") || last == "" {
+		t.Errorf("the result is not the last line: %s", stdout)
 	}
 }
 
@@ -217,13 +230,30 @@ func TestFailure(t *testing.T) {
 	if r := s.Refusals(); len(r) != 1 || !strings.Contains(r[0], "no device with this endorsement key") {
 		t.Errorf("refusals %q", r)
 	}
+	code, stdout, _ := runProvision(t, append(flags, "-json")...)
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	var last struct {
+		Result struct {
+			Error *struct {
+				Step, Code, Remedy string
+				Retryable          bool
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || code != 1 || last.Result.Error == nil {
+		t.Fatalf("exit %d, %v: %s", code, err, stdout)
+	}
+	if e := last.Result.Error; e.Step != "token" || e.Code != "0x801C03EA" || e.Remedy == "" || e.Retryable {
+		t.Errorf("%+v", e)
+	}
 }
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"-no-such-flag"}, {"extra"}, {"-roots", "x"}, {"-ek", "rsa1024"}, {"-timeout", "0s"}, {"-timeout", "soon"}, {"-user", "x"}, {"-pause", "0s"},
+		{"-server", "foo"}, {"-server", "http://mock.test"}, {"-steps", "dance"}, {"-steps", "ek,user"}, {"-report", filepath.Join("no", "such", "run.html")}, {"-state", filepath.Join("no", "state")},
 	} {
-		if code, _, stderr := runProvision(t, args...); code != 2 || stderr == "" {
+		if code, _, stderr := runProvision(t, args...); code != 2 || !strings.HasSuffix(stderr, "; see provision -h\n") {
 			t.Errorf("%q: exit %d, %q", args, code, stderr)
 		}
 	}

@@ -67,7 +67,7 @@ func TestProfile(t *testing.T) {
 			}
 			var last struct{ Step, Status string }
 			lines := strings.Split(strings.TrimSpace(stdout), "\n")
-			if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last.Step != tt.last || last.Status != "done" {
+			if err := json.Unmarshal([]byte(lines[len(lines)-2]), &last); err != nil || last.Step != tt.last || last.Status != "done" {
 				t.Errorf("last event %+v, %v", last, err)
 			}
 			state, err := provision.FileStore(file).Load(t.Context())

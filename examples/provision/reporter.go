@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/mdm/esp"
 	"github.com/whiteglove/whiteglove/provision"
@@ -109,6 +110,36 @@ func (r *reporter) printJSON(ev provision.Event, rep stepReport) {
 	}{Time: ev.Time, stepReport: rep}
 	if ev.Err != nil {
 		line.Error = ev.Err.Error()
+	}
+	command.WriteJSONLine(r.out, line)
+}
+
+// printResult prints the last line of JSON: what the run reached, and what failed.
+func (r *reporter) printResult(s *provision.State, err error) {
+	type failure struct {
+		Text      string `json:"text"`
+		Step      string `json:"step,omitempty"`
+		Code      string `json:"code,omitempty"` // HRESULT in hexadecimal
+		Retryable bool   `json:"retryable"`
+		Remedy    string `json:"remedy,omitempty"`
+	}
+	var line struct {
+		Result struct {
+			DeviceID string   `json:"deviceId"`
+			TenantID string   `json:"tenantId"`
+			Reached  string   `json:"reached"`
+			Error    *failure `json:"error,omitempty"`
+		} `json:"result"`
+	}
+	if s != nil {
+		line.Result.DeviceID, line.Result.TenantID, line.Result.Reached = s.DeviceID, s.TenantID, reached(s)
+	}
+	if err != nil {
+		d := diagnose.Explain(err)
+		line.Result.Error = &failure{Text: err.Error(), Step: d.Step, Retryable: d.Retryable, Remedy: d.Remedy}
+		if d.HRESULT != 0 {
+			line.Result.Error.Code = fmt.Sprintf("0x%08X", d.HRESULT)
+		}
 	}
 	command.WriteJSONLine(r.out, line)
 }

@@ -14,13 +14,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 )
 
 // A Command is a program with flags. It exits with 0 if Do returns nil, with 2
-// if it was called wrongly, and otherwise with 1 or the code of an [ExitError].
+// if it was called wrongly, with 130 or 143 after an interrupt or SIGTERM, and
+// otherwise with 1 or the code of an [ExitError].
 type Command struct {
 	// Name is the program's name. Messages on stderr begin with it.
 	Name string
@@ -54,6 +53,10 @@ type Command struct {
 	// Explain returns an error as one line for stderr. If it is nil, the
 	// function [Explain] does that.
 	Explain func(err error) string
+
+	// Resume tells how to continue after an interrupt. If it is nil or returns "",
+	// nothing is told.
+	Resume func() string
 }
 
 // An ExitError ends a program with a code of its own.
@@ -76,7 +79,7 @@ func (e *ExitError) Unwrap() error { return e.Err }
 // Main runs c with the arguments of the process and ends the process. The
 // context of c.Do ends with an interrupt or SIGTERM.
 func Main(c *Command) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	code := c.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -97,10 +100,25 @@ func (c *Command) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	if err := c.Do(ctx, stdout, stderr); err != nil {
-		return c.fail(err, stderr)
+	err = c.Do(ctx, stdout, stderr)
+	var signal *Interrupted
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(context.Cause(ctx), &signal) && errors.Is(err, context.Canceled):
+		return c.interrupted(signal, stderr)
 	}
-	return 0
+	return c.fail(err, stderr)
+}
+
+// interrupted says that a signal ended the program, and returns the exit code.
+func (c *Command) interrupted(signal *Interrupted, stderr io.Writer) int {
+	how := ""
+	if c.Resume != nil && c.Resume() != "" {
+		how = "; " + c.Resume()
+	}
+	fmt.Fprintf(stderr, "%s: %v%s\n", c.Name, signal, how)
+	return signal.code()
 }
 
 // fail prints an error of c.Do and returns the exit code.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -80,4 +81,14 @@ func IsTerminal(w io.Writer) bool {
 	}
 	info, err := file.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// CheckFolder returns an error unless a file named name could be in a folder that is
+// there. It takes the empty name for no file.
+func CheckFolder(name string) error {
+	dir := filepath.Dir(name)
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("there is no folder %q for the file %q", dir, filepath.Base(name))
+	}
+	return nil
 }

@@ -14,8 +14,8 @@ import (
 // Errors have been printed. They are [flag.ErrHelp] if help was asked for.
 func (c *Command) parse(args []string, stderr io.Writer) (timeout time.Duration, err error) {
 	f := flag.NewFlagSet(c.Name, flag.ContinueOnError)
-	f.SetOutput(stderr)
-	f.Usage = func() { c.usage(f) }
+	f.SetOutput(io.Discard)
+	f.Usage = func() {}
 	c.Flags(f)
 	if c.Timeout != 0 {
 		f.DurationVar(&timeout, "timeout", c.Timeout, "give up after `D`")
@@ -23,12 +23,17 @@ func (c *Command) parse(args []string, stderr io.Writer) (timeout time.Duration,
 	if c.Args {
 		args = guardNumber(args)
 	}
-	if err := f.Parse(args); err != nil {
+	err = f.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		f.SetOutput(stderr)
+		c.usage(f)
 		return 0, err
 	}
-	if err := c.check(f, timeout); err != nil {
-		fmt.Fprintf(stderr, "%s: %v\n", c.Name, err)
-		f.Usage()
+	if err == nil {
+		err = c.check(f, timeout)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v; see %s -h\n", c.Name, err, c.Name)
 		return 0, err
 	}
 	return timeout, nil

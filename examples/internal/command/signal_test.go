@@ -1,0 +1,83 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// waiting is a command that works until it is told to end.
+func waiting() *Command {
+	return &Command{
+		Name: "name", Flags: func(*flag.FlagSet) {}, Resume: func() string { return "run it again" },
+		Do: func(ctx context.Context, stdout, _ io.Writer) error {
+			fmt.Fprintln(stdout, "waiting")
+			<-ctx.Done()
+			return fmt.Errorf("step: %w", ctx.Err())
+		},
+	}
+}
+
+// TestMain turns the test program into a command if it is called as such.
+func TestMain(m *testing.M) {
+	if os.Getenv("COMMAND_WAITS") != "" {
+		Main(waiting())
+	}
+	os.Exit(m.Run())
+}
+
+// A signal ends a program in order, with the exit code that shells expect.
+func TestSignal(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot send itself these signals")
+	}
+	for signal, want := range map[syscall.Signal]struct {
+		code int
+		text string
+	}{
+		syscall.SIGINT:  {130, "name: interrupted; run it again\n"},
+		syscall.SIGTERM: {143, "name: terminated; run it again\n"},
+	} {
+		c := exec.CommandContext(t.Context(), os.Args[0])
+		c.Env = append(os.Environ(), "COMMAND_WAITS=1")
+		var errs bytes.Buffer
+		c.Stderr = &errs
+		out, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(out, make([]byte, len("waiting"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait() // the code tells more than the error
+		if code := c.ProcessState.ExitCode(); code != want.code || errs.String() != want.text {
+			t.Errorf("%v: exit code %d, %q", signal, code, errs.String())
+		}
+	}
+}
+
+// A program that ends for another reason after a signal says that reason.
+func TestOtherEnd(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(&Interrupted{syscall.SIGINT})
+	c := waiting()
+	c.Do = func(context.Context, io.Writer, io.Writer) error { return io.ErrUnexpectedEOF }
+	var errs bytes.Buffer
+	if code := c.Run(ctx, nil, io.Discard, &errs); code != 1 || !strings.Contains(errs.String(), "unexpected EOF") {
+		t.Errorf("exit code %d, %q", code, errs.String())
+	}
+}
