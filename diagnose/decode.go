@@ -12,11 +12,12 @@ import (
 
 // A Meaning is one reading of a code.
 type Meaning struct {
-	// Code is the HRESULT, or the number within Family.
+	// Code is the HRESULT, or the number within Family. For a text it is the
+	// place within Family, which may change.
 	Code uint32 `json:"code"`
 
 	// Name is the usual way to write the code: "0x80180014", "AADSTS50155",
-	// "MD event 171".
+	// "MD event 171". It is the text itself for a text such as "tpm_ek_unknown".
 	Name string `json:"name"`
 
 	// Family names the codes with which it is counted, such as
@@ -45,8 +46,8 @@ type Meaning struct {
 
 	// Source tells how far to trust the meaning: "documented", "observed" (in
 	// code, event manifests or scripts), "inferred", "community" (only reports),
-	// "memory" (not checked again), "computed" (by the rule of its family) or
-	// "family" (only the family is known).
+	// "computed" (by the rule of its family) or "family" (only the family is
+	// known).
 	Source string `json:"source"`
 }
 
@@ -82,19 +83,28 @@ const maxDecode = 4096
 // them:
 // "0x80180014", "80180014", "-2145910764", "(6, 0x80180014)",
 // "MENROLL_E_DEVICENOTSUPPORTED", "AADSTS50155", "807", "MD event 171",
-// "badTime", "TPM_RC_INTEGRITY", a raw TPM response code such as "0x1DF", or a
-// whole line that holds some of these. Case does not matter.
+// "badTime", "TPM_RC_INTEGRITY", a raw TPM response code such as "0x1DF", words of
+// services such as "tpm_ek_unknown", sentences of the setup screen such as "TPM
+// attestation timed out", or a whole line that holds some of these. Case does not
+// matter. Words and sentences come first, since they tell more than codes. The
+// number of an event without its log, as in "Event ID 171", is read only if there is
+// nothing else.
 //
 // Where the table has no row, Decode computes the meaning of HTTP statuses
-// (0x8019xxxx), TPM 2.0 codes with the number of a parameter, handle or session
-// (0x80280xxx) and Win32 errors (0x8007xxxx). It reads the first 4096 bytes of the
+// (0x8019xxxx, 0xCAA3xxxx), WinINet errors (0x80192Exx, 0xCAA82Exx), TPM 2.0 codes
+// with the number of a parameter, handle or session (0x80280xxx) and Win32 errors
+// (0x8007xxxx). It reads the first 4096 bytes of the
 // text. The table is loaded at its first use; Decode is safe for concurrent use.
 func Decode(text string) []Meaning {
+	text = limited(text)
+	var found []Meaning
+	for _, r := range hresult.Texts(text) {
+		found = append(found, rowMeaning(r, r.Low))
+	}
 	words := codeWords(text)
 	if len(words) == 1 {
-		return readWord(words[0].text, false)
+		return addMeanings(found, readWord(words[0].text, false)...)
 	}
-	var found []Meaning
 	for i, w := range words {
 		if m := readNumbered(words[i:]); m != nil {
 			found = addMeanings(found, *m)
@@ -106,7 +116,19 @@ func Decode(text string) []Meaning {
 		}
 		found = addMeanings(found, meanings...)
 	}
+	if found == nil {
+		return readEvents(words)
+	}
 	return found
+}
+
+// limited returns what Decode reads of a text, without the part of a word at the
+// end.
+func limited(text string) string {
+	if len(text) <= maxDecode {
+		return text
+	}
+	return strings.TrimRightFunc(text[:maxDecode], isCodeRune)
 }
 
 // Codes returns the meaning of every code in the table, more than a thousand, in
@@ -130,9 +152,6 @@ type codeWord struct {
 // codeWords splits a text into words.
 func codeWords(text string) []codeWord {
 	var words []codeWord
-	if len(text) > maxDecode {
-		text = strings.TrimRightFunc(text[:maxDecode], isCodeRune) // without the part of a word at the end
-	}
 	for {
 		start := strings.IndexFunc(text, isCodeRune)
 		if start < 0 {
@@ -199,24 +218,45 @@ func readNumbered(words []codeWord) *Meaning {
 	if family == "FAILINFO" {
 		family = familySCEP
 	}
-	for len(rest) > 0 && slices.Contains([]string{"event", "code", "error", "failinfo", "status", "id"}, strings.ToLower(rest[0].text)) {
-		rest = rest[1:]
-	}
-	if len(rest) == 0 {
-		return nil
-	}
-	n, err := strconv.ParseUint(rest[0].text, 10, 32)
-	if err != nil {
+	n, ok := readCount(rest)
+	if !ok {
 		return nil
 	}
 	if family == familyHTTP {
 		return httpMeaning(int(min(n, 1<<16)))
 	}
-	if r := hresult.Numbered(family, uint32(n)); r != nil && r.Family.Kind != hresult.KindHRESULT {
-		m := rowMeaning(r, uint32(n))
+	if r := hresult.Numbered(family, n); r != nil && (r.Family.Kind == hresult.KindNumber || r.Family.Kind == hresult.KindEvent) {
+		m := rowMeaning(r, n)
 		return &m
 	}
 	return nil
+}
+
+// readCount returns the number with which words begin, after words such as "event".
+func readCount(words []codeWord) (n uint32, ok bool) {
+	for len(words) > 0 && slices.Contains([]string{"event", "code", "error", "failinfo", "status", "id"}, strings.ToLower(words[0].text)) {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return 0, false
+	}
+	v, err := strconv.ParseUint(words[0].text, 10, 32)
+	return uint32(v), err == nil
+}
+
+// readEvents returns the meanings of the events with the numbers that follow the word
+// "event", in all logs.
+func readEvents(words []codeWord) []Meaning {
+	var found []Meaning
+	for i, w := range words {
+		if !strings.EqualFold(w.text, "event") {
+			continue
+		}
+		if n, ok := readCount(words[i:]); ok {
+			found = addMeanings(found, numbered(n, eventFamilies...)...)
+		}
+	}
+	return found
 }
 
 // httpMeaning returns the meaning of an HTTP status, or nil.
@@ -237,6 +277,8 @@ func rowMeaning(r *hresult.Row, n uint32) Meaning {
 	switch {
 	case r.Family.Kind == hresult.KindHRESULT:
 		m.Name = fmt.Sprintf("0x%08X", n)
+	case r.Family.Kind == hresult.KindText:
+		m.Name = r.Text
 	case r.Family.Kind == hresult.KindEvent:
 		m.Name = fmt.Sprintf("%s event %d", r.Family.Name, n)
 	case r.Family.Name == familyAADSTS:
@@ -280,6 +322,11 @@ func ruleMeaning(code uint32) []Meaning {
 	m := Meaning{
 		Code: code, Name: fmt.Sprintf("0x%08X", code), Family: f.Title, Source: sourceFamily,
 		Text: "not a public code", Causes: "only its family is known", Remedy: "Read the log of the component that the family names.",
+	}
+	if inner := hresult.Inner(code); inner != 0 {
+		m = readHRESULT(inner)[0]
+		m.Code, m.Name, m.Family, m.Source = code, fmt.Sprintf("0x%08X", code), f.Title, sourceComputed
+		return []Meaning{m}
 	}
 	low := int(code & 0xFFFF)
 	switch code >> 16 {

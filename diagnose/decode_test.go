@@ -179,7 +179,7 @@ func has(list []diagnose.Meaning, want diagnose.Meaning) bool {
 func TestKnownMeaning(t *testing.T) {
 	for text, want := range map[string]string{
 		"0x8018000C": "family", "0x81039999": "family", "0x80190999": "family", "0x801901A6": "computed", "0x80280FFF": "family",
-		"0x802801DF": "computed", "0x8028009F": "documented", "0x801C03EE": "memory", "AADSTS700003": "memory", "0x80070999": "computed",
+		"0x802801DF": "computed", "0x8028009F": "documented", "0x801C03EE": "documented", "AADSTS700003": "observed", "0x80070999": "computed",
 	} {
 		m := diagnose.Decode(text)
 		if len(m) != 1 || m[0].Source != want || m[0].Known() != (want != "family") {

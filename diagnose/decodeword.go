@@ -19,7 +19,7 @@ const (
 )
 
 // eventFamilies are the families of events, with those of Autopilot first.
-var eventFamilies = []string{"MD", "UDR", "DM", "SC", "TW", "AAD"}
+var eventFamilies = []string{"MD", "UDR", "DM", "SC", "TW", "AAD", "CERTENROLL"}
 
 // readWord returns the readings of one word. In a line of several words it does
 // not read what may be a plain word or number.
@@ -77,6 +77,7 @@ const hexDigits = 8
 func readNumber(word string, inLine bool) []Meaning {
 	word = strings.TrimRight(word, "LlUu") // suffixes of C
 	if digits, ok := cutPrefixFold(word, "0x"); ok {
+		digits, _ = cutPrefixFold(digits, "0x") // "0x0x81039001" is what one screen shows
 		return readHex(digits)
 	}
 	if strings.HasPrefix(word, "-") {
@@ -131,23 +132,26 @@ func readHex(digits string) []Meaning {
 // Win32 error, an event.
 func readDecimal(n uint32) []Meaning {
 	var found []Meaning
-	numbered := func(families ...string) {
-		for _, f := range families {
-			if r := hresult.Numbered(f, n); r != nil {
-				found = append(found, rowMeaning(r, n))
-			}
-		}
-	}
 	if n == 0 {
 		found = readHRESULT(0)
 	}
-	numbered(familyZTD, familyAADSTS)
+	found = append(found, numbered(n, familyZTD, familyAADSTS)...)
 	if n >= http.StatusMultipleChoices && http.StatusText(int(n)) != "" {
 		found = append(found, *httpMeaning(int(n)))
 	}
-	numbered(familySCEP)
+	found = append(found, numbered(n, familySCEP)...)
 	found = append(found, readWin32(n)...)
-	numbered(eventFamilies...)
+	return append(found, numbered(n, eventFamilies...)...)
+}
+
+// numbered returns the readings of a number in families.
+func numbered(n uint32, families ...string) []Meaning {
+	var found []Meaning
+	for _, f := range families {
+		if r := hresult.Numbered(f, n); r != nil {
+			found = append(found, rowMeaning(r, n))
+		}
+	}
 	return found
 }
 

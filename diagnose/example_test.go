@@ -66,11 +66,11 @@ func ExampleMeaning() {
 // The whole table, as a search finds it.
 func ExampleCodes() {
 	for _, m := range diagnose.Codes() {
-		if m.Source == "memory" && m.Family == "device registration (DSREG)" {
+		if m.Source == "community" && m.Family == "device registration (DSREG)" {
 			fmt.Println(m.Name, m.Text)
 			break
 		}
 	}
 	// Output:
-	// 0x801C03E9 the registration service's answer is not valid
+	// 0x801C03ED the request was refused
 }

@@ -212,10 +212,14 @@ func (e *Error) Retryable() bool {
 // Remedy returns what a technician can do, in whole sentences, or "" if nothing is known
 // to help.
 func (e *Error) Remedy() string {
-	for _, s := range []string{e.Subcode, e.Code} {
-		if known, ok := causes[strings.ToLower(s)]; ok && known.remedy != "" {
-			return known.remedy
-		}
+	if remedy := remedyOf(e.Subcode); remedy != "" {
+		return remedy
+	}
+	if row := hresult.AADSTS(e.Message); row != nil {
+		return row.Remedy
+	}
+	if remedy := remedyOf(e.Code); remedy != "" {
+		return remedy
 	}
 	var advised interface {
 		error
@@ -246,4 +250,13 @@ func (e *Error) Remedy() string {
 		return "The service cannot read the request. Check the address, and whether a proxy changes requests."
 	}
 	return ""
+}
+
+// remedyOf returns the remedy of a known code or subcode, or "".
+func remedyOf(code string) string {
+	row := hresult.Text(code)
+	if _, ok := causes[strings.ToLower(code)]; !ok || row == nil {
+		return ""
+	}
+	return row.Remedy
 }

@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
 // answering returns a client of a service that gives every request the same answer.
@@ -88,7 +89,8 @@ func TestErrorRemedy(t *testing.T) {
 		{200, "\xde\xad", "in the service's place"},
 		{400, "", "changes requests"},
 		{404, "", "no such service"},
-		{400, `{"error":"invalid_grant","error_description":"AADSTS50126: no"}`, "clock"},
+		{400, `{"error":"invalid_grant","error_description":"AADSTS50126: no"}`, "password"},
+		{400, `{"error":"invalid_grant","error_description":"AADSTS1: no"}`, "clock"},
 		{400, `{"error":"invalid_grant","suberror":"device_disabled"}`, "Enable the device"},
 		{400, `{"code":"AuthorizationError","subcode":"MsaTicketTpmValidationFailed"}`, "clock"},
 		{503, "", "Try again later"},
@@ -197,5 +199,23 @@ func TestErrorPrintable(t *testing.T) {
 	}
 	if e := discoverError(t, answering(t, 400, `{}`, "request-id", "e\u009b2J")); e.RequestID != "e\uFFFD2J" {
 		t.Errorf("%q", e.RequestID)
+	}
+}
+
+// Each known code has a remedy, which is that of its row in the table of codes. A number
+// of the token service says more than the code beside it, and less than a subcode.
+func TestRemedies(t *testing.T) {
+	for _, code := range drs.Causes() {
+		if row := hresult.Text(code); row == nil || (&drs.Error{Code: code}).Remedy() != row.Remedy || (&drs.Error{Subcode: code}).Remedy() != row.Remedy {
+			t.Errorf("%s: %+v", code, row)
+		}
+	}
+	password := &drs.Error{Code: "invalid_grant", Message: "AADSTS50126: Error validating credentials."}
+	if got := password.Remedy(); got != "Check the user name and the password." {
+		t.Errorf("a wrong password: %s", got)
+	}
+	password.Subcode = "session_revoked"
+	if got := password.Remedy(); !strings.HasPrefix(got, "Sign in again. The device was joined again") {
+		t.Errorf("with a subcode: %s", got)
 	}
 }

@@ -26,7 +26,7 @@ func TestRun(t *testing.T) {
 		{[]string{"-json", "-2145910764", "807"}, 0, "MENROLL_E_DEVICENOTSUPPORTED"},
 		{[]string{"(6, 0x80180014)"}, 0, "while    enrolling in management"},
 		{[]string{"menroll_e_devicenotsupported"}, 0, "MENROLL_E_DEVICENOTSUPPORTED"},
-		{[]string{"0x801C03EE"}, 0, "source   memory (not checked)"},
+		{[]string{"0x801C03EE"}, 0, "source   documented"},
 		{[]string{"807"}, 0, "\nor\nMD event 807\n"},
 		{[]string{"807", "0x80190194"}, 0, "\n\n0x80190194 HTTP_E_STATUS_NOT_FOUND\n"},
 		{[]string{"0x8018000C"}, 1, "not a public code"},

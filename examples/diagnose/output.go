@@ -60,20 +60,12 @@ func writeMeaning(w io.Writer, m diagnose.Meaning) {
 		{"causes", m.Causes},
 		{"remedy", m.Remedy},
 		{"of", m.Family},
-		{"source", source(m.Source)},
+		{"source", m.Source},
 	} {
 		if line.value != "" {
 			fmt.Fprintf(w, "  %-8s %s\n", line.name, line.value)
 		}
 	}
-}
-
-// source returns the source of a meaning, and marks one that was not checked.
-func source(s string) string {
-	if s == "memory" {
-		return "memory (not checked)"
-	}
-	return s
 }
 
 // steps returns the steps in which a code occurs.

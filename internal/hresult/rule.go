@@ -26,6 +26,9 @@ var facilities = map[uint32]string{
 	0x87D3: "INTUNE",
 	0xCAA1: "ADAL",
 	0xCAA2: "ADAL",
+	0xCAA3: "ADAL",
+	0xCAA5: "ADAL",
+	0xCAA6: "ADAL",
 	0xCAA7: "ADAL",
 	0xCAA8: "ADAL",
 	0xCAA9: "ADAL",
@@ -42,6 +45,23 @@ func FamilyOf(code uint32) *Family {
 		return rows[0].Family
 	}
 	return nil
+}
+
+// Inner returns the code that another one wraps: that of WinINet for 0x80192EE1 to
+// 0x80192F8F and 0xCAA82EE1 to 0xCAA82F8F, and that of an HTTP status for 0xCAA3xxxx. It
+// returns 0 if code wraps none that the table has.
+func Inner(code uint32) uint32 {
+	inner := uint32(0)
+	switch low := code & 0xFFFF; code >> 16 {
+	case FacilityHTTP, 0xCAA8:
+		inner = FacilityWin32<<16 | low
+	case 0xCAA3:
+		inner = FacilityHTTP<<16 | low
+	}
+	if rows := Find(inner); inner == 0 || len(rows) == 0 || rows[0].Family.Name != "WININET" && rows[0].Family.Name != "HTTP" {
+		return 0
+	}
+	return inner
 }
 
 // Alias returns the form of code that the table has. That is the code without bit 28,

@@ -16,6 +16,7 @@ const (
 	KindHRESULT = "hresult" // eight hexadecimal digits
 	KindNumber  = "number"  // decimal
 	KindEvent   = "event"   // decimal; a row may have a range
+	KindText    = "text"    // words; see [Texts]
 )
 
 // A Family is a set of codes of one kind and origin. Numbers of different families
@@ -31,7 +32,9 @@ type Family struct {
 // A Row describes one code, or a range of events.
 type Row struct {
 	Family    *Family
-	Low, High uint32   // first and last code; the same unless the row is a range
+	Low, High uint32   // first and last code; the same unless the row is a range; the number of the row for a text
+	Text      string   // words of a row of KindText, empty for others
+	lower     string   // Text in lower case
 	Symbols   []string // names, the usual one first; empty if there is no public one
 	Steps     []string // steps of the run in which the code occurs; nil means any
 	Meaning   string   // a phrase
@@ -54,7 +57,6 @@ var Sources = map[string]string{
 	"C": "observed",
 	"I": "inferred",
 	"X": "community",
-	"K": "memory",
 }
 
 // A table is the parsed codes.txt.
@@ -64,6 +66,7 @@ type table struct {
 	hresults map[uint32][]*Row
 	symbols  map[string][]*Row // by symbol in upper case
 	families map[string][]*Row // by name
+	texts    []*Row
 }
 
 // loaded returns the table, which it parses at the first call. A test makes sure
@@ -159,7 +162,7 @@ func (t *table) family(cells []string) (*Family, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case f.Kind != KindHRESULT && f.Kind != KindNumber && f.Kind != KindEvent:
+	case f.Kind != KindHRESULT && f.Kind != KindNumber && f.Kind != KindEvent && f.Kind != KindText:
 		return nil, fmt.Errorf("kind %q", f.Kind)
 	case f.defaults.Source == "":
 		return nil, fmt.Errorf("source %q", cells[4])
@@ -179,10 +182,15 @@ func (t *table) row(f *Family, cells []string) error {
 		return fmt.Errorf("%d columns, or no family", len(cells))
 	}
 	cells = append(cells, make([]string, rowColumns-len(cells))...)
-	r := f.defaults
-	r.Family, r.Meaning = f, cells[3]
-	var err error
-	if r.Low, r.High, err = f.codes(cells[0]); err != nil {
+	r, err := t.template(f, cells[3])
+	if err != nil {
+		return err
+	}
+	if f.Kind == KindText {
+		r.Text, r.lower = cells[0], strings.ToLower(cells[0])
+		r.Low = uint32(len(t.families[f.Name])) + 1
+		r.High = r.Low
+	} else if r.Low, r.High, err = f.codes(cells[0]); err != nil {
 		return err
 	}
 	if cells[1] != "-" {
@@ -212,12 +220,32 @@ func (t *table) row(f *Family, cells []string) error {
 	return nil
 }
 
+// template returns a row of f with its meaning. If that is "=CODE", it is the row
+// of that HRESULT.
+func (t *table) template(f *Family, meaning string) (Row, error) {
+	r := f.defaults
+	r.Meaning = meaning
+	if cell, ok := strings.CutPrefix(meaning, "="); ok {
+		code, err := strconv.ParseUint(cell, 16, 32)
+		if err != nil || len(t.hresults[uint32(code)]) == 0 || f.Kind != KindText {
+			return r, fmt.Errorf("no row %q", cell)
+		}
+		r = *t.hresults[uint32(code)][0]
+		r.Symbols = nil
+	}
+	r.Family = f
+	return r, nil
+}
+
 // add adds a row to the table and its indexes.
 func (t *table) add(r *Row) {
 	t.rows = append(t.rows, r)
 	t.families[r.Family.Name] = append(t.families[r.Family.Name], r)
-	if r.Family.Kind == KindHRESULT {
+	switch r.Family.Kind {
+	case KindHRESULT:
 		t.hresults[r.Low] = append(t.hresults[r.Low], r)
+	case KindText:
+		t.texts = append(t.texts, r)
 	}
 	for _, s := range r.Symbols {
 		s = strings.ToUpper(s)

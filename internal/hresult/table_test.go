@@ -74,21 +74,20 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// Rows that were written from memory are marked.
+// Each kind of source occurs, and no row was written from memory.
 func TestSources(t *testing.T) {
 	count := map[string]int{}
 	for _, r := range hresult.Rows() {
 		count[r.Source]++
 	}
 	for _, s := range hresult.Sources {
-		if count[s] == 0 {
-			t.Errorf("no row is %s", s)
+		if count[s] == 0 || s == "memory" {
+			t.Errorf("%d rows are %s", count[s], s)
 		}
+		delete(count, s)
 	}
-	for _, code := range []uint32{0x801C03EE, 0x801C03EF, 0x801C044C} {
-		if rows := hresult.Find(code); len(rows) != 1 || rows[0].Source != "memory" {
-			t.Errorf("%08X: %v", code, rows)
-		}
+	if len(count) > 0 {
+		t.Errorf("unknown sources: %v", count)
 	}
 }
 
@@ -124,7 +123,7 @@ func TestKnown(t *testing.T) {
 // A malformed table is refused, and the error names the line.
 func TestRefused(t *testing.T) {
 	const head = "@ a | Do it.\n= F | hresult | f | any | D | it | @a\n"
-	const good = "80000001 | A | ek | means | causes | Do. | K\n"
+	const good = "80000001 | A | ek | means | causes | Do. | X\n"
 	if err := hresult.Parse(head + good); err != nil {
 		t.Error(err)
 	}
@@ -137,7 +136,7 @@ func TestRefused(t *testing.T) {
 		"no code":           head + "ZZZZZZZZ | A | | means\n",
 		"no meaning":        head + "80000001 | A | |\n",
 		"too few columns":   head + "80000001 | A | ek\n",
-		"too many columns":  head + "80000001 | A | ek | b | c | d | K | e\n",
+		"too many columns":  head + "80000001 | A | ek | b | c | d | X | e\n",
 		"unknown source":    head + "80000001 | A | ek | b | c | d | Q\n",
 		"unknown remedy":    head + "80000001 | A | ek | b | c | @b\n",
 		"remedy twice":      "@ a | Do.\n@ a | Do.\n",
@@ -148,6 +147,9 @@ func TestRefused(t *testing.T) {
 		"range of numbers":  "= F | number | f | any | D | it | Do.\n1-2 | - | | means\n",
 		"range of one":      "= F | event | f | any | D | it | Do.\n2-2 | - | | means\n",
 		"overlapping range": "= F | event | f | any | D | it | Do.\n1-3 | - | | means\n3 | - | | means\n",
+		"no alias":          head + good + "= T | text | t | any | D | it | Do.\nx | - | | =80000002\n",
+		"alias of a code":   head + good + "80000002 | - | | =80000001\n",
+		"alias of no code":  head + good + "= T | text | t | any | D | it | Do.\nx | - | | =x\n",
 		"no number":         "= F | event | f | any | D | it | Do.\n1-x | - | | means\n",
 	} {
 		if err := hresult.Parse(text); err == nil || !strings.Contains(err.Error(), "line ") {
@@ -191,6 +193,58 @@ func TestFamilyOf(t *testing.T) {
 	}
 }
 
+// Texts are found in whole words, in any case, with other words where they have a gap.
+func TestTexts(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                                 "",
+		"msaticketTPMvalidationfailed":                     "MsaTicketTpmValidationFailed",
+		"xMsaTicketTpmValidationFailed":                    "",
+		"MsaTicketTpmValidationFailed2":                    "",
+		`{"SubCode":"tpm_ek_unknown"}`:                     "tpm_ek_unknown",
+		"_tpm_ek_unknown tpm_ek_unknown_":                  "",
+		"tpm_ek_unknowns, tpm_ek_unknown":                  "tpm_ek_unknown",
+		`The authority "amd-keyid-1.test" does not exist.`: "The authority ... does not exist",
+		"It does not exist, the authority":                 "",
+		"error_fail, then error_throttled":                 "error_throttled, error_fail",
+		"s:Receiver/s:Authorization/DeviceCapReached":      "DeviceCapReached, s:Authorization",
+	} {
+		var got []string
+		for _, r := range hresult.Texts(text) {
+			got = append(got, r.Text)
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%q: %q, want %s", text, got, want)
+		}
+	}
+	if r := hresult.Text("DEVICENOTSUPPORTED"); r == nil || r.Remedy != hresult.Find(0x80180014)[0].Remedy || r.Family.Name != "FAULT" {
+		t.Errorf("a text that is another name: %+v", r)
+	}
+	if r := hresult.Text("tpm_ek"); r != nil {
+		t.Errorf("a part of a text: %+v", r)
+	}
+}
+
+func TestAADSTS(t *testing.T) {
+	for message, want := range map[string]uint32{
+		"AADSTS50155: no": 50155, "AADSTS50155": 50155, "AADSTS1: no": 0, "AADSTS": 0, "see AADSTS50155": 0, "AADSTS99999999999: no": 0, "": 0,
+	} {
+		if r := hresult.AADSTS(message); (r != nil) != (want != 0) || r != nil && r.Low != want {
+			t.Errorf("%q: %+v", message, r)
+		}
+	}
+}
+
+func TestInner(t *testing.T) {
+	for code, want := range map[uint32]uint32{
+		0x80192EE2: 0x80072EE2, 0x80192F8F: 0x80072F8F, 0xCAA82EFE: 0x80072EFE, 0xCAA30193: 0x80190193,
+		0x80190194: 0, 0x80192EE0: 0, 0x80072EE2: 0, 0xCAA20003: 0, 0xCAA30999: 0, 0xCAA80005: 0, 0: 0,
+	} {
+		if got := hresult.Inner(code); got != want {
+			t.Errorf("%08X: %08X, want %08X", code, got, want)
+		}
+	}
+}
+
 func BenchmarkParse(b *testing.B) {
 	for b.Loop() {
 		if err := hresult.Check(); err != nil {
@@ -200,6 +254,7 @@ func BenchmarkParse(b *testing.B) {
 }
 
 func FuzzTable(f *testing.F) {
-	f.Add("@ a | Do it.\n= F | event | f | any | D | it | @a\n1-3 | A | ek | means | causes | Do. | K\n")
+	f.Add("@ a | Do it.\n= F | event | f | any | D | it | @a\n1-3 | A | ek | means | causes | Do. | X\n")
+	f.Add("@ a | Do it.\n= F | hresult | f | any | D | it | @a\n80000001 | A | | means\n\n= T | text | t | any | D | it | @a\nA ... b | - | | =80000001\n")
 	f.Fuzz(func(_ *testing.T, text string) { _ = hresult.Parse(text) })
 }

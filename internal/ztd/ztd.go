@@ -33,14 +33,6 @@ const (
 	Not4K        = "HashNot4k"
 )
 
-// unnumbered are the remedies of names without a number.
-var unnumbered = map[string]string{
-	StorageError: "The service could not store the device: try again later.",
-	Duplicated:   "The device is in the import twice, and only one of the rows counts. Look at the result of the other one.",
-	BadHash:      "Take the hash from the device again.",
-	Not4K:        "Take the hash from the device again, and pass it on without shortening it.",
-}
-
 // find returns the row of a code or, if that is not in the table, of a name, or
 // nil.
 func find(code int, name string) *hresult.Row {
@@ -54,7 +46,7 @@ func find(code int, name string) *hresult.Row {
 			return r
 		}
 	}
-	return nil
+	return hresult.Text(name)
 }
 
 // Name returns the usual name of a code, or "" if the code is not known.
@@ -71,7 +63,7 @@ func Remedy(code int, name string) string {
 	if r := find(code, name); r != nil {
 		return r.Remedy
 	}
-	return unnumbered[name]
+	return ""
 }
 
 // Retryable reports whether a refusal with this name passes by itself.
