@@ -1,6 +1,7 @@
 package mdm
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -39,38 +40,17 @@ var remedies = map[uint32]string{
 	codeNoEnvelope:          "The server's answer is not a SOAP envelope: check whether a proxy answers in its place, and whether the server accepts tokens of devices.",
 }
 
-// accountRemedies has what a technician can do, by the error number of the
-// directory's token endpoint.
-var accountRemedies = map[string]string{
-	"AADSTS50155":  "The directory did not accept the device: join it again.",
-	"AADSTS700003": "The device was deleted in the directory: join it again.",
-	"AADSTS135011": "The device is disabled in the directory: enable it.",
-	"AADSTS500011": "The tenant does not know the management service: add its application.",
-	"AADSTS90002":  "The tenant was not found: check its name.",
+// notSupported has, for each cause of codeDeviceNotSupported, the words in servers'
+// messages that tell of it. The causes and their remedies, in the same order, are in
+// the table of package hresult.
+var notSupported = [][]string{
+	{"already", "one-time", "one time", "limit", "record"},
+	{"preregistered", "pre-registered", "personal", "corporate"},
+	{"platform", "version", "edition"},
 }
 
-// notSupported has the causes of codeDeviceNotSupported, which Windows shows
-// for all three, and the words in servers' messages that tell them apart.
-var notSupported = []struct {
-	cause string
-	words []string
-}{
-	{
-		"the device was pre-provisioned before and its record still exists (unblock the device, or delete the record)",
-		[]string{"already", "one-time", "one time", "limit", "record"},
-	},
-	{
-		"personally owned Windows devices are blocked (register the device as corporate)",
-		[]string{"preregistered", "pre-registered", "personal", "corporate"},
-	},
-	{
-		"an enrollment restriction forbids the platform or version (allow it)",
-		[]string{"platform", "version", "edition"},
-	},
-}
-
-// notSupportedRemedy names the three causes, the likeliest first. That is the
-// first one of which the message has a word, or else the record in
+// notSupportedRemedy names the causes of codeDeviceNotSupported, the likeliest first.
+// That is the first one of which the message has a word, or else the record in
 // pre-provisioning and the platform otherwise.
 func notSupportedRemedy(message string, preprovisioning bool) string {
 	likely := 2
@@ -78,16 +58,19 @@ func notSupportedRemedy(message string, preprovisioning bool) string {
 		likely = 0
 	}
 	message = strings.ToLower(message)
-	for i, c := range notSupported {
-		if slices.ContainsFunc(c.words, func(w string) bool { return strings.Contains(message, w) }) {
+	for i, words := range notSupported {
+		if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(message, w) }) {
 			likely = i
 			break
 		}
 	}
-	text := "This code has three causes. Most likely " + notSupported[likely].cause + "."
-	for i, c := range notSupported {
+	row := hresult.Find(codeDeviceNotSupported)[0]
+	causes, remedies := strings.Split(row.Causes, "; "), strings.SplitAfter(row.Remedy, ". ")
+	cause := func(i int) string { return causes[i] + ": " + strings.ToLower(remedies[i][:1]) + strings.TrimSpace(remedies[i][1:]) }
+	text := fmt.Sprintf("This code has %d causes. Most likely %s", len(causes), cause(likely))
+	for i := range causes {
 		if i != likely {
-			text += " Or " + c.cause + "."
+			text += " Or " + cause(i)
 		}
 	}
 	return text
@@ -97,10 +80,8 @@ func notSupportedRemedy(message string, preprovisioning bool) string {
 // a few, or "" if nothing is known. It ends with e.Warnings if the token may be
 // the cause.
 func (e *Error) Remedy() string {
-	for number, remedy := range accountRemedies {
-		if e.OAuth != "" && strings.HasPrefix(e.Message, number+":") {
-			return remedy
-		}
+	if row := hresult.AADSTS(e.Message); e.OAuth != "" && row != nil {
+		return row.Remedy
 	}
 	code := e.HRESULT()
 	text := remedies[code]

@@ -6,9 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"strings"
 	"syscall"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
@@ -26,23 +29,54 @@ func RetryableStatus(status int) bool {
 	return false
 }
 
-// Retryable reports whether err, from [Do], is a network failure that may pass by
-// itself. It is not if a certificate, a redirect or the size of the answer was
-// refused, if the URL is invalid, or if the context of the request ended.
+// finals are errors that do not pass by themselves.
+var finals = []error{
+	ErrInsecure, ErrRedirect, ErrTooLarge, context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, fs.ErrPermission, fs.ErrInvalid,
+}
+
+// Retryable reports whether err is a network failure that may pass by itself, such
+// as most errors of [Do]. It is not if a certificate, a redirect, the size of the
+// answer or a local file or socket was refused, if the URL or the address is
+// invalid, or if the context of the request ended.
 func Retryable(err error) bool {
-	for _, final := range []error{ErrInsecure, ErrRedirect, ErrTooLarge, context.Canceled, context.DeadlineExceeded} {
+	for _, final := range finals {
 		if errors.Is(err, final) {
 			return false
 		}
 	}
-	if isTLS(err) {
+	var (
+		file *fs.PathError
+		ue   *url.Error
+		op   *net.OpError
+		dns  *net.DNSError
+	)
+	inNetwork := errors.As(err, &op)
+	switch {
+	case isTLS(err), isAddress(err), errors.As(err, &file), inNetwork && strings.HasPrefix(op.Net, "unix"):
 		return false
+	case errors.As(err, &ue):
+		u, err := url.Parse(ue.URL)
+		return ue.Op != "parse" && err == nil && (u.Scheme == "http" || u.Scheme == "https")
+	case inNetwork, errors.As(err, &dns):
+		return true
 	}
-	if ue := (*url.Error)(nil); errors.As(err, &ue) {
-		return ue.Op != "parse"
+	for _, passes := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, os.ErrDeadlineExceeded, ErrSlow} {
+		if errors.Is(err, passes) {
+			return true
+		}
 	}
-	var ne net.Error
-	return errors.As(err, &ne) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	return false
+}
+
+// isAddress reports whether the address of a connection is invalid.
+func isAddress(err error) bool {
+	var (
+		address *net.AddrError
+		parse   *net.ParseError
+		invalid net.InvalidAddrError
+		network net.UnknownNetworkError
+	)
+	return errors.As(err, &address) || errors.As(err, &parse) || errors.As(err, &invalid) || errors.As(err, &network)
 }
 
 // HRESULT returns the code that WinHTTP has for a network failure, or 0 if err is

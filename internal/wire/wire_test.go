@@ -3,9 +3,16 @@ package wire_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,6 +95,48 @@ func TestRetryable(t *testing.T) {
 	}
 	if _, err := get(t, nil, server.URL, 8); err == nil || wire.Retryable(err) {
 		t.Errorf("endless redirect: %v", err)
+	}
+}
+
+// Only what is known to pass is retryable: a wrong address, a missing file or socket
+// and a wrong name of a network are not.
+func TestRetryableErrors(t *testing.T) {
+	missing := &fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}
+	dial := func(network string, err error) error { return &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", err)} }
+	for name, c := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"nil":                   {nil, false},
+		"plain":                 {errors.New("plain"), false},
+		"ENOENT":                {syscall.ENOENT, false},
+		"ENOTDIR":               {&fs.PathError{Op: "stat", Path: "x/y", Err: syscall.ENOTDIR}, false},
+		"EACCES":                {&fs.PathError{Op: "open", Path: "x", Err: syscall.EACCES}, false},
+		"no file in a request":  {&url.Error{Op: "Get", URL: "https://a.test/", Err: missing}, false},
+		"unsupported scheme":    {&url.Error{Op: "Get", URL: "ftp://a.test/", Err: errors.New("unsupported protocol scheme")}, false},
+		"no scheme":             {&url.Error{Op: "Get", URL: "a.test/", Err: errors.New("unsupported protocol scheme")}, false},
+		"no URL":                {&url.Error{Op: "parse", URL: "https://a.test/", Err: errors.New("no")}, false},
+		"unknown network":       {&net.OpError{Op: "dial", Net: "odd", Err: net.UnknownNetworkError("odd")}, false},
+		"wrong address":         {&net.OpError{Op: "dial", Net: "tcp", Err: &net.AddrError{Err: "missing port", Addr: "a"}}, false},
+		"no socket":             {dial("unix", syscall.ENOENT), false},
+		"no permission":         {dial("tcp", syscall.EACCES), false},
+		"refused":               {dial("tcp", syscall.ECONNREFUSED), true},
+		"refused in a request":  {&url.Error{Op: "Get", URL: "https://a.test/", Err: dial("tcp", syscall.ECONNREFUSED)}, true},
+		"refused unix socket":   {dial("unix", syscall.ECONNREFUSED), false},
+		"no route":              {dial("tcp", syscall.EHOSTUNREACH), true},
+		"no network":            {dial("tcp", syscall.ENETUNREACH), true},
+		"reset":                 {syscall.ECONNRESET, true},
+		"name":                  {&net.DNSError{Err: "no such host", Name: "a.test", IsNotFound: true}, true},
+		"end":                   {io.EOF, true},
+		"end within":            {fmt.Errorf("x: %w", io.ErrUnexpectedEOF), true},
+		"time-out":              {&url.Error{Op: "Get", URL: "https://a.test/", Err: os.ErrDeadlineExceeded}, true},
+		"malformed":             {&url.Error{Op: "Get", URL: "https://a.test/", Err: errors.New("malformed HTTP response")}, true},
+		"the caller's deadline": {&url.Error{Op: "Get", URL: "https://a.test/", Err: context.DeadlineExceeded}, false},
+		"canceled":              {&url.Error{Op: "Get", URL: "https://a.test/", Err: context.Canceled}, false},
+	} {
+		if got := wire.Retryable(c.err); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
 	}
 }
 
