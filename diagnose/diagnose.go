@@ -88,6 +88,11 @@ type Diagnosis struct {
 // Where errors are joined, Explain follows the first branch that has an error
 // with one of the first two methods, else all. It parses no text and never
 // fails. Explain(nil) is the zero Diagnosis.
+//
+// If an error in the chain is [context.Canceled], the remedy says only that the
+// caller ended the operation. If one is [context.DeadlineExceeded], the remedy ends
+// with the caller's time limit. An error without a code of its own gets no remedy of
+// a code that was chosen for it, such as E_FAIL.
 func Explain(err error) (diagnosis Diagnosis) {
 	if err == nil {
 		return Diagnosis{}
@@ -106,15 +111,14 @@ func Explain(err error) (diagnosis Diagnosis) {
 	if !d.judged {
 		d.Retryable = wire.Retryable(err)
 	}
+	own := ""
 	if d.HRESULT == 0 {
-		d.HRESULT = plainCode(err, d.typed)
+		d.HRESULT, own = plainCode(err, d.typed)
 	}
 	if d.HRESULT != 0 {
 		d.Symbol = symbol(d.HRESULT)
 	}
-	if d.Remedy == "" {
-		d.Remedy = codeRemedy(d.HRESULT)
-	}
+	d.remedy(err, own)
 	d.Screen = screen(&d.Diagnosis, err)
 	return d.Diagnosis
 }
@@ -181,32 +185,62 @@ func setDefault[T comparable](p *T, v T) {
 	}
 }
 
-// plainCode returns the code for a chain in which no error has one, or 0. typed
-// tells whether an error of the chain isReport.
-func plainCode(err error, typed bool) uint32 {
+// Remedies that no table has: of the caller's own context, and of failures for which
+// Windows has a code that says less than the error does.
+const (
+	remedyCanceled = "The caller ended it, or somebody who pressed Ctrl-C. Run again to go on."
+	remedyDeadline = "The time limit that the caller set has ended: allow more time, or find out why it takes so long."
+	remedyAccess   = "Run as administrator, or let this account use the file or device."
+	remedyMissing  = "Check the name of the file or device."
+	remedyUnknown  = "Read the cause. If it does not tell what to do, report it as a bug."
+)
+
+// remedy sets d.Remedy: what the errors say, or else own, or else that of the code
+// that they gave. The end of the caller's context has words of its own.
+func (d *diagnoser) remedy(err error, own string) {
+	switch {
+	case errors.Is(err, context.Canceled):
+		d.Remedy = remedyCanceled
+		return
+	case errors.Is(err, context.DeadlineExceeded):
+		d.Remedy = strings.TrimSpace(d.Remedy + " " + remedyDeadline)
+		return
+	}
+	setDefault(&d.Remedy, own)
+	if d.HRESULT == hresult.Fail {
+		setDefault(&d.Remedy, remedyUnknown) // the table's is about hybrid joins
+	}
+	setDefault(&d.Remedy, codeRemedy(d.HRESULT))
+}
+
+// plainCode returns the code for a chain in which no error has one, or 0, and a
+// remedy if that of the code would be wrong. typed tells whether an error of the
+// chain isReport.
+func plainCode(err error, typed bool) (code uint32, remedy string) {
 	for _, s := range []struct {
-		is   error
-		code uint32
+		is     error
+		code   uint32
+		remedy string
 	}{
-		{fs.ErrPermission, hresult.AccessDenied},
-		{fs.ErrNotExist, hresult.FileNotFound},
-		{context.Canceled, hresult.Canceled},
-		{wire.ErrTooLarge, hresult.InvalidResponse},
+		{fs.ErrPermission, hresult.AccessDenied, remedyAccess},
+		{fs.ErrNotExist, hresult.FileNotFound, remedyMissing},
+		{context.Canceled, hresult.Canceled, ""},
+		{wire.ErrTooLarge, hresult.InvalidResponse, ""},
 	} {
 		if errors.Is(err, s.is) {
-			return s.code
+			return s.code, s.remedy
 		}
 	}
 	var refused *url.Error
 	switch code := wire.HRESULT(err); {
 	case errors.As(err, &refused) && code == 0:
-		return hresult.InvalidResponse
+		return hresult.InvalidResponse, ""
 	case errors.Is(err, context.DeadlineExceeded) && refused == nil:
-		return hresult.Timeout
+		return hresult.Timeout, ""
 	case code == 0 && typed:
-		return hresult.Fail
+		return hresult.Fail, ""
 	default:
-		return code
+		return code, ""
 	}
 }
 

@@ -162,6 +162,45 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+// What the caller did, or what has no code, is not explained with the remedy of a code
+// that was chosen for it.
+func TestOwnWords(t *testing.T) {
+	busy := &scep.Error{Op: "GetCACaps", URL: "https://ca.test/scep", HTTPStatus: 503, FailInfo: scep.NoFailInfo}
+	for name, c := range map[string]struct {
+		err       error
+		in, notIn string
+		retry     bool
+	}{
+		"canceled":                 {context.Canceled, "Ctrl-C", "Wait", false},
+		"canceled in a step":       {step(provision.StepEK, context.Canceled), "Ctrl-C", "Wait", false},
+		"canceled in a client":     {&mdm.Error{Op: "Discover", Err: &url.Error{Op: "Get", URL: "https://a.test/", Err: context.Canceled}}, "Ctrl-C", "DNS", false},
+		"deadline":                 {context.DeadlineExceeded, "allow more time", "physical TPM", false},
+		"deadline in a step":       {step(provision.StepAIK, context.DeadlineExceeded), "allow more time", "physical TPM", false},
+		"deadline in a client":     {&drs.Error{Op: "Discover", Err: &url.Error{Op: "Get", URL: "https://a.test/", Err: context.DeadlineExceeded}}, "allow more time", "DNS", false},
+		"deadline after a refusal": {errors.Join(context.DeadlineExceeded, busy), "allow more time", "physical TPM", true},
+		"invented":                 {step(provision.StepEK, errors.New("unknown step")), "Read the cause", "KB50", false},
+		"invented by a package":    {&mdm.Error{Op: "Discover", Err: errors.New("odd")}, "Read the cause", "KB50", false},
+		"given":                    {foreignFail{}, "Read the cause", "KB50", false},
+		"no file":                  {&fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, "Check the name of the file", "Windows", false},
+		"not a folder":             {&fs.PathError{Op: "open", Path: "x/y", Err: syscall.ENOTDIR}, "", "Windows", false},
+		"scheme":                   {&url.Error{Op: "Get", URL: "ftp://a.test/", Err: errors.New("unsupported protocol scheme")}, "", "Windows", false},
+	} {
+		d := diagnose.Explain(c.err)
+		if !strings.Contains(d.Remedy, c.in) || strings.Contains(d.Remedy, c.notIn) || d.Retryable != c.retry {
+			t.Errorf("%s: %s, retryable %t", name, d.Remedy, d.Retryable)
+		}
+	}
+	if d := diagnose.Explain(errors.Join(context.DeadlineExceeded, busy)); d.URL != busy.URL || d.HTTPStatus != 503 {
+		t.Errorf("the last attempt is lost: %+v", d)
+	}
+}
+
+// A foreignFail has the code that says nothing.
+type foreignFail struct{}
+
+func (foreignFail) Error() string   { return "failed" }
+func (foreignFail) HRESULT() uint32 { return 0x80004005 }
+
 func step(s provision.Step, err error) error { return &provision.Error{Step: s, Err: err} }
 
 // What is not known stays empty, and nothing makes Diagnose fail.
