@@ -66,7 +66,9 @@ func notSupportedRemedy(message string, preprovisioning bool) string {
 	}
 	row := hresult.Find(codeDeviceNotSupported)[0]
 	causes, remedies := strings.Split(row.Causes, "; "), strings.SplitAfter(row.Remedy, ". ")
-	cause := func(i int) string { return causes[i] + ": " + strings.ToLower(remedies[i][:1]) + strings.TrimSpace(remedies[i][1:]) }
+	cause := func(i int) string {
+		return causes[i] + ": " + strings.ToLower(remedies[i][:1]) + strings.TrimSpace(remedies[i][1:])
+	}
 	text := fmt.Sprintf("This code has %d causes. Most likely %s", len(causes), cause(likely))
 	for i := range causes {
 		if i != likely {

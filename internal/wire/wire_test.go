@@ -102,7 +102,9 @@ func TestRetryable(t *testing.T) {
 // and a wrong name of a network are not.
 func TestRetryableErrors(t *testing.T) {
 	missing := &fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}
-	dial := func(network string, err error) error { return &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", err)} }
+	dial := func(network string, err error) error {
+		return &net.OpError{Op: "dial", Net: network, Err: os.NewSyscallError("connect", err)}
+	}
 	for name, c := range map[string]struct {
 		err  error
 		want bool
