@@ -11,6 +11,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // options are the flags.
@@ -36,7 +37,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.roots, "roots", "", "trust the roots in `FILE` (PEM) for TLS besides the system's")
 	f.StringVar(&o.tpm, "tpm", "", "check this `TPM` too (default: none): "+device.Kinds)
 	f.StringVar(&o.ekRoots, "ek-roots", "", "trust the EK CAs in `FILE` (PEM), and no others (default: the makers' own, and the emulator's)")
-	f.StringVar(&o.tenant, "tenant", "common", "ask for the tenant with this domain `NAME`")
+	f.StringVar(&o.tenant, "tenant", "", "ask for the tenant with this domain `NAME` (default: common, and with -server "+provisiontest.Tenant+")")
 	f.Func("host", "connect to `NAME=HOST:PORT` instead of NAME; NAME may be *; may be repeated", o.addHost)
 	f.BoolVar(&o.json, "json", false, "print one JSON object a line")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "wait up to `D` for each service")
@@ -54,13 +55,20 @@ func (o *options) addHost(text string) error {
 
 func (o *options) check(*flag.FlagSet) error {
 	o.server = strings.TrimSuffix(o.server, "/")
+	switch {
+	case o.tenant != "":
+	case o.server != "":
+		o.tenant = provisiontest.Tenant
+	default:
+		o.tenant = "common"
+	}
 	u, err := url.Parse(o.server)
 	switch {
 	case o.server != "" && (err != nil || u.Scheme != "https" || u.Host == ""):
 		return errors.New("-server must be an https URL")
 	case o.ekRoots != "" && o.tpm == "":
 		return errors.New("-ek-roots goes with -tpm")
-	case o.tenant == "" || strings.ContainsAny(o.tenant, "/?#% "):
+	case strings.ContainsAny(o.tenant, "/?#% "):
 		return fmt.Errorf("-tenant %q is not a domain name", o.tenant)
 	case o.timeout <= 0:
 		return errors.New("-timeout must be positive")

@@ -4,7 +4,7 @@
 //
 //	go run ./examples/preflight
 //	go run ./examples/preflight -tpm device
-//	go run ./examples/preflight -server URL -roots roots.pem -tenant contoso.test -tpm soft
+//	go run ./examples/preflight -server URL -roots roots.pem -tpm soft
 //
 // It changes nothing. All that it sends about the machine is the key identifier
 // of the CA that issued the EK certificate, which many machines share. It opens

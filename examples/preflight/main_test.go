@@ -58,7 +58,7 @@ func startMock(t *testing.T, faults ...string) (*provisiontest.Server, []string)
 		s.Faults = append(s.Faults, f)
 	}
 	exampletest.StartMock(t, s)
-	return s, []string{"-timeout", "1m", "-server", s.URL, "-roots", exampletest.Roots(t, s.Roots[0]), "-tenant", provisiontest.Tenant}
+	return s, []string{"-timeout", "1m", "-server", s.URL, "-roots", exampletest.Roots(t, s.Roots[0])}
 }
 
 func TestMock(t *testing.T) {
@@ -93,9 +93,18 @@ func TestMock(t *testing.T) {
 	}
 }
 
+// What a mock server does not have is told in one line.
+func TestMockText(t *testing.T) {
+	_, flags := startMock(t)
+	code, stdout, _ := preflight(t, flags...)
+	if code != 0 || strings.Count(stdout, "the mock server has no such service") != 1 || strings.Count(stdout, "\n") > 15 {
+		t.Errorf("exit %d\n%s", code, stdout)
+	}
+}
+
 func TestMockRefuses(t *testing.T) {
 	_, flags := startMock(t)
-	flags[len(flags)-1] = "unknown.test"
+	flags = append(flags, "-tenant", "unknown.test")
 	code, stdout, _ := preflight(t, flags...)
 	if code != 1 || !strings.Contains(stdout, "-tenant") || !strings.Contains(stdout, "FAIL") {
 		t.Errorf("exit %d\n%s", code, stdout)
@@ -254,7 +263,7 @@ func TestUsage(t *testing.T) {
 		{"-host", "=b:1"},
 		{"-server", "http://127.0.0.1"},
 		{"-tenant", "a/b"},
-		{"-tenant", ""},
+		{"-tenant", "a b"},
 		{"-ek-roots", "file"},
 	} {
 		if code, stdout, stderr := preflight(t, args...); code != 2 || stdout != "" || stderr == "" {

@@ -65,8 +65,20 @@ func print(w io.Writer, results []*result, asJSON bool) error {
 		return nil
 	}
 	var b strings.Builder
+	skipped := make(map[string]int) // by the reason
 	for _, r := range results {
-		fmt.Fprintf(&b, "%-4s  %-10s  %s: %s\n", strings.ToUpper(r.Status), r.Phase, r.Name, r.Detail)
+		if r.Status == skip {
+			skipped[r.Detail]++
+		}
+	}
+	for _, r := range results {
+		switch n := skipped[r.Detail]; {
+		case r.Status != skip || n == 1:
+			fmt.Fprintf(&b, "%-4s  %-10s  %s: %s\n", strings.ToUpper(r.Status), r.Phase, r.Name, r.Detail)
+		case n > 1: // all of them in the place of the first
+			fmt.Fprintf(&b, "SKIP  %d services: %s\n", n, r.Detail)
+			skipped[r.Detail] = 0
+		}
 	}
 	printRemedies(&b, results)
 	n := count(results)
