@@ -25,10 +25,10 @@ var report = sync.OnceValue(func() *template.Template {
 // they are for, and where and why the run failed. The error is that of w.
 func (t *Trace) WriteHTML(w io.Writer) error {
 	v := t.view()
-	p := reportData{Start: v.Start.UTC().Format("2006-01-02 15:04:05 UTC"), Lost: v.Lost}
+	p := reportData{Subject: v.Subject, Start: v.Start.UTC().Format("2006-01-02 15:04:05 UTC"), Lost: v.Lost}
 	begin, end := v.span()
 	scale := timeScale{begin, max(end.Sub(begin), time.Millisecond)}
-	p.Total = show(end.Sub(begin))
+	p.Total, p.Ticks = show(end.Sub(begin)), scale.ticks()
 	if early := v.of(-1); len(early) > 0 {
 		p.Steps = append(p.Steps, reportStep{Name: "before", Status: "done", Bars: scale.bars(early)})
 	}
@@ -50,11 +50,15 @@ func (t *Trace) WriteHTML(w io.Writer) error {
 
 // A reportData is what the page shows.
 type reportData struct {
-	Start, Total, Error, Remedy string
-	Failed                      bool
-	TPM, HTTP, Lost             int
-	Steps                       []reportStep
+	Subject, Start, Total, Error, Remedy string
+	Failed                               bool
+	TPM, HTTP, Lost                      int
+	Ticks                                []reportTick
+	Steps                                []reportStep
 }
+
+// A reportTick is a mark on the axis of time.
+type reportTick struct{ Left, Text string }
 
 // A reportStep is one attempt at a step.
 type reportStep struct {
@@ -100,6 +104,24 @@ type timeScale struct {
 // percent returns d as a part of the whole, from 0 to 100.
 func (s timeScale) percent(d time.Duration) string {
 	return fmt.Sprintf("%.3f", min(100, max(0, 100*float64(d)/float64(s.whole))))
+}
+
+// ticks returns the marks of the axis: at most ten, at distances of 1, 2, 5, 10 and
+// so on.
+func (s timeScale) ticks() []reportTick {
+	distance := time.Millisecond
+	for i := 0; s.whole > 10*distance; i++ {
+		if i%3 == 1 {
+			distance = distance * 5 / 2
+		} else {
+			distance *= 2
+		}
+	}
+	var ticks []reportTick
+	for d := time.Duration(0); d < s.whole; d += distance {
+		ticks = append(ticks, reportTick{s.percent(d), d.String()})
+	}
+	return ticks
 }
 
 // step returns an attempt at a step with its entries.

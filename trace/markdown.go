@@ -15,6 +15,9 @@ func (t *Trace) WriteMarkdown(w io.Writer) error {
 	v := t.view()
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "# Provisioning, %s\n", v.Start.UTC().Format(time.RFC3339))
+	if v.Subject != "" {
+		fmt.Fprintf(out, "\n%s\n", markdown(v.Subject))
+	}
 	if early := v.of(-1); len(early) > 0 {
 		fmt.Fprint(out, "\n## before the first step\n\n")
 		writeEntries(out, early)

@@ -19,6 +19,7 @@ import (
 // came after them.
 type Trace struct {
 	mu      sync.Mutex
+	subject string
 	start   time.Time
 	steps   []traceStep
 	entries []traceEntry
@@ -78,6 +79,14 @@ func (m message) String() string {
 	return fmt.Sprintf("[%d bytes, sha256 %.12s…]", m.Bytes, m.SHA256)
 }
 
+// SetSubject says what the trace is about, such as "device" and its identifier, for
+// the heads of Markdown and HTML.
+func (t *Trace) SetSubject(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.subject = text
+}
+
 // Observe records a change of a step. Set Provisioner.Observe to it, or to a
 // function that calls it. Without it, the requests and commands of a run are not
 // grouped by step.
@@ -133,6 +142,7 @@ func (t *Trace) add(step provision.Step, e traceEntry) {
 
 // A traceView is a copy of a trace, from which the reports are written.
 type traceView struct {
+	Subject string
 	Start   time.Time
 	Steps   []traceStep
 	Entries []traceEntry
@@ -143,7 +153,7 @@ type traceView struct {
 func (t *Trace) view() traceView {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	v := traceView{Start: t.start, Lost: t.lost, Steps: slices.Clone(t.steps), Entries: slices.Clone(t.entries)}
+	v := traceView{Subject: t.subject, Start: t.start, Lost: t.lost, Steps: slices.Clone(t.steps), Entries: slices.Clone(t.entries)}
 	slices.SortStableFunc(v.Entries, func(a, b traceEntry) int { return a.Begin.Compare(b.Begin) })
 	return v
 }

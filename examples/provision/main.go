@@ -105,6 +105,9 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	if o.json {
 		rep.printResult(state, err)
 	}
+	if state != nil && state.DeviceID != "" {
+		t.SetSubject("device " + state.DeviceID)
+	}
 	if terr := o.writeTraces(t); err == nil {
 		err = terr
 	}
