@@ -79,8 +79,8 @@ func (m message) String() string {
 	return fmt.Sprintf("[%d bytes, sha256 %.12s…]", m.Bytes, m.SHA256)
 }
 
-// SetSubject says what the trace is about, such as "device" and its identifier, for
-// the heads of Markdown and HTML.
+// SetSubject says what the trace is about, such as "device" and its identifier. It
+// stands in the heads of Markdown and HTML, and replaces what an earlier call said.
 func (t *Trace) SetSubject(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
