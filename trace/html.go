@@ -118,7 +118,7 @@ func (s timeScale) ticks() []reportTick {
 		}
 	}
 	var ticks []reportTick
-	for d := time.Duration(0); d < s.whole; d += distance {
+	for d := time.Duration(0); d < s.whole*15/16; d += distance { // the last one needs room for its text
 		ticks = append(ticks, reportTick{s.percent(d), d.String()})
 	}
 	return ticks

@@ -18,7 +18,7 @@ func TestAxis(t *testing.T) {
 	for whole, want := range map[time.Duration]string{
 		3 * time.Millisecond:    "0s 1ms 2ms",
 		20 * time.Millisecond:   "0s 2ms 4ms 6ms 8ms 10ms 12ms 14ms 16ms 18ms",
-		2600 * time.Millisecond: "0s 500ms 1s 1.5s 2s 2.5s",
+		2600 * time.Millisecond: "0s 500ms 1s 1.5s 2s",
 		11 * time.Minute:        "0s 1m40s 3m20s 5m0s 6m40s 8m20s 10m0s",
 	} {
 		var tr trace.Trace
