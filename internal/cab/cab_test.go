@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/cab/cabtest"
 )
 
 // requireTool returns the path of a program, or skips the test, or fails it if
@@ -67,15 +69,15 @@ func readAll(cabinet []byte) (map[string][]byte, map[string]error, error) {
 }
 
 // agree checks that this package and cabextract read files from a cabinet.
-func agree(t *testing.T, cabinet []byte, want []testFile) {
+func agree(t *testing.T, cabinet []byte, want []cabtest.File) {
 	t.Helper()
 	got, errs, err := readAll(cabinet)
 	if err != nil || len(errs) > 0 {
 		t.Fatal(err, errs)
 	}
 	for _, f := range want {
-		if !bytes.Equal(got[f.name], f.data) {
-			t.Errorf("%s: %d bytes differ from the %d packed", f.name, len(got[f.name]), len(f.data))
+		if !bytes.Equal(got[f.Name], f.Data) {
+			t.Errorf("%s: %d bytes differ from the %d packed", f.Name, len(got[f.Name]), len(f.Data))
 		}
 	}
 	if len(got) != len(want) {
@@ -94,48 +96,48 @@ func agree(t *testing.T, cabinet []byte, want []testFile) {
 		t.Fatalf("cabextract: %v: %s", err, out)
 	}
 	for _, f := range want {
-		b, err := os.ReadFile(filepath.Join(dir, "out", filepath.FromSlash(f.name)))
-		if err != nil || !bytes.Equal(b, f.data) {
-			t.Errorf("cabextract reads %s otherwise: %v", f.name, err)
+		b, err := os.ReadFile(filepath.Join(dir, "out", filepath.FromSlash(f.Name)))
+		if err != nil || !bytes.Equal(b, f.Data) {
+			t.Errorf("cabextract reads %s otherwise: %v", f.Name, err)
 		}
 	}
 }
 
-func sampleFiles() (files []testFile) {
+func sampleFiles() (files []cabtest.File) {
 	for _, name := range []string{"text", "random", "one", "empty", "calls", "zeros", "frame"} {
-		files = append(files, testFile{name + ".bin", samples()[name]})
+		files = append(files, cabtest.File{Name: name + ".bin", Data: samples()[name]})
 	}
 	return files
 }
 
 func TestStoredAndMSZIP(t *testing.T) {
 	files := sampleFiles()
-	for name, c := range map[string]*testCabinet{
-		"stored":      {folders: []testFolder{{files: files}}},
-		"mszip":       {folders: []testFolder{{kind: 1, files: files, pack: packMSZIP}}},
-		"two folders": {folders: []testFolder{{files: files[:3]}, {kind: 1, files: files[3:], pack: packMSZIP}}},
-		"reserved":    {folders: []testFolder{{kind: 1, files: files, pack: packMSZIP}}, reserve: []byte("for somebody")},
-		"no sums":     {folders: []testFolder{{kind: 1, files: files, pack: packMSZIP}}, noSums: true},
+	for name, c := range map[string]*cabtest.Cabinet{
+		"stored":      {Folders: []cabtest.Folder{{Files: files}}},
+		"mszip":       {Folders: []cabtest.Folder{cabtest.MSZIP(files...)}},
+		"two folders": {Folders: []cabtest.Folder{{Files: files[:3]}, cabtest.MSZIP(files[3:]...)}},
+		"reserved":    {Folders: []cabtest.Folder{cabtest.MSZIP(files...)}, Reserve: []byte("for somebody")},
+		"no sums":     {Folders: []cabtest.Folder{cabtest.MSZIP(files...)}, NoSums: true},
 	} {
-		t.Run(name, func(t *testing.T) { agree(t, c.bytes(), files) })
+		t.Run(name, func(t *testing.T) { agree(t, c.Bytes(), files) })
 	}
 	// cabextract goes on to the other cabinets of a set, so it does not judge this.
-	got, errs, err := readAll((&testCabinet{folders: []testFolder{{files: files}}, names: true, reserve: []byte{}}).bytes())
-	if err != nil || len(errs) > 0 || !bytes.Equal(got["text.bin"], files[0].data) {
+	got, errs, err := readAll((&cabtest.Cabinet{Folders: []cabtest.Folder{{Files: files}}, Names: true, Reserve: []byte{}}).Bytes())
+	if err != nil || len(errs) > 0 || !bytes.Equal(got["text.bin"], files[0].Data) {
 		t.Errorf("part of a set: %v, %v", err, errs)
 	}
 }
 
 func TestLZX(t *testing.T) {
 	files := sampleFiles()
-	plans := map[string]lzxPlan{
-		"verbatim": {kinds: []int{lzxVerbatim}, blocks: []int{50_000}},
-		"aligned":  {kinds: []int{lzxAlignedBl}, blocks: []int{40_000, 100}},
-		"raw":      {kinds: []int{lzxRaw}, blocks: []int{70_000}},
-		"raw odd":  {kinds: []int{lzxRaw}, blocks: []int{20_001, 1, 12_766, 33_333}},
-		"mixed":    {kinds: []int{lzxVerbatim, lzxRaw, lzxAlignedBl}, blocks: []int{9_999, 32_768, 1, 2, 70_000}},
-		"calls":    {kinds: []int{lzxVerbatim, lzxRaw}, blocks: []int{60_000, 3001}, calls: 200_000},
-		"one bl.":  {kinds: []int{lzxVerbatim}, blocks: []int{1 << 23}, calls: 12_000_000},
+	plans := map[string]cabtest.LZXPlan{
+		"verbatim": {Kinds: []int{cabtest.Verbatim}, Blocks: []int{50_000}},
+		"aligned":  {Kinds: []int{cabtest.Aligned}, Blocks: []int{40_000, 100}},
+		"raw":      {Kinds: []int{cabtest.Raw}, Blocks: []int{70_000}},
+		"raw odd":  {Kinds: []int{cabtest.Raw}, Blocks: []int{20_001, 1, 12_766, 33_333}},
+		"mixed":    {Kinds: []int{cabtest.Verbatim, cabtest.Raw, cabtest.Aligned}, Blocks: []int{9_999, 32_768, 1, 2, 70_000}},
+		"calls":    {Kinds: []int{cabtest.Verbatim, cabtest.Raw}, Blocks: []int{60_000, 3001}, Calls: 200_000},
+		"one bl.":  {Kinds: []int{cabtest.Verbatim}, Blocks: []int{1 << 23}, Calls: 12_000_000},
 	}
 	for bits := 15; bits <= 21; bits++ {
 		for name, p := range plans {
@@ -143,22 +145,22 @@ func TestLZX(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprint(name, " ", bits), func(t *testing.T) {
-				p.bits, p.seed = bits, uint64(bits)
-				agree(t, (&testCabinet{folders: []testFolder{lzxFolder(p, files...)}}).bytes(), files)
+				p.Bits, p.Seed = bits, uint64(bits)
+				agree(t, (&cabtest.Cabinet{Folders: []cabtest.Folder{cabtest.LZX(p, files...)}}).Bytes(), files)
 			})
 		}
 	}
 }
 
 func TestManyLZXFolders(t *testing.T) {
-	var folders []testFolder
-	var files []testFile
+	var folders []cabtest.Folder
+	var files []cabtest.File
 	for i := range 300 {
-		file := testFile{fmt.Sprint(i), []byte(fmt.Sprint("this is file ", i, " of this is file"))}
+		file := cabtest.File{Name: fmt.Sprint(i), Data: []byte(fmt.Sprint("this is file ", i, " of this is file"))}
 		files = append(files, file)
-		folders = append(folders, lzxFolder(lzxPlan{bits: 15 + i%7, kinds: []int{lzxVerbatim}, blocks: []int{100}}, file))
+		folders = append(folders, cabtest.LZX(cabtest.LZXPlan{Bits: 15 + i%7, Kinds: []int{cabtest.Verbatim}, Blocks: []int{100}}, file))
 	}
-	cabinet := (&testCabinet{folders: folders}).bytes()
+	cabinet := (&cabtest.Cabinet{Folders: folders}).Bytes()
 	agree(t, cabinet, files)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -177,8 +179,8 @@ func TestGcab(t *testing.T) {
 	dir := t.TempDir()
 	args := []string{"-c", "-z", "-n", filepath.Join(dir, "out.cab")}
 	for _, f := range files {
-		path := filepath.Join(dir, f.name)
-		if err := os.WriteFile(path, f.data, 0o600); err != nil {
+		path := filepath.Join(dir, f.Name)
+		if err := os.WriteFile(path, f.Data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		args = append(args, path)
@@ -199,8 +201,8 @@ func TestGcab(t *testing.T) {
 }
 
 func TestLists(t *testing.T) {
-	c := &testCabinet{folders: []testFolder{{files: []testFile{{`a\b\ü.txt`, []byte("x")}, {"../c", []byte("yz")}}}}}
-	b := c.bytes()
+	c := &cabtest.Cabinet{Folders: []cabtest.Folder{{Files: []cabtest.File{{Name: `a\b\ü.txt`, Data: []byte("x")}, {Name: "../c", Data: []byte("yz")}}}}}
+	b := c.Bytes()
 	r, err := NewReader(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
@@ -228,13 +230,13 @@ func TestLists(t *testing.T) {
 
 func TestDamage(t *testing.T) {
 	files := sampleFiles()
-	for name, kind := range map[string]testFolder{
-		"stored": {files: files},
-		"mszip":  {kind: 1, files: files, pack: packMSZIP},
-		"lzx":    lzxFolder(lzxPlan{bits: 16, kinds: []int{lzxVerbatim, lzxRaw}, blocks: []int{50_000, 111}}, files...),
+	for name, kind := range map[string]cabtest.Folder{
+		"stored": {Files: files},
+		"mszip":  cabtest.MSZIP(files...),
+		"lzx":    cabtest.LZX(cabtest.LZXPlan{Bits: 16, Kinds: []int{cabtest.Verbatim, cabtest.Raw}, Blocks: []int{50_000, 111}}, files...),
 	} {
 		t.Run(name, func(t *testing.T) {
-			whole := (&testCabinet{folders: []testFolder{kind, {files: []testFile{{"after", []byte("still here")}}}}}).bytes()
+			whole := (&cabtest.Cabinet{Folders: []cabtest.Folder{kind, {Files: []cabtest.File{{Name: "after", Data: []byte("still here")}}}}}).Bytes()
 			bad := bytes.Clone(whole)
 			bad[len(bad)-100_000*len(bad)/700_000] ^= 1
 			got, errs, err := readAll(bad)
@@ -242,12 +244,12 @@ func TestDamage(t *testing.T) {
 				t.Fatalf("%v, %v, %q", err, errs, got["after"])
 			}
 			for _, f := range files {
-				b, failed := got[f.name], errs[f.name]
-				if !bytes.HasPrefix(f.data, b) || failed == nil != (len(b) == len(f.data)) {
-					t.Errorf("%s: %d of %d bytes, %v", f.name, len(b), len(f.data), failed)
+				b, failed := got[f.Name], errs[f.Name]
+				if !bytes.HasPrefix(f.Data, b) || failed == nil != (len(b) == len(f.Data)) {
+					t.Errorf("%s: %d of %d bytes, %v", f.Name, len(b), len(f.Data), failed)
 				}
-				if failed != nil && !errors.Is(failed, ErrChecksum) || failed != nil && !strings.Contains(failed.Error(), f.name) {
-					t.Errorf("%s: %v", f.name, failed)
+				if failed != nil && !errors.Is(failed, ErrChecksum) || failed != nil && !strings.Contains(failed.Error(), f.Name) {
+					t.Errorf("%s: %v", f.Name, failed)
 				}
 			}
 			got, errs, err = readAll(whole[:len(whole)/2])
@@ -259,29 +261,30 @@ func TestDamage(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	file := testFile{"a", []byte("hello")}
-	pack := func(blocks ...testBlock) func([]byte) []testBlock {
-		return func([]byte) []testBlock { return blocks }
+	file := cabtest.File{Name: "a", Data: []byte("hello")}
+	packed := cabtest.MSZIP(file).Pack(file.Data)[0].Packed
+	pack := func(blocks ...cabtest.Block) func([]byte) []cabtest.Block {
+		return func([]byte) []cabtest.Block { return blocks }
 	}
 	for name, c := range map[string]struct {
-		folder testFolder
+		folder cabtest.Folder
 		want   error
 	}{
-		"quantum":        {testFolder{kind: 2, files: []testFile{file}}, ErrUnsupported},
-		"window":         {testFolder{kind: 22<<8 | 3, files: []testFile{file}}, ErrFormat},
-		"no blocks":      {testFolder{files: []testFile{file}, pack: pack()}, io.ErrUnexpectedEOF},
-		"split block":    {testFolder{files: []testFile{file}, pack: pack(testBlock{file.data, 0})}, ErrUnsupported},
-		"big block":      {testFolder{files: []testFile{file}, pack: pack(testBlock{file.data, maxBlock + 1})}, ErrFormat},
-		"packed too big": {testFolder{files: []testFile{file}, pack: pack(testBlock{make([]byte, maxCompressed+1), 5})}, ErrFormat},
-		"stored size":    {testFolder{files: []testFile{file}, pack: pack(testBlock{file.data, 4})}, ErrFormat},
-		"no CK":          {testFolder{kind: 1, files: []testFile{file}, pack: pack(testBlock{file.data, 5})}, ErrFormat},
-		"no deflate":     {testFolder{kind: 1, files: []testFile{file}, pack: pack(testBlock{[]byte("CKhello"), 5})}, ErrFormat},
-		"short deflate":  {testFolder{kind: 1, files: []testFile{file}, pack: pack(testBlock{packMSZIP(file.data)[0].packed, 6})}, ErrFormat},
-		"long deflate":   {testFolder{kind: 1, files: []testFile{file}, pack: pack(testBlock{packMSZIP(file.data)[0].packed, 4})}, ErrFormat},
-		"no LZX":         {testFolder{kind: 15<<8 | 3, files: []testFile{file}, pack: pack(testBlock{file.data, 5})}, ErrFormat},
-		"short LZX":      {testFolder{kind: 15<<8 | 3, files: []testFile{file}, pack: pack(testBlock{[]byte{0, 0x30, 0x50, 0}, 5})}, io.ErrUnexpectedEOF},
+		"quantum":        {cabtest.Folder{Kind: 2, Files: []cabtest.File{file}}, ErrUnsupported},
+		"window":         {cabtest.Folder{Kind: 22<<8 | 3, Files: []cabtest.File{file}}, ErrFormat},
+		"no blocks":      {cabtest.Folder{Files: []cabtest.File{file}, Pack: pack()}, io.ErrUnexpectedEOF},
+		"split block":    {cabtest.Folder{Files: []cabtest.File{file}, Pack: pack(cabtest.Block{Packed: file.Data, Size: 0})}, ErrUnsupported},
+		"big block":      {cabtest.Folder{Files: []cabtest.File{file}, Pack: pack(cabtest.Block{Packed: file.Data, Size: maxBlock + 1})}, ErrFormat},
+		"packed too big": {cabtest.Folder{Files: []cabtest.File{file}, Pack: pack(cabtest.Block{Packed: make([]byte, maxCompressed+1), Size: 5})}, ErrFormat},
+		"stored size":    {cabtest.Folder{Files: []cabtest.File{file}, Pack: pack(cabtest.Block{Packed: file.Data, Size: 4})}, ErrFormat},
+		"no CK":          {cabtest.Folder{Kind: 1, Files: []cabtest.File{file}, Pack: pack(cabtest.Block{Packed: file.Data, Size: 5})}, ErrFormat},
+		"no deflate":     {cabtest.Folder{Kind: 1, Files: []cabtest.File{file}, Pack: pack(cabtest.Block{Packed: []byte("CKhello"), Size: 5})}, ErrFormat},
+		"short deflate":  {cabtest.Folder{Kind: 1, Files: []cabtest.File{file}, Pack: pack(cabtest.Block{Packed: packed, Size: 6})}, ErrFormat},
+		"long deflate":   {cabtest.Folder{Kind: 1, Files: []cabtest.File{file}, Pack: pack(cabtest.Block{Packed: packed, Size: 4})}, ErrFormat},
+		"no LZX":         {cabtest.Folder{Kind: 15<<8 | 3, Files: []cabtest.File{file}, Pack: pack(cabtest.Block{Packed: file.Data, Size: 5})}, ErrFormat},
+		"short LZX":      {cabtest.Folder{Kind: 15<<8 | 3, Files: []cabtest.File{file}, Pack: pack(cabtest.Block{Packed: []byte{0, 0x30, 0x50, 0}, Size: 5})}, io.ErrUnexpectedEOF},
 	} {
-		b := (&testCabinet{folders: []testFolder{c.folder}}).bytes()
+		b := (&cabtest.Cabinet{Folders: []cabtest.Folder{c.folder}}).Bytes()
 		_, errs, err := readAll(b)
 		var e *Error
 		if err != nil || !errors.Is(errs["a"], c.want) || !errors.As(errs["a"], &e) || e.File != "a" {
@@ -291,7 +294,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestFoldersOfASet(t *testing.T) {
-	b := (&testCabinet{folders: []testFolder{{files: []testFile{{"first", []byte("12345")}, {"second", []byte("678")}}}}}).bytes()
+	b := (&cabtest.Cabinet{Folders: []cabtest.Folder{{Files: []cabtest.File{{Name: "first", Data: []byte("12345")}, {Name: "second", Data: []byte("678")}}}}}).Bytes()
 	i := bytes.Index(b, []byte("second"))
 	for folder, want := range map[uint16]error{fromPrevious: ErrUnsupported, toNext: ErrUnsupported, previousAndNext: ErrUnsupported, 7: ErrFormat} {
 		b[i-8], b[i-7] = byte(folder), byte(folder>>8)
@@ -307,8 +310,8 @@ func TestFoldersOfASet(t *testing.T) {
 }
 
 func TestLimitAndStop(t *testing.T) {
-	files := []testFile{{"a", make([]byte, 40_000)}, {"b", make([]byte, 40_000)}}
-	b := (&testCabinet{folders: []testFolder{{kind: 1, files: files, pack: packMSZIP}}}).bytes()
+	files := []cabtest.File{{Name: "a", Data: make([]byte, 40_000)}, {Name: "b", Data: make([]byte, 40_000)}}
+	b := (&cabtest.Cabinet{Folders: []cabtest.Folder{cabtest.MSZIP(files...)}}).Bytes()
 	r, err := NewReader(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
@@ -340,5 +343,12 @@ func TestLimitAndStop(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+func TestChecksum(t *testing.T) {
+	// Computed by hand from CSUMCompute: the words, then the odd bytes big-endian.
+	if got, want := checksum([]byte{1, 2, 3, 4, 5, 6, 7}, 0), uint32(0x04030201^0x00050607); got != want {
+		t.Errorf("checksum = %#x, want %#x", got, want)
 	}
 }

@@ -5,20 +5,22 @@ import (
 	"errors"
 	"io"
 	"testing"
+
+	"github.com/whiteglove/whiteglove/internal/cab/cabtest"
 )
 
 // FuzzReader checks that foreign bytes end in files or typed errors, within the
 // limit, and alike each time.
 func FuzzReader(f *testing.F) {
-	files := []testFile{{"a", []byte("hello, hello, hello")}, {`b\c`, bytes.Repeat([]byte("0123456789"), 400)}}
-	lzx := lzxPlan{bits: 15, kinds: []int{lzxVerbatim, lzxAlignedBl, lzxRaw}, blocks: []int{2000, 301}, calls: 4000}
-	for _, folder := range []testFolder{
-		{files: files},
-		{kind: 1, files: files, pack: packMSZIP},
-		lzxFolder(lzx, files...),
+	files := []cabtest.File{{Name: "a", Data: []byte("hello, hello, hello")}, {Name: `b\c`, Data: bytes.Repeat([]byte("0123456789"), 400)}}
+	lzx := cabtest.LZXPlan{Bits: 15, Kinds: []int{cabtest.Verbatim, cabtest.Aligned, cabtest.Raw}, Blocks: []int{2000, 301}, Calls: 4000}
+	for _, folder := range []cabtest.Folder{
+		{Files: files},
+		cabtest.MSZIP(files...),
+		cabtest.LZX(lzx, files...),
 	} {
-		f.Add((&testCabinet{folders: []testFolder{folder}, noSums: true}).bytes())
-		f.Add((&testCabinet{folders: []testFolder{folder, folder}, names: true, reserve: []byte("r"), noSums: true}).bytes())
+		f.Add((&cabtest.Cabinet{Folders: []cabtest.Folder{folder}, NoSums: true}).Bytes())
+		f.Add((&cabtest.Cabinet{Folders: []cabtest.Folder{folder, folder}, Names: true, Reserve: []byte("r"), NoSums: true}).Bytes())
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := NewReader(bytes.NewReader(b), int64(len(b)))
@@ -51,9 +53,9 @@ func FuzzReader(f *testing.F) {
 // FuzzLZX feeds the decoder without a cabinet around it.
 func FuzzLZX(f *testing.F) {
 	data := bytes.Repeat([]byte("0123456789 abc\xE8\x10\x00\x00\x00"), 3000)
-	for _, kind := range []int{lzxVerbatim, lzxAlignedBl, lzxRaw} {
-		p := lzxPlan{bits: 15, kinds: []int{kind}, blocks: []int{30_001, 5}, calls: 100_000}
-		f.Add(uint8(15), p.pack(data)[0].packed)
+	for _, kind := range []int{cabtest.Verbatim, cabtest.Aligned, cabtest.Raw} {
+		p := cabtest.LZXPlan{Bits: 15, Kinds: []int{kind}, Blocks: []int{30_001, 5}, Calls: 100_000}
+		f.Add(uint8(15), cabtest.LZX(p).Pack(data)[0].Packed)
 	}
 	f.Fuzz(func(t *testing.T, bits uint8, packed []byte) {
 		var d lzx
@@ -79,7 +81,7 @@ func BenchmarkLZX(b *testing.B) {
 	for range 20 {
 		data = append(data, samples()["text"]...)
 	}
-	cabinet := (&testCabinet{folders: []testFolder{lzxFolder(lzxPlan{bits: 18, kinds: []int{lzxVerbatim}, blocks: []int{90_000}}, testFile{"a", data})}}).bytes()
+	cabinet := (&cabtest.Cabinet{Folders: []cabtest.Folder{cabtest.LZX(cabtest.LZXPlan{Bits: 18, Kinds: []int{cabtest.Verbatim}, Blocks: []int{90_000}}, cabtest.File{Name: "a", Data: data})}}).Bytes()
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
 		if _, errs, err := readAll(cabinet); err != nil || len(errs) > 0 {

@@ -1,4 +1,4 @@
-package cab
+package cabtest
 
 import (
 	"encoding/binary"
@@ -6,15 +6,49 @@ import (
 	"sort"
 )
 
-// An lzxPlan is how the tests' encoder packs: with which window, blocks of which
+// An LZXPlan is how the tests' encoder packs: with which window, blocks of which
 // types, and whether the targets of calls are translated. The encoder is no good at
 // packing; it uses what a decoder must know.
-type lzxPlan struct {
-	bits   int
-	kinds  []int // types of blocks, in turn
-	blocks []int // their lengths, in turn
-	calls  uint32
-	seed   uint64
+type LZXPlan struct {
+	Bits   int    // 15 to 21
+	Kinds  []int  // types of blocks, in turn
+	Blocks []int  // their lengths, in turn
+	Calls  uint32 // 0 for no translation
+	Seed   uint64
+}
+
+// Types of blocks.
+const (
+	Verbatim = 1
+	Aligned  = 2
+	Raw      = 3
+)
+
+const (
+	lzxLiterals = 256
+	lzxLengths  = 249
+	lzxAligned  = 8
+	lzxPretree  = 20
+	lzxPrimary  = 7
+	lzxMinMatch = 2
+	maxSlots    = 50
+)
+
+// slotCounts are the position slots for windows of 2^15 to 2^21 bytes.
+var slotCounts = [...]int{30, 32, 34, 36, 38, 42, 50}
+
+// slotBase returns the first position of a slot, and how many bits follow its symbol:
+// slots come in pairs, each pair with one bit more than the last, up to 17.
+func slotBase(slot int) (base uint32, extra uint) {
+	for s := 0; ; s++ {
+		if extra = 0; s >= 4 {
+			extra = min(17, uint(s/2-1))
+		}
+		if s == slot {
+			return base, extra
+		}
+		base += 1 << extra
+	}
 }
 
 // lzxToken is a literal (length 0) or a match.
@@ -28,8 +62,8 @@ type lzxToken struct {
 }
 
 type lzxEncoder struct {
-	lzxPlan
-	out      []testBlock
+	LZXPlan
+	out      []Block
 	chunk    []byte
 	acc      uint32
 	n        uint
@@ -39,27 +73,27 @@ type lzxEncoder struct {
 	rand     *rand.Rand
 }
 
-func (p lzxPlan) pack(data []byte) []testBlock {
-	slots := lzxSlots[p.bits-15]
+func (p LZXPlan) pack(data []byte) []Block {
+	slots := slotCounts[p.Bits-15]
 	e := &lzxEncoder{
-		lzxPlan: p, recent: [3]uint32{1, 1, 1}, rand: rand.New(rand.NewPCG(p.seed, 1)),
+		LZXPlan: p, recent: [3]uint32{1, 1, 1}, rand: rand.New(rand.NewPCG(p.Seed, 1)),
 		mainLens: make([]uint8, lzxLiterals+8*slots), lenLens: make([]uint8, lzxLengths),
 	}
-	if p.calls > 0 {
+	if p.Calls > 0 {
 		data = e.absolute(data)
 		e.put(1, 1)
-		e.put(p.calls>>16, 16)
-		e.put(p.calls&0xFFFF, 16)
+		e.put(p.Calls>>16, 16)
+		e.put(p.Calls&0xFFFF, 16)
 	} else {
 		e.put(0, 1)
 	}
 	for i, at := 0, 0; at < len(data); i++ {
-		n := min(p.blocks[i%len(p.blocks)], len(data)-at)
-		kind := p.kinds[i%len(p.kinds)]
+		n := min(p.Blocks[i%len(p.Blocks)], len(data)-at)
+		kind := p.Kinds[i%len(p.Kinds)]
 		e.put(uint32(kind), 3)
 		e.put(uint32(n>>8), 16)
 		e.put(uint32(n&0xFF), 8)
-		if kind == lzxRaw {
+		if kind == Raw {
 			e.raw(data, at, n)
 		} else {
 			e.block(kind, data, at, n)
@@ -84,17 +118,17 @@ func (e *lzxEncoder) put(v uint32, n uint) {
 
 // frame ends a frame if the data up to at end one.
 func (e *lzxEncoder) frame(at, total int) {
-	if at%maxBlock != 0 && at != total {
+	if at%blockSize != 0 && at != total {
 		return
 	}
 	for e.n > 0 {
 		e.put(0, 1)
 	}
-	size := at % maxBlock
+	size := at % blockSize
 	if size == 0 {
-		size = maxBlock
+		size = blockSize
 	}
-	e.out = append(e.out, testBlock{e.chunk, size})
+	e.out = append(e.out, Block{e.chunk, size})
 	e.chunk = nil
 }
 
@@ -115,9 +149,9 @@ func (e *lzxEncoder) raw(data []byte, at, n int) {
 // absolute translates the relative targets of calls, as the encoder must before.
 func (e *lzxEncoder) absolute(data []byte) []byte {
 	data = append([]byte(nil), data...)
-	le, size := binary.LittleEndian, int32(e.calls)
-	for start := 0; start < len(data); start += maxBlock {
-		frame := data[start:min(start+maxBlock, len(data))]
+	le, size := binary.LittleEndian, int32(e.Calls)
+	for start := 0; start < len(data); start += blockSize {
+		frame := data[start:min(start+blockSize, len(data))]
 		for i := 0; i < len(frame)-10; {
 			if frame[i] != 0xE8 {
 				i++
@@ -146,16 +180,16 @@ func (e *lzxEncoder) block(kind int, data []byte, at, n int) {
 		if t.footer >= 0 {
 			length[t.footer]++
 		}
-		if kind == lzxAlignedBl && t.bits >= 3 {
+		if kind == Aligned && t.bits >= 3 {
 			aligned[t.extra&7]++
 		}
 	}
-	if kind == lzxAlignedBl {
+	if kind == Aligned {
 		aligned[0]++
 		aligned[7]++
 	}
 	alignedLens := codeLengths(aligned, 7)
-	if kind == lzxAlignedBl {
+	if kind == Aligned {
 		for _, l := range alignedLens {
 			e.put(uint32(l), 3)
 		}
@@ -178,7 +212,7 @@ func (e *lzxEncoder) block(kind int, data []byte, at, n int) {
 		if t.footer >= 0 {
 			e.put(lenCodes[t.footer], uint(lenLens[t.footer]))
 		}
-		if kind == lzxAlignedBl && t.bits >= 3 {
+		if kind == Aligned && t.bits >= 3 {
 			e.put(t.extra>>3, t.bits-3)
 			e.put(alignedCodes[t.extra&7], uint(alignedLens[t.extra&7]))
 		} else {
@@ -197,9 +231,9 @@ func (e *lzxEncoder) tokens(kind int, data []byte, at, n int) (tokens []lzxToken
 			last[[3]byte(data[i:])] = i
 		}
 	}
-	window := 1<<e.bits - 3
+	window := 1<<e.Bits - 3
 	for end := at + n; at < end; {
-		most := min(257, end-at, maxBlock-at%maxBlock)
+		most := min(257, end-at, blockSize-at%blockSize)
 		from := -1
 		switch {
 		case at > 0 && e.rand.IntN(16) == 0: // anywhere in the window

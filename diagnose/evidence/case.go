@@ -1,0 +1,378 @@
+package evidence
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Limits that a Case has by default, and others that are fixed.
+const (
+	defaultMaxBytes = 1 << 30
+	defaultMaxFiles = 10_000
+	maxNesting      = 3         // archives within archives
+	maxInMemory     = 128 << 20 // of a stream that must be read at once, such as an archive in an archive
+	maxRatio        = 200       // of unpacked bytes to packed ones, beyond the first megabytes
+	maxFactBytes    = 48 << 20  // of what a case keeps
+	maxSameEvent    = 3000      // events of one number that a case keeps
+	maxSourceErrors = 20
+)
+
+// ErrLimit is wrapped by an [*Error], and named in [Source.Problems], where a Case
+// stopped reading at one of its limits.
+var ErrLimit = errors.New("the evidence is larger than the limit")
+
+// An Error is the failure to read a file that a caller named. It wraps [ErrLimit], the
+// error of ctx, or that of the file system or the reader, such as fs.ErrNotExist.
+type Error struct {
+	Name string // the file's name as given
+	Err  error
+}
+
+// Error returns e in one line.
+func (e *Error) Error() string { return fmt.Sprintf("evidence: %s: %v", e.Name, e.Err) }
+
+// Unwrap returns the error that e wraps.
+func (e *Error) Unwrap() error { return e.Err }
+
+// A Case collects evidence about one device. The zero value is ready. It is not safe
+// for concurrent use.
+type Case struct {
+	// MaxBytes is how many bytes are read, those unpacked from archives included.
+	// 0 means 1 GiB.
+	MaxBytes int64
+
+	// MaxFiles is how many files are read. 0 means 10,000.
+	MaxFiles int
+
+	// Personal keeps names, serial numbers, tokens, hashes, addresses and tenants in
+	// the report, which are replaced by words such as "<user>" if it is false.
+	Personal bool
+
+	sources []*Source
+	facts   []fact
+	bytes   int64
+	kept    int            // bytes of facts
+	events  map[string]int // how many of each number
+	left    int            // facts that were left out
+	private privacy
+	hashes  []hashFact
+}
+
+// A Source is a file that was read, or one that was not and why.
+type Source struct {
+	// Name is the path of the file; within an archive that of the archive, "!" and
+	// the name there.
+	Name string `json:"file"`
+
+	// Kind is what the file was taken for, such as "event log", "registry",
+	// "certreq", "text" or "unread".
+	Kind string `json:"kind"`
+
+	// Records counts events, registry values or lines.
+	Records int `json:"records"`
+
+	// Problems say what is damaged or was left out, at most 20.
+	Problems []string `json:"problems,omitempty"`
+}
+
+func (s *Source) problem(err error) {
+	if err != nil && len(s.Problems) < maxSourceErrors {
+		s.Problems = append(s.Problems, printable(err.Error()))
+	}
+}
+
+// AddPath reads a file, or all files of a folder and its folders. Links within a
+// folder are not followed. The error is an [*Error] about path itself: it wraps the
+// error of the file system, [ErrLimit], or the error of ctx. What is wrong with the
+// contents, or with other files of the folder, is in the report.
+func (c *Case) AddPath(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return &Error{path, err}
+	}
+	if !info.IsDir() {
+		if err := c.addFile(ctx, path); err != nil {
+			return &Error{path, err}
+		}
+		return nil
+	}
+	err = filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil && name == path:
+			return err
+		case err != nil:
+			c.unread(name, err)
+			return nil
+		case !d.Type().IsRegular():
+			return nil
+		}
+		err = c.addFile(ctx, name)
+		if err != nil && !errors.Is(err, ErrLimit) && ctx.Err() == nil {
+			c.unread(name, err)
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return &Error{path, err}
+	}
+	return nil
+}
+
+// addFile reads a file of the file system.
+func (c *Case) addFile(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Mode().IsRegular() {
+		return c.addSeekable(ctx, path, f, info.Size(), 0)
+	}
+	return c.addStream(ctx, path, f, 0)
+}
+
+// Add reads a stream, such as standard input or the text of a screen. Its name is for
+// the report. The error is an [*Error]: it wraps the error of r, [ErrLimit], or the
+// error of ctx. What is wrong with the contents is in the report.
+func (c *Case) Add(ctx context.Context, name string, r io.Reader) error {
+	if err := c.addStream(ctx, name, r, 0); err != nil {
+		return &Error{name, err}
+	}
+	return nil
+}
+
+// addStream reads a stream of any kind.
+func (c *Case) addStream(ctx context.Context, name string, r io.Reader, nesting int) error {
+	head := make([]byte, sniffLength)
+	n, err := io.ReadFull(r, head)
+	head = head[:n]
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF && n == 0 {
+		return err
+	}
+	rest := io.MultiReader(bytes.NewReader(head), r)
+	if !isArchive(head) {
+		return c.readFile(ctx, name, head, rest)
+	}
+	all, err := io.ReadAll(io.LimitReader(c.budget(ctx, rest), maxInMemory+1))
+	switch {
+	case len(all) > maxInMemory:
+		c.unread(name, ErrLimit)
+		return nil
+	case err != nil && len(all) == 0:
+		return err
+	}
+	if err := c.addSeekable(ctx, name, bytes.NewReader(all), int64(len(all)), nesting); err != nil {
+		return err
+	}
+	return err
+}
+
+// seekable is a file of known size.
+type seekable interface {
+	io.Reader
+	io.ReaderAt
+}
+
+func (c *Case) addSeekable(ctx context.Context, name string, f seekable, size int64, nesting int) error {
+	head := make([]byte, min(size, sniffLength))
+	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
+		return err
+	}
+	switch {
+	case isZIP(head), isCab(head):
+		if nesting >= maxNesting {
+			c.unread(name, fmt.Errorf("archives are nested too deeply: %w", ErrLimit))
+			return nil
+		}
+		if isZIP(head) {
+			return c.addZIP(ctx, name, f, size, nesting)
+		}
+		return c.addCab(ctx, name, f, size, nesting)
+	}
+	return c.readFile(ctx, name, head, f)
+}
+
+// source appends a source. It fails if there are too many.
+func (c *Case) source(name, kind string) (*Source, error) {
+	limit := c.MaxFiles
+	if limit == 0 {
+		limit = defaultMaxFiles
+	}
+	if len(c.sources) >= limit {
+		return nil, fmt.Errorf("more than %d files: %w", limit, ErrLimit)
+	}
+	s := &Source{Name: printable(name), Kind: kind}
+	c.sources = append(c.sources, s)
+	return s, nil
+}
+
+// unread notes a file that is not read.
+func (c *Case) unread(name string, err error) {
+	if s, full := c.source(name, kindUnread); full == nil {
+		s.problem(err)
+	}
+}
+
+// budget returns a reader that takes what is read from the bytes of the case.
+func (c *Case) budget(ctx context.Context, r io.Reader) io.Reader {
+	return &budgetReader{ctx: ctx, c: c, r: r}
+}
+
+type budgetReader struct {
+	ctx context.Context
+	c   *Case
+	r   io.Reader
+}
+
+// Read fails with ErrLimit or the error of the context.
+func (b *budgetReader) Read(p []byte) (int, error) {
+	limit := b.c.MaxBytes
+	if limit == 0 {
+		limit = defaultMaxBytes
+	}
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
+	}
+	left := limit - b.c.bytes
+	if left <= 0 {
+		if n, err := b.r.Read(make([]byte, 1)); n == 0 && err == io.EOF {
+			return 0, io.EOF
+		}
+		return 0, ErrLimit
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), left)])
+	b.c.bytes += int64(n)
+	return n, err
+}
+
+// A Report is what a case shows.
+type Report struct {
+	// Sources are the files, in the order in which they were read.
+	Sources []Source `json:"sources"`
+
+	// Findings are what failed, the first cause first.
+	Findings []Finding `json:"findings"`
+
+	// Timeline has what happened, in order of time.
+	Timeline []Entry `json:"timeline"`
+}
+
+// Report judges what was added so far. The caller owns the result.
+func (c *Case) Report() *Report {
+	facts := c.ordered()
+	r := &Report{Findings: judge(facts), Timeline: timeline(facts)}
+	for _, s := range c.sources {
+		source := *s
+		source.Problems = slices.Clone(s.Problems)
+		r.Sources = append(r.Sources, source)
+	}
+	if n := len(r.Sources); n > 0 && c.left > 0 {
+		last := &r.Sources[n-1]
+		last.Problems = append(last.Problems, fmt.Sprintf("%d records of all files were too many to keep", c.left))
+	}
+	if !c.Personal {
+		c.private.report(r)
+	}
+	return r
+}
+
+// ordered returns the facts in order of time. Those without a time come first, in the
+// order in which they were read.
+func (c *Case) ordered() []fact {
+	facts := append(slices.Clone(c.facts), c.compareHashes()...)
+	slices.SortStableFunc(facts, func(a, b fact) int { return a.time.Compare(b.time) })
+	return facts
+}
+
+// A Ref says where something stands.
+type Ref struct {
+	File   string `json:"file"`             // the Name of a Source
+	Record uint64 `json:"record,omitempty"` // of an event log
+	Line   int    `json:"line,omitempty"`   // from 1
+}
+
+// String returns r as "file:line" or "file, record n".
+func (r Ref) String() string {
+	switch {
+	case r.Record > 0:
+		return fmt.Sprintf("%s, record %d", r.File, r.Record)
+	case r.Line > 0:
+		return fmt.Sprintf("%s:%d", r.File, r.Line)
+	}
+	return r.File
+}
+
+// A fact is one thing that the evidence says: an event, a line of a text, or a value
+// with a name.
+type fact struct {
+	ref   Ref
+	time  time.Time
+	local bool   // the time has no zone
+	event string // provider and number, such as "MD 192"
+	level int    // of an event
+	name  string // of a value
+	key   string // of a registry value
+	value string
+	text  string // what to quote, in one line
+	lower string // what rules search, in lower case
+	codes []uint32
+}
+
+// add keeps a fact.
+func (c *Case) add(f fact) {
+	f.text = clip(printable(clip(f.text, maxSearch)), maxQuote)
+	if f.event != "" {
+		if c.events == nil {
+			c.events = map[string]int{}
+		}
+		c.events[f.event]++
+	}
+	size := len(f.text) + len(f.lower) + len(f.value) + len(f.key) + factCost
+	if c.kept+size > maxFactBytes || c.events[f.event] > maxSameEvent {
+		c.left++
+		return
+	}
+	c.kept += size
+	c.facts = append(c.facts, f)
+}
+
+const (
+	factCost  = 200  // bytes of a fact without its texts
+	maxQuote  = 300  // bytes of a quotation
+	maxSearch = 8192 // bytes of a fact that rules search
+)
+
+// clip shortens s to n bytes at the boundary of a character.
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return s[:n] + "…"
+}
+
+// printable puts s on one line without control characters, so that foreign text
+// neither breaks a line nor controls a terminal.
+func printable(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+		return r <= ' ' || r == 0x7F || r >= 0x80 && r < 0xA0 || r == 0x2028 || r == 0x2029 || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069
+	}), " ")
+}

@@ -1,0 +1,128 @@
+package evidence
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/evtx"
+)
+
+// Values of Source.Kind.
+const (
+	kindZIP       = "zip archive"
+	kindCab       = "cabinet"
+	kindEventLog  = "event log"
+	kindEventXML  = "event log as XML"
+	kindEventText = "event log as text"
+	kindRegistry  = "registry"
+	kindProfile   = "profile"
+	kindDevices   = "device list"
+	kindMarkup    = "diagnostics report"
+	kindLog       = "log"
+	kindCertReq   = "certreq"
+	kindDSReg     = "dsregcmd"
+	kindTPMTool   = "tpmtool"
+	kindText      = "text"
+	kindUnread    = "unread"
+)
+
+// sniffLength is how many bytes of a file decide on its kind.
+const sniffLength = 4096
+
+// kindOf returns the kind of a file by its name and first bytes.
+func kindOf(name string, head []byte) string {
+	if bytes.HasPrefix(head, []byte("ElfFile\x00")) {
+		return kindEventLog
+	}
+	decoded, _ := io.ReadAll(evtx.UTF8(bytes.NewReader(head)))
+	text := strings.ToLower(string(decoded))
+	base := strings.ToLower(path.Base(strings.ReplaceAll(name, `\`, "/")))
+	trimmed := strings.TrimSpace(text)
+	has := func(words ...string) bool {
+		for _, w := range words {
+			if strings.Contains(text, w) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case strings.HasPrefix(trimmed, "windows registry editor") || strings.HasPrefix(trimmed, "regedit4"):
+		return kindRegistry
+	case strings.HasPrefix(trimmed, "<") && has("<event ", "<event>", "<events"):
+		return kindEventXML
+	case strings.HasPrefix(trimmed, "<") && has("<![log["):
+		return kindLog
+	case strings.HasPrefix(trimmed, "<"):
+		return kindMarkup
+	case strings.HasPrefix(trimmed, "{") && has("cloudassigned", "errorcode", "ztd"):
+		return kindProfile
+	case has("event[0", "log name:") && has("event id:"), has("providername") && has("timecreated"):
+		return kindEventText
+	case has("hardware hash") && has(",", ";"):
+		return kindDevices
+	case has("azureadjoined", "| device state"):
+		return kindDSReg
+	case has("-tpm present", "tpm manufacturer id"):
+		return kindTPMTool
+	case strings.HasPrefix(base, "certreq") || has("getcacaps", "certutil:", "certreq:"):
+		return kindCertReq
+	case isBinary(decoded):
+		return kindUnread
+	case strings.HasSuffix(base, ".log"):
+		return kindLog
+	}
+	return kindText
+}
+
+// isBinary reports whether decoded text has many control characters.
+func isBinary(text []byte) bool {
+	control := 0
+	for _, b := range text {
+		if b < ' ' && b != '\n' && b != '\r' && b != '\t' && b != '\f' {
+			control++
+		}
+	}
+	return control*50 > len(text)
+}
+
+var errBinary = errors.New("neither text nor a known format")
+
+// readFile reads a file that is no archive. It fails only at a limit of the case or
+// the end of ctx.
+func (c *Case) readFile(ctx context.Context, name string, head []byte, r io.Reader) error {
+	s, err := c.source(name, kindOf(name, head))
+	if err != nil {
+		return err
+	}
+	r = c.budget(ctx, r)
+	switch s.Kind {
+	case kindUnread:
+		err = errBinary
+	case kindEventLog:
+		err = c.readEvtx(s, r)
+	case kindEventXML:
+		err = c.readEvents(s, evtx.ReadXML(r))
+	case kindEventText:
+		err = c.readEvents(s, evtx.ReadText(r))
+	case kindRegistry:
+		err = c.readRegistry(s, r)
+	case kindProfile:
+		err = c.readProfile(s, r)
+	case kindDevices:
+		err = c.readDevices(s, r)
+	case kindMarkup:
+		err = c.readMarkup(s, r)
+	default:
+		err = c.readText(s, r)
+	}
+	s.problem(err)
+	if errors.Is(err, ErrLimit) || ctx.Err() != nil {
+		return errors.Join(err, ctx.Err())
+	}
+	return nil
+}
