@@ -40,19 +40,20 @@
 //
 // # The house
 //
-//	trace            what a run said to its servers and its TPM, written out
-//	provision        the run: steps, stored state, retries
-//	diagnose         codes and errors in words
-//	autopilot/graph  devices registered by their hardware hashes
-//	autopilot        hardware hashes, files of them, deployment profiles
-//	drs              device registration and sign-in
-//	mdm/esp          the enrollment status page
-//	mdm/omadm        management sessions: SyncML and the tree of nodes
-//	mdm              management token, discovery, policy, enrollment, renewal
-//	aik              a certificate for an attestation key, from an attestation CA
-//	ekcert           endorsement key certificates: find, parse, check, enroll
-//	scep             SCEP (RFC 8894) and the challenge exchange of Windows
-//	attest           the device's TPM: keys, sessions, proofs
+//	trace              what a run said to its servers and its TPM, written out
+//	provision          the run: steps, stored state, retries
+//	diagnose/evidence  why a setup failed, from a device's own records
+//	diagnose           codes and errors in words
+//	autopilot/graph    devices registered by their hardware hashes
+//	autopilot          hardware hashes, files of them, deployment profiles
+//	drs                device registration and sign-in
+//	mdm/esp            the enrollment status page
+//	mdm/omadm          management sessions: SyncML and the tree of nodes
+//	mdm                management token, discovery, policy, enrollment, renewal
+//	aik                a certificate for an attestation key, from an attestation CA
+//	ekcert             endorsement key certificates: find, parse, check, enroll
+//	scep               SCEP (RFC 8894) and the challenge exchange of Windows
+//	attest             the device's TPM: keys, sessions, proofs
 //
 // A package imports only packages below it in this list. Only package attest sends
 // TPM commands. Packages autopilot, drs, mdm, ekcert and scep do not import it:

@@ -45,7 +45,6 @@ func (c *Case) readText(s *Source, r io.Reader) error {
 
 func (c *Case) line(s *Source, n int, line string) {
 	f := fact{ref: Ref{File: s.Name, Line: n}, text: line}
-	f.time, f.local = lineTime(line)
 	if isNamed(s.Kind) {
 		f.name, f.value = namedValue(line)
 		c.private.value(f.name, f.value)
@@ -56,6 +55,7 @@ func (c *Case) line(s *Source, n int, line string) {
 		return
 	}
 	f.lower = clip(lower, maxSearch)
+	f.time, f.local = lineTime(line)
 	if m := logMessage.FindStringSubmatch(line); m != nil {
 		f.text = m[1]
 	}
