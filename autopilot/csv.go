@@ -109,21 +109,26 @@ func columnNamed(name string) *column {
 // semicolons, columns of its own, or blank lines. Each deviation is a finding of
 // the sheet:
 //
+//	preamble         refused  a line before the header: "#TYPE …" of PowerShell 5.1, "sep=;" of Excel
 //	utf-16           refused  UTF-16, as PowerShell writes it by itself
 //	byte-order-mark  refused  a byte order mark
 //	not-ascii        text beyond ASCII, which the portal may read by another code page
 //	quotes           refused  quotation marks
 //	separator        refused  semicolons or tabs instead of commas
-//	header           refused  names of columns in another case or order
+//	header           refused  names of columns in another case or order, or hashes without a header
 //	extra-column     refused  a column that the format does not have
 //	field-count      refused  a line with more or fewer fields than the header
 //	blank-line       refused  a line without fields
 //	too-many-rows    refused  more than 500 devices
 //	no-rows          refused  no device
 //
-// That the portal refuses these is documented. The error is an [*Error]. It wraps
-// [ErrMalformed] if the header has none of the columns that name a device or if
-// the file is larger than 64 MiB, and the error of r if reading failed.
+// That the portal refuses these is documented. A field ends at the end of its line,
+// also within quotation marks.
+//
+// The error is an [*Error]. It wraps [ErrMalformed] if the header has none of the
+// columns that name a device, if the file is larger than 64 MiB or has more than
+// 100,000 lines, or if a line has more than 1000 fields, and the error of r if
+// reading failed.
 func ReadCSV(r io.Reader) (*Sheet, error) {
 	raw, err := io.ReadAll(io.LimitReader(r, maxCSV+1))
 	if err == nil && len(raw) > maxCSV {

@@ -133,9 +133,10 @@ func isProductID(s string) bool {
 // of devices that came before: rows with the same endorsement key, or the same
 // serial number unless their hashes are of two different mainboards. Of two rows
 // of a device the one is kept whose hash was taken later or is the only one that
-// can be read. Findings of the result say which were left out; the findings of
-// the sheets are not taken over. Lines are numbered anew. Merge() is an empty
-// Sheet of the format Intune.
+// can be read; what it lacks, but for serial number and hash, is taken from the
+// other. Findings of the result say which were left out; the findings of the sheets
+// are not taken over. Lines are numbered anew. Merge() is an empty Sheet of the
+// format Intune.
 func Merge(sheets ...*Sheet) *Sheet {
 	out := &Sheet{Format: Intune}
 	first := map[string]int{}
@@ -172,6 +173,7 @@ func (s *Sheet) merge(r Row, first map[string]int, number int) {
 			continue
 		}
 		s.Findings = append(s.Findings, Finding{ID: "duplicate", Line: r.Line, Detail: fmt.Sprintf("sheet %d: %s is in an earlier row", number, strings.SplitN(id, " ", 2)[0])})
+		s.Rows[i], r = complete(s.Rows[i], r), complete(r, s.Rows[i])
 		if h != nil && (old == nil || h.Hardware().Taken.After(old.Hardware().Taken)) {
 			s.Rows[i] = r
 			for _, id := range ids {
@@ -184,4 +186,12 @@ func (s *Sheet) merge(r Row, first map[string]int, number int) {
 		first[id] = len(s.Rows)
 	}
 	s.Rows = append(s.Rows, r)
+}
+
+// complete returns a row with what it lacks from another row of the same device, but
+// for serial number and hash, which belong together.
+func complete(r, other Row) Row {
+	r.ProductKeyID, r.GroupTag, r.User = or(r.ProductKeyID, other.ProductKeyID), or(r.GroupTag, other.GroupTag), or(r.User, other.User)
+	r.Manufacturer, r.Model = or(r.Manufacturer, other.Manufacturer), or(r.Model, other.Model)
+	return r
 }

@@ -79,9 +79,20 @@ func windows1252(raw []byte) string {
 
 // parse reads header and rows.
 func (p *sheetParser) parse(text string) error {
+	lines, err := fileLines(text)
+	if err != nil {
+		return err
+	}
 	last := 0
-	for i, line := range fileLines(text) {
+	for i, line := range lines {
 		n := i + 1
+		if separators(line) > maxFields {
+			return malformed("line %d has over %d fields", n, maxFields)
+		}
+		if p.header == nil && isPreamble(line) {
+			p.find(n, true, "preamble", "the line is a program's own, and no header")
+			continue
+		}
 		if strings.Trim(line, " \t,;\"") == "" {
 			p.find(n, true, "blank-line", "the line is blank")
 			continue
@@ -112,12 +123,33 @@ func (p *sheetParser) parse(text string) error {
 	return nil
 }
 
+// Limits on what a file holds.
+const (
+	maxLines  = 100_000
+	maxFields = 1000 // of a line
+)
+
 // fileLines returns the lines of a text without their ends. That the last line
 // has an end makes no line.
-func fileLines(text string) []string {
+func fileLines(text string) ([]string, error) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	text = strings.ReplaceAll(text, "\r", "\n")
-	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if strings.Count(text, "\n") > maxLines {
+		return nil, malformed("the file has over %d lines", maxLines)
+	}
+	return strings.Split(strings.TrimSuffix(text, "\n"), "\n"), nil
+}
+
+// separators counts what may separate fields.
+func separators(line string) int {
+	return strings.Count(line, ",") + strings.Count(line, ";") + strings.Count(line, "\t")
+}
+
+// isPreamble reports whether a line before the header is one that a program put
+// there: PowerShell 5.1 the type of its objects, Excel the separator.
+func isPreamble(line string) bool {
+	line = strings.ToLower(strings.TrimSpace(line))
+	return strings.HasPrefix(line, "#type ") || strings.HasPrefix(line, "sep=") && len(line) <= len("sep=,")
 }
 
 // readHeader reads the first line that is not blank. It returns true if that is a
@@ -142,6 +174,14 @@ func (p *sheetParser) readHeader(n int, line string) (isRow bool, err error) {
 			known = append(known, c.name)
 		}
 	}
+	if hashes := layouts[0]; len(known) == 0 && len(names) >= hashes.needed && len(names) <= len(hashes.names) && looksLikeHash(names[hashes.needed-1]) {
+		p.sheet.Format, p.header = hashes.format, nil
+		for _, name := range hashes.names[:len(names)] {
+			p.header = append(p.header, columnNamed(name))
+		}
+		p.find(n, true, "header", "there is no header")
+		return true, nil
+	}
 	if len(known) == 0 && len(names) == len(identifierColumns) {
 		p.sheet.Format, p.header = Identifiers, nil
 		for _, name := range identifierColumns {
@@ -163,6 +203,12 @@ func (p *sheetParser) readHeader(n int, line string) (isRow bool, err error) {
 	p.sheet.Format = l.format
 	p.checkHeader(n, names, l.names)
 	return false, nil
+}
+
+// looksLikeHash reports whether a field is a hardware hash, which may be damaged. All
+// start with the base64 of "OA".
+func looksLikeHash(field string) bool {
+	return strings.HasPrefix(field, "T0") && len(field) > 100
 }
 
 // missing counts what of some names is not in others.

@@ -172,6 +172,8 @@ func (e *Error) Remedy() string {
 		return ztd.Remedy(ztd.NoProfile, "")
 	case errors.Is(e.Err, ErrChecksum):
 		return "The hash was damaged on its way. Take it again, and pass it on as a file instead of as text."
+	case errors.Is(e.Err, ErrRefused):
+		return "Nothing was written or sent. Correct what the message names, or leave it out."
 	case errors.Is(e.Err, ErrMalformed) && e.URL != "":
 		return "Check for a proxy that answers in the service's place. If there is none, tell the service's operator."
 	case errors.Is(e.Err, ErrMalformed):

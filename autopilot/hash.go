@@ -88,6 +88,9 @@ func parseHash(text string) (*Hash, error) {
 
 // parse splits the bytes of a hash. The records share raw.
 func (h *Hash) parse(raw []byte) error {
+	if bytes.HasPrefix(raw, []byte("T0")) {
+		return malformed("it was encoded in base64 twice")
+	}
 	if !bytes.HasPrefix(raw, []byte(magic)) || len(raw) < headerSize {
 		return malformed("a hash starts with %q", magic)
 	}

@@ -24,12 +24,27 @@ var offlineNever = map[string]bool{
 
 // serverData is what CloudAssignedAadServerData holds.
 type serverData struct {
-	ZeroTouchConfig struct {
-		Domain           string `json:"CloudAssignedTenantDomain"`
-		User             string `json:"CloudAssignedTenantUpn"`
-		ForcedEnrollment int    `json:"ForcedEnrollment"`
-	}
+	Domain           string `json:"CloudAssignedTenantDomain"`
+	User             string `json:"CloudAssignedTenantUpn"`
+	ForcedEnrollment *int   `json:"ForcedEnrollment"` // nil: it does not say
 }
+
+// serverData returns what ServerData says; nothing if it cannot be read.
+func (p *Profile) serverData() serverData {
+	data, _ := p.readServerData()
+	return data
+}
+
+func (p *Profile) readServerData() (serverData, error) {
+	var v struct{ ZeroTouchConfig serverData }
+	if err := json.Unmarshal([]byte(p.ServerData), &v); err != nil {
+		return serverData{}, err
+	}
+	return v.ZeroTouchConfig, nil
+}
+
+// domain returns the tenant's domain, from ServerData if need be.
+func (p *Profile) domain() string { return or(p.TenantDomain, p.serverData().Domain) }
 
 // Offline returns the profile as the file AutopilotConfigurationFile.json, which
 // Windows reads from C:\Windows\Provisioning\Autopilot on a device that is not
@@ -103,9 +118,9 @@ func (p *Profile) makeServerData() string {
 //	byte-order-mark    refused in such a file: it starts with a byte order mark (documented)
 //	not-ascii          refused in such a file: it is not ASCII (documented)
 //	no-tenant          refused in such a file: tenant identifier or domain are missing
-//	bad-guid           refused in such a file: an identifier is not a GUID (Windows logs event 313)
+//	bad-guid           refused in such a file: an identifier is not a GUID, or has braces (documented; Windows logs event 313)
 //	self-deploying     refused in such a file: the mode needs a registered device (documented)
-//	version            the Version of such a file is not 2049
+//	version            the Version of such a file is there, and not 2049
 //	server-data        ServerData says something else than the other fields
 //	name-template      refused  the template of the name is not allowed (documented)
 //	hybrid-name        a template has no effect with a join to Active Directory (documented)
@@ -157,21 +172,17 @@ func (p *Profile) lintOffline() findings {
 	}
 	f.add(p.ProfileID == "", true, "bad-guid", "ZtdCorrelationId is missing")
 	f.add(p.bit(oobeAttest) || p.bit(oobeDeviceToken), true, "self-deploying", "self-deploying mode needs a registered device")
-	f.add(p.Version != offlineVersion, false, "version", "Version is %d, not %d", p.Version, offlineVersion)
+	f.add(p.Version != 0 && p.Version != offlineVersion, false, "version", "Version is %d, not %d", p.Version, offlineVersion)
 	p.lintName(&f)
-	var data serverData
-	err := json.Unmarshal([]byte(p.ServerData), &data)
-	z := data.ZeroTouchConfig
-	f.add(err != nil || !strings.EqualFold(z.Domain, p.TenantDomain) || (z.ForcedEnrollment != 0) != p.ForcedEnrollment || !strings.EqualFold(z.User, p.User) && p.User != "",
+	z, err := p.readServerData()
+	f.add(err != nil || !strings.EqualFold(z.Domain, p.TenantDomain) || z.ForcedEnrollment != nil && (*z.ForcedEnrollment != 0) != p.ForcedEnrollment ||
+		!strings.EqualFold(z.User, p.User) && p.User != "",
 		false, "server-data", "CloudAssignedAadServerData does not say what the other fields say")
 	return f
 }
 
-// isGUID reports whether s is a GUID, with or without braces.
+// isGUID reports whether s is a GUID without braces.
 func isGUID(s string) bool {
-	if strings.HasPrefix(s, "{") && strings.HasSuffix(s, "}") {
-		s = s[1 : len(s)-1]
-	}
 	if len(s) != 36 {
 		return false
 	}

@@ -73,7 +73,7 @@ func (p *Profile) bit(n int) bool { return p.OOBEConfig&n != 0 }
 // serial number given; if that is empty, the macro stays in the name.
 func (p *Profile) Plan(serial string) *Plan {
 	plan := &Plan{
-		Mode: "user-driven", Hybrid: p.DomainJoin == joinAD, Tenant: or(p.TenantID, p.TenantDomain), User: p.User,
+		Mode: "user-driven", Hybrid: p.DomainJoin == joinAD, Tenant: or(p.TenantID, p.domain()), User: or(p.User, p.serverData().User),
 		Enroll: p.ForcedEnrollment, Attest: p.bit(oobeAttest),
 	}
 	if p.bit(oobeAttest) && p.bit(oobeDeviceToken) {
@@ -129,7 +129,7 @@ func (p *Profile) steps(plan *Plan) []string {
 	say(plan.DeviceName != "", "The device takes the name %s and restarts.", plan.DeviceName)
 	say(p.bit(oobeRequireTPM), "Setup stops without a TPM.")
 	say(plan.Attest, "The device proves its TPM to Microsoft's services.")
-	tenant := or(p.TenantDomain, p.TenantID)
+	tenant := or(p.domain(), p.TenantID)
 	switch {
 	case plan.Hybrid:
 		say(true, "The device gets a blob for an offline join of Active Directory from management, and joins.")
@@ -138,8 +138,8 @@ func (p *Profile) steps(plan *Plan) []string {
 	case plan.Mode == "self-deploying":
 		say(true, "The device joins %s by itself, with a token for its TPM.", tenant)
 	default:
-		say(p.User == "", "A user of %s signs in, and the device joins in the user's name.", tenant)
-		say(p.User != "", "%s signs in, and the device joins %s in the user's name.", p.User, tenant)
+		say(plan.User == "", "A user of %s signs in, and the device joins in the user's name.", tenant)
+		say(plan.User != "", "%s signs in, and the device joins %s in the user's name.", plan.User, tenant)
 	}
 	say(plan.Enroll, "The device enrolls in management%s; setup does not go on without.", suffix(p.ManagementID, " by application "))
 	say(!plan.Enroll, "The device enrolls in management if the tenant has it so.")

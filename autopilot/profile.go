@@ -29,7 +29,8 @@ type Profile struct {
 	TenantDomain string
 
 	// User is the user principal name of the user to whom the device is assigned;
-	// empty if there is none (downloaded, CloudAssignedTenantUpn, documented).
+	// empty if there is none (downloaded, CloudAssignedTenantUpn, documented). In
+	// a file for existing devices it is part of ServerData.
 	User string
 
 	// RegistrationID is the ZTDID: the device's registration (downloaded,
@@ -84,10 +85,11 @@ type Profile struct {
 
 	// ServerData repeats tenant, user and enrollment as a JSON text within the
 	// JSON (offline, CloudAssignedAadServerData, documented). [Profile.Offline]
-	// computes it if it is empty.
+	// computes it if it is empty. [Profile.Plan] takes domain and user from it if
+	// TenantDomain and User are empty.
 	ServerData string
 
-	Version int    // of the format, 2049 (offline, Version, documented)
+	Version int    // of the format, 2049, or 0 if the file does not say (offline, Version, documented)
 	Comment string // for readers (offline, Comment_File, documented)
 
 	// Other are fields that this package does not know. They are written as they
@@ -200,7 +202,7 @@ func parseProfile(file []byte) (*Profile, error) {
 	if len(fields) > 0 {
 		p.Other = fields
 	}
-	if p.TenantID == "" && p.TenantDomain == "" {
+	if p.TenantID == "" && p.TenantDomain == "" && p.serverData().Domain == "" {
 		return nil, fmt.Errorf("%w: the profile names no tenant", ErrNoProfile)
 	}
 	return p, nil
