@@ -255,7 +255,7 @@ func TestProfileFails(t *testing.T) {
 	}{
 		"no hash":      {func(p *provision.Provisioner) { p.Hash = nil }, "set Provisioner.Hash"},
 		"other tenant": {func(p *provision.Provisioner) { p.Tenant = "99999999-9999-4999-8999-999999999999" }, "belongs to tenant"},
-		"no tenant":    {func(p *provision.Provisioner) { p.Profile = nil }, "a Tenant"},
+		"no tenant":    {func(p *provision.Provisioner) { p.Profile = nil }, "Provisioner.Tenant is not set"},
 		"nothing": {func(p *provision.Provisioner) {
 			p.Tenant, p.Hash, p.Profile, p.Steps = provisiontest.Tenant, nil, nil, []provision.Step{provision.StepProfile}
 		}, "this step needs"},
@@ -266,7 +266,7 @@ func TestProfileFails(t *testing.T) {
 	}
 	// Only the comparison is asked for.
 	if err := run(func(p *provision.Provisioner) {
-		p.Tenant, p.Profile, p.Steps = provisiontest.Tenant, nil, []provision.Step{}
+		p.Tenant, p.Profile, p.Steps = provisiontest.Tenant, nil, []provision.Step{provision.StepProfile}
 	}); err != nil {
 		t.Errorf("comparison: %v", err)
 	}
@@ -274,7 +274,7 @@ func TestProfileFails(t *testing.T) {
 	blind := autopilottest.Device{Serial: "S"}.Hash()
 	warned := ""
 	err := run(func(p *provision.Provisioner) {
-		p.Tenant, p.Hash, p.Profile, p.Steps = provisiontest.Tenant, blind, nil, []provision.Step{}
+		p.Tenant, p.Hash, p.Profile, p.Steps = provisiontest.Tenant, blind, nil, []provision.Step{provision.StepProfile}
 		p.Observe = func(ev provision.Event) { warned += strings.Join(ev.Warnings, "") }
 	})
 	if err != nil || !strings.Contains(warned, "cannot tell") {
