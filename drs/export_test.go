@@ -1,6 +1,7 @@
 package drs
 
 import (
+	"context"
 	"maps"
 	"slices"
 )
@@ -11,10 +12,27 @@ var (
 	SignSession    = signSession
 	OpenSessionKey = openSessionKey
 	OpenReply      = openReply
+	TPMName        = tpmName
+	Unsized        = unsized
 )
 
-// Conversation is the label of the protocol's key derivation.
-const Conversation = labelConversation
+// Conversation is the label of the protocol's key derivation, and MaxArea the largest TPM
+// structure.
+const (
+	Conversation = labelConversation
+	MaxArea      = maxArea
+)
 
 // Causes are the codes and subcodes that an Error knows.
 func Causes() []string { return slices.Collect(maps.Keys(causes)) }
+
+// Identity makes the identity of a proof.
+func (p *Proof) Identity() error {
+	_, err := p.identity(p.profile())
+	return err
+}
+
+// Encode encodes an attestation.
+func (a *Attestation) Encode(ctx context.Context, csr, blob []byte) ([]byte, error) {
+	return a.encode(ctx, csr, blob)
+}

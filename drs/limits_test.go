@@ -1,0 +1,160 @@
+package drs_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/wcce"
+)
+
+// sha256Area returns a public area of a size, whose name algorithm is SHA-256.
+func sha256Area(size int) []byte {
+	return append([]byte{0, 1, 0, 0x0B}, make([]byte, size-4)...)
+}
+
+// TPM structures of the smallest and of the largest size are accepted, others are not.
+func TestSizesOfAreas(t *testing.T) {
+	for size, want := range map[int]bool{4: true, drs.MaxArea: true, drs.MaxArea + 1: false} {
+		area := sha256Area(size)
+		if _, err := drs.TPMName(area); (err == nil) != want {
+			t.Errorf("a public area of %d bytes: %v", size, err)
+		}
+		p := proof(t, nil)
+		p.EKPublicArea = area
+		if err := p.Identity(); (err == nil) != want {
+			t.Errorf("an endorsement key's area of %d bytes: %v", size, err)
+		}
+		sized := binary.BigEndian.AppendUint16(nil, uint16(size-2))
+		if got, ok := drs.Unsized(append(sized, make([]byte, size-2)...)); ok != want || ok && len(got) != size-2 {
+			t.Errorf("a sized structure of %d bytes: %t", size, ok)
+		}
+	}
+	for _, area := range [][]byte{nil, {0, 1, 0}, {0, 1, 0, 0x0A}} {
+		if _, err := drs.TPMName(area); err == nil {
+			t.Errorf("%x: no error", area)
+		}
+	}
+	for _, sized := range [][]byte{nil, {0}, {0, 0}, {0, 2, 1}, {0, 1, 1, 2}} {
+		if _, ok := drs.Unsized(sized); ok {
+			t.Errorf("%x: no error", sized)
+		}
+	}
+}
+
+// Without an attestation key, a device key is proved; there must be one.
+func TestProofOfDeviceKey(t *testing.T) {
+	p := proof(t, nil)
+	p.AIKPublicArea, p.DeviceKeyPublicArea = nil, area
+	if err := p.Identity(); err == nil || !strings.Contains(err.Error(), "device key") {
+		t.Errorf("no device key: %v", err)
+	}
+	p.DeviceKey = &key(t).PublicKey
+	if err := p.Identity(); err != nil {
+		t.Error(err)
+	}
+	p.DeviceKeyPublicArea = nil
+	if err := p.Identity(); err == nil {
+		t.Error("no area: no error")
+	}
+}
+
+// The secret of a challenge has 16 bytes or more.
+func TestSizeOfSecret(t *testing.T) {
+	for size, want := range map[int]bool{15: false, 16: true} {
+		c, d, _ := fakeService(t, goodChallenge(), goodToken())
+		if _, err := c.Authenticate(t.Context(), d, proof(t, make([]byte, size))); (err == nil) != want {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
+// attesting returns an attestation whose statements have a public area and creation data
+// of given sizes.
+func attesting(public, creation int) *drs.Attestation {
+	return &drs.Attestation{AIKPublicArea: sha256Area(8), Certify: func(context.Context, string, []byte) (*drs.Statement, error) {
+		s := &drs.Statement{PublicArea: make([]byte, public), Attest: []byte("a"), CreationData: make([]byte, creation)}
+		s.Signature = slices.Concat([]byte{0, 0x14, 0, 0x0B, 0, 1}, []byte{9})
+		return s, nil
+	}}
+}
+
+// An attestation is encoded in each of its forms, and what it needs is checked.
+func TestEncodeAttestation(t *testing.T) {
+	for name, c := range map[string]struct {
+		change           func(*drs.Attestation)
+		public, creation int
+		ok               bool
+	}{
+		"good":                    {nil, 8, 8, true},
+		"no creation data":        {nil, 8, 0, true},
+		"largest":                 {nil, drs.MaxArea, drs.MaxArea, true},
+		"large area":              {nil, drs.MaxArea + 1, 8, false},
+		"large creation data":     {nil, 8, drs.MaxArea + 1, false},
+		"no area":                 {nil, 0, 8, false},
+		"no attestation key":      {func(a *drs.Attestation) { a.AIKPublicArea = nil }, 8, 8, false},
+		"no Certify":              {func(a *drs.Attestation) { a.Certify = nil }, 8, 8, false},
+		"largest attestation key": {func(a *drs.Attestation) { a.AIKPublicArea = sha256Area(drs.MaxArea) }, 8, 8, true},
+		"large attestation key":   {func(a *drs.Attestation) { a.AIKPublicArea = sha256Area(drs.MaxArea + 1) }, 8, 8, false},
+		"no statement": {func(a *drs.Attestation) {
+			a.Certify = func(context.Context, string, []byte) (*drs.Statement, error) { return nil, nil }
+		}, 8, 8, false},
+		"certifying fails": {func(a *drs.Attestation) {
+			a.Certify = func(context.Context, string, []byte) (*drs.Statement, error) { return nil, errors.New("no") }
+		}, 8, 8, false},
+		"undefined form": {func(a *drs.Attestation) { a.Form = 99 }, 8, 8, false},
+	} {
+		a := attesting(c.public, c.creation)
+		if c.change != nil {
+			c.change(a)
+		}
+		text, err := a.Encode(t.Context(), []byte("csr"), []byte("blob"))
+		if (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !c.ok {
+			continue
+		}
+		var bundle struct {
+			Keys []struct{ Creation, Public []byte }
+		}
+		if err := json.Unmarshal(text, &bundle); err != nil || len(bundle.Keys) != 2 || len(bundle.Keys[0].Public) != c.public+2 ||
+			(bundle.Keys[0].Creation != nil) != (c.creation > 0) {
+			t.Errorf("%s: %s, %v", name, text, err)
+		}
+	}
+}
+
+// In the forms of Windows, one key is attested; KAST also has the creation statement of
+// the attestation key.
+func TestEncodeWindows(t *testing.T) {
+	a := attesting(8, 0)
+	a.Form = drs.FormKADS
+	kads, err := a.Encode(t.Context(), []byte("csr"), []byte("blob"))
+	if err != nil || !bytes.Contains(kads, []byte("KADS")) {
+		t.Errorf("%q, %v", kads, err)
+	}
+	if _, err := wcce.ParseKADS(kads); err != nil {
+		t.Error(err)
+	}
+	a.Form = drs.FormKAST
+	if _, err := a.Encode(t.Context(), []byte("csr"), []byte("blob")); err == nil {
+		t.Error("KAST without the creation statement: no error")
+	}
+	a.AIKCreation = &drs.Statement{CreationData: []byte("c"), Attest: []byte("a"), Signature: []byte("s")}
+	kast, err := a.Encode(t.Context(), []byte("csr"), []byte("blob"))
+	if err != nil || bytes.Equal(kast, kads) || !bytes.Contains(kast, kads) {
+		t.Errorf("%q, %v", kast, err)
+	}
+	a.Certify = func(context.Context, string, []byte) (*drs.Statement, error) { return nil, errors.New("no") }
+	if _, err := a.Encode(t.Context(), []byte("csr"), []byte("blob")); err == nil {
+		t.Error("certifying fails: no error")
+	}
+}

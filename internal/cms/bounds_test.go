@@ -1,0 +1,132 @@
+package cms_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"math/big"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/internal/cms"
+)
+
+// The limits of RSA keys are those that are stated, and only RSA keys have them.
+func TestCheckKey(t *testing.T) {
+	key := func(bits uint, e int) *rsa.PublicKey {
+		return &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), int(bits)-1, 1), E: e}
+	}
+	for name, c := range map[string]struct {
+		key any
+		ok  bool
+	}{
+		"nil":                 {nil, true},
+		"a nil key":           {(*rsa.PublicKey)(nil), true},
+		"no modulus":          {&rsa.PublicKey{E: 65537}, true},
+		"P-256":               {&ecdsa.PublicKey{}, true},
+		"8192 bits":           {key(8192, 65537), true},
+		"8193 bits":           {key(8193, 65537), false},
+		"exponent of 32 bits": {key(2048, 1<<32-1), true},
+		"exponent of 33 bits": {key(2048, 1<<32), false},
+	} {
+		if err := cms.CheckKey(c.key); (err == nil) != c.ok || err != nil && !errors.Is(err, cms.ErrKeySize) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// An object of the largest size and a tag of the largest number of octets are read.
+func TestLimitsOfBER(t *testing.T) {
+	largest := append([]byte{4, 0x83, 0x0F, 0xFF, 0xFB}, make([]byte, cms.MaxSize-5)...)
+	if der, err := cms.DER(largest); err != nil || len(der) != cms.MaxSize {
+		t.Errorf("%d bytes: %v", len(largest), err)
+	}
+	for _, ber := range [][]byte{append(largest, 0), {0x1F, 0x81, 0x81, 0x81, 0x81, 1, 0}, {0x1F, 0x81, 0x81, 0x81, 0x81}} {
+		if _, err := cms.DER(ber); !errors.Is(err, cms.ErrMalformed) {
+			t.Errorf("%.8x: %v", ber, err)
+		}
+	}
+	if _, err := cms.DER([]byte{0x1F, 0x81, 0x81, 0x81, 1, 0}); err != nil {
+		t.Errorf("a tag of five octets: %v", err)
+	}
+}
+
+// Of the critical extensions only the authority key identifier loses its mark.
+func TestOtherCriticalExtensions(t *testing.T) {
+	keyID := pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 35}, Critical: true, Value: []byte{0x30, 3, 0x80, 1, 7}}
+	odd := pkix.Extension{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{5, 0}}
+	for name, list := range map[string][]pkix.Extension{"before": {odd, keyID}, "after": {keyID, odd}} {
+		template := x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "w"}, ExtraExtensions: list}
+		der, err := x509.CreateCertificate(rand.Reader, &template, &template, rsaKey().Public(), rsaKey())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cert, err := cms.ParseCertificate(der)
+		if err != nil || !bytes.Equal(cert.AuthorityKeyId, []byte{7}) || len(cert.UnhandledCriticalExtensions) != 1 {
+			t.Errorf("%s: %v, %+v", name, err, cert)
+		}
+		for _, more := range []string{"\x00", "\x30\x00"} {
+			if _, err := cms.ParseCertificate(append(bytes.Clone(der), more...)); err == nil {
+				t.Errorf("%s, with %x after it: no error", name, more)
+			}
+		}
+	}
+}
+
+// Only CA certificates that lead to a root come between, each certificate is checked once
+// it leads, and the context is looked at before each check.
+func TestLeading(t *testing.T) {
+	cert := func(name string, ca bool) *x509.Certificate {
+		return &x509.Certificate{Raw: []byte(name), RawSubject: []byte(name), IsCA: ca}
+	}
+	given, first, second, leaf, stray := cert("given", true), cert("first", true), cert("second", true), cert("leaf", false), cert("stray", true)
+	// second leads by first, and leaf by second: each is found in a round of its own.
+	needs := map[*x509.Certificate]*x509.Certificate{first: given, second: first, leaf: second}
+	with := func(pool *x509.CertPool, c *x509.Certificate) bool {
+		same := x509.NewCertPool()
+		same.AddCert(c)
+		for _, s := range pool.Subjects() { //nolint:staticcheck // the pool is not the system's
+			if bytes.Equal(s, c.RawSubject) {
+				return true
+			}
+		}
+		return false
+	}
+	checks := map[*x509.Certificate]int{}
+	verify := func(c *x509.Certificate, between *x509.CertPool) error {
+		checks[c]++
+		if by := needs[c]; by != nil && with(between, by) {
+			return nil
+		}
+		return errors.New("no path")
+	}
+	between := x509.NewCertPool()
+	between.AddCert(given)
+	trusted, why, err := cms.Leading(t.Context(), []*x509.Certificate{leaf, stray, second, first}, between, verify)
+	if err != nil || why[0] != nil || why[1] == nil || why[2] != nil || why[3] != nil {
+		t.Fatal(why, err)
+	}
+	if !with(trusted, given) || !with(trusted, first) || !with(trusted, second) || with(trusted, leaf) || with(trusted, stray) || with(between, first) {
+		t.Error("the pool is not that of the CA certificates that lead")
+	}
+	if checks[first] != 1 || checks[second] != 2 || checks[leaf] != 3 || checks[stray] != 3 {
+		t.Errorf("checks: first %d, second %d, leaf %d, stray %d", checks[first], checks[second], checks[leaf], checks[stray])
+	}
+	if trusted, why, err := cms.Leading(t.Context(), []*x509.Certificate{first}, nil, verify); err != nil || trusted == nil || why[0] == nil {
+		t.Errorf("nothing between: %v, %v", why, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	clear(checks)
+	_, _, err = cms.Leading(ctx, []*x509.Certificate{first, second, leaf}, between, func(c *x509.Certificate, between *x509.CertPool) error {
+		cancel()
+		return verify(c, between)
+	})
+	if !errors.Is(err, context.Canceled) || len(checks) != 1 {
+		t.Errorf("canceled: %v after %d checks", err, len(checks))
+	}
+}
