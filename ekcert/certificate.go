@@ -31,6 +31,8 @@ type Certificate struct {
 	// URL of a [Service] or SCEP server without the part that identifies the TPM,
 	// "service" for another [Fetcher], or "" for [Parse].
 	Origin string
+
+	trailing int // bytes of other data after it
 }
 
 // Vendor returns the maker's short name, such as "INTC", as in [Roots]. It is empty
@@ -39,18 +41,23 @@ type Certificate struct {
 func (c *Certificate) Vendor() string { return VendorName(c.Manufacturer) }
 
 // checkKey checks that cert is for the key ek. Its error wraps ErrMismatch or
-// ErrMalformed.
+// ErrMalformed, and errTPM12 if the certificate is one of a TPM 1.2.
 func checkKey(cert *x509.Certificate, ek crypto.PublicKey) error {
-	if cert.PublicKey == nil {
-		return fmt.Errorf("%w: its public key is of a kind that is not supported", ErrMalformed)
+	var err error
+	switch {
+	case cert.PublicKey == nil:
+		err = fmt.Errorf("%w: its public key is of a kind that is not supported", ErrMalformed)
+	case ek == nil:
+		err = fmt.Errorf("%w: no key to compare with", ErrMismatch)
+	case !sameKey(cert.PublicKey, ek):
+		err = ErrMismatch
+	default:
+		return nil
 	}
-	if ek == nil {
-		return fmt.Errorf("%w: no key to compare with", ErrMismatch)
+	if isTPM12(cert) {
+		return fmt.Errorf("%w: %w", errTPM12, err)
 	}
-	if !sameKey(cert.PublicKey, ek) {
-		return ErrMismatch
-	}
-	return nil
+	return err
 }
 
 func sameKey(a, b crypto.PublicKey) bool {

@@ -1,21 +1,24 @@
 package ekcert
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // chain returns the first chain from cert to a root in pools. It fetches nothing. The
 // caller has checked the issuers with usable.
 func (c *Client) chain(ctx context.Context, cert *Certificate, pools []*x509.CertPool) ([]*x509.Certificate, error) {
 	if len(pools) == 0 {
-		return nil, fmt.Errorf("%w: no root is configured for %q", ErrUntrusted, cert.Vendor())
+		return nil, fmt.Errorf("%w: no root is configured for %s", ErrUntrusted, makerOf(cert))
 	}
 	leaf := withoutHandled(cert.Certificate)
 	if chain := c.KnownCAs.chain(leaf, pools, c.now()); chain != nil {
@@ -41,10 +44,53 @@ func (c *Client) chain(ctx context.Context, cert *Certificate, pools []*x509.Cer
 			failure = err
 		}
 	}
-	if isExpired(failure) {
-		return nil, fmt.Errorf("%w: %w", ErrExpired, failure)
+	return nil, c.explain(cert, failure)
+}
+
+var errSHA1 = errors.New("a signature is made with SHA-1, which is not accepted")
+
+// explain returns why crypto/x509 found no chain, and of which certificate it speaks.
+func (c *Client) explain(cert *Certificate, failure error) error {
+	var invalid x509.CertificateInvalidError
+	var unknown x509.UnknownAuthorityError
+	switch {
+	case isExpired(failure) && errors.As(failure, &invalid) && invalid.Cert != nil:
+		return fmt.Errorf("%w: %s is valid from %s to %s, and it is %s", ErrExpired, nameOf(invalid.Cert, cert),
+			day(invalid.Cert.NotBefore), day(invalid.Cert.NotAfter), day(c.now()))
+	case sha1Signed(cert.Certificate) || slices.ContainsFunc(cert.Issuers, sha1Signed):
+		if isTPM12(cert.Certificate) {
+			return fmt.Errorf("%w: %w: %w: %w", ErrUntrusted, errTPM12, errSHA1, failure)
+		}
+		return fmt.Errorf("%w: %w: %w", ErrUntrusted, errSHA1, failure)
+	case errors.As(failure, &unknown) && unknown.Cert != nil:
+		return fmt.Errorf("%w: the certificate of the CA %q, which signed %s, is not among the roots for %s, nor among the intermediate CAs: %w", ErrUntrusted,
+			wire.Printable(unknown.Cert.Issuer.String(), maxDetail), nameOf(unknown.Cert, cert), makerOf(cert), failure)
 	}
-	return nil, fmt.Errorf("%w: %w", ErrUntrusted, failure)
+	return fmt.Errorf("%w: %w", ErrUntrusted, failure)
+}
+
+// day returns a time as in an error.
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+
+// nameOf returns how an error names a certificate of the chain of leaf.
+func nameOf(cert *x509.Certificate, leaf *Certificate) string {
+	if bytes.Equal(cert.Raw, leaf.Raw) {
+		return "the certificate of the endorsement key"
+	}
+	return fmt.Sprintf("the CA %q", wire.Printable(cert.Subject.String(), maxDetail))
+}
+
+// makerOf returns how an error names the maker of cert.
+func makerOf(cert *Certificate) string {
+	if v := cert.Vendor(); v != "" {
+		return v
+	}
+	return "a certificate that names no maker"
+}
+
+// sha1Signed reports whether the signature of cert is made with SHA-1.
+func sha1Signed(cert *x509.Certificate) bool {
+	return cert.SignatureAlgorithm == x509.SHA1WithRSA || cert.SignatureAlgorithm == x509.ECDSAWithSHA1
 }
 
 // forEKs reports whether all CAs between a certificate and its root may issue

@@ -47,17 +47,29 @@ func (c *Client) trusted(vendor string, issuers []*x509.Certificate) []*x509.Cer
 	}
 	pinned := x509.NewCertPool()
 	for _, cert := range issuers {
-		if sum := sha256.Sum256(cert.Raw); slices.Contains(c.Pins[vendor], sum) || slices.Contains(c.Pins[""], sum) {
-			pinned.AddCert(cert)
+		sum := sha256.Sum256(cert.Raw)
+		for maker, pins := range c.Pins {
+			if mayUse(maker, vendor) && slices.Contains(pins, sum) {
+				pinned.AddCert(cert)
+			}
 		}
 	}
 	return append(pools, pinned)
 }
 
-// pins reports whether Pins has an entry for a maker.
+// pins reports whether Pins has an entry that may be used for a maker.
 func (c *Client) pins(vendor string) bool {
-	return len(c.Pins[""]) > 0 || vendor != "" && len(c.Pins[vendor]) > 0
+	for maker, pins := range c.Pins {
+		if mayUse(maker, vendor) && len(pins) > 0 {
+			return true
+		}
+	}
+	return false
 }
+
+// mayUse reports whether the pins of a maker are for the certificate of a vendor. If
+// that is empty, the root must say whose the certificate is, so all are.
+func mayUse(maker, vendor string) bool { return maker == vendor || maker == "" || vendor == "" }
 
 // A Client finds, verifies and enrolls certificates. Its zero value can find them.
 // It keeps nothing between calls except in Cache and KnownCAs; several goroutines
@@ -70,7 +82,9 @@ type Client struct {
 	// Pins holds the SHA-256 digests of root certificates in DER, by the short
 	// name of the maker; those under "" are for every maker. Verify trusts such
 	// a root like one in Roots if it is among the Issuers of the certificate or
-	// was fetched. Enroll does not use Pins to check the CA.
+	// was fetched. A certificate that names no maker, as those of some clouds,
+	// may lead to the pinned root of any. Enroll does not use Pins to check the
+	// CA.
 	Pins map[string][][sha256.Size]byte
 
 	// Intermediates are CA certificates for building chains. They are not

@@ -20,7 +20,7 @@ var (
 	ErrMismatch = errors.New("certificate is for another key")
 
 	// ErrMalformed is returned by Parse and Find if a certificate cannot be
-	// parsed, and by Verify if there is none, if its kind of key is not
+	// parsed or is an attribute certificate, and by Verify if there is none, if its kind of key is not
 	// supported or the key is one that no TPM can have, if it has too many
 	// issuers or one with an RSA key over 8192 bits, or if a critical
 	// alternative name cannot be read.
@@ -158,6 +158,10 @@ var sentinels = []struct {
 	hresult uint32 // 0: the code of the HTTP status, else ERROR_NOT_SUPPORTED
 	remedy  string
 }{
+	{errTPM12, notSupported, "Switch the TPM to version 2.0 in the firmware setup if the machine's maker offers that, and ask the maker for the " +
+		"certificate of the TPM 2.0's endorsement key. A TPM 1.2 cannot be used."},
+	{errAttribute, hresult.InvalidData, "This certificate describes the machine. Take the certificate of the TPM's endorsement key instead."},
+	{errSHA1, hresult.CertUntrusted, "SHA-1 signatures are not accepted. Ask the TPM's maker for a certificate with a newer signature."},
 	{ErrAtRisk, vulnerableTPM, "Install the machine maker's TPM firmware update, clear the TPM, then run again."},
 	{ErrRevoked, hresult.CertRevoked, "The maker has revoked this TPM's endorsement key or its CA. Have the mainboard or the TPM replaced."},
 	{ErrWeakKey, vulnerableTPM, "Install the machine maker's TPM firmware update, clear the TPM, then run again."},

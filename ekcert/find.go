@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -74,106 +75,164 @@ func indices(ek crypto.PublicKey) []uint32 {
 // verify it. vendor is the maker that the TPM names, as TCG vendor ID or short name.
 // If it is empty, no service is asked.
 //
-// If a TPM refuses to read an index, the other sources are tried; if it does not
-// answer, the search ends. A failure of SystemStore is logged only.
+// If a TPM refuses to read an index, or what is there cannot be used, the other sources
+// are tried; if it does not answer, the search ends. A failure of SystemStore is logged
+// only.
 //
-// The error is an [*Error]. It wraps [ErrNotFound] if no source has a certificate.
-// If a certificate was found but cannot be used, it wraps [ErrMismatch] (another
-// key) or [ErrMalformed]. Otherwise it wraps [ErrNoService] or another error of the
-// service, the error of nv, or the error of ctx if that ended first.
+// The error is an [*Error]. It wraps [ErrNotFound] if no source has a certificate. An NV
+// index with nothing but padding has none. If a certificate was found but cannot be
+// used, the error wraps [ErrMismatch] (another key) or [ErrMalformed]. Otherwise it wraps
+// [ErrNoService] or another error of the service, the error of nv, or the error of ctx
+// if that ended first. Its text says what was in each place.
 func (c *Client) Find(ctx context.Context, nv NVReader, vendor string, ek crypto.PublicKey) (*Certificate, error) {
-	fail := &Error{Op: "find", Vendor: VendorName(vendor), Err: ErrNotFound}
-	cert, err := c.findInNV(ctx, nv, ek, fail)
+	s := &search{client: c, ek: ek, fail: &Error{Op: "find", Vendor: VendorName(vendor)}}
+	cert, err := s.inNV(ctx, nv)
 	if cert == nil && err == nil {
-		cert, err = c.findInSystem(ctx, ek)
+		cert, err = s.inSystem(ctx)
 	}
 	if cert == nil && err == nil {
-		cert, err = c.findAtMaker(ctx, ek, fail)
+		cert, err = s.atMaker(ctx)
 	}
 	switch {
 	case err != nil:
-		fail.Err = err
-		return nil, fail
+		s.fail.Err = err
+		return nil, s.fail
 	case cert == nil:
-		return nil, fail
+		if s.bad == nil {
+			s.bad = []error{ErrNotFound}
+		}
+		s.fail.Err = s.saying(s.bad...)
+		return nil, s.fail
 	}
 	return cert, nil
 }
 
-// findInNV returns the certificate in NV memory. It returns nil if there is none
-// that can be used, and then sets the reason in fail. It returns an error only if
-// the TPM does not answer.
-func (c *Client) findInNV(ctx context.Context, nv NVReader, ek crypto.PublicKey, fail *Error) (*Certificate, error) {
+// A search is one call of Find.
+type search struct {
+	client *Client
+	ek     crypto.PublicKey
+	fail   *Error   // the error of Find; its Origin is the first place with something that cannot be used
+	bad    []error  // what is in such places
+	others []string // what is in the other places, and in these from the second on
+}
+
+// found notes what is in a place, or err, the reason why that cannot be used.
+func (s *search) found(place string, err error) {
+	if err != nil && !errors.Is(err, errBlank) {
+		if s.bad = append(s.bad, err); len(s.bad) == 1 {
+			s.fail.Origin = place
+			return
+		}
+	}
+	what := "none"
+	if err != nil {
+		what = err.Error()
+	}
+	s.others = append(s.others, place+": "+what)
+}
+
+// saying returns an error that wraps errs and says the text of the first, and what is in
+// the other places.
+func (s *search) saying(errs ...error) error {
+	text := errs[0].Error()
+	if len(s.others) > 0 {
+		text += " (" + strings.Join(s.others, "; ") + ")"
+	}
+	return &noted{errs, text}
+}
+
+// A noted error has more to say than what it wraps.
+type noted struct {
+	wrapped []error
+	text    string
+}
+
+func (n *noted) Error() string   { return n.text }
+func (n *noted) Unwrap() []error { return n.wrapped }
+
+// inNV returns the certificate in NV memory, or nil if there is none that can be used.
+// It returns an error only if the TPM does not answer.
+func (s *search) inNV(ctx context.Context, nv NVReader) (*Certificate, error) {
 	if nv == nil {
 		return nil, nil
 	}
-	for _, index := range indices(ek) {
-		cert, err := readCertificate(ctx, nv, index, ek)
+	for _, index := range indices(s.ek) {
+		cert, err := readCertificate(ctx, nv, index, s.ek)
 		switch {
 		case err == nil:
-			return cert, c.addChain(ctx, nv, cert)
+			return cert, s.client.addChain(ctx, nv, cert)
 		case notThere(err):
+			s.found(origin(index), nil)
 			continue
-		}
-		fail.Origin, fail.Err = origin(index), err
-		if !errors.Is(err, ErrMismatch) && !errors.Is(err, ErrMalformed) && !isRefusal(err) {
+		case !errors.Is(err, ErrMismatch) && !errors.Is(err, ErrMalformed) && !isRefusal(err):
+			s.fail.Origin = origin(index)
 			return nil, err
 		}
+		s.found(origin(index), err)
 	}
 	return nil, nil
 }
 
-// findInSystem returns the certificate in SystemStore, or nil if there is none.
-func (c *Client) findInSystem(ctx context.Context, ek crypto.PublicKey) (*Certificate, error) {
-	list := c.SystemStore
+// inSystem returns the certificate in SystemStore, or nil if there is none.
+func (s *search) inSystem(ctx context.Context) (*Certificate, error) {
+	list := s.client.SystemStore
 	if list == nil {
 		list = systemStore
 	}
 	found, err := list(ctx)
 	if err != nil {
-		c.debug("the system's certificates", "error", err) // it is a cache: the certificate may be elsewhere
+		s.client.debug("the system's certificates", "error", err) // it is a cache: the certificate may be elsewhere
 	}
 	for _, b := range found {
 		cert, err := parse(b)
-		if err == nil && checkKey(cert.Certificate, ek) == nil {
+		if err == nil && checkKey(cert.Certificate, s.ek) == nil {
 			cert.Origin = "system"
 			return cert, nil
 		}
 	}
+	if len(found) > 0 {
+		s.others = append(s.others, fmt.Sprintf("system: %d certificates, none for this key", len(found)))
+	}
 	return nil, ctx.Err()
 }
 
-// findAtMaker asks the maker's service. It returns nil if there is no service or it
-// has no certificate.
-func (c *Client) findAtMaker(ctx context.Context, ek crypto.PublicKey, fail *Error) (*Certificate, error) {
-	service := c.services()[fail.Vendor]
+// atMaker asks the maker's service. It returns nil if there is no service or it has no
+// certificate. If the service fails, the error says what is in the TPM, too, but wraps
+// only the service's, which decides what can be done.
+func (s *search) atMaker(ctx context.Context) (*Certificate, error) {
+	service := s.client.services()[s.fail.Vendor]
 	if service == nil {
 		return nil, nil
 	}
-	body, err := service.Fetch(ctx, ek)
+	from := serviceOrigin(service)
+	body, err := service.Fetch(ctx, s.ek)
 	var e *Error
 	if errors.As(err, &e) {
-		fail.HTTPStatus, fail.RetryAfter = e.HTTPStatus, e.RetryAfter
+		s.fail.HTTPStatus, s.fail.RetryAfter = e.HTTPStatus, e.RetryAfter
 	}
 	if errors.Is(err, ErrNotFound) {
-		c.debug("the maker has no certificate", "maker", fail.Vendor)
+		s.client.debug("the maker has no certificate", "maker", s.fail.Vendor)
+		s.found(from, nil)
 		return nil, nil
 	}
-	fail.Origin = serviceOrigin(service)
-	switch {
-	case e != nil:
-		return nil, e.Err // fail has its other fields
-	case err != nil:
-		return nil, err
+	if e != nil {
+		err = e.Err // fail has its other fields
 	}
-	cert, err := parse(body)
+	var cert *Certificate
+	if err == nil {
+		cert, err = parse(body)
+	}
+	if err == nil {
+		err = checkKey(cert.Certificate, s.ek)
+	}
 	if err != nil {
-		return nil, err
+		if s.bad != nil {
+			s.others = append([]string{s.fail.Origin + ": " + s.bad[0].Error()}, s.others...)
+		}
+		s.fail.Origin = from
+		return nil, s.saying(err)
 	}
-	if err := checkKey(cert.Certificate, ek); err != nil {
-		return nil, err
-	}
-	cert.Origin = fail.Origin
+	cert.Origin = from
 	return cert, nil
 }
 

@@ -50,6 +50,9 @@ func (s Severity) String() string {
 //	no-eku                  info     there is no extended key usage for EKs, or it is "any"
 //	no-authority-key-id     info     there is no authority key identifier
 //	long-serial             info     the serial number has over 20 bytes
+//	serial-encoding         info     the serial number has superfluous leading zeros, which is not DER
+//	trailing-data           warning  other data than padding or certificates follows the certificate
+//	tpm-1.2                 warning  the certificate says that the TPM is one of family 1.2
 //	unusual-key             warning  the key is not one of the profile: RSA of 2048, 3072 or 4096 bits with
 //	                                 the exponent 65537, or ECDSA on P-256, P-384 or P-521
 //	revocation-unknown      warning  CheckRevocation is set, but a certificate of the chain has no CRL that can
@@ -66,7 +69,7 @@ type Finding struct {
 var infos = map[string]bool{
 	"unknown-manufacturer": true, "version-format": true, "alt-name-not-critical": true,
 	"no-basic-constraints": true, "key-usage-not-critical": true, "no-eku": true,
-	"no-authority-key-id": true, "long-serial": true,
+	"no-authority-key-id": true, "long-serial": true, "serial-encoding": true,
 }
 
 // checkPurpose returns an error that wraps ErrNotEK if a certificate says that it is
@@ -100,7 +103,8 @@ func namesEKs(cert *x509.Certificate) bool {
 
 // findings compares a certificate that passed checkPurpose with the TCG profile, and
 // its version with published weaknesses.
-func findings(cert *x509.Certificate) []Finding {
+func findings(c *Certificate) []Finding {
+	cert := c.Certificate
 	var out []Finding
 	add := func(odd bool, id, detail string) {
 		if !odd {
@@ -130,6 +134,9 @@ func findings(cert *x509.Certificate) []Finding {
 	odd := unusual(cert.PublicKey)
 	add(odd != "", "unusual-key", odd)
 	add(len(cert.SerialNumber.Bytes()) > 20, "long-serial", fmt.Sprintf("%d bytes", len(cert.SerialNumber.Bytes())))
+	add(superfluous(serialNumber(cert.Raw)) > 0, "serial-encoding", "")
+	add(c.trailing > 0, "trailing-data", fmt.Sprintf("%d bytes", c.trailing))
+	add(isTPM12(cert), "tpm-1.2", "")
 	return append(out, Advisories(f.manufacturer, f.version)...) // these versions are numbers
 }
 

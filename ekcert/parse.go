@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,9 +25,10 @@ const (
 // Parse reads a certificate in one of the forms in which TPMs and their makers provide
 // it:
 //
-//   - DER; padding (any one byte, repeated) or further certificates may follow, and
-//     the header of older TPMs, 5 or 7 bytes, may precede it
-//   - PEM
+//   - DER; padding (any one byte, repeated), further certificates or other data may
+//     follow, and the header of older TPMs, 5 or 7 bytes, may precede it
+//   - PEM, also on one line, between other text, or of the type TRUSTED CERTIFICATE
+//   - the base64 of DER alone
 //   - PKCS #7, a .p7b file
 //   - the JSON answer of Intel's service
 //   - the value Blob of the Windows registry
@@ -37,6 +37,9 @@ const (
 // Fields of the TCG profile that cannot be read are left empty; [Client.Verify]
 // reports them. The result does not share memory with b, and its Raw has the DER of
 // the certificate alone. Input may have at most 64 KiB and 16 certificates.
+//
+// A serial number with superfluous leading bytes is read, although it is not DER and
+// [x509.ParseCertificate] refuses it: read Raw of such a certificate with Parse.
 //
 // The error is an [*Error]. It wraps [ErrMalformed], and also [ErrNegativeSerial] if
 // that is the reason.
@@ -52,7 +55,7 @@ func parse(b []byte) (*Certificate, error) {
 	if len(b) > maxSize {
 		return nil, fmt.Errorf("%w: %d bytes are too many", ErrMalformed, len(b))
 	}
-	ders, err := split(b)
+	ders, trailing, err := split(b)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
@@ -61,6 +64,7 @@ func parse(b []byte) (*Certificate, error) {
 		return nil, err
 	}
 	cert := newCertificate(x)
+	cert.trailing = trailing
 	for i, der := range ders[1:] {
 		issuer, err := parseCertificate(der)
 		if err != nil {
@@ -81,21 +85,35 @@ func newCertificate(x *x509.Certificate) *Certificate {
 	}
 }
 
-// split recognizes the form of b and returns the DER of its certificates, at least
-// one.
-func split(b []byte) ([][]byte, error) {
-	switch trimmed := bytes.TrimLeft(b, " \t\r\n"); {
+// split recognizes the form of b and returns the DER of its certificates, at least one,
+// and how many bytes of other data follow them.
+func split(b []byte) (ders [][]byte, trailing int, err error) {
+	switch trimmed := bytes.TrimSpace(b); {
+	case isFill(b):
+		return nil, 0, fmt.Errorf("%w: all %d bytes are %02x", errBlank, len(b), b[:min(len(b), 1)])
 	case bytes.HasPrefix(trimmed, []byte("{")):
 		return splitJSON(trimmed)
-	case bytes.HasPrefix(trimmed, []byte("-----BEGIN")):
-		return splitPEM(trimmed)
 	case isBag(b):
-		return splitBag(b)
+		ders, err = splitBag(b)
+		return ders, 0, err
 	case isRegistryBlob(b):
 		return splitRegistry(b)
+	case !isDER(b) && bytes.Contains(trimmed, []byte(pemBegin)):
+		ders, err = splitPEM(string(trimmed))
+		return ders, 0, err
+	default:
+		if der := fromBase64(string(trimmed)); isDER(der) {
+			return splitDER(der)
+		}
 	}
 	return splitDER(stripHeader(b))
 }
+
+// errBlank says that there is nothing but padding.
+var errBlank = errors.New("it is blank")
+
+// isDER reports whether b begins with a SEQUENCE.
+func isDER(b []byte) bool { return len(b) > 0 && b[0] == 0x30 }
 
 // isBag reports whether b begins like a PKCS #7 SignedData: with a SEQUENCE that begins
 // with its object identifier.
@@ -123,36 +141,19 @@ func splitBag(b []byte) ([][]byte, error) {
 	return ders, nil
 }
 
-func splitPEM(b []byte) ([][]byte, error) {
-	var ders [][]byte
-	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("PEM block is a %q", block.Type)
-		}
-		if len(ders) == maxCertificates {
-			return nil, errors.New("too many certificates")
-		}
-		ders = append(ders, block.Bytes)
-	}
-	if ders == nil {
-		return nil, errors.New("PEM block is broken")
-	}
-	return ders, nil
-}
-
 // splitJSON reads the JSON of Intel's service, in which the padding of base64 is
 // percent-encoded.
-func splitJSON(b []byte) ([][]byte, error) {
+func splitJSON(b []byte) ([][]byte, int, error) {
 	var answer struct {
 		Certificate string `json:"certificate"`
 	}
 	if err := json.Unmarshal(b, &answer); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	text := strings.NewReplacer("%3D", "", "%3d", "", "=", "").Replace(answer.Certificate)
 	der, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	return splitDER(der)
 }
@@ -170,31 +171,42 @@ func stripHeader(b []byte) []byte {
 	return bytes.TrimPrefix(body, []byte{0x10, 0x02})
 }
 
-// splitDER splits certificates by their outer length. Only padding, one byte repeated,
-// may follow the last.
-func splitDER(b []byte) ([][]byte, error) {
-	var ders [][]byte
+// splitDER splits certificates by their outer length. It also returns the length of
+// what follows the last, unless that is padding, one byte repeated.
+func splitDER(b []byte) (ders [][]byte, trailing int, err error) {
 	rest := cryptobyte.String(b)
 	for rest.PeekASN1Tag(cbasn1.SEQUENCE) {
+		after := rest
 		var der cryptobyte.String
-		if !rest.ReadASN1Element(&der, cbasn1.SEQUENCE) {
-			if len(ders) > 0 && isFill(rest) {
-				break // the padding is 30
+		if !after.ReadASN1Element(&der, cbasn1.SEQUENCE) {
+			if len(ders) > 0 {
+				break // the padding is 30, or it is other data
 			}
-			return nil, errors.New("certificate is truncated or not DER")
+			return nil, 0, errors.New("certificate is truncated or not DER")
+		}
+		if len(ders) > 0 && !looksLikeCertificate(der) {
+			break
 		}
 		if len(ders) == maxCertificates {
-			return nil, errors.New("too many certificates")
+			return nil, 0, errors.New("too many certificates")
 		}
-		ders = append(ders, der)
+		ders, rest = append(ders, der), after
 	}
-	switch {
-	case ders == nil:
-		return nil, errors.New("neither DER nor PEM nor JSON")
-	case !isFill(rest):
-		return nil, fmt.Errorf("%d bytes after the certificate are neither padding nor a certificate", len(rest))
+	if ders == nil {
+		return nil, 0, errors.New("neither DER nor PEM nor JSON")
 	}
-	return ders, nil
+	if !isFill(rest) {
+		trailing = len(rest)
+	}
+	return ders, trailing, nil
+}
+
+// looksLikeCertificate reports whether der is a SEQUENCE of a SEQUENCE, a SEQUENCE and
+// a BIT STRING.
+func looksLikeCertificate(der cryptobyte.String) bool {
+	var cert cryptobyte.String
+	return der.ReadASN1(&cert, cbasn1.SEQUENCE) && cert.SkipASN1(cbasn1.SEQUENCE) &&
+		cert.SkipASN1(cbasn1.SEQUENCE) && cert.SkipASN1(cbasn1.BIT_STRING) && cert.Empty()
 }
 
 // isFill reports whether all bytes of b are the same.
@@ -206,21 +218,13 @@ func isFill(b []byte) bool {
 // if that is the reason.
 func parseDER(der []byte) (*x509.Certificate, error) {
 	x, err := parseCertificate(der)
-	switch {
-	case err == nil:
+	if err == nil {
 		return x, nil
-	case negativeSerial(der):
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, ErrNegativeSerial)
+	}
+	if n := serialNumber(der); len(n) > 0 && n[0]&0x80 != 0 {
+		err = ErrNegativeSerial
+	} else if isAttributeCertificate(der) {
+		err = errAttribute
 	}
 	return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-}
-
-// negativeSerial reports whether the serial number of a certificate is
-// negative.
-func negativeSerial(der []byte) bool {
-	var cert, tbs, serial cryptobyte.String
-	in := cryptobyte.String(der)
-	return in.ReadASN1(&cert, cbasn1.SEQUENCE) && cert.ReadASN1(&tbs, cbasn1.SEQUENCE) &&
-		tbs.SkipOptionalASN1(cbasn1.Tag(0).ContextSpecific().Constructed()) &&
-		tbs.ReadASN1(&serial, cbasn1.INTEGER) && len(serial) > 0 && serial[0]&0x80 != 0
 }

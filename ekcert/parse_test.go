@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,26 @@ func forms(t testing.TB, m *maker, cert *x509.Certificate) map[string][]byte {
 		"registry":               registryBlob(der),
 		"PKCS #7":                bag(t, cert),
 		"PKCS #7 with issuer":    bag(t, cert, m.ca),
+		"other bytes behind":     join(der, []byte{0, 1, 0}),
+		"other DER behind":       join(der, []byte{0x30, 0x02, 0x05, 0x00}),
+		"cut DER behind":         join(der, []byte{0x30, 0x82, 0x05, 0x00, 1}),
+		"PEM after text":         join([]byte("Certificate:\n    Data:\n        Version: 3 (0x2)\n"), encodePEM(cert)),
+		"PEM with issuer, one line": bytes.ReplaceAll(encodePEM(cert, m.ca), []byte("\n"), nil),
+		"PEM with spaces":        bytes.ReplaceAll(encodePEM(cert), []byte("\n"), []byte(" ")),
+		"trusted PEM":            pem.EncodeToMemory(&pem.Block{Type: "TRUSTED CERTIFICATE", Bytes: join(der, []byte{0x30, 0x03, 0x0C, 0x01, 'x'})}),
+		"X509 PEM":               pem.EncodeToMemory(&pem.Block{Type: "X509 CERTIFICATE", Bytes: der}),
+		"base64":                 []byte(base64.StdEncoding.EncodeToString(der)),
+		"base64 in lines":        []byte(strings.Join(slices.Collect(chunks(base64.StdEncoding.EncodeToString(der), 76)), "\r\n") + "\r\n"),
+		"base64url":              []byte(base64.RawURLEncoding.EncodeToString(der)),
+	}
+}
+
+// chunks yields s in parts of n bytes.
+func chunks(s string, n int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for len(s) > 0 && yield(s[:min(n, len(s))]) {
+			s = s[min(n, len(s)):]
+		}
 	}
 }
 
@@ -113,9 +134,10 @@ func TestParseRefuses(t *testing.T) {
 		"cut":               {der[:len(der)-1], ekcert.ErrMalformed},
 		"cut at the start":  {der[1:], ekcert.ErrMalformed},
 		"header only":       {header(0), ekcert.ErrMalformed},
-		"other bytes":       {join(der, []byte{0, 1, 0}), ekcert.ErrMalformed},
+		"all 00":            {make([]byte, 1600), ekcert.ErrMalformed},
+		"all FF":            {bytes.Repeat([]byte{0xFF}, 1600), ekcert.ErrMalformed},
 		"17 certificates":   {bytes.Repeat(der, 17), ekcert.ErrMalformed},
-		"bad issuer":        {join(der, []byte{0x30, 0x02, 0x05, 0x00}), ekcert.ErrMalformed},
+		"bad issuer":        {join(der, []byte{0x30, 0x0A, 0x30, 0, 0x30, 0, 0x03, 0x04, 0, 1, 2, 3}), ekcert.ErrMalformed},
 		"PEM of a key":      {pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), ekcert.ErrMalformed},
 		"broken PEM":        {[]byte("-----BEGIN CERTIFICATE-----\nAAAA"), ekcert.ErrMalformed},
 		"broken JSON":       {[]byte(`{"certificate":`), ekcert.ErrMalformed},

@@ -13,15 +13,6 @@ import (
 // maxIssuers is the largest number of issuers of one certificate that is accepted.
 const maxIssuers = 64
 
-// parseCertificate is [x509.ParseCertificate], but refuses RSA keys that are too large.
-func parseCertificate(der []byte) (*x509.Certificate, error) {
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		return nil, err
-	}
-	return cert, cms.CheckKey(cert.PublicKey)
-}
-
 // usable returns issuers without nil. The error wraps ErrMalformed if there are too many
 // or one has an RSA key that is too large.
 func usable(issuers []*x509.Certificate) ([]*x509.Certificate, error) {

@@ -19,16 +19,16 @@ func isRegistryBlob(b []byte) bool {
 // splitRegistry reads such a value. It is a sequence of records, each with property
 // number, encoding and length, little-endian in 32 bits, and then the data. No record
 // marks the end.
-func splitRegistry(b []byte) ([][]byte, error) {
+func splitRegistry(b []byte) ([][]byte, int, error) {
 	for len(b) >= 12 {
 		property, size := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[8:])
 		if b = b[12:]; uint64(size) > uint64(len(b)) {
-			return nil, errors.New("registry value is truncated")
+			return nil, 0, errors.New("registry value is truncated")
 		}
 		if property == certificateProperty {
 			return splitDER(b[:size])
 		}
 		b = b[size:]
 	}
-	return nil, errors.New("registry value has no certificate")
+	return nil, 0, errors.New("registry value has no certificate")
 }

@@ -94,7 +94,7 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Chain: chain, Findings: findings(cert.Certificate)}
+	report := &Report{Chain: chain, Findings: findings(cert)}
 	if c.CheckRevocation || c.RequireRevocation {
 		err = c.revocation(ctx, report, own.Issuers, c.trusted(vendor, own.Issuers))
 	}
