@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -45,11 +46,12 @@ func findEK(ctx context.Context, r *Run) (bool, error) {
 
 // findCertificate sets r.EK to the first endorsement key that has a certificate
 // in the TPM or in the operating system, and returns the certificate. If no key
-// has one, it requests one for the first key: from the maker's CA if a URL is set
-// for it, else from the maker's certificate service.
+// has one that can be used, it requests one for the first key: from the maker's CA if
+// a URL is set for it, else from the maker's certificate service.
 func (r *Run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) {
 	p := r.Provisioner
 	var first *attest.EK
+	var held []string // what there is in place of certificates
 	for ek, err := range r.selectedEKs(ctx) {
 		if err != nil {
 			return nil, err
@@ -59,22 +61,39 @@ func (r *Run) findCertificate(ctx context.Context) (*ekcert.Certificate, error) 
 			return r.enrollEK(ctx)
 		}
 		cert, err := p.EKCert.Find(ctx, p.TPM, "", ek.Public)
-		var hidden tpm2.TPMRC // the TPM refuses to read the certificate
-		if err == nil || !errors.Is(err, ekcert.ErrNotFound) && !errors.As(err, &hidden) {
+		if err == nil || !isUnusable(err) {
 			return cert, err
 		}
 		if first == nil {
 			first = ek
 		}
+		r.debug("endorsement key without a certificate that can be used", "error", err)
+		held = append(held, strings.TrimPrefix(err.Error(), "ekcert: find: "))
 	}
 	if first == nil {
 		return nil, fmt.Errorf("no endorsement key that may be used: %w", attest.ErrNotFound)
 	}
 	r.EK = first
 	if p.EKCert.SCEPURL != "" {
-		return r.enrollEK(ctx)
+		cert, err := r.enrollEK(ctx)
+		if err != nil {
+			err = fmt.Errorf("the TPM has no certificate that can be used (%s), and its maker's CA issued none: %w", strings.Join(held, "; "), err)
+		}
+		return cert, err
 	}
-	return r.fetchCertificate(ctx)
+	cert, err := r.fetchCertificate(ctx)
+	if err != nil && len(held) > 1 {
+		err = fmt.Errorf("%w; other keys: %s", err, strings.Join(held[1:], "; "))
+	}
+	return cert, err
+}
+
+// isUnusable reports whether err is about what is stored for one endorsement key, so that
+// another key may have a certificate.
+func isUnusable(err error) bool {
+	var hidden tpm2.TPMRC // the TPM refuses to read the certificate
+	return errors.Is(err, ekcert.ErrNotFound) || errors.Is(err, ekcert.ErrMalformed) ||
+		errors.Is(err, ekcert.ErrMismatch) || errors.As(err, &hidden)
 }
 
 // fetchCertificate asks the certificate service of the TPM's maker, if the maker
@@ -122,8 +141,15 @@ func (r *Run) enrollEK(ctx context.Context) (*ekcert.Certificate, error) {
 
 // resumeEK sets r.EK and r.EKChain from the stored state.
 func (r *Run) resumeEK(ctx context.Context) (err error) {
-	if r.EKChain, err = parseChain(r.State.EKCertificates); err != nil {
-		return err
+	if len(r.State.EKCertificates) == 0 {
+		return fmt.Errorf("%w: a certificate is missing", ErrState)
+	}
+	for _, der := range r.State.EKCertificates {
+		cert, err := ekcert.Parse(der) // it reads more than crypto/x509
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrState, err)
+		}
+		r.EKChain = append(r.EKChain, cert.Certificate)
 	}
 	if r.EK, err = r.storedEK(ctx); err != nil {
 		return err
