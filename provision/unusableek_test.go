@@ -73,7 +73,7 @@ func TestNoUsableCertificate(t *testing.T) {
 		want error
 		says []string
 	}{
-		"nothing issued": {both, "", ekcert.ErrMalformed, []string{"nv:0x01c00002: certificate cannot be read: it is blank: all", "nv:0x01c0000a: certificate cannot be read: neither DER"}},
+		"nothing issued": {both, "", ekcert.ErrNotFound, []string{"nv:0x01c00002: certificate cannot be read: it is blank: all", "nv:0x01c0000a: certificate cannot be read: neither DER"}},
 		"CA not there":   {both, "http://127.0.0.1:1/", nil, []string{"no certificate that can be used", "nv:0x01c0000a", "and its maker's CA issued none", "127.0.0.1:1"}},
 	} {
 		chip, _ := newTPM(t, attesttest.Config{})
