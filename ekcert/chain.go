@@ -47,7 +47,7 @@ func (c *Client) chain(ctx context.Context, cert *Certificate, pools []*x509.Cer
 	return nil, c.explain(cert, failure)
 }
 
-var errSHA1 = errors.New("a signature is made with SHA-1, which is not accepted")
+var errSHA1 = errors.New("it is signed with SHA-1, which is not accepted")
 
 // explain returns why crypto/x509 found no chain, and of which certificate it speaks.
 func (c *Client) explain(cert *Certificate, failure error) error {
@@ -57,14 +57,14 @@ func (c *Client) explain(cert *Certificate, failure error) error {
 	case isExpired(failure) && errors.As(failure, &invalid) && invalid.Cert != nil:
 		return fmt.Errorf("%w: %s is valid from %s to %s, and it is %s", ErrExpired, nameOf(invalid.Cert, cert),
 			day(invalid.Cert.NotBefore), day(invalid.Cert.NotAfter), day(c.now()))
-	case sha1Signed(cert.Certificate) || slices.ContainsFunc(cert.Issuers, sha1Signed):
+	case cert.SignatureAlgorithm == x509.SHA1WithRSA || cert.SignatureAlgorithm == x509.ECDSAWithSHA1:
 		if isTPM12(cert.Certificate) {
 			return fmt.Errorf("%w: %w: %w: %w", ErrUntrusted, errTPM12, errSHA1, failure)
 		}
 		return fmt.Errorf("%w: %w: %w", ErrUntrusted, errSHA1, failure)
 	case errors.As(failure, &unknown) && unknown.Cert != nil:
 		return fmt.Errorf("%w: the certificate of the CA %q, which signed %s, is not among the roots for %s, nor among the intermediate CAs: %w", ErrUntrusted,
-			wire.Printable(unknown.Cert.Issuer.String(), maxDetail), nameOf(unknown.Cert, cert), makerOf(cert), failure)
+			wire.Words(unknown.Cert.Issuer.String()), nameOf(unknown.Cert, cert), makerOf(cert), failure)
 	}
 	return fmt.Errorf("%w: %w", ErrUntrusted, failure)
 }
@@ -77,7 +77,7 @@ func nameOf(cert *x509.Certificate, leaf *Certificate) string {
 	if bytes.Equal(cert.Raw, leaf.Raw) {
 		return "the certificate of the endorsement key"
 	}
-	return fmt.Sprintf("the CA %q", wire.Printable(cert.Subject.String(), maxDetail))
+	return fmt.Sprintf("the CA %q", wire.Words(cert.Subject.String()))
 }
 
 // makerOf returns how an error names the maker of cert.
@@ -86,11 +86,6 @@ func makerOf(cert *Certificate) string {
 		return v
 	}
 	return "a certificate that names no maker"
-}
-
-// sha1Signed reports whether the signature of cert is made with SHA-1.
-func sha1Signed(cert *x509.Certificate) bool {
-	return cert.SignatureAlgorithm == x509.SHA1WithRSA || cert.SignatureAlgorithm == x509.ECDSAWithSHA1
 }
 
 // forEKs reports whether all CAs between a certificate and its root may issue

@@ -173,7 +173,7 @@ var sentinels = []struct {
 	{ErrNotEK, certWrongUsage, "The certificate is for another kind of key. Ask the maker for the certificate of the endorsement key."},
 	{ErrMismatch, hresult.InvalidData, "The certificate is for another key. Ask the maker for the right one."},
 	{ErrNegativeSerial, hresult.InvalidData, "Ask the maker for a certificate with a valid serial number."},
-	{ErrMalformed, hresult.InvalidData, "The stored certificate is damaged. Ask the maker for a new one."},
+	{ErrMalformed, hresult.InvalidData, "The stored certificate is damaged, or it is something else. Ask the maker for a new one."},
 	{ErrExpired, certExpired, "Check the machine's clock. If it is right, ask the maker for a new certificate."},
 	{ErrUntrusted, hresult.CertUntrusted, "Add the root certificate of this TPM's maker, or the missing certificates of the CAs below it."},
 	{ErrNoService, 0, "Check the URL of the maker's service, and that no proxy answers in its place."},
