@@ -16,8 +16,8 @@ type atom struct {
 	provider string // with events
 	events   []string
 	codes    []uint32
-	says     []string // any of these, in lower case
-	name     string   // of a value, normalized
+	says     [][]string // one of each, in lower case
+	name     string     // of a value, normalized
 	op       string
 	want     string
 	key      string // a part of a registry key, in lower case
@@ -49,7 +49,7 @@ func parseAtom(text string, sets map[string][]uint32) (a atom, err error) {
 				return a, err
 			}
 		case word == "says":
-			a.says = strings.Split(strings.Trim(words[1], `"`), "|")
+			a.says = append(a.says, strings.Split(strings.Trim(words[1], `"`), "|"))
 		case word == "key":
 			a.key = strings.Trim(words[1], `"`)
 		case word == "value" && len(words) >= 4:
@@ -76,13 +76,23 @@ func normal(name string) string {
 // match reports whether a fact meets the condition, without regard to no and after.
 func (a *atom) match(f *fact) bool {
 	switch {
-	case a.events != nil && !slices.Contains(a.events, f.event),
+	case a.events != nil && !slices.Contains(a.events, f.event) && (a.events[0] != a.provider+" *" || !strings.HasPrefix(f.event, a.provider+" ")),
 		a.codes != nil && !slices.ContainsFunc(f.codes, func(c uint32) bool { return slices.Contains(a.codes, c) }),
-		a.says != nil && !slices.ContainsFunc(a.says, func(s string) bool { return strings.Contains(f.lower, s) }),
+		!a.said(f.lower),
 		a.key != "" && (f.key == "" || !strings.Contains(strings.ToLower(f.key), a.key)):
 		return false
 	}
 	return a.name == "" || f.name != "" && normal(f.name) == a.name && a.compare(f.value)
+}
+
+// said reports whether text has one of each.
+func (a *atom) said(text string) bool {
+	for _, any := range a.says {
+		if !slices.ContainsFunc(any, func(s string) bool { return strings.Contains(text, s) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // compare compares a value.

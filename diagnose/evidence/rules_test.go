@@ -214,7 +214,7 @@ func TestRules(t *testing.T) {
 		}
 		for _, a := range r.alternatives {
 			for _, x := range a.atoms {
-				for _, s := range x.says {
+				for _, s := range slices.Concat(x.says...) {
 					if s == "" || s != strings.ToLower(s) {
 						t.Errorf("%s looks for %q", r.ID, s)
 					}

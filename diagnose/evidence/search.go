@@ -1,6 +1,9 @@
 package evidence
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // words finds whether a text has any of many words, in one pass (the method of Aho
 // and Corasick).
@@ -17,7 +20,7 @@ var searched = sync.OnceValue(func() *words {
 	for _, r := range rules() {
 		for _, alternative := range r.alternatives {
 			for _, a := range alternative.atoms {
-				for _, s := range a.says {
+				for _, s := range slices.Concat(a.says...) {
 					w.insert(s)
 				}
 				if a.name != "" {
