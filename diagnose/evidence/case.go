@@ -263,7 +263,8 @@ func (b *budgetReader) Read(p []byte) (int, error) {
 
 // A Report is what a case shows.
 type Report struct {
-	// Sources are the files, in the order in which they were read.
+	// Sources are the files, in the order in which they were read. No list of a
+	// report is nil.
 	Sources []Source `json:"sources"`
 
 	// Findings are what failed, the first cause first.
@@ -276,7 +277,7 @@ type Report struct {
 // Report judges what was added so far. The caller owns the result.
 func (c *Case) Report() *Report {
 	facts := c.ordered()
-	r := &Report{Findings: judge(facts), Timeline: timeline(facts)}
+	r := &Report{Sources: []Source{}, Findings: judge(facts), Timeline: timeline(facts)}
 	for _, s := range c.sources {
 		source := *s
 		source.Problems = slices.Clone(s.Problems)

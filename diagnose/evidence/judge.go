@@ -76,7 +76,7 @@ const (
 
 // judge returns the findings for facts in order of time.
 func judge(facts []fact) []Finding {
-	var found []Finding
+	found := []Finding{}
 	for i := range rules() {
 		if f, ok := rules()[i].apply(facts); ok {
 			found = append(found, f)

@@ -53,7 +53,8 @@ const maxTimeline = 20_000
 
 // timeline returns the entries of facts in order of time: events that the table of
 // package diagnose has, events that report trouble, and lines of logs with codes.
-func timeline(facts []fact) (list []Entry) {
+func timeline(facts []fact) []Entry {
+	list := []Entry{}
 	meanings := map[string]*diagnose.Meaning{}
 	for i := range facts {
 		f := &facts[i]

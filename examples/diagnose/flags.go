@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"flag"
+	"io"
+	"os"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
@@ -10,15 +12,22 @@ import (
 // options are the flags and arguments.
 type options struct {
 	json, list bool
-	codes      []string
+	timeline   bool
+	personal   bool
+	html       string
+	args       []string
+	stdin      io.Reader
 }
 
 // program returns the example as a command. Each call has flags of its own.
 func program() *command.Command {
-	o := new(options)
+	o := &options{stdin: os.Stdin}
 	return &command.Command{
-		Name: "diagnose", Status: "0 if every code is known, 1 if not, 2 for wrong usage",
-		Usage: "usage: diagnose [-json] CODE…, or diagnose [-json] -list\n" +
+		Name: "diagnose", Status: "0 if every code is known and the evidence shows no fault, 1 if a code is not known or a file\n" +
+			"cannot be read, 2 for wrong usage, 3 if the evidence shows a fault",
+		Usage: "usage: diagnose [-json] CODE…, diagnose [-json] [-timeline] [-html FILE] [-personal] PATH…, or diagnose [-json] -list\n" +
+			"PATH is a file or a folder of evidence: MDMDiagReport.zip or .cab, event logs, registry exports, logs, output of certreq,\n" +
+			"dsregcmd and tpmtool; - is standard input.\n" +
 			`CODE is hexadecimal, decimal, a symbol, "AADSTS50155", "807", "MD event 171" or what the setup screen shows.`,
 		Args: true, Flags: o.flags, Check: o.check, Do: o.run,
 	}
@@ -26,16 +35,19 @@ func program() *command.Command {
 
 func (o *options) flags(f *flag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print one JSON array")
+	f.BoolVar(&o.timeline, "timeline", false, "print what happened, in order of time, and not only the findings")
+	f.StringVar(&o.html, "html", "", "write a page with findings and time line to this `file`")
+	f.BoolVar(&o.personal, "personal", false, "keep names, serial numbers, addresses and the like")
 	f.BoolVar(&o.list, "list", false, "print every code of the table")
 }
 
 func (o *options) check(f *flag.FlagSet) error {
-	o.codes = f.Args()
+	o.args = f.Args()
 	switch {
-	case o.list && len(o.codes) > 0:
+	case o.list && len(o.args) > 0:
 		return errors.New("-list takes no CODE")
-	case !o.list && len(o.codes) == 0:
-		return errors.New("name a CODE, or -list")
+	case !o.list && len(o.args) == 0:
+		return errors.New("name a CODE, a PATH, or -list")
 	}
 	return nil
 }

@@ -1,14 +1,20 @@
 // Diagnose says in words what a code means that the setup screen of Windows, its
-// logs or the services of pre-provisioning show, and what helps.
+// logs or the services of pre-provisioning show, and what helps. Given files, it
+// finds out from them why a setup failed.
 //
 //	go run ./examples/diagnose 0x80180014
 //	go run ./examples/diagnose "Securing your hardware (Failed: 0x800705B4)"
 //	go run ./examples/diagnose -2145910764
 //	go run ./examples/diagnose -json AADSTS50155 807 "MD event 171"
 //	go run ./examples/diagnose -list
+//	go run ./examples/diagnose MDMDiagReport.zip
+//	go run ./examples/diagnose -timeline -html report.html C:\Windows\System32\winevt\Logs
+//	certreq -q -enrollaik -config "" | diagnose -
 //
-// It exits with 0 if every code is known, with 1 if not, and with 2 if it was
-// called wrongly.
+// It exits with 0 if every code is known and the evidence shows no fault, with 1 if a
+// code is not known or a file cannot be read, with 2 if it was called wrongly, and
+// with 3 if the evidence shows a fault. Personal data in the evidence is replaced
+// unless -personal is set.
 package main
 
 import (
@@ -29,22 +35,19 @@ type reading struct {
 	Meanings []diagnose.Meaning `json:"meanings"` // likeliest first
 }
 
-// run prints what the codes mean, or the whole table.
-func (o *options) run(_ context.Context, stdout, _ io.Writer) error {
+// run prints what the codes mean, what the evidence shows, or the whole table.
+func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	if o.list {
 		if o.json {
 			return writeJSON(stdout, diagnose.Codes())
 		}
 		return writeList(stdout, diagnose.Codes())
 	}
-	var found []reading
-	known := true
-	for _, code := range o.codes {
-		r := reading{Input: code, Meanings: diagnose.Decode(code)}
-		r.Known = slices.ContainsFunc(r.Meanings, diagnose.Meaning.Known)
-		known = known && r.Known
-		found = append(found, r)
+	paths, codes := o.split()
+	if len(paths) > 0 {
+		return o.evidence(ctx, stdout, paths, codes)
 	}
+	found, known := decode(codes)
 	var err error
 	if o.json {
 		err = writeJSON(stdout, found)
@@ -58,4 +61,16 @@ func (o *options) run(_ context.Context, stdout, _ io.Writer) error {
 		return &command.ExitError{Code: 1}
 	}
 	return nil
+}
+
+// decode returns what codes mean, and whether all are known.
+func decode(codes []string) (found []reading, known bool) {
+	known = true
+	for _, code := range codes {
+		r := reading{Input: code, Meanings: diagnose.Decode(code)}
+		r.Known = slices.ContainsFunc(r.Meanings, diagnose.Meaning.Known)
+		known = known && r.Known
+		found = append(found, r)
+	}
+	return found, known
 }

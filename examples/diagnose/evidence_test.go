@@ -1,0 +1,125 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
+	"github.com/whiteglove/whiteglove/internal/evtx/evtxtest"
+)
+
+// diagReport writes an archive as a technician brings it: a log, a tool's output, and
+// a file that is hostile to pages and terminals.
+func diagReport(t *testing.T) string {
+	t.Helper()
+	at := time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC)
+	event := func(id uint16, data ...evtxtest.Datum) evtxtest.Event {
+		at = at.Add(time.Second)
+		return evtxtest.Event{Provider: "Microsoft-Windows-ModernDeployment-Diagnostics-Provider", ID: id, Level: 2, Time: at, Computer: "DESKTOP-FAKE001", Data: data}
+	}
+	log := evtxtest.Log([]evtxtest.Event{
+		event(209), event(192, evtxtest.Datum{Name: "HRESULT", Value: evtxtest.Hex32(0x80190190)}), event(189),
+	}, evtxtest.Options{})
+	name := filepath.Join(t.TempDir(), "MDMDiagReport.zip")
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, f := range []struct{ name, text string }{
+		{"Autopilot.evtx", string(log)},
+		{"proxy.log", "2026-11-28T09:00:01Z CONNECT ekop.intel.com:443 denied <script>alert(1)</script> \x1b[2J for jane@example.com at DESKTOP-FAKE001\n"},
+		{"broken.evtx", "ElfFile\x00"},
+	} {
+		w, err := z.Create(f.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte(f.text))
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestEvidence finds the first cause in an archive, and says so in each form.
+func TestEvidence(t *testing.T) {
+	name := diagReport(t)
+	code, stdout, stderr := exampletest.Run(t, program(), "-timeline", name)
+	if code != exitFault || stderr != "" || !strings.HasPrefix(stdout, "The service of the TPM's maker for endorsement key certificates is blocked.\n  phase      Securing your hardware\n  confidence certain\n") {
+		t.Errorf("%d\n%s\n%s", code, stdout, stderr)
+	}
+	for _, want := range []string{"  because    ek-service-blocked", "proxy.log:1: ", "\ntime line\n", "MD 209 there is no endorsement certificate", "note: ", "broken.evtx: evtx: header"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("%q is not in\n%s", want, stdout)
+		}
+	}
+	if strings.Contains(stdout, "\x1b") || strings.Contains(stdout, "jane") || strings.Contains(stdout, "FAKE001") {
+		t.Errorf("%q", stdout)
+	}
+	if _, stdout, _ = exampletest.Run(t, program(), "-personal", name); !strings.Contains(stdout, "jane@example.com") {
+		t.Error(stdout)
+	}
+
+	code, stdout, _ = exampletest.Run(t, program(), "-json", name, "0x80180014")
+	var got struct {
+		Codes    []struct{ Known bool }
+		Sources  []struct{ File, Kind string }
+		Findings []struct {
+			ID       string
+			First    bool
+			Evidence []struct{ File string }
+		}
+		Timeline []struct{ Phase, Event string }
+	}
+	if err := json.Unmarshal([]byte(stdout), &got); err != nil || code != exitFault {
+		t.Fatal(code, err)
+	}
+	if len(got.Codes) != 1 || !got.Codes[0].Known || len(got.Sources) != 4 || got.Sources[1].Kind != "event log" || got.Findings[0].ID != "ek-service-blocked" || !got.Findings[0].First || len(got.Timeline) != 4 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestPage(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "report.html")
+	if code, _, stderr := exampletest.Run(t, program(), "-html", out, diagReport(t)); code != exitFault || stderr != "" {
+		t.Fatal(code, stderr)
+	}
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	for _, want := range []string{"<section class=\"first\"><h2>The service of the TPM&#39;s maker", "&lt;script&gt;alert(1)", "<tr class=\"error\"><td>2026-11-28 09:00:01.000</td><td>Securing your hardware</td><td>MD 209</td>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is not in the page", want)
+		}
+	}
+	if strings.Contains(page, "<script") || strings.Contains(page, "\x1b") || strings.Contains(page, "%!") {
+		t.Error("the page holds what it must not")
+	}
+}
+
+func TestStandardInput(t *testing.T) {
+	c := program()
+	for text, want := range map[string]int{"GetCACaps: Not Found\n": exitFault, "all is well\n": 0} {
+		o := &options{stdin: strings.NewReader(text), args: []string{"-"}}
+		c.Do = o.run
+		code, stdout, _ := exampletest.Run(t, c, "-")
+		if code != want || want == 0 && !strings.HasPrefix(stdout, "no known fault in 1 files\n") {
+			t.Errorf("%q: %d %s", text, code, stdout)
+		}
+	}
+	var out strings.Builder
+	o := &options{stdin: strings.NewReader("GetCACaps: Not Found\n"), args: []string{"-", "nonsense"}}
+	if err := o.run(t.Context(), &out, nil); err == nil || !strings.HasPrefix(out.String(), "nonsense: unknown\n\nThe attestation CA") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
