@@ -1,13 +1,15 @@
 // Mutate negates conditions and changes comparisons of packages, one at a time, and
 // runs the package's tests with each change. A change that no test notices survives.
 //
-//	go run ./.ci/mutate [-run regexp] [-also packages] [-every n] [-timeout 60s] [-known file] [-list] package...
+//	go run ./.ci/mutate [-run regexp] [-skip regexp] [-also packages] [-every n] [-timeout 60s] [-known file] [-list] package...
 //
 // A package is a folder such as ./attest, or some of its files: ./attest:statement.go,quote.go.
-// -also names further packages, separated by commas, whose tests are run with a mutant
-// that survived those of its own. No file changes: the tests are built with an overlay. -known names a file with
-// mutants that no test can notice: on each line the file, the line's code without
-// spaces at its ends, the change and the reason, separated by " | ".
+// -skip leaves out tests of the package, such as slow ones. -also names packages,
+// separated by commas, whose tests are all run with a mutant that survived; the package
+// itself may be among them. No file changes: the tests are built with an overlay, once
+// for all mutants. -known names a file with mutants that no test can notice: on each line
+// the file, the line's code without spaces at its ends, the change and the reason,
+// separated by " | ".
 package main
 
 import (
@@ -41,6 +43,7 @@ func (m *mutant) name() string { return m.file + " | " + m.code + " | " + m.what
 
 var (
 	run     = flag.String("run", "", "run only these tests")
+	skip    = flag.String("skip", "", "leave out these tests of the package")
 	also    = flag.String("also", "", "run the tests of these packages, separated by commas, with what survived")
 	every   = flag.Int("every", 1, "take every nth mutant only")
 	timeout = flag.Duration("timeout", time.Minute, "of each run of the tests; a mutant that takes longer is killed")
@@ -111,14 +114,17 @@ func mutate(dir, only string, equivalent map[string]bool) (left bool, err error)
 	}
 	var tests []test
 	for i, pkg := range append([]string{"./" + dir}, strings.FieldsFunc(*also, func(r rune) bool { return r == ',' })...) {
-		t := test{filepath.Clean(pkg), filepath.Join(tmp, fmt.Sprint("test", i))}
+		t := test{dir: filepath.Clean(pkg), binary: filepath.Join(tmp, fmt.Sprint("test", i))}
+		if i == 0 {
+			t.skip = *skip
+		}
 		if err := t.build(tmp, replace); err != nil {
 			return false, err
 		}
 		tests = append(tests, t)
 	}
 	if !passes(tests, 0) {
-		return false, fmt.Errorf("%s: the tests fail without a change", dir)
+		return false, fmt.Errorf("%s: the tests fail, or take too long, without a change", dir)
 	}
 	var killed, survivors, same int
 	for i, m := range all {
@@ -273,6 +279,7 @@ func (in *instrumenter) operators(at *ast.Expr) {
 type test struct {
 	dir    string
 	binary string
+	skip   string // tests to leave out
 }
 
 // build builds the tests with files in the place of others.
@@ -295,7 +302,7 @@ func (t test) build(tmp string, replace map[string]string) error {
 func passes(tests []test, n int) bool {
 	for _, t := range tests {
 		ctx, cancel := context.WithTimeout(context.Background(), *timeout+time.Minute)
-		cmd := exec.CommandContext(ctx, t.binary, "-test.failfast", "-test.short", "-test.timeout", timeout.String(), "-test.run", *run)
+		cmd := exec.CommandContext(ctx, t.binary, "-test.failfast", "-test.short", "-test.timeout", timeout.String(), "-test.run", *run, "-test.skip", t.skip)
 		cmd.Dir = t.dir
 		cmd.Env = append(os.Environ(), fmt.Sprint("MUTANT=", n))
 		err := cmd.Run()
