@@ -2,9 +2,10 @@
 //
 // [Decode] reads codes out of a text as a screen or a log prints it, such as
 // "Registering your device (Failed: 6, 0x80180014)", and tells what they mean,
-// what usually causes them and what helps. It knows about a thousand codes of
+// what usually causes them and what helps. It knows more than a thousand codes of
 // device enrollment and registration, Autopilot, SCEP, TPM 2.0, sign-in and
-// Windows' networking, and says for each how far to trust it. [Codes] returns them
+// Windows' networking, words of services and sentences of the setup screen, and
+// says for each how far to trust it. [Codes] returns them
 // all.
 //
 // [Explain] does the same for an error value of any package of this module, in a

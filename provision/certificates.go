@@ -12,14 +12,24 @@ import (
 // certificateOf parses a device certificate of the stored state. The error wraps
 // ErrState if the certificate is not for key.
 func certificateOf(der []byte, key *attest.Key) (*x509.Certificate, error) {
-	chain, err := parseChain([][]byte{der})
+	chain, err := chainOf([][]byte{der}, key, "device")
+	if err != nil {
+		return nil, err
+	}
+	return chain[0], nil
+}
+
+// chainOf parses certificates of the stored state, of which the first is for what. The
+// error wraps ErrState if that is not for key.
+func chainOf(raw [][]byte, key *attest.Key, what string) ([]*x509.Certificate, error) {
+	chain, err := parseChain(raw)
 	if err != nil {
 		return nil, err
 	}
 	if !samePublic(chain[0].PublicKey, key.Public()) {
-		return nil, fmt.Errorf("%w: the device certificate is for another key", ErrState)
+		return nil, fmt.Errorf("%w: the %s certificate is for another key", ErrState, what)
 	}
-	return chain[0], nil
+	return chain, nil
 }
 
 // rawChain returns certificates in DER.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/provision"
@@ -43,6 +44,49 @@ func TestCertificateOfOtherKey(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		case c.step != "" && (!errors.Is(err, provision.ErrState) || !errors.As(err, &e) || e.Step != c.step):
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The same holds for the management certificate and for that of the user's phase.
+func TestCertificateOfOtherKeyLater(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	store := provision.FileStore(filepath.Join(t.TempDir(), "state"))
+	p := w.provisioner(tpm)
+	p.Store = store
+	if _, err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.Steps, p.User = provision.UserPhase(), w.user()
+	good, err := p.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step, change := range map[provision.Step]func(*provision.State){
+		provision.StepSession: func(s *provision.State) {
+			s.ManagementCertificates, s.SetUp = append([][]byte{good.DeviceCertificate}, good.ManagementCertificates[1:]...), time.Time{}
+		},
+		provision.StepRejoin: func(s *provision.State) {
+			user := *good.User
+			s.User, user.DeviceCertificate = &user, good.DeviceCertificate
+		},
+		provision.StepSignIn: func(s *provision.State) {
+			user := *good.User
+			s.User, user.DeviceCertificate, user.Session = &user, good.DeviceCertificate, nil
+		},
+	} {
+		s := *good
+		change(&s)
+		if err := store.Save(t.Context(), &s); err != nil {
+			t.Fatal(err)
+		}
+		p.Steps = []provision.Step{step}
+		_, err := p.Run(t.Context())
+		var e *provision.Error
+		if !errors.Is(err, provision.ErrState) || !errors.As(err, &e) || e.Step == "" {
+			t.Errorf("%s: %v", step, err)
 		}
 	}
 }

@@ -36,13 +36,8 @@ func (r *Run) resumeAIK(ctx context.Context) (err error) {
 	if _, err = r.attestationKey(ctx); err != nil {
 		return err
 	}
-	if r.AIKChain, err = parseChain(r.State.AIKCertificates); err != nil {
-		return err
-	}
-	if !samePublic(r.AIKChain[0].PublicKey, r.AIK.Public()) {
-		return fmt.Errorf("%w: the attestation key's certificate is for another key", ErrState)
-	}
-	return nil
+	r.AIKChain, err = chainOf(r.State.AIKCertificates, r.AIK, "attestation key's")
+	return err
 }
 
 // attestationKey sets r.AIK, unless it is set, to the stored attestation key or

@@ -69,7 +69,7 @@ func (r *Run) session(ctx context.Context) (*omadm.Session, *esp.Page, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	chain, err := parseChain(r.State.ManagementCertificates)
+	chain, err := chainOf(r.State.ManagementCertificates, key, "management")
 	if err != nil {
 		return nil, nil, err
 	}
