@@ -113,9 +113,10 @@ func same(t *testing.T, got, want *Report) {
 func TestExports(t *testing.T) {
 	xml := `<Events><Event><System><Provider Name='Microsoft-Windows-ModernDeployment-Diagnostics-Provider'/><EventID>192</EventID><Level>3</Level><TimeCreated SystemTime='2026-11-28T09:00:00Z'/></System><EventData><Data Name='HRESULT'>-2145844844</Data></EventData></Event></Events>`
 	text := "Event[0]:\r\n  Log Name: Microsoft-Windows-ModernDeployment-Diagnostics-Provider/Autopilot\r\n  Source: Microsoft-Windows-ModernDeployment-Diagnostics-Provider\r\n  Date: 2026-11-28T09:00:00.000\r\n  Event ID: 192\r\n  Level: Warning\r\n  Description: \r\nAIK enrollment failed. HRESULT = 0x80190194\r\n"
-	for name, in := range map[string]string{"log.xml": xml, "log.txt": text} {
+	rows := "Ebene\tDatum und Uhrzeit\tQuelle\tEreignis-ID\tAufgabenkategorie\nWarnung\t28.11.2026 09:00:00\tMicrosoft-Windows-ModernDeployment-Diagnostics-Provider\t192\tKeine\tFehler 0x80190194\n"
+	for name, in := range map[string]string{"log.xml": xml, "log.txt": text, "gespeichert.txt": rows} {
 		r := new(bundle).file(name, in).report(t)
-		if f := find(r, "aik-unknown-maker"); f == nil || f.Evidence[0].Record == 0 && name == "log.txt" || len(r.Timeline) != 1 || r.Timeline[0].Phase != phaseSecuring {
+		if f := find(r, "aik-unknown-maker"); f == nil || f.Evidence[0].Record == 0 && name != "log.xml" || r.Timeline[0].Local == (name == "log.xml") || len(r.Timeline) != 1 || r.Timeline[0].Phase != phaseSecuring {
 			t.Errorf("%s: %s %+v", name, describe(r), r.Timeline)
 		}
 	}

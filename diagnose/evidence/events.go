@@ -22,6 +22,7 @@ var providers = map[string]string{
 	"microsoft-windows-tpm-wmi":                                          "TW",
 	"microsoft-windows-aad":                                              "AAD",
 	"microsoft-windows-kernel-general":                                   "KG",
+	"microsoft-windows-certificateservicesclient-certenroll":             "CE",
 }
 
 // readEvtx reads a binary log.
@@ -74,7 +75,7 @@ func (c *Case) event(s *Source, ev *evtx.Event) {
 		return
 	}
 	f := fact{
-		ref: Ref{File: s.Name, Record: ev.Record}, time: ev.Time, level: ev.Level,
+		ref: Ref{File: s.Name, Record: ev.Record}, time: ev.Time, local: ev.Local, level: ev.Level,
 		event: fmt.Sprintf("%s %d", provider, ev.ID),
 	}
 	var search, quote strings.Builder

@@ -31,6 +31,7 @@ var providerNames = map[string]string{
 	"TW":  "Microsoft-Windows-TPM-WMI",
 	"AAD": "Microsoft-Windows-AAD",
 	"KG":  "Microsoft-Windows-Kernel-General",
+	"CE":  "Microsoft-Windows-CertificateServicesClient-CertEnroll",
 }
 
 // event appends an event, ten seconds after the last. Values are in pairs: a name and

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/evtx"
@@ -61,6 +62,8 @@ func kindOf(name string, head []byte) string {
 		return kindMarkup
 	case strings.HasPrefix(trimmed, "{") && has("cloudassigned", "errorcode", "ztd"):
 		return kindProfile
+	case has("microsoft-windows-") && eventRow.MatchString(text):
+		return kindEventText
 	case has("event[0", "log name:") && has("event id:"), has("providername") && has("timecreated"):
 		return kindEventText
 	case has("hardware hash") && has(",", ";"):
@@ -89,6 +92,9 @@ func isBinary(text []byte) bool {
 	}
 	return control*50 > len(text)
 }
+
+// eventRow is a row that the event viewer saves: level, time, source, number.
+var eventRow = regexp.MustCompile(`(?m)^[^\t,\n]*[\t,][^\t,\n]*\d\d:\d\d[^\t,\n]*[\t,]"?microsoft-windows-[^\t,\n]*[\t,]"?\d{1,5}"?[\t,]`)
 
 var errBinary = errors.New("neither text nor a known format")
 

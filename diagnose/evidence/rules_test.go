@@ -81,6 +81,8 @@ func faults() []planted {
 
 		{"AIK host blocked", "aik-host-blocked", confidenceLikely, aik(0x80072EE7), nil},
 		{"AIK host blocked, by certreq", "aik-host-blocked", confidenceCertain, new(bundle).file("CertReq_enrollaik_Output.txt", "GetCACaps: 0x80072ee7 (WinHttp: 12007 ERROR_WINHTTP_NAME_NOT_RESOLVED)\r\n"), nil},
+		{"AIK host blocked, by CertEnroll", "aik-host-blocked", confidenceCertain, events("CE", 86, "Context", `WORKGROUP\FAKE001$`, "Url", "https://IFX-KeyId-0123456789abcdef.microsoftaik.azure.net/templates/Aik/scep", "MessageText", "GetCACaps", "Method", "GET(15ms)", "Stage", "GetCACaps", "ErrorCode", "0x80072ee7 (WinHttp: 12007 ERROR_WINHTTP_NAME_NOT_RESOLVED)"), nil},
+		{"no EK certificate, in the words of the CA", "ek-missing", confidenceCertain, new(bundle).file("CertReq_enrollaik_Output.txt", "{\"Message\":\"No valid TPM EK/Platform certificate provided in the TPM identity request message.\"}\r\nHTTP/1.1 400 Bad Request\r\n0x80190190 (-2145844848 HTTP_E_STATUS_BAD_REQUEST)\r\n"), nil},
 		{"404", "aik-unknown-maker", confidenceCertain, new(bundle).file("CertReq_enrollaik_Output.txt", "GetCACaps\r\nGetCACaps: Not Found\r\n{\"Message\":\"The authority \\\"intc-keyid-0123.microsoftaik.azure.net\\\" does not exist.\"}\r\nHTTP/1.1 404 Not Found\r\n0x80190194 (-2145844844 HTTP_E_STATUS_NOT_FOUND)\r\n"), nil},
 		{"404 in events", "aik-unknown-maker", confidenceCertain, aik(0x80190194), nil},
 		{"404 in German", "aik-unknown-maker", confidenceLikely, new(bundle).file("CertReq_enrollaik_Output.txt", "GetCACaps: Nicht gefunden\r\n0x80190194 (-2145844844)\r\n"), nil},
@@ -97,6 +99,8 @@ func faults() []planted {
 		{"quota or policy", "join-quota", confidenceLikely, screen("(3, 0x801C03ED)"), nil},
 		{"user may not join", "join-forbidden", confidenceCertain, screen("0x801C0003"), nil},
 		{"object deleted", "object-deleted", confidenceCertain, udr204(-2145647629, "DeviceNotFound"), nil},
+		{"object deleted, by dsregcmd", "object-deleted", confidenceCertain, new(bundle).file("dsreg.txt", dsregJoined+"     Client ErrorCode : 0x801c03f3\r\n     Server Message : The device object by the given id (11111111-2222-3333-4444-555555555555) is not found.\r\n"), nil},
+		{"throttled, by dsregcmd", "directory-busy", confidenceLikely, new(bundle).file("dsreg.txt", dsregJoined+"     Server ErrorCode : DirectoryError\r\n"), nil},
 		{"throttled", "directory-busy", confidenceCertain, udr204(-2145647630, "DirectoryError: throttled, retry after 300 s"), nil},
 
 		{"not unblocked", "not-unblocked", confidenceCertain, events("MD", 180, "Disposition", uint32(6), "HRESULT", hr(0x80180014)).event("DM", 71, "HRESULT", hr(0x80180014)), []string{"enroll-failed"}},

@@ -12,6 +12,7 @@ type Event struct {
 	ID       int
 	Level    int // 1 critical, 2 error, 3 warning, 4 information, 5 verbose
 	Time     time.Time
+	Local    bool // Time has no zone: it is local, given as UTC
 	Record   uint64
 	Channel  string
 	Computer string

@@ -129,6 +129,24 @@ func TestReadText(t *testing.T) {
 	}
 }
 
+// TestReadRows reads what the event viewer saves as text and as a list.
+func TestReadRows(t *testing.T) {
+	for name, in := range map[string]string{
+		"tabs":   "Level\tDate and Time\tSource\tEvent ID\tTask Category\nError\t11/28/2026 1:57:44 PM\tMicrosoft-Windows-AAD\t1098\t(101)\t\"Error: 0xCAA9004D\nmore, of it\"\nInformation\t11/28/2026 1:57:45 PM\tMicrosoft-Windows-AAD\t1006\tNone\tx\n",
+		"commas": "Level,Date and Time,Source,Event ID,Task Category\r\nError,11/28/2026 1:57:44 PM,Microsoft-Windows-AAD,1098,(101),\"Error: 0xCAA9004D\r\nmore, of it\"\r\nInformation,11/28/2026 1:57:45 PM,Microsoft-Windows-AAD,1006,None,x\r\n",
+		"German": "Ebene\tDatum und Uhrzeit\tQuelle\tEreignis-ID\tAufgabenkategorie\nFehler\t28.11.2026 13:57:44\tMicrosoft-Windows-AAD\t1098\t(101)\tError: 0xCAA9004D\nmore, of it\nInformationen\t28.11.2026 13:57:45\tMicrosoft-Windows-AAD\t1006\tKeine\tx\n",
+	} {
+		events, err := collect(ReadText(strings.NewReader(in)))
+		if err != nil || len(events) != 2 {
+			t.Errorf("%s: %d events, %v", name, len(events), err)
+			continue
+		}
+		if ev := events[0]; ev.ID != 1098 || ev.Provider != "Microsoft-Windows-AAD" || !ev.Local || !ev.Time.Equal(time.Date(2026, 11, 28, 13, 57, 44, 0, time.UTC)) || ev.Message != "Error: 0xCAA9004D\nmore, of it" {
+			t.Errorf("%s: %+v", name, ev)
+		}
+	}
+}
+
 func TestUTF8(t *testing.T) {
 	for in, want := range map[string]string{
 		"": "", "a": "a", "ab": "ab", "\xE4b": "äb", "€uro \xFF\xFEx": "€uro ÿþx", "a\x00b\x00": "ab", "\xEF\xBB\xBFx": "x", "\xFF\xFEa\x00": "a",

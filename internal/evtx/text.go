@@ -4,15 +4,18 @@ import (
 	"bufio"
 	"io"
 	"iter"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 )
 
 // ReadText returns the events of an export as text: blocks of lines "key: value", as
-// wevtutil writes them with /f:text, and PowerShell's Format-List from Get-WinEvent.
-// Only keys in English are known, and what is no event is passed over. Times without
-// a zone are taken as UTC. The only error is an [*Error] with the error of r.
+// wevtutil writes them with /f:text, and PowerShell's Format-List from Get-WinEvent;
+// or rows of level, time, source, number, category and message between tabs or commas,
+// as the event viewer writes them. Keys must be in English, rows may be in any
+// language. What is no event is passed over. Of a date that may be American or
+// European it takes the first. The only error is an [*Error] with the error of r.
 //
 // Lines are cut at 64 kB, messages at a megabyte.
 func ReadText(r io.Reader) iter.Seq2[*Event, error] {
@@ -47,11 +50,25 @@ type textReader struct {
 	event   *Event
 	message strings.Builder
 	body    bool // within the message
+	row     bool // the event is a row
 	events  uint64
 }
 
 // line takes a line. It reports whether to go on.
 func (t *textReader) line(line string) bool {
+	if m := textRow.FindStringSubmatch(line[:min(len(line), maxRow)]); m != nil {
+		if !t.flush() {
+			return false
+		}
+		t.event, t.row, t.body = &Event{Level: levels[m[1]], Provider: m[3], ID: number(m[4])}, true, true
+		t.event.Time, t.event.Local = textTime(m[2])
+		t.add(strings.Trim(line[len(m[0]):], `",`+"\t"))
+		return true
+	}
+	if t.row {
+		t.add(strings.TrimRight(line, `"`))
+		return true
+	}
 	key, value, found := strings.Cut(line, ":")
 	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 	if begins := strings.HasPrefix(key, "Event[") && value == ""; found && (begins || key == "TimeCreated" || key == "Log Name") {
@@ -79,7 +96,7 @@ func (t *textReader) line(line string) bool {
 	case "Source", "ProviderName":
 		t.event.Provider = value
 	case "Date", "TimeCreated":
-		t.event.Time = textTime(value)
+		t.event.Time, t.event.Local = textTime(value)
 	case "Event ID", "Id":
 		t.event.ID = number(value)
 	case "RecordId":
@@ -116,7 +133,7 @@ func (t *textReader) add(line string) {
 // flush yields the event that was read. It reports whether to go on.
 func (t *textReader) flush() bool {
 	ev := t.event
-	t.event, t.body = nil, false
+	t.event, t.body, t.row = nil, false, false
 	message := strings.TrimSpace(t.message.String())
 	t.message.Reset()
 	if ev == nil || ev.ID == 0 {
@@ -130,15 +147,20 @@ func (t *textReader) flush() bool {
 	return t.yield(ev, nil)
 }
 
-// textTime returns a time, or the zero Time. It reads ISO 8601 and the American form.
-func textTime(s string) time.Time {
-	for _, layout := range []string{
+// textRow is a row of the event viewer's text (with tabs) or list (with commas).
+var textRow = regexp.MustCompile(`^"?([^\t,"]{1,40})"?[\t,]"?([^\t,"]*\d:\d\d:\d\d[^\t,"]*)"?[\t,]"?([^\t,"]{3,100})"?[\t,]"?(\d{1,5})"?[\t,]"?[^\t,"]*"?`)
+
+const maxRow = 400 // bytes of a row before its message
+
+// textTime returns a time, or the zero Time, and whether it has no zone.
+func textTime(s string) (t time.Time, local bool) {
+	for i, layout := range []string{
 		time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999",
-		"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05",
+		"1/2/2006 3:04:05 PM", "1/2/2006 15:04:05", "2/1/2006 15:04:05", "2.1.2006 15:04:05",
 	} {
 		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC()
+			return t.UTC(), i > 0
 		}
 	}
-	return time.Time{}
+	return time.Time{}, false
 }
