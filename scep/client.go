@@ -57,8 +57,10 @@ type Client struct {
 	Challenge string
 
 	// AllowLegacy permits SHA-1 and triple DES: in requests to a server that
-	// advertises nothing better, and in all replies. Single DES and MD5 are
-	// never permitted.
+	// advertises nothing better, and in all replies. It also permits single DES
+	// in replies with certificates or revocation lists, which are public and
+	// signed; several servers use it unless they are configured otherwise. Single
+	// DES is never sent, and MD5 is never permitted.
 	AllowLegacy bool
 
 	// Header is sent with every HTTP request. It may be nil.

@@ -77,12 +77,13 @@
 //
 // The key of each message's cipher is encrypted with RSA PKCS #1 v1.5. A reply
 // may use RSA-OAEP and any of the ciphers and SHA-2 digests, and be signed with
-// ECDSA. Single DES and MD5 are never used.
+// ECDSA. Single DES and MD5 are never sent, and MD5 is never accepted.
 //
-// Servers that can do only single DES cannot be used: micromdm's scepserver in
-// its default configuration, and step-ca if encryptionAlgorithmIdentifier is 0 or
-// absent. Configured for AES, both still sign with SHA-1 whatever they advertise
-// and therefore need AllowLegacy.
+// Some servers sign replies with SHA-1 whatever they advertise, and encrypt them
+// with single DES unless configured otherwise: micromdm's scepserver, and step-ca
+// if encryptionAlgorithmIdentifier is 0 or absent. They need AllowLegacy. What such
+// a reply hides is the issued certificate, which is public, and its signature is
+// checked. A challenge is secret, so single DES is refused in it.
 //
 // A CA that cannot decrypt with an RSA key is not supported; RFC 8894, section
 // 3.1, would encrypt with the challenge password instead.
@@ -133,8 +134,8 @@
 //	CA's or new certificate is expired           ErrUntrusted   no     Set the device's clock
 //	not a CertRep; transactionID, nonce differ   ErrMismatch    no     another request
 //	no certificate for the key, two, or others'  ErrMismatch    no     another request
-//	SHA-1 signature, triple DES                  ErrLegacy      no     permit older algorithms
-//	single DES, MD5, other unknown algorithms    ErrAlgorithm   no     enable SHA-256 and AES
+//	SHA-1 signature, triple or single DES        ErrLegacy      no     permit older algorithms
+//	challenge with single DES, MD5, others       ErrAlgorithm   no     enable SHA-256 and AES
 //	encrypted to another, wrong key or padding   ErrDecrypt     no     Check the address
 //	some certificates of a bag unreadable        -              -      left out, logged
 //

@@ -35,12 +35,12 @@ var (
 	// sends forged replies learns nothing from it (RFC 3218).
 	ErrDecrypt = errors.New("cannot decrypt the reply")
 
-	// ErrLegacy is returned if a server uses SHA-1 or triple DES in a reply, or
+	// ErrLegacy is returned if a server uses SHA-1 or DES in a reply, or
 	// advertises nothing better, and [Client.AllowLegacy] is not set.
 	ErrLegacy = errors.New("older algorithm not permitted")
 
 	// ErrAlgorithm is returned if a reply uses an algorithm that is never
-	// accepted, such as single DES or MD5.
+	// accepted, such as MD5, or single DES in a challenge.
 	ErrAlgorithm = errors.New("unsupported algorithm")
 
 	// ErrCapability is returned if a server does not advertise a capability that
@@ -243,9 +243,9 @@ func (e *Error) Remedy() string {
 	case e.FailInfo == BadCertID:
 		return "The CA does not know the certificate or the transaction. Enroll again from the beginning."
 	case errors.Is(e.Err, ErrLegacy):
-		return "The CA uses SHA-1 or triple DES. Ask its operator to enable SHA-256 and AES, or permit older algorithms."
+		return "The CA uses SHA-1 or DES. Ask its operator to enable SHA-256 and AES, or permit older algorithms."
 	case errors.Is(e.Err, ErrAlgorithm):
-		return "The CA uses an algorithm that is never accepted, such as single DES. Ask its operator to enable SHA-256 and AES."
+		return "The CA uses an algorithm that is never accepted, such as MD5. Ask its operator to enable SHA-256 and AES."
 	case errors.Is(e.Err, ErrMismatch):
 		return "The answer belongs to another request. Check whether a proxy answers in the CA's place, and ask the CA's operator."
 	case errors.Is(e.Err, ErrMalformed), errors.Is(e.Err, ErrDecrypt):

@@ -34,7 +34,7 @@ func TestError(t *testing.T) {
 		},
 		{
 			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrAlgorithm},
-			"scep: PKCSReq: unsupported algorithm (0x80090008)", 0x80090008, false, "single DES",
+			"scep: PKCSReq: unsupported algorithm (0x80090008)", 0x80090008, false, "MD5",
 		},
 		{
 			scep.Error{Op: "GetCACaps", URL: "https://h/x", HTTPStatus: 404, FailInfo: scep.NoFailInfo},

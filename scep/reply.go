@@ -146,13 +146,19 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.info.String() }
 
-// decrypt returns the decrypted content of a message.
-func (o *opening) decrypt(m *pkimsg.Message) ([]byte, error) {
+// decrypt returns the decrypted content of a message. public says that the content
+// is a certificate or a revocation list, which is no secret, so that even single DES
+// may be permitted: the signature protects it.
+func (o *opening) decrypt(m *pkimsg.Message, public bool) ([]byte, error) {
 	e, err := cms.ParseEnveloped(m.Envelope())
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, unreadable(err)
-	}
-	if e.Cipher == cms.DES3CBC && !o.client.AllowLegacy {
+	case e.Cipher == cms.DESCBC && !public:
+		return nil, fmt.Errorf("%w: a challenge encrypted with single DES", ErrAlgorithm)
+	case e.Cipher == cms.DESCBC && !o.client.AllowLegacy:
+		return nil, fmt.Errorf("%w: the reply is encrypted with single DES", ErrLegacy)
+	case e.Cipher == cms.DES3CBC && !o.client.AllowLegacy:
 		return nil, fmt.Errorf("%w: the reply is encrypted with triple DES", ErrLegacy)
 	}
 	content, err := e.Decrypt(o.transaction.certificate, o.transaction.decrypter, o.client.AllowLegacy)
@@ -170,7 +176,7 @@ func (o *opening) challenge(reply *Reply, m *pkimsg.Message) error {
 	if !o.client.challenges(o.ca) {
 		return fmt.Errorf("%w: a challenge, but not the capability %q", ErrCapability, o.client.Challenge)
 	}
-	content, err := o.decrypt(m)
+	content, err := o.decrypt(m, false)
 	if err != nil {
 		return err
 	}
@@ -181,7 +187,7 @@ func (o *opening) challenge(reply *Reply, m *pkimsg.Message) error {
 // success checks a reply of status success and passes its content on: to accept,
 // or else to reply.
 func (o *opening) success(reply *Reply, m *pkimsg.Message) error {
-	content, err := o.decrypt(m)
+	content, err := o.decrypt(m, true)
 	if err != nil {
 		return err
 	}

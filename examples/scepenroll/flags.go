@@ -41,7 +41,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
 	f.StringVar(&o.out, "out", "", "write key.pem, cert.pem and ca.pem to `DIR` (required without -caps)")
 	f.BoolVar(&o.renew, "renew", false, "renew the certificate in the -out folder, for a new key")
-	f.BoolVar(&o.legacy, "legacy", false, "permit SHA-1 and triple DES")
+	f.BoolVar(&o.legacy, "legacy", false, "permit SHA-1 and triple DES, and single DES in replies")
 	f.BoolVar(&o.caps, "caps", false, "print what the server supports and what would be used, and stop")
 	f.DurationVar(&o.poll, "poll", 10*time.Second, "ask again every `D` while the request is pending")
 }

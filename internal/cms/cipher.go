@@ -13,7 +13,7 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// A Cipher is a content-encryption algorithm. Single DES is not one of them.
+// A Cipher is a content-encryption algorithm.
 type Cipher int
 
 // The supported ciphers.
@@ -21,6 +21,7 @@ const (
 	AES128CBC Cipher = iota // RFC 3565
 	AES256CBC               // RFC 3565
 	DES3CBC                 // triple DES, RFC 3370; only for peers that have nothing better
+	DESCBC                  // single DES; only read, never written
 )
 
 // String returns a name such as "AES-128-CBC".
@@ -32,6 +33,8 @@ func (c Cipher) String() string {
 		return "AES-256-CBC"
 	case DES3CBC:
 		return "3DES-CBC"
+	case DESCBC:
+		return "DES-CBC"
 	}
 	return fmt.Sprintf("cipher %d", int(c))
 }
@@ -51,19 +54,18 @@ func (c Cipher) algorithm() (encryption, error) {
 		return encryption{oidAES256, 32, aes.BlockSize, aes.NewCipher}, nil
 	case DES3CBC:
 		return encryption{oid3DES, 24, des.BlockSize, des.NewTripleDESCipher}, nil
+	case DESCBC:
+		return encryption{oidDES, 8, des.BlockSize, des.NewCipher}, nil
 	}
 	return encryption{}, fmt.Errorf("cms: %w: %v", ErrAlgorithm, c)
 }
 
 // cipherOf returns the cipher with an object identifier.
 func cipherOf(id asn1.ObjectIdentifier) (Cipher, encryption, error) {
-	for _, c := range []Cipher{AES128CBC, AES256CBC, DES3CBC} {
+	for _, c := range []Cipher{AES128CBC, AES256CBC, DES3CBC, DESCBC} {
 		if alg, err := c.algorithm(); err == nil && alg.id.Equal(id) {
 			return c, alg, nil
 		}
-	}
-	if id.Equal(oidDES) {
-		return 0, encryption{}, fmt.Errorf("cms: %w: single DES", ErrAlgorithm)
 	}
 	return 0, encryption{}, fmt.Errorf("cms: %w: cipher %v", ErrAlgorithm, id)
 }

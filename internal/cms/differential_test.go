@@ -3,6 +3,7 @@ package cms_test
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"testing"
 
 	"go.mozilla.org/pkcs7"
@@ -86,7 +87,7 @@ func TestDifferential(t *testing.T) {
 	if p7, err := pkcs7.Parse(bag); err != nil || len(p7.Certificates) != 2 {
 		t.Errorf("they read a bag: %v", err)
 	}
-	// Single DES is their default; this package never uses it.
+	// Single DES is their default; this package reads it if it is permitted, and never writes it.
 	pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmDESCBC
 	des, err := pkcs7.Encrypt(make([]byte, 8), []*x509.Certificate{who.cert})
 	if err != nil {
@@ -94,5 +95,15 @@ func TestDifferential(t *testing.T) {
 	}
 	if _, err := cms.Decrypt(des, who.cert, rsaKey()); err == nil {
 		t.Error("we open single DES")
+	}
+	e, err := cms.ParseEnveloped(des)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := e.Decrypt(who.cert, rsaKey(), true); err != nil || len(got) != 8 || e.Cipher != cms.DESCBC {
+		t.Errorf("single DES, permitted: %v, %d bytes, %v", err, len(got), e.Cipher)
+	}
+	if _, err := cms.Encrypt(make([]byte, 8), who.cert, cms.DESCBC); !errors.Is(err, cms.ErrAlgorithm) {
+		t.Errorf("single DES, written: %v", err)
 	}
 }

@@ -16,12 +16,15 @@ import (
 
 // Encrypt returns a ContentInfo with EnvelopedData (RFC 5652, section 6) of
 // content, of type data, for one recipient. The content key is encrypted with PKCS
-// #1 v1.5. The error wraps [ErrAlgorithm] if the recipient's key is not an RSA key
-// or c is not one of the ciphers.
+// #1 v1.5. The error wraps [ErrAlgorithm] if the recipient's key is not an RSA key,
+// or c is [DESCBC] or not one of the ciphers.
 func Encrypt(content []byte, recipient *x509.Certificate, c Cipher) ([]byte, error) {
 	pub, ok := recipient.PublicKey.(*rsa.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("cms: %w: the recipient's key is a %T, not an RSA key", ErrAlgorithm, recipient.PublicKey)
+	}
+	if c == DESCBC {
+		return nil, fmt.Errorf("cms: %w: single DES", ErrAlgorithm)
 	}
 	alg, err := c.algorithm()
 	if err != nil {
@@ -63,7 +66,7 @@ func Encrypt(content []byte, recipient *x509.Certificate, c Cipher) ([]byte, err
 }
 
 // Decrypt returns the content of a ContentInfo with EnvelopedData for cert, whose
-// key is key. Triple DES is refused; [Enveloped.Decrypt] can permit it. The errors
+// key is key. DES is refused; [Enveloped.Decrypt] can permit it. The errors
 // are those of [ParseEnveloped] and [Enveloped.Decrypt].
 func Decrypt(ber []byte, cert *x509.Certificate, key crypto.Decrypter) ([]byte, error) {
 	e, err := ParseEnveloped(ber)
@@ -189,7 +192,7 @@ func readSealed(in cryptobyte.String) ([]byte, error) {
 }
 
 // Decrypt returns the content. cert must be one of the recipients, and key its
-// key. legacy permits triple DES.
+// key. legacy permits triple and single DES.
 //
 // The error wraps [ErrAlgorithm] if the cipher or the key transport is not
 // permitted, [ErrRecipient] if cert is not a recipient, and [ErrMalformed] if it is
@@ -202,8 +205,8 @@ func (e *Enveloped) Decrypt(cert *x509.Certificate, key crypto.Decrypter, legacy
 	if err != nil {
 		return nil, err
 	}
-	if e.Cipher == DES3CBC && !legacy {
-		return nil, fmt.Errorf("cms: %w: triple DES", ErrAlgorithm)
+	if (e.Cipher == DES3CBC || e.Cipher == DESCBC) && !legacy {
+		return nil, fmt.Errorf("cms: %w: %v", ErrAlgorithm, e.Cipher)
 	}
 	r, err := e.recipient(cert)
 	if err != nil {

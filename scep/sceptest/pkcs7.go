@@ -99,6 +99,9 @@ func (k *keys) decrypt(ber []byte) ([]byte, cms.Cipher, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	if e.Cipher == cms.DESCBC {
+		return nil, 0, errors.New("single DES is not supported")
+	}
 	der, err := cms.DER(ber)
 	if err != nil {
 		return nil, 0, err
@@ -118,9 +121,6 @@ func (k *keys) decrypt(ber []byte) ([]byte, cms.Cipher, error) {
 	return content, e.Cipher, nil
 }
 
-// singleDES is the cipher of QuirkDES.
-const singleDES cms.Cipher = -1
-
 // encryption guards the global variable that holds the library's cipher.
 var encryption sync.Mutex
 
@@ -139,7 +139,7 @@ func encrypt(content []byte, cert *x509.Certificate, cipher cms.Cipher) (der []b
 		pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmAES128CBC
 	case cms.AES256CBC:
 		pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmAES256CBC
-	case singleDES:
+	case cms.DESCBC:
 		pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmDESCBC
 	default:
 		return cms.Encrypt(content, cert, cipher)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
 )
 
@@ -16,8 +17,8 @@ import (
 // permitted. Several may be combined with |. The zero value is none.
 type Quirk uint
 
-// Faults, which a client must detect. A client may accept QuirkSHA1 if its user
-// permits it. They change the replies to PKIOperation and, where they apply, the
+// Faults, which a client must detect. A client may accept QuirkSHA1, and QuirkDES
+// in a reply with certificates, if its user permits it. They change the replies to PKIOperation and, where they apply, the
 // answer to GetNextCACert.
 const (
 	QuirkWrongNonce       Quirk = 1 << iota // recipientNonce is not the senderNonce of the request
@@ -69,7 +70,7 @@ func (h *handling) encrypt(content []byte) ([]byte, error) {
 		to = h.keys.recipient
 	}
 	if h.server.Quirks.has(QuirkDES) {
-		cipher = singleDES
+		cipher = cms.DESCBC
 	}
 	return encrypt(content, to, cipher)
 }
