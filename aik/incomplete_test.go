@@ -1,6 +1,7 @@
 package aik_test
 
 import (
+	"bytes"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -54,10 +55,43 @@ func TestPartOfAName(t *testing.T) {
 		}
 	}
 
+	certify(separate(t, part))
+	if chain, err = c.Enroll(t.Context(), d.Request); err != nil {
+		t.Fatalf("three relative names: %v; refusals %q", err, s.Refusals())
+	}
+	if i := indexOf(chain[0].Extensions, "2.5.29.17"); i < 0 || !bytes.Equal(chain[0].Extensions[i].Value, separate(t, part).Value) {
+		t.Errorf("three relative names became %+v", chain[0].Extensions)
+	}
+
 	certify()
 	if _, err := c.Enroll(t.Context(), d.Request); !errors.Is(err, aik.ErrRequest) {
 		t.Errorf("without a name: %v", err)
 	}
+}
+
+// separate returns a name in which each attribute has a relative name of its own, in
+// the order of manufacturer and model.
+func separate(t *testing.T, one pkix.Extension) pkix.Extension {
+	d, err := wcce.ParseAltName(one.Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rdns pkix.RDNSequence
+	for _, a := range []pkix.AttributeTypeAndValue{
+		{Type: wcce.OIDTPMManufacturer, Value: asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(d.Manufacturer)}},
+		{Type: wcce.OIDTPMModel, Value: asn1.RawValue{Tag: asn1.TagUTF8String, Bytes: []byte(d.Model)}},
+	} {
+		rdns = append(rdns, pkix.RelativeDistinguishedNameSET{a})
+	}
+	name, err := asn1.Marshal(rdns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := asn1.Marshal([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pkix.Extension{Id: one.Id, Critical: one.Critical, Value: value}
 }
 
 // TestNothing leaves out what is required.

@@ -141,9 +141,10 @@ func (p *prepared) csr(recipient *x509.Certificate, signer []byte) ([]byte, erro
 	return wcce.MarshalCSR(spki, attrs)
 }
 
-// extensions returns the certificate extensions that the request asks for.
+// extensions returns the certificate extensions that the request asks for. The TPM has
+// the name of the endorsement certificate, in the form of that.
 func (p *prepared) extensions(spki []byte) (wcce.Attribute, error) {
-	san, err := p.subject.Device.AltName(true)
+	san, err := p.subject.Device.AltNameLike(challenge.AltNameValue(p.EKChain[0].Extensions), true)
 	if err != nil {
 		return wcce.Attribute{}, err
 	}

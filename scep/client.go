@@ -138,7 +138,8 @@ func (c *Client) GetCACertChain(ctx context.Context, id string) ([]*x509.Certifi
 }
 
 // certificates sends op and reads one certificate or a bag of them. It ignores
-// the content type of the answer, which is often wrong. authenticated tells
+// the content type of the answer, which is often wrong, and a signature of the bag,
+// which proves nothing before its signer is trusted. authenticated tells
 // whether TLS proved that the server sent them.
 func (c *Client) certificates(ctx context.Context, op, id string) (certs []*x509.Certificate, authenticated bool, err error) {
 	if op == "GetCACertChain" && id == "" {
@@ -151,7 +152,7 @@ func (c *Client) certificates(ctx context.Context, op, id string) (certs []*x509
 	if cert, err := cms.ParseCertificate(answer.Body); err == nil {
 		return []*x509.Certificate{cert}, answer.Authenticated, nil
 	}
-	certs, bad, err := cms.ParseBag(answer.Body)
+	certs, bad, err := cms.ParseCertificates(answer.Body)
 	if err != nil {
 		return nil, false, c.fail(op, unreadable(err))
 	}

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -248,6 +249,13 @@ func TestProtocolCertificate(t *testing.T) {
 		len(c.SerialNumber.Bytes()) != 16 || c.IsCA || len(c.SubjectKeyId) != 20 || string(c.SubjectKeyId) != string(c.AuthorityKeyId) {
 		t.Errorf("got %+v", c)
 	}
+	if ids := extensionIDs(c); !slices.Equal(ids, []string{"2.5.29.14", "2.5.29.35"}) {
+		t.Errorf("as Windows makes it: extensions %s", ids)
+	}
+	named, err := scep.ProtocolCertificate(testKey(), c.RawSubject, time.Now())
+	if err != nil || !slices.Equal(extensionIDs(named), []string{"2.5.29.14", "2.5.29.15", "2.5.29.35"}) {
+		t.Errorf("with a name: %v, %v", named, err)
+	}
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -255,6 +263,16 @@ func TestProtocolCertificate(t *testing.T) {
 	if _, err := scep.ProtocolCertificate(ec, nil, time.Now()); err == nil {
 		t.Error("an ECDSA key")
 	}
+}
+
+// extensionIDs returns the sorted identifiers of the extensions of c.
+func extensionIDs(c *x509.Certificate) []string {
+	var ids []string
+	for _, e := range c.Extensions {
+		ids = append(ids, e.Id.String())
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 func TestRequestIsChecked(t *testing.T) {

@@ -123,6 +123,7 @@
 //	not CMS; trailing, missing or changed bytes  ErrMalformed   no     Check the address
 //	over 256 KiB, or over 32 levels deep         ErrMalformed   no     Check the address
 //	BER, chunked strings                         -              -      accepted
+//	signed bag of the CA's certificates          -              -      signature ignored
 //	no signer or two; attribute absent or twice  ErrMalformed   no     Check the address
 //	undefined pkiStatus or failInfo              ErrMalformed   no     Check the address
 //	failure with content, success without        ErrMalformed   no     Check the address

@@ -46,6 +46,7 @@ func TestQuirks(t *testing.T) {
 		"BER and a trailing byte": {sceptest.QuirkBER | sceptest.QuirkTrailing, false, scep.ErrMalformed},
 		"BER, truncated":          {sceptest.QuirkBER | sceptest.QuirkTruncated, false, scep.ErrMalformed},
 		"plain RSA":               {sceptest.QuirkPlainRSA, false, nil},
+		"signed bag":              {sceptest.QuirkSignedBag, false, nil},
 		"plain RSA with SHA-1":    {sceptest.QuirkPlainRSA | sceptest.QuirkSHA1, false, scep.ErrLegacy},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -146,8 +146,9 @@ func NewCSR(template *x509.CertificateRequest, key crypto.Signer, password strin
 // an RSA key. A client that has no other certificate signs its messages with one
 // (RFC 8894, section 2.3). It is valid from five minutes before now for a year
 // and has the key usages digitalSignature and keyEncipherment. subject is a Name
-// in DER; if it is nil or the empty name, the subject is "CN=SCEP Protocol
-// Certificate", as Windows has it.
+// in DER. If it is nil or the empty name, the certificate is as Windows makes it:
+// the subject is "CN=SCEP Protocol Certificate", and there is no extension but
+// the two key identifiers.
 //
 // The error is not an [*Error]. It says that the key is not an RSA key or that
 // subject is not a Name, or wraps the error of signer.
@@ -165,12 +166,12 @@ func ProtocolCertificate(signer crypto.Signer, subject []byte, now time.Time) (*
 		NotBefore:    now.Add(-clockSkew),
 		NotAfter:     now.AddDate(1, 0, 0),
 		Subject:      pkix.Name{CommonName: "SCEP Protocol Certificate"},
-		KeyUsage:     x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		SubjectKeyId: id[:], AuthorityKeyId: id[:],
 		SignatureAlgorithm: x509.SHA256WithRSA,
 	}
 	if len(subject) > 0 && !bytes.Equal(subject, []byte{0x30, 0}) {
 		template.RawSubject = subject
+		template.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, pub, signer)
 	if err != nil {

@@ -164,7 +164,7 @@ func (s *Server) newAuthority(vendor string, maker *x509.Certificate) (*authorit
 func (a *authority) newSCEP(ca *sceptest.Authority) *sceptest.Server {
 	s := a.server
 	out := &sceptest.Server{
-		Authority: ca, RA: true, Caps: s.Caps,
+		Authority: ca, RA: true, Caps: s.Caps, Quirks: s.Quirks,
 		CheckCSR: a.checkCSR, Challenge: a.challenge, Check: a.checkAnswer, Issue: a.issue,
 		Fail: s.Fail, Now: s.Now, Logger: s.Logger,
 	}

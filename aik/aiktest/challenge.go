@@ -17,6 +17,7 @@ type pending struct {
 	context []byte
 	expires time.Time
 	device  wcce.Device
+	name    []byte // subjectAltName of the endorsement certificate
 }
 
 // expiry is the default of Server.Expiry.
@@ -45,7 +46,7 @@ func (a *authority) challenge(req *sceptest.Request) ([]byte, error) {
 		return nil, refuse("challenge", badEK, err)
 	}
 	tach.Opaque = key.opaque
-	p := &pending{secret: secret, device: id.device, expires: a.server.now().Add(a.server.expiry())}
+	p := &pending{secret: secret, device: id.device, name: id.name, expires: a.server.now().Add(a.server.expiry())}
 	if err := a.spoil(p, id.key, key, tach); err != nil {
 		return nil, err
 	}

@@ -20,7 +20,8 @@ import (
 const backdate = 5 * time.Minute
 
 // issue makes the certificate with the profile of the real service: an empty subject,
-// the name of the TPM as a critical alternative name, one critical policy and one
+// the name of the TPM as a critical alternative name in the form of the endorsement
+// certificate's, one critical policy and one
 // extended key usage. It is valid as long as the authority.
 func (a *authority) issue(req *sceptest.Request) (*x509.Certificate, error) {
 	p, ok := req.Data.(*pending)
@@ -31,7 +32,7 @@ func (a *authority) issue(req *sceptest.Request) (*x509.Certificate, error) {
 	if a.server.commits(AnotherTPM) {
 		device.Model += " (another)"
 	}
-	san, err := device.AltName(true)
+	san, err := device.AltNameLike(p.name, true)
 	if err != nil {
 		return nil, err
 	}

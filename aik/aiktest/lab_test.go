@@ -69,7 +69,10 @@ type lab struct {
 	caInfo *scep.CA
 }
 
-func newLab(t testing.TB) *lab {
+func newLab(t testing.TB) *lab { return newLabOf(t, 0) }
+
+// newLabOf returns a lab whose server has quirks.
+func newLabOf(t testing.TB, quirks sceptest.Quirk) *lab {
 	t.Helper()
 	m, err := theMaker()
 	if err != nil {
@@ -84,7 +87,7 @@ func newLab(t testing.TB) *lab {
 	l := &lab{maker: m, ek: keys[0], aik: keys[1], signer: keys[2], stranger: keys[3]}
 	l.server = &aiktest.Server{
 		Makers:  []*x509.Certificate{m.ca.Certificate, m.other.Certificate},
-		EKRoots: ekcert.Roots{"SOFT": roots},
+		EKRoots: ekcert.Roots{"SOFT": roots}, Quirks: quirks,
 		Deny: func(ek [32]byte) bool {
 			return l.denied && ek == sha256.Sum256(marshalKey(t, l.ek.Public()))
 		},

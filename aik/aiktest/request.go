@@ -77,6 +77,7 @@ func (a *authority) checkCSR(req *sceptest.Request) error {
 type identity struct {
 	key    crypto.PublicKey // endorsement key
 	device wcce.Device
+	name   []byte // the certificate's subjectAltName
 }
 
 // identify checks the endorsement certificate of a request.
@@ -146,5 +147,9 @@ func (a *authority) checkEK(req *sceptest.Request, info *wcce.EKInfo) (*identity
 	if deny := a.server.Deny; deny != nil && deny(sha256.Sum256(info.PublicKey)) {
 		return nil, errDenied
 	}
-	return &identity{key: key, device: wcce.Device{Manufacturer: cert.Manufacturer, Model: cert.Model, Version: cert.Version}}, nil
+	return &identity{
+		key:    key,
+		device: wcce.Device{Manufacturer: cert.Manufacturer, Model: cert.Model, Version: cert.Version},
+		name:   challenge.AltNameValue(cert.Extensions),
+	}, nil
 }

@@ -50,6 +50,10 @@ type Server struct {
 	// of the CA of Windows.
 	Caps scep.Caps
 
+	// Quirks are the faults and unusual forms of the SCEP messages. The CA of
+	// Windows has sceptest.QuirkRepeatedNonce, which weakens the check of replays.
+	Quirks sceptest.Quirk
+
 	// Expiry is the time that a client has for its answer. If 0, it is five
 	// minutes.
 	Expiry time.Duration

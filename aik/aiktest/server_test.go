@@ -2,6 +2,7 @@ package aiktest_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/binary"
@@ -20,8 +21,10 @@ import (
 	"github.com/whiteglove/whiteglove/aik/aiktest"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/pkimsg"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/scep"
+	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
 // authority returns the name of the authority of the maker's CA.
@@ -233,6 +236,43 @@ func TestAnotherSigner(t *testing.T) {
 	}
 }
 
+// TestRepeatedNonce sends request and answer with the same senderNonce, as a client does
+// that gets real certificates.
+func TestRepeatedNonce(t *testing.T) {
+	for quirks, reason := range map[sceptest.Quirk]string{
+		0:                           "senderNonce was used before",
+		sceptest.QuirkRepeatedNonce: "malformed", // the answer is read
+	} {
+		l := newLabOf(t, quirks)
+		req := l.request(t, l.good(t))
+		send := func(kind pkimsg.Type, content []byte) {
+			t.Helper()
+			envelope, err := cms.Encrypt(content, l.caInfo.Recipient, cms.AES128CBC)
+			if err != nil {
+				t.Fatal(err)
+			}
+			info := &pkimsg.Info{Type: kind, TransactionID: "1", SenderNonce: make([]byte, 16), Status: pkimsg.None, FailInfo: pkimsg.None}
+			der, err := pkimsg.Sign(info, envelope, crypto.SHA256, req.Signer, req.Certificate, req.Extra)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.Post(l.client.URL+"?operation=PKIOperation", "application/x-pki-message", bytes.NewReader(der))
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+		}
+		send(pkimsg.PKCSReq, req.CSR)
+		if got := l.server.Refusals(); len(got) > 0 {
+			t.Fatalf("refusals %q", got)
+		}
+		send(pkimsg.ChallengeAnswer, []byte{0x31, 0})
+		if got := l.server.Refusals(); len(got) != 1 || !strings.Contains(got[0], reason) {
+			t.Errorf("quirks %b: refusals %q", quirks, got)
+		}
+	}
+}
+
 // TestOpaque checks that what a request's statement carries along comes back.
 func TestOpaque(t *testing.T) {
 	l := newLab(t)
@@ -334,5 +374,14 @@ func TestRegistrationAuthorities(t *testing.T) {
 	}
 	if err := certs[0].CheckSignatureFrom(certs[1]); err != nil {
 		t.Error(err)
+	}
+	for _, ra := range []*x509.Certificate{l.caInfo.Signer, l.caInfo.Recipient} { // as real ones
+		var critical bool
+		for _, e := range ra.Extensions {
+			critical = critical || e.Critical && e.Id.String() == "2.5.29.19" && string(e.Value) == "\x30\x00"
+		}
+		if !critical || len(ra.IssuingCertificateURL) != 1 || len(ra.UnknownExtKeyUsage) != 1 || len(ra.AuthorityKeyId) == 0 || len(ra.SubjectKeyId) == 0 {
+			t.Errorf("%s: %+v", ra.Subject, ra.Extensions)
+		}
 	}
 }

@@ -21,7 +21,7 @@ func (o *options) enroller(tpm *attest.TPM) (e *enroller, stop func(), err error
 		return nil, nil, err
 	}
 	e.ekcert = &ekcert.Client{Roots: trusted}
-	e.aik, stop = &aik.Client{URL: o.url}, func() {}
+	e.aik, stop = &aik.Client{URL: o.url, AllowLegacy: o.legacy}, func() {}
 	if o.url == "windows" {
 		e.aik.URL = "" // which means that one
 	}

@@ -8,13 +8,14 @@ import (
 	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/scep"
 )
 
 // options are the flags.
 type options struct {
 	url, tpm, out, roots, ekRoots, begin, complete string
 
-	windows bool
+	windows, legacy bool
 }
 
 // program returns the example as a command. Each call has flags of its own.
@@ -35,6 +36,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.begin, "begin", "", "only ask, and write the key and the challenge to `FILE`, which holds a secret key")
 	f.StringVar(&o.complete, "complete", "", "open and answer the challenge that -begin wrote to `FILE`; the CA waits for minutes, and takes one answer")
 	f.BoolVar(&o.windows, "windows", false, "make the key as Windows does: it signs with SHA-1")
+	f.BoolVar(&o.legacy, "legacy", false, "permit a CA that signs its answers with SHA-1, or uses triple DES")
 }
 
 func (o *options) check(*flag.FlagSet) error {
@@ -47,14 +49,20 @@ func (o *options) check(*flag.FlagSet) error {
 		return errors.New("-begin goes with -url")
 	case o.complete != "" && (o.url != "" || o.windows):
 		return errors.New("-complete takes CA and key from its file, not from -url or -windows")
+	case o.legacy && o.url == "" && o.complete == "":
+		return errors.New("-legacy goes with -url or -complete")
 	case o.roots != "" && o.url == "" && o.complete == "":
 		return errors.New("-roots goes with -url or -complete")
 	}
 	return nil
 }
 
-// explain returns an error on one line, and says if it may pass.
+// explain returns an error on one line, names the flag that may help, and says if it
+// may pass.
 func explain(err error) string {
+	if errors.Is(err, scep.ErrLegacy) {
+		return command.Explain(err) + " (-legacy)"
+	}
 	var e *aik.Error
 	if errors.As(err, &e) && e.Retryable() {
 		return command.Explain(err, "Trying again later may help.")

@@ -4,14 +4,19 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/whiteglove/whiteglove/aik/aiktest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
+	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
 // try runs the program.
@@ -108,6 +113,20 @@ func TestHalves(t *testing.T) {
 	}
 }
 
+// TestLegacy asks a CA that signs with SHA-1.
+func TestLegacy(t *testing.T) {
+	s := &aiktest.Server{
+		Makers: attesttest.Certificates(), EKRoots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()}, Quirks: sceptest.QuirkSHA1,
+	}
+	ts := httptest.NewServer(s)
+	defer ts.Close()
+	args := []string{"-url", ts.URL + "/{authority}", "-roots", exampletest.File(t, command.EncodeCertificates(s.Certificates()...))}
+	if code, _, stderr := try(t, args...); code != 1 || !strings.Contains(stderr, "SHA-1") || !strings.HasSuffix(stderr, "(-legacy)\n") {
+		t.Errorf("without leave: exit code %d: %s", code, stderr)
+	}
+	must(t, append(args, "-legacy")...)
+}
+
 func TestBadFiles(t *testing.T) {
 	server := new(provisiontest.Server)
 	roots := exampletest.StartMock(t, server)
@@ -166,6 +185,7 @@ func TestUsage(t *testing.T) {
 		{"-roots", "file"},
 		{"-begin", "a", "-complete", "b"},
 		{"-begin", "a"},
+		{"-legacy"},
 		{"-begin", "a", "-url", "https://x.test", "-out", "d"},
 		{"-complete", "a", "-url", "https://x.test"},
 		{"-complete", "a", "-windows"},

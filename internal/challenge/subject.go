@@ -42,6 +42,17 @@ func Requested(der []byte) (*Subject, error) {
 	return &Subject{Key: key, Device: *device}, nil
 }
 
+// AltNameValue returns the value of the extension subjectAltName among exts, in DER, or
+// nil if there is none.
+func AltNameValue(exts []pkix.Extension) []byte {
+	for _, e := range exts {
+		if e.Id.Equal(wcce.OIDSubjectAltName) {
+			return e.Value
+		}
+	}
+	return nil
+}
+
 // AltName returns the name of the TPM in the extension subjectAltName among exts, and
 // whether the extension is critical. The error says that there is no such extension,
 // or is that of [wcce.ParseAltName].

@@ -143,9 +143,27 @@ func certificates(set cryptobyte.String) (certs []*x509.Certificate, bad []error
 // certificate in it can be parsed.
 func ParseBag(ber []byte) (certs []*x509.Certificate, bad []error, err error) {
 	s, err := parseBag(ber)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, nil, err
+	}
+	return s.readable()
+}
+
+// ParseCertificates is [ParseBag], but also accepts signers and content, as some
+// servers add to their certificates. It ignores both: the certificates have to prove
+// themselves.
+func ParseCertificates(ber []byte) (certs []*x509.Certificate, bad []error, err error) {
+	s, _, err := parseSignedData(ber)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.readable()
+}
+
+// readable returns the certificates of s and what is wrong with others. The error
+// wraps [ErrMalformed] if none can be read.
+func (s *SignedData) readable() (certs []*x509.Certificate, bad []error, err error) {
+	switch {
 	case len(s.Certificates) == 0 && len(s.Bad) > 0:
 		return nil, s.Bad, fmt.Errorf("cms: %w: no certificate in the bag can be read: %w", ErrMalformed, s.Bad[0])
 	case len(s.Certificates) == 0:

@@ -5,7 +5,7 @@
 //	           write    read
 //	signed     Sign     ParseSigned, then SignedData.Verify
 //	encrypted  Encrypt  ParseEnveloped, then Enveloped.Decrypt; or Decrypt
-//	bag        Bag      ParseBag, ParseCRLs
+//	bag        Bag      ParseBag, ParseCertificates, ParseCRLs
 //
 // Keys are used through [crypto.Signer] and [crypto.Decrypter], so they may be
 // in a TPM. The caller chooses the algorithms in each call; the package has no

@@ -27,7 +27,10 @@ var directoryName = der.Tag(4).ContextSpecific().Constructed()
 // AltName returns the extension subjectAltName with the name of the TPM: one
 // directoryName with one relative name of up to three attributes, as in certificates
 // of the real service. The error says that all fields are empty.
-func (d *Device) AltName(critical bool) (pkix.Extension, error) {
+func (d *Device) AltName(critical bool) (pkix.Extension, error) { return d.altName(critical, false) }
+
+// altName is AltName. If separate is set, each attribute has a relative name of its own.
+func (d *Device) altName(critical, separate bool) (pkix.Extension, error) {
 	var rdn [][]byte
 	for _, v := range []struct {
 		id    asn1.ObjectIdentifier
@@ -50,21 +53,59 @@ func (d *Device) AltName(critical bool) (pkix.Extension, error) {
 	if rdn == nil {
 		return pkix.Extension{}, errors.New("wcce: device: manufacturer, model and version are empty")
 	}
-	slices.SortFunc(rdn, bytes.Compare) // DER sorts a SET OF
+	rdns := [][][]byte{rdn}
+	if separate {
+		rdns = slices.Collect(slices.Chunk(rdn, 1))
+	}
 	var b cryptobyte.Builder
 	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1(directoryName, func(b *cryptobyte.Builder) {
 			b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1(der.SET, func(b *cryptobyte.Builder) {
-					for _, a := range rdn {
-						b.AddBytes(a)
-					}
-				})
+				for _, rdn := range rdns {
+					slices.SortFunc(rdn, bytes.Compare) // DER sorts a SET OF
+					b.AddASN1(der.SET, func(b *cryptobyte.Builder) {
+						for _, a := range rdn {
+							b.AddBytes(a)
+						}
+					})
+				}
 			})
 		})
 	})
 	v, err := b.Bytes()
 	return pkix.Extension{Id: OIDSubjectAltName, Critical: critical, Value: v}, err
+}
+
+// AltNameLike is AltName in the form of another subjectAltName, whose value is like:
+// if that has the attributes of a TPM in several relative names, so has the result, in
+// the order manufacturer, model, version. Certificates of TPMs exist in both forms.
+func (d *Device) AltNameLike(like []byte, critical bool) (pkix.Extension, error) {
+	return d.altName(critical, separate(like))
+}
+
+// separate reports whether a subjectAltName has the attributes of a TPM in several
+// relative names.
+func separate(value []byte) bool {
+	var names, name, rdns, rdn, seq cryptobyte.String
+	var tag der.Tag
+	var id asn1.ObjectIdentifier
+	s := cryptobyte.String(value)
+	n := 0
+	s.ReadASN1(&names, der.SEQUENCE)
+	for names.ReadAnyASN1(&name, &tag) {
+		if tag != directoryName || !name.ReadASN1(&rdns, der.SEQUENCE) {
+			continue
+		}
+		for rdns.ReadASN1(&rdn, der.SET) {
+			for rdn.ReadASN1(&seq, der.SEQUENCE) {
+				if seq.ReadASN1ObjectIdentifier(&id) && new(Device).field(id) != nil {
+					n++
+					break
+				}
+			}
+		}
+	}
+	return n > 1
 }
 
 // ParseAltName reads the name of a TPM from the value of an extension subjectAltName,
@@ -123,15 +164,8 @@ func (d *Device) read(name cryptobyte.String) bool {
 // set sets the field of an attribute, if there is one. It returns false if the value
 // is empty or the field already has another.
 func (d *Device) set(id asn1.ObjectIdentifier, value string) bool {
-	var field *string
-	switch {
-	case id.Equal(OIDTPMManufacturer):
-		field = &d.Manufacturer
-	case id.Equal(OIDTPMModel):
-		field = &d.Model
-	case id.Equal(OIDTPMVersion):
-		field = &d.Version
-	default:
+	field := d.field(id)
+	if field == nil {
 		return true
 	}
 	if value == "" || *field != "" && *field != value {
@@ -139,4 +173,17 @@ func (d *Device) set(id asn1.ObjectIdentifier, value string) bool {
 	}
 	*field = value
 	return true
+}
+
+// field returns the field of an attribute, or nil if there is none.
+func (d *Device) field(id asn1.ObjectIdentifier) *string {
+	switch {
+	case id.Equal(OIDTPMManufacturer):
+		return &d.Manufacturer
+	case id.Equal(OIDTPMModel):
+		return &d.Model
+	case id.Equal(OIDTPMVersion):
+		return &d.Version
+	}
+	return nil
 }

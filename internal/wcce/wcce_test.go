@@ -172,6 +172,10 @@ func TestAltName(t *testing.T) {
 		if err != nil || *got != want {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
+		again, err := want.AltNameLike(value, true)
+		if err != nil || !bytes.Equal(again.Value, value) {
+			t.Errorf("in the form of %s: %x, %v", name, again.Value, err)
+		}
 	}
 	// This value is from a certificate of the real service.
 	genuine := unhex(t, "3044a4423040313e3010060567810502020c074e5043543735783014060567810502010c"+

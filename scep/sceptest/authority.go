@@ -162,8 +162,13 @@ func (s *Server) makeKeys() (*keys, error) {
 	return k, nil
 }
 
+// issuers is where the RA certificates say that the CA's certificate is published.
+// Nothing is there, as the name ".invalid" says.
+var issuers = []string{"http://ca.invalid/ca.cer"}
+
 // makeRA makes RA certificates like those of Windows's servers: one signs, the other
-// decrypts, and each names its purpose unless nameless is set.
+// decrypts, and each names its purpose unless nameless is set. They have critical
+// basic constraints without content, and say where the CA's certificate is.
 func (k *keys) makeRA(from time.Time, nameless bool) error {
 	purpose := func(oid ...int) []asn1.ObjectIdentifier {
 		if nameless {
@@ -183,6 +188,7 @@ func (k *keys) makeRA(from time.Time, nameless bool) error {
 	k.signer, k.signerKey, err = one(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "RA Signing Certificate"}, NotBefore: from,
 		KeyUsage: x509.KeyUsageDigitalSignature, UnknownExtKeyUsage: purpose(1, 3, 6, 1, 4, 1, 311, 20, 2, 1),
+		BasicConstraintsValid: true, IssuingCertificateURL: issuers,
 	})
 	if err != nil {
 		return err
@@ -190,6 +196,7 @@ func (k *keys) makeRA(from time.Time, nameless bool) error {
 	k.recipient, k.decrypter, err = one(&x509.Certificate{
 		Subject: pkix.Name{CommonName: "RA Encryption Certificate"}, NotBefore: from,
 		KeyUsage: x509.KeyUsageKeyEncipherment, UnknownExtKeyUsage: purpose(1, 3, 6, 1, 4, 1, 311, 21, 36),
+		BasicConstraintsValid: true, IssuingCertificateURL: issuers,
 	})
 	k.registrations = []*x509.Certificate{k.signer, k.recipient}
 	return err

@@ -71,12 +71,15 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request, k *keys) {
 // certificates sends a single certificate in DER, and several in a bag (RFC
 // 8894, section 4.2.1).
 func (s *Server) certificates(w http.ResponseWriter, op string, k *keys) {
-	if len(k.certificates) == 1 {
+	if len(k.certificates) == 1 && !s.Quirks.has(QuirkSignedBag) {
 		w.Header().Set("Content-Type", "application/x-x509-ca-cert")
 		_, _ = w.Write(k.certificates[0].Raw)
 		return
 	}
 	der, err := bag(k.certificates)
+	if s.Quirks.has(QuirkSignedBag) {
+		der, err = s.signedBag(k)
+	}
 	if err != nil {
 		s.refuse(w, op, &scep.Error{HTTPStatus: http.StatusInternalServerError, Err: err})
 		return

@@ -109,16 +109,18 @@ func (h *handling) algorithms() error {
 	return nil
 }
 
-// fresh checks that the senderNonce is new. In a repeated message it is not.
+// fresh checks that the senderNonce is new, or with QuirkRepeatedNonce that no other
+// transaction had it. In a repeated message it is not new.
 func (h *handling) fresh() error {
 	s := h.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	nonce := string(h.message.SenderNonce)
-	if s.nonces.entries[nonce] {
+	id, used := s.nonces.entries[nonce]
+	if used && (id != h.message.TransactionID || !s.Quirks.has(QuirkRepeatedNonce)) {
 		return bad(scep.BadRequest, "senderNonce was used before")
 	}
-	s.nonces.put(nonce, true)
+	s.nonces.put(nonce, h.message.TransactionID)
 	return nil
 }
 

@@ -200,6 +200,29 @@ func (s *Server) sign(k *keys, info *pkimsg.Info, envelope []byte) (der []byte, 
 	return der, err
 }
 
+// signedBag returns a SignedData that has the certificates of GetCACert, a few bytes
+// of content and a signer, as some servers send.
+func (s *Server) signedBag(k *keys) (der []byte, err error) {
+	err = guard(func() error {
+		signed, err := pkcs7.NewSignedData([]byte("SCEP"))
+		if err != nil {
+			return err
+		}
+		signed.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA1)
+		if err := signed.AddSigner(k.signer, k.signerKey, pkcs7.SignerInfoConfig{}); err != nil {
+			return err
+		}
+		for _, c := range k.certificates {
+			if !c.Equal(k.signer) {
+				signed.AddCertificate(c)
+			}
+		}
+		der, err = signed.Finish()
+		return err
+	})
+	return der, err
+}
+
 // bag returns a SignedData that has only certificates.
 func bag(certs []*x509.Certificate) (der []byte, err error) {
 	var raw []byte

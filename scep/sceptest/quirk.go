@@ -13,8 +13,7 @@ import (
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
 )
 
-// A Quirk is a fault in a server's replies, or something unusual in them that is
-// permitted. Several may be combined with |. The zero value is none.
+// A Quirk is a fault in a server's replies, or something unusual that is permitted. Several may be combined with |. The zero value is none.
 type Quirk uint
 
 // Faults, which a client must detect. A client may accept QuirkSHA1, and QuirkDES
@@ -34,12 +33,14 @@ const (
 )
 
 // Forms that are permitted. A client must accept them, but for QuirkNoPurpose only
-// if it knows the RA otherwise.
+// if it knows the RA otherwise. QuirkRepeatedNonce is about requests.
 const (
-	QuirkBER          Quirk = 1 << (iota + 16) // indefinite lengths, and strings in segments of 1000 bytes
-	QuirkPlainRSA                              // signature algorithm rsaEncryption with NULL, the only one for some clients
-	QuirkEmptyContent                          // a message without an envelope has empty content, not none
-	QuirkNoPurpose                             // the RA's certificates do not name their purpose, as those of many servers
+	QuirkBER           Quirk = 1 << (iota + 16) // indefinite lengths, and strings in segments of 1000 bytes
+	QuirkPlainRSA                               // signature algorithm rsaEncryption with NULL, the only one for some clients
+	QuirkEmptyContent                           // a message without an envelope has empty content, not none
+	QuirkNoPurpose                              // the RA's certificates do not name their purpose, as those of many servers
+	QuirkSignedBag                              // the answer to GetCACert and GetCACertChain is always a bag, and signed
+	QuirkRepeatedNonce                          // takes a senderNonce again within a transaction, as Windows's attestation CA does
 )
 
 func (q Quirk) has(one Quirk) bool { return q&one != 0 }

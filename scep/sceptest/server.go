@@ -54,7 +54,7 @@ type Server struct {
 	// refused.
 	Next *Authority
 
-	// Quirks are the faults and unusual forms of the server's replies.
+	// Quirks are the faults of the server's replies, and what it does in an unusual form.
 	Quirks Quirk
 
 	// CheckCSR, if set, checks the proof of possession in a CSR. If nil, the
@@ -88,7 +88,7 @@ type Server struct {
 	keysErr  error
 
 	mu         sync.Mutex
-	nonces     recent[bool]
+	nonces     recent[string] // their transactions
 	challenged recent[*Request]
 	waiting    recent[*Request]           // by transaction
 	issued     recent[*x509.Certificate]  // by serial number

@@ -102,6 +102,24 @@ func (p *post) seal(t testing.TB) []byte {
 	return der
 }
 
+// TestRepeatedNonce repeats a message, which only QuirkRepeatedNonce permits, and in no
+// other transaction.
+func TestRepeatedNonce(t *testing.T) {
+	for quirks, want := range map[sceptest.Quirk][3]int{
+		0:                           {pkimsg.Success, pkimsg.Failure, pkimsg.Failure},
+		sceptest.QuirkRepeatedNonce: {pkimsg.Success, pkimsg.Success, pkimsg.Failure},
+	} {
+		s := &sceptest.Server{Quirks: quirks}
+		p := newPost(t, s)
+		for i, id := range []string{"77", "77", "78"} {
+			p.info.TransactionID = id
+			if _, m := send(t, s, p.seal(t)); m.Status != want[i] {
+				t.Errorf("quirks %b, message %d: %+v", quirks, i, m.Info)
+			}
+		}
+	}
+}
+
 // send posts a message and returns the HTTP status and the reply.
 func send(t testing.TB, s *sceptest.Server, body []byte) (int, *pkimsg.Message) {
 	t.Helper()
