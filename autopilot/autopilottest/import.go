@@ -170,16 +170,26 @@ func (s *Server) judge(r *record) (code int, name string) {
 		return 0, ztd.Duplicated
 	}
 	for _, d := range s.devices {
+		if !related(d.says, w) {
+			continue
+		}
 		switch d.hash.Compare(r.hash).Verdict {
 		case autopilot.Same:
 			return ztd.AlreadyAssigned, ""
 		case autopilot.Other:
-			if o := d.hash.Hardware(); o.UUID == w.UUID && strings.EqualFold(o.Serial, w.Serial) {
+			if o := d.says; o.UUID == w.UUID && strings.EqualFold(o.Serial, w.Serial) {
 				return ztd.NotUnique, ""
 			}
 		}
 	}
 	return 0, ""
+}
+
+// related reports whether two hashes may be of one device. With thousands of devices
+// it spares most of the comparisons.
+func related(a, b *autopilot.Hardware) bool {
+	return a.UUID == b.UUID || strings.EqualFold(a.Serial, b.Serial) || len(a.EKModulus) > 0 && bytes.Equal(a.EKModulus, b.EKModulus) ||
+		a.OfflineID != nil && b.OfflineID != nil && bytes.Equal(a.OfflineID.ID, b.OfflineID.ID)
 }
 
 // zeroGUID stands for an identifier that there is none of.
@@ -201,7 +211,7 @@ func (s *Server) register(r *record) (*device, int) {
 		deviceID = newGUID()
 	}
 	now := s.now()
-	d := &device{hash: r.hash, since: now, shows: now.Add(s.fast(appearTime))}
+	d := &device{hash: r.hash, says: w, since: now, shows: now.Add(s.fast(appearTime))}
 	d.Device = graph.Device{
 		ID: or(ztdID, newGUID()), ETag: s.etag(), Serial: or(r.Serial, w.Serial), ProductKeyID: or(r.ProductKeyID, w.ProductKeyID),
 		GroupTag: r.GroupTag, User: r.User, Manufacturer: w.Manufacturer, Model: w.Product, SKU: w.SKU, Family: w.Family,

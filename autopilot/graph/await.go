@@ -9,10 +9,12 @@ import (
 	"github.com/whiteglove/whiteglove/autopilot"
 )
 
-// check fails the rows that cannot be sent.
+// check notes the serial numbers, and fails the rows that cannot be sent.
 func (r *registering) check() {
 	for i := range r.results {
-		if _, err := r.Client.usable(&r.results[i].Row); err != nil {
+		row := &r.results[i].Row
+		h, err := r.Client.usable(row)
+		if r.serials[i] = serialOf(row, h); err != nil {
 			r.fail(i, &Error{Op: opImport, Err: fmt.Errorf("%w: %w", ErrRefused, err)})
 		}
 	}

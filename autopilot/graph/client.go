@@ -177,7 +177,7 @@ func (c *Client) request(ctx context.Context, k *call, address string) (*http.Re
 	}
 	token, err := c.Token(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("access token: %w", err)
+		return nil, &tokenError{err}
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	return req, nil

@@ -155,7 +155,8 @@ func (e *Error) HRESULT() uint32 {
 
 // Retryable reports whether the same call may succeed later: after a network
 // failure, after an HTTP status such as 429 or 503, while a synchronization is in
-// progress, and after a StorageError of the deployment service.
+// progress, and after a StorageError of the deployment service. If [Client.Token]
+// failed with an error that has this method, that decides.
 func (e *Error) Retryable() bool {
 	switch {
 	case e.Code != 0 || e.Name != "":
@@ -165,8 +166,25 @@ func (e *Error) Retryable() bool {
 	case e.HTTPStatus >= 300:
 		return wire.RetryableStatus(e.HTTPStatus)
 	}
+	var token *tokenError
+	var cause interface {
+		error
+		Retryable() bool
+	}
+	if errors.As(e.Err, &token) && errors.As(token.err, &cause) {
+		return cause.Retryable()
+	}
 	return wire.Retryable(e.Err)
 }
+
+// A tokenError is the error of Client.Token.
+type tokenError struct{ err error }
+
+// Error returns what failed.
+func (e *tokenError) Error() string { return "access token: " + e.err.Error() }
+
+// Unwrap returns the error of Client.Token.
+func (e *tokenError) Unwrap() error { return e.err }
 
 // Remedy returns what an administrator can do, in whole sentences, or "" if nothing
 // is known to help.

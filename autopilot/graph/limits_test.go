@@ -187,3 +187,45 @@ func TestNoClient(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// busyError is an error of a token source.
+type busyError bool
+
+// Error implements error.
+func (e busyError) Error() string { return "the token endpoint is busy" }
+
+// Retryable reports what e says.
+func (e busyError) Retryable() bool { return bool(e) }
+
+// A token source knows whether its failure passes.
+func TestTokenBusy(t *testing.T) {
+	for _, passes := range []bool{true, false} {
+		c := start(t, &autopilottest.Server{})
+		asked := 0
+		c.Token = func(context.Context) (string, error) {
+			if asked++; asked < 3 {
+				return "", busyError(passes)
+			}
+			return "secret-token", nil
+		}
+		r := &graph.Registration{Client: c, Pause: quick, Until: graph.StageSubmitted}
+		if results, err := r.Run(t.Context(), []autopilot.Row{row("S1")}); (err == nil) != passes || !passes && !errors.Is(err, busyError(false)) {
+			t.Errorf("%v: %v, %+v", passes, err, results)
+		}
+	}
+}
+
+// When the context ends between two attempts, why the first failed is not lost.
+func TestCauseOutlivesContext(t *testing.T) {
+	s := &autopilottest.Server{Fail: func(_ string, w http.ResponseWriter) bool {
+		http.Error(w, "{}", http.StatusServiceUnavailable)
+		return true
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	r := &graph.Registration{Client: start(t, s), Pause: func(graph.Stage, int) time.Duration { return time.Minute }}
+	_, err := r.Run(ctx, []autopilot.Row{row("S1")})
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "HTTP status 503") {
+		t.Error(err)
+	}
+}

@@ -144,7 +144,7 @@ func (r *Registration) Run(ctx context.Context, rows []autopilot.Row) ([]Result,
 	if !slices.Contains([]Stage{StageSubmitted, StageImported, StageRegistered, StageReady}, run.until) {
 		return nil, &Error{Op: opRegister, Err: fmt.Errorf("a Registration cannot wait for the stage %q", r.Until)}
 	}
-	run.results = make([]Result, len(rows))
+	run.results, run.serials = make([]Result, len(rows)), make([]string, len(rows))
 	for i, row := range rows {
 		run.results[i].Row = row
 	}
@@ -172,6 +172,7 @@ type registering struct {
 	ctx     context.Context
 	until   Stage
 	results []Result
+	serials []string // of the devices
 	batches []batch
 	said    map[int]string // the last event of each row
 	missed  map[int]int    // how often the record of a row was not in the list
@@ -228,11 +229,7 @@ func (r *registering) observe(e Event) {
 }
 
 // serial returns the serial number of a device, of the row or of the hash.
-func (r *registering) serial(i int) string {
-	row := r.results[i].Row
-	h, _ := autopilot.ParseHash(row.Hash)
-	return serialOf(&row, h)
-}
+func (r *registering) serial(i int) string { return r.serials[i] }
 
 // pending returns the devices that have not failed.
 func (r *registering) pending() []int {
@@ -290,6 +287,9 @@ func (r *registering) pause(w *wait, row int, err error) error {
 	case <-t.C:
 		return nil
 	case <-r.ctx.Done():
+		if err != nil {
+			return &Error{Op: opRegister, Err: fmt.Errorf("%w; before that: %w", r.ctx.Err(), err)}
+		}
 		return r.ctx.Err()
 	}
 }

@@ -59,14 +59,21 @@ func (a *authorization) cached(get func(context.Context) (*tokenAnswer, error)) 
 		if err != nil {
 			return "", err
 		}
-		a.kept, a.expires = t.Token, a.now().Add(time.Duration(t.ExpiresIn)*time.Second-time.Minute)
+		a.kept, a.expires = t.Token, a.now().Add(lifetime(t.ExpiresIn))
 		return a.kept, nil
 	}
 }
 
+// lifetime returns how long a token that is good for some seconds is used: a minute
+// less. It is five minutes at least, so that no person has to sign in for each
+// request, and a day at most.
+func lifetime(seconds int) time.Duration {
+	return time.Duration(min(max(seconds-60, 300), 86400)) * time.Second
+}
+
 // bySecret gets a token for the application by its secret (RFC 6749, section 4.4).
 func (a *authorization) bySecret(ctx context.Context) (*tokenAnswer, error) {
-	return a.ask(ctx, "/token", url.Values{
+	return a.askToken(ctx, url.Values{
 		"grant_type": {"client_credentials"}, "client_id": {a.clientID}, "scope": {ownScope}, "client_secret": {a.secret},
 	})
 }
@@ -85,7 +92,7 @@ func (a *authorization) byAssertion(ctx context.Context) (*tokenAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.ask(ctx, "/token", url.Values{
+	return a.askToken(ctx, url.Values{
 		"grant_type": {"client_credentials"}, "client_id": {a.clientID}, "scope": {ownScope},
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {assertion},
 	})
@@ -97,26 +104,54 @@ func (a *authorization) byDeviceCode(ctx context.Context) (*tokenAnswer, error) 
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(a.stderr, "sign in at %s with the code %s\n", code.VerificationURI, code.UserCode)
-	pause := time.Duration(code.Interval) * time.Second
+	if code.DeviceCode == "" || code.UserCode == "" || code.VerificationURI == "" {
+		return nil, errors.New("token endpoint: the answer has no user_code, verification_uri or device_code")
+	}
+	fmt.Fprintf(a.stderr, "sign in at %s with the code %s\n", wire.Words(code.VerificationURI), wire.Words(code.UserCode))
+	pause, ends := code.times()
+	end := time.NewTimer(ends)
+	defer end.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
+		case <-end.C:
+			return nil, errors.New("the code has expired, and nobody signed in with it")
 		case <-time.After(pause):
 		}
-		t, err := a.ask(ctx, "/token", url.Values{
+		t, err := a.askToken(ctx, url.Values{
 			"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {a.clientID}, "device_code": {code.DeviceCode},
 		})
 		var refused *oauthError
+		isRefused := errors.As(err, &refused)
 		switch {
-		case errors.As(err, &refused) && refused.Code == "authorization_pending":
-		case errors.As(err, &refused) && refused.Code == "slow_down":
-			pause += 5 * time.Second
+		case isRefused && refused.Code == "authorization_pending":
+		case isRefused && refused.Code == "slow_down":
+			pause += slowDown
+		case isRefused && refused.Retryable(), wire.Retryable(err):
+			pause *= 2 // RFC 8628, section 3.5
 		default:
 			return t, err
 		}
 	}
+}
+
+// slowDown is by how much the pause grows if the server asks for that, and the pause
+// itself if the server names none (RFC 8628, sections 3.2 and 3.5).
+const slowDown = 5 * time.Second
+
+// times returns how often to ask for the token, and how long: at most every second,
+// and an hour.
+func (t *tokenAnswer) times() (pause, ends time.Duration) {
+	const hour = 3600
+	pause, ends = slowDown, hour*time.Second
+	if t.Interval != nil {
+		pause = time.Duration(min(max(*t.Interval, 1), hour)) * time.Second
+	}
+	if t.ExpiresIn > 0 {
+		ends = time.Duration(min(t.ExpiresIn, hour)) * time.Second
+	}
+	return pause, ends
 }
 
 // A tokenAnswer is what a token endpoint or the endpoint for device codes answers.
@@ -127,30 +162,49 @@ type tokenAnswer struct {
 	DeviceCode      string `json:"device_code"`
 	UserCode        string `json:"user_code"`
 	VerificationURI string `json:"verification_uri"`
-	Interval        int    `json:"interval"` // seconds
+	Interval        *int   `json:"interval"` // seconds; nil if the server does not say
 }
 
 // An oauthError is a refusal (RFC 6749, section 5.2).
 type oauthError struct {
 	Code        string `json:"error"`
 	Description string `json:"error_description"`
+
+	status int // the HTTP status
 }
 
 // Error returns code and description.
-func (e *oauthError) Error() string { return "token endpoint: " + e.Code + ": " + e.Description }
+func (e *oauthError) Error() string {
+	return "token endpoint: " + wire.Words(e.Code) + ": " + wire.Words(e.Description)
+}
 
-// ask posts a form.
+// Retryable reports whether the endpoint was only busy.
+func (e *oauthError) Retryable() bool { return wire.RetryableStatus(e.status) }
+
+// askToken posts a form to the token endpoint.
+func (a *authorization) askToken(ctx context.Context, form url.Values) (*tokenAnswer, error) {
+	t, err := a.ask(ctx, "/token", form)
+	if err == nil && t.Token == "" {
+		return nil, errors.New("token endpoint: the answer has no access_token")
+	}
+	return t, err
+}
+
+// ask posts a form. A redirect is a refusal: it would carry a secret along.
 func (a *authorization) ask(ctx context.Context, path string, form url.Values) (*tokenAnswer, error) {
+	if err := wire.CheckSecure(a.authority); err != nil {
+		return nil, err
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.authority+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	answer, err := wire.Do(a.client, req, 1<<20)
+	answer, err := wire.Do(wire.NoRedirects(a.client), req, 1<<20)
 	if err != nil {
 		return nil, err
 	}
-	refused := &oauthError{Code: fmt.Sprintf("HTTP status %d", answer.Status)}
+	refused := &oauthError{Code: fmt.Sprintf("HTTP status %d", answer.Status), status: answer.Status}
 	if answer.Status != http.StatusOK {
 		_ = json.Unmarshal(answer.Body, refused)
 		return nil, refused
@@ -158,9 +212,6 @@ func (a *authorization) ask(ctx context.Context, path string, form url.Values) (
 	var t tokenAnswer
 	if err := json.Unmarshal(answer.Body, &t); err != nil {
 		return nil, fmt.Errorf("token endpoint: %w", err)
-	}
-	if t.Token == "" && t.DeviceCode == "" {
-		return nil, errors.New("token endpoint: the answer has no token")
 	}
 	return &t, nil
 }

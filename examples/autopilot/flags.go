@@ -6,7 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/whiteglove/whiteglove/autopilot"
@@ -14,6 +14,7 @@ import (
 	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // options are the flags, and the command with its arguments.
@@ -60,7 +61,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.graph, "graph", "", "import: register at the service at `URL`, or \"public\" for Microsoft Graph (default: a mock service in this process)")
 	f.StringVar(&o.roots, "roots", "", "import: trust the TLS roots in `FILE` (PEM; default: the system's)")
 	f.StringVar(&o.until, "until", string(graph.StageReady), "import: wait for the `STAGE` submitted, imported, registered or ready")
-	f.DurationVar(&o.pause, "pause", 0, "import: ask every `D` how far the devices are (default: by stage, from 15 seconds to 3 minutes)")
+	f.DurationVar(&o.pause, "pause", 0, "import: ask every `D` how far the devices are (default: by stage, from 15 seconds to a minute)")
 	f.BoolVar(&o.forget, "forget", false, "import: delete the records of imports once the devices are registered")
 	f.StringVar(&o.authority, "authority", "https://login.microsoftonline.com", "import: get tokens at `URL`")
 	f.StringVar(&o.tenant, "tenant", "organizations", "import: get tokens for the tenant with this domain or identifier, `NAME`")
@@ -88,7 +89,7 @@ func (o *options) check(f *flag.FlagSet) error {
 		return fmt.Errorf("there is no command %q", o.args[0])
 	case n < c.least || n > c.most:
 		return fmt.Errorf("%s with %d arguments", o.args[0], n)
-	case o.args[0] == "csv" && !strings.Contains(" lint merge convert ", " "+o.args[1]+" "):
+	case o.args[0] == "csv" && !slices.Contains([]string{"lint", "merge", "convert"}, o.args[1]):
 		return fmt.Errorf("there is no command csv %q", o.args[1])
 	case o.args[0] == "csv" && o.args[1] == "convert" && n != 2:
 		return errors.New("csv convert takes one file")
@@ -98,8 +99,16 @@ func (o *options) check(f *flag.FlagSet) error {
 		return errors.New("-client-secret and -client-cert exclude each other")
 	case o.graph != "" && o.token == "" && o.clientID == "":
 		return errors.New("-graph needs -token or -client-id")
-	case o.graph == "" && o.roots != "":
-		return errors.New("-roots goes with -graph")
+	case o.graph == "" && o.roots+o.token+o.clientID+o.clientSecret+o.clientCert != "":
+		return errors.New("-roots, -token and -client-… go with -graph; without it a mock service is used")
+	case o.pause < 0:
+		return errors.New("-pause is negative")
+	case !slices.Contains([]graph.Stage{graph.StageSubmitted, graph.StageImported, graph.StageRegistered, graph.StageReady}, graph.Stage(o.until)):
+		return fmt.Errorf("-until %q: want submitted, imported, registered or ready", o.until)
+	case !slices.Contains([]autopilot.Format{autopilot.Intune, autopilot.PartnerCenter, autopilot.ManagedDesktop, autopilot.Identifiers}, autopilot.Format(o.format)):
+		return fmt.Errorf("-format %q: want Intune, \"Partner Center\", \"Managed Desktop\" or \"corporate identifiers\"", o.format)
+	case o.graph != "" && o.graph != "public":
+		return wire.CheckSecure(o.graph)
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	if len(s.Rows) == 0 {
+		return fmt.Errorf("%s: there is no device in it", o.args[1])
+	}
 	c, pause, done, err := o.service(ctx, stderr)
 	if err != nil {
 		return err
@@ -45,17 +48,20 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 // starts a mock service, for which it also returns a pause: it is a thousand times
 // faster than the real one.
 func (o *options) service(ctx context.Context, stderr io.Writer) (c *graph.Client, pause func(graph.Stage, int) time.Duration, done func(), err error) {
+	if o.pause > 0 {
+		pause = func(graph.Stage, int) time.Duration { return o.pause }
+	}
 	if o.graph == "" {
+		fmt.Fprintln(stderr, "a mock service in this process registers the devices; see -graph")
 		s := provisiontest.NewServer()
-		quick := func(graph.Stage, int) time.Duration { return 20 * time.Millisecond }
-		return s.Graph(), quick, func() { s.Close() }, nil
+		if pause == nil {
+			pause = func(graph.Stage, int) time.Duration { return 20 * time.Millisecond }
+		}
+		return s.Graph(), pause, func() { s.Close() }, nil
 	}
 	pool, err := command.ReadRoots(o.roots)
 	if err != nil {
 		return nil, nil, nil, err
-	}
-	if o.pause > 0 {
-		pause = func(graph.Stage, int) time.Duration { return o.pause }
 	}
 	c = &graph.Client{BaseURL: o.graph, HTTPClient: command.HTTPClient(pool)}
 	if o.graph == "public" {

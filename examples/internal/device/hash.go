@@ -2,25 +2,53 @@ package device
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"strings"
+	"unicode/utf16"
 
 	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
 // ReadHash reads a hardware hash from a file, or from the standard input if that is
-// called "-": in base64, or as the first row of a file of devices.
+// called "-": in base64, or as the only row of a file of devices. Either may be
+// UTF-16, as PowerShell 5.1 writes it.
 func ReadHash(name string) (*autopilot.Hash, error) {
 	text, err := command.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	if h, err := autopilot.ParseHash(string(text)); err == nil {
+	h, hashErr := autopilot.ParseHash(plain(text))
+	if hashErr == nil {
 		return h, nil
 	}
 	sheet, err := autopilot.ReadCSV(bytes.NewReader(text))
-	if err != nil || len(sheet.Rows) == 0 {
+	switch {
+	case err != nil && (strings.HasPrefix(plain(text), "T0") || strings.HasPrefix(plain(text), "VD")):
+		return nil, fmt.Errorf("%s: %w", name, hashErr) // it starts as a hash does, in base64 once or twice
+	case err != nil:
 		return nil, fmt.Errorf("%s: neither a hardware hash nor a file of them", name)
+	case len(sheet.Rows) != 1:
+		return nil, fmt.Errorf("%s: the file has %d devices; name one with the device's own row only", name, len(sheet.Rows))
+	case sheet.Rows[0].Hash == "":
+		return nil, fmt.Errorf("%s: the device has no hardware hash", name)
 	}
 	return autopilot.ParseHash(sheet.Rows[0].Hash)
+}
+
+// plain returns a text that may be UTF-16 with a byte order mark.
+func plain(text []byte) string {
+	var order binary.ByteOrder = binary.LittleEndian
+	switch {
+	case bytes.HasPrefix(text, []byte{0xFE, 0xFF}):
+		order = binary.BigEndian
+	case !bytes.HasPrefix(text, []byte{0xFF, 0xFE}):
+		return string(text)
+	}
+	units := make([]uint16, len(text)/2)
+	for i := range units {
+		units[i] = order.Uint16(text[2*i:])
+	}
+	return string(utf16.Decode(units))
 }
