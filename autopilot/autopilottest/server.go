@@ -116,8 +116,8 @@ type device struct {
 	graph.Device
 	hash    *autopilot.Hash
 	says    *autopilot.Hardware // what the hash says
-	shows   time.Time // from then on
-	since   time.Time // when it was registered
+	shows   time.Time           // from then on
+	since   time.Time           // when it was registered
 	blocked bool
 }
 
