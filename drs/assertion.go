@@ -112,8 +112,8 @@ func tpmName(area []byte) ([]byte, error) {
 	if len(area) < 4 || len(area) > maxArea {
 		return nil, fmt.Errorf("the public area has %d bytes", len(area))
 	}
-	hash, ok := map[uint16]crypto.Hash{0x000B: crypto.SHA256, 0x000C: crypto.SHA384, 0x000D: crypto.SHA512}[binary.BigEndian.Uint16(area[2:])]
-	if !ok || !hash.Available() {
+	hash := map[uint16]crypto.Hash{0x000B: crypto.SHA256, 0x000C: crypto.SHA384, 0x000D: crypto.SHA512}[binary.BigEndian.Uint16(area[2:])]
+	if !hash.Available() { // nor is that of an unknown algorithm, 0
 		return nil, fmt.Errorf("name algorithm %#x is not supported", area[2:4])
 	}
 	h := hash.New()

@@ -25,7 +25,7 @@ func fakeService(t *testing.T, challenge, token map[string]any) (*drs.Client, *d
 	mux.HandleFunc("POST /challenge", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(challenge) })
 	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
 		if r.PostFormValue("grant_type") == "srv_challenge" {
-			w.Write([]byte(`{"Nonce":"n0nce"}`))
+			fmt.Fprintf(w, `{"Nonce":%q}`, or(challenge["nonce of the token endpoint"], "n0nce"))
 			return
 		}
 		*assertion = r.PostFormValue("assertion")

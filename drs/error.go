@@ -137,7 +137,7 @@ func (e *Error) HRESULT() uint32 {
 		return codeBusy
 	}
 	for _, s := range []string{e.Subcode, e.Code} {
-		if known, ok := causes[strings.ToLower(s)]; ok && known.hresult != 0 {
+		if known := causes[strings.ToLower(s)]; known.hresult != 0 {
 			return known.hresult
 		}
 	}

@@ -210,6 +210,9 @@ func TestRemedies(t *testing.T) {
 			t.Errorf("%s: %+v", code, row)
 		}
 	}
+	if got := (&drs.Error{HTTPStatus: 400, Subcode: "error_fail"}).Remedy(); !strings.Contains(got, "changes requests") {
+		t.Errorf("a subcode that says nothing: %s", got)
+	}
 	password := &drs.Error{Code: "invalid_grant", Message: "AADSTS50126: Error validating credentials."}
 	if got := password.Remedy(); got != "Check the user name and the password." {
 		t.Errorf("a wrong password: %s", got)

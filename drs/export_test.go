@@ -32,6 +32,9 @@ func (p *Proof) Identity() error {
 	return err
 }
 
+// CheckEndpoint checks a URL.
+func (c *Client) CheckEndpoint(raw string) error { return c.checkEndpoint(raw) }
+
 // Encode encodes an attestation.
 func (a *Attestation) Encode(ctx context.Context, csr, blob []byte) ([]byte, error) {
 	return a.encode(ctx, csr, blob)

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -123,9 +125,10 @@ func TestEncodeAttestation(t *testing.T) {
 			continue
 		}
 		var bundle struct {
-			Keys []struct{ Creation, Public []byte }
+			Nonce json.RawMessage
+			Keys  []struct{ Creation, Public []byte }
 		}
-		if err := json.Unmarshal(text, &bundle); err != nil || len(bundle.Keys) != 2 || len(bundle.Keys[0].Public) != c.public+2 ||
+		if err := json.Unmarshal(text, &bundle); err != nil || string(bundle.Nonce) != `""` || len(bundle.Keys) != 2 || len(bundle.Keys[0].Public) != c.public+2 ||
 			(bundle.Keys[0].Creation != nil) != (c.creation > 0) {
 			t.Errorf("%s: %s, %v", name, text, err)
 		}
@@ -156,5 +159,99 @@ func TestEncodeWindows(t *testing.T) {
 	a.Certify = func(context.Context, string, []byte) (*drs.Statement, error) { return nil, errors.New("no") }
 	if _, err := a.Encode(t.Context(), []byte("csr"), []byte("blob")); err == nil {
 		t.Error("certifying fails: no error")
+	}
+}
+
+// The identifier of a challenge has up to 128 visible characters.
+func TestChallengeIDs(t *testing.T) {
+	for id, want := range map[string]bool{
+		strings.Repeat("~", 128): true, "!": true, " a": false, "a b": false, "\x7fa": false, "ä": false, "": false, strings.Repeat("~", 129): false,
+	} {
+		ch := goodChallenge()
+		ch["ChallengeId"] = id
+		c, d, _ := fakeService(t, ch, goodToken())
+		if _, err := c.Authenticate(t.Context(), d, proof(t, make([]byte, 32))); (err == nil) != want {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+}
+
+// Only https is accepted, and http at the host and port of a BaseURL on the loopback
+// interface.
+func TestCheckEndpoint(t *testing.T) {
+	for _, c := range []struct {
+		base, raw string
+		want      bool
+	}{
+		{"", "https://login.example/", true},
+		{"", "http://login.example/", false},
+		{"http://127.0.0.1:8080", "http://127.0.0.1:8080/x", true},
+		{"http://localhost:8080/", "http://localhost:8080/x", true},
+		{"http://[::1]:8080", "http://[::1]:8080/x", true},
+		{"http://127.0.0.1:8080", "http://127.0.0.1:8081/x", false},
+		{"http://127.0.0.1:8080", "ftp://127.0.0.1:8080/x", false},
+		{"https://127.0.0.1:8080", "http://127.0.0.1:8080/x", false},
+		{"http://10.0.0.1:8080", "http://10.0.0.1:8080/x", false},
+		{"http://login.example", "http://login.example/x", false},
+		{"http://127.0.0.1:8080", "http://10.0.0.1:8080/x", false},
+		{"://", "http://127.0.0.1:8080/x", false},
+		{"", "https://user@login.example/", false},
+		{"", "https:///x", false},
+	} {
+		if err := (&drs.Client{BaseURL: c.base}).CheckEndpoint(c.raw); (err == nil) != c.want || err != nil && !errors.Is(err, drs.ErrEndpoint) {
+			t.Errorf("%s with %s: %v", c.raw, c.base, err)
+		}
+	}
+}
+
+// A redirect within the host is the HTTP client's to judge.
+func TestOwnCheckRedirect(t *testing.T) {
+	ts := httptest.NewServer(http.RedirectHandler("/again", http.StatusFound))
+	defer ts.Close()
+	own := errors.New("own")
+	c := &drs.Client{BaseURL: ts.URL, HTTPClient: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return own }}}
+	if _, err := c.Discover(t.Context(), "contoso.test"); !errors.Is(err, own) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A token has up to 32 KiB, and a code without an HRESULT of its
+// own has that of the HTTP status.
+func TestSizesOfAnswers(t *testing.T) {
+	for size, want := range map[int]bool{1: true, 32 << 10: true, 32<<10 + 1: false} {
+		token := goodToken()
+		token["access_token"] = strings.Repeat("x", size)
+		c, d, _ := fakeService(t, goodChallenge(), token)
+		if _, err := c.Authenticate(t.Context(), d, proof(t, make([]byte, 32))); (err == nil) != want {
+			t.Errorf("a token of %d bytes: %v", size, err)
+		}
+	}
+	if got := (&drs.Error{Op: "Authenticate", HTTPStatus: 400, Code: "invalid_grant"}).HRESULT(); got != 0x80190190 {
+		t.Errorf("%#x", got)
+	}
+	for status, want := range map[int]bool{200: true, 299: true, 300: false} {
+		if _, err := answering(t, status, `{"Value":"n"}`).Nonce(t.Context(), &drs.Discovery{TenantID: tenantID}); (err == nil) != want {
+			t.Errorf("status %d: %v", status, err)
+		}
+	}
+}
+
+// or returns v if it is a text, and otherwise another one.
+func or(v any, other string) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return other
+}
+
+// The nonce of a token endpoint has up to 8192 bytes and is not empty.
+func TestSizesOfNonces(t *testing.T) {
+	for size, want := range map[int]bool{0: false, 1: true, 8192: true, 8193: false} {
+		ch := goodChallenge()
+		ch["nonce of the token endpoint"] = strings.Repeat("n", size)
+		c, d, _ := fakeService(t, ch, goodToken())
+		if _, err := c.Authenticate(t.Context(), d, proof(t, make([]byte, 32))); (err == nil) != want || err != nil && !errors.Is(err, drs.ErrMalformed) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 }

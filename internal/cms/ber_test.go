@@ -123,9 +123,13 @@ func TestDERLimits(t *testing.T) {
 	if _, err := cms.DER(nest(cms.MaxDepth + 1)); !errors.Is(err, cms.ErrMalformed) {
 		t.Errorf("%d levels: %v", cms.MaxDepth+1, err)
 	}
-	octets := append(bytes.Repeat([]byte{0x24, 0x80}, 100), bytes.Repeat([]byte{0, 0}, 100)...)
-	if _, err := cms.DER(octets); !errors.Is(err, cms.ErrMalformed) {
-		t.Errorf("100 levels of OCTET STRING: %v", err)
+	octets := func(n int) []byte {
+		return append(bytes.Repeat([]byte{0x24, 0x80}, n), bytes.Repeat([]byte{0, 0}, n)...)
+	}
+	for n, want := range map[int]bool{cms.MaxDepth - 1: true, cms.MaxDepth: false, 100: false} {
+		if _, err := cms.DER(octets(n)); (err == nil) != want || err != nil && !errors.Is(err, cms.ErrMalformed) {
+			t.Errorf("%d levels of OCTET STRING: %v", n, err)
+		}
 	}
 	if _, err := cms.DER(make([]byte, cms.MaxSize+1)); !errors.Is(err, cms.ErrMalformed) {
 		t.Errorf("over the size: %v", err)
