@@ -81,6 +81,9 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("as it is: %v", e)
 		}
 	}
+	if e := callCanned(t, "Enroll", answered([]byte(utf16Text(madeDocument(t, &mdmKey().PublicKey))))); e != nil {
+		t.Errorf("UTF-16 document: %v", e)
+	}
 }
 
 // laughter is the entity bomb.
@@ -158,7 +161,8 @@ func TestDuplicates(t *testing.T) {
 		{"unknown element", "Enroll", doc(addr, addr+`<script/>`), 0x80180023},
 		{"parm outside", "Enroll", doc(`<characteristic`, `<parm name="a" value="b"/><characteristic`), 0x80180023},
 		{"latin-1 document", "Enroll", answered([]byte(`<?xml version="1.0" encoding="iso-8859-1"?>` + made)), 0x80180023},
-		{"UTF-16 document", "Enroll", answered([]byte(utf16Text(made))), 0x80180023},
+		{"UTF-16 document, cut off", "Enroll", answered([]byte(utf16Text(made)[:1001])), 0x80180023},
+		{"UTF-16 document that says Latin-1", "Enroll", answered([]byte(utf16Text(`<?xml version="1.0" encoding="iso-8859-1"?>` + made))), 0x80180023},
 		{"entity in the document", "Enroll", doc(addr, addr+"&x;"), 0x80180023},
 	} {
 		e := callCanned(t, c.op, c.body)

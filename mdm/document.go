@@ -44,8 +44,9 @@ func (p Parm) GoString() string { return p.String() }
 // maxElements is how many elements a provisioning document may have.
 const maxElements = 20000
 
-// ParseDocument reads a provisioning document, XML in UTF-8 of at most 1 MiB,
-// 20000 elements and 32 levels, without a document type declaration. Element
+// ParseDocument reads a provisioning document, XML in UTF-8 or UTF-16 of at
+// most 1 MiB, 20000 elements and 32 levels, without a document type declaration.
+// Which of the two it is, its first bytes tell, not what it declares. Element
 // names are compared in any letter case. The error is of no exported type.
 func ParseDocument(data []byte) (*Document, error) {
 	d, err := parseDocument(data)
@@ -59,7 +60,7 @@ func parseDocument(data []byte) (*Document, error) {
 	if len(data) > maxAnswer {
 		return nil, fmt.Errorf("provisioning document: it has more than %d bytes", maxAnswer)
 	}
-	root, err := xmltree.Parse(data, maxElements)
+	root, err := xmltree.Parse(xmltree.Decode(data), maxElements)
 	if err != nil {
 		return nil, fmt.Errorf("provisioning document: reading XML: %w", err)
 	}

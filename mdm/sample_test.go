@@ -139,6 +139,13 @@ func TestSampleProvisioning(t *testing.T) {
 		t.Errorf("server %q, provider %q, scope %q", e.Server, e.ProviderID, e.Scope)
 	}
 	checkSample(t, e.Document)
+	text := string(e.Document)
+	if _, after, ok := strings.Cut(text, "?>"); ok && strings.HasPrefix(text, "<?xml") {
+		text = after
+	}
+	text = `<?xml version="1.0" encoding="utf-16"?>` + text
+	checkSample(t, []byte(text))
+	checkSample(t, []byte(utf16Text(text)))
 }
 
 func checkSample(t *testing.T, document []byte) {

@@ -13,7 +13,7 @@ import (
 // wraps it.
 var ErrNotSyncML = errors.New("not a SyncML message")
 
-// Parse reads a message of at most [MaxSize] bytes, 50000 elements, 10000
+// Parse reads a message in UTF-8 or UTF-16 of at most [MaxSize] bytes, 50000 elements, 10000
 // commands and items, and [xmltree.MaxDepth] levels. It compares names without namespace and in any
 // letter case. An unknown element in the body becomes a Command of that name.
 // Data after the first element is ignored.
@@ -24,7 +24,7 @@ func Parse(data []byte) (*Message, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("syncml: message of more than %d bytes", MaxSize)
 	}
-	root, err := xmltree.Parse(data, maxElements)
+	root, err := xmltree.Parse(xmltree.Decode(data), maxElements)
 	if err != nil {
 		return nil, fmt.Errorf("syncml: %w", err)
 	}

@@ -1,10 +1,12 @@
 package syncml_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/whiteglove/whiteglove/internal/syncml"
 )
@@ -69,6 +71,8 @@ func TestParse(t *testing.T) {
 		"lower case":    strings.NewReplacer("SyncBody", "syncbody", "CmdID", "cmdid", "<Add>", "<add>", "</Add>", "</add>").Replace(full),
 		"mark in front": "\ufeff" + full,
 		"trailing":      full + "\x00rubbish",
+		"UTF-16 said":   `<?xml version="1.0" encoding="utf-16"?>` + full,
+		"UTF-16":        utf16Text(`<?xml version="1.0" encoding="UTF-16"?>` + full),
 	} {
 		got, err := syncml.Parse([]byte(text))
 		if err == nil {
@@ -78,6 +82,15 @@ func TestParse(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
+}
+
+// utf16Text returns text in UTF-16, the first byte being the lower.
+func utf16Text(text string) string {
+	var b []byte
+	for _, u := range utf16.Encode([]rune(text)) {
+		b = binary.LittleEndian.AppendUint16(b, u)
+	}
+	return string(b)
 }
 
 func TestMarshal(t *testing.T) {
@@ -111,6 +124,7 @@ func TestParseMarkup(t *testing.T) {
 		"spaced":      "\r\n  <enabled/>\n\t<data id='a' value='&#xF000;'></data >  ",
 		"declaration": `<?xml version="1.0"?><Job/>`,
 		"encoding":    `<?xml version="1.0" encoding="utf-8"?>` + "\n<Job/>",
+		"UTF-16":      `<?xml version="1.0" encoding="utf-16"?><Job/>`,
 		"CDATA":       `<Job><![CDATA[</Data> & ]]></Job><![CDATA[<x>]]>`,
 		"mixed":       `a &amp; b<i>c</i>&lt;d`,
 		"comment":     `<!-- <Data> --><Job/><!-- </Data> -->`,
@@ -162,7 +176,7 @@ func TestParseRefuses(t *testing.T) {
 		"inner":         {wrap("<Atomic><Sequence>" + strings.Repeat("<Get/>", 9999) + "</Sequence></Atomic>"), "10000 commands"},
 		"size":          {wrap(strings.Repeat(" ", syncml.MaxSize)), "1048576 bytes"},
 		"control":       {wrap("\x01"), "illegal character"},
-		"utf-16":        {`<?xml version="1.0" encoding="utf-16"?>` + wrap(""), "encoding"},
+		"encoding":      {`<?xml version="1.0" encoding="EBCDIC"?>` + wrap(""), `the encoding "EBCDIC"`},
 	} {
 		if m, err := syncml.Parse([]byte(test.text)); m != nil || err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
@@ -181,6 +195,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(full))
 	f.Add([]byte(`<SyncML><SyncHdr/><SyncBody><Get><CmdID/><Item/></Get></SyncBody></SyncML>`))
 	f.Add([]byte(`<!DOCTYPE a><SyncML/>`))
+	f.Add([]byte(utf16Text("\ufeff" + full)))
+	f.Add([]byte(`<?xml version="1.0" encoding="utf-16"?>` + full))
 	f.Add([]byte(`<SyncML xmlns:p="u"><SyncHdr/><SyncBody><Exec><Item><Data><?xml version="1.0"?><p:Job a="b"> <![CDATA[</Data>]]></p:Job></Data></Item></Exec></SyncBody></SyncML>`))
 	f.Add([]byte(`<SyncML><SyncHdr><Meta><MaxMsgSize>-1</MaxMsgSize></Meta></SyncHdr><SyncBody><Final/></SyncBody></SyncML>`))
 	f.Fuzz(func(t *testing.T, data []byte) {

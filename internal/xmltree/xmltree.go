@@ -5,6 +5,7 @@ package xmltree
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -66,15 +67,21 @@ func (s *Scope) with(attrs []xml.Attr) *Scope {
 
 // Parse reads the first element in data with everything in it: at most as many
 // elements as most says, [MaxDepth] levels, and 64 attributes of an element.
-// Data after the element is ignored. The error is that of [xml.Decoder.Token],
-// or one of no exported type if data has too many elements or attributes, a
-// document type declaration, or no element.
+// Data after the element is ignored. It must be in UTF-8, see [Decode]. The error
+// is that of [xml.Decoder.Token], or one of no exported type if data has too many
+// elements or attributes, a document type declaration, another encoding, or no
+// element.
 func Parse(data []byte, most int) (*Element, error) {
 	if err := checkAttributes(data); err != nil { // the decoder would read them all first
 		return nil, err
 	}
-	d := xml.NewDecoder(bytes.NewReader(data))
 	var stack []*Element
+	var foreign error // the encoding that cannot be read
+	d := xml.NewDecoder(bytes.NewReader(data))
+	d.CharsetReader = func(name string, in io.Reader) (r io.Reader, err error) {
+		r, foreign = charset(name, in, len(stack) > 0)
+		return r, foreign
+	}
 	var starts []int64 // where the contents of the elements in stack begin
 	for count := 0; ; {
 		at := d.InputOffset()
@@ -83,7 +90,7 @@ func Parse(data []byte, most int) (*Element, error) {
 			return nil, errors.New("no XML element")
 		}
 		if err != nil {
-			return nil, printable(err)
+			return nil, cmp.Or(foreign, printable(err))
 		}
 		n := len(stack)
 		switch t := token.(type) {

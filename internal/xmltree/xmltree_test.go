@@ -1,10 +1,12 @@
 package xmltree_test
 
 import (
+	"encoding/binary"
 	"runtime"
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/whiteglove/whiteglove/internal/xmltree"
 )
@@ -120,15 +122,62 @@ func TestParseMemory(t *testing.T) {
 	}
 }
 
+// UTF-16 is read by its first bytes, whatever is declared.
+func TestDecode(t *testing.T) {
+	encode := func(order binary.AppendByteOrder, text string) string {
+		var b []byte
+		for _, u := range utf16.Encode([]rune(text)) {
+			b = order.AppendUint16(b, u)
+		}
+		return string(b)
+	}
+	const body = "<a b='\u00e9'>\u20ac \U0001F600</a>"
+	for name, text := range map[string]string{
+		"UTF-8":               body,
+		"mark":                "\ufeff" + body,
+		"says UTF-16":         `<?xml version="1.0" encoding="utf-16"?>` + body,
+		"says Unicode":        "\ufeff<?xml version='1.0' encoding='Unicode' standalone='yes' ?>\r\n" + body,
+		"little":              encode(binary.LittleEndian, body),
+		"little, mark":        encode(binary.LittleEndian, "\ufeff"+body),
+		"big":                 encode(binary.BigEndian, body),
+		"big, mark, says so":  encode(binary.BigEndian, "\ufeff<?xml version=\"1.0\" encoding=\"UTF-16BE\"?>"+body),
+		"little, says UTF-8":  encode(binary.LittleEndian, `<?xml version="1.0" encoding="utf-8"?>`+body),
+		"little, half behind": encode(binary.LittleEndian, "\ufeff"+body) + "x",
+	} {
+		e, err := xmltree.Parse(xmltree.Decode([]byte(text)), 10)
+		if err != nil || e.Value() != "\u20ac \U0001F600" || e.Attr("b") != "\u00e9" {
+			t.Errorf("%s: %+v, %v", name, e, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"\xff\xfe<\x00\x3d\xd8<\x00": "<\ufffd<",
+		"\xff\xfe\x3d\xd8":           "\ufffd",
+		"\xff\xfe":                   "",
+		"":                           "",
+		`<a/><?xml version="1.0" encoding="utf-16"?><b/>`: `<a/><?xml version="1.0" encoding="utf-16"?><b/>`,
+	} {
+		if got := string(xmltree.Decode([]byte(text))); got != want {
+			t.Errorf("%q is %q", text, got)
+		}
+	}
+	for _, name := range []string{"utf-16", "iso-8859-1"} { // without Decode
+		if _, err := xmltree.Parse([]byte(`<?xml version="1.0" encoding="`+name+`"?>`+body), 10); err == nil || !strings.Contains(err.Error(), "declares the encoding") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // Whatever the scan of attributes passes has no element with more of them.
 func FuzzParse(f *testing.F) {
 	f.Add("<a b='>' c=\"'\"/>")
 	f.Add("<!-- <a --><a><![CDATA[<a b]]><?x ' ?></a>")
 	f.Add("<a b=c d='e' f=>")
+	f.Add("\xff\xfe<\x00a\x00/\x00>\x00")
+	f.Add("<?xml version='1.0' encoding='utf-16'?><a><?xml encoding='x'?></a>")
 	f.Add("<p:a xmlns:p='u'> <?xml version='1.0'?><p:b xmlns=''>&amp;<![CDATA[<c>]]></p:b><d/ ></p:a>")
 	f.Fuzz(func(t *testing.T, text string) {
 		many := strings.ReplaceAll(text, "b=''", strings.Repeat("b='' ", 65))
-		e, err := xmltree.Parse([]byte(many), 100)
+		e, err := xmltree.Parse(xmltree.Decode([]byte(many)), 100)
 		if (e == nil) == (err == nil) {
 			t.Fatalf("%+v, %v", e, err)
 		}
