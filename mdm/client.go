@@ -51,8 +51,8 @@ type Client struct {
 	// Now returns the current time. If it is nil, it is [time.Now].
 	Now func() time.Time
 
-	// Logger receives debug records and warnings about tokens. If it is nil,
-	// nothing is logged.
+	// Logger receives debug records and, if a call fails, warnings about its
+	// token. If it is nil, nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -69,25 +69,30 @@ func (c *Client) call(ctx context.Context, op, target string, m *message, want s
 	switch {
 	case err == nil && r.Fault != nil:
 		failed.Fault, failed.Message, failed.TraceID = (*Fault)(r.Fault), r.Fault.Reason, r.Fault.TraceID
-		return nil, failed
-	case got.Status != http.StatusOK:
-		return nil, failed // the body is not a fault, so the status tells most
+	case got.Status != http.StatusOK: // the body is not a fault, so the status tells most
+		failed.Message, failed.Err = wire.Said(got.Body), wire.Refusal(got)
 	case len(bytes.TrimSpace(got.Body)) == 0:
 		failed.Err = errors.New("the answer is empty")
-		return nil, failed
+	case wire.IsHTML(got.Body):
+		failed.Message, failed.Err = wire.Said(got.Body), errors.New("the answer is a web page (HTML), not a SOAP envelope")
 	case err != nil:
-		failed.Err = err
-		return nil, failed
+		failed.Message, failed.Err = wire.Said(got.Body), err
 	case !r.Content.Is(want):
 		failed.Err = fmt.Errorf("the answer is a <%.40s>, not a <%s>", r.Content.Name, want)
-		return nil, failed
+	default:
+		return r.Content, nil
 	}
-	return r.Content, nil
+	if c.Logger != nil {
+		for _, warning := range m.warnings {
+			c.Logger.WarnContext(ctx, "mdm token", "warning", warning)
+		}
+	}
+	return nil, failed
 }
 
-// authenticate puts a credential into m. Warnings about a token are logged, and
-// every later error carries them, but they do not stop the call.
-func (c *Client) authenticate(ctx context.Context, m *message, with Credential) error {
+// authenticate puts a credential into m. Warnings about a token do not stop the
+// call. If that fails they are logged, and its error carries them.
+func (c *Client) authenticate(m *message, with Credential) error {
 	if with == nil {
 		return errors.New("no token")
 	}
@@ -96,11 +101,6 @@ func (c *Client) authenticate(ctx context.Context, m *message, with Credential) 
 		return err
 	}
 	m.secret, m.warnings = secret, tokenWarnings(with, now(c.Now))
-	if c.Logger != nil {
-		for _, warning := range m.warnings {
-			c.Logger.WarnContext(ctx, "mdm token", "warning", warning)
-		}
-	}
 	return nil
 }
 

@@ -94,7 +94,7 @@ func (c *Client) Recover(ctx context.Context, d *Discovery, p *Policy, req *Requ
 func (c *Client) issue(ctx context.Context, op, kind string, d *Discovery, p *Policy, req *Request) (*Enrollment, error) {
 	m, err := c.enrollMessage(kind, d, p, req)
 	if err == nil {
-		err = c.authenticate(ctx, m, req.Token)
+		err = c.authenticate(m, req.Token)
 	}
 	if err != nil {
 		return nil, &Error{Op: op, Err: err}

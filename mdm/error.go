@@ -34,8 +34,10 @@ type Error struct {
 	// Fault is the fault in a SOAP answer, or nil.
 	Fault *Fault
 
-	// Message is what the server says about the failure, without control
-	// characters, and shortened if it is long.
+	// Message is what the server says about the failure: the reason in a fault,
+	// the description of an OAuth error, or the words in an answer of another
+	// form, such as JSON, text or a web page. It has no control characters, and is
+	// shortened if it is long.
 	Message string
 
 	// TraceID identifies the call to the operator of the server.

@@ -117,7 +117,7 @@ func (c *Client) Policy(ctx context.Context, d *Discovery, with Credential) (*Po
 		return nil, &Error{Op: opPolicy, Err: err}
 	}
 	m := &message{action: actionPolicy, body: body}
-	if err := c.authenticate(ctx, m, with); err != nil {
+	if err := c.authenticate(m, with); err != nil {
 		return nil, &Error{Op: opPolicy, Err: err}
 	}
 	answer, err := c.call(ctx, opPolicy, d.PolicyURL, m, "GetPoliciesResponse")

@@ -1,11 +1,14 @@
 package mdm
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // remedies has what a technician can do, by the code of the failure.
@@ -92,6 +95,38 @@ func (e *Error) Remedy() string {
 		text = notSupportedRemedy(e.Message, e.preprovisioning)
 	case codeMessageFormat, codeAuthentication, codeAuthorization, codeInvalidSecurity, codeNoEnvelope:
 		text = strings.Join(append([]string{text}, e.Warnings...), " ")
+	}
+	if text == "" && e.HTTPStatus != 0 && e.Fault == nil && e.OAuth == "" {
+		text = e.statusRemedy()
+	}
+	return text
+}
+
+// statuses has what a technician can do about an answer that has an HTTP status
+// and neither a fault nor an OAuth error.
+var statuses = map[int]string{
+	http.StatusBadRequest:        "The service refuses the request: see its message, then check the address and that no proxy changes requests.",
+	http.StatusUnauthorized:      "The service does not accept the credentials: see its message, then check that the token or password is the right one and still valid.",
+	http.StatusForbidden:         "The service, or a proxy before it, does not let the device in: see its message, then check restrictions, addresses that are allowed, and the proxy.",
+	http.StatusNotFound:          "The address has no such service: check the URL, its path included.",
+	http.StatusMethodNotAllowed:  "The address has no such service: check the URL, its path included.",
+	http.StatusProxyAuthRequired: "A proxy asks for a sign-in: let the address pass without one, or give the proxy's URL with name and password.",
+	http.StatusTooManyRequests:   "The server has too many requests: try again later.",
+}
+
+// statusRemedy returns what a technician can do about an HTTP status.
+func (e *Error) statusRemedy() string {
+	text := statuses[e.HTTPStatus]
+	switch {
+	case errors.Is(e.Err, wire.ErrHTTPAuth) && e.HTTPStatus == http.StatusUnauthorized:
+		text = "The server, or a gateway before it, asks for a sign-in by HTTP, which devices do not do: let the address pass without one."
+	case text != "":
+	case e.HTTPStatus >= 500:
+		text = "The service, or a proxy before it, failed: try again later, then show its message to the operator of the server."
+	case e.HTTPStatus >= 300 && e.HTTPStatus < 400:
+		text = "The service has moved: use the address that it leads to."
+	case e.HTTPStatus >= 400:
+		text = "The service, or a proxy before it, refuses the request: see its message, then check the address."
 	}
 	return text
 }

@@ -146,7 +146,7 @@ func (c *Client) renewMessage(ctx context.Context, d *Discovery, p *Policy, r *R
 	if with == nil {
 		with = Password{User: or(r.Certificate.Subject.CommonName, c.Device.ID)}
 	}
-	return m, known, c.authenticate(ctx, m, with)
+	return m, known, c.authenticate(m, with)
 }
 
 // signedMessage returns the request, signed with the present key.

@@ -206,11 +206,17 @@ func (c *TokenClient) post(ctx context.Context, op string, form url.Values) (*to
 	}
 	if err := json.Unmarshal(got.Body, answer); err != nil && got.Status == http.StatusOK {
 		failed.Err = fmt.Errorf("reading the answer: %w", err)
+		if wire.IsHTML(got.Body) {
+			failed.Message, failed.Err = wire.Said(got.Body), errors.New("reading the answer: it is a web page (HTML), not JSON")
+		}
 		return nil, failed
 	}
 	if answer.Error != "" || got.Status != http.StatusOK {
 		failed.OAuth, failed.Message = wire.Words(answer.Error), wire.Words(answer.Description)
 		failed.TraceID = wire.Words(answer.TraceID)
+		if answer.Error == "" {
+			failed.Message, failed.Err = wire.Said(got.Body), wire.Refusal(got)
+		}
 		return nil, failed
 	}
 	return answer, nil

@@ -3,6 +3,7 @@ package omadm
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -73,7 +74,14 @@ func (e *exchange) refused(got *wire.Answer, err error) *mdm.Error {
 	}
 	if r, bad := soap.Parse(got.Body); bad == nil && r.Fault != nil {
 		failed.Fault, failed.Message, failed.TraceID = (*mdm.Fault)(r.Fault), r.Fault.Reason, r.Fault.TraceID
-	} else if got.Status == http.StatusOK {
+		return failed
+	}
+	failed.Message, failed.Err = wire.Said(got.Body), wire.Refusal(got)
+	switch {
+	case got.Status != http.StatusOK:
+	case wire.IsHTML(got.Body):
+		failed.Err = errors.New("the answer is a web page (HTML), not a SyncML message")
+	default:
 		failed.Err = err
 	}
 	return failed

@@ -128,7 +128,7 @@ func TestSessionRefusals(t *testing.T) {
 		{"not XML", "Hello", 200, "syncml", 0x801900C8},
 		{"HTML", "<html><body>x</body></html>", 200, "not a SyncML message", 0x801900C8},
 		{"no body", `<SyncML><SyncHdr/></SyncML>`, 200, "SyncBody", 0x801900C8},
-		{"other encoding", `<?xml version="1.0" encoding="utf-16"?>` + sync12(``), 200, "encoding", 0x801900C8},
+		{"other encoding", `<?xml version="1.0" encoding="iso-8859-1"?>` + sync12(``), 200, "encoding", 0x801900C8},
 		{"another session", strings.Replace(sync12(headerOK), "SID", "0", 1), 200, "in session", 0},
 		{"refused", sync12(strings.Replace(headerOK, "200", "403", 1)), 200, "SyncHdr with status 403", 0},
 		{"refused, for another message", sync12(strings.NewReplacer("200", "500", "<MsgRef>1", "<MsgRef>0").Replace(headerOK)), 200, "SyncHdr with status 500", 0},

@@ -1,0 +1,51 @@
+package mdm_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/mdm"
+	"github.com/whiteglove/whiteglove/mdm/omadm"
+)
+
+// Servers that refuse without SOAP say why in JSON, in text or on a web page.
+// The words are kept, and there is a remedy.
+func TestWordsWithoutSOAP(t *testing.T) {
+	basic := http.Header{"Www-Authenticate": {`Basic realm="proxy"`}}
+	for _, c := range []struct {
+		got   canned
+		words string
+		cure  string
+		cause string
+	}{
+		{got: canned{Status: 400, Body: `{"message":"Bad request","errors":[{"name":"base","reason":"no"}]}`}, words: "Bad request", cure: "see its message", cause: "status 400"},
+		{got: canned{Status: 401, Body: "Token\x1b[2J is expired\n"}, words: "Token\ufffd[2J is expired", cure: "credentials", cause: "status 401"},
+		{got: canned{Status: 401, Body: "no", Header: basic}, words: "no", cure: "sign-in by HTTP", cause: `asks for "Basic"`},
+		{got: canned{Status: 403, Body: "<html><head><title>Blocked</title><script>x()</script></head><p>by policy</html>"}, words: "Blocked by policy", cure: "let the device in", cause: "status 403"},
+		{got: canned{Status: 404, Body: "404 page not found"}, words: "404 page not found", cure: "check the URL", cause: "status 404"},
+		{got: canned{Status: 407}, words: "", cure: "proxy asks", cause: "status 407"},
+		{got: canned{Status: 409, Body: `{"x":1}`}, words: `{"x":1}`, cure: "refuses", cause: "status 409"},
+		{got: canned{Status: 500, Body: "<!DOCTYPE html><h1>Server Error</h1>"}, words: "Server Error", cure: "try again later", cause: "status 500"},
+		{got: canned{Status: 502, Body: strings.Repeat("bad gateway ", 1000)}, words: strings.Repeat("bad gateway ", 3), cure: "proxy", cause: "status 502"},
+		{got: canned{Status: 200, Body: "<!DOCTYPE html><html><body>Please sign in</body></html>"}, words: "Please sign in", cure: "proxy", cause: "web page"},
+	} {
+		e := discoverCanned(t, c.got)
+		if len(e.Message) > 1100 || !strings.HasPrefix(e.Message, c.words) || (c.words == "") != (e.Message == "") || !strings.Contains(e.Error(), c.cause) || !strings.Contains(e.Remedy(), c.cure) {
+			t.Errorf("discovery: %v; says %q; %s", e, e.Message, e.Remedy())
+		}
+		s := omadm.Session{Server: "https://mdm.test/", Device: mdm.Device{ID: testDevice}, Tree: new(omadm.Tree), HTTPClient: &http.Client{Transport: c.got}}
+		_, err := s.Run(t.Context())
+		if e := failure(t, err); !strings.HasPrefix(e.Message, c.words) || !strings.Contains(e.Error(), c.cause) || e.Remedy() == "" {
+			t.Errorf("session: %v; says %q; %s", e, e.Message, e.Remedy())
+		}
+		if c.got.Header != nil {
+			c.got.Header = nil
+			c.cause = "status 401"
+		}
+		_, err = (&mdm.TokenClient{Endpoint: "https://login.test/token", HTTPClient: &http.Client{Transport: c.got}}).Exchange(t.Context(), &mdm.TokenRequest{Certificate: deviceCertificate(t), DeviceKey: mdmKey()})
+		if e := failure(t, err); !strings.HasPrefix(e.Message, c.words) && !strings.HasPrefix(c.words, "{") || !strings.Contains(e.Error(), c.cause) || e.Remedy() == "" {
+			t.Errorf("token: %v; says %q; %s", e, e.Message, e.Remedy())
+		}
+	}
+}
