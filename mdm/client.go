@@ -24,6 +24,7 @@ const (
 	opEnroll   = "Enroll"
 	opRenew    = "Renew"
 	opRecover  = "Recover"
+	opSession  = "Session" // of package omadm
 )
 
 // A Client enrolls one device at a management server. The zero value is ready
@@ -64,11 +65,12 @@ func (c *Client) call(ctx context.Context, op, target string, m *message, want s
 		return nil, err
 	}
 	failed := c.failure(op, target, got)
-	failed.Warnings, failed.preprovisioning = m.warnings, m.preprovisioning
+	failed.Warnings, failed.preprovisioning, failed.password = m.warnings, m.preprovisioning, m.password
 	r, err := soap.Parse(got.Body)
 	switch {
 	case err == nil && r.Fault != nil:
 		failed.Fault, failed.Message, failed.TraceID = (*Fault)(r.Fault), r.Fault.Reason, r.Fault.TraceID
+		failed.Detail = r.Detail
 	case got.Status != http.StatusOK: // the body is not a fault, so the status tells most
 		failed.Message, failed.Err = wire.Said(got.Body), wire.Refusal(got)
 	case len(bytes.TrimSpace(got.Body)) == 0:
@@ -101,6 +103,7 @@ func (c *Client) authenticate(m *message, with Credential) error {
 		return err
 	}
 	m.secret, m.warnings = secret, tokenWarnings(with, now(c.Now))
+	_, m.password = with.(Password)
 	return nil
 }
 

@@ -133,6 +133,7 @@ func (c *Client) settle(ctx context.Context, target string, m *message) (*settle
 			err = checkService(next, isPlain(target))
 		}
 		if err != nil {
+			err = fmt.Errorf("redirect: %w", err)
 			return nil, &Error{Op: opDiscover, URL: wire.Redact(target), HTTPStatus: moved.HTTPStatus, Err: err}
 		}
 		target = next
@@ -148,7 +149,7 @@ func resolve(target, location string) (string, error) {
 	}
 	next, err := base.Parse(location)
 	if err != nil {
-		return "", fmt.Errorf("redirect: %w", err)
+		return "", err
 	}
 	return next.String(), nil
 }
@@ -234,12 +235,12 @@ func readDiscovery(e *element, plain bool) (*Discovery, error) {
 	if d.EnrollURL == "" {
 		return nil, hresult.Errorf(codeNotConfigured, "the answer names no enrollment service")
 	}
-	for _, u := range []string{d.EnrollURL, d.PolicyURL} {
-		if u == "" {
+	for _, u := range []struct{ name, url string }{{"EnrollmentServiceUrl", d.EnrollURL}, {"EnrollmentPolicyServiceUrl", d.PolicyURL}} {
+		if u.url == "" {
 			continue
 		}
-		if err := checkService(u, plain); err != nil {
-			return nil, err
+		if err := checkService(u.url, plain); err != nil {
+			return nil, fmt.Errorf("the answer's %s: %w", u.name, err)
 		}
 	}
 	for _, u := range []*string{&d.AuthURL, &d.AttestationURL, &d.GatewayURL} {

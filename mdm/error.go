@@ -40,6 +40,10 @@ type Error struct {
 	// shortened if it is long.
 	Message string
 
+	// Detail is the Message in the detail of Fault, in the form of Message. It is
+	// often the sentence that tells most.
+	Detail string
+
 	// TraceID identifies the call to the operator of the server.
 	TraceID string
 
@@ -56,6 +60,7 @@ type Error struct {
 
 	location        string // target of a redirect
 	preprovisioning bool   // the device enrolls without a user
+	password        bool   // a password authenticates the call, not a token
 }
 
 // A Fault is a SOAP fault, 1.1 or 1.2 ([MS-MDE2] section 2.2.10). Texts have at
@@ -79,8 +84,8 @@ func (e *Error) Error() string {
 		b.WriteString(" " + e.URL)
 	}
 	b.WriteString(": " + e.what())
-	if e.Message != "" {
-		fmt.Fprintf(&b, ": %q", e.Message)
+	if said := e.ServerMessage(); said != "" {
+		fmt.Fprintf(&b, ": %q", said)
 	}
 	if code := e.HRESULT(); code != 0 {
 		fmt.Fprintf(&b, " (%#x)", code)
@@ -131,8 +136,14 @@ func (e *Error) Protocol() string {
 	return wire.Protocol("OAuth", e.OAuth)
 }
 
-// ServerMessage returns e.Message.
-func (e *Error) ServerMessage() string { return e.Message }
+// ServerMessage returns e.Message, and after it e.Detail if that says something
+// else.
+func (e *Error) ServerMessage() string {
+	if strings.Contains(e.Message, e.Detail) {
+		return e.Message
+	}
+	return strings.TrimPrefix(e.Message+": "+e.Detail, ": ")
+}
 
 // Reference returns e.TraceID.
 func (e *Error) Reference() string { return e.TraceID }

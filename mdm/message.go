@@ -50,6 +50,7 @@ type message struct {
 
 	warnings        []string // of the token
 	preprovisioning bool     // the device enrolls without a user
+	password        bool     // secret is a name and a password
 }
 
 // envelope returns a request in XML. It uses no general encoder, because

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -30,7 +31,8 @@ var remedies = map[uint32]string{
 	codeEnrollmentData:      "The server did not accept the description of the device: check the context items of the request.",
 	codeDiscoveryDate:       "The discovery server's TLS certificate is not valid at this time: check the device's clock, then the certificate.",
 	codeInvalidCert:         "The server's TLS certificate is not trusted: add its root, or correct its name or chain.",
-	codeInsecureRedirect:    "The server is not reached by https, or leads from https to http: correct its address or its configuration.",
+	codeInsecureRedirect:    "The address is not one of https: correct it.",
+	codeUnknown:             "The server refuses without a reason that is known: see its message, and its log at the time or under the trace id.",
 	codeProvCertStore:       "The certificates in the server's provisioning document do not belong together: the server's operator must correct them.",
 	codeProvW7:              "The server's provisioning document has no usable management account: the server's operator must correct it.",
 	codeProvUnknown:         "The server's answer has no readable provisioning document: the server's operator must correct it.",
@@ -41,6 +43,40 @@ var remedies = map[uint32]string{
 	codeServer429:           "The server has too many requests: try again later.",
 	hresult.InvalidResponse: "The answer of the token service cannot be read: check its address, and whether a proxy answers in its place.",
 	codeNoEnvelope:          "The server's answer is not a SOAP envelope: check whether a proxy answers in its place, and whether the server accepts tokens of devices.",
+}
+
+// operationRemedies has remedies for operations that no token authenticates, in
+// place of those in remedies.
+var operationRemedies = map[string]map[uint32]string{
+	opDiscover: {
+		codeMessageFormat: "The server did not accept the request for its services, which carries no token: offer another request version, " +
+			"such as 4.0, or check the user's domain and that no proxy changes requests.",
+		codeAuthentication:  "The server does not know the user or the domain in the request for its services: check them.",
+		codeAuthorization:   "The server does not enroll devices of the user or the domain in the request for its services: check them, then its configuration.",
+		codeInvalidSecurity: "The server wants a security header in the request for its services, which has none: check that the address is that of a discovery service.",
+	},
+	opRenew: {
+		codeMessageFormat: "The server did not accept the renewal: it may know none, or want the other name of the request's type (SpecType). " +
+			"Otherwise enroll the device again.",
+		codeAuthentication: "The server did not accept the present management certificate: check that it was not revoked or replaced and that " +
+			"the server still knows its own authority. Otherwise enroll the device again.",
+		codeAuthorization:   "The server does not renew the certificate: check that the device is still managed there. Otherwise enroll it again.",
+		codeInvalidSecurity: "The server could not read the renewal's security header, in which there is a name only, as the certificate authenticates it: the server may want a token there.",
+	},
+	opSession: {
+		codeMessageFormat:   "The server did not accept a message of the session: check that the device is still enrolled there and that no proxy changes requests.",
+		codeAuthentication:  "The server did not accept the management certificate or the device's identifier: check that it was not revoked and that the device is still enrolled there.",
+		codeAuthorization:   "The server does not manage the device any more: enroll it again.",
+		codeInvalidSecurity: "The server did not accept a message of the session: check that its address is that of management and not of enrollment.",
+		codeNoEnvelope:      "The server's answer is not a SyncML message: check its address, and whether a proxy answers in its place.",
+	},
+}
+
+// passwordRemedies has remedies for calls that a password authenticates.
+var passwordRemedies = map[uint32]string{
+	codeMessageFormat:   "The server did not accept the message: check that it takes passwords and not tokens only, and that no proxy changes requests.",
+	codeAuthentication:  "The server did not accept the name and the password: check them.",
+	codeInvalidSecurity: "The server could not read the security header: check that it takes passwords and not tokens only.",
 }
 
 // notSupported has, for each cause of codeDeviceNotSupported, the words in servers'
@@ -89,10 +125,20 @@ func (e *Error) Remedy() string {
 		return row.Remedy
 	}
 	code := e.HRESULT()
-	text := remedies[code]
+	text := or(operationRemedies[e.Op][code], remedies[code])
+	if e.password && operationRemedies[e.Op] == nil {
+		text = or(passwordRemedies[code], text)
+	}
 	switch code {
 	case codeDeviceNotSupported:
-		text = notSupportedRemedy(e.Message, e.preprovisioning)
+		text = notSupportedRemedy(e.ServerMessage(), e.preprovisioning)
+	case codeInsecureRedirect:
+		switch {
+		case e.HTTPStatus == http.StatusOK:
+			text = "The server names an address that is not one of https: its operator must correct that."
+		case e.HTTPStatus != 0 || errors.As(e.Err, new(*url.Error)): // something was sent
+			text = "The server leads from https to http: its operator must correct that."
+		}
 	case codeMessageFormat, codeAuthentication, codeAuthorization, codeInvalidSecurity, codeNoEnvelope:
 		text = strings.Join(append([]string{text}, e.Warnings...), " ")
 	}

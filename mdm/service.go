@@ -25,7 +25,7 @@ func checkService(raw string, plain bool) error {
 	case u.Fragment != "":
 		return fmt.Errorf("%s has a fragment", wire.Redact(raw))
 	case u.Scheme != "https" && !plain:
-		return fmt.Errorf("%w: %s is not https", wire.ErrInsecure, wire.Redact(raw))
+		return wire.Insecure(raw)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -16,9 +15,8 @@ import (
 )
 
 // credential returns what the flags -token, -user and -password give to enroll
-// with. It prints warnings about a token to stderr. ofDevice reports that the
-// token is a device's and names no user.
-func (o *options) credential(stderr io.Writer) (with mdm.Credential, ofDevice bool, err error) {
+// with. ofDevice reports that the token is a device's and names no user.
+func (o *options) credential() (with mdm.Credential, ofDevice bool, err error) {
 	if o.user != "" {
 		secret, err := command.Secret(o.password)
 		return mdm.Password{User: o.user, Secret: mdm.Token(secret)}, false, err
@@ -32,10 +30,17 @@ func (o *options) credential(stderr io.Writer) (with mdm.Credential, ofDevice bo
 	if err != nil {
 		return mdm.OpaqueToken(token), false, nil
 	}
-	for _, warning := range claims.Warnings(time.Now()) {
-		fmt.Fprintln(stderr, "mdmenroll: warning:", warning)
-	}
 	return token, claims.Type == "device" || claims.UPN == "", nil
+}
+
+// warn prints what servers may have against the token with which a call failed. A
+// run that succeeds has no use for it.
+func warn(stderr io.Writer, err error) {
+	if failed := (*mdm.Error)(nil); errors.As(err, &failed) {
+		for _, warning := range failed.Warnings {
+			fmt.Fprintln(stderr, "mdmenroll: warning:", warning)
+		}
+	}
 }
 
 // newClient returns the client of a machine. The machine's identifier is derived

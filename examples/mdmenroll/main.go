@@ -135,7 +135,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	defer dev.Close()
 	fmt.Fprintln(stdout, dev.Name)
 	e := &enrollment{options: o, tpm: &attest.TPM{Transport: dev}, stdout: stdout}
-	if e.with, e.ofDevice, err = o.credential(stderr); err != nil {
+	if e.with, e.ofDevice, err = o.credential(); err != nil {
 		return err
 	}
 	if e.client, err = o.newClient(ctx, e.tpm); err != nil {
@@ -145,6 +145,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 		e.client.Device.EnrollmentType = "Full"
 	}
 	if err := e.enroll(ctx); err != nil {
+		warn(stderr, err)
 		return err
 	}
 	err = e.runSessions(ctx)

@@ -23,6 +23,7 @@ const MaxElements = 20000
 type Envelope struct {
 	Content *xmltree.Element // the one element in the body
 	Fault   *Fault           // what Content says if it is a fault; nil otherwise
+	Detail  string           // Message in the detail of Fault, as [wire.Words] returns it
 }
 
 // A Fault is a SOAP fault, 1.1 or 1.2. Its fields are those of mdm.Fault, to
@@ -58,6 +59,7 @@ func Parse(data []byte) (*Envelope, error) {
 	e := &Envelope{Content: body.Children[0]}
 	if e.Content.Is("Fault") {
 		e.Fault = readFault(e.Content)
+		e.Detail = wire.Words(e.Content.At("Detail").Below("DeviceEnrollmentServiceError").Value("Message"))
 	}
 	return e, nil
 }

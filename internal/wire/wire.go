@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -95,6 +96,7 @@ func Redact(raw string) string {
 		return ""
 	}
 	u.RawQuery, u.Fragment, u.User, u.ForceQuery = "", "", nil, false
+	u.Opaque = u.Opaque[strings.LastIndexByte(u.Opaque, '@')+1:]
 	return u.String()
 }
 

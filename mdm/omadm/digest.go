@@ -3,6 +3,7 @@ package omadm
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/syncml"
@@ -34,10 +35,14 @@ func (d *digestState) credentials(a *mdm.Auth) (*syncml.Cred, string) {
 // there is one. It reports whether the message must be sent again.
 func (d *digestState) answer(a *mdm.Auth, code int, chal *syncml.Meta) (bool, error) {
 	wanted := code == syncml.StatusUnauthorized || code == syncml.StatusNoCredential
-	if chal != nil && a != nil {
-		if !strings.EqualFold(chal.Type, syncml.TypeMD5) {
-			return false, errors.New("the server asks for an authentication other than a digest")
-		}
+	refused := &StatusError{syncml.SyncHdr, code}
+	switch {
+	case chal == nil:
+	case !strings.EqualFold(chal.Type, syncml.TypeMD5) && (a != nil || wanted):
+		return false, fmt.Errorf("%w: it asks for an authentication other than a digest, of type %.40q, and devices have %s only", refused, chal.Type, syncml.TypeMD5)
+	case a == nil && wanted:
+		return false, fmt.Errorf("%w: it asks for a digest, and the account has no APPAUTH of level APPSRV to make one with", refused)
+	case a != nil:
 		nonce, err := base64.StdEncoding.DecodeString(chal.NextNonce)
 		if err != nil {
 			return false, errors.New("the server's nonce is not base64")

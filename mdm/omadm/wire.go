@@ -74,6 +74,7 @@ func (e *exchange) refused(got *wire.Answer, err error) *mdm.Error {
 	}
 	if r, bad := soap.Parse(got.Body); bad == nil && r.Fault != nil {
 		failed.Fault, failed.Message, failed.TraceID = (*mdm.Fault)(r.Fault), r.Fault.Reason, r.Fault.TraceID
+		failed.Detail = r.Detail
 		return failed
 	}
 	failed.Message, failed.Err = wire.Said(got.Body), wire.Refusal(got)

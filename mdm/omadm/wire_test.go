@@ -301,3 +301,27 @@ func TestSessionWrites(t *testing.T) {
 		t.Errorf("./User is %+v", got)
 	}
 }
+
+// A server that asks for something other than a digest is told apart from one
+// that refuses.
+func TestSessionChallenges(t *testing.T) {
+	challenge := func(typ string) string {
+		return sync12(`<Status><CmdID>1</CmdID><MsgRef>1</MsgRef><CmdRef>0</CmdRef><Cmd>SyncHdr</Cmd><Chal><Meta><Format xmlns="syncml:metinf">b64</Format>` +
+			`<Type xmlns="syncml:metinf">` + typ + `</Type></Meta></Chal><Data>407</Data></Status><Final/>`)
+	}
+	for _, c := range []struct {
+		typ  string
+		auth *mdm.Auth
+		want string
+	}{
+		{"syncml:auth-basic", nil, `"syncml:auth-basic"`},
+		{"syncml:auth-basic", &mdm.Auth{Name: "n"}, `"syncml:auth-basic"`},
+		{"syncml:auth-md5", nil, "no APPAUTH"},
+	} {
+		_, err := scriptedSession(t, &scripted{answers: []string{challenge(c.typ)}}, func(s *omadm.Session) { s.Auth = c.auth })
+		var status *omadm.StatusError
+		if !errors.As(err, &status) || status.Status != 407 || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.typ, err)
+		}
+	}
+}
