@@ -151,6 +151,27 @@ func TestParseDevice(t *testing.T) {
 	}
 }
 
+// A region is two letters; extensions come in any order and with lengths in two forms.
+func TestParseDeviceRegion(t *testing.T) {
+	device := pkix.Extension{Id: oid(2), Value: long(deviceBytes)}
+	for value, want := range map[string]string{
+		"\x04\x02EU": "EU", "\x04\x81\x02eu": "eu", "EU": "EU", "\x04\x02AZ": "AZ", "\x04\x02az": "az", "\x04\x02@A": "", "\x04\x02A[": "", "\x04\x02`a": "",
+		"\x04\x02a{": "", "\x04\x02A": "", "\x04\x01A": "", "\x04\x03EUR": "", "\x04\x81\x00": "", "\x04\x00": "", "\x04\x81": "", "": "",
+	} {
+		region := pkix.Extension{Id: oid(8), Value: []byte(value)}
+		for _, list := range [][]pkix.Extension{{device, region}, {region, device}} {
+			dev, err := drs.ParseDevice(&x509.Certificate{Subject: pkix.Name{CommonName: deviceID}, Extensions: list})
+			if err != nil || dev.Region != want {
+				t.Errorf("%q: %+v, %v", value, dev, err)
+			}
+		}
+	}
+	joined := pkix.Extension{Id: oid(7), Value: []byte{0x04, 0x81, 0}}
+	if dev, err := drs.ParseDevice(&x509.Certificate{Subject: pkix.Name{CommonName: deviceID}, Extensions: []pkix.Extension{device, joined}}); err != nil || dev.Joined {
+		t.Errorf("an empty mark: %+v, %v", dev, err)
+	}
+}
+
 func FuzzParseDevice(f *testing.F) {
 	for _, v := range [][]byte{long(deviceBytes), append([]byte{0x04, 0x10}, deviceBytes...), []byte(deviceBytes), {0x04, 0x81}, {0x04}, nil} {
 		f.Add(v, long(tenantBytes), long("EU"))

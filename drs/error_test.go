@@ -116,6 +116,24 @@ func TestErrorLongMessage(t *testing.T) {
 	}
 }
 
+// Texts have up to 2048 bytes; an identifier of a request that is longer, or empty, is
+// left for the next one.
+func TestErrorSizes(t *testing.T) {
+	for size, want := range map[int]int{2048: 2048, 2049: 2048} {
+		if e := discoverError(t, answering(t, 400, `{"message":"`+strings.Repeat("m", size)+`"}`)); len(e.Message) != want {
+			t.Errorf("a message of %d bytes: %d", size, len(e.Message))
+		}
+	}
+	for _, c := range []struct{ first, want string }{
+		{strings.Repeat("i", 2048), strings.Repeat("i", 2048)}, {strings.Repeat("i", 2049), "second"}, {"", "second"},
+	} {
+		e := discoverError(t, answering(t, 400, "", "request-id", c.first, "x-ms-request-id", "second"))
+		if e.RequestID != c.want {
+			t.Errorf("%d bytes: %.20q", len(c.first), e.RequestID)
+		}
+	}
+}
+
 type coded struct{ error }
 
 func (coded) HRESULT() uint32 { return 0x80280921 }

@@ -189,6 +189,21 @@ func TestPreAuthorizedAlone(t *testing.T) {
 	}
 }
 
+// Without a service for it, a join that was authorized beforehand is not sent.
+func TestPreAuthorizedNowhere(t *testing.T) {
+	sent := false
+	ts := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { sent = true }))
+	defer ts.Close()
+	for endpoint, want := range map[string]bool{"": false, ts.URL + "/precreate": true} {
+		d, req := discovery(ts.URL), request(t)
+		d.PrecreateEndpoint = endpoint
+		req.Ticket, req.PreAuthorized, sent = "", "challenge", false
+		if _, err := (&drs.Client{BaseURL: ts.URL}).Join(t.Context(), d, req); err == nil || sent != want {
+			t.Errorf("%q: %v, sent %t", endpoint, err, sent)
+		}
+	}
+}
+
 func TestJoinRefusesRequests(t *testing.T) {
 	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
