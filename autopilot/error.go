@@ -176,6 +176,10 @@ func (e *Error) Remedy() string {
 		return "Nothing was written or sent. Correct what the message names, or leave it out."
 	case errors.Is(e.Err, ErrMalformed) && e.URL != "":
 		return "Check for a proxy that answers in the service's place. If there is none, tell the service's operator."
+	case errors.Is(e.Err, ErrMalformed) && e.Op == "ComputerName":
+		return "Correct the name template of the profile."
+	case errors.Is(e.Err, ErrMalformed) && e.Op == "ParseProfile":
+		return "Take the file as it was made: from the device, or from the tool that exports profiles."
 	case errors.Is(e.Err, ErrMalformed):
 		return "Take the file from the device again, and do not open it with a spreadsheet."
 	}

@@ -117,6 +117,13 @@ func TestRemedies(t *testing.T) {
 	if !errors.As(err, &e) || e.Remedy() == "" {
 		t.Errorf("%v: %q", err, e.Remedy())
 	}
+	_, noJSON := autopilot.ParseProfile([]byte("<html>"))
+	_, badName := (&autopilot.Profile{DeviceName: "%NO%"}).ComputerName("S1")
+	for _, err := range []error{noJSON, badName} {
+		if !errors.As(err, &e) || e.Remedy() == "" || strings.Contains(e.Remedy(), "spreadsheet") {
+			t.Errorf("%v: %q", err, e.Remedy())
+		}
+	}
 }
 
 // What a file for existing devices says of the tenant and the user only in the text

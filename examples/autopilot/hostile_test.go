@@ -219,7 +219,7 @@ func TestImportMany(t *testing.T) {
 		fmt.Fprintf(&file, "%s,,%s\r\n", d.Serial, d.Text())
 	}
 	code, out, errs := try(t, "-graph", h.URL, "-token", "x", "-until", "imported", "-pause", "50ms", "import", exampletest.File(t, []byte(file.String())))
-	if code != 1 || !strings.Contains(errs, "ZTD 808/") || len(s.Devices()) != 500 {
+	if code != 1 || !strings.Contains(errs, "1 of 501 devices failed") || !strings.Contains(errs, "ZTD 808/") || len(s.Devices()) != 500 {
 		t.Errorf("%d: %d devices: %s", code, len(s.Devices()), errs)
 	}
 	if n := strings.Count(out, `"stage":"failed"`); n != 2 { // the event and the result

@@ -39,8 +39,15 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 	r := &graph.Registration{Client: c, Until: graph.Stage(o.until), Pause: pause, Observe: p.observe, Forget: o.forget}
 	results, err := r.Run(ctx, s.Rows)
 	if perr := p.print(results); err == nil {
-		err = perr
+		return perr
 	}
+	failed := 0
+	for _, res := range results {
+		if res.Err != nil {
+			failed++
+		}
+	}
+	fmt.Fprintf(stderr, "%d of %d devices failed; the first of them:\n", failed, len(results))
 	return err
 }
 
