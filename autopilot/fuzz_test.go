@@ -84,7 +84,7 @@ func FuzzReadCSV(f *testing.F) {
 		intune + "\r\nS1,,HASH\r\n", "\ufeff" + intune + ",Group Tag,Assigned User\nS1,1234567890123,H,\"a, b\",x@y\n", "Mock,Book,S1\n",
 		"Manufacturer,Model,Serial Number,Hardware Hash\nMock,Book,S1,H\n", intune + ",Manufacturer name,Device model\nS1,,,Mock,Book\n",
 		"\xff\xfeD\x00e\x00", strings.ReplaceAll(intune, ",", ";") + "\nS1;;" + hash + "\n", "\"\"\"\n\"",
-		"a,b,c\nHash,Manufacturer name,Model\n",
+		"a,b,c\nHash,Manufacturer name,Model\n", "#TYPE System.Object\r\n" + intune + "\nS1,,H\n", "sep=;\nS1;;" + hash + ";tag\n",
 	} {
 		f.Add([]byte(file))
 	}

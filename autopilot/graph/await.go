@@ -123,7 +123,7 @@ func (r *registering) look(w *wait, b batch) bool {
 			r.adoptExisting(w, i)
 		case s.Err() != nil:
 			r.fail(i, s.Err())
-		case s.RegistrationID == "":
+		case strings.Trim(s.RegistrationID, "0-") == "": // nothing, or the GUID of zeros
 			r.fail(i, &Error{Op: opImported, Err: errors.New("the import is complete, and has no registration identifier")})
 		default:
 			r.reach(i, StageImported, s.Status)

@@ -19,6 +19,7 @@ func FuzzAnswer(f *testing.F) {
 		`{"error":{"code":"BadRequest","message":"{\r\n \"_version\": 3,\r\n \"Message\": \"An error has occurred - Operation ID (for customer support): 0 - Activity ID: 1\"}","innerError":{"request-id":"1"}}}`,
 		`{"error":{"code":"x","message":"Cannot convert the literal 'T0E' to the expected type 'Edm.Binary'."}}`,
 		`{"deploymentProfileAssignmentStatus":"assignedUnkownSyncState","deploymentProfile":{"outOfBoxExperienceSettings":{"hideEULA":true}},"intendedDeploymentProfile":null}`,
+		`{"id":"1","deploymentProfileAssignmentStatus":"assignedInSync","deploymentProfile":{"outOfBoxExperienceSetting":{"eulaHidden":true},"extractHardwareHash":true}}`,
 		`{"syncStatus":"inProgress","lastSyncDateTime":"2026-01-02T03:04:05.1234567Z"}`, `null`, `[]`, ``, `{"value":{}}`, `<html>`,
 	} {
 		f.Add(200, seed)

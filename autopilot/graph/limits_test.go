@@ -1,10 +1,12 @@
 package graph_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -227,5 +229,34 @@ func TestCauseOutlivesContext(t *testing.T) {
 	_, err := r.Run(ctx, []autopilot.Row{row("S1")})
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "HTTP status 503") {
 		t.Error(err)
+	}
+}
+
+// An import that is complete without a registration is not waited for: there is no
+// device to look for.
+func TestCompleteWithoutRegistration(t *testing.T) {
+	for _, id := range []string{"", "00000000-0000-0000-0000-000000000000"} {
+		c := start(t, &autopilottest.Server{})
+		inner := c.HTTPClient.Transport
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			res, err := inner.RoundTrip(r)
+			if err != nil || r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/importedWindowsAutopilotDeviceIdentities/") {
+				return res, err
+			}
+			var m graph.Imported
+			if err := json.NewDecoder(res.Body).Decode(&m); err != nil {
+				return nil, err
+			}
+			res.Body.Close()
+			m.State = graph.ImportState{Status: "complete", RegistrationID: id}
+			text, err := json.Marshal(m)
+			res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+			return res, err
+		})}
+		begin := time.Now()
+		r := &graph.Registration{Client: c, Pause: quick, Until: graph.StageRegistered, Limit: 3 * time.Second}
+		if results, err := r.Run(t.Context(), []autopilot.Row{row("S1")}); err == nil || !strings.Contains(err.Error(), "no registration identifier") || time.Since(begin) > 2*time.Second {
+			t.Errorf("%q: %v, %+v", id, err, results)
+		}
 	}
 }
