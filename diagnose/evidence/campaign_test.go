@@ -29,7 +29,10 @@ func rehearse(t *testing.T, server *provisiontest.Server, fault provisiontest.Fa
 	client := *server.Client()
 	transport := client.Transport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true // StepTLS spoils new connections
-	client.Transport, client.Timeout = transport, 2*time.Second
+	client.Transport, client.Timeout = transport, time.Minute
+	if fault.Kind == "timeout" {
+		client.Timeout = 3 * time.Second
+	}
 	p.HTTPClient = &client
 	p.Steps, p.EnrollEK = provision.Technician(), true
 	p.Backoff = func(provision.Step, int, error) time.Duration { return 0 }

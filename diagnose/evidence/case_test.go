@@ -320,10 +320,11 @@ func TestTimeline(t *testing.T) {
 func TestPersonal(t *testing.T) {
 	b := goodRun()
 	b.event("UDR", 204, "ExitCode", hr(0x801C000E), "Message", "quota of jane.doe@contoso-invented.onmicrosoft.com at DESKTOP-FAKE001, object 11111111-2222-3333-4444-555555555555, S-1-5-21-1-2-3-1001").
+		event("UDR", 202, "Domain", "fabrikam-invented.example", "ExitCode", hr(0x801C0003)).event("UDR", 201, "User", "System", "ExitCode", hr(0x801C0003)).
 		event("UDR", 203, "AuthToken", "eyJhbGciOiJub25lIn0.eyJhIjoxfQ.abcdef", "ExitCode", hr(0x801C0002)).
 		file("devices.csv", csvHeader+"SERIAL4711,,"+hash("SERIAL4711", 1)+"\r\n").
 		file("notes.txt", "SERIAL4711 in C:\\Users\\jane\\Desktop failed with 0x80180014, MAC 00:11:22:33:44:55\n")
-	secrets := []string{"jane", "FAKE001", "SERIAL4711", "11111111-2222", "eyJhbGci", "contoso-invented", "S-1-5-21-1", "00:11:22"}
+	secrets := []string{"jane", "FAKE001", "SERIAL4711", "11111111-2222", "eyJhbGci", "contoso-invented", "S-1-5-21-1", "00:11:22", "fabrikam"}
 	for _, personal := range []bool{false, true} {
 		c := Case{Personal: personal}
 		files := b.contents()

@@ -93,6 +93,7 @@ func (c *Case) event(s *Source, ev *evtx.Event) {
 		}
 		quote.WriteString(value + " ")
 		f.codes = valueCodes(f.codes, field.Value)
+		c.private.value(field.Name, field.Value)
 	}
 	search.WriteString(ev.Message)
 	f.codes = textCodes(f.codes, clip(ev.Message, maxSearch))

@@ -31,8 +31,14 @@ var patterns = []struct {
 var personal = map[string]string{
 	"serial": "<serial>", "serialnumber": "<serial>", "smbiossystemserialnumber": "<serial>", "deviceserialnumber": "<serial>",
 	"user": "<user>", "username": "<user>", "upn": "<user>", "cloudassignedtenantupn": "<user>", "executingaccountname": "<user>", "useremail": "<user>",
-	"tenantname": "<tenant>", "domainname": "<tenant>", "cloudassignedtenantdomain": "<tenant>", "aadtenantid": "<tenant>",
+	"tenantname": "<tenant>", "domainname": "<tenant>", "domain": "<tenant>", "tenantdomain": "<tenant>", "idpdomain": "<tenant>", "cloudassignedtenantdomain": "<tenant>", "aadtenantid": "<tenant>",
 	"devicename": "<computer>", "computername": "<computer>", "hostname": "<computer>", "cloudassigneddevicename": "<computer>",
+}
+
+// common are values that are nobody's, and stand in many other places.
+var common = map[string]bool{
+	"none": true, "null": true, "true": true, "false": true, "system": true, "administrator": true, "defaultuser0": true, "not set": true,
+	"workgroup": true, "windows": true, "desktop": true, "microsoft": true, "unknown": true, "default": true, "default string": true,
 }
 
 // learn has a word replaced. Short words stay, because they occur in others.
@@ -56,7 +62,7 @@ func (p *privacy) computer(name string) {
 
 // value learns a value by its name.
 func (p *privacy) value(name, value string) {
-	if with := personal[normal(name)]; with != "" && !strings.EqualFold(value, "yes") && !strings.EqualFold(value, "no") {
+	if with := personal[normal(name)]; with != "" && !common[strings.ToLower(strings.TrimSpace(value))] {
 		p.learn(value, with)
 	}
 }

@@ -296,12 +296,25 @@ func TestRefusals(t *testing.T) {
 func TestFoldersOfASet(t *testing.T) {
 	b := (&cabtest.Cabinet{Folders: []cabtest.Folder{{Files: []cabtest.File{{Name: "first", Data: []byte("12345")}, {Name: "second", Data: []byte("678")}}}}}).Bytes()
 	i := bytes.Index(b, []byte("second"))
-	for folder, want := range map[uint16]error{fromPrevious: ErrUnsupported, toNext: ErrUnsupported, previousAndNext: ErrUnsupported, 7: ErrFormat} {
+	for folder, want := range map[uint16]error{fromPrevious: ErrUnsupported, toNext: ErrUnsupported, previousAndNext: ErrUnsupported, 7: ErrFormat, 1: ErrFormat} {
 		b[i-8], b[i-7] = byte(folder), byte(folder>>8)
 		got, errs, err := readAll(b)
 		if err != nil || string(got["first"]) != "12345" || !errors.Is(errs["second"], want) {
 			t.Errorf("%#x: %v %v %q", folder, err, errs, got)
 		}
+	}
+	r, err := NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := errors.New("stop")
+	if err := r.Each(func(f *File, _ io.Reader) error {
+		if f.Name == "second" {
+			return stop
+		}
+		return nil
+	}); err != stop {
+		t.Error(err)
 	}
 	b[i-8], b[i-7], b[i-12] = 0, 0, 2 // the second file starts within the first
 	if _, errs, _ := readAll(b); !errors.Is(errs["second"], ErrFormat) {
