@@ -185,6 +185,12 @@ func (r *registering) update(w *wait, b batch, records []Imported) {
 		if r.missed[i]++; r.missed[i] < maxLooks {
 			continue
 		}
+		// A list by the client's import identifier may not have the record for good.
+		if m, err := r.Client.Imported(r.ctx, res.Import.ID); err == nil {
+			res.Import = m
+			delete(r.missed, i)
+			continue
+		}
 		if r.adoptExisting(w, i); res.Err == nil {
 			res.Import.State = ImportState{Status: statusComplete, RegistrationID: res.Device.ID}
 		}

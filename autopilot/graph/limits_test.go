@@ -126,6 +126,24 @@ func TestRecordsLag(t *testing.T) {
 	}
 }
 
+// A service that gives each record an import identifier of its own lists none by the
+// client's. The records are there all the same.
+func TestRecordsNotListed(t *testing.T) {
+	s := &autopilottest.Server{}
+	s.Fail = func(op string, w http.ResponseWriter) bool {
+		if op == "Imports" {
+			_ = json.NewEncoder(w).Encode(map[string]any{"value": []any{}})
+		}
+		return op == "Imports"
+	}
+	s.Elsewhere(device("S2").Hash())
+	r := &graph.Registration{Client: start(t, s), Pause: quick, Until: graph.StageImported}
+	results, err := r.Run(t.Context(), []autopilot.Row{row("S1"), row("S2")})
+	if err == nil || results[0].Err != nil || results[0].Existing || results[0].Stage != graph.StageImported || code(results[1].Err) != 808 {
+		t.Errorf("%v, %+v", err, results)
+	}
+}
+
 // One row that cannot be sent is its own failure, as one that the service refuses
 // is.
 func TestOneBadRow(t *testing.T) {
