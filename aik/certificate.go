@@ -10,6 +10,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/internal/challenge"
 	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // A TrustLevel is what an attestation CA knew about the TPM whose key it certified,
@@ -102,9 +103,10 @@ func (c *Client) chain(leaf *x509.Certificate, sent, ca []*x509.Certificate) ([]
 	if roots == nil {
 		roots = challenge.Pool(ca)
 	}
-	chains, err := challenge.Chains(leaf, roots, challenge.Pool(slices.Concat(sent, ca)), c.now())
+	others := slices.Concat(sent, ca)
+	chains, err := challenge.Chains(leaf, roots, challenge.Pool(others), c.now())
 	if err != nil {
-		return nil, err
+		return nil, wire.Dated(err, leaf, others, c.now(), "the operator of the attestation CA")
 	}
 	longest := slices.MaxFunc(chains, func(a, b []*x509.Certificate) int { return len(a) - len(b) })
 	return append([]*x509.Certificate{leaf}, longest[1:]...), nil

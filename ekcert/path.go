@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // maxIssuers is the largest number of issuers of one certificate that is accepted.
@@ -62,7 +63,7 @@ func (c *Client) paths(ctx context.Context, leaf *x509.Certificate, issuers []*x
 			}
 		}
 	}
-	return chains, err
+	return chains, wire.Dated(err, leaf, issuers, c.now(), "the maker of the TPM")
 }
 
 // expired returns the certificates that are not valid now.

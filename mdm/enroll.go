@@ -256,7 +256,9 @@ func (c *Client) verify(leaf *x509.Certificate, certs []StoredCertificate) ([]*x
 		CurrentTime:   c.checkTime(leaf),
 		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
+	var issuers []*x509.Certificate
 	for _, s := range certs {
+		issuers = append(issuers, s.Certificate)
 		switch s.Store {
 		case "Root":
 			opts.Roots.AddCert(s.Certificate)
@@ -268,6 +270,9 @@ func (c *Client) verify(leaf *x509.Certificate, certs []StoredCertificate) ([]*x
 	if err == nil && c.Roots != nil {
 		opts.Roots = c.Roots
 		chains, err = leaf.Verify(opts)
+	}
+	if err = wire.Dated(err, leaf, issuers, opts.CurrentTime, "the operator of the management server"); wire.DateOf(err) != nil {
+		return nil, hresult.Errorf(codeProvCertStore, "%w", err)
 	}
 	if err != nil {
 		return nil, hresult.Errorf(codeProvCertStore, "the certificate of %.80q: %w", strings.ToValidUTF8(leaf.Subject.CommonName, "?"), err)

@@ -124,6 +124,9 @@ func (e *Error) Remedy() string {
 	if row := hresult.AADSTS(e.Message); e.OAuth != "" && row != nil {
 		return row.Remedy
 	}
+	if date := wire.DateOf(e.Err); date != nil {
+		return date.Remedy()
+	}
 	code := e.HRESULT()
 	text := or(operationRemedies[e.Op][code], remedies[code])
 	if e.password && operationRemedies[e.Op] == nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // oidPrivacyCA is the extended key usage of the certificates to which requests
@@ -157,7 +158,7 @@ func (ca *CA) trust(ctx context.Context, sent []*x509.Certificate, roots *x509.C
 		addCAs(roots, anchors)
 	}
 	_, reasons, err := cms.Leading(ctx, sent, nil, func(cert *x509.Certificate, between *x509.CertPool) error {
-		return leadsTo(cert, roots, between, now)
+		return wire.Dated(leadsTo(cert, roots, between, now), cert, sent, now, "the operator of the CA")
 	})
 	if err != nil {
 		return nil, err

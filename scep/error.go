@@ -252,6 +252,8 @@ func (e *Error) Remedy() string {
 		return "The answer cannot be read. Check the address, and ask the CA's operator."
 	case e.HTTPStatus == http.StatusNotFound:
 		return "There is no CA at this address. Check the address."
+	case wire.DateOf(e.Err) != nil:
+		return wire.DateOf(e.Err).Remedy()
 	case untimely(e.Err):
 		return "A certificate is not valid at this time. Set the device's clock, and ask the CA's operator to check the CA's clock."
 	case errors.Is(e.Err, ErrUntrusted):

@@ -254,5 +254,5 @@ func (o *opening) issued(cert *x509.Certificate, sent []*x509.Certificate) error
 	if early := cert.NotBefore.Sub(now); early > 0 && early <= clockSkew {
 		now = cert.NotBefore
 	}
-	return leadsTo(cert, anchors, between, now)
+	return wire.Dated(leadsTo(cert, anchors, between, now), cert, append(sent[:len(sent):len(sent)], o.ca.Chain...), now, "the operator of the CA")
 }

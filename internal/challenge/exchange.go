@@ -8,6 +8,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/wcce"
+	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -99,7 +100,7 @@ func (x *Exchange) CheckTrust(roots *x509.CertPool, now time.Time) error {
 	}
 	for _, cert := range []*x509.Certificate{x.CA.Recipient, x.CA.Signer} {
 		if _, err := Chains(cert, roots, Pool(x.CA.Chain), now); err != nil {
-			return fmt.Errorf("%w: %q: %w", scep.ErrUntrusted, cert.Subject, err)
+			return fmt.Errorf("%w: %q: %w", scep.ErrUntrusted, cert.Subject, wire.Dated(err, cert, x.CA.Chain, now, "the operator of the CA"))
 		}
 	}
 	return nil

@@ -83,7 +83,7 @@ func timedOut(req, own *http.Request, err error) error {
 func withoutQuery(err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
-		return &url.Error{Op: ue.Op, URL: Redact(ue.URL), Err: ue.Err}
+		return &url.Error{Op: ue.Op, URL: Redact(ue.URL), Err: datedTLS(ue.Err)}
 	}
 	return err
 }
