@@ -41,8 +41,12 @@ func (l TrustLevel) String() string {
 	return fmt.Sprintf("TrustLevel(%d)", int(l))
 }
 
-// Trust returns the trust level of an attestation key's certificate.
+// Trust returns the trust level of an attestation key's certificate, or [TrustNone] if
+// that is nil.
 func Trust(cert *x509.Certificate) TrustLevel {
+	if cert == nil {
+		return TrustNone
+	}
 	for _, p := range trustPolicies {
 		if hasPolicy(cert, p.id) {
 			return p.level

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -273,6 +274,14 @@ func TestNoCapability(t *testing.T) {
 	_, err := start(t, s, s.Roots()).Enroll(t.Context(), d.Request)
 	if !errors.Is(err, scep.ErrCapability) || asked {
 		t.Errorf("error is %v, activation asked for: %v", err, asked)
+	}
+	var e *aik.Error
+	if !errors.As(err, &e) || !strings.Contains(e.Remedy(), "does not offer attestation") {
+		t.Errorf("remedy of %v", err)
+	}
+	old := &aik.Error{Op: "enroll", Err: &scep.Error{Op: "PKCSReq", Err: fmt.Errorf("%w: %w", scep.ErrCapability, scep.ErrLegacy)}}
+	if !strings.Contains(old.Remedy(), "permit older algorithms") {
+		t.Errorf("remedy of %v: %q", old, old.Remedy())
 	}
 }
 

@@ -2,6 +2,7 @@ package aik
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -62,7 +63,7 @@ func failed(op string, err error) *Error {
 
 // Error returns "aik: ", e.Op, the text of e.Err and, unless that names it, e.URL.
 func (e *Error) Error() string {
-	s := "aik: " + e.Op + ": " + e.Err.Error()
+	s := fmt.Sprintf("aik: %s: %v", e.Op, e.Err)
 	if e.URL != "" && !strings.Contains(s, e.URL) {
 		s += " (" + e.URL + ")"
 	}
@@ -132,7 +133,7 @@ func (e *Error) Remedy() string {
 	if errors.Is(e.Err, ErrNoAuthority) {
 		return "The attestation CA does not know the issuer of this TPM's endorsement certificate. Update the TPM's firmware, or ask the maker."
 	}
-	if errors.Is(e.Err, scep.ErrCapability) {
+	if errors.Is(e.Err, scep.ErrCapability) && !errors.Is(e.Err, scep.ErrLegacy) {
 		return "The server at this address does not offer attestation. Check the address of the CA, and whether a proxy answers in its place."
 	}
 	var s *scep.Error

@@ -3,6 +3,7 @@ package provision
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
@@ -20,7 +21,8 @@ func (e *Error) Error() string {
 	if e.Step == "" {
 		return fmt.Sprintf("provision: %v", e.Err)
 	}
-	return fmt.Sprintf("provision: %s: %v", e.Step, e.Err)
+	// The error of a package with the step's name begins with that.
+	return fmt.Sprintf("provision: %s: %s", e.Step, strings.TrimPrefix(e.Err.Error(), string(e.Step)+": "))
 }
 
 // Unwrap returns e.Err.

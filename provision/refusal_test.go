@@ -205,7 +205,7 @@ func TestRefusals(t *testing.T) {
 		}, "provision: ek: ekcert: enroll", "tpm-revoked"},
 		{"EK on the attestation CA's deny list", deny, func(t *testing.T, w *world) error {
 			return runWith(t, w, true, nil)
-		}, "provision: aik: aik: enroll", "deny"},
+		}, "provision: aik: enroll", "deny"},
 		{"AIK with wrong attributes", nil, func(t *testing.T, w *world) error {
 			b := newBench(t, w)
 			b.key = createKey(t, b.tpm, attest.Sign)

@@ -38,7 +38,7 @@ func TestBadAnswersTable(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				errs = append(errs, &scep.Error{HTTPStatus: code, FailInfo: scep.NoFailInfo})
+				errs = append(errs, &scep.Error{HTTPStatus: code})
 			}
 		case strings.HasPrefix(answer, "failInfo "):
 			for info := scep.BadAlg; info <= scep.BadCertID; info++ {
@@ -51,7 +51,7 @@ func TestBadAnswersTable(t *testing.T) {
 			if strings.HasSuffix(answer, "is expired") {
 				err = fmt.Errorf("%w: %w", err, x509.CertificateInvalidError{Reason: x509.Expired})
 			}
-			errs = append(errs, &scep.Error{HTTPStatus: http.StatusOK, FailInfo: scep.NoFailInfo, Err: err})
+			errs = append(errs, &scep.Error{HTTPStatus: http.StatusOK, Err: err})
 		default:
 			continue
 		}

@@ -61,7 +61,7 @@ type Reply struct {
 // Enroll sends req as a PKCSReq message (RFC 8894, section 3.3.1) and checks the
 // reply. If its status is [StatusPending], the caller goes on with
 // [Client.Poll]; if it is [StatusChallenge], with [Client.Answer]. ca is what
-// [Client.CA] returned and must not be nil.
+// [Client.CA] returned.
 //
 // The error is an [*Error]. If the CA refuses the request, it has the CA's
 // FailInfo and Message, or an HTTP status. Otherwise it wraps one of these:
@@ -80,7 +80,11 @@ type Reply struct {
 // An error that wraps none of these and has no FailInfo and no HTTP status says
 // what is wrong with req, with ca or with the URL.
 func (c *Client) Enroll(ctx context.Context, ca *CA, req *Request) (*Reply, error) {
-	return c.transact(ctx, ca, req, nil, message{op: "PKCSReq", kind: pkimsg.PKCSReq, content: req.CSR})
+	const op = "PKCSReq"
+	if err := req.check(ca); err != nil {
+		return nil, c.fail(op, err)
+	}
+	return c.transact(ctx, ca, req, nil, message{op: op, kind: pkimsg.PKCSReq, content: req.CSR})
 }
 
 // RenewAs is the kind of message with which [Client.Renew] asks for a renewal.
@@ -100,7 +104,11 @@ const (
 // The reply and the errors are those of [Client.Enroll]; if req has no
 // Certificate, the [*Error] wraps no sentinel and nothing is sent.
 func (c *Client) Renew(ctx context.Context, ca *CA, req *Request) (*Reply, error) {
-	m := message{op: "RenewalReq", kind: pkimsg.RenewalReq, content: req.CSR}
+	m := message{op: "RenewalReq", kind: pkimsg.RenewalReq}
+	if err := req.check(ca); err != nil {
+		return nil, c.fail(m.op, err)
+	}
+	m.content = req.CSR
 	if c.RenewAs == RenewPKCSReq || c.RenewAs == RenewAuto && !ca.Caps.Has("Renewal") {
 		m.op, m.kind = "PKCSReq", pkimsg.PKCSReq
 	}
@@ -125,8 +133,11 @@ func (c *Client) Renew(ctx context.Context, ca *CA, req *Request) (*Reply, error
 // answers with [BadCertID].
 func (c *Client) Poll(ctx context.Context, ca *CA, req *Request, reply *Reply) (*Reply, error) {
 	const op = "CertPoll"
+	if err := req.check(ca); err != nil {
+		return nil, c.fail(op, err)
+	}
 	switch {
-	case reply.Status != StatusPending:
+	case reply == nil || reply.Status != StatusPending:
 		return nil, c.fail(op, fmt.Errorf("%w: the reply is not pending", errRequest))
 	case req.Certificate == nil && reply.signer == nil:
 		return nil, c.fail(op, fmt.Errorf("%w: no Certificate of the first message's signer", errRequest))
@@ -156,10 +167,13 @@ func (c *Client) Poll(ctx context.Context, ca *CA, req *Request, reply *Reply) (
 // is not a challenge; nothing is sent then.
 func (c *Client) Answer(ctx context.Context, ca *CA, req *Request, reply *Reply, content []byte) (*Reply, error) {
 	const op = "ChallengeAnswer"
+	if err := req.check(ca); err != nil {
+		return nil, c.fail(op, err)
+	}
 	if !c.challenges(ca) {
 		return nil, c.fail(op, fmt.Errorf("%w: %q", ErrCapability, c.Challenge))
 	}
-	if reply.Status != StatusChallenge {
+	if reply == nil || reply.Status != StatusChallenge {
 		return nil, c.fail(op, fmt.Errorf("%w: the reply is not a challenge", errRequest))
 	}
 	return c.transact(ctx, ca, req, reply, message{op: op, kind: pkimsg.ChallengeAnswer, content: content})
@@ -218,7 +232,7 @@ func (c *Client) transact(ctx context.Context, ca *CA, req *Request, before *Rep
 // seal encrypts and signs a message with the algorithms that the server's
 // capabilities call for. The result is DER.
 func (c *Client) seal(ca *CA, t *transaction, nonce []byte, m message) ([]byte, error) {
-	if ca == nil || ca.Recipient == nil {
+	if ca.Recipient == nil {
 		return nil, fmt.Errorf("%w: no certificate to encrypt to", errRequest)
 	}
 	hash, cipher, err := c.algorithms(ca.Caps)

@@ -51,16 +51,19 @@ var (
 // A FailInfo is the reason that a CA gives for refusing a message.
 type FailInfo int
 
-// The reasons of RFC 8894, section 3.2.1.4. An [Error] without one has
-// NoFailInfo, which is not the zero value.
+// The reasons of RFC 8894, section 3.2.1.4. Their values are not the numbers of the
+// RFC, which are one less: the zero value is that of an [Error] without a reason.
 const (
-	NoFailInfo      FailInfo = -1
-	BadAlg          FailInfo = 0 // unknown or unsupported algorithm
-	BadMessageCheck FailInfo = 1 // signature, digest or decryption failed
-	BadRequest      FailInfo = 2 // request not permitted or not supported
-	BadTime         FailInfo = 3 // signing time too far from the CA's clock
-	BadCertID       FailInfo = 4 // no such certificate or transaction
+	NoFailInfo      FailInfo = iota
+	BadAlg                   // unknown or unsupported algorithm
+	BadMessageCheck          // signature, digest or decryption failed
+	BadRequest               // request not permitted or not supported
+	BadTime                  // signing time too far from the CA's clock
+	BadCertID                // no such certificate or transaction
 )
+
+// sent returns the FailInfo of a number in a message.
+func sent(number int) FailInfo { return FailInfo(number + 1) }
 
 // String returns the reason's name in RFC 8894, such as "badAlg"; "none" for
 // NoFailInfo; or "failInfo" and the number.
@@ -122,7 +125,7 @@ type Error struct {
 
 // Error returns "scep: ", the operation, the URL, and what is known of the
 // cause: the HTTP status unless it is 200, the failInfo, the server's message in
-// quotes, the text of Err, and the HRESULT in hexadecimal.
+// quotes, the text of Err without the URL, and the HRESULT in hexadecimal.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("scep: " + e.Op)
@@ -139,7 +142,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %q", e.Message)
 	}
 	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
+		b.WriteString(": " + wire.Cause(e.Err, e.URL))
 	}
 	if code := e.HRESULT(); code != 0 {
 		fmt.Fprintf(&b, " (%#08x)", code)
@@ -242,6 +245,8 @@ func (e *Error) Remedy() string {
 		return "The CA cannot decrypt or verify the message. Check that it is the expected CA, and ask its operator."
 	case e.FailInfo == BadCertID:
 		return "The CA does not know the certificate or the transaction. Enroll again from the beginning."
+	case errors.Is(e.Err, ErrLegacy) && errors.Is(e.Err, ErrCapability):
+		return "The CA does not advertise SHA-256 and AES. Check the address, ask its operator to enable them, or permit older algorithms."
 	case errors.Is(e.Err, ErrLegacy):
 		return "The CA uses SHA-1 or DES. Ask its operator to enable SHA-256 and AES, or permit older algorithms."
 	case errors.Is(e.Err, ErrAlgorithm):
@@ -259,7 +264,7 @@ func (e *Error) Remedy() string {
 	case errors.Is(e.Err, ErrUntrusted):
 		return "The CA is not the expected one. Check the trusted roots, and whether a proxy inspects the connection."
 	case errors.Is(e.Err, ErrCapability):
-		return "The CA does not offer a feature that is needed. Check its address, or permit older algorithms if it has no others."
+		return "The CA does not offer what is needed. Check its address, and ask its operator."
 	case wire.HRESULT(e.Err) == hresult.SecureFailure:
 		return "Exempt this address from the proxy's TLS inspection, or trust the proxy's root certificate."
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -29,34 +30,46 @@ func TestError(t *testing.T) {
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadMessageCheck}, "scep: PKCSReq: badMessageCheck (0x80090006)", 0x80090006, false, "expected CA"},
 		{scep.Error{Op: "CertPoll", FailInfo: scep.BadCertID}, "scep: CertPoll: badCertId", 0, false, "Enroll again"},
 		{
-			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrLegacy},
+			scep.Error{Op: "PKCSReq", HTTPStatus: 200, Err: scep.ErrLegacy},
 			"scep: PKCSReq: older algorithm not permitted (0x80090008)", 0x80090008, false, "permit older",
 		},
 		{
-			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrAlgorithm},
+			scep.Error{Op: "PKCSReq", HTTPStatus: 200, Err: scep.ErrAlgorithm},
 			"scep: PKCSReq: unsupported algorithm (0x80090008)", 0x80090008, false, "MD5",
 		},
 		{
-			scep.Error{Op: "GetCACaps", URL: "https://h/x", HTTPStatus: 404, FailInfo: scep.NoFailInfo},
+			scep.Error{Op: "GetCACaps", URL: "https://h/x", HTTPStatus: 404},
 			"scep: GetCACaps https://h/x: HTTP status 404 (0x80190194)", 0x80190194, false, "no CA",
 		},
-		{scep.Error{Op: "GetCACaps", HTTPStatus: 503, FailInfo: scep.NoFailInfo}, "scep: GetCACaps: HTTP status 503 (0x801901f7)", 0x801901F7, true, ""},
+		{scep.Error{Op: "GetCACaps", HTTPStatus: 503}, "scep: GetCACaps: HTTP status 503 (0x801901f7)", 0x801901F7, true, ""},
 		{
-			scep.Error{Op: "GetCACert", FailInfo: scep.NoFailInfo, Err: fmt.Errorf("x: %w", scep.ErrUntrusted)},
+			scep.Error{Op: "GetCACert", Err: fmt.Errorf("x: %w", scep.ErrUntrusted)},
 			"scep: GetCACert: x: not trusted (0x800b0109)", 0x800B0109, false, "roots",
 		},
 		{
-			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, HTTPStatus: 200, Err: scep.ErrDecrypt},
+			scep.Error{Op: "PKCSReq", HTTPStatus: 200, Err: scep.ErrDecrypt},
 			"scep: PKCSReq: cannot decrypt the reply (0x8007000d)", 0x8007000D, false, "cannot be read",
 		},
 		{
-			scep.Error{Op: "GetCACert", FailInfo: scep.NoFailInfo, Err: fmt.Errorf("%w: %w", scep.ErrUntrusted, x509.CertificateInvalidError{Reason: x509.Expired})},
+			scep.Error{Op: "GetCACert", Err: fmt.Errorf("%w: %w", scep.ErrUntrusted, x509.CertificateInvalidError{Reason: x509.Expired})},
 			"scep: GetCACert: not trusted: x509: certificate has expired or is not yet valid:  (0x800b0101)", 0x800B0101, false, "clock",
 		},
-		{scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: scep.ErrCapability}, "scep: PKCSReq: capability not advertised", 0, false, "offer"},
-		{scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: io.ErrUnexpectedEOF}, "scep: PKCSReq: unexpected EOF (0x80072eff)", 0x80072EFF, true, ""},
+		{scep.Error{Op: "PKCSReq", Err: scep.ErrCapability}, "scep: PKCSReq: capability not advertised", 0, false, "ask its operator"},
 		{
-			scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: context.DeadlineExceeded},
+			scep.Error{Op: "PKCSReq", Err: fmt.Errorf("%w: no AES: %w", scep.ErrCapability, scep.ErrLegacy)},
+			"scep: PKCSReq: capability not advertised: no AES: older algorithm not permitted (0x80090008)", 0x80090008, false, "does not advertise SHA-256 and AES",
+		},
+		{
+			scep.Error{Op: "GetCACaps", URL: "http://ca.test/x", Err: &url.Error{Op: "Get", URL: "http://ca.test/x", Err: io.EOF}},
+			"scep: GetCACaps http://ca.test/x: EOF (0x80072eff)", 0x80072EFF, true, "",
+		},
+		{
+			scep.Error{Op: "GetCACaps", URL: "http://ca.test/x", Err: &url.Error{Op: "Get", URL: "http://ca.test/y", Err: io.EOF}},
+			`scep: GetCACaps http://ca.test/x: Get "http://ca.test/y": EOF (0x80072eff)`, 0x80072EFF, true, "",
+		},
+		{scep.Error{Op: "PKCSReq", Err: io.ErrUnexpectedEOF}, "scep: PKCSReq: unexpected EOF (0x80072eff)", 0x80072EFF, true, ""},
+		{
+			scep.Error{Op: "PKCSReq", Err: context.DeadlineExceeded},
 			"scep: PKCSReq: context deadline exceeded (0x80072ee2)", 0x80072EE2, false, "",
 		},
 	} {

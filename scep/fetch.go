@@ -26,6 +26,9 @@ import (
 // [ErrAlgorithm] if it cannot be read, and the error of ctx if that ended first.
 func (c *Client) GetNextCACert(ctx context.Context, ca *CA, id string) (*CA, error) {
 	const op = "GetNextCACert"
+	if err := new(Request).check(ca); err != nil {
+		return nil, c.fail(op, err)
+	}
 	if !ca.Caps.Has(op) {
 		return nil, c.fail(op, fmt.Errorf("%w: %q", ErrCapability, op))
 	}
@@ -86,6 +89,9 @@ func (c *Client) openNext(ctx context.Context, ca *CA, body []byte) (*CA, error)
 // certificate; nothing is sent then.
 func (c *Client) GetCert(ctx context.Context, ca *CA, req *Request, serial *big.Int) (*x509.Certificate, error) {
 	const op = "GetCert"
+	if err := req.check(ca); err != nil {
+		return nil, c.fail(op, err)
+	}
 	issuing := ca.issuing()
 	if issuing == nil || serial == nil {
 		return nil, c.fail(op, fmt.Errorf("%w: no CA certificate or no serial number", errRequest))
@@ -131,6 +137,12 @@ func (c *Client) GetCert(ctx context.Context, ca *CA, req *Request, serial *big.
 // if no CA in ca issued cert; nothing is sent then.
 func (c *Client) GetCRL(ctx context.Context, ca *CA, req *Request, cert *x509.Certificate) (*x509.RevocationList, error) {
 	const op = "GetCRL"
+	if err := req.check(ca); err != nil {
+		return nil, c.fail(op, err)
+	}
+	if cert == nil {
+		return nil, c.fail(op, fmt.Errorf("%w: no certificate", errRequest))
+	}
 	var issuer *x509.Certificate
 	for _, above := range ca.Chain {
 		if isCA(above) && bytes.Equal(above.RawSubject, cert.RawIssuer) && cert.CheckSignatureFrom(above) == nil {

@@ -60,7 +60,7 @@ func TestWordsAreClean(t *testing.T) {
 	f := newForger(t)
 	f.caps = "SCEPStandard"
 	f.info = func(i *pkimsg.Info) {
-		i.Status, i.FailInfo, i.FailText = pkimsg.Failure, int(scep.BadRequest), "no\x1b[2J\u202eway"
+		i.Status, i.FailInfo, i.FailText = pkimsg.Failure, 2, "no\x1b[2J\u202eway"
 	}
 	c := start(t, f, f.roots())
 	_, err := c.Enroll(t.Context(), asked(t, c), &scep.Request{CSR: newCSR(t, testKey()), Signer: testKey()})

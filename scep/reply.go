@@ -130,10 +130,11 @@ func failure(m *pkimsg.Message) error {
 	if err := without(m); err != nil {
 		return err
 	}
-	if m.FailInfo < int(BadAlg) || m.FailInfo > int(BadCertID) {
+	info := sent(m.FailInfo)
+	if info < BadAlg || info > BadCertID {
 		return fmt.Errorf("%w: failure with failInfo %d", ErrMalformed, m.FailInfo)
 	}
-	return &refusal{FailInfo(m.FailInfo), wire.Words(m.FailText), m.Code}
+	return &refusal{info, wire.Words(m.FailText), m.Code}
 }
 
 // A refusal is what a CA says when it refuses a message. transact turns it into

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
@@ -77,6 +78,22 @@ type transaction struct {
 // errRequest is wrapped if the caller's arguments are wrong.
 var errRequest = errors.New("invalid request")
 
+// check checks the arguments of a method that talks to a CA. The caller may have filled
+// them in, so nothing in them is certain.
+func (r *Request) check(ca *CA) error {
+	switch {
+	case ca == nil:
+		return fmt.Errorf("%w: no CA", errRequest)
+	case slices.Contains(ca.Chain, nil):
+		return fmt.Errorf("%w: Chain of the CA has a nil certificate", errRequest)
+	case r == nil:
+		return fmt.Errorf("%w: no Request", errRequest)
+	case slices.Contains(r.Extra, nil):
+		return fmt.Errorf("%w: Extra has a nil certificate", errRequest)
+	}
+	return nil
+}
+
 // transaction checks r and fills in its defaults. cert is the signer's
 // certificate if r has none; if it is nil too, one is made. The CSR is read only
 // for an enrollment.
@@ -132,9 +149,13 @@ func (r *Request) transaction(cert *x509.Certificate, enrollment bool, now time.
 // larger curves. password becomes the challengePassword (RFC 2985, section
 // 5.4.1) unless it is empty; it has at most 255 bytes of UTF-8.
 //
-// The error is not an [*Error]. It says that the kind of key, the password or
-// the template cannot be used, or wraps the error of key.
+// The error is not an [*Error]. It says that the template or the key is nil, that
+// the kind of key, the password or the template cannot be used, or wraps the error
+// of key.
 func NewCSR(template *x509.CertificateRequest, key crypto.Signer, password string) ([]byte, error) {
+	if template == nil || key == nil {
+		return nil, fmt.Errorf("scep: %w: no template or no key", errRequest)
+	}
 	der, err := pkimsg.NewCSR(template, key, password)
 	if err != nil {
 		return nil, fmt.Errorf("scep: %w", err)
@@ -150,9 +171,12 @@ func NewCSR(template *x509.CertificateRequest, key crypto.Signer, password strin
 // the subject is "CN=SCEP Protocol Certificate", and there is no extension but
 // the two key identifiers.
 //
-// The error is not an [*Error]. It says that the key is not an RSA key or that
-// subject is not a Name, or wraps the error of signer.
+// The error is not an [*Error]. It says that signer is nil, that its key is not an
+// RSA key or that subject is not a Name, or wraps the error of signer.
 func ProtocolCertificate(signer crypto.Signer, subject []byte, now time.Time) (*x509.Certificate, error) {
+	if signer == nil {
+		return nil, fmt.Errorf("%w: no signer", errRequest)
+	}
 	pub, ok := signer.Public().(*rsa.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("%w: the signer of messages has a key %T, not RSA", errRequest, signer.Public())

@@ -46,7 +46,7 @@ var (
 
 // refuse returns the error with which a hook answers HTTP status 400 and a message.
 func refuse(op, message string, reason error) error {
-	return &scep.Error{Op: op, HTTPStatus: http.StatusBadRequest, FailInfo: scep.NoFailInfo, Message: message, Err: reason}
+	return &scep.Error{Op: op, HTTPStatus: http.StatusBadRequest, Message: message, Err: reason}
 }
 
 // checkCSR is called instead of the check of the request's signature. The request is

@@ -81,9 +81,12 @@ func (a *Authority) chain() []*x509.Certificate {
 // Issue signs a certificate for pub, an RSA, ECDSA or Ed25519 key. It takes
 // template as [x509.CreateCertificate] does, and adds a random serial number, a
 // subject key identifier and a validity from an hour ago for a year where
-// template has none. The error says why crypto/x509 refuses the key or the
+// template has none. The error says that template is nil, or why crypto/x509 refuses the key or the
 // template.
 func (a *Authority) Issue(template *x509.Certificate, pub crypto.PublicKey) (*x509.Certificate, error) {
+	if a == nil || template == nil {
+		return nil, errors.New("sceptest: no authority or no template")
+	}
 	own := *template
 	if own.SerialNumber == nil {
 		serial := make([]byte, 16)

@@ -14,8 +14,11 @@ import (
 
 // Revoke adds the certificate with a serial number to the revocation list with
 // which the server answers GetCRL. Its holder can no longer renew it or sign
-// GetCert and GetCRL with it.
+// GetCert and GetCRL with it. A nil serial number is ignored.
 func (s *Server) Revoke(serial *big.Int) {
+	if serial == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.revoked = append(s.revoked, x509.RevocationListEntry{SerialNumber: serial, RevocationTime: s.now()})

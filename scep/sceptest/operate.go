@@ -267,7 +267,7 @@ func (h *handling) fail(w http.ResponseWriter, e *scep.Error) {
 		info = scep.BadRequest
 	}
 	h.server.refusals.Add(h.server.Logger, op, reason(e))
-	h.reply(w, &pkimsg.Info{Status: pkimsg.Failure, FailInfo: int(info), FailText: e.Message}, nil)
+	h.reply(w, &pkimsg.Info{Status: pkimsg.Failure, FailInfo: int(info) - 1, FailText: e.Message}, nil)
 }
 
 // reply sends the CertRep for the message.

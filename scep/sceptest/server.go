@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/asn1"
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -23,7 +24,7 @@ import (
 // CheckCSR, Issue, Challenge and Check may refuse a request by an error. If the
 // error is or wraps a [*scep.Error] with an HTTPStatus, the answer has that
 // status, the Message in JSON and the RetryAfter. Without HTTPStatus, the answer
-// is a CertRep with the FailInfo, whose zero value is badAlg, and the Message as
+// is a CertRep with the FailInfo, or badRequest if there is none, and the Message as
 // failInfoText. Any other error is answered with badRequest and its text. All
 // hooks of a transaction get the same [Request].
 type Server struct {
@@ -124,6 +125,9 @@ func (r *Request) Decrypt(der []byte) ([]byte, error) {
 // before the server's Now where template does not say. The error is that of
 // [Authority.Issue].
 func (r *Request) Certify(template *x509.Certificate) (*x509.Certificate, error) {
+	if template == nil {
+		return nil, errors.New("sceptest: no template")
+	}
 	own := *template
 	if own.NotBefore.IsZero() {
 		own.NotBefore = r.server.now().Add(-time.Minute)

@@ -216,7 +216,7 @@ func TestRefusals(t *testing.T) {
 			if err := m.Signed.Verify(s.Certificates()[0], false); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
-			if m.FailInfo != int(tt.info) || (m.Status == pkimsg.Failure) != (m.FailInfo != pkimsg.None) ||
+			if m.FailInfo != int(tt.info)-1 || (m.Status == pkimsg.Failure) != (m.FailInfo != pkimsg.None) ||
 				!bytes.Equal(m.RecipientNonce, p.info.SenderNonce) || m.TransactionID != "77" {
 				t.Errorf("%s: got %+v", name, m.Info)
 			}
