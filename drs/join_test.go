@@ -156,6 +156,36 @@ func TestJoinRefusesAnswers(t *testing.T) {
 	if dev, err := cl.Join(t.Context(), discovery(cl.BaseURL), request(t)); err != nil || len(dev.AdminSIDs) != 1 {
 		t.Errorf("one group: %v", err)
 	}
+	// At most 64 members are accepted, of at most 256 characters.
+	long := "S-1-" + strings.Repeat("9", 252)
+	for members, want := range map[string]bool{
+		`"` + long + `"`: true, `"` + long + `9"`: false,
+		strings.Repeat(`"S-1-9",`, 63) + `"S-1-9"`: true, strings.Repeat(`"S-1-9",`, 64) + `"S-1-9"`: false,
+	} {
+		cl := answering(t, 200, strings.Replace(good, `"S-1-12-1-1-2-3-4"`, members, 1))
+		if _, err := cl.Join(t.Context(), discovery(cl.BaseURL), request(t)); (err == nil) != want || err != nil && !errors.Is(err, drs.ErrMalformed) {
+			t.Errorf("%.40s: %v", members, err)
+		}
+	}
+}
+
+// The type of the device's key is sent with where it is kept, and not without.
+func TestJoinKeySecurity(t *testing.T) {
+	for security, want := range map[string]string{"": "", "SecureEnclave": "RSA"} {
+		var sent struct {
+			CertificateRequest struct{ KeyType, KeySecurity string }
+		}
+		ts := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { json.NewDecoder(r.Body).Decode(&sent) }))
+		defer ts.Close()
+		req := request(t)
+		req.KeySecurity = security
+		if _, err := (&drs.Client{BaseURL: ts.URL}).Join(t.Context(), discovery(ts.URL), req); err == nil {
+			t.Error("an empty answer: no error")
+		}
+		if got := sent.CertificateRequest; got.KeyType != want || got.KeySecurity != security {
+			t.Errorf("%q: %+v", security, got)
+		}
+	}
 }
 
 // The sample of [MS-DVRJ] is read up to the comparison of its key.

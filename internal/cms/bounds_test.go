@@ -130,3 +130,18 @@ func TestLeading(t *testing.T) {
 		t.Errorf("canceled: %v after %d checks", err, len(checks))
 	}
 }
+
+// A bag without certificates is refused, and one without revocation lists has no field
+// for them.
+func TestBagWithout(t *testing.T) {
+	empty, err := cms.Bag(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := cms.ParseBag(empty); !errors.Is(err, cms.ErrMalformed) {
+		t.Errorf("no certificate: %v", err)
+	}
+	if bytes.Contains(empty, []byte{0xA1, 0}) {
+		t.Errorf("an empty field of revocation lists: %x", empty)
+	}
+}
