@@ -104,8 +104,9 @@ func (s *Server) newRecord(b importBody) (*record, error) {
 		return nil, bad("Cannot convert the literal '%.20s…' to the expected type 'Edm.Binary'.", b.Hash)
 	}
 	r := &record{raw: raw, due: s.now().Add(s.fast(importTime))}
+	id := newGUID() // also that of the batch if the client chose none (observed)
 	r.Imported = graph.Imported{
-		ID: newGUID(), ImportID: or(b.ImportID, newGUID()), Serial: b.Serial, ProductKeyID: b.ProductKeyID, GroupTag: b.GroupTag, User: b.User,
+		ID: id, ImportID: or(b.ImportID, id), Serial: b.Serial, ProductKeyID: b.ProductKeyID, GroupTag: b.GroupTag, User: b.User,
 	}
 	r.State.Status = "unknown" // which is what the real service says of an import that it works on
 	r.hash, _ = autopilot.ParseHash(b.Hash)

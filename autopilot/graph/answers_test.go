@@ -1,12 +1,18 @@
 package graph_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"strings"
 	"testing"
 
+	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/autopilot/autopilottest"
 	"github.com/whiteglove/whiteglove/autopilot/graph"
 )
@@ -152,5 +158,52 @@ func TestExperienceNames(t *testing.T) {
 		if err != nil || !p.Experience.HideEULA || p.Experience.DeviceUsage != "singleUser" {
 			t.Errorf("%+v, %v", p, err)
 		}
+	}
+}
+
+// A service may keep no serial numbers: a single record is that of a single row, and of
+// several nothing can be said.
+func TestRecordsWithoutSerials(t *testing.T) {
+	c := start(t, &autopilottest.Server{})
+	inner := c.HTTPClient.Transport
+	c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		res, err := inner.RoundTrip(r)
+		if err == nil && r.Method == http.MethodPost {
+			text, _ := io.ReadAll(res.Body)
+			res.Body.Close()
+			text = regexp.MustCompile(`"serialNumber":"[^"]*"`).ReplaceAll(text, []byte(`"serialNumber":""`))
+			res.Body, res.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+			res.Header.Del("Content-Length")
+		}
+		return res, err
+	})}
+	r := &graph.Registration{Client: c, Pause: quick, Until: graph.StageSubmitted}
+	if results, err := r.Run(t.Context(), []autopilot.Row{row("S1")}); err != nil || results[0].Import == nil {
+		t.Errorf("one: %v, %+v", err, results)
+	}
+	results, err := r.Run(t.Context(), []autopilot.Row{row("S2"), row("S3")})
+	if err == nil || results[0].Import != nil || results[1].Import != nil || !strings.Contains(err.Error(), "2 of 2 devices") || !strings.Contains(err.Error(), "does not have the device") {
+		t.Errorf("two: %v, %+v", err, results)
+	}
+}
+
+// A record without a batch of the client's choice is a batch of its own.
+func TestOwnImportID(t *testing.T) {
+	h := httptest.NewServer(&autopilottest.Server{})
+	defer h.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.URL+"/v1.0/deviceManagement/importedWindowsAutopilotDeviceIdentities",
+		strings.NewReader(`{"serialNumber":"S1","hardwareIdentifier":"`+device("S1").Text()+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer x")
+	res, err := h.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var m graph.Imported
+	if err := json.NewDecoder(res.Body).Decode(&m); err != nil || m.ID == "" || m.ImportID != m.ID {
+		t.Errorf("%+v, %v", m, err)
 	}
 }
