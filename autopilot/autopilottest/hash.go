@@ -74,14 +74,17 @@ func (d Device) Text() string {
 // Together the records may have 65,000 bytes; those that are beyond are left out.
 func Encode(records []autopilot.Record) string {
 	b := []byte("OA\x00\x00")
-	for _, r := range append(slices.Clone(records), autopilot.Record{Type: recordMock, Data: []byte(mark)}) {
-		if len(b)+len(r.Data)+len(mark) > 65000 {
-			continue
-		}
+	add := func(r autopilot.Record) {
 		b = binary.LittleEndian.AppendUint16(b, r.Type)
 		b = binary.LittleEndian.AppendUint16(b, uint16(4+len(r.Data)))
 		b = append(b, r.Data...)
 	}
+	for _, r := range records {
+		if len(b)+len(r.Data) <= 65000 {
+			add(r)
+		}
+	}
+	add(autopilot.Record{Type: recordMock, Data: []byte(mark)}) // there is room up to 65,535 bytes
 	binary.LittleEndian.PutUint16(b[2:], uint16(len(b)))
 	sum := sha256.Sum256(b)
 	b = append(b, "CS\x24\x00"...)

@@ -3,6 +3,7 @@ package autopilottest_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -162,5 +163,28 @@ func TestDevice(t *testing.T) {
 	odd := autopilottest.Device{UUID: "no UUID"}.Hash()
 	if odd.Hardware().UUID != "00000000-0000-0000-0000-000000000000" {
 		t.Error(odd.Hardware().UUID)
+	}
+}
+
+// No hash from this package is without its mark: not one that is nearly too long, and
+// not one with a record of the mark's type that says something else.
+func TestAlwaysMock(t *testing.T) {
+	for n := 64800; n < 65100; n++ {
+		text := autopilottest.Encode([]autopilot.Record{{Type: 999, Data: make([]byte, n)}})
+		if h, err := autopilot.ParseHash(text); err != nil || !h.Mock() || h.Verify() != nil {
+			t.Fatalf("%d bytes: %v", n, err)
+		}
+	}
+	for name, d := range map[string]autopilottest.Device{
+		"another mark": {Extra: []autopilot.Record{{Type: 255, Data: []byte("real")}}},
+		"no mark":      {Omit: []uint16{255}},
+		"empty":        {Extra: []autopilot.Record{{Type: 255}}},
+	} {
+		if !d.Hash().Mock() {
+			t.Errorf("%s: it is no mock", name)
+		}
+		if _, err := (&graph.Client{HTTPClient: &http.Client{Transport: direct{http.NotFoundHandler()}}}).Import(t.Context(), "", autopilot.Row{Hash: d.Text()}); !errors.Is(err, graph.ErrRefused) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
