@@ -9,59 +9,10 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/whiteglove/whiteglove/internal/canceltest"
 	"github.com/whiteglove/whiteglove/mdm"
 	"github.com/whiteglove/whiteglove/mdm/mdmtest"
 )
-
-// A cutter counts the bytes of answers and ends the context of the caller before
-// byte n of them. Bodies then fail as those of net/http do.
-type cutter struct {
-	next   http.RoundTripper
-	cancel context.CancelFunc
-	left   int // bytes before the end; below 0 never
-	read   int
-	cut    bool
-	asked  int // requests
-	late   int // requests after the end
-}
-
-func (c *cutter) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.asked++
-	if c.cut {
-		c.late++
-	}
-	if err := r.Context().Err(); err != nil {
-		return nil, err
-	}
-	res, err := c.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	res.Body = &cutBody{res.Body, c, r.Context()}
-	return res, nil
-}
-
-type cutBody struct {
-	io.ReadCloser
-	c   *cutter
-	ctx context.Context
-}
-
-func (b *cutBody) Read(p []byte) (int, error) {
-	if b.c.left == b.c.read && !b.c.cut {
-		b.c.cut = true
-		b.c.cancel()
-	}
-	if err := b.ctx.Err(); err != nil {
-		return 0, err
-	}
-	if b.c.left > b.c.read {
-		p = p[:min(len(p), b.c.left-b.c.read)]
-	}
-	n, err := b.ReadCloser.Read(p)
-	b.c.read += n
-	return n, err
-}
 
 // A countedKey counts signatures.
 type countedKey struct {
@@ -113,11 +64,11 @@ func TestCanceledAtEachByte(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			key := &countedKey{Signer: &memory{Signer: mdmKey()}}
-			run := func(at int) (*cutter, int32, bool, error) {
+			run := func(at int) (*canceltest.Transport, int32, bool, error) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				key.signs.Store(0)
-				cut := &cutter{next: newScript(c.answers), cancel: cancel, left: at}
+				cut := &canceltest.Transport{Next: newScript(c.answers), Cancel: cancel, At: at}
 				nothing, err := c.do(ctx, &http.Client{Transport: cut}, key)
 				return cut, key.signs.Load(), nothing, err
 			}
@@ -126,17 +77,17 @@ func TestCanceledAtEachByte(t *testing.T) {
 				t.Fatal(err)
 			}
 			requests := 0
-			for at := 0; at < whole.read; at += 1 + whole.read/200 {
+			for at := 0; at < whole.Read; at += 1 + whole.Read/200 {
 				cut, signed, nothing, err := run(at)
 				if !errors.Is(err, context.Canceled) || !nothing || failure(t, err).Retryable() {
-					t.Fatalf("byte %d of %d: %v", at, whole.read, err)
+					t.Fatalf("byte %d of %d: %v", at, whole.Read, err)
 				}
 				// A discovery begins its POST although its GET has failed, but that is not sent.
-				if cut.late > 0 && c.name != "Discover" || cut.late > 1 || signed > signs || cut.asked < requests {
-					t.Errorf("byte %d of %d: %d requests, %d after the end; %d signatures of %d", at, whole.read, cut.asked, cut.late, signed, signs)
+				if cut.Late > 0 && c.name != "Discover" || cut.Late > 1 || signed > signs || cut.Asked < requests {
+					t.Errorf("byte %d of %d: %d requests, %d after the end; %d signatures of %d", at, whole.Read, cut.Asked, cut.Late, signed, signs)
 				}
-				requests = cut.asked
-				if c.name == "Exchange" && cut.asked == 1 && signed > 0 {
+				requests = cut.Asked
+				if c.name == "Exchange" && cut.Asked == 1 && signed > 0 {
 					t.Errorf("byte %d: signed without a nonce", at)
 				}
 			}
@@ -151,7 +102,7 @@ func TestCanceledOverNetwork(t *testing.T) {
 	token := newToken(t)
 	for _, at := range []int{0, 1, 100, 1000, 2000, 3000, 5000} {
 		ctx, cancel := context.WithCancel(t.Context())
-		cut := &cutter{next: h.Transport, cancel: cancel, left: at}
+		cut := &canceltest.Transport{Next: h.Transport, Cancel: cancel, At: at}
 		client := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: cut}}
 		before := len(server.Enrolled())
 		d, err := client.Discover(ctx, discovery, "")

@@ -21,10 +21,11 @@ type Transport struct {
 	Cancel context.CancelFunc // ends the context
 	At     int                // the byte; below 0 never
 
-	Read  int  // bytes that were read
-	Cut   bool // whether the context was ended
-	Asked int  // requests
-	Late  int  // requests after the end
+	Read      int  // bytes that were read
+	Cut       bool // whether the context was ended
+	Asked     int  // requests
+	Late      int  // requests after the end
+	Completed int  // answers that were read to their end
 }
 
 // RoundTrip implements [http.RoundTripper]. It is for calls that send one request at a
@@ -70,6 +71,9 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.t.Read += n
+	if errors.Is(err, io.EOF) {
+		b.t.Completed++
+	}
 	return n, err
 }
 
