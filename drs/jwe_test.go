@@ -131,6 +131,12 @@ func TestOpenSessionKey(t *testing.T) {
 			t.Errorf("%s: %x, %v", name, got, err)
 		}
 	}
+	const most = 256 << 10 // bytes, of which spaces at the end are not read
+	for size, want := range map[int]bool{most: true, most + 1: false} {
+		if _, err := drs.OpenSessionKey(good+strings.Repeat(" ", size-len(good)), key(t)); (err == nil) != want {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
 }
 
 // sealed returns an encrypted reply.

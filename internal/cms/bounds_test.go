@@ -11,7 +11,11 @@ import (
 	"encoding/asn1"
 	"errors"
 	"math/big"
+	"strings"
 	"testing"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
@@ -143,5 +147,41 @@ func TestBagWithout(t *testing.T) {
 	}
 	if bytes.Contains(empty, []byte{0xA1, 0}) {
 		t.Errorf("an empty field of revocation lists: %x", empty)
+	}
+}
+
+// A ContentInfo has a type and one content, and nothing else.
+func TestContentInfoParts(t *testing.T) {
+	good, err := cms.Bag([]*x509.Certificate{{Raw: []byte{0x30, 0}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info, oid, explicit cryptobyte.String
+	in := cryptobyte.String(good)
+	tag := cbasn1.Tag(0).Constructed().ContextSpecific()
+	if !in.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1Element(&oid, cbasn1.OBJECT_IDENTIFIER) || !info.ReadASN1(&explicit, tag) {
+		t.Fatal("not a ContentInfo")
+	}
+	build := func(content []byte, after ...byte) []byte {
+		b := cryptobyte.NewBuilder(nil)
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddBytes(oid)
+			if content != nil {
+				b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes(content) })
+			}
+			b.AddBytes(after)
+		})
+		return b.BytesOrPanic()
+	}
+	if !bytes.Equal(build(explicit), good) {
+		t.Fatal("the parts are not those of the bag")
+	}
+	for name, der := range map[string][]byte{
+		"no content": build(nil), "another field": build(explicit, 5, 0), "only another field": build(nil, 5, 0), "empty content": build([]byte{}),
+		"two contents": build(append(bytes.Clone(explicit), 5, 0)), "content of another type": build([]byte{5, 0}), "empty and another": build([]byte{}, 5, 0),
+	} {
+		if _, _, err := cms.ParseBag(der); !errors.Is(err, cms.ErrMalformed) || !strings.Contains(err.Error(), "ContentInfo") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
