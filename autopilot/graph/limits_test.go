@@ -278,3 +278,30 @@ func TestCompleteWithoutRegistration(t *testing.T) {
 		}
 	}
 }
+
+// A device that is registered again gets the user of its row, and keeps its own if the
+// row names none or the same.
+func TestRegisterAgainUser(t *testing.T) {
+	s := &autopilottest.Server{}
+	c := start(t, s)
+	updates := 0
+	inner := c.HTTPClient.Transport
+	c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/updateDeviceProperties") {
+			updates++
+		}
+		return inner.RoundTrip(r)
+	})}
+	r := &graph.Registration{Client: c, Pause: quick, Until: graph.StageRegistered}
+	for _, step := range []struct {
+		user, want string
+		updates    int
+	}{{"", "", 0}, {"ann@contoso.test", "ann@contoso.test", 1}, {"Ann@Contoso.test", "ann@contoso.test", 1}, {"", "ann@contoso.test", 1}, {"bob@contoso.test", "bob@contoso.test", 2}} {
+		row := row("S1")
+		row.User = step.user
+		results, err := r.Run(t.Context(), []autopilot.Row{row})
+		if err != nil || results[0].Device.User != step.want || updates != step.updates {
+			t.Errorf("%q: %v, %+v, %d updates", step.user, err, results[0].Device, updates)
+		}
+	}
+}

@@ -196,6 +196,10 @@ func TestWrongUsage(t *testing.T) {
 	if code, _, errs := try(t, "-pause", "10ms", "import", file); code != 0 || !strings.Contains(errs, "mock service") {
 		t.Errorf("%d: %s", code, errs)
 	}
+	spoiled := exampletest.File(t, []byte("Device Serial Number,Windows Product ID,Hardware Hash\r\n5.12E+12,,"+autopilottest.Device{Serial: "5120000000001"}.Text()+"\r\n"))
+	if _, _, errs := try(t, "-until", "imported", "import", spoiled); !strings.Contains(errs, "line 2: spreadsheet (refused)") {
+		t.Errorf("what a spreadsheet changed: %s", errs)
+	}
 	empty := exampletest.File(t, []byte("Device Serial Number,Windows Product ID,Hardware Hash\r\n"))
 	if code, out, errs := try(t, "import", empty); code != 1 || !strings.Contains(errs, "no device") {
 		t.Errorf("%d: %s%s", code, out, errs)

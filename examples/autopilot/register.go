@@ -30,6 +30,12 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 	if len(s.Rows) == 0 {
 		return fmt.Errorf("%s: there is no device in it", o.args[1])
 	}
+	// What the service would refuse is said, and sent all the same: it decides.
+	for _, f := range (&autopilot.Sheet{Format: s.Format, Rows: s.Rows}).Lint() {
+		if f.Refused {
+			fmt.Fprintf(stderr, "%s: %s\n", o.args[1], f)
+		}
+	}
 	c, pause, done, err := o.service(ctx, stderr)
 	if err != nil {
 		return err
