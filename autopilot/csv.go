@@ -122,8 +122,9 @@ func columnNamed(name string) *column {
 //	too-many-rows    refused  more than 500 devices
 //	no-rows          refused  no device
 //
-// That the portal refuses these is documented. A field ends at the end of its line,
-// also within quotation marks.
+// That the portal refuses other encodings, quotation marks, other headers, other
+// columns and more than 500 devices is documented; the rest is inferred. A field ends
+// at the end of its line, also within quotation marks.
 //
 // The error is an [*Error]. It wraps [ErrMalformed] if the header has none of the
 // columns that name a device, if the file is larger than 64 MiB or has more than
