@@ -242,6 +242,69 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// TestGhosts reads no records of an earlier use of a chunk, which stand behind the
+// last one, if the header of the chunk does not tell where that ends.
+func TestGhosts(t *testing.T) {
+	old := evtxtest.Log(many()[:40], evtxtest.Options{})
+	log := evtxtest.Log(many()[:20], evtxtest.Options{})
+	free := binary.LittleEndian.Uint32(log[4096+48:])
+	copy(log[4096+free:], old[4096+1000:4096+30000])
+	records, errs := ReadLog(bytes.NewReader(log))
+	if len(records) != 20 || len(errs) != 0 {
+		t.Fatalf("%d records, %v", len(records), errs)
+	}
+	log[4096+52]++
+	reseal := crc32.Update(crc32.ChecksumIEEE(log[4096:4096+120]), crc32.IEEETable, log[4096+128:4096+512])
+	binary.LittleEndian.PutUint32(log[4096+124:], reseal)
+	records, errs = ReadLog(bytes.NewReader(log))
+	if len(records) != 20 || len(errs) == 0 || !errors.Is(errs[0], ErrChecksum) || errs[0].Error() != "evtx: chunk 0: records of the chunk: the checksum is wrong" {
+		t.Errorf("%d records, %v", len(records), errs)
+	}
+	// The end of the chunk with the ghosts of records right behind the last.
+	next := old[4096+512:]
+	copy(log[4096+free:], next[:2000])
+	if records, _ = ReadLog(bytes.NewReader(log)); len(records) != 20 {
+		t.Errorf("%d records", len(records))
+	}
+}
+
+func TestEmptyLog(t *testing.T) {
+	records, errs := ReadLog(bytes.NewReader(evtxtest.Log(nil, evtxtest.Options{})))
+	if len(records) != 0 || len(errs) != 0 {
+		t.Error(records, errs)
+	}
+}
+
+// TestStopAtDamage leaves the loop at each kind of error; no record follows.
+func TestStopAtDamage(t *testing.T) {
+	for _, at := range []int{16, 4096 + 9, 4096 + 60, 4096 + 512, 4096 + 512 + 4, 4096 + 512 + 24 + 4} {
+		log := evtxtest.Log(many(), evtxtest.Options{})
+		log[at] ^= 0x55
+		r, err := NewReader(bytes.NewReader(log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range r.Records() {
+			if err != nil {
+				break
+			}
+		}
+		log[4096] = 0 // and where the signature of the chunk is gone
+		r, err = NewReader(bytes.NewReader(log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, err := range r.Records() {
+			if err != nil {
+				if n++; n == 2 {
+					break
+				}
+			}
+		}
+	}
+}
+
 func TestStop(t *testing.T) {
 	r, err := NewReader(bytes.NewReader(evtxtest.Log(many(), evtxtest.Options{})))
 	if err != nil {
