@@ -260,11 +260,13 @@ func TestGhosts(t *testing.T) {
 	if len(records) != 20 || len(errs) == 0 || !errors.Is(errs[0], ErrChecksum) || errs[0].Error() != "evtx: chunk 0: records of the chunk: the checksum is wrong" {
 		t.Errorf("%d records, %v", len(records), errs)
 	}
-	// The end of the chunk with the ghosts of records right behind the last.
-	next := old[4096+512:]
-	copy(log[4096+free:], next[:2000])
-	if records, _ = ReadLog(bytes.NewReader(log)); len(records) != 20 {
-		t.Errorf("%d records", len(records))
+	// Ghosts right behind the last record, with lower and with higher numbers.
+	number := binary.LittleEndian.AppendUint64(nil, 35)
+	for _, at := range []int{512, bytes.Index(old[4096+512:], number) - 8 + 512} {
+		copy(log[4096+free:], old[4096+at:4096+at+2000])
+		if records, _ = ReadLog(bytes.NewReader(log)); len(records) != 20 {
+			t.Errorf("%d records", len(records))
+		}
 	}
 }
 
