@@ -2,6 +2,7 @@ package cab
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -148,6 +149,44 @@ func TestLZX(t *testing.T) {
 				p.Bits, p.Seed = bits, uint64(bits)
 				agree(t, (&cabtest.Cabinet{Folders: []cabtest.Folder{cabtest.LZX(p, files...)}}).Bytes(), files)
 			})
+		}
+	}
+}
+
+// TestLZXCalls has calls at the edges of what is translated: the ends of frames, and
+// targets that are 0, the last or the first beyond.
+func TestLZXCalls(t *testing.T) {
+	const size = 20_000
+	call := func(target int) []byte {
+		return binary.LittleEndian.AppendUint32([]byte{0xE8}, uint32(int32(target)))
+	}
+	var long []byte
+	for _, f := range []func(at int) int{
+		func(at int) int { return -at },
+		func(at int) int { return -at - 1 },
+		func(at int) int { return size - at - 1 },
+		func(at int) int { return size - at },
+		func(at int) int { return size - 1 },
+		func(at int) int { return size },
+		func(int) int { return 0 },
+	} {
+		for range 3 {
+			at := len(long)
+			long = append(append(long, call(f(at))...), 1, 2, 3)
+		}
+	}
+	for n := 8; n <= 16; n++ {
+		short := append(call(5), make([]byte, n)...)[:n]
+		data := append(append(make([]byte, maxBlock-len(long)-n), long...), append(short, short...)...)
+		for name, file := range map[string][]byte{"short": short, "long": long, "frames": data} {
+			files := []cabtest.File{{Name: name, Data: file}}
+			plan := cabtest.LZXPlan{Bits: 16, Kinds: []int{cabtest.Verbatim}, Blocks: []int{40_000}, Calls: size}
+			b := (&cabtest.Cabinet{Folders: []cabtest.Folder{cabtest.LZX(plan, files...)}}).Bytes()
+			if n == 10 || n == 11 {
+				agree(t, b, files)
+			} else if got, errs, err := readAll(b); err != nil || len(errs) > 0 || !bytes.Equal(got[name], file) {
+				t.Errorf("%s, %d: %v, %v", name, n, err, errs)
+			}
 		}
 	}
 }
