@@ -19,9 +19,10 @@
 // (importedWindowsAutopilotDeviceIdentity, windowsAutopilotDeviceIdentity,
 // windowsAutopilotSettings). Observed by others, and documented nowhere, are: that
 // a new import has the status "unknown" until it is done, that a device appears
-// some time after its import, that imports can be listed by the importId that a client
-// chose, that the filter "contains" works where "eq" does not and fails with hyphens, and the names of reasons in deviceErrorName. The numbers
-// 801 to 814 are from a draft of Microsoft's documentation, 815 and 908 from reports.
+// some time after its import, that imports can be listed by the importId that a
+// client chose, that the filter "contains" works where "eq" does not and fails with
+// hyphens, and the names of reasons in deviceErrorName. The numbers 801 to 814 are
+// from a draft of Microsoft's documentation, 815 and 908 from reports.
 //
 // # Authorization
 //
