@@ -17,6 +17,8 @@ import (
 
 // Operations, as errors and log records name them.
 const (
+	agentEnroll = "ENROLLClient" // the User-Agent of Windows
+
 	opNonce    = "Nonce"
 	opExchange = "Exchange"
 	opDiscover = "Discover"
@@ -40,8 +42,14 @@ type Client struct {
 	RequestVersion string
 
 	// Roots, if not nil, holds roots to one of which the management certificate
-	// must lead. In any case it must lead to a root that the server sent.
+	// must lead. It must also lead to a root that the server sent, if that sent
+	// any; without Roots the server must send one.
 	Roots *x509.CertPool
+
+	// ShortKeys makes Enroll, Recover and Renew send a key of at least 2048 bits
+	// that is shorter than the policy asks for, and log a warning. TPMs make RSA
+	// keys of at most 3072 bits, and some servers ask for 4096 without insisting.
+	ShortKeys bool
 
 	// HTTPClient sends the requests. If it is nil, it is [http.DefaultClient].
 	// The client works on a copy that follows no redirect by itself. If its
@@ -140,6 +148,7 @@ func (c *Client) post(ctx context.Context, op, target string, m *message) (*wire
 		return nil, &Error{Op: op, Err: err}
 	}
 	req.Header.Set("Content-Type", contentType)
+	req.Header.Set("User-Agent", agentEnroll)
 	got, err := wire.Do(wire.NoRedirects(c.HTTPClient), req, maxAnswer)
 	if err != nil {
 		return nil, &Error{Op: op, URL: wire.Redact(target), Err: err}

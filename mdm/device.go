@@ -57,6 +57,12 @@ type Device struct {
 	Serial          string
 	TPMManufacturer string // such as "INTC"
 	TPMFirmware     string // such as "500.5.0.0"
+
+	// DirectoryID is the device's identifier in the directory, and HardwareHash
+	// its hardware hash in base64. Servers read them in a management session; an
+	// enrollment does not send them. They may be empty.
+	DirectoryID  string
+	HardwareHash string
 }
 
 // WithDefaults returns d with each empty field set to its default, if it has

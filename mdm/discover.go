@@ -162,6 +162,7 @@ func (c *Client) probe(ctx context.Context, target string) {
 	if err != nil {
 		return
 	}
+	req.Header.Set("User-Agent", agentEnroll)
 	req.Header.Set("Pragma", "no-cache")
 	req.Header.Set("Cache-Control", "no-cache")
 	got, err := wire.Do(wire.NoRedirects(c.HTTPClient), req, maxAnswer)

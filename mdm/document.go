@@ -20,6 +20,11 @@ type Characteristic struct {
 	Type            string            // name of the node, such as "CertificateStore"
 	Parms           []Parm            // its values, in the order of the document
 	Characteristics []*Characteristic // the nodes below it, in the order of the document
+
+	// Removed reports that the document removes the node: it is a nocharacteristic,
+	// or a noparm, whose name is Type then. It has nothing in it, and Find leaves it
+	// out.
+	Removed bool
 }
 
 // A Parm is a value at a node. Package fmt prints no secret value.
@@ -96,6 +101,12 @@ func readCharacteristic(e *element) (*Characteristic, error) {
 				return nil, fmt.Errorf("a parm in %.60q has no name", c.Type)
 			}
 			c.Parms = append(c.Parms, p)
+		case child.Is("nocharacteristic"), child.Is("noparm"):
+			removed := &Characteristic{Type: or(child.Attr("type"), child.Attr("name")), Removed: true}
+			if removed.Type == "" {
+				return nil, fmt.Errorf("a %.20s has no name", child.Name)
+			}
+			c.Characteristics = append(c.Characteristics, removed)
 		default:
 			return nil, fmt.Errorf("unknown element <%.40s>", child.Name)
 		}
@@ -113,7 +124,7 @@ func (d *Document) Find(path ...string) []*Characteristic {
 		var next []*Characteristic
 		for _, c := range found {
 			for _, sub := range c.Characteristics {
-				if strings.EqualFold(sub.Type, name) {
+				if strings.EqualFold(sub.Type, name) && !sub.Removed {
 					next = append(next, sub)
 				}
 			}

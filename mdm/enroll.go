@@ -68,8 +68,9 @@ type Enrollment struct {
 // certificate request to d.EnrollURL and checks the provisioning document that
 // comes back. The document must hold one certificate of the request's key,
 // every certificate in it must have the thumbprint it is filed under, the chain
-// must end in a root of the document, and in one of c.Roots if that is not nil,
-// and there must be one management account. The account's address must be of
+// must end in a root of the document, and in one of c.Roots if that is not nil. A
+// document without roots is accepted if c.Roots is not nil. There must be one
+// management account. The account's address must be of
 // https, unless d.EnrollURL itself is of http. If p is nil, it is the default
 // policy, see [Client.Policy].
 //
@@ -92,7 +93,7 @@ func (c *Client) Recover(ctx context.Context, d *Discovery, p *Policy, req *Requ
 }
 
 func (c *Client) issue(ctx context.Context, op, kind string, d *Discovery, p *Policy, req *Request) (*Enrollment, error) {
-	m, err := c.enrollMessage(kind, d, p, req)
+	m, err := c.enrollMessage(ctx, kind, d, p, req)
 	if err == nil {
 		err = c.authenticate(m, req.Token)
 	}
@@ -121,7 +122,7 @@ func (c *Client) request(ctx context.Context, op, target string, m *message, acc
 	return nil, &Error{Op: op, URL: wire.Redact(target), HTTPStatus: http.StatusOK, Err: err}
 }
 
-func (c *Client) enrollMessage(kind string, d *Discovery, p *Policy, req *Request) (*message, error) {
+func (c *Client) enrollMessage(ctx context.Context, kind string, d *Discovery, p *Policy, req *Request) (*message, error) {
 	switch {
 	case d == nil || d.EnrollURL == "":
 		return nil, errors.New("no URL of the enrollment service")
@@ -142,7 +143,7 @@ func (c *Client) enrollMessage(kind string, d *Discovery, p *Policy, req *Reques
 	if err != nil {
 		return nil, err
 	}
-	csr, err := certificateRequest(req.Key, p, c.Device.ID)
+	csr, err := c.certificateRequest(ctx, req.Key, p)
 	if err != nil {
 		return nil, err
 	}
@@ -257,16 +258,22 @@ func (c *Client) verify(leaf *x509.Certificate, certs []StoredCertificate) ([]*x
 		KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	var issuers []*x509.Certificate
+	rooted := false
 	for _, s := range certs {
 		issuers = append(issuers, s.Certificate)
 		switch s.Store {
 		case "Root":
 			opts.Roots.AddCert(s.Certificate)
+			rooted = true
 		case "CA":
 			opts.Intermediates.AddCert(s.Certificate)
 		}
 	}
-	chains, err := leaf.Verify(opts)
+	var chains [][]*x509.Certificate
+	var err error
+	if rooted || c.Roots == nil {
+		chains, err = leaf.Verify(opts)
+	}
 	if err == nil && c.Roots != nil {
 		opts.Roots = c.Roots
 		chains, err = leaf.Verify(opts)

@@ -127,6 +127,10 @@ func (e *Error) Remedy() string {
 	if date := wire.DateOf(e.Err); date != nil {
 		return date.Remedy()
 	}
+	if errors.Is(e.Err, errShortKey) {
+		return "TPMs make RSA keys of at most 3072 bits. If the policy asks for more, its operator should lower the length of keys. " +
+			"Until then allow a shorter key: some servers do not insist on what their policy says."
+	}
 	code := e.HRESULT()
 	text := or(operationRemedies[e.Op][code], remedies[code])
 	if e.password && operationRemedies[e.Op] == nil {

@@ -138,7 +138,7 @@ func (c *Client) renewMessage(ctx context.Context, d *Discovery, p *Policy, r *R
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := c.signedMessage(d, p, r)
+	m, err := c.signedMessage(ctx, d, p, r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -150,7 +150,7 @@ func (c *Client) renewMessage(ctx context.Context, d *Discovery, p *Policy, r *R
 }
 
 // signedMessage returns the request, signed with the present key.
-func (c *Client) signedMessage(d *Discovery, p *Policy, r *Renewal) (*message, error) {
+func (c *Client) signedMessage(ctx context.Context, d *Discovery, p *Policy, r *Renewal) (*message, error) {
 	extra, err := r.Attestation.items()
 	if err != nil {
 		return nil, err
@@ -159,7 +159,7 @@ func (c *Client) signedMessage(d *Discovery, p *Policy, r *Renewal) (*message, e
 	if err != nil {
 		return nil, err
 	}
-	csr, err := certificateRequest(r.newKey(), p, c.Device.ID)
+	csr, err := c.certificateRequest(ctx, r.newKey(), p)
 	if err != nil {
 		return nil, err
 	}

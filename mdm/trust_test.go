@@ -375,7 +375,8 @@ func TestErrorPrintable(t *testing.T) {
 	}
 }
 
-// The document's own roots count even if the caller's would do.
+// The document's own roots count even if the caller's would do. A document without
+// any needs the caller's.
 func TestEnrollRoots(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -393,7 +394,9 @@ func TestEnrollRoots(t *testing.T) {
 	}{
 		"both":            {[]made{{"Root", root}, {"My", leaf}}, own, true},
 		"the document's":  {[]made{{"Root", root}, {"My", leaf}}, nil, true},
-		"the caller's":    {[]made{{"My", leaf}}, own, false},
+		"the caller's":    {[]made{{"My", leaf}}, own, true},
+		"nobody's":        {[]made{{"My", leaf}}, nil, false},
+		"of another":      {[]made{{"My", leaf}}, foreign, false},
 		"two that differ": {[]made{{"Root", root}, {"My", leaf}}, foreign, false},
 	} {
 		client := &mdm.Client{

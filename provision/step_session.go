@@ -77,8 +77,10 @@ func (r *Run) session(ctx context.Context) (*omadm.Session, *esp.Page, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	device := r.management().Device
+	device.DirectoryID = r.State.DeviceID
 	s := &omadm.Session{
-		Server: r.State.ManagementServer, Device: r.management().Device,
+		Server: r.State.ManagementServer, Device: device,
 		Certificate: chain[0], Issuers: r.State.ManagementCertificates[1:], Key: key.WithContext(ctx),
 		Tree: p.Setup.Tree, Save: r.keepTree, Now: p.Now, Logger: p.Logger, HTTPClient: p.MDM.HTTPClient,
 	}

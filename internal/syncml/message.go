@@ -40,6 +40,7 @@ type Message struct {
 	Target     string     // LocURI of the receiver
 	Source     string     // LocURI of the sender
 	SourceName string     // LocName of Source: the name that Cred is for
+	RespURI    string     // the URL that the next message must be sent to; it is not written
 	Cred       *Cred      // nil if there is none
 	MaxMsgSize int        // in the header's Meta: bytes that the sender takes in a message; 0 if there is none
 	Commands   []*Command // the elements in the body other than Final
@@ -57,6 +58,7 @@ type Command struct {
 	Targets  []string   // TargetRef
 	Sources  []string   // SourceRef
 	Data     string     // of a Status or an Alert: the code
+	NoID     bool       // there is no CmdID, not even an empty one; it is not written
 	NoResp   bool       // the sender wants no Status; it is not written
 	Meta     Meta       // for all items
 	Chal     *Meta      // of a Status: a challenge; nil if there is none

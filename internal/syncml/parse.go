@@ -63,6 +63,7 @@ func readHeader(e *xmltree.Element) *Message {
 	m := &Message{
 		SessionID: e.Value("SessionID"), ID: e.Value("MsgID"),
 		Target: e.Value("Target", "LocURI"), Source: e.Value("Source", "LocURI"), SourceName: e.Value("Source", "LocName"),
+		RespURI: e.Value("RespURI"),
 	}
 	if size, err := strconv.ParseUint(e.Value("Meta", "MaxMsgSize"), 10, 31); err == nil {
 		m.MaxMsgSize = int(size)
@@ -84,7 +85,7 @@ var names = func() map[string]string {
 
 // readCommand reads an element of the body, with the commands in it.
 func readCommand(e *xmltree.Element) *Command {
-	c := &Command{Name: e.Name}
+	c := &Command{Name: e.Name, NoID: e.At("CmdID") == nil}
 	if known, ok := names[strings.ToLower(e.Name)]; ok {
 		c.Name = known
 	}

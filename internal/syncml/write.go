@@ -10,7 +10,7 @@ import (
 type writer struct{ strings.Builder }
 
 // Marshal returns the message in XML, in the form that Windows writes. It
-// writes neither NoResp, MoreData nor Scope, and
+// writes neither RespURI, NoID, NoResp, MoreData nor Scope, and
 // escapes all of Data. Names of commands are written as
 // they are.
 func (m *Message) Marshal() []byte {

@@ -15,6 +15,7 @@ import (
 var devInfo = []string{"DevId", "Man", "Mod", "DmV", "Lang"}
 
 // SetDevice fills ./DevInfo and ./DevDetail from a description of the device.
+// Nodes for what it does not tell, such as SMBIOSSerialNumber, are left out.
 // Nodes that exist already keep their values, except ./DevInfo/DevId, so that a
 // caller may set the manufacturer, for example. Servers may only read these
 // nodes, unless the caller has given them a handler. Every session calls
@@ -23,24 +24,28 @@ func (t *Tree) SetDevice(d mdm.Device) {
 	d = d.WithDefaults()
 	architecture := map[string]string{"386": "0", "arm": "5", "arm64": "12"}[runtime.GOARCH]
 	for _, n := range []struct{ uri, format, data string }{
-		{"./DevInfo/Man", "", "Unknown"},
-		{"./DevInfo/Mod", "", "Unknown"},
+		{"./DevInfo/Man", "", cmp.Or(d.Manufacturer, "Unknown")},
+		{"./DevInfo/Mod", "", cmp.Or(d.Model, "Unknown")},
 		{"./DevInfo/DmV", "", "1.3"},
-		{"./DevInfo/Lang", "", "en-US"},
+		{"./DevInfo/Lang", "", cmp.Or(d.Locale, "en-US")},
 		{"./DevDetail/SwV", "", d.OSVersion},
 		{"./DevDetail/FwV", "", "Unknown"},
 		{"./DevDetail/HwV", "", "Unknown"},
-		{"./DevDetail/OEM", "", "Unknown"},
+		{"./DevDetail/OEM", "", cmp.Or(d.Manufacturer, "Unknown")},
 		{"./DevDetail/DevTyp", "", d.Type},
 		{"./DevDetail/LrgObj", "bool", "false"},
 		{"./DevDetail/URI/MaxDepth", "int", "0"},
 		{"./DevDetail/URI/MaxTotLen", "int", "0"},
 		{"./DevDetail/URI/MaxSegLen", "int", "0"},
 		{"./DevDetail/Ext/Microsoft/DeviceName", "", d.Name},
+		{"./DevDetail/Ext/Microsoft/DNSComputerName", "", d.Name},
+		{"./DevDetail/Ext/Microsoft/SMBIOSSerialNumber", "", d.Serial},
+		{"./DevDetail/Ext/Microsoft/AADDeviceID", "", d.DirectoryID},
+		{"./DevDetail/Ext/DeviceHardwareData", "", d.HardwareHash},
 		{"./DevDetail/Ext/Microsoft/OSPlatform", "", "Windows"},
 		{"./DevDetail/Ext/Microsoft/ProcessorArchitecture", "int", cmp.Or(architecture, "9")},
 	} {
-		if _, there := t.Get(n.uri); !there {
+		if _, there := t.Get(n.uri); !there && n.data != "" {
 			t.Set(n.uri, Value{Format: n.format, Data: n.data})
 		}
 	}
@@ -89,6 +94,10 @@ var formats = map[string]string{"integer": "int", "boolean": "bool", "binary": "
 
 // apply stores the parameters at and below c, whose path is names.
 func (t *Tree) apply(names []string, c *mdm.Characteristic) {
+	if c.Removed {
+		t.Delete(joinPath(names))
+		return
+	}
 	for _, p := range c.Parms {
 		t.Set(joinPath(append(names[:len(names):len(names)], p.Name)),
 			Value{Format: formats[strings.ToLower(p.DataType)], Data: p.Value})

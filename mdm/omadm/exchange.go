@@ -186,6 +186,11 @@ func (e *exchange) exchange(ctx context.Context, body []*syncml.Command) (*syncm
 	if m.MaxMsgSize > 0 {
 		e.limit = m.MaxMsgSize
 	}
+	if m.RespURI != "" {
+		if e.url, err = sameOrigin(e.url, m.RespURI); err != nil {
+			return nil, err
+		}
+	}
 	if e.peer != "" && m.ID == e.peer {
 		e.odd("the server repeats MsgID %.40q", m.ID)
 	}

@@ -30,6 +30,9 @@ const maxResults = 1 << 20
 // succeeded. In an Atomic it refuses a Get and another Atomic.
 func (x *executor) run(ctx context.Context, c *syncml.Command, inAtomic bool) bool {
 	x.result.Commands++
+	if c.NoID {
+		return x.status(c, syncml.StatusBadRequest, "")
+	}
 	switch c.Name {
 	case syncml.Add, syncml.Replace, syncml.Delete, syncml.Exec:
 		return x.items(ctx, c)
@@ -135,11 +138,27 @@ func (x *executor) item(ctx context.Context, c *syncml.Command, item *syncml.Ite
 		return syncml.StatusOptional
 	}
 	op := &Operation{Command: c.Name, URI: uri(item), Value: value(c, item), scope: item.Scope}
+	if x.unenroll(op) {
+		return syncml.StatusOK
+	}
 	status, change := x.tree.serve(ctx, op, 0)
 	if change != nil {
 		x.changes = append(x.changes, change)
 	}
 	return status
+}
+
+// unenroll reports whether op ends the device's management ([MS-MDM], the node
+// Unenroll of the DMClient configuration service provider), and notes that. A
+// handler for the node goes first.
+func (x *executor) unenroll(op *Operation) bool {
+	names, ok := splitPath(op.URI)
+	if !ok || op.Command != syncml.Exec || len(names) != 5 || strings.Join(names[1:], "/") != "Vendor/MSFT/DMClient/Unenroll" ||
+		names[0] != rootDevice && (names[0] != rootUser || !x.tree.UserContext()) || x.tree.handler(names) != nil {
+		return false
+	}
+	x.result.Unenrolled = true
+	return true
 }
 
 // get answers a Get with one Status for each item, and with one Results that

@@ -36,7 +36,8 @@ const AlertUnenroll = "com.microsoft:mdm.unenrollment.userrequest"
 type Session struct {
 	// Server is the URL of the sessions, as in mdm.Enrollment. As Windows does,
 	// the session adds "mode=Maintenance&Platform=WoA" to its query, unless
-	// that has a mode.
+	// that has a mode. Messages after the first go where the server says
+	// (RespURI), which must have the same scheme, host and port.
 	Server string
 
 	// Device describes the device. Its ID is the source of every message, and
@@ -115,6 +116,11 @@ type Result struct {
 	// carried out and at most 1000. A command that failed for several nodes has
 	// one for each.
 	Failures []*Failure
+
+	// Unenrolled reports whether the server has ended the device's management by
+	// executing ./Vendor/MSFT/DMClient/Unenroll, for which Tree has no handler. The
+	// caller then deletes the certificate and the key.
+	Unenrolled bool
 
 	// CertificateSent reports whether the server asked for the management
 	// certificate. A server that does not relies on the device's identifier in

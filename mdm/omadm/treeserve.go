@@ -28,7 +28,7 @@ func (t *Tree) serve(ctx context.Context, op *Operation, most int) (int, undo) {
 	switch {
 	case strings.Contains(op.URI, "?"):
 		return syncml.StatusOptional, nil // ?prop, ?list
-	case !ok:
+	case !ok, strings.HasPrefix(op.URI, "/"):
 		return syncml.StatusBadRequest, nil
 	}
 	op.URI = joinPath(names)

@@ -2,10 +2,13 @@ package omadm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/soap"
 	"github.com/whiteglove/whiteglove/internal/syncml"
@@ -36,6 +39,27 @@ func sessionURL(address string) (string, error) {
 	return u.String(), nil
 }
 
+// sameOrigin returns the URL that a server names by RespURI in answer to a message
+// to target. It must have the scheme, the host and the port of target, because the
+// messages that follow hold what the device has.
+func sameOrigin(target, raw string) (string, error) {
+	base, err := url.Parse(target)
+	if err != nil {
+		return "", err
+	}
+	next, err := base.Parse(raw)
+	if err != nil {
+		return "", fmt.Errorf("the server's RespURI %.100q is not a URL", wire.Redact(raw))
+	}
+	port := func(u *url.URL) string {
+		return cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
+	}
+	if next.Scheme != base.Scheme || !strings.EqualFold(next.Hostname(), base.Hostname()) || port(next) != port(base) || next.User != nil {
+		return "", fmt.Errorf("the server's RespURI %.200q leads to another server than %s", wire.Redact(next.String()), wire.Redact(target))
+	}
+	return next.String(), nil
+}
+
 // send posts a message and returns the server's, or nil if the answer is empty.
 func (e *exchange) send(ctx context.Context, data []byte) (*syncml.Message, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url, bytes.NewReader(data))
@@ -55,7 +79,7 @@ func (e *exchange) send(ctx context.Context, data []byte) (*syncml.Message, erro
 		e.Logger.DebugContext(ctx, "mdm call", "op", operation, "url", wire.Redact(e.Server), "status", got.Status,
 			"session", e.result.ID, "message", e.result.Messages)
 	}
-	if got.Status == http.StatusOK && len(bytes.TrimSpace(got.Body)) == 0 {
+	if (got.Status == http.StatusOK || got.Status == http.StatusNoContent) && len(bytes.TrimSpace(got.Body)) == 0 {
 		return nil, nil
 	}
 	m, err := syncml.Parse(got.Body)
