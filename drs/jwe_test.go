@@ -2,8 +2,11 @@ package drs_test
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -103,6 +106,11 @@ func keyJWE(t testing.TB, to *rsa.PublicKey, key []byte, header string) string {
 	return compact(header, wrapped, iv, content[:1], content[1:])
 }
 
+// An ellipticDecrypter is a decrypter whose key is on an elliptic curve.
+type ellipticDecrypter struct{ crypto.Decrypter }
+
+func (ellipticDecrypter) Public() crypto.PublicKey { return &ecdsa.PublicKey{Curve: elliptic.P256()} }
+
 func TestOpenSessionKey(t *testing.T) {
 	want := unhex(t, sessionKey)
 	got, err := drs.OpenSessionKey(keyJWE(t, &key(t).PublicKey, want, keyHeader), key(t))
@@ -130,6 +138,9 @@ func TestOpenSessionKey(t *testing.T) {
 		if got, err := drs.OpenSessionKey(c.jwe, key(t)); !errors.Is(err, c.err) || got != nil {
 			t.Errorf("%s: %x, %v", name, got, err)
 		}
+	}
+	if _, err := drs.OpenSessionKey(good, ellipticDecrypter{}); !errors.Is(err, drs.ErrSession) {
+		t.Errorf("a key that is not RSA: %v", err)
 	}
 	const most = 256 << 10 // bytes, of which spaces at the end are not read
 	for size, want := range map[int]bool{most: true, most + 1: false} {
@@ -196,12 +207,12 @@ func TestOpenReplyOneError(t *testing.T) {
 		return sealedReply(t, session, append([]byte(strings.Repeat(" ", 32-len(end))), end...), false)
 	}
 	// Valid but for one member of its header, which the tag covers.
-	relabeled := func(from, to string) string {
-		context := make([]byte, 24)
+	with := func(context []byte, from, to string) string {
 		header := strings.Replace(`{"alg":"dir","enc":"A256GCM","ctx":"`+base64.StdEncoding.EncodeToString(context)+`"}`, from, to, 1)
 		text := newGCM(t, drs.Derive(session, drs.Conversation, context)).Seal(nil, make([]byte, 12), plain, []byte(base64.RawURLEncoding.EncodeToString([]byte(header))))
 		return compact(header, nil, make([]byte, 12), text[:len(plain)], text[len(plain):])
 	}
+	relabeled := func(from, to string) string { return with(make([]byte, 24), from, to) }
 	var valid map[string]string
 	if err := drs.OpenReply([]byte(relabeled("", "")), session, false, &valid); err != nil || len(valid) != 1 {
 		t.Fatal(err)
@@ -213,6 +224,8 @@ func TestOpenReplyOneError(t *testing.T) {
 		"only another algorithm": relabeled(`"dir"`, `"RSA-OAEP"`),
 		"only another cipher":    relabeled("A256GCM", "A128GCM"),
 		"only a key":             strings.Join(withKey, "."),
+		"only an empty context":  with(nil, "", ""),
+		"context in part":        with([]byte{0, 0, 0}, "AAAA", "AAAA!"),
 		"six parts":              relabeled("", "") + ".",
 		"padding of 0":           bad(0),
 		"padding of 17":          bad(bytes.Repeat([]byte{17}, 17)...),
