@@ -34,11 +34,21 @@ func readClockInfo(r *reader) ClockInfo {
 
 // ClockInfo returns the TPM's time when it made s. It can be trusted only after
 // [Statement.Verify]. The error, for a malformed s.Attest, is an [*Error].
-func (s *Statement) ClockInfo() (ClockInfo, error) { return clockInfoOf(s.Attest) }
+func (s *Statement) ClockInfo() (ClockInfo, error) {
+	if s == nil {
+		return clockInfoOf(nil)
+	}
+	return clockInfoOf(s.Attest)
+}
 
 // ClockInfo returns the TPM's time when it made q. It can be trusted only after
 // [Quote.Verify]. The error, for a malformed q.Attest, is an [*Error].
-func (q *Quote) ClockInfo() (ClockInfo, error) { return clockInfoOf(q.Attest) }
+func (q *Quote) ClockInfo() (ClockInfo, error) {
+	if q == nil {
+		return clockInfoOf(nil)
+	}
+	return clockInfoOf(q.Attest)
+}
 
 func clockInfoOf(b []byte) (ClockInfo, error) {
 	a, err := parseAttest(b)

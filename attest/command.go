@@ -38,7 +38,7 @@ func run[R any](ctx context.Context, t *TPM, cmd tpm2.Command[R, *R], s ...tpm2.
 func execute[R any](p *port, cmd tpm2.Command[R, *R], s []tpm2.Session) (rsp *R, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			rsp, err = nil, fmt.Errorf("malformed answer: %v", v)
+			rsp, err = nil, fmt.Errorf("%w: %v", errAnswer, v)
 		}
 	}()
 	return cmd.Execute(p, s...)
@@ -52,11 +52,19 @@ type port struct {
 	made tpm2.TPMHandle // handle in the answer, if the command makes an object or session
 }
 
+// tag12 is TPM_TAG_RSP_COMMAND, with which a TPM 1.2 answers.
+const tag12 = 0x00C4
+
 // maxResponse limits an answer, in bytes. A TPM's MAX_RESPONSE_SIZE is 4096.
 const maxResponse = 8192
 
+// patience is how long a command is repeated while the TPM is busy. Tests that a TPM
+// makes of itself, and the search for an RSA key, take less.
+const patience = 2 * time.Minute
+
 // Send implements transport.TPM.
 func (p *port) Send(command []byte) ([]byte, error) {
+	first := time.Now()
 	for pause := time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
 		if err := p.ctx.Err(); err != nil {
 			return nil, err
@@ -75,6 +83,9 @@ func (p *port) Send(command []byte) ([]byte, error) {
 		}
 		if !isBusy(rc) {
 			return rsp, nil
+		}
+		if waited := time.Since(first); waited > patience {
+			return nil, fmt.Errorf("%w: the TPM has been busy for %v", rc, waited.Round(time.Second))
 		}
 		select {
 		case <-p.ctx.Done():
@@ -101,11 +112,14 @@ func (p *port) check(command, rsp []byte) (tpm2.TPMRC, error) {
 		p.made = tpm2.TPMHandle(binary.BigEndian.Uint32(rsp[10:]))
 	}
 	if len(rsp) < 10 || len(rsp) > maxResponse || binary.BigEndian.Uint32(rsp[2:]) != uint32(len(rsp)) {
-		return 0, fmt.Errorf("answer of %d bytes is malformed", len(rsp))
+		return 0, fmt.Errorf("%w of %d bytes", errAnswer, len(rsp))
+	}
+	if binary.BigEndian.Uint16(rsp) == tag12 {
+		return 0, fmt.Errorf("%w: %w", ErrNoTPM, errTPM12)
 	}
 	rc := tpm2.TPMRC(binary.BigEndian.Uint32(rsp[6:]))
 	if rc == 0 && !bytes.Equal(rsp[:2], command[:2]) {
-		return 0, errors.New("answer has the wrong tag")
+		return 0, fmt.Errorf("%w: it has the wrong tag", errAnswer)
 	}
 	return rc, nil
 }

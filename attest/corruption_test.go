@@ -171,6 +171,8 @@ var unprotected = map[string]string{
 	"PCR_Read":      "the quote does not fit, so they are read again",
 	"PolicySecret":  "a limit that is not met",
 	"ReadPublic":    "another key, which is not there either",
+	// TPMs that refuse to be sent a salt for their RSA key do the same.
+	"StartAuthSession": "the TPM refuses the salt, and a session salted to another of its keys is started",
 }
 
 // Bytes of every command of a run are changed, one a run. What runs in the

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-tpm/tpm2"
 )
 
-// CreateKey makes a key that cannot leave the TPM. Its parent is the persistent
-// storage root key 0x81000001 if the TPM has one made from a TCG template, else the
+// CreateKey makes a key that cannot leave the TPM. Its parent is t.StorageKey or, if
+// that is 0, the persistent storage root key 0x81000001 if the TPM has one made from a TCG template, else the
 // P-256 storage key of the owner hierarchy, which is made for it and not made
 // persistent. An [Attest] key gets its creation statement, see [Key.Creation].
 // Making an RSA key takes a chip seconds.
@@ -66,12 +66,16 @@ func (t *TPM) createLoaded(ctx context.Context, parent *object, template *area, 
 		if err != nil {
 			return err
 		}
+		h, err := t.parentAuth(ctx, parent)
+		if err != nil {
+			return err
+		}
 		rsp, err = run(ctx, t, tpm2.CreateLoaded{
-			ParentHandle: parent.password(),
+			ParentHandle: h,
 			InSensitive:  sensitive(auth),
 			InPublic:     tpm2.TPM2BTemplate{Buffer: template.marshal()},
 		}, s)
-		return err
+		return t.spent(h.Auth, err)
 	}, parent)
 	if err != nil {
 		return nil, err
@@ -102,12 +106,16 @@ func (t *TPM) createWrapped(ctx context.Context, parent *object, template *area,
 		if err != nil {
 			return err
 		}
+		h, err := t.parentAuth(ctx, parent)
+		if err != nil {
+			return err
+		}
 		rsp, err = run(ctx, t, tpm2.Create{
-			ParentHandle: parent.password(),
+			ParentHandle: h,
 			InSensitive:  sensitive(auth),
 			InPublic:     tpm2.BytesAs2B[tpm2.TPMTPublic](template.marshal()),
 		}, s)
-		return err
+		return t.spent(h.Auth, err)
 	}, parent)
 	if err != nil {
 		return nil, nil, err

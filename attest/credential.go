@@ -68,6 +68,9 @@ func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, aik *Key, c *Crede
 	if c == nil || len(c.Blob) == 0 || len(c.Blob) > maxCredential || len(c.EncryptedSecret) == 0 || len(c.EncryptedSecret) > maxCredential {
 		return nil, &Error{Op: "ActivateCredential", Err: errors.New("credential is empty or too long")}
 	}
+	if err := canOpen(ek.PublicArea); err != nil {
+		return nil, &Error{Op: "ActivateCredential", Err: err}
+	}
 	var secret []byte
 	err := t.do(ctx, func() (err error) {
 		// The storage key has to be there before the endorsement key is made.

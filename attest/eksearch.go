@@ -31,7 +31,8 @@ import (
 //
 // The iterator yields either a key or an error, and ends after an error. The error
 // wraps an [*Error], and the error of ctx if that ended first. A TPM without any
-// endorsement key yields nothing.
+// endorsement key yields nothing. If the only keys in such places are ones that sign,
+// with which a TPM opens no credential, the error says so.
 func (t *TPM) EKs(ctx context.Context) iter.Seq2[*EK, error] {
 	return func(yield func(*EK, error) bool) {
 		s := ekSearch{tpm: t}
@@ -57,12 +58,22 @@ func (t *TPM) EKs(ctx context.Context) iter.Seq2[*EK, error] {
 	}
 }
 
+// unfitKey returns an error if a public area is that of a key in an endorsement key's
+// place that a TPM opens no credential with.
+func unfitKey(b []byte) error {
+	if err := canOpen(b); err != nil {
+		return &Error{Op: "EKs", Err: err}
+	}
+	return nil
+}
+
 // An ekSearch is one walk over the endorsement keys.
 type ekSearch struct {
 	tpm     *TPM
 	indexes []uint32 // NV indexes there are, if listed
 	listed  bool
 	seen    [][]byte // public areas of the keys that were returned
+	unfit   error    // about a key that cannot be used; the search ends with it if it finds no other
 }
 
 // kind returns the endorsement key of a kind, or nil if the TPM cannot make it.
@@ -81,6 +92,9 @@ func (s *ekSearch) kind(ctx context.Context, kind *ekKind) (*EK, error) {
 		if err != nil && !hasRC(err, tpm2.TPMRCHandle) {
 			return nil, err
 		}
+		if err == nil && s.unfit == nil {
+			s.unfit = unfitKey(area)
+		}
 		if err == nil && sameTemplate(area, *template) {
 			return newEK(area, h, kind.certificate, nil)
 		}
@@ -96,6 +110,10 @@ func (s *ekSearch) kind(ctx context.Context, kind *ekKind) (*EK, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := unfitKey(o.area); err != nil {
+		s.unfit = err
+		return nil, nil
 	}
 	return newEK(o.area, 0, kind.certificate, b)
 }
@@ -134,10 +152,21 @@ func (s *ekSearch) others(ctx context.Context, yield func(*EK, error) bool) {
 			yield(nil, err)
 			return
 		}
+		if s.unfit == nil {
+			s.unfit = unfitKey(b)
+		}
 		known := slices.ContainsFunc(s.seen, func(a []byte) bool { return bytes.Equal(a, b) })
-		if ek := otherEK(b, h); ek != nil && !known && !yield(ek, nil) {
+		ek := otherEK(b, h)
+		if ek == nil || known {
+			continue
+		}
+		s.seen = append(s.seen, b)
+		if !yield(ek, nil) {
 			return
 		}
+	}
+	if len(s.seen) == 0 && s.unfit != nil {
+		yield(nil, s.unfit)
 	}
 }
 

@@ -23,10 +23,22 @@ func storageKey(b []byte) (*area, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := canOpen(b); err != nil {
+		return nil, err
+	}
 	if !a.isParent() || hashOf(a.nameAlg) == 0 || a.sym.mode != algCFB || a.sym.bits != 128 && a.sym.bits != 192 && a.sym.bits != 256 {
 		return nil, errNoParent
 	}
 	return &a, nil
+}
+
+// canOpen returns an error if the key with public area b also signs. A TPM opens
+// credentials only with a key that does nothing but decrypt.
+func canOpen(b []byte) error {
+	if a, err := parseArea(b); err == nil && a.has(attrDecrypt|attrSign) {
+		return errors.New("endorsement key signs and decrypts, so a TPM does not open credentials with it: take another endorsement key")
+	}
+	return nil
 }
 
 // newSeed returns a random seed, as long as the digest of the key's name algorithm,

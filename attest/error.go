@@ -14,7 +14,8 @@ import (
 // Errors that an [Error] may wrap.
 var (
 	// ErrNoTPM is returned by [Open] if there is no TPM 2.0 or it cannot be
-	// opened, and by the methods of a [TPM] without a Transport.
+	// opened, and by the methods of a [TPM] that is nil, has no Transport or is
+	// a TPM 1.2.
 	ErrNoTPM = errors.New("no TPM 2.0 found")
 
 	// ErrNotFound is returned by [TPM.ReadNV] for an NV index that is not
@@ -62,27 +63,25 @@ func (e *Error) ResponseCode() uint32 { return uint32(e.RC) }
 
 // Codes of the Windows SDK's winerror.h.
 const (
-	tbsNotFound     = 0x8028400F // TBS_E_TPM_NOT_FOUND
-	tbsAccessDenied = 0x80284012 // TBS_E_ACCESS_DENIED
-	tbsBlocked      = 0x80280400 // TPM_E_COMMAND_BLOCKED: not passed on to the TPM
+	busy             = 0x800700AA // ERROR_BUSY
+	invalidParameter = 0x80070057 // ERROR_INVALID_PARAMETER
+	tbsIOError       = 0x80284006 // TBS_E_IOERROR
+	tbsNotFound      = 0x8028400F // TBS_E_TPM_NOT_FOUND
+	tbsAccessDenied  = 0x80284012 // TBS_E_ACCESS_DENIED
+	tbsBlocked       = 0x80280400 // TPM_E_COMMAND_BLOCKED: not passed on to the TPM
 )
 
-// HRESULT returns the code that Windows has for e, or 0 if it has none: a
-// TPM_20_E_ code for a response code of the TPM, or a TBS_E_ code for a TPM that
-// cannot be reached.
+// HRESULT returns the code that Windows has for e: a TPM_20_E_ code for a response code
+// of the TPM, a TBS_E_ code for a TPM that cannot be reached or does not answer, and
+// ERROR_INVALID_PARAMETER for what cannot be asked of a TPM. It is 0 if ctx ended first.
 func (e *Error) HRESULT() uint32 {
-	code := tbsCode(e.Err)
-	switch {
-	case e.RC != 0:
+	if e.RC != 0 {
 		return hresult.TPM(uint32(e.RC))
-	case code != 0:
-		return code
-	case errors.Is(e.Err, fs.ErrPermission):
-		return tbsAccessDenied
-	case errors.Is(e.Err, ErrNoTPM):
-		return tbsNotFound
 	}
-	return 0
+	if code := tbsCode(e.Err); code != 0 {
+		return code
+	}
+	return e.failure().hresult
 }
 
 // Retryable reports whether the same call may succeed later, because the TPM was
@@ -99,25 +98,19 @@ func (e *Error) Retryable() bool {
 // is known.
 func (e *Error) Remedy() string {
 	switch {
-	case e.HRESULT() == tbsAccessDenied:
-		return "Allow this user to use the TPM: on Linux add the user to the group tss, on Windows run as administrator."
-	case errors.Is(e.Err, ErrNoTPM):
-		return "Turn on the TPM 2.0 in the firmware setup, or add one to the virtual machine."
-	case hasRC(e.RC, tpm2.TPMRCLockout):
-		if e.After > 0 {
-			return fmt.Sprintf("Leave the machine on for %v, then try again: the TPM is locked after wrong authorization values.", e.After)
-		}
+	case tbsCode(e.Err) == tbsAccessDenied:
+		return (&Error{Err: fs.ErrPermission}).Remedy()
+	case e.RC == tpm2.TPMRCLockout && e.After > 0:
+		return fmt.Sprintf("Leave the machine on for %v, then try again: the TPM is locked after wrong authorization values.", e.After)
+	case e.RC == tpm2.TPMRCLockout:
 		return "Wait until the TPM's lockout ends. The time counts only while the machine is on."
-	case hasRC(e.RC, tpm2.TPMRCIntegrity):
-		return "The key or the credential belongs to another TPM: make new keys."
-	case hasRC(e.RC, tpm2.TPMRCBadAuth, tpm2.TPMRCAuthFail):
-		return "The key or a hierarchy of the TPM has an authorization value: supply it, or clear the TPM."
-	case hasRC(e.RC, tpm2.TPMRCHierarchy):
-		return "Turn on the TPM's storage and endorsement hierarchies in the firmware setup."
-	case hasRC(e.RC, tpm2.TPMRCObjectMemory, tpm2.TPMRCSessionMemory, tpm2.TPMRCSessionHandles, tpm2.TPMRCMemory):
-		return "Other programs have filled the TPM: stop them or restart the machine. On Linux, use /dev/tpmrm0."
-	case hasRC(e.RC, tpm2.TPMRCFailure, tpm2.TPMRCReboot, tpm2.TPMRCInitialize, tpm2.TPMRCUpgrade):
-		return "Turn the machine off and on; if that does not help, update the TPM's firmware."
+	case e.RC == 0 && tbsCode(e.Err) == 0:
+		return e.failure().remedy
+	}
+	for _, r := range remedies {
+		if hasRC(e.RC, r.codes...) {
+			return r.remedy
+		}
 	}
 	return ""
 }

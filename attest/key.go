@@ -14,7 +14,8 @@ import (
 // A Key is a key of a TPM: its public area and its private part, wrapped
 // (encrypted) by its parent in the TPM. It implements [crypto.Signer] and
 // [crypto.Decrypter] as far as its usage allows. Its methods may be called by
-// several goroutines at once. Slices that they return belong to the caller.
+// several goroutines at once. Slices that they return belong to the caller. The
+// methods of a nil Key return nil or an error.
 //
 // A Key that signs can be the PrivateKey of a [crypto/tls.Certificate]. For an RSA
 // key in TLS 1.3, the TPM must make PSS salts as long as the hash, which Sign
@@ -36,23 +37,44 @@ type Key struct {
 }
 
 // Public returns the public key, an *[rsa.PublicKey] or *[ecdsa.PublicKey].
-func (k *Key) Public() crypto.PublicKey { return k.pub }
+func (k *Key) Public() crypto.PublicKey {
+	if k == nil {
+		return nil
+	}
+	return k.pub
+}
 
 // PublicArea returns the key's TPMT_PUBLIC.
-func (k *Key) PublicArea() []byte { return slices.Clone(k.area) }
+func (k *Key) PublicArea() []byte {
+	if k == nil {
+		return nil
+	}
+	return slices.Clone(k.area)
+}
 
 // Name returns the key's TPM name, as the function [Name] does.
-func (k *Key) Name() []byte { return slices.Clone(k.name) }
+func (k *Key) Name() []byte {
+	if k == nil {
+		return nil
+	}
+	return slices.Clone(k.name)
+}
 
 // Creation returns the TPM's statement on how it created the key
 // (TPM2_CertifyCreation), signed by the key itself, with an empty nonce. It is nil
 // for keys that are not [Attest] keys, and for those that another tool made.
-func (k *Key) Creation() *Statement { return k.creation.clone() }
+func (k *Key) Creation() *Statement {
+	if k == nil {
+		return nil
+	}
+	return k.creation.clone()
+}
 
 // WithAuth returns a copy of the key that is used with the given authorization
 // value. [TPM.LoadKey] returns a key without its value, so a key that was made with
 // one, by [Template].Auth or by another tool, cannot be used before. nil is the
-// empty value, for tools whose key files do not say that a key has no other.
+// empty value, for tools whose key files do not say that a key has no other, or say
+// the opposite, as those of tpm2_encodeobject 5.4.
 //
 // The value never crosses the bus: it goes into the HMAC of a salted session of
 // its own, which costs one more command for each use. Whether it is right shows at
@@ -60,6 +82,9 @@ func (k *Key) Creation() *Statement { return k.creation.clone() }
 // without the attribute noDA, with TPM_RC_AUTH_FAIL, which it counts: after a
 // number of them it locks itself for a time.
 func (k *Key) WithAuth(auth []byte) *Key {
+	if k == nil {
+		return nil
+	}
 	c := *k
 	c.auth, c.locked = slices.Clone(auth), false
 	return &c
@@ -114,12 +139,16 @@ func (t *TPM) load(ctx context.Context, k *Key, use ...*object) (*object, error)
 		if err != nil {
 			return err
 		}
+		h, err := t.parentAuth(ctx, parent, use...)
+		if err != nil {
+			return err
+		}
 		rsp, err = run(ctx, t, tpm2.Load{
-			ParentHandle: parent.password(),
+			ParentHandle: h,
 			InPrivate:    tpm2.TPM2BPrivate{Buffer: k.private},
 			InPublic:     tpm2.BytesAs2B[tpm2.TPMTPublic](k.area),
 		}, s)
-		return err
+		return t.spent(h.Auth, err)
 	}, append(use, parent)...)
 	if err != nil {
 		return nil, err

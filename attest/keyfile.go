@@ -36,8 +36,12 @@ type tssKey struct {
 	PrivateKey  []byte // TPM2B_PRIVATE
 }
 
-// emptyAuth is [0] EXPLICIT TRUE.
-var emptyAuth = asn1.RawValue{FullBytes: []byte{0xA0, 3, 1, 1, 0xFF}}
+// emptyAuth is [0] EXPLICIT TRUE, otherAuth the same with FALSE. That is the default,
+// but openssl's provider asks for a password only if it is written.
+var (
+	emptyAuth = asn1.RawValue{FullBytes: []byte{0xA0, 3, 1, 1, 0xFF}}
+	otherAuth = asn1.RawValue{FullBytes: []byte{0xA0, 3, 1, 1, 0}}
+)
 
 // hasEmptyAuth reports whether the key has no authorization value. openssl's
 // provider writes TRUE as BER, not DER, with any value but zero.
@@ -64,8 +68,12 @@ type creationBlock struct {
 // may use that TPM, unless the key has an authorization value. The text does not
 // contain that value; see [Key.WithAuth]. The error is an [*Error].
 func (k *Key) MarshalText() ([]byte, error) {
+	if k == nil || k.tpm == nil {
+		return nil, &Error{Op: "MarshalText", Err: errNoKey}
+	}
 	f := tssKey{
 		Type:       oidLoadableKey,
+		EmptyAuth:  otherAuth,
 		Parent:     int64(k.parent),
 		PublicKey:  appendSized(nil, k.area),
 		PrivateKey: appendSized(nil, k.private),
@@ -93,7 +101,8 @@ func (k *Key) MarshalText() ([]byte, error) {
 
 // LoadKey returns the key in a text of [Key.MarshalText] or of another tool that
 // writes the PEM block "TSS2 PRIVATE KEY". The text must begin with that block and
-// have at most 16 KiB. Keys with a policy are refused. So are keys whose parent is
+// have at most 16 KiB. Keys with a policy are refused, and so are keys that may be used
+// by their policy only (without the attribute userWithAuth), and keys whose parent is
 // neither a persistent key nor the P-256 storage key of the owner hierarchy.
 //
 // The TPM loads the key once, to find out whether it can: it refuses a key of
@@ -107,8 +116,11 @@ func (k *Key) MarshalText() ([]byte, error) {
 // [ErrProof] if the text has a creation statement that does not hold.
 func (t *TPM) LoadKey(ctx context.Context, text []byte) (*Key, error) {
 	k, err := t.parseKey(text)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrProof):
 		return nil, &Error{Op: "LoadKey", Err: err}
+	case err != nil:
+		return nil, &Error{Op: "LoadKey", Err: fmt.Errorf("%w: %w", errKeyFile, err)}
 	}
 	err = t.do(ctx, func() error {
 		_, err := t.load(ctx, k)
@@ -145,6 +157,9 @@ func (t *TPM) parseKey(text []byte) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	if k.attrs&attrUserWithAuth == 0 {
+		return nil, errors.New("the key may be used only by satisfying its policy (it lacks the attribute userWithAuth), which this package cannot do")
+	}
 	k.locked = !f.hasEmptyAuth()
 	return k, k.readOurs(rest)
 }
@@ -155,7 +170,7 @@ func (f *tssKey) check() error {
 	case !f.Type.Equal(oidLoadableKey):
 		return fmt.Errorf("key is of type %v, not a loadable key", f.Type)
 	case f.Policy.FullBytes != nil || f.AuthPolicy.FullBytes != nil || f.Secret.FullBytes != nil:
-		return errors.New("key has a policy")
+		return errors.New("the file asks for a policy to be satisfied for the key, which this package cannot do")
 	case f.RSAParent:
 		return errors.New("parent of the key is an RSA primary key")
 	case f.Parent != int64(tpm2.TPMRHOwner) && (f.Parent < 0x81000000 || f.Parent > 0x81FFFFFF):

@@ -8,7 +8,7 @@ import "bytes"
 // key file that somebody else may have written.
 func (k *Key) Matches(tmpl Template) bool {
 	want, err := tmpl.area()
-	if err != nil {
+	if err != nil || k == nil {
 		return false
 	}
 	got, err := parseArea(k.area)

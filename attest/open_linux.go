@@ -4,7 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/google/go-tpm/tpm2/transport/linuxtpm"
 )
@@ -20,7 +24,8 @@ var devices = []string{"/dev/tpmrm0", "/dev/tpm0"}
 // device does not answer. The caller closes the TPM with [TPM.Close].
 //
 // The error is an [*Error]. It wraps [ErrNoTPM] if there is no TPM or it cannot be
-// opened, and [fs.ErrPermission] as well if a device file may not be opened.
+// opened, and the error of the operating system as well, such as [fs.ErrPermission] or
+// [syscall.EBUSY]. Of a device that another program has open, it names the program.
 func Open(path string) (*TPM, error) {
 	paths := devices
 	if path != "" {
@@ -37,10 +42,52 @@ func Open(path string) (*TPM, error) {
 		if errors.As(err, &pe) {
 			err = pe.Err
 		}
-		tried = append(tried, fmt.Sprintf("%s: %v", p, err))
-		if errors.Is(err, fs.ErrPermission) {
-			cause = fmt.Errorf("%w: %w", ErrNoTPM, fs.ErrPermission)
+		// That the system's own TPM is not there is no mistake in a name.
+		if path != "" || !errors.Is(err, fs.ErrNotExist) {
+			cause = fmt.Errorf("%w: %w", ErrNoTPM, err)
+		}
+		text := err.Error()
+		if errors.Is(err, syscall.EBUSY) {
+			text += openBy(holders("/proc", p))
+		}
+		tried = append(tried, p+": "+text)
+	}
+	return nil, &Error{Op: "Open", Err: &unopened{cause, strings.Join(tried, "; ")}}
+}
+
+// An unopened error says why each device could not be opened.
+type unopened struct {
+	cause error
+	tried string
+}
+
+func (u *unopened) Error() string { return ErrNoTPM.Error() + " (" + u.tried + ")" }
+func (u *unopened) Unwrap() error { return u.cause }
+
+// openBy returns in words which programs have a device open, as far as that is known.
+func openBy(programs []string) string {
+	if len(programs) == 0 {
+		return " by a program that this user may not see"
+	}
+	return ": it is open in " + strings.Join(programs, ", ")
+}
+
+// holders returns which processes have the file with the path open, such as
+// "tpm2-abrmd (process 712)". proc is the folder /proc. A user sees only the processes
+// that belong to the same user; root sees all.
+func holders(proc, path string) []string {
+	var found []string
+	links, _ := filepath.Glob(proc + "/[0-9]*/fd/*")
+	for _, link := range links {
+		if to, err := os.Readlink(link); err != nil || to != path {
+			continue
+		}
+		process := filepath.Dir(filepath.Dir(link))
+		name, _ := os.ReadFile(process + "/comm")
+		who := fmt.Sprintf("%s (process %s)", strings.TrimSpace(string(name)), filepath.Base(process))
+		if !slices.Contains(found, who) {
+			found = append(found, who)
 		}
 	}
-	return nil, &Error{Op: "Open", Err: fmt.Errorf("%w (%s)", cause, strings.Join(tried, "; "))}
+	return found
 }

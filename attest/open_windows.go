@@ -15,7 +15,8 @@ import (
 // device does not answer. The caller closes the TPM with [TPM.Close].
 //
 // The error is an [*Error]. It wraps [ErrNoTPM] if there is no TPM or it cannot be
-// opened, and [io/fs.ErrPermission] as well if a device file may not be opened.
+// opened, and on Linux the error of the operating system as well, such as
+// [io/fs.ErrPermission].
 func Open(path string) (*TPM, error) {
 	if path != "" {
 		return nil, &Error{Op: "Open", Err: errors.New("path must be empty on Windows")}

@@ -89,6 +89,30 @@ func (t *TPM) startSession(ctx context.Context, salt *object, typ tpm2.TPMSE, al
 	return s, nil
 }
 
+// startSalted starts a session that is salted to a storage key. There are TPMs that
+// refuse this with TPM_RC_VALUE for the RSA key that Windows has made; the P-256 key of
+// the null hierarchy is taken then. The objects in use are not evicted for it.
+func (t *TPM) startSalted(ctx context.Context, salt *object, typ tpm2.TPMSE, use ...*object) (s *session, err error) {
+	start := func() error {
+		return t.withSlots(ctx, salt.borrows(), func() error {
+			s, err = t.startSession(ctx, salt, typ, algSHA256)
+			return err
+		}, append(use, salt)...)
+	}
+	a, err := parseArea(salt.area)
+	isRSA := err == nil && a.typ == algRSA
+	if !isRSA || !t.noRSASalt {
+		if err := start(); !isRSA || !hasRC(err, tpm2.TPMRCValue) {
+			return s, err
+		}
+		t.noRSASalt = true
+	}
+	if salt, err = t.nullKey(ctx, append(use, salt)...); err != nil {
+		return nil, err
+	}
+	return s, start()
+}
+
 // newSalt returns a random secret, and the secret encrypted to the key with public
 // area b.
 func newSalt(b []byte) (secret, encrypted []byte, err error) {
@@ -104,13 +128,11 @@ func newSalt(b []byte) (secret, encrypted []byte, err error) {
 // starts one that is salted to parent. The objects in use are not evicted for it.
 func (t *TPM) protect(ctx context.Context, parent *object, answer bool, use ...*object) (*session, error) {
 	if t.session == nil {
-		err := t.withSlots(ctx, parent.borrows(), func() (err error) {
-			t.session, err = t.startSession(ctx, parent, tpm2.TPMSEPolicy, algSHA256)
-			return err
-		}, append(use, parent)...)
+		s, err := t.startSalted(ctx, parent, tpm2.TPMSEPolicy, use...)
 		if err != nil {
 			return nil, err
 		}
+		t.session = s
 	}
 	t.session.attrs.Decrypt, t.session.attrs.Encrypt = true, answer
 	return t.session, nil

@@ -24,6 +24,9 @@ const useTimeout = time.Minute
 // background context with a time limit of one minute. Methods that take a context
 // ignore ctx.
 func (k *Key) WithContext(ctx context.Context) *Key {
+	if k == nil {
+		return nil
+	}
 	c := *k
 	c.ctx = ctx
 	return &c
@@ -95,6 +98,8 @@ func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 func (k *Key) signScheme(digest []byte, opts crypto.SignerOpts) (tpm2.TPMTSigScheme, error) {
 	var none tpm2.TPMTSigScheme
 	switch {
+	case k == nil:
+		return none, errNoKey
 	case k.attrs&attrSign == 0:
 		return none, errors.New("key does not sign")
 	case k.attrs&attrRestricted != 0:
@@ -223,6 +228,9 @@ func sessionKey(plain []byte, err error, size int) ([]byte, error) {
 // decryptScheme returns the scheme that opts ask for.
 func (k *Key) decryptScheme(msg []byte, opts crypto.DecrypterOpts) (tpm2.TPMTRSADecrypt, error) {
 	var none tpm2.TPMTRSADecrypt
+	if k == nil {
+		return none, errNoKey
+	}
 	pub, ok := k.pub.(*rsa.PublicKey)
 	if !ok || k.attrs&attrDecrypt == 0 || k.attrs&attrRestricted != 0 {
 		return none, errors.New("key does not decrypt")
@@ -238,6 +246,9 @@ func (k *Key) decryptScheme(msg []byte, opts crypto.DecrypterOpts) (tpm2.TPMTRSA
 			Details: tpm2.NewTPMUAsymScheme(tpm2.TPMAlgRSAES, &tpm2.TPMSEncSchemeRSAES{}),
 		}, nil
 	case *rsa.OAEPOptions:
+		if o == nil {
+			return none, errors.New("no OAEP options")
+		}
 		alg := algOf(o.Hash)
 		if alg == 0 || o.MGFHash != 0 && o.MGFHash != o.Hash || len(o.Label) != 0 {
 			return none, errors.New("OAEP options have two hashes, an unknown hash or a label")

@@ -13,11 +13,18 @@ import (
 // persistentSRK is the handle that the TCG assigns to the storage root key.
 const persistentSRK = 0x81000001
 
-// newParent returns the storage key for new keys: the persistent SRK if there is one
+// newParent returns the storage key for new keys: t.StorageKey, the persistent SRK if there is one
 // made from a TCG template, else a P-256 key made from its template.
 func (t *TPM) newParent(ctx context.Context) (*object, error) {
 	if t.storage != nil {
 		return t.storage, nil
+	}
+	if t.StorageKey != 0 {
+		o, err := t.persistentParent(ctx, t.StorageKey)
+		if err == nil {
+			t.storage = o
+		}
+		return o, err
 	}
 	o, err := t.persistentParent(ctx, persistentSRK)
 	if err != nil && !errors.Is(err, errNoParent) && !hasRC(err, tpm2.TPMRCHandle) {
@@ -161,7 +168,8 @@ func (t *TPM) primaryParent(ctx context.Context) (*object, error) {
 
 // createPrimary makes and loads a primary key. Its template holds no secret, so it
 // needs a session only if the hierarchy has an authorization value.
-func (t *TPM) createPrimary(ctx context.Context, hierarchy tpm2.TPMHandle, auth, template []byte) (*object, error) {
+// The objects in use are not evicted for it.
+func (t *TPM) createPrimary(ctx context.Context, hierarchy tpm2.TPMHandle, auth, template []byte, use ...*object) (*object, error) {
 	var rsp *tpm2.CreatePrimaryResponse
 	err := t.withSlots(ctx, 1, func() error {
 		s, err := t.authSession(ctx, auth)
@@ -173,7 +181,7 @@ func (t *TPM) createPrimary(ctx context.Context, hierarchy tpm2.TPMHandle, auth,
 			InPublic:      tpm2.BytesAs2B[tpm2.TPMTPublic](template),
 		})
 		return t.spent(s, err)
-	}, t.storage)
+	}, append(use, t.storage)...)
 	if err != nil {
 		return nil, err
 	}
@@ -196,11 +204,33 @@ func (t *TPM) saltKey(ctx context.Context) (*object, error) {
 			return o, nil
 		}
 	}
-	o, err := t.createPrimary(ctx, tpm2.TPMRHNull, nil, srkTemplate().marshal())
+	return t.nullKey(ctx)
+}
+
+// nullKey returns the P-256 storage key of the null hierarchy, which needs no
+// authorization. The objects in use are not evicted for it.
+func (t *TPM) nullKey(ctx context.Context, use ...*object) (*object, error) {
+	for _, o := range t.loaded {
+		if o.keyFile == uint32(tpm2.TPMRHNull) {
+			return o, nil
+		}
+	}
+	o, err := t.createPrimary(ctx, tpm2.TPMRHNull, nil, srkTemplate().marshal(), use...)
 	if err == nil {
 		o.keyFile = uint32(tpm2.TPMRHNull)
 	}
 	return o, err
+}
+
+// parentAuth returns the handle of a storage key with what authorizes one command. The
+// objects in use are not evicted for it.
+func (t *TPM) parentAuth(ctx context.Context, parent *object, use ...*object) (tpm2.AuthHandle, error) {
+	var auth []byte
+	if parent.persistent() {
+		auth = t.StorageAuth
+	}
+	s, err := t.authSession(ctx, auth, append(use, parent)...)
+	return parent.authorized(s), err
 }
 
 // authSession returns what authorizes a hierarchy or a key for one command: the empty
@@ -214,11 +244,7 @@ func (t *TPM) authSession(ctx context.Context, auth []byte, use ...*object) (tpm
 	if err != nil {
 		return nil, err
 	}
-	var s *session
-	err = t.withSlots(ctx, salt.borrows(), func() (err error) {
-		s, err = t.startSession(ctx, salt, tpm2.TPMSEHMAC, algSHA256)
-		return err
-	}, append(use, salt)...)
+	s, err := t.startSalted(ctx, salt, tpm2.TPMSEHMAC, use...)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +256,7 @@ func (t *TPM) authSession(ctx context.Context, auth []byte, use ...*object) (tpm
 // command. The objects in use are not evicted for it.
 func (t *TPM) authorize(ctx context.Context, k *Key, o *object, use ...*object) (tpm2.AuthHandle, error) {
 	if k.locked {
-		return tpm2.AuthHandle{}, &Error{Op: "TPM2_StartAuthSession", Err: errors.New("key has an authorization value: see Key.WithAuth")}
+		return tpm2.AuthHandle{}, &Error{Op: "TPM2_StartAuthSession", Err: errors.New("key has an authorization value, or its file says so: give the value with Key.WithAuth, or WithAuth(nil) if the file is wrong, as those of tpm2_encodeobject 5.4 are")}
 	}
 	s, err := t.authSession(ctx, k.auth, append(use, o)...)
 	return o.authorized(s), err

@@ -17,9 +17,9 @@ import (
 // Its methods may be called by several goroutines at once. They run one after the
 // other, in the order of the calls. A command that the TPM answers with
 // TPM_RC_RETRY, TPM_RC_YIELDED or TPM_RC_TESTING is repeated, with pauses of up to
-// a quarter of a second, until the TPM runs it or ctx ends. Whether ctx has ended
-// is checked between commands; during a command only the transport can. Methods
-// leave no object and no session loaded when they return, unless the caller holds
+// a quarter of a second, until the TPM runs it, two minutes have passed or ctx ends.
+// Whether ctx has ended is checked between commands; during a command only the
+// transport can. Methods leave no object and no session loaded when they return, unless the caller holds
 // [TPM.Keep]. If the TPM has lost what was kept, as after a reset, the method
 // starts over once.
 type TPM struct {
@@ -46,6 +46,14 @@ type TPM struct {
 	EndorsementAuth []byte
 	OwnerAuth       []byte
 
+	// StorageKey is the persistent handle of the storage key under which new keys
+	// are made. If it is 0, [TPM.CreateKey] chooses. Key files name their own.
+	StorageKey uint32
+
+	// StorageAuth is the authorization value of the persistent storage keys; nil
+	// is the empty value. Like the values above, it never crosses the bus.
+	StorageAuth []byte
+
 	// Logger gets the name, the response code and the duration of each command
 	// at level Debug. If it is nil, nothing is logged.
 	Logger *slog.Logger
@@ -59,12 +67,16 @@ type TPM struct {
 	loaded         []*object        // transient objects, least recently used first
 	stray          []tpm2.TPMHandle // to be flushed when the method returns
 	noCreateLoaded bool             // the TPM does not have TPM2_CreateLoaded
+	noRSASalt      bool             // the TPM refuses sessions salted to its RSA storage key
 }
 
 // Close flushes what is loaded, and closes the Transport if it is an io.Closer.
 // It waits for methods that are running. The error joins those of both; it wraps
 // an [*Error] if flushing fails. Closing a TPM without a Transport does nothing.
 func (t *TPM) Close() error {
+	if t == nil {
+		return nil
+	}
 	_ = t.lock(context.Background())
 	defer t.unlock()
 	if t.Transport == nil {
@@ -92,6 +104,9 @@ func (t *TPM) Close() error {
 // called more than once; later calls do nothing and return nil. It flushes even if
 // its ctx has ended. Its error wraps an [*Error].
 func (t *TPM) Keep() (release func(ctx context.Context) error) {
+	if t == nil {
+		return func(context.Context) error { return nil }
+	}
 	_ = t.lock(context.Background())
 	defer t.unlock()
 	t.keeps++
@@ -145,6 +160,9 @@ func (t *TPM) unlock() { <-t.turn }
 // allows. If the TPM has lost what was kept, as after a reset, op runs once more
 // with nothing loaded.
 func (t *TPM) do(ctx context.Context, op func() error) error {
+	if t == nil {
+		return &Error{Op: "TPM", Err: ErrNoTPM}
+	}
 	if err := t.lock(ctx); err != nil {
 		return &Error{Op: "TPM", Err: err}
 	}

@@ -12,8 +12,12 @@ import (
 )
 
 // ToAttestation returns the creation statement of an attestation key, as returned by
-// [attest.Key.Creation], for go-attestation.
+// [attest.Key.Creation], for go-attestation. That of nil is empty, which
+// go-attestation refuses.
 func ToAttestation(s *attest.Statement) ga.AttestationParameters {
+	if s == nil {
+		return ga.AttestationParameters{}
+	}
 	return ga.AttestationParameters{
 		Public: s.PublicArea, CreateData: s.CreationData, CreateAttestation: s.Attest, CreateSignature: s.Signature,
 	}
@@ -35,8 +39,11 @@ func ToActivation(ek crypto.PublicKey, s *attest.Statement) ga.ActivationParamet
 // ToCertification returns an attestation key's statement about another key, as
 // returned by [attest.TPM.Certify], for go-attestation, whose verifier expects one
 // without a nonce. CreateAttestation and CreateSignature are those of the statement,
-// and CreateData is empty.
+// and CreateData is empty. That of nil is empty, which go-attestation refuses.
 func ToCertification(s *attest.Statement) ga.CertificationParameters {
+	if s == nil {
+		return ga.CertificationParameters{}
+	}
 	return ga.CertificationParameters{Public: s.PublicArea, CreateAttestation: s.Attest, CreateSignature: s.Signature}
 }
 
@@ -46,8 +53,12 @@ func FromCertification(p ga.CertificationParameters) *attest.Statement {
 	return &attest.Statement{PublicArea: p.Public, Attest: p.CreateAttestation, Signature: p.CreateSignature}
 }
 
-// ToQuote returns a quote and the PCRs that it is about for go-attestation.
+// ToQuote returns a quote and the PCRs that it is about for go-attestation. That of nil
+// is empty, which go-attestation refuses.
 func ToQuote(q *attest.Quote) (ga.Quote, []ga.PCR) {
+	if q == nil {
+		return ga.Quote{}, nil
+	}
 	var pcrs []ga.PCR
 	for i, v := range q.PCRs {
 		if len(v) > 0 {
@@ -88,8 +99,12 @@ func FromCredential(c *ga.EncryptedCredential) (*attest.Credential, error) {
 	return &attest.Credential{Blob: blob, EncryptedSecret: secret}, nil
 }
 
-// ToCredential returns a challenge for go-attestation, with the size prefixes.
+// ToCredential returns a challenge for go-attestation, with the size prefixes. That of
+// nil is nil.
 func ToCredential(c *attest.Credential) *ga.EncryptedCredential {
+	if c == nil {
+		return nil
+	}
 	sized := func(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
 	return &ga.EncryptedCredential{Credential: sized(c.Blob), Secret: sized(c.EncryptedSecret)}
 }

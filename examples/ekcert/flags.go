@@ -13,6 +13,7 @@ import (
 type options struct {
 	tpm, file, nv, roots string
 
+	auth                  device.Auth
 	online, private, json bool
 }
 
@@ -27,6 +28,7 @@ func program() *command.Command {
 
 func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
+	o.auth.Flags(f)
 	f.StringVar(&o.file, "file", "", "judge the certificate in `FILE` instead: in DER, PEM, PKCS #7 or Intel's JSON, or as NV memory or the registry of Windows holds it")
 	f.StringVar(&o.nv, "nv", "", "judge the certificates in the NV memory in `DIR` instead: files named after their index, such as 0x01c00002.bin")
 	f.StringVar(&o.roots, "ek-roots", "", "trust the roots in `FILE` (PEM) for every maker, and no others (default: the makers' own, and the emulator's)")

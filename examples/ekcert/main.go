@@ -132,7 +132,10 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 			return derr
 		}
 		defer dev.Close()
-		results, err = judgeTPM(ctx, client, &attest.TPM{Transport: dev})
+		tpm := &attest.TPM{Transport: dev}
+		if err = o.auth.Set(tpm); err == nil {
+			results, err = judgeTPM(ctx, client, tpm)
+		}
 	}
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ type options struct {
 	traceMD, har, report                                string
 	steps, user, password, profile, hash                string
 
+	auth           device.Auth
 	ekEnroll, json bool
 	pause          time.Duration
 }
@@ -42,6 +43,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.server, "server", "", "provision against the mock server at `URL` (default: one in this process)")
 	f.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the services in `FILE` (PEM)")
 	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
+	o.auth.Flags(f)
 	f.StringVar(&o.ekRoots, "ek-roots", "", "trust the EK CAs in `FILE` (PEM; default: the emulator's maker)")
 	f.StringVar(&o.ek, "ek", "", "use the endorsement key of `ALGORITHM`: rsa2048, p256 or p384 (default: the first with a certificate)")
 	f.BoolVar(&o.ekEnroll, "ek-enroll", false, "ignore a certificate in the TPM; obtain one from the maker's CA over SCEP")

@@ -89,6 +89,9 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 
 	t, rep := new(trace.Trace), newReporter(stdout, o.json)
 	p := newProvisioner(dev, s, ekRoots, rep.counts, t)
+	if err := o.auth.Set(p.TPM); err != nil {
+		return err
+	}
 	p.SelectEK, p.EnrollEK = o.selectEK(), o.ekEnroll
 	p.User, p.Store = o.newUser(p.HTTPClient, password), o.store()
 	if err := o.follow(p, profile); err != nil {

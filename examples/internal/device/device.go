@@ -40,7 +40,7 @@ func Open(spec string) (*Device, error) {
 	case "soft":
 		tpm, err := attesttest.New(attesttest.Config{StateFile: arg})
 		if err != nil {
-			return nil, err
+			return nil, unopened(spec, err)
 		}
 		if arg == "" {
 			return &Device{tpm, "emulated TPM in this process"}, nil
@@ -60,6 +60,11 @@ func Open(spec string) (*Device, error) {
 	return nil, fmt.Errorf("tpm: %q: want %s", spec, Kinds)
 }
 
+// unopened returns an error that says what can be done, as package attest knows it.
+func unopened(spec string, err error) error {
+	return &attest.Error{Op: "Open", Err: fmt.Errorf("%s: %w", spec, err)}
+}
+
 // closer is a transport that something else closes.
 type closer struct {
 	transport.TPM
@@ -72,7 +77,7 @@ func start(dir string) (*Device, error) {
 		return nil, fmt.Errorf("tpm: swtpm: name a state folder, as in swtpm:STATEDIR")
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("tpm: %w", err)
+		return nil, unopened("swtpm:"+dir, err)
 	}
 	tpm, err := attesttest.StartSWTPM(dir)
 	if err != nil {
@@ -86,13 +91,13 @@ func start(dir string) (*Device, error) {
 func dial(network, address string) (*Device, error) {
 	conn, err := net.Dial(network, address)
 	if err != nil {
-		return nil, fmt.Errorf("tpm: %w", err)
+		return nil, unopened(network+":"+address, err)
 	}
 	tpm := transport.FromReadWriteCloser(conn)
 	_, err = tpm2.Startup{StartupType: tpm2.TPMSUClear}.Execute(tpm)
 	if err != nil && err != error(tpm2.TPMRCInitialize) {
 		conn.Close()
-		return nil, fmt.Errorf("tpm: %s:%s: TPM2_Startup: %w", network, address, err)
+		return nil, &attest.Error{Op: "TPM2_Startup", Err: fmt.Errorf("%s:%s: %w", network, address, err)}
 	}
 	return &Device{tpm, "TPM at " + network + ":" + address}, nil
 }

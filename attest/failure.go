@@ -1,0 +1,91 @@
+package attest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"syscall"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
+)
+
+// Reasons of failures that have a remedy of their own.
+var (
+	errTPM12   = errors.New("it is a TPM 1.2, which cannot do this")
+	errAnswer  = errors.New("malformed answer")
+	errKeyFile = errors.New("not a key file that can be used")
+)
+
+// A failure is a kind of error that has no response code of the TPM.
+type failure struct {
+	is      []error // any of these is wrapped
+	hresult uint32
+	remedy  string
+}
+
+const (
+	checkPath = "Check the name: it must be that of the TPM's device or of an emulator's socket. On Linux the TPM is /dev/tpmrm0."
+	checkChip = "Turn the machine off and on. If the TPM still fails, turn it off and on in the firmware setup; if that does not help, have it replaced."
+)
+
+// failures are in the order of their weight: the first that is wrapped counts.
+var failures = []failure{
+	{[]error{context.Canceled, context.DeadlineExceeded}, 0, ""}, // the caller's own
+	{[]error{ErrNotFound}, hresult.NotFound, "The TPM has no such object or NV index. Check that it is the right TPM, and what its maker stores there."},
+	{[]error{ErrProof}, hresult.ValidationFailed, "The statement is not of the key and the nonce that were expected, or it was changed. Have the TPM make a new one."},
+	{[]error{errKeyFile}, hresult.InvalidData, "Give the file of a key of this TPM: PEM that begins with TSS2 PRIVATE KEY."},
+	{[]error{errTPM12}, tbsNotFound, "Switch the TPM to version 2.0 in the firmware setup if the machine's maker offers that. A TPM 1.2 cannot be used."},
+	{[]error{fs.ErrPermission}, tbsAccessDenied, "Allow this user to use the TPM: on Linux add the user to the group tss, on Windows run as administrator."},
+	{[]error{syscall.EBUSY}, busy, "Stop the program that has the TPM open. On Linux, use /dev/tpmrm0, which several programs can open."},
+	{[]error{syscall.ECONNREFUSED}, tbsNotFound, "Nothing answers at this address. Start the TPM emulator, or correct the address."},
+	{[]error{fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR, syscall.EINVAL, syscall.ENOTTY, fs.ErrExist}, tbsNotFound, checkPath},
+	{[]error{syscall.ENODEV, syscall.ENXIO}, tbsNotFound, "The TPM's driver has lost the TPM. Turn the machine off and on; if that does not help, turn the TPM on in the firmware setup."},
+	{[]error{syscall.EPIPE, syscall.ECONNRESET, io.EOF, io.ErrUnexpectedEOF, fs.ErrClosed}, tbsIOError, "What passes commands on to the TPM has ended. Start the TPM emulator or the TPM's service again."},
+	{[]error{errAnswer}, tbsIOError, "This is not how a TPM 2.0 answers. Check that the device or address is that of a TPM. " + checkChip},
+	{[]error{ErrNoTPM}, tbsNotFound, "Turn on the TPM 2.0 in the firmware setup, or add one to the virtual machine."},
+}
+
+// failure returns what kind of failure e is. It is the caller's mistake if nothing else
+// is known of it.
+func (e *Error) failure() failure {
+	for _, f := range failures {
+		for _, is := range f.is {
+			if errors.Is(e.Err, is) {
+				return f
+			}
+		}
+	}
+	var errno syscall.Errno
+	if errors.As(e.Err, &errno) {
+		return failure{nil, tbsIOError, checkChip}
+	}
+	if len(e.Op) > 4 && e.Op[:4] == "TPM2" {
+		return failure{nil, tbsIOError, checkChip}
+	}
+	return failure{nil, invalidParameter, "The program asked for what the TPM cannot do. Report this message to its makers."}
+}
+
+// remedies are those of response codes.
+var remedies = []struct {
+	codes  []tpm2.TPMRC
+	remedy string
+}{
+	{[]tpm2.TPMRC{tpm2.TPMRCIntegrity}, "The key or the credential belongs to another TPM: make new keys."},
+	{[]tpm2.TPMRC{tpm2.TPMRCBadAuth, tpm2.TPMRCAuthFail}, "The key or a hierarchy of the TPM has an authorization value: supply it, or clear the TPM."},
+	{[]tpm2.TPMRC{tpm2.TPMRCHierarchy}, "Turn on the TPM's storage and endorsement hierarchies in the firmware setup."},
+	{
+		[]tpm2.TPMRC{tpm2.TPMRCObjectMemory, tpm2.TPMRCSessionMemory, tpm2.TPMRCSessionHandles, tpm2.TPMRCMemory},
+		"Other programs have filled the TPM: stop them or restart the machine. On Linux, use /dev/tpmrm0.",
+	},
+	{
+		[]tpm2.TPMRC{tpm2.TPMRCFailure, tpm2.TPMRCReboot, tpm2.TPMRCInitialize, tpm2.TPMRCUpgrade},
+		"Turn the machine off and on; if that does not help, update the TPM's firmware.",
+	},
+	{
+		[]tpm2.TPMRC{tpm2.TPMRCRetry, tpm2.TPMRCYielded, tpm2.TPMRCTesting},
+		"The TPM stays busy. Stop other programs that use it. If that does not help, turn the machine off and on.",
+	},
+}

@@ -1,0 +1,32 @@
+package attest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A device that is open names the program which has it open.
+func TestHolders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tpm0")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	own, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Skip(err)
+	}
+	got := holders("/proc", path)
+	if len(got) != 1 || !strings.HasPrefix(got[0], strings.TrimSpace(string(own))+" (process ") {
+		t.Errorf("%q", got)
+	}
+	if s := openBy(got); !strings.Contains(s, "open in") || !strings.Contains(openBy(nil), "may not see") {
+		t.Errorf("%q", s)
+	}
+	if got := holders("/proc", path+"0"); got != nil {
+		t.Errorf("%q have another file open", got)
+	}
+}
