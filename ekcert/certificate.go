@@ -47,7 +47,7 @@ func checkKey(cert *x509.Certificate, ek crypto.PublicKey) error {
 	switch {
 	case cert.PublicKey == nil:
 		err = fmt.Errorf("%w: its public key is of a kind that is not supported", ErrMalformed)
-	case ek == nil:
+	case !isKey(ek):
 		err = fmt.Errorf("%w: no key to compare with", ErrMismatch)
 	case !sameKey(cert.PublicKey, ek):
 		err = ErrMismatch

@@ -14,6 +14,22 @@ import (
 // the TCG's profile; much smaller keys can be factored.
 const minRSABits = 2048
 
+var errNoKey = errors.New("no endorsement key is given")
+
+// isKey reports whether ek is a key and all of it is there.
+func isKey(ek crypto.PublicKey) bool {
+	switch k := ek.(type) {
+	case nil:
+		return false
+	case *rsa.PublicKey:
+		return k != nil && k.N != nil
+	case *ecdsa.PublicKey:
+		//lint:ignore SA1019 every method fails if a coordinate is missing
+		return k != nil && k.Curve != nil && k.X != nil && k.Y != nil
+	}
+	return true
+}
+
 // possible checks that a key may be that of a TPM. It refuses RSA keys that are invalid,
 // too small or too large.
 func possible(ek crypto.PublicKey) error {
@@ -22,7 +38,7 @@ func possible(ek crypto.PublicKey) error {
 		return nil
 	}
 	switch {
-	case k == nil || k.N == nil || k.N.Sign() <= 0:
+	case k.N.Sign() <= 0:
 		return errors.New("RSA key has no modulus")
 	case k.N.BitLen() < minRSABits:
 		return fmt.Errorf("RSA key has %d bits, fewer than %d", k.N.BitLen(), minRSABits)

@@ -86,6 +86,10 @@ func indices(ek crypto.PublicKey) []uint32 {
 // if that ended first. Its text says what was in each place.
 func (c *Client) Find(ctx context.Context, nv NVReader, vendor string, ek crypto.PublicKey) (*Certificate, error) {
 	s := &search{client: c, ek: ek, fail: &Error{Op: "find", Vendor: VendorName(vendor)}}
+	if !isKey(ek) {
+		s.fail.Err = errNoKey
+		return nil, s.fail
+	}
 	cert, err := s.inNV(ctx, nv)
 	if cert == nil && err == nil {
 		cert, err = s.inSystem(ctx)

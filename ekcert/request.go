@@ -67,8 +67,8 @@ func (r *Request) device() (*wcce.Device, error) {
 // check checks that all fields that Begin needs are set and can be used.
 func (r *Request) check() error {
 	switch {
-	case r.EK == nil:
-		return errors.New("no endorsement key is given")
+	case !isKey(r.EK):
+		return errNoKey
 	case possible(r.EK) != nil:
 		return possible(r.EK)
 	case roca.Weak(r.EK):

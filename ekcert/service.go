@@ -97,6 +97,8 @@ func (s *Service) name(ek crypto.PublicKey) (string, error) {
 	var name string
 	var err error
 	switch {
+	case !isKey(ek):
+		return "", errNoKey
 	case s.Name != nil:
 		return s.Name(ek)
 	case s.Vendor == "INTC":
