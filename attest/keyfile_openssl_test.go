@@ -47,6 +47,7 @@ func TestOpenSSL(t *testing.T) {
 			} {
 				t.Run(name, func(t *testing.T) { o.reads(t, tr, tmpl) })
 			}
+			t.Run("password", func(t *testing.T) { o.asks(t, tr) })
 			t.Run("its key", func(t *testing.T) { o.writes(t, tr) })
 			noneLoaded(t, tr)
 		})
@@ -211,6 +212,34 @@ func (o *openSSL) reads(t *testing.T, tr transport.TPM, tmpl attest.Template) {
 		if got, err := os.ReadFile(out); string(got) != string(message) || err != nil {
 			t.Errorf("decrypted by openssl: %q, %v", got, err)
 		}
+	}
+}
+
+// asks has openssl sign with a key of ours that has an authorization value.
+func (o *openSSL) asks(t *testing.T, tr transport.TPM) {
+	k := create(t, &attest.TPM{Transport: tr}, attest.Template{Algorithm: attest.P256, Usage: attest.Sign, Auth: []byte("secret")})
+	text, err := k.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, out := o.file(t, "locked.pem", text), filepath.Join(o.dir, "locked.sig")
+	digest := sha256.Sum256([]byte("a message"))
+	sign := func(password string) ([]byte, error) {
+		return o.try("pkeyutl", "-sign", "-inkey", key, "-passin", "pass:"+password, "-pkeyopt", "digest:sha256",
+			"-in", o.file(t, "digest", digest[:]), "-out", out)
+	}
+	if text, err := sign("secret"); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	sig, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !ecdsa.VerifyASN1(k.Public().(*ecdsa.PublicKey), digest[:], sig) {
+		t.Error("signature by openssl is wrong")
+	}
+	if _, err := sign("wrong"); err == nil {
+		t.Error("openssl signs with a wrong value")
 	}
 }
 
