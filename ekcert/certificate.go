@@ -36,9 +36,14 @@ type Certificate struct {
 }
 
 // Vendor returns the maker's short name, such as "INTC", as in [Roots]. It is empty
-// if the certificate names no maker. It is only as true as the certificate: verify
+// if the certificate names no maker and its issuer is not known as one. It is only as true as the certificate: verify
 // that first.
-func (c *Certificate) Vendor() string { return VendorName(c.Manufacturer) }
+func (c *Certificate) Vendor() string {
+	if c.Certificate == nil {
+		return VendorName(c.Manufacturer)
+	}
+	return vendorOf(c.Certificate, c.Manufacturer)
+}
 
 // checkKey checks that cert is for the key ek. Its error wraps ErrMismatch or
 // ErrMalformed, and errTPM12 if the certificate is one of a TPM 1.2.

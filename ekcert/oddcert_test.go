@@ -208,3 +208,39 @@ func TestNoMaker(t *testing.T) {
 		}
 	}
 }
+
+// TestMakerByIssuer verifies certificates that name no maker or another number, under the
+// roots of the maker that they are of.
+func TestMakerByIssuer(t *testing.T) {
+	key := newECKey(t, elliptic.P256())
+	cloud := func(organization string) (*maker, *x509.CertPool) {
+		tmpl := authority(t, "EK/AK CA", key, nil, key)
+		tmpl.Subject.Organization, tmpl.RawSubject = []string{organization}, nil
+		root := sign(t, tmpl, tmpl, key.Public(), key)
+		return &maker{root: root, ca: root, key: key}, pool(root)
+	}
+	ek := ekKey(t).Public()
+	nameless := func(c *x509.Certificate) { c.ExtraExtensions = nil }
+	for name, tt := range map[string]struct {
+		organization, vendor, roots string
+		edit                        func(*x509.Certificate)
+		want                        error
+	}{
+		"Google's cloud":               {"Google LLC", "", "GOOG", nameless, nil},
+		"another cloud":                {"Other LLC", "", "GOOG", nameless, ekcert.ErrUntrusted},
+		"Google's roots for another":   {"Google LLC", intel, "GOOG", func(*x509.Certificate) {}, ekcert.ErrUntrusted},
+		"Google's name, Intel's roots": {"Google LLC", "", "INTC", nameless, ekcert.ErrUntrusted},
+		"Pluton":                       {"Microsoft Corporation", "id:000a0005", "MSFT", func(*x509.Certificate) {}, nil},
+		"another number":               {"Microsoft Corporation", "id:000a0006", "MSFT", func(*x509.Certificate) {}, ekcert.ErrUntrusted},
+	} {
+		m, roots := cloud(tt.organization)
+		c := &ekcert.Client{Roots: ekcert.Roots{tt.roots: roots}}
+		cert := parsed(t, m.issue(t, ek, tt.vendor, tt.edit).Raw)
+		if _, err := c.Verify(t.Context(), cert, ek); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if tt.want == nil && cert.Vendor() != tt.roots {
+			t.Errorf("%s: maker %q", name, cert.Vendor())
+		}
+	}
+}

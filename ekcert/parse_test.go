@@ -229,7 +229,7 @@ func TestVendorName(t *testing.T) {
 		"id:494E5443": "INTC", "id:494e5443": "INTC", "494E5443": "INTC", "INTC": "INTC",
 		"id:49424d00": "IBM", "id:49424D20": "IBM", "IBM\x00": "IBM", "id:414D4400": "AMD", "AMD": "AMD",
 		"id:53544D20": "STM", "STM ": "STM", "id:4E534D20": "NSM", "id:48504900": "HPI", "id:53494D30": "SIM0",
-		"id:00001014": "00001014", "00001014": "00001014", "id:fffff1d0": "FFFFF1D0",
+		"id:000a0005": "MSFT", "000A0005": "MSFT", "id:00001014": "00001014", "00001014": "00001014", "id:fffff1d0": "FFFFF1D0",
 		"": "", "id:": "", "id:INTC": "", "id:49": "", "INTEL": "", "A B": "", "\x00\x00": "", "id:00000000": "00000000",
 	} {
 		if got := ekcert.VendorName(in); got != want {

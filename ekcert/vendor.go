@@ -1,8 +1,10 @@
 package ekcert
 
 import (
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -30,7 +32,12 @@ func knownVendor(name string) bool {
 // "STM " give "STM". If the ID does not consist of printable characters, the short name
 // is its 8 hexadecimal digits in upper case, such as "00001014". VendorName returns ""
 // if id is not a vendor ID.
+//
+// "id:000A0005", which Microsoft's Pluton has in its certificates, gives "MSFT".
 func VendorName(id string) string {
+	if strings.EqualFold(strings.TrimPrefix(id, "id:"), "000A0005") {
+		return "MSFT"
+	}
 	digits, marked := strings.CutPrefix(id, "id:")
 	if raw, err := hex.DecodeString(digits); err == nil && len(raw) == 4 {
 		if name := trimVendor(string(raw)); isVendorText(name) {
@@ -42,6 +49,15 @@ func VendorName(id string) string {
 		return name
 	}
 	return ""
+}
+
+// vendorOf returns the maker whose roots are for a certificate: the one that it names or,
+// if it names none, the one that its issuer is.
+func vendorOf(cert *x509.Certificate, manufacturer string) string {
+	if manufacturer == "" && slices.Contains(cert.Issuer.Organization, "Google LLC") {
+		return "GOOG" // of its cloud's virtual TPMs, some certificates name no maker
+	}
+	return VendorName(manufacturer)
 }
 
 // trimVendor removes the padding of a vendor ID.

@@ -81,7 +81,7 @@ func (c *Client) verify(ctx context.Context, cert *Certificate, ek crypto.Public
 	if id := unknownCritical(cert.Certificate); id != nil {
 		return nil, fmt.Errorf("%w: its critical extension %v is not known", ErrUntrusted, id)
 	}
-	vendor := VendorName(f.manufacturer)
+	vendor := vendorOf(cert.Certificate, f.manufacturer)
 	own := *cert // a copy, whose Issuers walk extends
 	if own.Issuers, err = usable(cert.Issuers); err != nil {
 		return nil, err

@@ -11,16 +11,18 @@
 //
 // The certificates are those of the Go module
 // github.com/loicsikidi/tpm-ca-certificates (BSD-3-Clause), version v0.9.0 of April
-// 2026, which documents the source of each. The program internal/gen generates the
-// bundle from it; the go command checks the module against its go.sum. The header of the
-// bundle has the module's version and hash. The module is not a dependency of this one.
+// 2026, which documents the source of each. Google's are those of
+// github.com/google/go-tpm-tools (Apache-2.0), version v0.4.7, folder server/ca-certs. The
+// program internal/gen generates the bundle from them; the go command checks the modules
+// against its go.sum. The header of the bundle has their versions and hashes. They are no
+// dependencies of this module.
 //
-// Trust in the bundle is trust in the author of that module. If you need more, build
+// Trust in the bundle is trust in the authors of these modules. If you need more, build
 // your own pools, for example from Microsoft's TrustedTpm.cab.
 //
 // # Contents
 //
-// The bundle has AMD, IFX (Infineon), INTC (Intel On-Die CA, for the 11th generation and
+// The bundle has AMD, GOOG (the virtual TPMs of Google's cloud), IFX (Infineon), INTC (Intel On-Die CA, for the 11th generation and
 // later), MSFT (Pluton, and the TPM root of 2014), NSG (NSING), NTC (Nuvoton) and STM
 // (STMicroelectronics, with the GlobalSign roots above it). One of the roots is not
 // self-signed: AMD's Pluton Global Factory ICA, whose root is not published. The bundle
@@ -30,10 +32,11 @@
 //     service issues;
 //   - Nuvoton's roots 0100 and 2110, the CAs of some families of AMD, and
 //     Infineon's third generation of roots;
-//   - the roots above ten of its own intermediate CAs: four of STM for ECC keys (ECC 02
-//     and 03, ECC384 01 and 02) and the first six of AMD's Pluton;
+//   - the roots above four of its own intermediate CAs, of STM for ECC keys (ECC 02 and
+//     03, ECC384 01 and 02). Six of AMD's for Pluton lead to Microsoft's root, so they
+//     are for certificates that name Microsoft as maker;
 //   - NTZ (Nationz), QCOM (Qualcomm), ATML (Atmel) and all other makers;
-//   - the virtual TPMs of GOOG (Google), VMW, AMZN, Alibaba and swtpm;
+//   - the virtual TPMs of VMW, AMZN, Alibaba and swtpm;
 //   - certificates that had expired when the module was made, or are signed with SHA-1,
 //     as for TPM 1.2, which crypto/x509 does not verify.
 //

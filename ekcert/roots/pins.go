@@ -6,7 +6,7 @@ import (
 )
 
 // pins has the SHA-256 of roots that the bundle lacks. They were computed from the
-// certificate stores of keylime (INTC, NTC), ibmtss (NTZ) and go-tpm-tools (GOOG).
+// certificate stores of keylime (INTC, NTC) and ibmtss (NTZ).
 var pins = map[string][]string{
 	"INTC": {"2e1b3ba79af56d758be51697621bc4b9e8cee0983db3e749c55eb9b37c6d2ae0"}, // EPID, for Intel's service
 	"NTC": {
@@ -14,16 +14,12 @@ var pins = map[string][]string{
 		"4aebe77a51ed29959a7f9f5e07a24a558dee8167f3985d724995a541c258dfda", // Nuvoton TPM Root CA 2110
 	},
 	"NTZ": {"1293d71d6f61c86b98102fd3d4085ff12538f108e925489c0d545059e5f89c36"}, // Nationz TPM Root CA
-	"GOOG": {
-		"594759594b9b61524f6c8ef668f7177f7b9066bc0674f2f49fe9e052be78beb2", // EK/AK CA Root
-		"9bd5285f8fb18502a7947e621ffd470266f49fcd3b73e19a190f690ad32a7caf", // tpm_ek_v1_cloud_host_root
-	},
 }
 
 // Pins returns the SHA-256 digests of root certificates (DER) that the bundle lacks, by
 // maker, for the Pins of an ekcert.Client: Intel's root for machines before the 11th
-// generation, under which its service issues, Nuvoton's 0100 and 2110, Nationz's and two
-// of Google's. The client must get the certificates themselves from elsewhere: with the
+// generation, under which its service issues, Nuvoton's 0100 and 2110, and Nationz's. The
+// client must get the certificates themselves from elsewhere: with the
 // certificate of a TPM, or from the network. The map is the caller's own.
 func Pins() map[string][][sha256.Size]byte {
 	out := make(map[string][][sha256.Size]byte, len(pins))

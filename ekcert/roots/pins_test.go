@@ -7,6 +7,10 @@ var pins = map[string][]string{
 		"14aac9fd58471a612afd75d8c0955daf99f091b1863702f9e0d4113faf234f9d", // AMDTPM ECC
 		"67bd2472a546751caca5f358a78f80727531671338960a9bcfdfbe6a34d0c6a1", // AMDTPM RSA
 	},
+	"GOOG": {
+		"594759594b9b61524f6c8ef668f7177f7b9066bc0674f2f49fe9e052be78beb2", // EK/AK CA Root
+		"9bd5285f8fb18502a7947e621ffd470266f49fcd3b73e19a190f690ad32a7caf", // tpm_ek_v1_cloud_host_root
+	},
 	"IFX": {
 		"cfeb02fecd55ad7a73c6e1d11985d4c47dee248ab63dcb66091a2489660443c3", // Infineon OPTIGA(TM) ECC Root CA
 		"ee0c827555c4e9012037df4257bb8aaa26084a17b13ede41cd7895c8d6c11190", // Infineon OPTIGA(TM) ECC Root CA 2

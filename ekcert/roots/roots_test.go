@@ -98,7 +98,7 @@ func TestPins(t *testing.T) {
 			}
 		}
 	}
-	if count != 6 {
+	if count != 4 {
 		t.Errorf("%d pins", count)
 	}
 }
@@ -131,9 +131,15 @@ func TestIntermediates(t *testing.T) {
 			if (err != nil) != slices.Contains(orphans, cert.Subject.CommonName) {
 				t.Errorf("%s: %v: %v", owner, cert.Subject, err)
 			}
+			if _, err := cert.Verify(x509.VerifyOptions{
+				Roots: makers["MSFT"], Intermediates: intermediates,
+				CurrentTime: made, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+			}); err != nil && strings.HasPrefix(cert.Subject.CommonName, "Pluton Factory") {
+				t.Errorf("%v does not lead to Microsoft's root: %v", cert.Subject, err)
+			}
 		}
 	}
-	if total != 143 {
+	if total != 146 {
 		t.Errorf("%d intermediates", total)
 	}
 }
