@@ -41,7 +41,7 @@ func (s *Statement) clone() *Statement {
 // may be nil. The error wraps an [*Error], and the error of ctx if that ended first.
 func (t *TPM) Certify(ctx context.Context, key, aik *Key, nonce []byte) (*Statement, error) {
 	err := aik.attests(nonce)
-	if err == nil && key == nil {
+	if err == nil && (key == nil || key.tpm == nil) {
 		err = errNoKey
 	}
 	if err != nil {
