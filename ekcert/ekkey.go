@@ -35,10 +35,13 @@ func isKey(ek crypto.PublicKey) bool {
 func possible(ek crypto.PublicKey) error {
 	k, ok := ek.(*rsa.PublicKey)
 	if !ok {
+		if !isKey(ek) {
+			return errNoKey
+		}
 		return nil
 	}
 	switch {
-	case k.N.Sign() <= 0:
+	case !isKey(k) || k.N.Sign() <= 0:
 		return errors.New("RSA key has no modulus")
 	case k.N.BitLen() < minRSABits:
 		return fmt.Errorf("RSA key has %d bits, fewer than %d", k.N.BitLen(), minRSABits)

@@ -67,7 +67,7 @@ func (r *Request) device() (*wcce.Device, error) {
 // check checks that all fields that Begin needs are set and can be used.
 func (r *Request) check() error {
 	switch {
-	case !isKey(r.EK):
+	case r.EK == nil:
 		return errNoKey
 	case possible(r.EK) != nil:
 		return possible(r.EK)
