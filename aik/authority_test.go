@@ -1,6 +1,7 @@
 package aik_test
 
 import (
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"strings"
@@ -113,5 +114,33 @@ func TestNoKeyIdentifier(t *testing.T) {
 	var e *aik.Error
 	if !errors.Is(err, aik.ErrNoAuthority) || !errors.As(err, &e) || e.Retryable() || e.URL != "" {
 		t.Errorf("error is %v", err)
+	}
+}
+
+// TestVendorsInURLs has vendor IDs with the first and last characters that stay as they
+// are, those beside them, and others that are no ID in hexadecimal.
+func TestVendorsInURLs(t *testing.T) {
+	chain := []*x509.Certificate{{AuthorityKeyId: []byte{0xab}}}
+	for vendor, want := range map[string]string{
+		"id:494E5443": "INTC", "INTC": "INTC", "IFX ": "IFX", "09AZ": "09AZ", "az": "az", "4D41": "4D41",
+		"/": "2F", ":": "3A", "@": "40", "[": "5B", "`": "60", "{": "7B", "id:49x": "69643A343978",
+	} {
+		got := aik.URLs(vendor, chain)
+		if len(got) != 1 || got[0] != "https://"+want+"-KeyId-ab.microsoftaik.azure.net/templates/Aik/scep" {
+			t.Errorf("%s: %q", vendor, got)
+		}
+	}
+}
+
+// TestURLOnce checks that the text of an error has the URL once.
+func TestURLOnce(t *testing.T) {
+	const ca = "https://ca.test/scep"
+	for _, cause := range []error{errors.New("other"), &scep.Error{Op: "GetCACaps", URL: ca, HTTPStatus: 404}} {
+		if text := (&aik.Error{Op: "authority", URL: ca, Err: cause}).Error(); strings.Count(text, ca) != 1 {
+			t.Error(text)
+		}
+	}
+	if text := (&aik.Error{Op: "request", Err: errors.New("other")}).Error(); text != "aik: request: other" {
+		t.Error(text)
 	}
 }
