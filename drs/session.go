@@ -55,11 +55,8 @@ func (Session) MarshalText() ([]byte, error) {
 // hide returns a function that returns v.
 func hide(v secrets) func() secrets { return func() secrets { return v } }
 
-// use calls f with the session key and erases the key afterwards.
+// use calls f with the session key and erases the key afterwards. s is from SignIn.
 func (s *Session) use(f func(key []byte) error) error {
-	if s == nil || s.hidden == nil {
-		return fmt.Errorf("%w: it is nil or not from SignIn", ErrSession)
-	}
 	own := s.hidden()
 	key, err := openSessionKey(string(own.key), own.transport)
 	if err != nil {
