@@ -318,6 +318,13 @@ func TestUnsealRefuses(t *testing.T) {
 	if err != nil || s.UPN != "alice@contoso.test" {
 		t.Fatalf("%v, %v", s, err)
 	}
+	text, err := s.Seal()
+	if err != nil || bytes.Contains(text, []byte("alice")) || bytes.Contains(text, []byte("token")) {
+		t.Errorf("%s, %v", text, err)
+	}
+	if again, err := drs.UnsealSession(text, key(t)); err != nil || again.UPN != s.UPN {
+		t.Errorf("%v, %v", again, err)
+	}
 	for name, text := range map[string][]byte{
 		"version 2":       seal(2, jwe, nonce, plain, jwe),
 		"no nonce":        seal(1, jwe, nil, plain, jwe),

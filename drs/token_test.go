@@ -36,4 +36,14 @@ func TestSetTokenWithoutNonce(t *testing.T) {
 	if string(req.Attestation.Nonce) != "n" || req.Token != "t" {
 		t.Errorf("%+v", req)
 	}
+	before := req.Attestation
+	req.Attributes = map[string]string{"a": "1"}
+	req.SetToken(&drs.DeviceToken{Token: "u", Nonce: []byte("m")})
+	if string(req.Attestation.Nonce) != "m" || string(before.Nonce) != "n" || req.Ticket != "u" || len(req.Attributes) != 1 {
+		t.Errorf("%+v", req)
+	}
+	req.SetToken(&drs.DeviceToken{Attributes: map[string]string{"a": "2", "b": "2"}})
+	if req.Attributes["a"] != "1" || req.Attributes["b"] != "2" {
+		t.Errorf("%v", req.Attributes)
+	}
 }

@@ -180,3 +180,28 @@ func TestContentInfoParts(t *testing.T) {
 		}
 	}
 }
+
+// Key transport is RSA with PKCS #1 v1.5 and no parameters, or OAEP.
+func TestKeyTransport(t *testing.T) {
+	who := rsaIdentity(t)
+	good, err := cms.Encrypt([]byte("content"), who.cert, cms.AES128CBC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := []byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00")
+	for name, c := range map[string]struct {
+		with []byte
+		ok   bool
+	}{
+		"as it is":              {plain, true},
+		"with other NULL":       {[]byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x30\x00"), false},
+		"OAEP, but not in it":   {[]byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07\x30\x00"), false},
+		"OAEP with NULL":        {[]byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x07\x05\x00"), false},
+		"another key transport": {[]byte("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a\x05\x00"), false},
+	} {
+		der := bytes.Replace(good, plain, c.with, 1)
+		if got, err := cms.Decrypt(der, who.cert, rsaKey()); (err == nil) != c.ok || c.ok && string(got) != "content" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
