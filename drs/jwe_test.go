@@ -325,6 +325,12 @@ func TestUnsealRefuses(t *testing.T) {
 	if again, err := drs.UnsealSession(text, key(t)); err != nil || again.UPN != s.UPN {
 		t.Errorf("%v, %v", again, err)
 	}
+	for size, want := range map[int]bool{256 << 10: true, 256<<10 + 1: false} {
+		padded := append(bytes.Clone(text), bytes.Repeat([]byte(" "), size-len(text))...)
+		if _, err := drs.UnsealSession(padded, key(t)); (err == nil) != want {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
 	for name, text := range map[string][]byte{
 		"version 2":       seal(2, jwe, nonce, plain, jwe),
 		"no nonce":        seal(1, jwe, nil, plain, jwe),

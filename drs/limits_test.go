@@ -3,6 +3,9 @@ package drs_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -11,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/internal/wcce"
@@ -253,5 +258,46 @@ func TestSizesOfNonces(t *testing.T) {
 		if _, err := c.Authenticate(t.Context(), d, proof(t, make([]byte, 32))); (err == nil) != want || err != nil && !errors.Is(err, drs.ErrMalformed) {
 			t.Errorf("%d bytes: %v", size, err)
 		}
+	}
+}
+
+// The identifier of the Autopilot device is read from the device token, if it is a GUID.
+func TestZTDID(t *testing.T) {
+	for claim, want := range map[string]string{deviceID: deviceID, strings.ToUpper(deviceID): deviceID, "x": "", "": ""} {
+		text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"ztdid": claim}).SignedString(make([]byte, 32))
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := goodToken()
+		token["access_token"] = text
+		c, d, _ := fakeService(t, goodChallenge(), token)
+		if got, err := c.Authenticate(t.Context(), d, proof(t, make([]byte, 32))); err != nil || got.ZTDID != want {
+			t.Errorf("%q: %+v, %v", claim, got, err)
+		}
+	}
+}
+
+// A storage key on P-256 is sent as a device key, in the place of a transport key.
+func TestStorageKeySent(t *testing.T) {
+	storage, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent struct {
+		TransportKey string
+		DeviceKeys   []struct {
+			Type string
+			Data []byte
+		}
+	}
+	ts := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { json.NewDecoder(r.Body).Decode(&sent) }))
+	defer ts.Close()
+	req := request(t)
+	req.TransportKey, req.StorageKey = nil, &storage.PublicKey
+	if _, err := (&drs.Client{BaseURL: ts.URL}).Join(t.Context(), discovery(ts.URL), req); err == nil {
+		t.Error("an empty answer: no error")
+	}
+	if len(sent.DeviceKeys) != 1 || sent.DeviceKeys[0].Type != "ECC" || !bytes.Contains(sent.DeviceKeys[0].Data, []byte(`"P-256"`)) || sent.TransportKey != "" {
+		t.Errorf("%+v", sent)
 	}
 }
