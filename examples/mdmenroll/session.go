@@ -5,11 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
@@ -183,9 +181,11 @@ func (e *enrollment) carryOut(ctx context.Context, o *omadm.SCEPOrder) (*x509.Ce
 	if err != nil {
 		return nil, err
 	}
-	csr, err := scep.NewCSR(&x509.CertificateRequest{
-		Subject: pkix.Name{CommonName: strings.TrimPrefix(o.Subject, "CN=")},
-	}, key, string(o.Challenge))
+	template, err := o.CSRTemplate()
+	if err != nil {
+		return nil, err
+	}
+	csr, err := scep.NewCSR(template, key, string(o.Challenge))
 	if err != nil {
 		return nil, err
 	}
