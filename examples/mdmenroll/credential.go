@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -55,7 +56,9 @@ func (o *options) newClient(ctx context.Context, tpm *attest.TPM) (*mdm.Client, 
 			return nil, err
 		}
 		id := fmt.Sprintf("%X", sha256.Sum256(ek.PublicArea))
-		return &mdm.Client{Device: mdm.Device{ID: id[:32], HardwareID: id}, HTTPClient: command.HTTPClient(roots)}, nil
+		return &mdm.Client{
+			Device: mdm.Device{ID: cmp.Or(o.deviceID, id[:32]), HardwareID: id}, RequestVersion: o.requestVersion, HTTPClient: command.HTTPClient(roots),
+		}, nil
 	}
 	return nil, errors.New("the TPM has no endorsement key")
 }

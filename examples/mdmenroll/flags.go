@@ -3,10 +3,13 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/mdm/omadm"
 )
 
 // options are the flags.
@@ -15,7 +18,16 @@ type options struct {
 
 	sessions int
 	esp      bool
+
+	keySize                                  int
+	shortKey, renew, unenroll                bool
+	requestVersion, deviceID, enrollmentType string
+	har                                      string
+	nodes                                    []node
 }
+
+// A node is a node of the device's tree that -node sets.
+type node struct{ uri, value string }
 
 // program returns the example as a command. Each call has flags of its own.
 func program() *command.Command {
@@ -36,11 +48,45 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "write certificate, key (wrapped by the TPM) and summary.json to `DIR`")
 	f.StringVar(&o.ca, "ca", "", "trust the TLS roots in `FILE` (PEM) instead of the system's")
 	f.IntVar(&o.sessions, "session", 0, "hold `N` management sessions")
+	f.IntVar(&o.keySize, "key-size", 0, "make a management key of at least `BITS`: 2048 or 3072 (default: what the server's policy asks for)")
+	f.BoolVar(&o.shortKey, "short-key", false, "where the policy asks for more than 3072 bits, take the longest key that the TPM makes")
+	f.StringVar(&o.requestVersion, "request-version", "", "offer version `V` of the enrollment protocol, such as 4.0 (default 5.0)")
+	f.StringVar(&o.deviceID, "device-id", "", "enroll as the device `ID` (default: derived from the endorsement key)")
+	f.StringVar(&o.enrollmentType, "enrollment-type", "", "enroll as `TYPE`: Device or Full (default: by the credential)")
+	f.BoolVar(&o.renew, "renew", false, "renew the certificate in the folder of -out, in place of an enrollment")
+	f.BoolVar(&o.unenroll, "unenroll", false, "end the management of the device in the folder of -out, in place of an enrollment")
+	f.Func("node", "set a node of the device's tree before the sessions, as `LOCURI=VALUE`; may be repeated", o.addNode)
+	f.StringVar(&o.har, "har", "", "write all HTTP messages to `FILE` as an HTTP archive, without secrets")
 	f.BoolVar(&o.esp, "esp", false, "show the enrollment status page; the sessions end when it is over, and exit code 1 tells if it is not or a command failed")
 }
 
+// addNode reads a value of -node.
+func (o *options) addNode(text string) error {
+	uri, value, ok := strings.Cut(text, "=")
+	if !ok || !new(omadm.Tree).Set(uri, omadm.Value{Data: value}) {
+		return fmt.Errorf("%q has not the form LOCURI=VALUE", text)
+	}
+	o.nodes = append(o.nodes, node{uri, value})
+	return nil
+}
+
 func (o *options) check(*flag.FlagSet) error {
+	again := o.renew || o.unenroll
 	switch {
+	case o.renew && o.unenroll:
+		return errors.New("-renew and -unenroll exclude each other")
+	case again && o.out == "":
+		return errors.New("-renew and -unenroll need -out, with the folder of an enrollment")
+	case again && o.discover+o.domain+o.token+o.user+o.password != "":
+		return errors.New("-renew and -unenroll go without a server and a credential")
+	case again && (o.sessions > 0 || o.esp):
+		return errors.New("-renew and -unenroll go without -session and -esp")
+	case o.keySize != 0 && o.keySize != 2048 && o.keySize != 3072:
+		return errors.New("-key-size must be 2048 or 3072")
+	case o.enrollmentType != "" && o.enrollmentType != "Device" && o.enrollmentType != "Full":
+		return errors.New("-enrollment-type must be Device or Full")
+	case again:
+		return nil
 	case (o.discover == "") == (o.domain == ""):
 		return errors.New("exactly one of -discover and -domain is needed")
 	case (o.token == "") == (o.user == ""):

@@ -3,6 +3,7 @@
 // sessions, and shows the enrollment status page as Windows would.
 //
 //	go run ./examples/mdmenroll -discover URL -ca roots.pem -token FILE
+//	go run ./examples/mdmenroll -renew -out DIR -tpm soft:STATE -ca roots.pem
 //	go run ./examples/mdmenroll -domain contoso.com -user NAME -password @FILE -session 5 -esp
 //
 // The management key is made in the TPM and never leaves it.
@@ -13,6 +14,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
@@ -26,6 +28,7 @@ import (
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/mdm"
 	"github.com/whiteglove/whiteglove/mdm/esp"
+	"github.com/whiteglove/whiteglove/trace"
 )
 
 func main() { command.Main(program()) }
@@ -38,10 +41,13 @@ type enrollment struct {
 	with     mdm.Credential
 	ofDevice bool // the token is a device's and names no user
 	stdout   io.Writer
+	stderr   io.Writer
+	trace    *trace.Trace // of -har; nil without it
 
 	key    *attest.Key
 	got    *mdm.Enrollment
 	cert   *x509.Certificate
+	at     *mdm.Discovery
 	report *esp.Report
 	held   []sessionSummary
 	orders []order
@@ -57,6 +63,7 @@ func (e *enrollment) enroll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	e.at = d
 	fmt.Fprintf(e.stdout, "discovery    version %s, says %s, enrolls at %s\n", d.EnrollVersion, d.AuthPolicy, d.EnrollURL)
 	p, err := e.client.Policy(ctx, d, e.with)
 	if err != nil {
@@ -83,14 +90,21 @@ func (e *enrollment) enroll(ctx context.Context) error {
 func (e *enrollment) request(ctx context.Context, p *mdm.Policy) (*mdm.Request, error) {
 	algorithm := attest.RSA2048
 	switch {
-	case p.MinimalKeyLength > 3072:
-		return nil, fmt.Errorf("the policy wants an RSA key of %d bits, and TPMs make none over 3072", p.MinimalKeyLength)
-	case p.MinimalKeyLength > 2048:
+	case p.MinimalKeyLength > 3072 && !e.shortKey:
+		return nil, fmt.Errorf("the policy wants an RSA key of %d bits, and TPMs make none over 3072; some servers do not insist, try -short-key", p.MinimalKeyLength)
+	case max(p.MinimalKeyLength, e.keySize) > 2048:
 		algorithm = attest.RSA3072
 	}
 	var err error
-	if e.key, err = e.tpm.CreateKey(ctx, attest.Template{Algorithm: algorithm, Usage: attest.Sign}); err != nil {
+	e.key, err = e.tpm.CreateKey(ctx, attest.Template{Algorithm: algorithm, Usage: attest.Sign})
+	if e.client.ShortKeys = e.shortKey; err != nil && e.shortKey { // many TPMs make no key over 2048 bits
+		e.key, err = e.tpm.CreateKey(ctx, attest.Template{Algorithm: attest.RSA2048, Usage: attest.Sign})
+	}
+	if err != nil {
 		return nil, err
+	}
+	if pub, ok := e.key.Public().(*rsa.PublicKey); ok && pub.N.BitLen() < p.MinimalKeyLength {
+		fmt.Fprintf(e.stderr, "mdmenroll: warning: the key has %d bits, and the policy wants %d\n", pub.N.BitLen(), p.MinimalKeyLength)
 	}
 	req := &mdm.Request{Token: e.with, Key: e.key, Context: []mdm.Item{
 		mdm.BoolItem(mdm.ItemUXInitiated, !e.ofDevice), mdm.BoolItem(mdm.ItemNotInOOBE, !e.ofDevice),
@@ -127,23 +141,32 @@ func (e *enrollment) attestation(ctx context.Context) (*mdm.Attestation, error) 
 
 // run opens the TPM, enrolls and holds the sessions. If a session fails, it
 // writes the results up to there before it returns the error.
-func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
+func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	dev, err := device.Open(o.tpm)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
 	fmt.Fprintln(stdout, dev.Name)
-	e := &enrollment{options: o, tpm: &attest.TPM{Transport: dev}, stdout: stdout}
-	if e.with, e.ofDevice, err = o.credential(); err != nil {
+	e := &enrollment{options: o, tpm: &attest.TPM{Transport: dev}, stdout: stdout, stderr: stderr}
+	if e.client, err = o.newClient(ctx, e.tpm); err != nil {
 		return err
 	}
-	if e.client, err = o.newClient(ctx, e.tpm); err != nil {
+	if o.har != "" {
+		e.trace = new(trace.Trace)
+		e.client.HTTPClient = e.trace.HTTP(e.client.HTTPClient)
+		defer func() { err = errors.Join(err, e.writeHAR()) }()
+	}
+	if o.renew || o.unenroll {
+		return e.again(ctx)
+	}
+	if e.with, e.ofDevice, err = o.credential(); err != nil {
 		return err
 	}
 	if !e.ofDevice {
 		e.client.Device.EnrollmentType = "Full"
 	}
+	e.client.Device.EnrollmentType = cmp.Or(o.enrollmentType, e.client.Device.EnrollmentType)
 	if err := e.enroll(ctx); err != nil {
 		warn(stderr, err)
 		return err

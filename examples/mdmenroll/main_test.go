@@ -233,6 +233,45 @@ func TestUnfinished(t *testing.T) {
 	}
 }
 
+// TestAgain enrolls as the flags say, then renews and leaves from what it wrote.
+func TestAgain(t *testing.T) {
+	s := startSite(t, ofDevice())
+	s.Quirks.LongKeys = true
+	s.Session.Commands = []mdmtest.Command{mdmtest.Read("./Vendor/MSFT/A")}
+	dir := t.TempDir()
+	out, har, tpm := filepath.Join(dir, "out"), filepath.Join(dir, "har"), "soft:"+filepath.Join(dir, "tpm")
+	enroll := []string{"-discover", s.discover, "-ca", s.ca, "-token", s.token, "-tpm", tpm, "-session", "1", "-out", out, "-har", har,
+		"-request-version", "4.0", "-device-id", "unit-7", "-enrollment-type", "Device", "-key-size", "2048", "-node", "./Vendor/MSFT/A=b=c"}
+	if code, stdout, stderr := try(t, enroll...); code != 1 || !strings.Contains(stderr, "-short-key") {
+		t.Fatalf("long key: exit code %d\n%s%s", code, stdout, stderr)
+	}
+	code, stdout, stderr := try(t, append(enroll, "-short-key")...)
+	if code != 0 || !strings.Contains(stderr, "warning: the key has") {
+		t.Fatalf("exit code %d\n%s%s; server: %q", code, stdout, stderr, s.Refusals())
+	}
+	if r := s.Responses("unit-7"); len(r) != 1 || r[0].Result == nil || r[0].Result.Data != "b=c" {
+		t.Errorf("responses %+v", r)
+	}
+	text, err := os.ReadFile(har)
+	token, err2 := os.ReadFile(s.token)
+	if err != nil || err2 != nil || !bytes.Contains(text, []byte("Discovery.svc")) || !bytes.Contains(text, []byte("MDM.svc")) || bytes.Contains(text, token[:60]) {
+		t.Errorf("%d bytes of messages, %v, %v", len(text), err, err2)
+	}
+	before, err := os.ReadFile(filepath.Join(out, "mdm.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, more := range [][]string{{"-renew", "-har", har}, {"-renew"}, {"-unenroll"}} {
+		if code, stdout, stderr := try(t, append([]string{"-out", out, "-ca", s.ca, "-tpm", tpm}, more...)...); code != 0 {
+			t.Errorf("%s: exit code %d\n%s%s; server: %q", more, code, stdout, stderr, s.Refusals())
+		}
+	}
+	after, err := os.ReadFile(filepath.Join(out, "mdm.pem"))
+	if _, gone := s.Sessions("unit-7"); err != nil || bytes.Equal(before, after) || len(s.Enrolled()) != 3 || !gone {
+		t.Errorf("%d certificates, gone %v, %v", len(s.Enrolled()), gone, err)
+	}
+}
+
 func TestUser(t *testing.T) {
 	s := startSite(t, jwt.MapClaims{"upn": "user@contoso.test", "scp": "mdm_delegation", "deviceid": "0d9e0f0a-6d35-4b7e-8c11-3a0f5b1c2d3e"})
 	if code, stdout, stderr := try(t, "-discover", s.discover, "-ca", s.ca, "-token", s.token); code != 0 || stderr != "" {
@@ -284,7 +323,8 @@ func TestFailures(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range []string{
 		"", "-discover x", "-token x", "-discover x -domain y -token z", "-discover x -token y -user z", "-discover x -token y -password z",
-		"-discover x -token y -session -1", "-discover x -token y -timeout 0s", "-discover x -token y extra", "-insecure-skip-verify",
+		"-discover x -token y -session -1", "-discover x -token y -timeout 0s", "-discover x -token y extra", "-renew", "-renew -unenroll -out x", "-renew -out x -token y", "-unenroll -out x -session 1",
+		"-discover x -token y -key-size 1024", "-discover x -token y -enrollment-type x", "-discover x -token y -node x", "-insecure-skip-verify",
 	} {
 		if code, stdout, stderr := try(t, strings.Fields(args)...); code != 2 || stdout != "" || !strings.HasSuffix(stderr, "; see mdmenroll -h\n") {
 			t.Errorf("%q: exit code %d\n%s%s", args, code, stdout, stderr)

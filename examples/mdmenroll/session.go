@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net/http"
@@ -146,9 +147,9 @@ func (e *enrollment) session() (*omadm.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &omadm.Session{
-		Server: e.got.Server, Device: e.client.Device, Certificate: e.cert, Issuers: e.got.Issuers, Key: e.key,
-		Tree: new(omadm.Tree), HTTPClient: e.client.HTTPClient,
+	s, err := e.newSession()
+	if err != nil {
+		return nil, err
 	}
 	for i := range account.Auth {
 		if account.Auth[i].Level == "APPSRV" {
@@ -156,7 +157,32 @@ func (e *enrollment) session() (*omadm.Session, error) {
 		}
 	}
 	s.Tree.Apply(document)
+	for _, n := range e.nodes {
+		s.Tree.Set(n.uri, omadm.Value{Data: n.value})
+	}
 	s.Tree.HandleSCEP(e.carryOut)
+	return s, nil
+}
+
+// newSession returns the device's side of sessions with the certificate. What
+// records HTTP messages must show the certificate by itself.
+func (e *enrollment) newSession() (*omadm.Session, error) {
+	s := &omadm.Session{
+		Server: e.got.Server, Device: e.client.Device, Certificate: e.cert, Issuers: e.got.Issuers, Key: e.key,
+		Tree: new(omadm.Tree), HTTPClient: e.client.HTTPClient,
+	}
+	if e.trace == nil {
+		return s, nil
+	}
+	roots, err := command.ReadRoots(e.ca)
+	if err != nil {
+		return nil, err
+	}
+	config, err := s.TLSConfig(&tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		return nil, err
+	}
+	s.HTTPClient = e.trace.HTTP(&http.Client{Transport: command.Transport(config), Timeout: time.Minute})
 	return s, nil
 }
 

@@ -14,6 +14,8 @@ type summary struct {
 	DeviceID   string           `json:"deviceId"`
 	ProviderID string           `json:"providerId"`
 	Server     string           `json:"server"`
+	EnrollURL  string           `json:"enrollUrl"`
+	Version    string           `json:"enrollVersion"`
 	Subject    string           `json:"subject"`
 	Issuer     string           `json:"issuer"`
 	NotAfter   time.Time        `json:"notAfter"`
@@ -26,7 +28,7 @@ type summary struct {
 // document out, because that contains secrets.
 func (e *enrollment) write() error {
 	text, err := command.JSON(summary{
-		DeviceID: e.client.Device.ID, ProviderID: e.got.ProviderID, Server: e.got.Server,
+		DeviceID: e.client.Device.ID, ProviderID: e.got.ProviderID, Server: e.got.Server, EnrollURL: e.at.EnrollURL, Version: e.at.EnrollVersion,
 		Subject: e.cert.Subject.String(), Issuer: e.cert.Issuer.String(), NotAfter: e.cert.NotAfter,
 		KeyName: hex.EncodeToString(e.key.Name()), Sessions: e.held, StatusPage: e.report,
 	})

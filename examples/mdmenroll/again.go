@@ -1,0 +1,74 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/mdm"
+)
+
+// again does -renew or -unenroll with what an enrollment wrote to the folder of
+// -out. The TPM must be the one that holds the key.
+func (e *enrollment) again(ctx context.Context) error {
+	text, err := command.ReadFile(filepath.Join(e.out, "summary.json"))
+	if err != nil {
+		return err
+	}
+	var sum struct{ DeviceID, ProviderID, Server, EnrollURL, EnrollVersion string }
+	if err := json.Unmarshal(text, &sum); err != nil {
+		return err
+	}
+	certs, err := command.ReadCertificates(filepath.Join(e.out, "mdm.pem"))
+	if err != nil {
+		return err
+	}
+	if text, err = command.ReadFile(filepath.Join(e.out, "mdm-key.pem")); err != nil {
+		return err
+	}
+	if e.key, err = e.tpm.LoadKey(ctx, text); err != nil {
+		return err
+	}
+	e.cert, e.client.Device.ID = certs[0], sum.DeviceID
+	e.at = &mdm.Discovery{EnrollURL: sum.EnrollURL, EnrollVersion: sum.EnrollVersion}
+	e.got = &mdm.Enrollment{Certificate: e.cert.Raw, Server: sum.Server, ProviderID: sum.ProviderID}
+	for _, issuer := range certs[1:] {
+		e.got.Issuers = append(e.got.Issuers, issuer.Raw)
+	}
+	s, err := e.newSession()
+	if err != nil {
+		return err
+	}
+	if e.unenroll {
+		if _, err := s.Unenroll(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintf(e.stdout, "unenrolled   %s at %s\n", e.cert.Subject, e.got.Server)
+		return nil
+	}
+	e.client.HTTPClient = s.HTTPClient // with -har it shows the certificate
+	got, err := e.client.Renew(ctx, e.at, nil, &mdm.Renewal{Certificate: e.cert, Key: e.key, Issuers: e.got.Issuers})
+	if err != nil {
+		return err
+	}
+	e.got.Certificate, e.got.Issuers = got.Certificate, got.Issuers
+	if certs, err = command.ParseCertificates("renewed certificate", command.EncodeDER(got.Certificate)); err != nil {
+		return err
+	}
+	e.cert = certs[0]
+	fmt.Fprintf(e.stdout, "renewal      %s by %s until %s\n", e.cert.Subject, e.cert.Issuer, e.cert.NotAfter.UTC().Format(time.DateOnly))
+	return e.write()
+}
+
+// writeHAR writes the HTTP messages to the file of -har.
+func (e *enrollment) writeHAR() error {
+	var text bytes.Buffer
+	if err := e.trace.WriteHAR(&text); err != nil {
+		return err
+	}
+	return command.WriteFile(e.har, text.Bytes())
+}
