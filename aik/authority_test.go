@@ -144,3 +144,24 @@ func TestURLOnce(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestRemedyOfAnswer checks when an error advises to run again.
+func TestRemedyOfAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		op    string
+		cause scep.Error
+		want  bool
+	}{
+		{"answer", scep.Error{FailInfo: scep.BadRequest, HTTPStatus: 200}, true},
+		{"answer", scep.Error{HTTPStatus: 400}, true},
+		{"answer", scep.Error{HTTPStatus: 403}, false},
+		{"answer", scep.Error{FailInfo: scep.BadAlg, HTTPStatus: 200}, false},
+		{"enroll", scep.Error{FailInfo: scep.BadRequest, HTTPStatus: 200}, false},
+		{"enroll", scep.Error{HTTPStatus: 400}, false},
+	} {
+		e := &aik.Error{Op: tt.op, Err: &tt.cause}
+		if strings.HasPrefix(e.Remedy(), "Run again") != tt.want {
+			t.Errorf("%v: %q", e, e.Remedy())
+		}
+	}
+}

@@ -41,6 +41,11 @@ func TestError(t *testing.T) {
 			scep.Error{Op: "GetCACaps", URL: "https://h/x", HTTPStatus: 404},
 			"scep: GetCACaps https://h/x: HTTP status 404 (0x80190194)", 0x80190194, false, "no CA",
 		},
+		{scep.Error{Op: "GetCACaps", HTTPStatus: 300}, "scep: GetCACaps: HTTP status 300 (0x8019012c)", 0x8019012C, false, ""},
+		{
+			scep.Error{Op: "GetCACert", Err: fmt.Errorf("%w: %w", scep.ErrUntrusted, x509.CertificateInvalidError{Reason: x509.NotAuthorizedToSign})},
+			"scep: GetCACert: not trusted: x509: certificate is not authorized to sign other certificates (0x800b0109)", 0x800B0109, false, "roots",
+		},
 		{scep.Error{Op: "GetCACaps", HTTPStatus: 503}, "scep: GetCACaps: HTTP status 503 (0x801901f7)", 0x801901F7, true, ""},
 		{
 			scep.Error{Op: "GetCACert", Err: fmt.Errorf("x: %w", scep.ErrUntrusted)},

@@ -139,6 +139,8 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ber []byte) {
 		if certs, _, err := cms.ParseBag(ber); err == nil && len(certs) == 0 {
 			t.Error("a bag without certificates")
+		} else if more, _, second := cms.ParseCertificates(ber); err == nil && (second != nil || len(more) != len(certs)) {
+			t.Errorf("a bag of %d certificates, or of %d, %v", len(certs), len(more), second)
 		}
 		if lists, err := cms.ParseCRLs(ber); err == nil && len(lists) == 0 {
 			t.Error("a bag without revocation lists")

@@ -51,6 +51,13 @@ func FuzzAltName(f *testing.F) {
 		if got, err := wcce.ParseAltName(again.Value); err != nil || *got != *d {
 			t.Errorf("read %+v, then %+v, %v", d, got, err)
 		}
+		like, err := d.AltNameLike(in, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := wcce.ParseAltName(like.Value); err != nil || *got != *d {
+			t.Errorf("in the same form: read %+v, then %+v, %v", d, got, err)
+		}
 	})
 }
 
