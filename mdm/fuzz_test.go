@@ -78,6 +78,7 @@ func FuzzPolicy(f *testing.F) {
 func FuzzDocument(f *testing.F) {
 	f.Add([]byte(madeDocument(f, &fuzzKey(f).PublicKey)))
 	f.Add([]byte(`<wap-provisioningdoc version="1.1"><characteristic type="CertificateStore"><characteristic type="My"/></characteristic></wap-provisioningdoc>`))
+	f.Add([]byte(utf16Text(`<wap-provisioningdoc><nocharacteristic type="A"/><characteristic type="B"><noparm name="c"/></characteristic></wap-provisioningdoc>`)))
 	f.Add([]byte(`<wap-provisioningdoc><characteristic type="APPLICATION"><parm name="APPID" value="w7"/></characteristic></wap-provisioningdoc>`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		doc, err := mdm.ParseDocument(data)

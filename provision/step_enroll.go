@@ -88,8 +88,9 @@ func (r *Run) managementKey(ctx context.Context, bits int) (*attest.Key, error) 
 	small, large := attest.Template{Algorithm: attest.RSA2048, Usage: attest.Sign}, attest.Template{Algorithm: attest.RSA3072, Usage: attest.Sign}
 	at := func(s *State) *string { return &s.ManagementKey }
 	switch {
-	case bits > 3072:
-		return nil, fmt.Errorf("the management server's policy requires an RSA key of %d bits, but TPMs make RSA keys of at most 3072 bits", bits)
+	case bits > 3072 && !r.Provisioner.MDM.ShortKeys:
+		return nil, fmt.Errorf("the management server's policy requires an RSA key of %d bits, but TPMs make RSA keys of at most 3072 bits; "+
+			"some servers do not insist, see MDM.ShortKeys", bits)
 	case bits > 2048:
 		return r.key(ctx, at, large)
 	}

@@ -240,8 +240,10 @@ func TestAgain(t *testing.T) {
 	s.Session.Commands = []mdmtest.Command{mdmtest.Read("./Vendor/MSFT/A")}
 	dir := t.TempDir()
 	out, har, tpm := filepath.Join(dir, "out"), filepath.Join(dir, "har"), "soft:"+filepath.Join(dir, "tpm")
-	enroll := []string{"-discover", s.discover, "-ca", s.ca, "-token", s.token, "-tpm", tpm, "-session", "1", "-out", out, "-har", har,
-		"-request-version", "4.0", "-device-id", "unit-7", "-enrollment-type", "Device", "-key-size", "2048", "-node", "./Vendor/MSFT/A=b=c"}
+	enroll := []string{
+		"-discover", s.discover, "-ca", s.ca, "-token", s.token, "-tpm", tpm, "-session", "1", "-out", out, "-har", har,
+		"-request-version", "4.0", "-device-id", "unit-7", "-enrollment-type", "Device", "-key-size", "2048", "-node", "./Vendor/MSFT/A=b=c",
+	}
 	if code, stdout, stderr := try(t, enroll...); code != 1 || !strings.Contains(stderr, "-short-key") {
 		t.Fatalf("long key: exit code %d\n%s%s", code, stdout, stderr)
 	}

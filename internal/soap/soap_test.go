@@ -86,6 +86,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(open12 + "<Answer/>" + end))
 	f.Add([]byte(open11 + "<s:Fault><faultcode>s:Client.Authentication</faultcode></s:Fault>" + end))
 	f.Add([]byte(`<Envelope><Body><Fault><Code><Value>1</Value></Code></Fault></Body></Envelope>`))
+	f.Add([]byte(`<Envelope><Body><Fault><Detail><DeviceEnrollmentServiceError><Message>m</Message></DeviceEnrollmentServiceError></Detail></Fault></Body></Envelope>`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		e, err := soap.Parse(data)
 		if (e == nil) == (err == nil) {

@@ -19,6 +19,8 @@ func FuzzSession(f *testing.F) {
 	f.Add(`<Sequence><CmdID></CmdID><Atomic><Sequence><Exec><Item/></Exec></Sequence></Atomic></Sequence>`)
 	f.Add(`<Get><Item><Target><LocURI>.</LocURI></Target></Item><Item><Target><LocURI>./%zz</LocURI></Target></Item></Get>`)
 	f.Add(`<Exec><Item><Target><LocURI>./Vendor/MSFT/ClientCertificateInstall/SCEP/a/Install/Enroll</LocURI></Target></Item></Exec>`)
+	f.Add(`<Exec><CmdID>1</CmdID><Item><Target><LocURI>./Vendor/MSFT/DMClient/Unenroll</LocURI></Target><Data>P</Data></Item></Exec>`)
+	f.Add(`<Exec><CmdID>1</CmdID><Item><Target><LocURI>/A</LocURI></Target><Data><?xml version="1.0" encoding="utf-16"?><p:Job/><![CDATA[</Data>]]></Data></Item></Exec>`)
 	f.Add(`<Status><CmdRef>0</CmdRef><MsgRef>1</MsgRef><Data>401</Data><Chal><Meta><Type>syncml:auth-md5</Type></Meta></Chal></Status>`)
 	f.Fuzz(func(t *testing.T, body string) {
 		s := &scripted{answers: []string{sync12(body), body, sync12("")}}

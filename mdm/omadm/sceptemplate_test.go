@@ -49,8 +49,14 @@ func TestSCEPTemplate(t *testing.T) {
 		t.Errorf("%+v, %v", plain, err)
 	}
 	for _, bad := range []*omadm.SCEPOrder{
-		{Subject: "CN=a,Nothing=b"}, {Subject: "CN=a,b"}, {Subject: ",="}, {Subject: "CN=a", EKUs: []string{"client"}}, {Subject: "CN=a", EKUs: []string{"9.9.9"}},
-		{Subject: "CN=a", AlternativeNames: "5+x"}, {Subject: "CN=a", AlternativeNames: "8+x"}, {Subject: "CN=a", AlternativeNames: "x"},
+		{Subject: "CN=a,Nothing=b"},
+		{Subject: "CN=a,b"},
+		{Subject: ",="},
+		{Subject: "CN=a", EKUs: []string{"client"}},
+		{Subject: "CN=a", EKUs: []string{"9.9.9"}},
+		{Subject: "CN=a", AlternativeNames: "5+x"},
+		{Subject: "CN=a", AlternativeNames: "8+x"},
+		{Subject: "CN=a", AlternativeNames: "x"},
 	} {
 		if template, err := bad.CSRTemplate(); err == nil || template != nil {
 			t.Errorf("%+v: %+v, %v", bad, template, err)
