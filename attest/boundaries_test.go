@@ -56,6 +56,8 @@ func TestAreaBounds(t *testing.T) {
 		"ECDSA":               {eccArea(func(a *area) { a.scheme, a.hash = algECDSA, algSHA256 }), true},
 		"x too long":          {eccArea(func(a *area) { a.x = append([]byte{0}, a.x...) }), false},
 		"y too long":          {eccArea(func(a *area) { a.y = append([]byte{0}, a.y...) }), false},
+		"x after the form":    {eccArea(func(a *area) { a.x = append([]byte{4}, a.x...) }), false},
+		"y after x":           {eccArea(func(a *area) { a.y = append([]byte{a.x[31]}, a.y...) }), false},
 		"not on the curve":    {eccArea(func(a *area) { a.y = bytes.Repeat([]byte{1}, 32) }), false},
 		"policy of 64 bytes":  {rsaArea(func(a *area) { a.policy = make([]byte, 64) }), true},
 		"policy of 65 bytes":  {rsaArea(func(a *area) { a.policy = make([]byte, 65) }), false},
@@ -87,6 +89,24 @@ func TestAreaBounds(t *testing.T) {
 	}
 	if checkKey(&ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1)}) == nil || checkKey(&ecdsa.PublicKey{Curve: elliptic.P256(), Y: big.NewInt(1)}) == nil {
 		t.Error("half a point")
+	}
+}
+
+// Whether a key is one of a template.
+func TestMatchesTemplate(t *testing.T) {
+	tmpl := Template{Usage: Attest}
+	a, err := tmpl.area()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.n = modulus(2048).Bytes()
+	k := &Key{area: a.marshal()}
+	if !k.Matches(tmpl) || k.Matches(Template{Usage: Sign}) || k.Matches(Template{}) {
+		t.Error("wrong")
+	}
+	k.area = k.area[1:]
+	if k.Matches(tmpl) || (&Key{}).Matches(tmpl) {
+		t.Error("not a public area")
 	}
 }
 

@@ -19,6 +19,7 @@ func TestNil(t *testing.T) {
 	ek, cred := firstEK(t, tpm), &attest.Credential{Blob: []byte{1}, EncryptedSecret: []byte{1}}
 	var none *attest.Key
 	decrypter := create(t, tpm, attest.Template{Usage: attest.Decrypt})
+	signer := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
 	text, err := decrypter.MarshalText()
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +35,7 @@ func TestNil(t *testing.T) {
 		"Activate, empty EK":       second(tpm.ActivateCredential(ctx, &attest.EK{}, &attest.Key{}, cred)),
 		"Activator":                second(tpm.Activator(nil, nil)(ctx, nil, nil)),
 		"Certify, plain key":       second(tpm.Certify(ctx, aik, decrypter, nil)),
+		"Certify, signing key":     second(tpm.Certify(ctx, aik, signer, nil)),
 		"Certify, nonce":           second(tpm.Certify(ctx, aik, aik, make([]byte, 65))),
 		"Quote, PCR 24":            second(tpm.Quote(ctx, aik, nil, crypto.SHA256, 24)),
 		"Quote, PCR -1":            second(tpm.Quote(ctx, aik, nil, crypto.SHA256, -1)),

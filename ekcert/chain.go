@@ -54,7 +54,7 @@ func (c *Client) explain(cert *Certificate, failure error) error {
 	var invalid x509.CertificateInvalidError
 	var unknown x509.UnknownAuthorityError
 	switch {
-	case isExpired(failure) && errors.As(failure, &invalid) && invalid.Cert != nil:
+	case isExpired(failure) && errors.As(failure, &invalid):
 		return fmt.Errorf("%w: %s is valid from %s to %s, and it is %s", ErrExpired, nameOf(invalid.Cert, cert),
 			day(invalid.Cert.NotBefore), day(invalid.Cert.NotAfter), day(c.now()))
 	case cert.SignatureAlgorithm == x509.SHA1WithRSA || cert.SignatureAlgorithm == x509.ECDSAWithSHA1:
@@ -62,7 +62,7 @@ func (c *Client) explain(cert *Certificate, failure error) error {
 			return fmt.Errorf("%w: %w: %w: %w", ErrUntrusted, errTPM12, errSHA1, failure)
 		}
 		return fmt.Errorf("%w: %w: %w", ErrUntrusted, errSHA1, failure)
-	case errors.As(failure, &unknown) && unknown.Cert != nil:
+	case errors.As(failure, &unknown):
 		return fmt.Errorf("%w: the certificate of the CA %q, which signed %s, is not among the roots for %s, nor among the intermediate CAs: %w", ErrUntrusted,
 			wire.Words(unknown.Cert.Issuer.String()), nameOf(unknown.Cert, cert), makerOf(cert), failure)
 	}

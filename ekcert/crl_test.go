@@ -55,6 +55,12 @@ func TestCRLScope(t *testing.T) {
 		"for some reasons": {edit: func(l *x509.RevocationList) { l.ExtraExtensions = []pkix.Extension{scope(0x83, 2, 1, 0x40)} }, want: "some reasons"},
 		"broken scope":     {edit: func(l *x509.RevocationList) { l.ExtraExtensions = []pkix.Extension{scope(0x87, 0)} }, want: "cannot be read"},
 		"broken flag":      {edit: func(l *x509.RevocationList) { l.ExtraExtensions = []pkix.Extension{scope(0x81, 0)} }, want: "cannot be read"},
+		"an unknown extension": {edit: func(l *x509.RevocationList) {
+			l.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Value: []byte{5, 0}}}
+		}},
+		"an unknown critical extension": {edit: func(l *x509.RevocationList) {
+			l.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{5, 0}}}
+		}, want: "critical extension 1.2.3"},
 		"not valid yet": {edit: func(l *x509.RevocationList) {
 			l.ThisUpdate, l.NextUpdate = time.Now().Add(hour), time.Now().Add(2*hour)
 		}, want: "not valid yet"},

@@ -4,6 +4,7 @@ import "crypto/x509"
 
 // Unexported functions for tests.
 var (
+	IssuerOf   = issuerOf
 	Within     = within
 	CSR        = (*Request).csr
 	SplitChain = splitChain

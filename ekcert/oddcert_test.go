@@ -244,3 +244,38 @@ func TestMakerByIssuer(t *testing.T) {
 		}
 	}
 }
+
+// TestIssuerOf has CAs of the same name, and one of the same key.
+func TestIssuerOf(t *testing.T) {
+	m, other := newMaker(t, "Intel"), newMaker(t, "Intel")
+	leaf := m.issue(t, ekKey(t).Public(), intel)
+	renamed := authority(t, "Another CA", m.key, nil, m.key)
+	if got := ekcert.IssuerOf(leaf, []*x509.Certificate{other.ca, renamed, m.ca}); got != m.ca {
+		t.Errorf("%v", got)
+	}
+	if got := ekcert.IssuerOf(leaf, []*x509.Certificate{other.ca, renamed}); got != nil {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestOtherRefusals verifies certificates that crypto/x509 refuses for other reasons
+// than their validity, and with SHA-1.
+func TestOtherRefusals(t *testing.T) {
+	ek := ekKey(t).Public()
+	key := newECKey(t, elliptic.P256())
+	tmpl := authority(t, "Intel root", key, nil, key)
+	tmpl.MaxPathLen, tmpl.MaxPathLenZero = 0, true
+	root := sign(t, tmpl, tmpl, key.Public(), key)
+	m := &maker{root: root, ca: authority(t, "Intel CA", key, root, key), key: key}
+	c := &ekcert.Client{Roots: ekcert.Roots{"INTC": pool(root)}, Intermediates: pool(m.ca)}
+	_, err := c.Verify(t.Context(), parsed(t, m.issue(t, ek, intel).Raw), ek)
+	if !errors.Is(err, ekcert.ErrUntrusted) || errors.Is(err, ekcert.ErrExpired) {
+		t.Errorf("too many CAs: %v", err)
+	}
+	old := open(t, "IFX", "sha1-signature")
+	_, err = client(old).Verify(t.Context(), parsed(t, certify(t, old, ek)), ek)
+	var e *ekcert.Error
+	if !errors.As(err, &e) || !strings.Contains(e.Error(), "it is signed with SHA-1") || strings.Contains(e.Error(), "TPM 1.2") || !strings.Contains(e.Remedy(), "newer signature") {
+		t.Errorf("SHA-1: %v", err)
+	}
+}
