@@ -3,6 +3,7 @@ package scep_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,5 +106,20 @@ func TestEmptyContent(t *testing.T) {
 		if e := failed(t, err); e.FailInfo != scep.BadRequest || e.Message != "wrong challengePassword" {
 			t.Errorf("quirks %x: got %v", quirks, err)
 		}
+	}
+}
+
+// TestChallengeInDES has a challenge, which is secret, in single DES: it is never taken.
+func TestChallengeInDES(t *testing.T) {
+	server := &sceptest.Server{
+		Caps: scep.Caps{"SCEPStandard", "TestAttestation"}, Quirks: sceptest.QuirkDES,
+		Challenge: func(*sceptest.Request) ([]byte, error) { return []byte("secret"), nil },
+		Check:     func(*sceptest.Request, []byte) error { return nil },
+	}
+	c := start(t, server, server.Roots())
+	c.Challenge, c.AllowLegacy = "TestAttestation", true
+	_, err := c.Enroll(t.Context(), asked(t, c), &scep.Request{CSR: newCSR(t, testKey()), Signer: testKey()})
+	if !errors.Is(err, scep.ErrAlgorithm) || !strings.Contains(failed(t, err).Remedy(), "never accepted") {
+		t.Errorf("got %v", err)
 	}
 }

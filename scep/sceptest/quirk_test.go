@@ -8,10 +8,15 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+
+	"go.mozilla.org/pkcs7"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
+	"github.com/whiteglove/whiteglove/scep"
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
@@ -104,4 +109,21 @@ func FuzzMessage(f *testing.F) {
 			t.Errorf("HTTP status %d: %s", w.Code, w.Body)
 		}
 	})
+}
+
+// TestSingleDES sends a request in single DES, which is refused whatever is advertised.
+func TestSingleDES(t *testing.T) {
+	s := &sceptest.Server{Caps: scep.Caps{"DES3", "SHA-1"}}
+	p := newPost(t, s)
+	before := pkcs7.ContentEncryptionAlgorithm
+	pkcs7.ContentEncryptionAlgorithm = pkcs7.EncryptionAlgorithmDESCBC
+	der, err := pkcs7.Encrypt(slices.Clone(p.content), []*x509.Certificate{s.Recipient()})
+	pkcs7.ContentEncryptionAlgorithm = before
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.change = func(m *cms.Message) { m.Content = der }
+	if _, m := send(t, s, p.seal(t)); m.Status != pkimsg.Failure || !strings.Contains(m.FailText, "single DES") {
+		t.Errorf("got %+v", m.Info)
+	}
 }
