@@ -66,6 +66,11 @@
 // a credential made for a certified endorsement key. The text of a key contains
 // the name of its storage key, so that later runs accept no other.
 //
+// If the TPM refuses a session that is salted to its RSA storage key, as some
+// firmware does, the session is salted to a key of the null hierarchy. No text has
+// the name of that key, so an attacker who replaces answers can bring this about in
+// later runs, too, and read what the session encrypts.
+//
 // # What stays loaded
 //
 // Methods load what they need and leave nothing loaded, unless the caller holds
