@@ -27,7 +27,7 @@ type failure struct {
 }
 
 const (
-	checkPath = "Check the name: it must be that of the TPM's device or of an emulator's socket. On Linux the TPM is /dev/tpmrm0."
+	checkPath = "Check the name: it must be that of the TPM's device or of an emulator's socket. On Linux the TPM is /dev/tpmrm0; if that is missing, turn the TPM on in the firmware setup."
 	checkChip = "Turn the machine off and on. If the TPM still fails, turn it off and on in the firmware setup; if that does not help, have it replaced."
 )
 

@@ -250,8 +250,20 @@ func TestFailure(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
-		{"-no-such-flag"}, {"extra"}, {"-roots", "x"}, {"-ek", "rsa1024"}, {"-timeout", "0s"}, {"-timeout", "soon"}, {"-user", "x"}, {"-pause", "0s"},
-		{"-server", "foo"}, {"-server", "http://mock.test"}, {"-steps", "dance"}, {"-steps", "ek,user"}, {"-report", filepath.Join("no", "such", "run.html")}, {"-state", filepath.Join("no", "state")},
+		{"-no-such-flag"},
+		{"extra"},
+		{"-roots", "x"},
+		{"-ek", "rsa1024"},
+		{"-timeout", "0s"},
+		{"-timeout", "soon"},
+		{"-user", "x"},
+		{"-pause", "0s"},
+		{"-server", "foo"},
+		{"-server", "http://mock.test"},
+		{"-steps", "dance"},
+		{"-steps", "ek,user"},
+		{"-report", filepath.Join("no", "such", "run.html")},
+		{"-state", filepath.Join("no", "state")},
 	} {
 		if code, _, stderr := runProvision(t, args...); code != 2 || !strings.HasSuffix(stderr, "; see provision -h\n") {
 			t.Errorf("%q: exit %d, %q", args, code, stderr)
