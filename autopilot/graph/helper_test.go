@@ -52,6 +52,26 @@ func start(t testing.TB, s *autopilottest.Server) *graph.Client {
 // quick is a pause for a service that is a thousand times faster.
 func quick(graph.Stage, int) time.Duration { return 15 * time.Millisecond }
 
+// A clock is that of a service, which moves on by a pause at each pause of its client,
+// so that no state passes unseen on a busy machine.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pause(s graph.Stage, n int) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(quick(s, n))
+	return time.Microsecond
+}
+
 // events keeps what a Registration said.
 type events struct {
 	mu  sync.Mutex

@@ -20,9 +20,10 @@ import (
 
 // One device goes through all stages.
 func TestRegisterOne(t *testing.T) {
-	s := &autopilottest.Server{}
+	c := &clock{at: time.Now()}
+	s := &autopilottest.Server{Now: c.now}
 	var seen events
-	r := &graph.Registration{Client: start(t, s), Pause: quick, Observe: seen.observe}
+	r := &graph.Registration{Client: start(t, s), Pause: c.pause, Observe: seen.observe}
 	row := row("S1")
 	row.GroupTag, row.User = "Front desk", "a@contoso.test"
 	results, err := r.Run(t.Context(), []autopilot.Row{row})
@@ -261,9 +262,9 @@ func TestRegisterBoard(t *testing.T) {
 // ends.
 func TestRegisterLimit(t *testing.T) {
 	s := &autopilottest.Server{Unassigned: true}
-	r := &graph.Registration{Client: start(t, s), Pause: quick, Limit: 300 * time.Millisecond}
+	r := &graph.Registration{Client: start(t, s), Pause: quick, Limit: 2 * time.Second}
 	results, err := r.Run(t.Context(), []autopilot.Row{row("S1")})
-	if err == nil || results[0].Stage != graph.StageFailed || results[0].Device == nil || !strings.Contains(err.Error(), `stage "assigning" took over 300ms`) {
+	if err == nil || results[0].Stage != graph.StageFailed || results[0].Device == nil || !strings.Contains(err.Error(), `stage "assigning" took over 2s`) {
 		t.Errorf("%v, %+v", err, results[0])
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
