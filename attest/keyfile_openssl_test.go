@@ -48,6 +48,9 @@ func TestOpenSSL(t *testing.T) {
 				t.Run(name, func(t *testing.T) { o.reads(t, tr, tmpl) })
 			}
 			t.Run("password", func(t *testing.T) { o.asks(t, tr) })
+			if strings.Contains(t.Name(), "/swtpm/") {
+				t.Run("dgst", func(t *testing.T) { o.hashes(t, tr) })
+			}
 			t.Run("its key", func(t *testing.T) { o.writes(t, tr) })
 			noneLoaded(t, tr)
 		})
@@ -148,9 +151,14 @@ func (o *openSSL) run(t *testing.T, args ...string) []byte {
 }
 
 func (o *openSSL) try(args ...string) ([]byte, error) {
+	return o.tool(append(args, "-provider", "tpm2", "-provider", "default")...)
+}
+
+// tool runs openssl with just these arguments.
+func (o *openSSL) tool(args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "openssl", append(args, "-provider", "tpm2", "-provider", "default")...)
+	cmd := exec.CommandContext(ctx, "openssl", args...)
 	cmd.Env = append(os.Environ(), "TPM2OPENSSL_TCTI=swtpm:path="+filepath.Join(o.dir, "s"))
 	return cmd.CombinedOutput()
 }
@@ -240,6 +248,41 @@ func (o *openSSL) asks(t *testing.T, tr transport.TPM) {
 	}
 	if _, err := sign("wrong"); err == nil {
 		t.Error("openssl signs with a wrong value")
+	}
+}
+
+// hashes has openssl hash and sign with a key that has an authorization value. The
+// provider hashes in the TPM, which the emulator does not offer.
+func (o *openSSL) hashes(t *testing.T, tr transport.TPM) {
+	for name, tmpl := range map[string]attest.Template{
+		"RSA":   {Usage: attest.Sign, Auth: []byte("secret")},
+		"P-256": {Algorithm: attest.P256, Usage: attest.Sign, Auth: []byte("secret")},
+	} {
+		k := create(t, &attest.TPM{Transport: tr}, tmpl)
+		text, err := k.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		public, err := x509.MarshalPKIXPublicKey(k.Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		message, sig := o.file(t, "message", []byte("a message")), filepath.Join(o.dir, "dgst.sig")
+		// dgst takes what stands behind the name of a file as more names.
+		sign := func(password string) ([]byte, error) {
+			return o.tool("dgst", "-provider", "tpm2", "-provider", "default", "-propquery", "?provider=tpm2",
+				"-sha256", "-sign", o.file(t, "locked.pem", text), "-passin", "pass:"+password, "-out", sig, message)
+		}
+		if out, err := sign("secret"); err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+		key := o.file(t, "public.pem", pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}))
+		if out, err := o.tool("dgst", "-sha256", "-verify", key, "-signature", sig, message); err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if _, err := sign("wrong"); err == nil {
+			t.Errorf("%s: openssl signs with a wrong value", name)
+		}
 	}
 }
 
