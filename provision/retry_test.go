@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-tpm/tpm2/transport"
+
+	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/provision"
@@ -147,4 +151,47 @@ func TestLock(t *testing.T) {
 		t.Fatalf("unlocked: %v", err)
 	}
 	unlock()
+}
+
+// once answers the next command with TPM_RC_LOCKOUT if it is set.
+type once struct {
+	transport.TPM
+	refuse bool
+}
+
+func (o *once) Send(command []byte) ([]byte, error) {
+	if o.refuse {
+		o.refuse = false
+		return []byte{0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x09, 0x21}, nil
+	}
+	return o.TPM.Send(command)
+}
+
+// A second attempt at what an earlier run had done finds it as the first one would.
+func TestResumeAgain(t *testing.T) {
+	w := newWorld(t, nil)
+	_, chip := newTPM(t, attesttest.Config{})
+	wire := &once{TPM: chip}
+	p := w.provisioner(&attest.TPM{Transport: wire})
+	p.Store, p.Steps = provision.FileStore(filepath.Join(t.TempDir(), "state")), []provision.Step{provision.StepEK}
+	state, err := p.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire.refuse = true
+	p.Backoff = func(provision.Step, int, error) time.Duration { return time.Millisecond }
+	p.Steps = []provision.Step{provision.StepAIK}
+	seen := errors.New("seen")
+	p.Do = map[provision.Step]func(context.Context, *provision.Run) (bool, error){
+		provision.StepAIK: func(_ context.Context, r *provision.Run) (bool, error) {
+			if len(r.EKChain) != len(state.EKCertificates) {
+				t.Errorf("%d certificates, stored are %d", len(r.EKChain), len(state.EKCertificates))
+			}
+			return false, seen
+		},
+	}
+	got := events(p)
+	if _, err := p.Run(t.Context()); !errors.Is(err, seen) || !slices.Contains(*got, "retrying ek") {
+		t.Errorf("%v after %q", err, *got)
+	}
 }

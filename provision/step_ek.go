@@ -144,6 +144,7 @@ func (r *Run) resumeEK(ctx context.Context) (err error) {
 	if len(r.State.EKCertificates) == 0 {
 		return fmt.Errorf("%w: a certificate is missing", ErrState)
 	}
+	r.EKChain = nil // this may be another attempt
 	for _, der := range r.State.EKCertificates {
 		cert, err := ekcert.Parse(der) // it reads more than crypto/x509
 		if err != nil {
