@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // A sheetParser reads a file into a sheet.
@@ -32,23 +33,19 @@ func (p *sheetParser) decode(raw []byte) string {
 }
 
 func (p *sheetParser) decodeUnits(raw []byte) string {
-	wide := func(order binary.ByteOrder, b []byte) string {
+	decode := func(order binary.ByteOrder, b []byte) string {
 		p.find(0, true, "utf-16", "the file is UTF-16")
-		units := make([]uint16, len(b)/2)
-		for i := range units {
-			units[i] = order.Uint16(b[2*i:])
-		}
-		return string(utf16.Decode(units))
+		return string(wide.Decode(b, order))
 	}
 	switch {
 	case bytes.HasPrefix(raw, []byte{0xFF, 0xFE}):
-		return wide(binary.LittleEndian, raw[2:])
+		return decode(binary.LittleEndian, raw[2:])
 	case bytes.HasPrefix(raw, []byte{0xFE, 0xFF}):
-		return wide(binary.BigEndian, raw[2:])
+		return decode(binary.BigEndian, raw[2:])
 	case len(raw) > 3 && raw[0] != 0 && raw[1] == 0 && raw[3] == 0:
-		return wide(binary.LittleEndian, raw)
+		return decode(binary.LittleEndian, raw)
 	case len(raw) > 3 && raw[0] == 0 && raw[1] != 0 && raw[2] == 0:
-		return wide(binary.BigEndian, raw)
+		return decode(binary.BigEndian, raw)
 	}
 	if rest, ok := bytes.CutPrefix(raw, []byte("\xEF\xBB\xBF")); ok {
 		p.find(0, true, "byte-order-mark", "the file starts with a byte order mark")

@@ -8,7 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf16"
+
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // epoch is where the time of a hash starts.
@@ -187,11 +188,7 @@ func text(b []byte) string { return strings.ToValidUTF8(string(bytes.TrimRight(b
 
 // wideText reads UTF-16, little-endian, with zeros at its end.
 func wideText(b []byte) string {
-	units := make([]uint16, len(b)/2)
-	for i := range units {
-		units[i] = binary.LittleEndian.Uint16(b[2*i:])
-	}
-	return strings.TrimRight(string(utf16.Decode(units)), "\x00")
+	return strings.TrimRight(string(wide.Decode(b, binary.LittleEndian)), "\x00")
 }
 
 // guid prints 16 bytes of which the first three numbers are little-endian.

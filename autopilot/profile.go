@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf16"
 
+	"github.com/whiteglove/whiteglove/internal/wide"
 	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/internal/ztd"
 )
@@ -210,21 +211,17 @@ func parseProfile(file []byte) (*Profile, error) {
 
 // decode returns a file as UTF-8, and notes how it was encoded.
 func (p *Profile) decode(file []byte) []byte {
-	wide := func(order binary.ByteOrder, b []byte) []byte {
+	decode := func(order binary.ByteOrder, b []byte) []byte {
 		p.found.add(true, true, "utf-16", "the file is UTF-16")
-		units := make([]uint16, len(b)/2)
-		for i := range units {
-			units[i] = order.Uint16(b[2*i:])
-		}
-		return []byte(string(utf16.Decode(units)))
+		return wide.Decode(b, order)
 	}
 	switch {
 	case bytes.HasPrefix(file, []byte{0xFF, 0xFE}):
-		return wide(binary.LittleEndian, file[2:])
+		return decode(binary.LittleEndian, file[2:])
 	case bytes.HasPrefix(file, []byte{0xFE, 0xFF}):
-		return wide(binary.BigEndian, file[2:])
+		return decode(binary.BigEndian, file[2:])
 	case bytes.HasPrefix(file, []byte("{\x00")):
-		return wide(binary.LittleEndian, file)
+		return decode(binary.LittleEndian, file)
 	}
 	if rest, ok := bytes.CutPrefix(file, []byte("\xEF\xBB\xBF")); ok {
 		p.found.add(true, true, "byte-order-mark", "the file starts with a byte order mark")

@@ -7,7 +7,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"unicode/utf16"
+
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // readRegistry reads an export of the registry: keys in brackets and values as
@@ -95,11 +96,7 @@ func registryData(data string) string {
 	case kind == "hex(b)" && len(b) == 8:
 		return strconv.FormatUint(binary.LittleEndian.Uint64(b), 10)
 	case kind == "hex(1)", kind == "hex(2)", kind == "hex(7)":
-		var units []uint16
-		for ; len(b) >= 2; b = b[2:] {
-			units = append(units, binary.LittleEndian.Uint16(b))
-		}
-		return strings.TrimRight(strings.ReplaceAll(string(utf16.Decode(units)), "\x00", "\n"), "\n")
+		return strings.TrimRight(strings.ReplaceAll(string(wide.Decode(b, binary.LittleEndian)), "\x00", "\n"), "\n")
 	}
 	return clip(hex.EncodeToString(b), maxSearch)
 }

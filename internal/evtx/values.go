@@ -1,13 +1,15 @@
 package evtx
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf16"
+
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // Types of values ([MS-EVEN6] section 2.2.12).
@@ -195,15 +197,8 @@ func (c *chunk) items(v value) (items []value) {
 
 // utf16String decodes UTF-16, up to a zero.
 func utf16String(b []byte) string {
-	units := make([]uint16, 0, len(b)/2)
-	for ; len(b) >= 2; b = b[2:] {
-		u := binary.LittleEndian.Uint16(b)
-		if u == 0 {
-			break
-		}
-		units = append(units, u)
-	}
-	return string(utf16.Decode(units))
+	text, _, _ := bytes.Cut(wide.Decode(b, binary.LittleEndian), []byte{0})
+	return string(text)
 }
 
 // latin1 decodes bytes of an unknown code page, up to a zero.

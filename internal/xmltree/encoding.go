@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // Decode returns a document that may be in UTF-16 in UTF-8, for [Parse]. What a
@@ -18,39 +18,19 @@ import (
 func Decode(data []byte) []byte {
 	switch {
 	case bytes.HasPrefix(data, []byte("\xff\xfe")):
-		data = decodeUTF16(data[2:], binary.LittleEndian)
+		data = wide.Decode(data[2:], binary.LittleEndian)
 	case bytes.HasPrefix(data, []byte("\xfe\xff")):
-		data = decodeUTF16(data[2:], binary.BigEndian)
+		data = wide.Decode(data[2:], binary.BigEndian)
 	case bytes.HasPrefix(data, []byte("<\x00")):
-		data = decodeUTF16(data, binary.LittleEndian)
+		data = wide.Decode(data, binary.LittleEndian)
 	case bytes.HasPrefix(data, []byte("\x00<")):
-		data = decodeUTF16(data, binary.BigEndian)
+		data = wide.Decode(data, binary.BigEndian)
 	}
 	return data[len(declaration.Find(data)):]
 }
 
 // declaration is an XML declaration that names UTF-16.
 var declaration = regexp.MustCompile(`^(\x{FEFF})?\s*<\?xml\s[^<>?]{0,200}encoding\s*=\s*["'](?i:utf-?16(le|be)?|ucs-?2|iso-10646-ucs-2|unicode)["'][^<>?]{0,200}\?>`)
-
-// decodeUTF16 returns UTF-16 text in UTF-8. A surrogate without its other half
-// becomes U+FFFD, and half a character at the end is dropped.
-func decodeUTF16(data []byte, order binary.ByteOrder) []byte {
-	text := make([]byte, 0, len(data))
-	for ; len(data) > 1; data = data[2:] {
-		r := rune(order.Uint16(data))
-		if utf16.IsSurrogate(r) {
-			second := rune(utf8.RuneError)
-			if len(data) > 3 {
-				second = rune(order.Uint16(data[2:]))
-			}
-			if r = utf16.DecodeRune(r, second); r != utf8.RuneError {
-				data = data[2:]
-			}
-		}
-		text = utf8.AppendRune(text, r)
-	}
-	return text
-}
 
 // charset is the CharsetReader of a decoder. A declaration inside of the root
 // element is a part of a value and means nothing.

@@ -5,10 +5,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
-	"unicode/utf16"
 
 	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // ReadHash reads a hardware hash from a file, or from the standard input if that is
@@ -39,16 +39,11 @@ func ReadHash(name string) (*autopilot.Hash, error) {
 
 // plain returns a text that may be UTF-16 with a byte order mark.
 func plain(text []byte) string {
-	var order binary.ByteOrder = binary.LittleEndian
 	switch {
 	case bytes.HasPrefix(text, []byte{0xFE, 0xFF}):
-		order = binary.BigEndian
-	case !bytes.HasPrefix(text, []byte{0xFF, 0xFE}):
-		return string(text)
+		text = wide.Decode(text[2:], binary.BigEndian)
+	case bytes.HasPrefix(text, []byte{0xFF, 0xFE}):
+		text = wide.Decode(text[2:], binary.LittleEndian)
 	}
-	units := make([]uint16, len(text)/2)
-	for i := range units {
-		units[i] = order.Uint16(text[2*i:])
-	}
-	return string(utf16.Decode(units))
+	return string(text)
 }
