@@ -55,10 +55,10 @@ type Provisioner struct {
 	// those of the State, as the comments of Run and State say. The fields of steps
 	// that come before are set; Discovery and Token may be nil in a run that needs
 	// no service of the tenant any more, as the state tells. The function returns
-	// resumed if it found everything done by an earlier run. Steps that do not need each other run at
-	// the same time, each in a goroutine of its own. An error that has a method
-	// "Retryable() bool" which returns true leads to another attempt, as Backoff
-	// says. Run fails with every other error.
+	// resumed if it found everything done by an earlier run. Steps that do not need
+	// each other run at the same time, each in a goroutine of its own. An error that
+	// has a method "Retryable() bool" which returns true leads to another attempt, as
+	// Backoff says. Run fails with every other error.
 	Do map[Step]func(ctx context.Context, r *Run) (resumed bool, err error)
 
 	// Hash is the hardware hash with which the device was registered, or one that
