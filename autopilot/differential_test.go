@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -14,20 +13,14 @@ import (
 
 	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/autopilot/autopilottest"
+	"github.com/whiteglove/whiteglove/internal/tooltest"
 )
 
 // python runs a program of testdata, which reads input. Without Python the test
 // is skipped, unless WHITEGLOVE_REQUIRE_TOOLS is set.
 func python(t *testing.T, program, input string, args ...string) []byte {
 	t.Helper()
-	path, err := exec.LookPath("python3")
-	if err != nil {
-		if os.Getenv("WHITEGLOVE_REQUIRE_TOOLS") != "" {
-			t.Fatal(err)
-		}
-		t.Skipf("no judge: %v", err)
-	}
-	cmd := exec.CommandContext(t.Context(), path, append([]string{"-S", "testdata/" + program}, args...)...)
+	cmd := exec.CommandContext(t.Context(), tooltest.Path(t, "python3"), append([]string{"-S", "testdata/" + program}, args...)...)
 	cmd.Stdin = strings.NewReader(input)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

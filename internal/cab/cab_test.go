@@ -16,21 +16,8 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cab/cabtest"
+	"github.com/whiteglove/whiteglove/internal/tooltest"
 )
-
-// requireTool returns the path of a program, or skips the test, or fails it if
-// WHITEGLOVE_REQUIRE_TOOLS is set.
-func requireTool(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("WHITEGLOVE_REQUIRE_TOOLS") != "" {
-			t.Fatalf("%s is required: %v", name, err)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	return path
-}
 
 // samples are data of several kinds.
 func samples() map[string][]byte {
@@ -86,7 +73,7 @@ func agree(t *testing.T, cabinet []byte, want []cabtest.File) {
 	}
 	tool, err := exec.LookPath("cabextract")
 	if err != nil {
-		requireTool(t, "cabextract")
+		tooltest.Path(t, "cabextract")
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "in.cab")
@@ -213,7 +200,7 @@ func TestManyLZXFolders(t *testing.T) {
 }
 
 func TestGcab(t *testing.T) {
-	tool := requireTool(t, "gcab")
+	tool := tooltest.Path(t, "gcab")
 	files := sampleFiles()
 	dir := t.TempDir()
 	args := []string{"-c", "-z", "-n", filepath.Join(dir, "out.cab")}

@@ -11,21 +11,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-)
 
-// requireTool returns the path of a program, or skips the test, or fails it if
-// WHITEGLOVE_REQUIRE_TOOLS is set.
-func requireTool(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("WHITEGLOVE_REQUIRE_TOOLS") != "" {
-			t.Fatalf("%s is required: %v", name, err)
-		}
-		t.Skipf("%s is not installed", name)
-	}
-	return path
-}
+	"github.com/whiteglove/whiteglove/internal/tooltest"
+)
 
 // readLog returns the records of a log and what is wrong with it.
 func readLog(r io.Reader) (records []*Record, errs []error) {
@@ -50,7 +38,7 @@ func judge(t *testing.T, log []byte) (roots []*Element) {
 	if err := os.WriteFile(path, log, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(requireTool(t, "evtxexport"), "-f", "xml", path).Output()
+	out, err := exec.Command(tooltest.Path(t, "evtxexport"), "-f", "xml", path).Output()
 	if e, ok := err.(*exec.ExitError); ok {
 		t.Logf("evtxexport: %v: %s", err, e.Stderr)
 	}
