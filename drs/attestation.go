@@ -23,23 +23,44 @@ type AttestationForm int
 
 // The values of [Attestation.Form]. FormKADS and FormKAST are structures of Windows
 // ([MS-WCCE] section 2.2.2.5). It is not public which of them Entra expects, and for which
-// key. They cover one key; the device token must be bound to the other.
+// key. They cover one key; the device token must be bound to the other. No open client
+// sends Entra an attestation.
 //
 // [MS-WCCE]: https://learn.microsoft.com/openspecs/windows_protocols/ms-wcce/
 const (
-	FormBundle AttestationForm = iota // JSON, this module's own form, for both keys
-	FormKADS                          // the certification of one key
-	FormKAST                          // the creation statement of the attestation key and a KADS
+	FormDefault AttestationForm = iota // FormBundle or FormNone, as [AttestationForm.For] says
+	FormBundle                         // JSON, this module's own form, for both keys
+	FormKADS                           // the certification of one key
+	FormKAST                           // the creation statement of the attestation key and a KADS
+	FormNone                           // no attestation
 )
+
+// For returns the form in which a join at the services d sends an attestation. It is f
+// unless that is FormDefault, which stands for FormBundle at services that have TPM
+// challenges (d.ProofEndpoint is not empty) and for FormNone at all others, such as the
+// public one. d may be nil.
+func (f AttestationForm) For(d *Discovery) AttestationForm {
+	switch {
+	case f != FormDefault:
+		return f
+	case d != nil && d.ProofEndpoint != "":
+		return FormBundle
+	}
+	return FormNone
+}
 
 // An Attestation proves that the keys of a join are in the TPM of an attestation key,
 // which certifies them for this very join. All its byte strings but Nonce are TPM
-// structures without a size prefix.
+// structures without a size prefix. It is sent only to a service that asks for a proof of
+// the TPM, unless Form says otherwise; where it is not sent, Certify is not called.
 type Attestation struct {
 	AIKPublicArea []byte              // TPMT_PUBLIC of the attestation key
 	AIKChain      []*x509.Certificate // its certificate first; may be empty
 	Nonce         []byte              // DeviceToken.Nonce, or the bytes of the text that Client.Nonce returned; may be nil
 
+	// Form is the encoding. With FormDefault, the attestation is sent in FormBundle to
+	// services with TPM challenges and to one that answered this join with a challenge
+	// (Request.Proof), and to no other.
 	Form  AttestationForm
 	Usage string // usage of the key in FormKADS and FormKAST; if empty, UsageTransport
 
@@ -99,7 +120,7 @@ func (a *Attestation) encode(ctx context.Context, csr, blob []byte) ([]byte, err
 		return s, nil
 	}
 	switch a.Form {
-	case FormBundle:
+	case FormDefault, FormBundle:
 		return a.bundle(certify)
 	case FormKADS, FormKAST:
 		return a.windows(certify)

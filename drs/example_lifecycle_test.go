@@ -28,7 +28,7 @@ func ExampleClient_Rejoin() {
 	}
 	fmt.Println("left, enabled:", s.directory.Objects()[0].Enabled)
 
-	nonce, err := s.client.Nonce(ctx, s.tenant)
+	nonce, err := s.client.Nonce(ctx, s.tenant, "")
 	if err != nil {
 		log.Fatal(err)
 	}

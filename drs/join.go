@@ -64,7 +64,8 @@ type Request struct {
 	Nonce string
 
 	// Attestation proves that both keys are in the TPM. It may be nil. With Proof,
-	// the nonce of the challenge replaces its Nonce.
+	// the nonce of the challenge replaces its Nonce. The public service does not get it
+	// unless its Form is set; see [FormDefault].
 	Attestation *Attestation
 
 	DisplayName  string // name of the device; may be empty
@@ -164,7 +165,7 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 		return fail(err)
 	}
 	k := &call{op: op, method: http.MethodPost, url: withVersion(d.JoinEndpoint, req.version(d.JoinVersion)), kind: "application/json"}
-	attestation := req.Attestation
+	attestation := req.Attestation.sent(d)
 	if req.PreAuthorized != "" {
 		k.url, err = req.precreate(d)
 	} else if bearer := or(string(req.Token), string(req.Ticket)); bearer != "" {
@@ -245,7 +246,7 @@ func (c *Client) prove(ctx context.Context, k call, req *Request, body *joinRequ
 		return "", nil, err
 	}
 	assertion, err := c.answer(ctx, &p, id, ch, "")
-	if err != nil || req.Attestation == nil {
+	if err != nil || req.Attestation == nil || req.Attestation.Form == FormNone {
 		return proofScheme + " " + assertion, nil, err
 	}
 	own := *req.Attestation
@@ -284,6 +285,14 @@ func (r *Request) body(d *Discovery) (*joinRequest, error) {
 		b.Attributes[attributeTicket] = base64.StdEncoding.EncodeToString([]byte(r.Ticket))
 	}
 	return b, nil
+}
+
+// sent returns a, or nil if a join at the services d does not send it.
+func (a *Attestation) sent(d *Discovery) *Attestation {
+	if a == nil || a.Form.For(d) == FormNone {
+		return nil
+	}
+	return a
 }
 
 // attest adds an attestation, which may be nil.

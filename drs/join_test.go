@@ -263,12 +263,12 @@ func TestJoinRefusesRequests(t *testing.T) {
 			r.TransportKey, r.StorageKey = nil, &p384.PublicKey
 		},
 		"challenge, but no endpoint": func(r *drs.Request) { r.Ticket, r.PreAuthorized = "", "challenge" },
-		"no AIK":                     func(r *drs.Request) { r.Attestation = &drs.Attestation{} },
+		"no AIK":                     func(r *drs.Request) { r.Attestation = &drs.Attestation{Form: drs.FormBundle} },
 		"TPM that fails": func(r *drs.Request) {
-			r.Attestation = &drs.Attestation{AIKPublicArea: []byte{1}, Certify: func(context.Context, string, []byte) (*drs.Statement, error) { return nil, failed }}
+			r.Attestation = &drs.Attestation{Form: drs.FormBundle, AIKPublicArea: []byte{1}, Certify: func(context.Context, string, []byte) (*drs.Statement, error) { return nil, failed }}
 		},
 		"no statement": func(r *drs.Request) {
-			r.Attestation = &drs.Attestation{AIKPublicArea: []byte{1}, Certify: func(context.Context, string, []byte) (*drs.Statement, error) { return nil, nil }}
+			r.Attestation = &drs.Attestation{Form: drs.FormBundle, AIKPublicArea: []byte{1}, Certify: func(context.Context, string, []byte) (*drs.Statement, error) { return nil, nil }}
 		},
 	} {
 		req := request(t)

@@ -29,7 +29,7 @@ func (nowhere) RoundTrip(*http.Request) (*http.Response, error) { return nil, io
 // exported methods.
 func exported() (funcs map[string]any, types []any) {
 	return map[string]any{"ParseDevice": drs.ParseDevice, "UnsealSession": drs.UnsealSession}, []any{
-		&drs.Client{HTTPClient: &http.Client{Transport: nowhere{}}}, &drs.DeviceToken{}, &drs.Error{}, &drs.Prover{}, &drs.Request{}, &drs.Session{}, new(drs.Token),
+		&drs.Client{HTTPClient: &http.Client{Transport: nowhere{}}}, &drs.DeviceToken{}, &drs.Error{}, &drs.Prover{}, &drs.Request{}, &drs.Session{}, new(drs.Token), new(drs.AttestationForm),
 		(*drs.Prover)(nil),
 	}
 }
@@ -116,6 +116,7 @@ func TestNil(t *testing.T) {
 	add((*drs.DeviceToken)(nil))
 	add((*x509.Certificate)(nil), &x509.Certificate{})
 	add("", []byte(nil), []byte("x"))
+	add(drs.Token(""), drs.Token("x"), drs.FormDefault)
 	values[reflect.TypeFor[crypto.Signer]()] = []any{nil, key}
 	values[reflect.TypeFor[crypto.Decrypter]()] = []any{nil, key}
 	values[reflect.TypeFor[context.Context]()] = []any{t.Context()}

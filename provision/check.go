@@ -54,6 +54,8 @@ func (r *Run) checkStage(s stage) error {
 		return errors.New("the protocol of this step is not public: set a function for it in Provisioner.Do")
 	case slices.Contains(UserPhase(), s.step) && p.User == nil:
 		return errors.New("this step needs Provisioner.User")
+	case s.step == StepToken && !r.State.joined() && p.JoinToken == nil && p.DRS.Public():
+		return ErrNoJoinToken
 	case s.step == StepRejoin && !done && p.User.JoinToken == nil:
 		return errors.New("this step needs User.JoinToken")
 	case s.step == StepSeal && !done && p.DRS.MutualTLS == nil:

@@ -53,9 +53,14 @@
 // trace writes down every request and TPM command, and package diagnose explains
 // the [Error] of a run.
 //
+// # Microsoft's public service
+//
 // How a device without a user proves its TPM to Microsoft's directory is not
-// public. StepToken speaks a documented profile of this module (ek-jwt-v1);
-// against another service, set [Provisioner.JoinToken].
+// public. Against that service, set [Provisioner.JoinToken] to a device ticket from
+// elsewhere, or take the steps of a user; a run without it ends with [ErrNoJoinToken]
+// before anything is sent. StepToken speaks a documented profile of this module
+// (ek-jwt-v1) with other services. An attestation goes only to these, too; see
+// [Provisioner.Attestation].
 //
 // Package provisiontest is the other side: every party behind one listener, and
 // emulated devices.

@@ -36,6 +36,12 @@ func (e *Error) StepName() string { return string(e.Step) }
 // earlier run. Error.Step is the step that has not been done.
 var ErrNotDone = errors.New("this step has not been done")
 
+// ErrNoJoinToken is wrapped by the error of Run if a device without a user is to join
+// a directory that has no TPM challenges, as Microsoft's public service, and
+// Provisioner.JoinToken is nil. For the public service Run returns it before anything
+// is sent.
+var ErrNoJoinToken = errors.New("this directory cannot check a TPM, so the join needs a token from elsewhere: set Provisioner.JoinToken, such as to a *drs.DeviceToken with a device ticket")
+
 // HRESULT returns the code that Windows has for the failure: that of the first
 // error in the chain that knows one, ERROR_INVALID_DATA for [ErrState], or 0.
 func (e *Error) HRESULT() uint32 {
@@ -70,6 +76,9 @@ func (e *Error) Remedy() string {
 	}
 	if errors.Is(e.Err, ErrNotDone) {
 		return "Run this step first, or together with the others."
+	}
+	if errors.Is(e.Err, ErrNoJoinToken) {
+		return "Give the program a device ticket or the token of a bulk enrollment, or join the device as a user. How Windows gets such a ticket is not public."
 	}
 	var advised interface {
 		error

@@ -96,11 +96,22 @@ type Provisioner struct {
 	Token  *mdm.TokenClient // for StepEnroll; if its Endpoint is empty, the tenant names it
 	MDM    *mdm.Client      // for StepEnroll and StepSession
 
-	// JoinToken returns the token that authorizes the join, such as a device
-	// ticket from elsewhere. If it is nil, the run proves the endorsement key to
-	// the tenant by the profile ek-jwt-v1 of this module, which Microsoft's
-	// public service does not offer.
+	// JoinToken returns the token that authorizes the join of a device without a
+	// user, such as a device ticket from elsewhere: a [*drs.DeviceToken]. Against
+	// Microsoft's public service it is required: how that service has a device
+	// prove its TPM is not public, so a run without JoinToken ends at once, with
+	// [ErrNoJoinToken]. For other services it may be nil. The run then proves the
+	// endorsement key to the tenant by the profile ek-jwt-v1 of this module.
+	//
+	// StepRejoin asks it for a ticket, too, by which the directory finds the
+	// device's object again.
 	JoinToken drs.TokenSource
+
+	// Attestation is the form in which joins send the attestation key's statements
+	// about the keys of the device. The zero value sends them only to a directory
+	// whose discovery names TPM challenges. The public service does not, and no
+	// open client sends it any.
+	Attestation drs.AttestationForm
 
 	// Setup configures the management sessions of StepSession.
 	Setup Setup
@@ -198,7 +209,8 @@ type User struct {
 // The error is an [*Error], which names the step and wraps the error of the
 // step's package. It wraps [ErrLocked] if another run uses the Store,
 // [ErrState] if the stored state is damaged or belongs to another TPM, tenant or
-// user, [ErrNotDone] if a step needs one that has not been done, and the error
+// user, [ErrNotDone] if a step needs one that has not been done, [ErrNoJoinToken] if
+// the directory needs a token for the join that only the caller can get, and the error
 // of ctx if that ended first.
 func (p *Provisioner) Run(ctx context.Context) (*State, error) {
 	if err := p.check(); err != nil {

@@ -88,6 +88,10 @@ type UserState struct {
 	// Name is User.Name.
 	Name string `json:"name"`
 
+	// DeviceID is the GUID of the device in the directory. It is State.DeviceID,
+	// unless the directory could not recognize the device. Set by StepRejoin.
+	DeviceID string `json:"deviceId,omitempty"`
+
 	// DeviceKey signs, TransportKey decrypts, and DeviceCertificate is for
 	// DeviceKey. Set by StepRejoin.
 	DeviceKey         string `json:"deviceKey,omitempty"`

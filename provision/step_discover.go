@@ -15,8 +15,15 @@ func discover(ctx context.Context, r *Run) (bool, error) {
 		return true, nil
 	}
 	var err error
-	r.Discovery, err = r.Provisioner.DRS.Discover(ctx, r.Provisioner.Tenant)
-	return false, err
+	p := r.Provisioner
+	if r.Discovery, err = p.DRS.Discover(ctx, p.Tenant); err != nil {
+		return false, err
+	}
+	// Nothing is sent to other services if the join cannot succeed.
+	if r.Discovery.ProofEndpoint == "" && p.JoinToken == nil && p.Do[StepToken] == nil && r.takes(StepToken) && !r.State.joined() {
+		return false, fmt.Errorf("%w: %w", ErrNoJoinToken, drs.ErrNoChallenge)
+	}
+	return false, nil
 }
 
 // checkTenant returns an error that wraps [drs.ErrTenant] if the tenant that

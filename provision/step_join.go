@@ -3,7 +3,9 @@ package provision
 import (
 	"context"
 	"crypto/rsa"
+	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/drs"
@@ -16,11 +18,14 @@ func join(ctx context.Context, r *Run) (bool, error) {
 		_, err := certificateOf(r.State.DeviceCertificate, r.DeviceKey)
 		return true, err
 	}
-	req, err := r.joinRequest(ctx, r.DeviceKey, r.TransportKey, r.Token.Nonce)
+	req, err := r.joinRequest(ctx, r.DeviceKey, r.TransportKey)
 	if err != nil {
 		return false, err
 	}
 	req.SetToken(r.Token)
+	if err := r.attest(ctx, req, r.DeviceKey, r.TransportKey, r.Token.Nonce); err != nil {
+		return false, err
+	}
 	dev, err := r.Provisioner.DRS.Join(ctx, r.Discovery, req)
 	if err != nil {
 		return false, err
@@ -34,28 +39,50 @@ func join(ctx context.Context, r *Run) (bool, error) {
 	})
 }
 
-// joinRequest returns the request of a join with two keys, which the attestation
-// key certifies for nonce. If nonce is empty, it asks the service for one.
-func (r *Run) joinRequest(ctx context.Context, device, transport *attest.Key, nonce []byte) (*drs.Request, error) {
+// joinRequest returns the request of a join with two keys.
+func (r *Run) joinRequest(ctx context.Context, device, transport *attest.Key) (*drs.Request, error) {
 	p := r.Provisioner
 	public, ok := transport.Public().(*rsa.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("%w: the transport key is not an RSA key", ErrState)
 	}
-	req := &drs.Request{
+	return &drs.Request{
 		DeviceKey: device.WithContext(ctx), TransportKey: public,
 		DisplayName: p.Device.Name, DeviceType: p.Device.Type, OSVersion: p.Device.OSVersion,
+	}, nil
+}
+
+// attest adds to a request with a token the attestation key's statements about the two
+// keys, if the service gets them; see Provisioner.Attestation. They are made for nonce. If
+// that is empty, attest asks the service for one, which then is in the certificate
+// request, too.
+func (r *Run) attest(ctx context.Context, req *drs.Request, device, transport *attest.Key, nonce []byte) error {
+	p := r.Provisioner
+	form := p.Attestation.For(r.Discovery)
+	if form == drs.FormNone {
+		return nil
 	}
 	if len(nonce) == 0 {
-		text, err := p.DRS.Nonce(ctx, r.Discovery)
-		if err != nil {
-			return nil, err
+		token := req.Token
+		if token == "" {
+			token = req.Ticket
 		}
-		req.Nonce, nonce = text, []byte(text)
+		text, err := p.DRS.Nonce(ctx, r.Discovery, token)
+		switch {
+		case refused(err) && p.Attestation == drs.FormDefault:
+			r.Warn(ctx, "the join has no attestation, because the registration service gives no nonce for one: %v", err)
+			return nil
+		case refused(err):
+			// The caller chose the form, so the statements are made without a nonce.
+		case err != nil:
+			return err
+		default:
+			req.Nonce, nonce = text, []byte(text)
+		}
 	}
 	keys := map[string]*attest.Key{drs.UsageDevice: device, drs.UsageTransport: transport}
 	req.Attestation = &drs.Attestation{
-		AIKPublicArea: r.AIK.PublicArea(), AIKChain: r.AIKChain, Nonce: nonce,
+		AIKPublicArea: r.AIK.PublicArea(), AIKChain: r.AIKChain, Nonce: nonce, Form: form, AIKCreation: (*drs.Statement)(r.AIK.Creation()),
 		Certify: func(ctx context.Context, usage string, qualifyingData []byte) (*drs.Statement, error) {
 			key, ok := keys[usage]
 			if !ok {
@@ -65,5 +92,11 @@ func (r *Run) joinRequest(ctx context.Context, device, transport *attest.Key, no
 			return (*drs.Statement)(s), err
 		},
 	}
-	return req, nil
+	return nil
+}
+
+// refused reports whether a service refused a request, and would refuse it again.
+func refused(err error) bool {
+	var e *drs.Error
+	return errors.As(err, &e) && e.HTTPStatus >= http.StatusBadRequest && !e.Retryable()
 }

@@ -3,10 +3,12 @@ package provision
 import (
 	"context"
 	"fmt"
+
+	"github.com/whiteglove/whiteglove/drs"
 )
 
-// rejoin does StepRejoin: it joins the tenant again with the user's token. The
-// device stays the same and gets new keys.
+// rejoin does StepRejoin: it joins the tenant again with the user's token, and with
+// new keys. If the directory can recognize the device, that must stay the same.
 func rejoin(ctx context.Context, r *Run) (bool, error) {
 	user := r.Provisioner.User
 	if u := r.State.User; u != nil && u.Name != user.Name {
@@ -26,18 +28,58 @@ func rejoin(ctx context.Context, r *Run) (bool, error) {
 		_, err := certificateOf(r.State.User.DeviceCertificate, r.UserDeviceKey)
 		return true, err
 	}
-	req, err := r.joinRequest(ctx, r.UserDeviceKey, r.UserTransportKey, nil)
+	req, err := r.joinRequest(ctx, r.UserDeviceKey, r.UserTransportKey)
 	if err != nil {
+		return false, err
+	}
+	if err := r.setTicket(ctx, req); err != nil {
 		return false, err
 	}
 	if req.Token, err = user.JoinToken(ctx, r.Discovery); err != nil {
 		return false, err
 	}
-	dev, err := r.Provisioner.DRS.Rejoin(ctx, r.Discovery, r.State.DeviceID, req)
+	if err := r.attest(ctx, req, r.UserDeviceKey, r.UserTransportKey, nil); err != nil {
+		return false, err
+	}
+	dev, err := r.joinAgain(ctx, req)
 	if err != nil {
 		return false, err
 	}
-	return false, r.Commit(ctx, func(s *State) { s.User.DeviceCertificate = dev.Certificate.Raw })
+	return false, r.Commit(ctx, func(s *State) { s.User.DeviceID, s.User.DeviceCertificate = dev.ID, dev.Certificate.Raw })
+}
+
+// setTicket sets the device ticket of a user's join, by which the directory finds the
+// device's object, if Provisioner.JoinToken has one that is valid.
+func (r *Run) setTicket(ctx context.Context, req *drs.Request) error {
+	source := r.Provisioner.JoinToken
+	if source == nil {
+		return nil
+	}
+	token, err := source.JoinToken(ctx, r.Discovery)
+	switch {
+	case err != nil:
+		return err
+	case token.Bearer:
+		return nil
+	case !token.Expires.IsZero() && !token.Expires.After(r.Provisioner.Now()):
+		r.Warn(ctx, "the device ticket expired at %s, so the user's join goes without it", token.Expires.UTC().Format(timeFormat))
+		return nil
+	}
+	req.SetToken(token)
+	return nil
+}
+
+// joinAgain joins the device for its user. If the request has neither a ticket nor an
+// attestation, the directory may have made a new object for the device.
+func (r *Run) joinAgain(ctx context.Context, req *drs.Request) (*drs.Device, error) {
+	if req.Ticket != "" || req.Attestation != nil {
+		return r.Provisioner.DRS.Rejoin(ctx, r.Discovery, r.State.DeviceID, req)
+	}
+	dev, err := r.Provisioner.DRS.Join(ctx, r.Discovery, req)
+	if err == nil && dev.ID != r.State.DeviceID {
+		r.Warn(ctx, "the directory did not recognize the device %s and made the object %s for it", r.State.DeviceID, dev.ID)
+	}
+	return dev, err
 }
 
 // beginUser adds the user's part to the state. A part that is there stays: if the

@@ -47,6 +47,7 @@ type ticketClaims struct {
 	AIKName      string            `json:"aik_name"`
 	Confirm      map[string]string `json:"cnf"`
 	TransportKey string            `json:"tk_sha256"`
+	Source       string            `json:"src"` // sourceTicket, or "" for an answer to a challenge
 }
 
 // serveAssertion exchanges the answer to a challenge for a device token.

@@ -264,10 +264,10 @@ func (s *Server) checkNonce(j *join, p *proof) error {
 }
 
 // checkActivated is check 9: the attestation key is the one that the challenge of the device
-// token proved. A join with a user's token alone has no such challenge; the key then counts
-// as the device's if it attested a join of the device before.
+// token proved. A join with a user's token alone or with a ticket of IssueTicket has no such
+// challenge; the key then counts as the device's if it attested a join of the device before.
 func (s *Server) checkActivated(j *join, p *proof) error {
-	if j.token == nil {
+	if j.token == nil || j.token.Source != "" {
 		return nil
 	}
 	name, err := attest.Name(p.aikArea)

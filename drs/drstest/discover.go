@@ -3,6 +3,7 @@ package drstest
 import (
 	"encoding/base64"
 	"encoding/xml"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -102,6 +103,9 @@ func (s *Server) discovery(r *http.Request, version string) *discovery {
 	d.PrecreateService = &precreateService{base + "/EnrollmentServer/device/precreate/" + id + "/", JoinResource, "2.0"}
 	d.TenantInfo = &tenantInfo{"Contoso", id, s.tenant()}
 	d.NonceService = &plainService{base + "/EnrollmentServer/nonce/" + id + "/", JoinResource, "1.0"}
+	if s.Public {
+		return d
+	}
 	d.TpmChallengeService = &plainService{base + "/EnrollmentServer/tpmchallenge/" + id + "/", JoinResource, "1.0"}
 	return d
 }
@@ -157,6 +161,12 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) serveNonce(w http.ResponseWriter, r *http.Request) error {
 	if v := r.URL.Query().Get("api-version"); v != "1.0" {
 		return badRequest("api-version %q", v)
+	}
+	if s.Public {
+		bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if _, err := s.readToken(bearer); err != nil {
+			return &refused{status: http.StatusUnauthorized, code: "AuthenticationError", subcode: "error_fail", reason: fmt.Errorf("nonce: no bearer token for the join: %w", err)}
+		}
 	}
 	nonce := s.newNonce("Nonce", &s.drsNonces, base64.StdEncoding)
 	// The real service misspells ReponseStatus, too, and clients depend on that.

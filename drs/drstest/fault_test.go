@@ -71,7 +71,7 @@ func TestUsedNonces(t *testing.T) {
 	r.server.SetFault("Token", drstest.FaultNone)
 	r.server.SetFault("Nonce", drstest.FaultNonce)
 	req := r.device.request(r.authenticate())
-	if req.Nonce, err = r.client.Nonce(t.Context(), r.tenant); err != nil {
+	if req.Nonce, err = r.client.Nonce(t.Context(), r.tenant, ""); err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.join(req)

@@ -125,7 +125,7 @@ func (s *Server) serveJoin(w http.ResponseWriter, r *http.Request, op string) er
 		return badRequest("PreAuthorizedJoinChallenge is missing")
 	}
 	authorization := r.Header.Get("Authorization")
-	if authorization == "" && j.TpmProof != nil && op == "Join" {
+	if authorization == "" && j.TpmProof != nil && op == "Join" && !s.Public {
 		return s.serveProof(w, r, j)
 	}
 	var err error
@@ -160,11 +160,14 @@ func (s *Server) join(j *join) (*x509.Certificate, error) {
 	if err := j.checkBinding(); err != nil {
 		return nil, err
 	}
+	if s.Public && len(j.AttestationData) > 0 && j.AttestationData[0] == '{' {
+		return nil, badRequest("the public service does not know this form of an attestation")
+	}
 	if len(j.AttestationData) > 0 {
 		if err := s.checkAttestation(j); err != nil {
 			return nil, err
 		}
-	} else if j.user == nil && j.token != nil && j.token.Confirm["jkt"] == "" {
+	} else if j.user == nil && j.token != nil && j.token.Confirm["jkt"] == "" && j.token.Source == "" {
 		return nil, noJoin(subAttestation, "the token is not bound to a device key, and the join has no attestation")
 	}
 	return s.commit(j)
@@ -240,7 +243,7 @@ func (s *Server) repeatedLocked(j *join) (*x509.Certificate, error) {
 	switch {
 	case t == nil:
 		return nil, noJoin(subTicket, "device token: it is not known")
-	case t.joined == nil:
+	case t.joined == nil, j.token.Source != "" && t.joined.request != j.hash():
 		return nil, nil
 	case t.joined.request != j.hash():
 		return nil, noJoin(subTicket, "device token: it was used for other keys")

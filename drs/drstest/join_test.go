@@ -174,7 +174,7 @@ func TestJoinBound(t *testing.T) {
 // A nonce of the registration service may be in the certificate request and in the attestation.
 func TestJoinWithNonce(t *testing.T) {
 	r := newRig(t)
-	nonce, err := r.client.Nonce(t.Context(), r.tenant)
+	nonce, err := r.client.Nonce(t.Context(), r.tenant, "")
 	if err != nil {
 		t.Fatal(err)
 	}

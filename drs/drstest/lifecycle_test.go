@@ -60,7 +60,7 @@ func (c *chip) rekey(t *testing.T) {
 func (r *rig) rejoin(t *testing.T, c *chip, id string) *drs.Device {
 	t.Helper()
 	c.rekey(t)
-	nonce, err := r.client.Nonce(t.Context(), r.tenant)
+	nonce, err := r.client.Nonce(t.Context(), r.tenant, "")
 	if err != nil {
 		t.Fatal(err)
 	}

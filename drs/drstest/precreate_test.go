@@ -66,7 +66,7 @@ func TestPreAuthorizedAttested(t *testing.T) {
 		want := "check 8"
 		if nonce == "" {
 			var err error
-			if nonce, err = r.client.Nonce(t.Context(), r.tenant); err != nil {
+			if nonce, err = r.client.Nonce(t.Context(), r.tenant, ""); err != nil {
 				t.Fatal(err)
 			}
 			want = ""

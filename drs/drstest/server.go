@@ -66,6 +66,13 @@ type Server struct {
 	Errors ErrorForm // form of the registration service's errors; default ErrorModern
 	Reply  ReplyForm // form of replies to requests with a session; default ReplyCBC
 
+	// Public makes the server behave as Microsoft's public service where the rest of
+	// this package does more: it has no TPM challenges, gives a nonce for a join only
+	// to a client with a bearer token for the join, and refuses attestations in
+	// this module's own form. A device without a user joins with a ticket; see
+	// IssueTicket.
+	Public bool
+
 	// Derive1 makes the server refuse version 2 of the key derivation.
 	Derive1 bool
 
@@ -177,6 +184,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, arg string) e
 	}
 	if !s.isTenant(arg) {
 		return tenantNotFound(isOAuth(op), arg)
+	}
+	if op == "Challenge" && s.Public {
+		return &refused{status: http.StatusNotFound, code: "invalid_request", subcode: "error_fail", reason: errors.New("the public service has no TPM challenges")}
 	}
 	switch op {
 	case "Discover":

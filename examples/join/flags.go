@@ -23,7 +23,7 @@ const (
 
 // options are the flags.
 type options struct {
-	server, roots, tpm, tenant, user, password, out, steps string
+	server, roots, tpm, tenant, ticket, user, password, out, steps string
 }
 
 // program returns the example as a command. Each call has flags of its own.
@@ -41,6 +41,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the services in `FILE` (PEM)")
 	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
 	f.StringVar(&o.tenant, "tenant", provisiontest.Tenant, "join the tenant with this domain `NAME`")
+	f.StringVar(&o.ticket, "ticket", "", "join without a user by the device ticket in `FILE` (default: prove the TPM to the directory)")
 	f.StringVar(&o.user, "user", defaultUser, "rejoin for the user with this `NAME`")
 	f.StringVar(&o.password, "password", defaultPassword, "the user's `PASSWORD`, or @FILE to read it from a file")
 	f.StringVar(&o.out, "out", "", "keep keys (wrapped by the TPM), certificates and the sealed session in `DIR`")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
@@ -102,12 +103,31 @@ func (d *joiner) findEK(ctx context.Context) error {
 	return errors.New("no endorsement key of this TPM has a certificate in it")
 }
 
-// request returns a request to join with a device key and a transport key, which
-// the attestation key certifies over the nonce.
-func (d *joiner) request(dk, tk *attest.Key, nonce []byte) (*drs.Request, error) {
+// request returns a request to join with a device key and a transport key.
+func (d *joiner) request(dk, tk *attest.Key) (*drs.Request, error) {
 	pub, ok := tk.Public().(*rsa.PublicKey)
 	if !ok {
 		return nil, fmt.Errorf("the transport key is %T", tk.Public())
+	}
+	return &drs.Request{DeviceKey: dk, TransportKey: pub, DisplayName: "example", OSVersion: "10.0.26100.1"}, nil
+}
+
+// attest adds to a request with a token the attestation key's statements about both keys,
+// if the directory asks for them. They are made for the nonce; if that is empty, the
+// directory is asked for one.
+func (d *joiner) attest(ctx context.Context, req *drs.Request, dk, tk *attest.Key, nonce []byte) error {
+	if drs.FormDefault.For(d.discovery) == drs.FormNone {
+		return nil
+	}
+	if err := d.identity(ctx); err != nil {
+		return err
+	}
+	if len(nonce) == 0 {
+		text, err := d.client.Nonce(ctx, d.discovery, cmp.Or(req.Token, req.Ticket))
+		if err != nil {
+			return err
+		}
+		req.Nonce, nonce = text, []byte(text)
 	}
 	certify := func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
 		key := dk
@@ -117,10 +137,8 @@ func (d *joiner) request(dk, tk *attest.Key, nonce []byte) (*drs.Request, error)
 		s, err := d.tpm.Certify(ctx, key, d.aik, data)
 		return (*drs.Statement)(s), err
 	}
-	return &drs.Request{
-		DeviceKey: dk, TransportKey: pub, DisplayName: "example", OSVersion: "10.0.26100.1",
-		Attestation: &drs.Attestation{AIKPublicArea: d.aik.PublicArea(), AIKChain: d.aikChain, Nonce: nonce, Certify: certify},
-	}, nil
+	req.Attestation = &drs.Attestation{AIKPublicArea: d.aik.PublicArea(), AIKChain: d.aikChain, Nonce: nonce, Certify: certify}
+	return nil
 }
 
 // keepCertificates keeps certificates under a name.

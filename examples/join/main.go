@@ -2,7 +2,13 @@
 // services, proves its TPM, joins, leaves, joins again for a user and signs that
 // user in.
 //
+// A device without a user can join in two ways. A directory with TPM challenges, as
+// the mock directory, answers a proof of the TPM with a token for the join. For any
+// other, such as Microsoft's public service, the token must come from elsewhere: -ticket
+// names a file with a device ticket. How Windows gets one is not public.
+//
 //	go run ./examples/join
+//	go run ./examples/join -ticket ticket.txt -server URL -roots roots.pem
 //	go run ./examples/join -server URL -roots roots.pem -tpm soft:tpm -out DIR -step discover,token,join
 //
 // Without -server, it uses a mock directory in this process. Each step can be
@@ -79,20 +85,40 @@ func (d *joiner) discover(ctx context.Context) (string, error) {
 	return fmt.Sprintf("tenant %s is %s, join at %s", d.discovery.TenantName, d.discovery.TenantID, d.discovery.JoinEndpoint), nil
 }
 
-// authenticate proves the TPM to the directory, which answers with a token.
+// authenticate gets the token that authorizes the join of a device without a user.
 func (d *joiner) authenticate(ctx context.Context) (string, error) {
-	if err := d.identity(ctx); err != nil {
+	source, err := d.tokenSource(ctx)
+	if err != nil {
 		return "", err
 	}
-	var source drs.TokenSource = &drs.Prover{Client: d.client, Proof: &drs.Proof{
-		EK: d.ek.Public, EKPublicArea: d.ek.PublicArea, EKChain: d.ekChain,
-		AIKPublicArea: d.aik.PublicArea(), AIKChain: d.aikChain, Activate: d.tpm.Activator(d.ek, d.aik),
-	}}
-	var err error
 	if d.token, err = source.JoinToken(ctx, d.discovery); err != nil {
 		return "", err
 	}
+	if d.ticket != "" {
+		return "device ticket from " + d.ticket, nil
+	}
 	return fmt.Sprintf("token for the pre-registered device %s", d.token.ZTDID), nil
+}
+
+// tokenSource returns the source of the token. There are two: a ticket from elsewhere,
+// which is the only way to join Microsoft's public service without a user; and, for a
+// directory with TPM challenges, a proof of the TPM, which the directory answers with a
+// token.
+func (d *joiner) tokenSource(ctx context.Context) (drs.TokenSource, error) {
+	if d.ticket != "" {
+		text, err := command.Secret("@" + d.ticket)
+		return &drs.DeviceToken{Token: drs.Token(text)}, err
+	}
+	if d.discovery.ProofEndpoint == "" {
+		return nil, fmt.Errorf("%w: name a file with a device ticket from elsewhere with -ticket, or take only the steps discover, rejoin and signin of a user", drs.ErrNoChallenge)
+	}
+	if err := d.identity(ctx); err != nil {
+		return nil, err
+	}
+	return &drs.Prover{Client: d.client, Proof: &drs.Proof{
+		EK: d.ek.Public, EKPublicArea: d.ek.PublicArea, EKChain: d.ekChain,
+		AIKPublicArea: d.aik.PublicArea(), AIKChain: d.aikChain, Activate: d.tpm.Activator(d.ek, d.aik),
+	}}, nil
 }
 
 // joinTenant joins the device to the tenant, without a user.
@@ -106,11 +132,14 @@ func (d *joiner) joinTenant(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	req, err := d.request(dk, tk, d.token.Nonce)
+	req, err := d.request(dk, tk)
 	if err != nil {
 		return "", err
 	}
 	req.SetToken(d.token)
+	if err := d.attest(ctx, req, dk, tk, d.token.Nonce); err != nil {
+		return "", err
+	}
 	dev, err := d.client.Join(ctx, d.discovery, req)
 	if err != nil {
 		return "", err
@@ -143,13 +172,10 @@ func (d *joiner) leave(ctx context.Context) (string, error) {
 }
 
 // rejoin joins the same device for a user, with new keys. The directory
-// recognizes the device by its attestation key.
+// recognizes the device by its ticket or by its attestation key.
 func (d *joiner) rejoin(ctx context.Context) (string, error) {
 	id, err := d.store.get(fileDeviceID)
 	if err != nil {
-		return "", err
-	}
-	if err := d.identity(ctx); err != nil {
 		return "", err
 	}
 	if err := d.store.remove(fileDevice, fileDeviceKey, fileTransportKey, fileSession); err != nil {
@@ -159,17 +185,23 @@ func (d *joiner) rejoin(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	nonce, err := d.client.Nonce(ctx, d.discovery)
+	req, err := d.request(dk, tk)
 	if err != nil {
 		return "", err
 	}
-	req, err := d.request(dk, tk, []byte(nonce))
-	if err != nil {
-		return "", err
+	if d.ticket != "" { // the directory recognizes the device by it
+		if d.token == nil {
+			if _, err := d.authenticate(ctx); err != nil {
+				return "", err
+			}
+		}
+		req.SetToken(d.token)
 	}
-	req.Nonce = nonce
 	page := &services.SignInPage{Client: d.client.HTTPClient, User: d.user, Password: d.password}
 	if req.Token, err = page.Token(ctx, d.discovery); err != nil {
+		return "", err
+	}
+	if err := d.attest(ctx, req, dk, tk, nil); err != nil {
 		return "", err
 	}
 	dev, err := d.client.Rejoin(ctx, d.discovery, strings.TrimSpace(string(id)), req)

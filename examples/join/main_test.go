@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
@@ -74,6 +76,44 @@ func TestStepsAlone(t *testing.T) {
 	}
 	if code, text := take("signin"); code != 1 || !strings.Contains(text, "device.pem") {
 		t.Errorf("signed in without a join: %d %s", code, text)
+	}
+}
+
+// A directory that behaves as the public service is joined with a device ticket, and with
+// nothing else.
+func TestTicket(t *testing.T) {
+	server := &provisiontest.Server{AdmitAny: true, Users: map[string]string{defaultUser: defaultPassword}, Directory: &drstest.Server{Public: true}}
+	roots := exampletest.StartMock(t, server)
+	dir := t.TempDir()
+	tpm := "soft:" + filepath.Join(dir, "tpm")
+	dev, err := device.Open(tpm)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chip := &attest.TPM{Transport: dev}
+	var id string
+	for ek, err := range chip.EKs(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, err = server.Directory.Import(ek.Public); err != nil {
+			t.Fatal(err)
+		}
+		break
+	}
+	dev.Close()
+	args := []string{"-server", server.URL, "-roots", roots, "-tpm", tpm, "-out", filepath.Join(dir, "out")}
+	if code, out, errs := exampletest.Run(t, program(), args...); code != 1 || !strings.Contains(errs, "-ticket") {
+		t.Errorf("without a ticket: %d %s%s", code, out, errs)
+	}
+	ticket, err := server.Directory.IssueTicket(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := exampletest.File(t, []byte(ticket.Token+"\n"))
+	code, out, errs := exampletest.Run(t, program(), append(args, "-ticket", file)...)
+	if o := server.Directory.Objects(); code != 0 || len(o) != 1 || o[0].Owner != defaultUser || strings.Contains(out+errs, string(ticket.Token)) {
+		t.Errorf("%d %s%s%q %+v", code, out, errs, server.Refusals(), o)
 	}
 }
 

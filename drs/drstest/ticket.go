@@ -1,0 +1,49 @@
+package drstest
+
+import (
+	"encoding/base64"
+	"fmt"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/drs"
+)
+
+// sourceTicket is the claim src of a ticket of IssueTicket.
+const sourceTicket = "account"
+
+// IssueTicket returns a device ticket for the imported device with a ZTDID, which is valid
+// for an hour: a [drs.DeviceToken] for a join without a user, or the [drs.Request.Ticket] of
+// a user's join. It stands for the account service that gives Windows such tickets, of
+// which neither the protocol nor the form is public. It is not bound to keys and can be
+// used again.
+//
+// The error is of no exported type. It is not nil if no device has the ZTDID or the server's
+// key cannot be made.
+func (s *Server) IssueTicket(ztdID string) (*drs.DeviceToken, error) {
+	key, err := s.signingKey()
+	if err != nil {
+		return nil, fmt.Errorf("drstest: issue ticket: %w", err)
+	}
+	now, id := s.now(), newGUID()
+	expires := now.Add(joinTokenLife)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.byZTDID(ztdID)
+	if o == nil {
+		return nil, fmt.Errorf("drstest: issue ticket: no imported device has the ZTDID %q", ztdID)
+	}
+	text, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+		"aud": JoinResource, "iss": s.Issuer(), "tid": s.tenantID(), "idtyp": "device", "amr": []string{"tpm_ek"}, "src": sourceTicket,
+		"sub": "ek:" + base64.RawURLEncoding.EncodeToString(o.EK[:]), "jti": id, "ztdid": o.ZTDID,
+		"iat": now.Unix(), "nbf": now.Unix(), "exp": expires.Unix(),
+	}).SignedString(key)
+	if err != nil {
+		return nil, fmt.Errorf("drstest: issue ticket: %w", err)
+	}
+	if s.tickets == nil {
+		s.tickets = make(map[string]*ticket)
+	}
+	s.tickets[id] = &ticket{expires: expires}
+	return &drs.DeviceToken{Token: drs.Token(text), ZTDID: o.ZTDID, Expires: expires}, nil
+}
