@@ -82,6 +82,12 @@ func instant(n json.Number) time.Time {
 	return time.Unix(int64(seconds), 0)
 }
 
+// ofDevice reports whether the token is that of a device. Its upn may be a
+// placeholder.
+func (c *Claims) ofDevice() bool {
+	return c.Type == "device" || c.Type == "" && c.UPN == "" && c.DeviceID != ""
+}
+
 // Warnings returns sentences about the token that tell why a server may refuse
 // it at the time now, or nil if nothing is known against it. A server may
 // accept a token all the same, because servers differ in the claims they need.
@@ -92,7 +98,7 @@ func (c *Claims) Warnings(now time.Time) []string {
 			all = append(all, fmt.Sprintf(format, args...))
 		}
 	}
-	device := c.Type == "device" || c.Type == "" && c.UPN == "" && c.DeviceID != ""
+	device := c.ofDevice()
 	warn(!c.Expires.IsZero() && !now.Before(c.Expires), "The token expired at %s.", c.Expires.UTC().Format(time.RFC3339))
 	warn(now.Add(clockSkew).Before(c.NotBefore), "The token is not valid before %s: check the clock.", c.NotBefore.UTC().Format(time.RFC3339))
 	warn(c.Audience == "", "The token has no aud, so no server can tell that it is meant for it.")

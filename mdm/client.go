@@ -65,9 +65,18 @@ type Client struct {
 	Logger *slog.Logger
 }
 
-// call posts a message to target and returns the element in the body of the
-// answer, which must have the name want. Its errors are *Error.
+// call is ask without the header of the answer.
 func (c *Client) call(ctx context.Context, op, target string, m *message, want string) (*element, error) {
+	r, err := c.ask(ctx, op, target, m, want)
+	if err != nil {
+		return nil, err
+	}
+	return r.Content, nil
+}
+
+// ask posts a message to target and returns the answer, the element in whose body
+// must have the name want. Its errors are *Error.
+func (c *Client) ask(ctx context.Context, op, target string, m *message, want string) (*soap.Envelope, error) {
 	got, err := c.post(ctx, op, target, m)
 	if err != nil {
 		return nil, err
@@ -90,7 +99,7 @@ func (c *Client) call(ctx context.Context, op, target string, m *message, want s
 	case !r.Content.Is(want):
 		failed.Err = fmt.Errorf("the answer is a <%.40s>, not a <%s>", r.Content.Name, want)
 	default:
-		return r.Content, nil
+		return r, nil
 	}
 	if c.Logger != nil {
 		for _, warning := range m.warnings {

@@ -54,7 +54,9 @@ func TestCredentials(t *testing.T) {
 		code   uint32
 	}{
 		{"device", open(), newToken(t), device, 0},
-		{"device as a user", open(), newToken(t), user, 0x80180001},
+		{"device as a user", open(), newToken(t), append(user, mdm.BoolItem(mdm.ItemWhiteGlove, false)), 0x80180001},
+		{"virtual machine", open(), newToken(t), []mdm.Item{mdm.BoolItem(mdm.ItemAzureVM, true)}, 0},
+		{"self-deploying", open(), newToken(t), mdm.SelfDeploying(testZTD), 0},
 		{"user", open(), userToken(t, good), user, 0},
 		{"user in pre-provisioning", open(), userToken(t, good), device, 0x80180001},
 		{"user where there are none", new(mdmtest.Server), userToken(t, good), user, 0x80180003},

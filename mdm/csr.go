@@ -40,7 +40,7 @@ func (c *Client) certificateRequest(ctx context.Context, key crypto.Signer, p *P
 		c.Logger.WarnContext(ctx, "mdm key is shorter than the policy requires", "bits", bits, "policy", least)
 	}
 	template := &x509.CertificateRequest{
-		Subject:            pkix.Name{CommonName: c.Device.ID},
+		Subject:            pkix.Name{CommonName: c.Device.WithDefaults().ID},
 		SignatureAlgorithm: signatureOf(p.Hash),
 	}
 	der, err := x509.CreateCertificateRequest(rand.Reader, template, key)

@@ -17,8 +17,9 @@ const DefaultOSVersion = "10.0.26100.1"
 // [Client.Policy] do without it. Texts are UTF-8 without control characters.
 type Device struct {
 	// ID is the device's identifier in management: 1 to 64 ASCII letters,
-	// digits and hyphens, such as a GUID. It becomes the subject of the
-	// certificate request.
+	// digits and hyphens. It becomes the subject of the certificate request. A
+	// GUID, such as the device's identifier in the directory, is sent as 32
+	// hexadecimal digits without hyphens, as Windows does.
 	ID string
 
 	// HardwareID is a value of 64 hexadecimal digits that stays with the
@@ -66,8 +67,11 @@ type Device struct {
 }
 
 // WithDefaults returns d with each empty field set to its default, if it has
-// one.
+// one, and without hyphens in ID if that is a GUID.
 func (d Device) WithDefaults() Device {
+	if isGUID(d.ID) {
+		d.ID = strings.ReplaceAll(d.ID, "-", "")
+	}
 	if d.HardwareID == "" {
 		d.HardwareID = fmt.Sprintf("%X", sha256.Sum256([]byte(d.ID)))
 	}

@@ -85,7 +85,9 @@ const domainLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 // The URLs in the answer must be of https, without a user and a fragment. Only
 // if discoveryURL itself is of http, which is allowed on the loopback interface
 // for tests, may they be of that kind, too. A PolicyURL or EnrollURL against
-// this is an error, because tokens are sent to it; other URLs are left empty.
+// this is an error, because tokens are sent to it; other URLs are left empty. If
+// the answer names its activity (ActivityId, as Intune's does), PolicyURL and
+// EnrollURL get it as client-request-id in their queries, unless they have one.
 //
 // The error is an [*Error] with the operation "Discover". It has a Fault if the
 // server answered with one, and wraps the error of ctx if that ended first. Its
@@ -109,13 +111,33 @@ func (c *Client) Discover(ctx context.Context, discoveryURL, user string) (*Disc
 	if err != nil {
 		return nil, &Error{Op: opDiscover, URL: wire.Redact(at.url), HTTPStatus: http.StatusOK, Err: err}
 	}
+	for _, u := range []*string{&d.PolicyURL, &d.EnrollURL} {
+		*u = withRequestID(*u, at.activity)
+	}
 	return d, nil
 }
 
+// withRequestID returns the URL of a service with the ActivityId of the discovery
+// in its query, which tells the server that the calls belong together. Either may
+// be empty. A URL that has such an identifier keeps it.
+func withRequestID(raw, activity string) string {
+	u, err := url.Parse(raw)
+	if err != nil || raw == "" || activity == "" || u.Query().Has(requestID) {
+		return raw
+	}
+	if u.RawQuery != "" {
+		u.RawQuery += "&"
+	}
+	u.RawQuery += requestID + "=" + activity
+	return u.String()
+}
+
+const requestID = "client-request-id"
+
 // A settled call is an answer and the URL that gave it.
 type settled struct {
-	url  string
-	body *element
+	url, activity string
+	body          *element
 }
 
 // settle posts m to target, and again to where a redirect leads. That is safe
@@ -123,10 +145,13 @@ type settled struct {
 // no redirect leads from https to http.
 func (c *Client) settle(ctx context.Context, target string, m *message) (*settled, error) {
 	for range wire.MaxRedirects {
-		body, err := c.call(ctx, opDiscover, target, m, "DiscoverResponse")
+		answer, err := c.ask(ctx, opDiscover, target, m, "DiscoverResponse")
 		var moved *Error
-		if err == nil || !errors.As(err, &moved) || moved.location == "" {
-			return &settled{target, body}, err
+		if err == nil {
+			return &settled{target, answer.Activity, answer.Content}, nil
+		}
+		if !errors.As(err, &moved) || moved.location == "" {
+			return nil, err
 		}
 		next, err := resolve(target, moved.location)
 		if err == nil {

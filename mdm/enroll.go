@@ -20,7 +20,8 @@ const clockSkew = 10 * time.Minute
 // A Request asks a server to enroll the client's device. Token and Key are
 // required.
 type Request struct {
-	// Token authenticates the request.
+	// Token authenticates the request. A token of a device, which names no user,
+	// needs an item in Context that tells why the device enrolls without one.
 	Token Credential
 
 	// Key is the RSA key of the management certificate. It signs the
@@ -32,7 +33,10 @@ type Request struct {
 	Attestation *Attestation
 
 	// Context holds items besides those that the client makes of its Device and
-	// of Attestation. An item with the name of one that is made of Device takes
+	// of Attestation. If Token is that of a device, an enrollment (not a recovery)
+	// must have one of ItemWhiteGlove, ItemHybrid, ItemSelfDeploy and ItemAzureVM,
+	// true or false; [PreProvisioning] and [SelfDeploying] return what the first
+	// and the third go with. An item with the name of one that is made of Device takes
 	// its place, but none may be called DeviceID. A name may be repeated. All
 	// items are sent in the order of Windows, and items that Windows does not
 	// know follow in the order given here. Items that came with a version above
@@ -78,7 +82,8 @@ type Enrollment struct {
 // server answered with one. It wraps the error of the key if that does not
 // sign, and the error of ctx if that ended first. Its code is 0x80180027 if the
 // policy does not allow the key, or asks for an attestation that req does not
-// have.
+// have. Nothing is sent if req.Token is that of a device and req.Context does not
+// tell why, see [Request].
 func (c *Client) Enroll(ctx context.Context, d *Discovery, p *Policy, req *Request) (*Enrollment, error) {
 	return c.issue(ctx, opEnroll, requestIssue, d, p, req)
 }
@@ -96,6 +101,9 @@ func (c *Client) issue(ctx context.Context, op, kind string, d *Discovery, p *Po
 	m, err := c.enrollMessage(ctx, kind, d, p, req)
 	if err == nil {
 		err = c.authenticate(m, req.Token)
+	}
+	if err == nil && kind == requestIssue {
+		err = checkOccasion(req.Token, req.Context)
 	}
 	if err != nil {
 		return nil, &Error{Op: op, Err: err}
@@ -149,7 +157,7 @@ func (c *Client) enrollMessage(ctx context.Context, kind string, d *Discovery, p
 	}
 	return &message{
 		action: actionEnroll, body: tokenRequest(kind, typePKCS10, csr, items),
-		preprovisioning: has(extra, ItemWhiteGlove) || has(extra, itemHybrid) || has(extra, ItemSelfDeploy),
+		preprovisioning: has(extra, ItemWhiteGlove) || has(extra, ItemHybrid) || has(extra, ItemSelfDeploy),
 	}, nil
 }
 

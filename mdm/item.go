@@ -21,8 +21,10 @@ func BoolItem(name string, value bool) Item { return Item{name, strconv.FormatBo
 // Names of items that are not made of a [Device] or an [Attestation].
 const (
 	ItemZeroTouch   = "ZeroTouchProvisioning" // GUID of the device's Autopilot registration (ZTDID)
-	ItemWhiteGlove  = "WhiteGlove"            // boolean: the device is pre-provisioned
+	ItemWhiteGlove  = "WhiteGlove"            // boolean: the device is pre-provisioned for an Entra join
+	ItemHybrid      = "WhiteGloveHybridJoin"  // boolean: the device is pre-provisioned for a hybrid join
 	ItemSelfDeploy  = "PlugandForget"         // boolean: the device deploys itself, without a user
+	ItemAzureVM     = "AzVMIAMExtensionJoin"  // boolean: the device is a virtual machine that an Azure extension has joined; not in [MS-MDE2]
 	ItemNotInOOBE   = "NotInOobe"             // boolean: the device is past its first setup
 	ItemUXInitiated = "UXInitiated"           // boolean: a user started the enrollment
 	ItemAzureBlob   = "AzureAttestationBlob"  // token of Azure Attestation, base64; it excludes an Attestation
@@ -32,7 +34,6 @@ const (
 	itemAIKClaim = "AIKAttestationClaim"
 	itemAADClaim = "AadAIKAttestationClaim"
 	itemAADPub   = "AADPub"
-	itemHybrid   = "WhiteGloveHybridJoin"
 	itemVersion  = "RequestVersion"
 )
 
@@ -42,8 +43,8 @@ var places = index(
 	itemAIKPub, itemAIKClaim, itemAIKCert, itemAADPub, itemAADClaim, ItemAzureBlob, "AIKAlgorithm",
 	ItemUXInitiated, "HWDevID", "Locale", "TargetedUserLoggedIn", "OSEdition", "DeviceName", "MAC", "IMEI", "DeviceID",
 	"EnrollmentType", "DeviceType", "OSVersion", "ApplicationVersion", ItemNotInOOBE,
-	ItemZeroTouch, "OfflineAutoPilotEnrollmentCorrelator", ItemSelfDeploy, ItemWhiteGlove, itemHybrid,
-	"BulkAADJ", "BootstrapDomainJoin", "DomainName", "ExternalMgmtAgentHint", "EnrollmentData",
+	ItemZeroTouch, "OfflineAutoPilotEnrollmentCorrelator", ItemSelfDeploy, ItemWhiteGlove, ItemHybrid,
+	ItemAzureVM, "BulkAADJ", "BootstrapDomainJoin", "DomainName", "ExternalMgmtAgentHint", "EnrollmentData",
 	"Manufacturer", "DeviceModel", "SerialNumber", "EmmDeviceId", itemVersion,
 	"AttestationStatus", "AttestationStatusHResult", "AzureAttestationCorrelationVector",
 )
@@ -67,7 +68,8 @@ var since = map[string]int{
 
 // booleans are the items whose value is true or false.
 var booleans = []string{
-	ItemWhiteGlove, itemHybrid, ItemSelfDeploy, ItemNotInOOBE, ItemUXInitiated, "TargetedUserLoggedIn", "BulkAADJ", "BootstrapDomainJoin",
+	ItemWhiteGlove, ItemHybrid, ItemSelfDeploy, ItemAzureVM, ItemNotInOOBE, ItemUXInitiated,
+	"TargetedUserLoggedIn", "BulkAADJ", "BootstrapDomainJoin", "ExternalMgmtAgentHint",
 }
 
 // items returns the items made of the device and extra, in the order of

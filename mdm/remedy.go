@@ -131,6 +131,9 @@ func (e *Error) Remedy() string {
 		return "TPMs make RSA keys of at most 3072 bits. If the policy asks for more, its operator should lower the length of keys. " +
 			"Until then allow a shorter key: some servers do not insist on what their policy says."
 	}
+	if errors.Is(e.Err, errNoOccasion) {
+		return "Add the context items of the occasion on which the device enrolls, or enroll with a token of a user."
+	}
 	code := e.HRESULT()
 	text := or(operationRemedies[e.Op][code], remedies[code])
 	if e.password && operationRemedies[e.Op] == nil {

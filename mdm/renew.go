@@ -144,7 +144,7 @@ func (c *Client) renewMessage(ctx context.Context, d *Discovery, p *Policy, r *R
 	}
 	with := r.Token
 	if with == nil {
-		with = Password{User: or(r.Certificate.Subject.CommonName, c.Device.ID)}
+		with = Password{User: or(r.Certificate.Subject.CommonName, c.Device.WithDefaults().ID)}
 	}
 	return m, known, c.authenticate(m, with)
 }

@@ -31,7 +31,7 @@ func enroll(ctx context.Context, r *Run) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	e, err := c.Enroll(ctx, d, policy, &mdm.Request{Token: token, Key: key.WithContext(ctx), Context: r.enrollmentContext()})
+	e, err := c.Enroll(ctx, d, policy, &mdm.Request{Token: token, Key: key.WithContext(ctx), Context: mdm.PreProvisioning(r.State.ZTDID)})
 	if err != nil {
 		return false, err
 	}
@@ -57,16 +57,6 @@ func (r *Run) management() *mdm.Client {
 	c := *r.Provisioner.MDM
 	c.Device.ID = r.State.DeviceID
 	return &c
-}
-
-// enrollmentContext returns the context items by which a server recognizes
-// pre-provisioning.
-func (r *Run) enrollmentContext() []mdm.Item {
-	var items []mdm.Item
-	if r.State.ZTDID != "" {
-		items = append(items, mdm.Item{Name: mdm.ItemZeroTouch, Value: r.State.ZTDID})
-	}
-	return append(items, mdm.Item{Name: mdm.ItemWhiteGlove, Value: "true"}, mdm.Item{Name: mdm.ItemNotInOOBE, Value: "false"})
 }
 
 // managementToken trades the device certificate for a management token.

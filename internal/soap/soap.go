@@ -3,6 +3,7 @@ package soap
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,10 @@ type Envelope struct {
 	Content *xmltree.Element // the one element in the body
 	Fault   *Fault           // what Content says if it is a fault; nil otherwise
 	Detail  string           // Message in the detail of Fault, as [wire.Words] returns it
+
+	// Activity is the ActivityId in the header, by which a server knows which of
+	// its records belong together. It is a GUID as the server wrote it, or "".
+	Activity string
 }
 
 // A Fault is a SOAP fault, 1.1 or 1.2. Its fields are those of mdm.Fault, to
@@ -57,12 +62,17 @@ func Parse(data []byte) (*Envelope, error) {
 		return nil, errors.New("the SOAP envelope has no body with one element")
 	}
 	e := &Envelope{Content: body.Children[0]}
+	if id := root.Value("Header", "ActivityId"); guid.MatchString(id) {
+		e.Activity = id
+	}
 	if e.Content.Is("Fault") {
 		e.Fault = readFault(e.Content)
 		e.Detail = wire.Words(e.Content.At("Detail").Below("DeviceEnrollmentServiceError").Value("Message"))
 	}
 	return e, nil
 }
+
+var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 // readFault reads a fault of either SOAP version, in any letter case.
 func readFault(e *xmltree.Element) *Fault {

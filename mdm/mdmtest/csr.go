@@ -48,11 +48,13 @@ func parseCSR(der []byte) (*x509.CertificateRequest, error) {
 
 // isSubject reports whether a subject is that of a device: its common name alone,
 // which is the DeviceID or, as Windows writes it, another identifier, an
-// exclamation mark and the DeviceID. A NUL may follow.
+// exclamation mark and the DeviceID. A NUL may follow. A GUID may be written with
+// hyphens in one and without them in the other.
 func isSubject(subject pkix.Name, deviceID string) bool {
 	name := strings.TrimSuffix(subject.CommonName, "\x00")
 	if _, after, ok := strings.Cut(name, "!"); ok {
 		name = after
 	}
-	return len(subject.Names) == 1 && name == deviceID
+	same := name == deviceID || (guid.MatchString(name) || guid.MatchString(deviceID)) && deviceKey(name) == deviceKey(deviceID)
+	return len(subject.Names) == 1 && same
 }

@@ -39,7 +39,7 @@ type enrollRequest struct {
 
 // A device is a device that is or was enrolled.
 type device struct {
-	deviceID    string // DeviceID, in lower case
+	deviceID    string // DeviceID, as deviceKey returns it
 	directoryID string // the directory's identifier, from the token
 	id          string // the server's identifier of the device, EntDMID
 }
@@ -110,7 +110,16 @@ func (s *Server) checkRequest(q *tokenRequest, who *caller) (*rsa.PublicKey, err
 func (s *Server) knows(deviceID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.devices[strings.ToLower(deviceID)] != nil
+	return s.devices[deviceKey(deviceID)] != nil
+}
+
+// deviceKey returns a DeviceID in the one form in which it is looked up: in lower
+// case and, if it is a GUID, without the hyphens that Windows does not write.
+func deviceKey(deviceID string) string {
+	if guid.MatchString(deviceID) {
+		deviceID = strings.ReplaceAll(deviceID, "-", "")
+	}
+	return strings.ToLower(deviceID)
 }
 
 // issue issues a certificate for a key of a device and notes the owner.
@@ -211,7 +220,7 @@ func (s *Server) claim(deviceID, directoryID string, key *rsa.PublicKey) (*devic
 		return nil, refuse(certificateFault, "key: %w", err)
 	}
 	sum := sha256.Sum256(der)
-	deviceID, hash := strings.ToLower(deviceID), string(sum[:])
+	deviceID, hash := deviceKey(deviceID), string(sum[:])
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if owner, ok := s.keys[hash]; ok && owner != deviceID {

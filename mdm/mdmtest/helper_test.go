@@ -24,6 +24,7 @@ import (
 const (
 	testDevice = "0d9e0f0a-6d35-4b7e-8c11-3a0f5b1c2d3e"
 	testZTD    = "7a1c2f5e-93b4-4d0a-8e6f-1b2c3d4e5f60"
+	sentDevice = "0d9e0f0a6d354b7e8c113a0f5b1c2d3e" // testDevice as a client sends it
 	otherGUID  = "99999999-2222-4333-8444-555555555555"
 )
 

@@ -26,7 +26,8 @@ var required = map[string]*regexp.Regexp{
 // optional has the form of items that a request may have once.
 var optional = map[string]*regexp.Regexp{
 	"ZeroTouchProvisioning": guid, "WhiteGlove": boolean, "WhiteGloveHybridJoin": boolean, "PlugandForget": boolean,
-	"NotInOobe": boolean, "UXInitiated": boolean, "ExternalMgmtAgentHint": boolean, "BulkAADJ": boolean,
+	"AzVMIAMExtensionJoin": boolean, "NotInOobe": boolean, "UXInitiated": boolean, "ExternalMgmtAgentHint": boolean,
+	"BulkAADJ": boolean, "BootstrapDomainJoin": boolean, "TargetedUserLoggedIn": boolean,
 	"AIKCert": base64Text, "AIKPub": base64Text, "AIKAttestationClaim": base64Text,
 	"AADPub": base64Text, "AadAIKAttestationClaim": base64Text,
 	"RequestVersion": version,
@@ -70,18 +71,19 @@ func (i items) check() error {
 
 // checkKind returns an error if the items do not suit the caller, or the device
 // is not registered although it must be. A device enrolls only by
-// pre-provisioning or self-deployment, and a user only otherwise.
+// pre-provisioning, by self-deployment or as a virtual machine of Azure, and a
+// user by neither of the first two. Only those two need a registration.
 func (s *Server) checkKind(i items, who *caller) error {
 	kind := i.isTrue("WhiteGlove") || i.isTrue("WhiteGloveHybridJoin") || i.isTrue("PlugandForget")
-	if !who.user && (i.get("EnrollmentType") != "Device" || !kind) {
-		return malformed("device based token is not supported for this enrollment type: it wants EnrollmentType Device, " +
-			"and WhiteGlove or PlugandForget")
+	if !who.user && (i.get("EnrollmentType") != "Device" || !kind && !i.isTrue("AzVMIAMExtensionJoin")) {
+		return malformed("device based token is not supported for enrollment type UserCorporateWithAAD: it wants EnrollmentType Device, " +
+			"and WhiteGlove, WhiteGloveHybridJoin, PlugandForget or AzVMIAMExtensionJoin")
 	}
 	if who.user && kind {
 		return malformed("a user's credential is not supported for this enrollment type")
 	}
 	ztdID := strings.ToLower(i.get("ZeroTouchProvisioning"))
-	if s.Registered != nil && (ztdID == "" || !s.Registered(ztdID)) {
+	if s.Registered != nil && (kind || ztdID != "") && (ztdID == "" || !s.Registered(ztdID)) {
 		return &fault{subcode: authorizationFault, errorType: "DeviceNotSupported", reason: errors.New("device identifier not preregistered")}
 	}
 	return nil

@@ -66,8 +66,8 @@ type Quirks struct {
 
 // QuirksOf returns the quirks of a public server by name: "fleet" (Fleet),
 // "poc" (Fleet's first demonstration), "dominion" (Mattrax), "wmdm"
-// (windows_mdm) or "baby" (an imitation of Intune). For another name it returns
-// none.
+// (windows_mdm), "baby" (an imitation of Intune) or "intune" (Intune, as far as
+// open clients show what it takes). For another name it returns none.
 func QuirksOf(server string) Quirks {
 	switch server {
 	case "fleet":
@@ -89,8 +89,19 @@ func QuirksOf(server string) Quirks {
 			NoEnrollmentVersion: true, WrongOIDs: true, FixedRelatesTo: true, OtherTypes: true, NoDisposition: true,
 			LowerCaseThumbprints: true, LiteralRequests: true, NoRenewal: true,
 		}
+	case "intune":
+		return Quirks{AnySubject: true}
 	}
 	return Quirks{}
+}
+
+// SessionQuirksOf returns the quirks of a public server in sessions, by a name that
+// [QuirksOf] knows. It knows those of "intune" only, and returns none otherwise.
+func SessionQuirksOf(server string) SessionQuirks {
+	if server == "intune" {
+		return SessionQuirks{AnySource: true, LooseForm: true}
+	}
+	return SessionQuirks{}
 }
 
 // smallRequest is the limit of requests with the quirk SmallRequests, in bytes.

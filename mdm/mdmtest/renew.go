@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 )
@@ -67,7 +66,7 @@ func (s *Server) renew(r *http.Request, e *envelope, q *tokenRequest) (string, e
 	if err := signed.Verify(present, false); err != nil {
 		return "", refuse(certificateFault, "signed request: %w", err)
 	}
-	if !strings.EqualFold(q.context.get("DeviceID"), dev.deviceID) {
+	if deviceKey(q.context.get("DeviceID")) != dev.deviceID {
 		return "", badItem("context item DeviceID is %.100q, the client certificate is of %s", q.context.get("DeviceID"), dev.deviceID)
 	}
 	if err := q.context.check(); err != nil {

@@ -106,7 +106,7 @@ func TestRenewalsRefused(t *testing.T) {
 		{"names another certificate", with(sign(request, func(m *cms.Message) { m.Certificate = r.Certificates()[0] })), "signed request"},
 		{"no content", with(sign(nil, nil)), "certificate request"},
 		{"request of another device", with(sign(other, nil)), "not CN="},
-		{"DeviceID of another", strings.Replace(r.body, item("DeviceID", testDevice), item("DeviceID", otherGUID), 1), "client certificate is of"},
+		{"DeviceID of another", strings.Replace(r.body, item("DeviceID", sentDevice), item("DeviceID", otherGUID), 1), "client certificate is of"},
 		{"no UsernameToken", strings.ReplaceAll(r.body, "wsse:UsernameToken", "wsse:X"), "UsernameToken"},
 		{"another Id", userToken("uuid-cc1", "uuid-dd1"), "UsernameToken with Id"},
 		{"another password type", userToken("#PasswordText", "#PasswordDigest"), "UsernameToken with Id"},

@@ -58,8 +58,9 @@ type Server struct {
 
 	// Registered, if not nil, reports whether the device with an Autopilot
 	// registration may enroll. It gets the GUID in the context item
-	// ZeroTouchProvisioning in lower case, and the item is required. If it is
-	// nil, devices need no registration.
+	// ZeroTouchProvisioning in lower case. The item is required if a device is
+	// pre-provisioned or deploys itself; other enrollments, such as a user's, may
+	// go without it. If Registered is nil, devices need no registration.
 	Registered func(ztdID string) bool
 
 	// Users, if not nil, reports whether a user may enroll a device with a
@@ -136,7 +137,7 @@ type Server struct {
 	log      refusal.Log
 
 	mu       sync.Mutex
-	devices  map[string]*device  // by DeviceID
+	devices  map[string]*device  // by deviceKey of DeviceID
 	owners   map[[32]byte]string // DeviceID by SHA-256 of a management certificate
 	keys     map[string]string   // DeviceID by SHA-256 of a management key
 	claims   map[[32]byte]bool   // SHA-256 of the statements in claims

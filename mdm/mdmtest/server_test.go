@@ -168,7 +168,7 @@ func TestContextRefused(t *testing.T) {
 		{"registration without form", ztd, item("ZeroTouchProvisioning", "x"), "s:MessageFormat", "InvalidEnrollmentData", "ZeroTouchProvisioning"},
 		{"no pre-provisioning", glove, item("WhiteGlove", "False"), "s:MessageFormat", "", "device based token"},
 		{"for a user", item("EnrollmentType", "Device"), item("EnrollmentType", "Full"), "s:MessageFormat", "", "device based token"},
-		{"another DeviceID", item("DeviceID", testDevice), item("DeviceID", otherGUID), "s:CertificateRequest", "", "the DeviceID"},
+		{"another DeviceID", item("DeviceID", sentDevice), item("DeviceID", otherGUID), "s:CertificateRequest", "", "the DeviceID"},
 		{"claim without key", glove, glove + item("AIKAttestationClaim", "QUFBQQ=="), "s:MessageFormat", "InvalidEnrollmentData", "neither AIKCert nor AIKPub"},
 		{"device claim without key", glove, glove + item("AadAIKAttestationClaim", "QUFBQQ=="), "s:MessageFormat", "InvalidEnrollmentData", "neither AIKCert nor AIKPub"},
 		{"device claim without device key", glove, glove + item("AIKPub", blob) + item("AadAIKAttestationClaim", "QUFBQQ=="), "s:MessageFormat", "InvalidEnrollmentData", "one of AadAIKAttestationClaim and AADPub"},
@@ -190,7 +190,7 @@ func TestOwners(t *testing.T) {
 	claims["deviceid"] = otherGUID
 	other := withToken(s.enroll, signed(t, jwt.SigningMethodRS256, issuerKey(), claims))
 	s.refused(t, enrollPath, other, "s:Authorization", "", "another device of the directory")
-	other = strings.ReplaceAll(other, item("DeviceID", testDevice), item("DeviceID", otherGUID))
+	other = strings.ReplaceAll(other, item("DeviceID", sentDevice), item("DeviceID", otherGUID))
 	other = withCSR(other, csr(t, &x509.CertificateRequest{
 		Subject: pkix.Name{CommonName: otherGUID}, SignatureAlgorithm: x509.SHA256WithRSA,
 	}, deviceKey()))

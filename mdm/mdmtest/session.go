@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 const (
@@ -20,6 +19,7 @@ const (
 
 // A managed is a device in management.
 type managed struct {
+	key       string     // DeviceID, as deviceKey returns it
 	session   *dialog    // the present session; nil between sessions
 	given     bool       // the device has answered SessionConfig.Commands
 	sessions  int        // number of sessions that ended in order
@@ -30,7 +30,7 @@ type managed struct {
 // A dialog is a session under way.
 type dialog struct {
 	id      string    // SessionID
-	device  string    // identifier of the device, as the device writes it
+	device  string    // what the device calls itself
 	number  int       // MsgID of the device's last message
 	own     int       // MsgID of the server's last message
 	waiting []pending // commands that the device has to answer
@@ -86,7 +86,8 @@ func (s *Server) refuseSession(w http.ResponseWriter, reason error) {
 
 // converse reads a message of a device and returns the server's answer.
 func (s *Server) converse(r *http.Request, body []byte) ([]byte, error) {
-	m, err := readSync(body)
+	loose := s.Session.Quirks.LooseForm
+	m, err := readSync(body, loose)
 	if err != nil {
 		return nil, err
 	}
@@ -94,14 +95,14 @@ func (s *Server) converse(r *http.Request, body []byte) ([]byte, error) {
 	if limit := s.Session.MaxMsgSize; limit > 0 && len(body) > limit && h.MsgID != "1" {
 		return nil, fmt.Errorf("a message of %d bytes, more than %d", len(body), limit)
 	}
-	if !sameURL(h.Target.URI, s.base(r)+sessionPath) {
+	if !loose && !sameURL(h.Target.URI, s.base(r)+sessionPath) {
 		return nil, fmt.Errorf("target %.200q", h.Target.URI)
 	}
-	if mode := r.URL.Query().Get("mode"); mode != "Maintenance" && mode != "Machine" {
+	if mode := r.URL.Query().Get("mode"); mode != "Maintenance" && mode != "Machine" && !loose {
 		return nil, fmt.Errorf("mode %.40q in the URL", mode)
 	}
 	s.mu.Lock()
-	dev, entID := s.deviceOf(h.Source.URI)
+	dev, entID := s.deviceOf(r, h.Source.URI)
 	s.mu.Unlock()
 	if err := s.checkClient(r, dev, entID); err != nil {
 		return nil, err
@@ -142,7 +143,7 @@ func (s *Server) advance(dev *managed, entID string, m *syncMessage, r *http.Req
 		return nil, errors.New("credentials that nobody asked for")
 	}
 	if !d.proven {
-		return s.prove(d, entID, m, out)
+		return s.prove(dev, entID, m, out)
 	}
 	return s.work(dev, m, out, 200)
 }
@@ -153,7 +154,7 @@ func (s *Server) work(dev *managed, m *syncMessage, out *outgoing, code int) ([]
 	d, commands := dev.session, m.Body[0].Commands
 	begins := d.own == 0 || code == 212
 	if begins {
-		generic, err := checkFirst(commands, d.device)
+		generic, err := checkFirst(commands, d.device, s.Session.Quirks.LooseForm)
 		if err != nil {
 			return nil, err
 		}
@@ -161,7 +162,11 @@ func (s *Server) work(dev *managed, m *syncMessage, out *outgoing, code int) ([]
 			dev.gone = dev.gone || g == unenroll
 		}
 	} else {
-		done, err := checkAnswers(commands, strconv.Itoa(d.own), d.waiting)
+		read := checkAnswers
+		if s.Session.Quirks.LooseForm {
+			read = readAnswers
+		}
+		done, err := read(commands, strconv.Itoa(d.own), d.waiting)
 		if err != nil {
 			return nil, err
 		}
@@ -200,7 +205,11 @@ func (s *Server) next(dev *managed) []Command {
 	if s.Session.Next == nil {
 		return nil
 	}
-	return s.Session.Next(dev.session.device, append([]Response(nil), dev.responses...))
+	id := dev.session.device
+	if s.Session.Quirks.AnySource {
+		id = dev.key
+	}
+	return s.Session.Next(id, append([]Response(nil), dev.responses...))
 }
 
 // Responses returns the answers of a device in all its sessions, in order. The
@@ -208,7 +217,7 @@ func (s *Server) next(dev *managed) []Command {
 func (s *Server) Responses(deviceID string) []Response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if dev := s.Session.devices[strings.ToLower(deviceID)]; dev != nil {
+	if dev := s.Session.devices[deviceKey(deviceID)]; dev != nil {
 		return append([]Response(nil), dev.responses...)
 	}
 	return nil
@@ -219,7 +228,7 @@ func (s *Server) Responses(deviceID string) []Response {
 func (s *Server) Sessions(deviceID string) (ended int, unenrolled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	dev := s.Session.devices[strings.ToLower(deviceID)]
+	dev := s.Session.devices[deviceKey(deviceID)]
 	if dev == nil {
 		return 0, false
 	}

@@ -66,6 +66,44 @@ func checkAnswers(commands []syncCommand, msgRef string, want []pending) ([]Resp
 	return done, attach(done, results, want)
 }
 
+// readAnswers is checkAnswers for clients that answer each command, but in an order
+// of their own, with statuses for what was no command, and with MsgRefs that count
+// otherwise. A Get with a status of 200 may lack its value.
+func readAnswers(commands []syncCommand, _ string, want []pending) ([]Response, error) {
+	var done []Response
+	for _, p := range want {
+		found := false
+		for _, c := range commands {
+			if c.name() != "Status" || only(c.CmdRef) != p.id || only(c.Cmd) != p.verb || !threeDigits.MatchString(c.data()) {
+				continue
+			}
+			code, err := strconv.Atoi(c.data())
+			if err != nil {
+				return nil, err
+			}
+			found = true
+			if len(p.items) == 0 {
+				done = append(done, Response{Verb: p.verb, Status: code})
+			}
+			for _, item := range p.items {
+				done = append(done, Response{Verb: p.verb, Target: item.Target, Status: code})
+			}
+			break
+		}
+		if !found {
+			return nil, fmt.Errorf("no Status for the %s with CmdID %.60q", p.verb, p.id)
+		}
+	}
+	for _, c := range commands {
+		for _, i := range c.Items {
+			if c.name() == "Results" {
+				place(done, Item{Target: i.Source.URI, Format: i.Meta.Format, Data: i.Data.value()})
+			}
+		}
+	}
+	return done, nil
+}
+
 // take returns the responses for one command, which has one Status for all its
 // items or one for each, and the statuses that are left.
 func (p *pending) take(statuses []syncCommand) ([]Response, []syncCommand, error) {

@@ -2,6 +2,7 @@ package mdmtest
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
 	"encoding/base64"
@@ -9,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/syncml"
 )
@@ -18,10 +18,13 @@ import (
 // device.
 var errUnknownClient = errors.New("the client certificate is not that of a managed device")
 
-// deviceOf returns the device with an identifier and its EntDMID, or nil if
-// there is none. The caller holds s.mu.
-func (s *Server) deviceOf(source string) (*managed, string) {
-	key := strings.ToLower(source)
+// deviceOf returns the device that sends a message with a source, and its EntDMID,
+// or nil if there is none. The caller holds s.mu.
+func (s *Server) deviceOf(r *http.Request, source string) (*managed, string) {
+	key := deviceKey(source)
+	if s.Session.Quirks.AnySource && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		key = s.owners[sha256.Sum256(r.TLS.PeerCertificates[0].Raw)]
+	}
 	known := s.devices[key]
 	if known == nil {
 		return nil, ""
@@ -30,7 +33,7 @@ func (s *Server) deviceOf(source string) (*managed, string) {
 		s.Session.devices = make(map[string]*managed)
 	}
 	if s.Session.devices[key] == nil {
-		s.Session.devices[key] = new(managed)
+		s.Session.devices[key] = &managed{key: key}
 	}
 	return s.Session.devices[key], known.id
 }
@@ -71,8 +74,8 @@ func (s *Server) issued(cert *x509.Certificate) bool {
 
 // prove checks the digest of a device. It challenges the device if the digest
 // is missing or wrong.
-func (s *Server) prove(d *dialog, entID string, m *syncMessage, out *outgoing) ([]byte, error) {
-	h := m.Header[0]
+func (s *Server) prove(dev *managed, entID string, m *syncMessage, out *outgoing) ([]byte, error) {
+	h, d := m.Header[0], dev.session
 	if d.nonce != nil && len(h.Cred) == 1 && len(m.Body[0].Commands) > 0 {
 		want := syncml.Digest(entID, s.Session.DigestSecret, d.nonce)
 		c := h.Cred[0]
@@ -86,7 +89,6 @@ func (s *Server) prove(d *dialog, entID string, m *syncMessage, out *outgoing) (
 			}
 			m.Body[0].Commands = m.Body[0].Commands[1:]
 			d.proven = true
-			dev := s.Session.devices[strings.ToLower(d.device)]
 			return s.work(dev, m, out, 212)
 		}
 	}

@@ -11,9 +11,10 @@ type SessionConfig struct {
 	Commands []Command
 
 	// Next, if not nil, returns further commands when there are none left, in
-	// every session. The session ends when it returns none. It gets the
-	// device's identifier and all responses of the device so far. It must not
-	// call methods of the Server.
+	// every session. The session ends when it returns none. It gets what the device
+	// calls itself (with the quirk AnySource its DeviceID, without hyphens if it is a
+	// GUID) and all responses of the device so far. It must not call methods of the
+	// Server.
 	Next func(deviceID string, done []Response) []Command
 
 	// MaxMsgSize is the size of the largest message that the server takes, in
@@ -29,7 +30,7 @@ type SessionConfig struct {
 	// Quirks are deviations from the protocol.
 	Quirks SessionQuirks
 
-	devices map[string]*managed // by the device's identifier, in lower case
+	devices map[string]*managed // by deviceKey of the device's identifier
 }
 
 // SessionQuirks are deviations from [MS-MDM] that were measured at public
@@ -52,6 +53,12 @@ type SessionQuirks struct {
 	Chunked          bool // answer without Content-Length
 	SOAPFaults       bool // refuse with a SOAP fault and HTTP status 200 (Fleet)
 	TrustSource      bool // ask for no client certificate, and trust the device's identifier (Fleet and others)
+	AnySource        bool // know a device by its certificate, whatever it calls itself, such as imei:… (Intune)
+
+	// LooseForm takes what open clients send to Intune against [MS-MDM]: a URL
+	// without a mode, another Target, no namespace, a first message without the
+	// alerts 1201 and 1224, and answers in any order, with some too many.
+	LooseForm bool
 }
 
 // A Command is a command of the server in a session.

@@ -27,9 +27,10 @@ const (
 	nsEnrollment = "http://schemas.microsoft.com/windows/pki/2009/01/enrollment"
 	nsDispatcher = "http://schemas.microsoft.com/net/2005/12/windowscommunicationfoundation/dispatcher"
 
-	actionFault = nsAddressing + "/soap/fault"
-	anonymous   = nsAddressing + "/anonymous"
-	typeBase64  = nsSecurity + "#base64binary"
+	actionFault      = nsAddressing + "/soap/fault"
+	actionDiscovered = nsDiscovery + "/IDiscoveryService/DiscoverResponse"
+	anonymous        = nsAddressing + "/anonymous"
+	typeBase64       = nsSecurity + "#base64binary"
 )
 
 // Limits of requests.
@@ -50,7 +51,7 @@ type operation struct {
 var operations = map[string]*operation{
 	strings.ToLower(DiscoveryPath): {
 		name: "Discover", path: DiscoveryPath, serve: (*Server).serveDiscover,
-		action: nsDiscovery + "/IDiscoveryService/Discover", response: nsDiscovery + "/IDiscoveryService/DiscoverResponse",
+		action: nsDiscovery + "/IDiscoveryService/Discover", response: actionDiscovered,
 	},
 	strings.ToLower(policyPath): {
 		name: "Policy", path: policyPath, serve: (*Server).servePolicy,
@@ -238,6 +239,10 @@ func (s *Server) envelope(action, relatesTo, content string) string {
 		relatesTo = fixedID
 	case s.Quirks.DoubleRelatesTo && relatesTo != "":
 		relatesTo = "urn:uuid:" + relatesTo
+	}
+	if action == actionDiscovered {
+		id := newGUID()
+		b.WriteString(`<ActivityId CorrelationId="` + id + `" xmlns="http://schemas.microsoft.com/2004/09/ServiceModel/Diagnostics">` + id + `</ActivityId>`)
 	}
 	if relatesTo != "" {
 		b.WriteString(`<a:RelatesTo>` + escape(relatesTo) + `</a:RelatesTo>`)

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/mtls"
@@ -73,6 +74,14 @@ func (s *Session) now() time.Time {
 	return s.Now()
 }
 
+// source returns the LocURI of the device in messages.
+func (s *Session) source() string { return cmp.Or(s.Source, s.Device.WithDefaults().ID) }
+
+// isSource reports whether text can be a [Session].Source.
+func isSource(text string) bool {
+	return len(text) <= 128 && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
 // begin checks what the session needs and puts the device into the tree.
 func (s *Session) begin(alerts []Alert) (*exchange, error) {
 	if s.Tree == nil {
@@ -96,7 +105,11 @@ func (s *Session) begin(alerts []Alert) (*exchange, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !isSource(s.Source) {
+		return nil, fmt.Errorf("the source %.80q is longer than 128 bytes or has characters other than visible ASCII", s.Source)
+	}
 	s.Tree.SetDevice(s.Device)
+	s.Tree.Set("./DevInfo/DevId", Value{Data: s.source()})
 	e := &exchange{Session: s, client: client, url: target, alerts: alerts, result: new(Result)}
 	e.result.ID = strconv.FormatInt(number.Int64()+1, 10)
 	return e, nil
@@ -204,7 +217,7 @@ func (e *exchange) marshal(body []*syncml.Command) []byte {
 	n := e.result.Messages + 1
 	m := &syncml.Message{
 		SessionID: e.result.ID, ID: strconv.Itoa(n),
-		Target: e.Server, Source: e.Device.ID, Commands: body, Final: true,
+		Target: e.Server, Source: e.source(), Commands: body, Final: true,
 	}
 	m.Cred, m.SourceName = e.digest.credentials(e.Auth)
 	e.sent = map[string]string{"0": syncml.SyncHdr}

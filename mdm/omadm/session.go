@@ -44,6 +44,12 @@ type Session struct {
 	// [Tree.SetDevice] puts the rest into Tree.
 	Device mdm.Device
 
+	// Source is the LocURI by which the device names itself in every message and
+	// in ./DevInfo/DevId: at most 128 bytes of visible ASCII. If it is empty, it is
+	// Device.ID as mdm.Device says that it is sent. Servers that know devices by
+	// their certificates take others, such as "imei:" and an identifier.
+	Source string
+
 	// Certificate is the management certificate, Key is its key. An RSA key
 	// signs PKCS #1 v1.5 with SHA-256.
 	Certificate *x509.Certificate
