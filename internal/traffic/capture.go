@@ -1,0 +1,340 @@
+package traffic
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kinds of captures.
+const (
+	HAR      = "har"
+	ProxyLog = "proxy log"
+	HostList = "host list"
+)
+
+// Limits of a capture.
+const (
+	maxRequests = 20_000 // that are kept
+	maxUses     = 2000   // hosts of the table
+	maxOthers   = 10_000 // hosts beyond it
+	maxLine     = 64 << 10
+	maxEntry    = 32 << 20 // bytes of an entry of an archive
+	maxIssuer   = 200      // bytes of an issuer's name
+)
+
+// ErrLimit is returned where an entry of an archive is too large to read.
+var ErrLimit = errors.New("an entry of the archive is larger than 32 MiB")
+
+// A Request is a request of a capture to a host of the table.
+type Request struct {
+	Number     int // of the line or entry, from 1
+	Begin, End time.Time
+	Method     string // "" in a list of hosts
+	Name       string // the host, in lower case
+	Host       *Host
+	Purpose    string // what the request is for, by its URL; may be empty
+	Status     int    // HTTP status, 0 if there was none
+	Failure    Failure
+	Sent, Got  int  // bytes, -1 if not known
+	CAWords    bool // it asks for a CA's capabilities
+}
+
+// A Use is what a capture shows of a host.
+type Use struct {
+	Host        *Host
+	Name        string
+	First, Last time.Time // begin of the first request, end of the last
+	Requests    int
+	Number      int // of the first request
+
+	// Failure is why the last requests failed. It is empty if the last one
+	// reached the host. Failed is the first of them.
+	Failure Failure
+	Failed  Request
+
+	// Status is that of the last answer of the host itself, 0 for none.
+	Status  int
+	Refused Request // the last request to which the host answered with an error
+
+	// Inspection says why TLS to the host seems to be inspected, or is empty.
+	// Certain tells that no other reason is known. Issuer is the name of the
+	// certificate's issuer, if the capture has one that is not public.
+	Inspection string
+	Certain    bool
+	Issuer     string
+
+	tunnels, opened int // CONNECT that succeeded, and requests within TLS
+	got             int // the most bytes that a tunnel passed, -1 if not known
+}
+
+// A Capture is what was read from a capture.
+type Capture struct {
+	Kind     string
+	Requests []Request // in the order of the capture
+	Uses     []*Use    // in the order of their first requests
+	Lost     int       // requests to hosts of the table that are not in Requests
+	Others   int       // requests to hosts beyond the table
+	Undated  bool      // the times have no date
+	Local    bool      // the times have no zone
+
+	byName map[string]*Use
+	others map[string]bool
+	opened int // requests that the capture shows within TLS
+}
+
+// OtherHosts returns how many hosts beyond the table were asked, at most 10,000.
+func (c *Capture) OtherHosts() int { return len(c.others) }
+
+// Read reads a capture of a kind. What it read before an error is in the capture. The
+// error is [ErrLimit], that of r, or says that the archive is damaged.
+func Read(kind string, r io.Reader) (*Capture, error) {
+	c := &Capture{Kind: kind, byName: map[string]*Use{}, others: map[string]bool{}}
+	var err error
+	switch kind {
+	case HAR:
+		err = c.readHAR(r)
+	case ProxyLog:
+		err = c.readLines(r, parseLog)
+	default:
+		err = c.readLines(r, parseListed)
+	}
+	c.judgeTunnels()
+	slices.SortStableFunc(c.Uses, func(a, b *Use) int { return a.First.Compare(b.First) })
+	return c, err
+}
+
+// An entry is a line or an entry of a capture, as its reader takes it.
+type entry struct {
+	begin, end     time.Time
+	undated, local bool
+	method, target string // URL, or host and port
+	status         int
+	failure        Failure
+	issuer         string
+	sent, got      int  // -1 if not known
+	log            bool // from a proxy's log, which shows only what the proxy can read
+}
+
+// add adds an entry.
+func (c *Capture) add(number int, e *entry) {
+	c.Undated = c.Undated || e.undated
+	c.Local = c.Local || e.local
+	u := target(e.target)
+	if u == nil {
+		return
+	}
+	name := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	host := Lookup(name)
+	if host == nil {
+		c.Others++
+		if len(c.others) < maxOthers {
+			c.others[name] = true
+		}
+		return
+	}
+	r := Request{
+		Number: number, Begin: e.begin, End: e.end, Method: method(e.method), Name: name, Host: host, Status: e.status, Failure: e.failed(),
+		Sent: e.sent, Got: e.got, Purpose: Purpose(u), CAWords: u.Query().Get("operation") == "GetCACaps",
+	}
+	use := c.use(&r)
+	if use == nil {
+		c.Lost++
+		return
+	}
+	use.add(&r)
+	use.judgeTLS(u, e)
+	switch {
+	case r.Method == http.MethodConnect && r.Failure == "":
+		use.tunnels++
+		use.got = max(use.got, r.Got)
+	case u.Scheme == "https" && r.Failure == "":
+		use.opened++
+		c.opened++
+	}
+	if len(c.Requests) == maxRequests {
+		c.Lost++
+		return
+	}
+	c.Requests = append(c.Requests, r)
+}
+
+// use returns the use of a request's host, or nil if there are too many.
+func (c *Capture) use(r *Request) *Use {
+	if use := c.byName[r.Name]; use != nil {
+		return use
+	}
+	if len(c.Uses) == maxUses {
+		return nil
+	}
+	use := &Use{Host: r.Host, Name: r.Name, First: r.Begin, Last: r.End, Number: r.Number, got: -1}
+	c.byName[r.Name] = use
+	c.Uses = append(c.Uses, use)
+	return use
+}
+
+// add adds a request.
+func (u *Use) add(r *Request) {
+	u.Requests++
+	if r.Begin.Before(u.First) {
+		u.First, u.Number = r.Begin, r.Number
+	}
+	if r.End.After(u.Last) {
+		u.Last = r.End
+	}
+	switch {
+	case r.Failure == "":
+		u.Failure = ""
+	case u.Failure == "":
+		u.Failed = *r
+		fallthrough
+	default:
+		u.Failure = r.Failure
+	}
+	if r.Failure == "" && r.Method != http.MethodConnect {
+		u.Status = r.Status
+		if r.Status >= http.StatusBadRequest {
+			u.Refused = *r
+		}
+	}
+}
+
+// failed returns why the host was not reached, or "".
+func (e *entry) failed() Failure {
+	switch {
+	case e.failure != "":
+		return e.failure
+	case e.status == http.StatusProxyAuthRequired:
+		return NoUser
+	case e.method != http.MethodConnect:
+		return ""
+	case e.status >= http.StatusInternalServerError:
+		return Unreached
+	case e.status >= http.StatusBadRequest:
+		return Denied
+	}
+	return ""
+}
+
+// target returns the URL of a request or, for a host with or without a port, one with
+// the host alone. It returns nil if text is neither.
+func target(text string) *url.URL {
+	if len(text) > maxLine {
+		return nil
+	}
+	if !strings.Contains(text, "://") {
+		text = "//" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || !isHost(u.Hostname()) {
+		return nil
+	}
+	return u
+}
+
+// isHost reports whether a name has at least two labels of which the last is no
+// number, or is an address.
+func isHost(name string) bool {
+	if net.ParseIP(name) != nil {
+		return true
+	}
+	labels := strings.Split(strings.TrimSuffix(name, "."), ".")
+	for _, l := range labels {
+		if l == "" || len(l) > 63 || strings.Trim(strings.ToLower(l), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			return false
+		}
+	}
+	last := strings.ToLower(labels[len(labels)-1])
+	return len(labels) > 1 && len(name) < 256 && strings.Trim(last, "0123456789") != ""
+}
+
+// method returns a method of HTTP, or "other" if it is none that servers know.
+func method(m string) string {
+	switch m {
+	case "", http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodConnect:
+		return m
+	}
+	return "other"
+}
+
+// A StepUse is what a capture shows of a step.
+type StepUse struct {
+	*Step
+	Uses       []*Use
+	Begin, End time.Time // zero if no host of the step was asked
+}
+
+// Blocked returns the hosts that were not reached to the end.
+func (s *StepUse) Blocked() (list []*Use) {
+	for _, u := range s.Uses {
+		if u.Failure != "" {
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
+// Steps returns the steps in the order of the flow: those of which a host was asked,
+// and those that every pre-provisioning has before the last of them, without hosts.
+func (c *Capture) Steps() []StepUse {
+	var list []StepUse
+	for i := range steps {
+		s := StepUse{Step: &steps[i]}
+		for _, u := range c.Uses {
+			if u.Host.Step != s.Name {
+				continue
+			}
+			if len(s.Uses) == 0 || u.First.Before(s.Begin) {
+				s.Begin = u.First
+			}
+			if u.Last.After(s.End) {
+				s.End = u.Last
+			}
+			s.Uses = append(s.Uses, u)
+		}
+		list = append(list, s)
+	}
+	last := c.reached(list)
+	return slices.DeleteFunc(list, func(s StepUse) bool {
+		return len(s.Uses) == 0 && (!s.Always || slices.IndexFunc(steps, func(x Step) bool { return x.Name == s.Name }) > last)
+	})
+}
+
+// reached returns the index of the last step that every pre-provisioning has and of
+// which a host was asked, -1 for none.
+func (c *Capture) reached(list []StepUse) int {
+	last := -1
+	for i, s := range list {
+		if s.Always && len(s.Uses) > 0 {
+			last = i
+		}
+	}
+	return last
+}
+
+// Stopped returns the last step of a capture and the next one, if the capture shows a
+// setup that ends before it enrolls. They are nil otherwise.
+func (c *Capture) Stopped() (last, next *Step) {
+	asked := map[string]bool{}
+	for _, u := range c.Uses {
+		asked[u.Host.Step] = true
+	}
+	if !asked["ticket"] && !asked["profile"] || asked["enroll"] || asked["provider"] {
+		return nil, nil
+	}
+	for i := range steps {
+		switch s := &steps[i]; {
+		case !s.Always:
+		case asked[s.Name]:
+			last, next = s, nil
+		case next == nil:
+			next = s
+		}
+	}
+	return last, next
+}
