@@ -38,6 +38,7 @@ type fact struct {
 	text  string // what to quote, in one line
 	lower string // what rules search, in lower case
 	codes []uint32
+	step  string // of the flow, for what is no event
 }
 
 // add keeps a fact.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/evtx"
+	"github.com/whiteglove/whiteglove/internal/traffic"
 )
 
 // Values of Source.Kind.
@@ -60,6 +61,8 @@ func kindOf(name string, head []byte) string {
 		return kindLog
 	case strings.HasPrefix(trimmed, "<"):
 		return kindMarkup
+	case traffic.KindOf(string(decoded)) != "":
+		return traffic.KindOf(string(decoded))
 	case strings.HasPrefix(trimmed, "{") && has("cloudassigned", "errorcode", "ztd"):
 		return kindProfile
 	case has("microsoft-windows-") && eventRow.MatchString(text):
@@ -123,6 +126,8 @@ func (c *Case) readFile(ctx context.Context, name string, head []byte, r io.Read
 		err = c.readDevices(s, r)
 	case kindMarkup:
 		err = c.readMarkup(s, r)
+	case traffic.HAR, traffic.ProxyLog, traffic.HostList:
+		err = c.readTraffic(s, r)
 	default:
 		err = c.readText(s, r)
 	}

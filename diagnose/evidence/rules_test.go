@@ -34,7 +34,7 @@ func faults() []planted {
 		}
 		return b
 	}
-	return []planted{
+	return append(trafficFaults(), []planted{
 		{"server and client time", "clock-wrong", confidenceCertain, events("MD", 753, "ServerTime", start, "ClientTime", start.AddDate(-3, 0, 0), "Attempt", uint32(1), "Max", uint32(3)), nil},
 		{"ticket failed by the clock", "clock-wrong", confidenceCertain, events("MD", 750).event("MD", 752, "HRESULT", hr(0x800705B4)), nil},
 		{"certificate expired", "clock-wrong", confidenceLikely, screen("The remote certificate is not valid: 0x800B0101"), nil},
@@ -132,7 +132,7 @@ func faults() []planted {
 		{"no controller", "hybrid-no-controller", confidenceCertain, screen("0x80070774"), nil},
 		{"no controller, in events", "hybrid-no-controller", confidenceLikely, events("DM", 108, "HRESULT", hr(0x8007054B)), nil},
 		{"hybrid registration", "hybrid-registration", confidenceCertain, events("UDR", 304, "ExitCode", hr(0x801C001D)).event("UDR", 307), nil},
-	}
+	}...)
 }
 
 // lostJoin is a run that was sealed, and a start after it.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/diagnose"
+	"github.com/whiteglove/whiteglove/internal/traffic"
 )
 
 // An Entry is a line of the time line.
@@ -61,7 +62,7 @@ func timeline(facts []fact) []Entry {
 		if f.time.IsZero() || len(list) >= maxTimeline {
 			continue
 		}
-		e := Entry{Time: f.time, Local: f.local, Level: levelName(f), Event: f.event, Text: f.text, Ref: f.ref}
+		e := Entry{Time: f.time, Local: f.local, Level: levelName(f), Event: f.event, Text: f.text, Phase: phaseOf(f.step), Ref: f.ref}
 		if f.event != "" {
 			m, known := meanings[f.event]
 			if !known {
@@ -115,10 +116,10 @@ func levelName(f *fact) string {
 // Lines of the setup page. The join is under the third, not the second, which only
 // applies packages again.
 const (
-	phaseSecuring    = "Securing your hardware"
-	phaseRegistering = "Registering your device for mobile management"
-	phasePreparing   = "Preparing your device for mobile management"
-	phaseSetup       = "Device setup"
+	phaseSecuring    = traffic.PageSecuring
+	phaseRegistering = traffic.PageRegistering
+	phasePreparing   = traffic.PagePreparing
+	phaseSetup       = traffic.PageSetup
 	phaseAccount     = "Account setup"
 )
 
