@@ -25,7 +25,8 @@ var report = sync.OnceValue(func() *template.Template {
 // they are for, and where and why the run failed. The error is that of w.
 func (t *Trace) WriteHTML(w io.Writer) error {
 	v := t.view()
-	p := reportData{Subject: v.Subject, Start: v.Start.UTC().Format("2006-01-02 15:04:05 UTC"), Lost: v.Lost}
+	p := reportData{Subject: v.Subject, Lost: v.Lost, Captured: v.Capture != nil, Others: v.others()}
+	p.Title, p.Start = v.title()
 	begin, end := v.span()
 	scale := timeScale{begin, max(end.Sub(begin), time.Millisecond)}
 	p.Total, p.Ticks = show(end.Sub(begin)), scale.ticks()
@@ -34,7 +35,7 @@ func (t *Trace) WriteHTML(w io.Writer) error {
 	}
 	for i, s := range v.Steps {
 		p.Steps = append(p.Steps, scale.step(s, v.of(i)))
-		if s.Status == provision.Failed {
+		if s.Status == provision.Failed && !(p.Captured && p.Failed) { // of a capture, the first step counts
 			p.Failed, p.Error, p.Remedy = true, s.Err, s.Remedy
 		}
 	}
@@ -50,11 +51,11 @@ func (t *Trace) WriteHTML(w io.Writer) error {
 
 // A reportData is what the page shows.
 type reportData struct {
-	Subject, Start, Total, Error, Remedy string
-	Failed                               bool
-	TPM, HTTP, Lost                      int
-	Ticks                                []reportTick
-	Steps                                []reportStep
+	Title, Subject, Start, Total, Others, Error, Remedy string
+	Failed, Captured                                    bool
+	TPM, HTTP, Lost                                     int
+	Ticks                                               []reportTick
+	Steps                                               []reportStep
 }
 
 // A reportTick is a mark on the axis of time.
@@ -62,10 +63,10 @@ type reportTick struct{ Left, Text string }
 
 // A reportStep is one attempt at a step.
 type reportStep struct {
-	Name, Status, Took, Error string
-	Warnings                  []string
-	Left, Width               string // percent
-	Bars                      []reportBar
+	Name, Status, At, Took, Error string
+	Warnings                      []string
+	Left, Width                   string // percent
+	Bars                          []reportBar
 }
 
 // A reportBar is a request or a command.
@@ -127,7 +128,7 @@ func (s timeScale) ticks() []reportTick {
 // step returns an attempt at a step with its entries.
 func (s timeScale) step(t traceStep, entries []traceEntry) reportStep {
 	return reportStep{
-		Name: string(t.Step) + attempt(t.Attempt), Status: string(t.Status), Took: show(t.End.Sub(t.Begin)), Error: t.Err, Warnings: t.Warnings,
+		Name: string(t.Step) + attempt(t.Attempt), Status: string(t.Status), At: show(t.Begin.Sub(s.begin)), Took: show(t.End.Sub(t.Begin)), Error: t.Err, Warnings: t.Warnings,
 		Left: s.percent(t.Begin.Sub(s.begin)), Width: s.percent(t.End.Sub(t.Begin)), Bars: s.bars(entries),
 	}
 }

@@ -14,16 +14,20 @@ import (
 func (t *Trace) WriteMarkdown(w io.Writer) error {
 	v := t.view()
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "# Provisioning, %s\n", v.Start.UTC().Format(time.RFC3339))
+	title, start := v.title()
+	fmt.Fprintf(out, "# %s, %s\n", title, start)
 	if v.Subject != "" {
 		fmt.Fprintf(out, "\n%s\n", markdown(v.Subject))
+	}
+	if others := v.others(); others != "" {
+		fmt.Fprintf(out, "\n%s are not shown.\n", others)
 	}
 	if early := v.of(-1); len(early) > 0 {
 		fmt.Fprint(out, "\n## before the first step\n\n")
 		writeEntries(out, early)
 	}
 	for i, s := range v.Steps {
-		fmt.Fprintf(out, "\n## %s%s: %s after %v\n\n", s.Step, attempt(s.Attempt), s.Status, s.End.Sub(s.Begin).Round(time.Microsecond))
+		fmt.Fprintf(out, "\n## %s%s: %s%s\n\n", s.Step, attempt(s.Attempt), s.Status, v.times(s))
 		if s.Err != "" {
 			fmt.Fprintf(out, "> %s\n\n", markdown(strings.TrimSpace(s.Err+"\n"+s.Remedy)))
 		}
@@ -36,6 +40,14 @@ func (t *Trace) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(out, "\n%d later entries were not kept.\n", v.Lost)
 	}
 	return out.Flush()
+}
+
+// times returns how long a step took and when it began.
+func (v *traceView) times(s traceStep) string {
+	if s.Status == missing {
+		return ""
+	}
+	return fmt.Sprintf(" after %v, begun at %v", s.End.Sub(s.Begin).Round(time.Microsecond), s.Begin.Sub(v.Start).Round(time.Millisecond))
 }
 
 // attempt returns ", try 2" for a second attempt, and "" for the first.

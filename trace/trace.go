@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/diagnose"
+	"github.com/whiteglove/whiteglove/internal/traffic"
 	"github.com/whiteglove/whiteglove/provision"
 )
 
@@ -24,6 +25,8 @@ type Trace struct {
 	steps   []traceStep
 	entries []traceEntry
 	lost    int // number of entries that came after the first maxEntries
+
+	capture *traffic.Capture // that was annotated, nil for a run
 }
 
 // maxEntries is how many entries a Trace keeps.
@@ -55,8 +58,8 @@ type traceEntry struct {
 
 // A message is what a trace keeps of a message.
 type message struct {
-	Bytes  int
-	SHA256 string // hexadecimal; "" if there were no bytes
+	Bytes  int    // -1 if a capture does not tell
+	SHA256 string // hexadecimal; "" if there were no bytes, and in a capture
 	Type   string // content type
 	Text   string // its text, if that cannot hold a secret, else ""
 }
@@ -73,8 +76,13 @@ func newMessage(b []byte, contentType string) message {
 // String returns what stands for a message, such as
 // "[12 bytes, sha256 0123456789ab…]".
 func (m message) String() string {
-	if m.Bytes == 0 {
+	switch {
+	case m.Bytes < 0:
+		return "[unknown]"
+	case m.Bytes == 0:
 		return "[nothing]"
+	case m.SHA256 == "":
+		return fmt.Sprintf("[%d bytes]", m.Bytes)
 	}
 	return fmt.Sprintf("[%d bytes, sha256 %.12s…]", m.Bytes, m.SHA256)
 }
@@ -147,13 +155,14 @@ type traceView struct {
 	Steps   []traceStep
 	Entries []traceEntry
 	Lost    int
+	Capture *traffic.Capture // nil for a run
 }
 
 // view returns a copy of t with its entries in the order of their begin.
 func (t *Trace) view() traceView {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	v := traceView{Subject: t.subject, Start: t.start, Lost: t.lost, Steps: slices.Clone(t.steps), Entries: slices.Clone(t.entries)}
+	v := traceView{Subject: t.subject, Start: t.start, Lost: t.lost, Capture: t.capture, Steps: slices.Clone(t.steps), Entries: slices.Clone(t.entries)}
 	slices.SortStableFunc(v.Entries, func(a, b traceEntry) int { return a.Begin.Compare(b.Begin) })
 	return v
 }

@@ -269,6 +269,16 @@ type StepUse struct {
 	Begin, End time.Time // zero if no host of the step was asked
 }
 
+// Hosts returns the names of the hosts of a step, as the table has them.
+func (s *Step) Hosts() (list []string) {
+	for i := range hosts {
+		if hosts[i].Step == s.Name {
+			list = append(list, hosts[i].Name)
+		}
+	}
+	return list
+}
+
 // Blocked returns the hosts that were not reached to the end.
 func (s *StepUse) Blocked() (list []*Use) {
 	for _, u := range s.Uses {

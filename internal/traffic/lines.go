@@ -127,7 +127,7 @@ var listedLine = regexp.MustCompile(`^(\d[\d:.,TZ+-]*(?: \d\d:\d\d[\d:.,Z+-]*)?)
 
 // parseTime parses a time: RFC 3339, with a space in place of the T, without a zone,
 // seconds since 1970, or hours, minutes and seconds, or minutes and seconds, without a
-// date. It returns the zero time for another text.
+// date, which is then 1970-01-01. It returns the zero time for another text.
 func parseTime(text string) (at time.Time, local, undated bool) {
 	text = strings.Replace(strings.Replace(text, " ", "T", 1), ",", ".", 1)
 	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
@@ -138,7 +138,7 @@ func parseTime(text string) (at time.Time, local, undated bool) {
 	}
 	for _, form := range []string{"15:04:05", "4:05"} {
 		if at, err := time.Parse(form, text); err == nil {
-			return at, true, true
+			return time.Unix(0, 0).UTC().Add(at.Sub(at.Truncate(24 * time.Hour))), true, true
 		}
 	}
 	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 1e9 && seconds < 1e10 {

@@ -59,7 +59,7 @@ const (
 // steps are in the order of the flow.
 var steps = []Step{
 	{
-		Name: "network", Phase: PhaseBase, Always: true, Breaks: "Setup finds no internet and stays at the page for the network.",
+		Name: "network", Phase: PhaseBase, Breaks: "Setup finds no internet and stays at the page for the network.",
 		Source: "C: events 164 to 167 of Autopilot",
 	},
 	{
@@ -138,4 +138,12 @@ func StepOf(name string) *Step {
 // "" if it shows no code.
 func (s *Step) Says(code uint32) string {
 	return strings.ReplaceAll(s.Screen, "{code}", fmt.Sprintf("0x%08X", code))
+}
+
+// Later says in whole sentences what fails after a connection failed with a code.
+func (s *Step) Later(code uint32) string {
+	if s.Screen == "" {
+		return s.Breaks
+	}
+	return s.Breaks + " The screen then shows: " + s.Says(code) + "."
 }

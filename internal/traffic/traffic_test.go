@@ -80,8 +80,7 @@ const squid = `1764320400.500    300 10.0.0.7 TCP_TUNNEL/200 9120 CONNECT login.
 
 func TestProxyLog(t *testing.T) {
 	c := read(t, squid)
-	want := `network: missing
-ticket: login.live.com 1 |0|
+	want := `ticket: login.live.com 1 |0|
 profile: ztd.dds.microsoft.com 1 |0|
 ek: ekop.intel.com 1 the proxy or firewall refuses it|0|
 aik: intc-keyid-01.microsoftaik.azure.net 2 |0|
@@ -92,7 +91,7 @@ enroll: enrollment.manage.microsoft.com 1 the proxy does not reach it|0|
 	if got := summary(c); got != want || c.Kind != ProxyLog || c.Others != 1 || c.OtherHosts() != 1 {
 		t.Errorf("%s, %d others\n%s", c.Kind, c.Others, got)
 	}
-	ek := c.Steps()[3]
+	ek := c.Steps()[2]
 	if !ek.Begin.Equal(time.Date(2025, 11, 28, 9, 0, 3, 0, time.UTC)) || len(ek.Blocked()) != 1 || ek.Blocked()[0].Failed.Number != 3 {
 		t.Errorf("%v %+v", ek.Begin, ek.Blocked())
 	}
@@ -111,7 +110,7 @@ func TestCommonLog(t *testing.T) {
 10.0.0.7 - - [28/Nov/2026:11:00:14 +0200] "GET http://ocsp.digicert.com/x HTTP/1.1" 200 120
 10.0.0.7 - - [32/Nov/2026:11:00:14 +0200] "GET http://ocsp.digicert.com/x HTTP/1.1" 200 120
 `)
-	want := "network: missing\nticket: login.live.com 1 |0|\nek: ekop.intel.com 2 the proxy asks for authentication|0|\nrevocation: ocsp.digicert.com 1 |200|\n"
+	want := "ticket: login.live.com 1 |0|\nek: ekop.intel.com 2 the proxy asks for authentication|0|\nrevocation: ocsp.digicert.com 1 |200|\n"
 	if got := summary(c); got != want || !c.Uses[0].First.Equal(time.Date(2026, 11, 28, 9, 0, 10, 0, time.UTC)) {
 		t.Errorf("%v\n%s", c.Uses[0].First, got)
 	}
@@ -120,7 +119,7 @@ func TestCommonLog(t *testing.T) {
 // TestHostList reads the time line of an annotated capture, as people write it down.
 func TestHostList(t *testing.T) {
 	c := read(t, "# minutes:seconds host\n00:10 login.live.com\n00:12 ztd.dds.microsoft.com unique device id\n02:01 enterpriseregistration.windows.net\n02:10 msua01.manage.microsoft.com\n\n02:30 ekop.intel.com blocked\n")
-	if got := summary(c); got != "network: missing\nticket: login.live.com 1 |0|\nprofile: ztd.dds.microsoft.com 1 |0|\nek: ekop.intel.com 1 the proxy or firewall refuses it|0|\naik: missing\njoin: enterpriseregistration.windows.net 1 |0|\nprovider: msua01.manage.microsoft.com 1 |0|\n" || !c.Undated {
+	if got := summary(c); got != "ticket: login.live.com 1 |0|\nprofile: ztd.dds.microsoft.com 1 |0|\nek: ekop.intel.com 1 the proxy or firewall refuses it|0|\naik: missing\njoin: enterpriseregistration.windows.net 1 |0|\nprovider: msua01.manage.microsoft.com 1 |0|\n" || !c.Undated {
 		t.Errorf("%v\n%s", c.Undated, got)
 	}
 	for line, want := range map[string]Failure{
@@ -163,8 +162,7 @@ func TestHAR(t *testing.T) {
 		harOf(10, "GET", "https://aadcdn.msauth.net/", 200, `,"_securityDetails":{"issuer":"DO_NOT_TRUST_FiddlerRoot"}`),
 		harOf(11, "GET", "https://jane.contoso.example/", 200, ""), `{"startedDateTime":7}`, `7`,
 	))
-	want := `network: missing
-ticket: login.live.com 2 |200|
+	want := `ticket: login.live.com 2 |200|
 profile: ztd.dds.microsoft.com 1 |0|the tunnel to it was opened, and nothing followed
 ek: ekop.intel.com 1 its name is not resolved|0|
 ek: ftpm.amd.com 1 its name is not resolved|0|
