@@ -120,7 +120,7 @@ const (
 	phaseRegistering = traffic.PageRegistering
 	phasePreparing   = traffic.PagePreparing
 	phaseSetup       = traffic.PageSetup
-	phaseAccount     = "Account setup"
+	phaseAccount     = traffic.PageAccount
 )
 
 // steps are the places in the flow that a rule may have, in its order, with the line

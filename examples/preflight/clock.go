@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/traffic"
 )
 
 // How far the clock may be off. Services are reported to refuse tickets and
@@ -30,7 +32,7 @@ func ahead(resp *http.Response, before, after time.Time) (time.Duration, bool) {
 // checkClock compares this machine's clock with the median of the services'
 // clocks, so that a single wrong one does not matter.
 func checkClock(answers []*answer) *result {
-	r := &result{Phase: phaseBase, Name: "clock"}
+	r := &result{Phase: traffic.PhaseBase, Name: "clock"}
 	var all []time.Duration
 	untimely := 0
 	for _, a := range answers {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
 // maxBody is how many bytes of an answer are read.
@@ -107,6 +109,10 @@ func (p *prober) send(req *http.Request, via *url.URL) (resp *http.Response, bod
 func (p proof) judge(r *result, resp *http.Response, body []byte) {
 	said := fmt.Sprintf("HTTP status %d", resp.StatusCode)
 	r.Stage = stageHTTP
+	r.code = hresult.InvalidData // as for a page in place of data
+	if resp.StatusCode >= http.StatusBadRequest {
+		r.code = hresult.HTTP(resp.StatusCode)
+	}
 	switch {
 	case resp.StatusCode == http.StatusProxyAuthRequired:
 		r.note(fail, said+": a proxy asks for authentication", remedies[stageProxy])

@@ -294,7 +294,7 @@ func TestCouldNotCheck(t *testing.T) {
 func TestEndpoints(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, e := range endpoints {
-		if e.phase == "" || e.use == "" || e.url == "" && e.mock == "" || e.url != "" && seen[e.url] {
+		if e.Step == "" || e.Use == "" || e.url == "" && e.mock == "" || e.url != "" && seen[e.url] {
 			t.Errorf("%+v", e)
 		}
 		seen[e.url] = true

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/traffic"
 )
 
 // A prober asks services whether they can be reached and are genuine.
@@ -46,7 +48,7 @@ func (p *prober) probeAll(ctx context.Context, targets []target) []*answer {
 
 // probe asks a target. A failure that does not stop a device becomes a warning.
 func (p *prober) probe(ctx context.Context, t target) *answer {
-	a := &answer{result: &result{Phase: t.phase, Name: t.name, Use: t.use}}
+	a := &answer{result: t.result()}
 	if t.skip != "" {
 		a.note(skip, t.skip, "")
 		return a
@@ -59,7 +61,10 @@ func (p *prober) probe(ctx context.Context, t target) *answer {
 			break
 		}
 	}
-	if a.Status == fail && (t.minor || t.quick && ctx.Err() == nil) {
+	if a.Status == fail || a.Status == warn {
+		a.Later, a.Screen = t.step().Breaks, t.step().Says(a.code)
+	}
+	if a.Status == fail && (t.Need == traffic.Minor || t.Need == traffic.Quick && ctx.Err() == nil) {
 		a.Status = warn
 	}
 	return a
@@ -67,13 +72,14 @@ func (p *prober) probe(ctx context.Context, t target) *answer {
 
 // ask asks a target at one of its URLs.
 func (p *prober) ask(ctx context.Context, t target, at string) *answer {
-	a := &answer{result: &result{Phase: t.phase, Name: t.name, Use: t.use, URL: at}}
+	a := &answer{result: t.result()}
+	a.URL = at
 	u, err := url.Parse(at)
 	if err != nil {
 		a.failed(err, "Name the service by a URL.")
 		return a
 	}
-	a.Allow = t.allow
+	a.Allow = t.Allow
 	if a.Allow == "" {
 		a.Allow = net.JoinHostPort(u.Hostname(), port(u))
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/internal/traffic"
 )
 
 // quiet is a logger that logs nothing.
@@ -71,7 +72,7 @@ func TestConnection(t *testing.T) {
 			if strings.HasPrefix(tt.name, "silent") {
 				p.timeout = 300 * time.Millisecond
 			}
-			e := endpoint{phase: phaseEntra, use: "tests", proof: proof{status: 200, text: "service", hint: "maybe the tenant"}}
+			e := endpoint{Host: traffic.Host{Step: "token", Use: "tests"}, proof: proof{status: 200, text: "service", hint: "maybe the tenant"}}
 			r := p.probe(t.Context(), target{endpoint: e, name: host, urls: []string{tt.scheme + "://" + host + "/"}})
 			if r.Status != tt.status || r.Stage != tt.stage || !strings.Contains(r.Detail, tt.in) || !strings.Contains(r.Remedy, tt.does) {
 				t.Errorf("got %+v", *r.result)
@@ -82,11 +83,11 @@ func TestConnection(t *testing.T) {
 			if r.Temporary != (tt.name == "unavailable") {
 				t.Errorf("temporary: %v", r.Temporary)
 			}
-			e.quick = true
+			e.Need = traffic.Quick
 			if r := p.probe(t.Context(), target{endpoint: e, name: host, urls: []string{tt.scheme + "://" + host + "/"}}); (r.Status == fail) != strings.HasPrefix(tt.name, "silent") {
 				t.Errorf("quick: %+v", *r.result)
 			}
-			e.minor = true
+			e.Need = traffic.Minor
 			if r := p.probe(t.Context(), target{endpoint: e, name: host, urls: []string{tt.scheme + "://" + host + "/"}}); (r.Status == warn) != (tt.status == fail) {
 				t.Errorf("minor: %+v", *r.result)
 			}

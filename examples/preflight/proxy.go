@@ -3,6 +3,8 @@ package main
 import (
 	"net/http"
 	"net/url"
+
+	"github.com/whiteglove/whiteglove/internal/traffic"
 )
 
 // proxyFor returns the proxy for a request, or nil if there is none. A host for
@@ -17,7 +19,7 @@ func (p *prober) proxyFor(req *http.Request) (*url.URL, error) {
 // checkProxy notes which proxy the environment names. Whether it lets a request
 // through shows when the services are asked.
 func checkProxy(p *prober) *result {
-	r := &result{Phase: phaseBase, Name: "proxy"}
+	r := &result{Phase: traffic.PhaseBase, Name: "proxy"}
 	req, err := http.NewRequest(http.MethodGet, "https://login.microsoftonline.com/", nil)
 	if err != nil {
 		return r.failed(err, remedies[stageProxy])

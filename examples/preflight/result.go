@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -33,9 +34,14 @@ type result struct {
 	Address   string  `json:"address,omitempty"`   // what was connected to
 	Issuer    string  `json:"issuer,omitempty"`    // of the server's certificate
 	HTTP      int     `json:"http,omitempty"`      // HTTP status of the answer
+	Step      string  `json:"step,omitempty"`      // of the flow, in which a device asks the host
+	Page      string  `json:"page,omitempty"`      // the line of the setup page at that time
+	Later     string  `json:"later,omitempty"`     // what fails later, for "warn" and "fail"
+	Screen    string  `json:"screen,omitempty"`    // what the setup screen shows then
 	Elapsed   float64 `json:"ms,omitempty"`
 
-	untimely bool // the server's certificate is not valid at this machine's time
+	untimely bool   // the server's certificate is not valid at this machine's time
+	code     uint32 // that Windows has for the failure of the connection
 }
 
 // note sets status, detail and remedy of r, and returns r.
@@ -71,13 +77,21 @@ func print(w io.Writer, results []*result, asJSON bool) error {
 			skipped[r.Detail]++
 		}
 	}
-	for _, r := range results {
+	page := ""
+	for i, r := range results {
 		switch n := skipped[r.Detail]; {
 		case r.Status != skip || n == 1:
+			if r.Page != page {
+				page = r.Page
+				fmt.Fprintf(&b, "%s:\n", cmp.Or(page, "At any time"))
+			}
 			fmt.Fprintf(&b, "%-4s  %-10s  %s: %s\n", strings.ToUpper(r.Status), r.Phase, r.Name, r.Detail)
 		case n > 1: // all of them in the place of the first
 			fmt.Fprintf(&b, "SKIP  %d services: %s\n", n, r.Detail)
 			skipped[r.Detail] = 0
+		}
+		if i+1 == len(results) || results[i+1].Step != r.Step {
+			b.WriteString(later(results[:i+1], r.Step))
 		}
 	}
 	printRemedies(&b, results)
@@ -85,6 +99,26 @@ func print(w io.Writer, results []*result, asJSON bool) error {
 	fmt.Fprintf(&b, "%d passed, %d with a warning, %d failed, %d skipped\n", n[pass], n[warn], n[fail], n[skip])
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// later returns a line with what fails later because of the hosts of a step, the last
+// of results, or "" if none of them is in trouble. A host that every device needs
+// comes before others.
+func later(results []*result, step string) string {
+	line := ""
+	for _, r := range slices.Backward(results) {
+		switch {
+		case r.Step != step || step == "":
+			return line
+		case r.Status == fail || r.Status == warn && line == "":
+			line = "      later: " + r.Later
+			if r.Screen != "" {
+				line += " The screen then shows: " + r.Screen + "."
+			}
+			line += "\n"
+		}
+	}
+	return line
 }
 
 // printRemedies prints each remedy once, and below it the results that it is

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/hresult"
 )
 
 // pool returns the roots that TLS trusts. Nil stands for the system's.
@@ -82,7 +84,7 @@ func (p *prober) judgeIssuer(r *result, state *tls.ConnectionState) {
 		}
 	}
 	chain := state.VerifiedChains[0]
-	r.Stage = stageTLS
+	r.Stage, r.code = stageTLS, hresult.SecureFailure
 	r.note(warn, "this machine trusts its certificate, but the root, "+issuerName(chain[len(chain)-1])+", is not known for these services: TLS inspection? A new device would not trust it", remedies[stageTLS])
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/url"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // Stages of a connection, in their order.
@@ -30,6 +32,7 @@ var remedies = map[string]string{
 
 // judgeError notes in which stage a connection ended, and why.
 func judgeError(r *result, err error) {
+	r.code = wire.HRESULT(err)
 	if judgeCertificate(r, err) {
 		return
 	}
@@ -37,7 +40,7 @@ func judgeError(r *result, err error) {
 	var refused *proxyError
 	switch {
 	case errors.As(err, &refused):
-		r.Stage = stageProxy
+		r.Stage, r.code = stageProxy, hresult.HTTP(refused.code)
 	case errors.As(err, &dns) && r.Stage != stageProxy:
 		r.Stage = stageDNS
 		r.Temporary = dns.IsTemporary
@@ -62,7 +65,10 @@ func plain(err error) string {
 }
 
 // A proxyError is the refusal of a proxy to connect.
-type proxyError struct{ status string }
+type proxyError struct {
+	status string
+	code   int
+}
 
 func (e *proxyError) Error() string { return "the proxy answered " + e.status }
 
@@ -72,5 +78,5 @@ func refusedByProxy(_ context.Context, _ *url.URL, _ *http.Request, resp *http.R
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
-	return &proxyError{resp.Status}
+	return &proxyError{resp.Status, resp.StatusCode}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/aik"
+	"github.com/whiteglove/whiteglove/internal/traffic"
 )
 
 // A target is an endpoint, and how this run asks it.
@@ -23,9 +24,11 @@ func (o *options) targets(facts *tpmFacts) []target {
 			continue
 		}
 		t := target{endpoint: e}
-		t.minor = e.minor || e.maker != "" && !facts.lacksCertificate()
+		if e.Maker != "" && !facts.lacksCertificate() {
+			t.Need = traffic.Minor
+		}
 		if o.server != "" {
-			t.allow = ""
+			t.Allow = ""
 		}
 		t.skip = o.skips(e, facts)
 		if t.skip == "" {
@@ -37,13 +40,19 @@ func (o *options) targets(facts *tpmFacts) []target {
 	return targets
 }
 
+// result returns an empty result of a target.
+func (t *target) result() *result {
+	s := t.step()
+	return &result{Phase: s.Phase, Name: t.name, Use: t.Use, Step: s.Name, Page: s.Page}
+}
+
 // skips returns why an endpoint is not asked, or "" if it is.
 func (o *options) skips(e endpoint, facts *tpmFacts) string {
 	switch {
 	case o.server != "" && e.mock == "":
 		return "the mock server has no such service"
-	case e.maker != "" && facts != nil && e.maker != facts.maker:
-		return "this TPM is not made by " + e.maker
+	case e.Maker != "" && facts != nil && e.Maker != facts.maker:
+		return "this TPM is not made by " + e.Maker
 	case !strings.Contains(e.url, authority):
 		return ""
 	case facts == nil:

@@ -17,6 +17,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/internal/traffic"
 )
 
 // tpmFacts are the facts about a TPM that decide which services it needs.
@@ -38,7 +39,7 @@ const remedyNoTPM = "Turn on the TPM (PTT, fTPM or security device) in the firmw
 // checkTPM checks the TPM that -tpm names. facts is nil if there is no TPM. The
 // error means that there is one but it cannot be opened.
 func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*result, err error) {
-	r := &result{Phase: phaseTPM, Name: "present"}
+	r := &result{Phase: traffic.PhaseTPM, Name: "present"}
 	if o.tpm == "" {
 		return nil, []*result{r.note(skip, "no TPM was checked; -tpm device checks this machine's", "")}, nil
 	}
@@ -76,7 +77,7 @@ type tpmCheck struct {
 
 // add adds a result, whose outcome the caller notes.
 func (c *tpmCheck) add(name string) *result {
-	r := &result{Phase: phaseTPM, Name: name}
+	r := &result{Phase: traffic.PhaseTPM, Name: name}
 	c.results = append(c.results, r)
 	return r
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
+	"github.com/whiteglove/whiteglove/internal/traffic"
 )
 
 // authorityHost returns the host of the attestation CA for TPMs of a maker whose
@@ -154,7 +155,7 @@ func TestMakerService(t *testing.T) {
 		{&tpmFacts{maker: "AMD"}, false, true},
 	} {
 		for _, x := range new(options).targets(tt.facts) {
-			if x.maker == "INTC" && (x.minor != tt.minor || (x.skip != "") != tt.skip) {
+			if x.Maker == "INTC" && ((x.Need == traffic.Minor) != tt.minor || (x.skip != "") != tt.skip) {
 				t.Errorf("%+v: %+v", tt.facts, x)
 			}
 		}

@@ -96,7 +96,7 @@ func judgeEK(r *result, ek *attest.EK) {
 
 // noCertificate notes what a missing certificate means for a TPM of this maker.
 func (c *tpmCheck) noCertificate(r *result) {
-	service := func(e endpoint) bool { return e.maker != "" && e.maker == c.facts.maker }
+	service := func(e endpoint) bool { return e.Maker != "" && e.Maker == c.facts.maker }
 	switch {
 	case c.enrolls:
 		r.note(warn, "the TPM has none; the mock server's maker can issue one over SCEP", "Let it issue one before the TPM is attested.")

@@ -11,6 +11,7 @@ const (
 	PageRegistering = "Registering your device for mobile management"
 	PagePreparing   = "Preparing your device for mobile management"
 	PageSetup       = "Device setup"
+	PageAccount     = "Account setup"
 )
 
 // Phases of a preflight, which sum up steps.
@@ -96,10 +97,6 @@ var steps = []Step{
 		Source: "C: dispositions of events 178 to 181 of Autopilot; I: the screen",
 	},
 	{
-		Name: "signin", Phase: PhaseEntra, Breaks: "The page for the user's sign-in stays empty or incomplete.",
-		Source: "X: OOBEIDPS stands for a page that is not reached",
-	},
-	{
 		Name: "enroll", Phase: PhaseIntune, Page: PageRegistering, Always: true, Breaks: "The device does not enroll in management.", Screen: PageRegistering + " (Failed: 6, {code})",
 		Source: "C: dispositions of events 178 to 181 of Autopilot; I: the screen",
 	},
@@ -112,6 +109,10 @@ var steps = []Step{
 		Source: "D: troubleshooting of the status page",
 	},
 	{Name: "push", Phase: PhasePush, Page: PageSetup, Breaks: "The device is not told to check in, and does so at its own times.", Source: "D: network requirements of Autopilot"},
+	{
+		Name: "signin", Phase: PhaseEntra, Page: PageAccount, Breaks: "The page for the user's sign-in stays empty or incomplete.",
+		Source: "X: OOBEIDPS stands for a page that is not reached",
+	},
 	{Name: "logs", Phase: PhaseIntune, Breaks: "The device cannot send its logs to management.", Source: "D: network requirements of Autopilot"},
 	{
 		Name: "revocation", Phase: PhaseRevocation, Breaks: "If these hosts are silent, each TLS connection waits for them, and seven minutes may pass before the TPM is confirmed.", Screen: screenTimeout,
@@ -124,14 +125,14 @@ var steps = []Step{
 // Steps returns the steps in the order of the flow. The caller must not change them.
 func Steps() []Step { return steps }
 
-// StepOf returns a step by its name, which must be that of a step.
+// StepOf returns a step by its name, and an empty one for another name.
 func StepOf(name string) *Step {
 	for i := range steps {
 		if steps[i].Name == name {
 			return &steps[i]
 		}
 	}
-	panic("traffic: no step " + name)
+	return &Step{}
 }
 
 // Says returns what the setup screen shows after a connection failed with a code, or

@@ -169,9 +169,9 @@ ek: ftpm.amd.com 1 its name is not resolved|0|
 aik: intc-keyid-01.microsoftaik.azure.net 1 |404|
 join: enterpriseregistration.windows.net 1 |200|its certificate was issued by a CA that is not known for these services
 token: missing
-signin: aadcdn.msauth.net 1 |200|its certificate was issued by a proxy
 enroll: enrollment.manage.microsoft.com 1 the proxy or firewall refuses it|0|
 enroll: portal.manage.microsoft.com 1 it does not answer|0|
+signin: aadcdn.msauth.net 1 |200|its certificate was issued by a proxy
 `
 	if got := summary(c); got != want || c.Kind != HAR || c.Others != 1 {
 		t.Errorf("%d others\n%s", c.Others, got)
