@@ -178,6 +178,47 @@ func TestLZXCalls(t *testing.T) {
 	}
 }
 
+// TestLZXReach lets a match reach back to the first byte of the data or of the window,
+// and no further: what lies there is of another folder.
+func TestLZXReach(t *testing.T) {
+	for _, c := range []struct {
+		before  int // bytes before the match
+		offset  uint32
+		reaches bool
+	}{
+		{10, 1, true},
+		{10, 10, true},
+		{10, 11, false},
+		{10, 0, false},
+		{10, 1 << 15, false},
+		{10, 1<<32 - 1, false},
+		{32_758, 32_758, true},
+		{32_758, 32_759, false},
+		{40_000, 1 << 15, true},
+		{40_000, 1<<15 + 1, false},
+		{40_000, 40_000, false},
+	} {
+		// All bytes are the same, so the match takes the last offset, which stands
+		// in the head of the raw block.
+		plan := cabtest.LZXPlan{Bits: 15, Kinds: []int{cabtest.Raw, cabtest.Verbatim}, Blocks: []int{c.before, 10}}
+		blocks := cabtest.LZX(plan).Pack(bytes.Repeat([]byte{7}, c.before+10))
+		head := bytes.Index(blocks[0].Packed, []byte{1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0})
+		binary.LittleEndian.PutUint32(blocks[0].Packed[head:], c.offset)
+		var d lzx
+		d.reset(15)
+		copy(d.window, bytes.Repeat([]byte("secret"), len(d.window)))
+		var err error
+		for _, b := range blocks {
+			if _, err = d.unpack(b.Packed, b.Size); err != nil {
+				break
+			}
+		}
+		if (err == nil) != c.reaches || err != nil && !errors.Is(err, ErrFormat) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
 func TestManyLZXFolders(t *testing.T) {
 	var folders []cabtest.Folder
 	var files []cabtest.File
