@@ -10,12 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whiteglove/whiteglove/internal/evtx"
 	"github.com/whiteglove/whiteglove/internal/traffic"
+	"github.com/whiteglove/whiteglove/internal/wide"
 	"github.com/whiteglove/whiteglove/provision"
 )
 
-// ErrNoCapture is returned by [Annotate] for what is no capture.
+// ErrNoCapture is returned by [Annotate] for what is no capture. It may still be
+// evidence of another kind, for which see package diagnose/evidence.
 var ErrNoCapture = errors.New("trace: neither an HTTP archive, a proxy's log nor a list of times and hosts")
 
 // missing is the status of a step of which a capture has no request.
@@ -48,7 +49,7 @@ func Annotate(r io.Reader) (*Trace, error) {
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	text, _ := io.ReadAll(evtx.UTF8(strings.NewReader(string(head)))) // the end may be within a character
+	text, _ := io.ReadAll(wide.UTF8(strings.NewReader(string(head)))) // the end may be within a character
 	kind := traffic.KindOf(string(text))
 	if kind == "" {
 		return nil, ErrNoCapture

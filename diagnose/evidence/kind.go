@@ -11,6 +11,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/internal/evtx"
 	"github.com/whiteglove/whiteglove/internal/traffic"
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // Values of Source.Kind.
@@ -40,7 +41,7 @@ func kindOf(name string, head []byte) string {
 	if bytes.HasPrefix(head, []byte("ElfFile\x00")) {
 		return kindEventLog
 	}
-	decoded, _ := io.ReadAll(evtx.UTF8(bytes.NewReader(head)))
+	decoded, _ := io.ReadAll(wide.UTF8(bytes.NewReader(head)))
 	text := strings.ToLower(string(decoded))
 	base := strings.ToLower(path.Base(strings.ReplaceAll(name, `\`, "/")))
 	trimmed := strings.TrimSpace(text)

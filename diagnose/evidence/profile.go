@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/autopilot"
-	"github.com/whiteglove/whiteglove/internal/evtx"
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 // readProfile reads a downloaded profile, or the error that came in its place, as
 // values with the names of the JSON.
 func (c *Case) readProfile(s *Source, r io.Reader) error {
-	b, err := io.ReadAll(io.LimitReader(evtx.UTF8(r), maxJSON+1))
+	b, err := io.ReadAll(io.LimitReader(wide.UTF8(r), maxJSON+1))
 	switch {
 	case err != nil && err != io.ErrUnexpectedEOF:
 		return err

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whiteglove/whiteglove/internal/evtx"
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 const maxLine = 64 << 10 // bytes of a line; the rest of it is skipped
@@ -15,7 +15,7 @@ const maxLine = 64 << 10 // bytes of a line; the rest of it is skipped
 // lines calls line for each line of a text, with its number. A line without an end
 // counts.
 func lines(r io.Reader, line func(n int, s string)) error {
-	b := bufio.NewReaderSize(evtx.UTF8(r), maxLine)
+	b := bufio.NewReaderSize(wide.UTF8(r), maxLine)
 	for n := 1; ; n++ {
 		s, err := b.ReadSlice('\n')
 		if len(s) > 0 {

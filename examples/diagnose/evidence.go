@@ -56,6 +56,11 @@ func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes [
 			return err
 		}
 	}
+	if o.traffic != "" {
+		if err := annotate(o.args[0], o.traffic); err != nil {
+			return err
+		}
+	}
 	switch {
 	case len(report.Findings) > 0:
 		return &command.ExitError{Code: exitFault}

@@ -15,6 +15,7 @@ type options struct {
 	timeline   bool
 	personal   bool
 	html       string
+	traffic    string
 	args       []string
 	stdin      io.Reader
 }
@@ -25,9 +26,9 @@ func program() *command.Command {
 	return &command.Command{
 		Name: "diagnose", Status: "0 if every code is known and the evidence shows no fault, 1 if a code is not known or a file\n" +
 			"cannot be read, 2 for wrong usage, 3 if the evidence shows a fault",
-		Usage: "usage: diagnose [-json] CODE…, diagnose [-json] [-timeline] [-html FILE] [-personal] PATH…, or diagnose [-json] -list\n" +
+		Usage: "usage: diagnose [-json] CODE…, diagnose [-json] [-timeline] [-html FILE] [-traffic FILE] [-personal] PATH…, or diagnose [-json] -list\n" +
 			"PATH is a file or a folder of evidence: MDMDiagReport.zip or .cab, event logs, registry exports, logs, output of certreq,\n" +
-			"dsregcmd and tpmtool; - is standard input.\n" +
+			"dsregcmd and tpmtool, HTTP archives, logs of proxies, lists of times and hosts; - is standard input.\n" +
 			`CODE is hexadecimal, decimal, a symbol, "AADSTS50155", "807", "MD event 171" or what the setup screen shows.`,
 		Args: true, Flags: o.flags, Check: o.check, Do: o.run,
 	}
@@ -37,6 +38,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print one JSON array")
 	f.BoolVar(&o.timeline, "timeline", false, "print what happened, in order of time, and not only the findings")
 	f.StringVar(&o.html, "html", "", "write a page with findings and time line to this `file`")
+	f.StringVar(&o.traffic, "traffic", "", "write the capture of traffic that the only PATH is to this `file`, with the time line of a run: as Markdown if it ends in .md, else as a page")
 	f.BoolVar(&o.personal, "personal", false, "keep names, serial numbers, addresses and the like")
 	f.BoolVar(&o.list, "list", false, "print every code of the table")
 }
@@ -46,6 +48,8 @@ func (o *options) check(f *flag.FlagSet) error {
 	switch {
 	case o.list && len(o.args) > 0:
 		return errors.New("-list takes no CODE")
+	case o.traffic != "" && (len(o.args) != 1 || o.args[0] == "-"):
+		return errors.New("-traffic takes one PATH, which is a file")
 	case !o.list && len(o.args) == 0:
 		return errors.New("name a CODE, a PATH, or -list")
 	}

@@ -9,6 +9,7 @@
 //	go run ./examples/diagnose -list
 //	go run ./examples/diagnose MDMDiagReport.zip
 //	go run ./examples/diagnose -timeline -html report.html C:\Windows\System32\winevt\Logs
+//	go run ./examples/diagnose -traffic device.html access.log
 //	certreq -q -enrollaik -config "" | diagnose -
 //
 // It exits with 0 if every code is known and the evidence shows no fault, with 1 if a
@@ -44,7 +45,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 		return writeList(stdout, diagnose.Codes())
 	}
 	paths, codes := o.split()
-	if len(paths) > 0 {
+	if len(paths) > 0 || o.traffic != "" {
 		return o.evidence(ctx, stdout, paths, codes)
 	}
 	found, known := decode(codes)

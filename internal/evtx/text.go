@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // ReadText returns the events of an export as text: blocks of lines "key: value", as
@@ -21,7 +23,7 @@ import (
 func ReadText(r io.Reader) iter.Seq2[*Event, error] {
 	return func(yield func(*Event, error) bool) {
 		t := &textReader{yield: yield}
-		b := bufio.NewReaderSize(UTF8(r), maxLine)
+		b := bufio.NewReaderSize(wide.UTF8(r), maxLine)
 		for {
 			line, err := b.ReadSlice('\n')
 			if len(line) > 0 && !t.line(strings.TrimRight(string(line), "\r\n")) {

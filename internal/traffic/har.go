@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whiteglove/whiteglove/internal/evtx"
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // A harEntry has the members of an entry that are read (HAR 1.2, and what browsers and
@@ -38,7 +38,7 @@ var errNoHAR = errors.New("not an HTTP archive: it has no log with entries")
 
 // readHAR reads an archive, one entry after the other.
 func (c *Capture) readHAR(r io.Reader) error {
-	limited := &entryReader{r: evtx.UTF8(r)}
+	limited := &entryReader{r: wide.UTF8(r)}
 	d := json.NewDecoder(limited)
 	for _, name := range []string{"log", "entries"} {
 		if err := enter(d, limited, name); err != nil {

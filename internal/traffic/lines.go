@@ -9,13 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/whiteglove/whiteglove/internal/evtx"
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // readLines reads the lines that parse takes. Of a line that is longer than 64 KiB the
 // rest is skipped.
 func (c *Capture) readLines(r io.Reader, parse func(line string) *entry) error {
-	b := bufio.NewReaderSize(evtx.UTF8(r), maxLine)
+	b := bufio.NewReaderSize(wide.UTF8(r), maxLine)
 	for n := 1; ; n++ {
 		line, err := b.ReadSlice('\n')
 		if e := parse(strings.TrimSpace(string(line))); e != nil {

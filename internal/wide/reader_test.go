@@ -1,0 +1,45 @@
+package wide
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"unicode/utf16"
+)
+
+// utf16Big returns s in UTF-16, big-endian, with a mark.
+func utf16Big(s string) []byte {
+	b := []byte{0xFE, 0xFF}
+	for _, u := range utf16.Encode([]rune(s)) {
+		b = binary.BigEndian.AppendUint16(b, u)
+	}
+	return b
+}
+
+func TestUTF8(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "a": "a", "ab": "ab", "\xE4b": "äb", "€uro \xFF\xFEx": "€uro ÿþx", "a\x00b\x00": "ab", "\xEF\xBB\xBFx": "x", "\xFF\xFEa\x00": "a",
+		"abc\xE2\x82": "abcâ\u0082", "\xFF\xFE\x3D\xD8\x42\xDE": "🙂",
+	} {
+		for name, r := range map[string]io.Reader{"all": strings.NewReader(in), "bytes": iotest.OneByteReader(strings.NewReader(in))} {
+			got, err := io.ReadAll(iotest.OneByteReader(UTF8(r)))
+			if string(got) != want || err != nil && err != io.ErrUnexpectedEOF {
+				t.Errorf("%s: %q: %q, %v; want %q", name, in, got, err, want)
+			}
+		}
+		got, _ := io.ReadAll(UTF8(strings.NewReader(strings.Repeat(in, 1))))
+		if string(got) != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	long := strings.Repeat("päßword € ", 5000)
+	if got, err := io.ReadAll(UTF8(strings.NewReader(long))); string(got) != long || err != nil {
+		t.Error(len(got), err)
+	}
+	if got, err := io.ReadAll(UTF8(bytes.NewReader(utf16Big(long)))); string(got) != long || err != nil {
+		t.Error(len(got), err)
+	}
+}
