@@ -12,6 +12,9 @@
 //	state, err := p.Run(ctx)
 //	t.WriteHTML(file)
 //
+// [Annotate] makes a Trace of a capture of a real device's traffic, so that the two can
+// be laid beside each other.
+//
 // What may be secret is not kept. Of each message a Trace keeps the length and the
 // SHA-256. It keeps the text only of a CA's capabilities and of an answer with an
 // error status, which is what a server says when it refuses; if the answer repeats

@@ -2,7 +2,8 @@
 // reads what a technician has: the archive that Windows makes (MDMDiagReport as .zip
 // or .cab), a folder, event logs as .evtx or exported as XML or text, registry
 // exports, the output of certreq, dsregcmd and tpmtool, logs, profiles, device lists,
-// or the text of a screen.
+// captures of traffic (HTTP Archives, access logs of proxies, lists of times and
+// hosts), or the text of a screen.
 //
 //	var c evidence.Case
 //	if err := c.AddPath(ctx, "MDMDiagReport.zip"); err != nil {

@@ -148,3 +148,13 @@ func (s *Step) Later(code uint32) string {
 	}
 	return s.Breaks + " The screen then shows: " + s.Says(code) + "."
 }
+
+// Hosts returns the names of the hosts of a step, as the table has them.
+func (s *Step) Hosts() (list []string) {
+	for i := range hosts {
+		if hosts[i].Step == s.Name {
+			list = append(list, hosts[i].Name)
+		}
+	}
+	return list
+}
