@@ -2,30 +2,51 @@ package drs
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
-// An AccessToken is a bearer token of a user for a resource.
-type AccessToken struct {
-	Token    Token
-	Resource string    // as requested
-	Expires  time.Time // end of the token's validity
+// An AccessRequest says for what [Client.AccessToken] requests a token. Resource is
+// required.
+type AccessRequest struct {
+	Resource string // such as "https://enrollment.manage.microsoft.com/"
+	Scope    string // if empty, "openid"
+	ClientID string // OAuth client identifier; if empty, BrokerClient
+
+	// RedirectURI is a redirect URI that is registered for the client. If empty, it is
+	// RedirectBroker, followed by a slash and ClientID unless that is BrokerClient.
+	RedirectURI string
 }
 
-// AccessToken requests a token of the session's user for a resource, for the OAuth client
-// [BrokerClient].
+// An AccessToken is a bearer token of a user for a resource.
+type AccessToken struct {
+	Token        Token
+	RefreshToken Token     // for the same client; may be empty
+	Resource     string    // as requested
+	Expires      time.Time // end of the token's validity
+}
+
+// AccessToken requests a token of the session's user for a resource and a client.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed], also if the reply is not
 // encrypted and Client.PlainReplies is false; [ErrTenant] if s or the token is for another
 // tenant than d; or [ErrSession] if s is nil or the transport key cannot decrypt the session
-// key. If the service refuses, it has the service's HTTPStatus, Code and Subcode.
-func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, resource string) (*AccessToken, error) {
+// key. If the service refuses, it has the service's HTTPStatus, Code and Subcode. If req is
+// nil or has no resource, it wraps none of these.
+func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, req *AccessRequest) (*AccessToken, error) {
 	d = c.services(d)
 	fail := func(err error) (*AccessToken, error) { return nil, asError(opAccess, d.TokenEndpoint, err) }
-	var a tokenAnswer
+	if req == nil || req.Resource == "" {
+		return fail(errors.New("the request has no resource"))
+	}
+	var a struct {
+		tokenAnswer
+		RefreshToken string `json:"refresh_token"`
+	}
+	client := or(req.ClientID, BrokerClient)
 	err := c.exchange(ctx, opAccess, d, s, map[string]any{
-		"client_id": BrokerClient, "scope": "openid", "resource": resource,
-		"redirect_uri": "ms-appx-web://Microsoft.AAD.BrokerPlugin/" + BrokerClient,
+		"client_id": client, "scope": or(req.Scope, "openid"), "resource": req.Resource,
+		"redirect_uri": or(req.RedirectURI, redirectFor(client)),
 	}, &a)
 	if err != nil {
 		return fail(err)
@@ -37,5 +58,6 @@ func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, reso
 	if err != nil {
 		return fail(err)
 	}
-	return &AccessToken{Token: Token(a.AccessToken), Resource: resource, Expires: c.now().Add(life)}, nil
+	refresh := Token(a.RefreshToken[:min(len(a.RefreshToken), maxToken)])
+	return &AccessToken{Token: Token(a.AccessToken), RefreshToken: refresh, Resource: req.Resource, Expires: c.now().Add(life)}, nil
 }

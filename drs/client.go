@@ -26,10 +26,6 @@ const publicURL = "https://enterpriseregistration.windows.net"
 // token must be requested to join a device.
 const DefaultResource = "urn:ms-drs:enterpriseregistration.windows.net"
 
-// BrokerClient is the OAuth client identifier of the token broker with which Windows
-// registers devices.
-const BrokerClient = "29d9ed98-a469-4536-ade2-f981bc1d605e"
-
 // The values of Error.Op.
 const (
 	opDiscover     = "Discover"
@@ -84,9 +80,8 @@ type Client struct {
 	// encrypted with the session key. Some servers send such replies.
 	PlainReplies bool
 
-	// Header is sent with each request. It may replace the User-Agent, and add
-	// fields that some servers require, such as ocp-adrs-client-name. It may be
-	// nil.
+	// Header is sent with each request. It may replace the User-Agent and the fields
+	// of Discover, and add fields that some servers require. It may be nil.
 	Header http.Header
 }
 
@@ -162,6 +157,8 @@ type call struct {
 
 	client *http.Client // if nil, that of the Client
 	status int          // an error status that is treated as success, or 0
+
+	header map[string]string // further header fields, which Client.Header may replace
 }
 
 // do makes a call and reads its JSON answer into out. Its errors are *Error.
@@ -235,6 +232,9 @@ func checkType(h http.Header, kinds ...string) error {
 // setHeader sets the header fields of a request.
 func (c *Client) setHeader(req *http.Request, k *call) {
 	req.Header.Set("User-Agent", userAgent)
+	for name, value := range k.header {
+		req.Header.Set(name, value)
+	}
 	for name, values := range c.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}

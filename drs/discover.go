@@ -118,8 +118,10 @@ func (a *discoveryAnswer) read(b []byte) error {
 	return nil
 }
 
-// Discover requests the services of a tenant, which is a domain name or a GUID ([MS-DVRD]).
-// Fields of the Discovery that the answer does not set have the defaults.
+// Discover requests the services of a tenant, which is a domain name or a GUID ([MS-DVRD]),
+// with the parameter managed=True and the header fields ocp-adrs-client-name and
+// ocp-adrs-client-version of Windows. Fields of the Discovery that the answer does not set
+// have the defaults.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint] if an endpoint is not trusted (see the
 // package documentation); [ErrTenant] if tenant is a GUID and the answer is for another, or
@@ -132,7 +134,9 @@ func (c *Client) Discover(ctx context.Context, tenant string) (*Discovery, error
 	if tenant == "" || len(tenant) > maxTenant || strings.ContainsAny(tenant, "/\\?#%@ ") {
 		return nil, &Error{Op: opDiscover, Err: fmt.Errorf("%q is not the name or identifier of a tenant", tenant)}
 	}
-	return c.discover(ctx, c.base()+"/"+url.PathEscape(tenant)+"/Discover", or(c.APIVersion, discoveryVersion), tenant)
+	at := withVersion(c.base()+"/"+url.PathEscape(tenant)+"/Discover", or(c.APIVersion, discoveryVersion)) + "&managed=True"
+	k := &call{url: at, header: map[string]string{"Ocp-Adrs-Client-Name": clientName, "Ocp-Adrs-Client-Version": clientVersion}}
+	return c.discover(ctx, k, tenant)
 }
 
 // Contract is like [Client.Discover], but requests the services of the registration
@@ -143,11 +147,17 @@ func (c *Client) Discover(ctx context.Context, tenant string) (*Discovery, error
 //
 // [MS-DVRD]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dvrd/
 func (c *Client) Contract(ctx context.Context) (*Discovery, error) {
-	return c.discover(ctx, c.base()+"/EnrollmentServer/contract", or(c.APIVersion, contractVersion), "")
+	return c.discover(ctx, &call{url: withVersion(c.base()+"/EnrollmentServer/contract", or(c.APIVersion, contractVersion))}, "")
 }
 
-func (c *Client) discover(ctx context.Context, endpoint, version, tenant string) (*Discovery, error) {
-	k := &call{op: opDiscover, method: http.MethodGet, url: withVersion(endpoint, version), accept: "application/json, application/xml;q=0.5"}
+// The client that Windows names in a request for the services of a tenant.
+const (
+	clientName    = "dsreg"
+	clientVersion = "10"
+)
+
+func (c *Client) discover(ctx context.Context, k *call, tenant string) (*Discovery, error) {
+	k.op, k.method, k.accept = opDiscover, http.MethodGet, "application/json, application/xml;q=0.5"
 	reply, err := c.send(ctx, k)
 	if err != nil {
 		return nil, err
@@ -161,7 +171,7 @@ func (c *Client) discover(ctx context.Context, endpoint, version, tenant string)
 		d, err = c.discovery(tenant, &answer)
 	}
 	if err != nil {
-		return nil, &Error{Op: opDiscover, URL: wire.Redact(endpoint), HTTPStatus: reply.Status, RequestID: requestID(reply.Header), Err: err}
+		return nil, &Error{Op: opDiscover, URL: wire.Redact(k.url), HTTPStatus: reply.Status, RequestID: requestID(reply.Header), Err: err}
 	}
 	return d, nil
 }

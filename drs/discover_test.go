@@ -48,16 +48,21 @@ func TestDiscover(t *testing.T) {
 func TestDiscoverRequest(t *testing.T) {
 	var got string
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got = r.Method + " " + r.URL.String() + " " + r.Header.Get("ocp-adrs-client-name")
+		got = r.Method + " " + r.URL.String() + " " + r.Header.Get("ocp-adrs-client-name") + " " + r.Header.Get("ocp-adrs-client-version")
 		w.Write([]byte("{}"))
 	}))
 	defer ts.Close()
-	c := &drs.Client{BaseURL: ts.URL + "/", Header: http.Header{"Ocp-Adrs-Client-Name": {"dsreg"}}}
+	c := &drs.Client{BaseURL: ts.URL + "/", Header: http.Header{"Ocp-Adrs-Client-Name": {"other"}}}
+	if _, err := c.Discover(t.Context(), tenantID); err != nil || got != "GET /"+tenantID+"/Discover?api-version=1.9&managed=True other 10" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	// As Windows sends it.
+	c.Header = nil
 	d, err := c.Discover(t.Context(), tenantID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "GET /" + tenantID + "/Discover?api-version=1.9 dsreg"; got != want {
+	if want := "GET /" + tenantID + "/Discover?api-version=1.9&managed=True dsreg 10"; got != want {
 		t.Errorf("got %q", got)
 	}
 	// An empty answer leaves the defaults.

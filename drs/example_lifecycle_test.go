@@ -56,7 +56,7 @@ func ExampleClient_SignIn() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	token, err := s.client.AccessToken(ctx, s.tenant, session, drstest.ManagementResource)
+	token, err := s.client.AccessToken(ctx, s.tenant, session, &drs.AccessRequest{Resource: drstest.ManagementResource})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func (t *identityToken) check(req *SignIn, d *Discovery, now time.Time) error {
 		return fmt.Errorf("%w: the identity token "+format, append([]any{ErrMalformed}, args...)...)
 	}
 	user := or(t.UPN, t.UniqueName)
-	client := or(req.ClientID, signInClient)
+	client := req.client()
 	switch {
 	case t.Tenant == "" && d.TenantID != "":
 		return malformed("names no tenant")

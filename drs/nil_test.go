@@ -112,6 +112,8 @@ func TestNil(t *testing.T) {
 	add((*drs.Computer)(nil), &drs.Computer{})
 	add((*drs.Proof)(nil), &drs.Proof{}, &drs.Proof{EK: &key.PublicKey})
 	add((*drs.SignIn)(nil), &drs.SignIn{}, &drs.SignIn{Certificate: &x509.Certificate{}}, &drs.SignIn{DeviceKey: key, TransportKey: key}, &drs.SignIn{Certificate: &x509.Certificate{}, DeviceKey: key, TransportKey: key, Username: "a@b.test"})
+	add((*drs.AccessRequest)(nil), &drs.AccessRequest{}, &drs.AccessRequest{Resource: "x"})
+	add((*drs.CookieRequest)(nil), &drs.CookieRequest{}, &drs.CookieRequest{Nonce: "x"})
 	add((*drs.Device)(nil), &drs.Device{}, &drs.Device{Certificate: &x509.Certificate{}})
 	add((*drs.DeviceToken)(nil))
 	add((*x509.Certificate)(nil), &x509.Certificate{})

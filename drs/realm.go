@@ -63,8 +63,9 @@ func (c *Client) Realm(ctx context.Context, d *Discovery, upn string) (*Realm, e
 }
 
 // Capabilities requests the metadata of the token service (OpenID Connect Discovery 1.0) and
-// returns its capabilities ([MS-OIDCE]), such as "kdf_ver2"; see SignIn.Derive2. It returns
-// the first 64 of them. The form of d.TokenEndpoint is as for [Client.Realm].
+// returns its capabilities ([MS-OIDCE]), such as "kdf_ver2"; see SignIn.KDF. It returns the
+// first 64 of them, and nil if the metadata has no such member, as that of the public
+// service. The form of d.TokenEndpoint is as for [Client.Realm].
 //
 // The error is an [*Error]. It wraps [ErrEndpoint] if the token endpoint has another form
 // or is not trusted, or [ErrMalformed].
@@ -84,7 +85,10 @@ func (c *Client) Capabilities(ctx context.Context, d *Discovery) ([]string, erro
 	if err := c.do(ctx, &call{op: opCapabilities, method: http.MethodGet, url: at}, &a); err != nil {
 		return nil, err
 	}
-	var out []string
+	if a.Capabilities == nil {
+		return nil, nil
+	}
+	out := []string{}
 	for _, t := range a.Capabilities[:min(len(a.Capabilities), maxSIDs)] {
 		out = append(out, string(t))
 	}

@@ -3,7 +3,7 @@ package drs
 import "context"
 
 // Renew returns a session with a new refresh token. It has the session key of s unless the
-// service sends a new one. Call it before s.Expires.
+// service sends a new one. Call it before s.Expires; Windows does so every four hours.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint]; [ErrMalformed], also if the reply is not
 // encrypted and Client.PlainReplies is false; [ErrTenant] if d or the answer is for another
@@ -33,7 +33,7 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session,
 	if a.IDToken != "" {
 		tenant := *d
 		tenant.TenantID = or(s.TenantID, d.TenantID)
-		if err := new(Session).identify(a.IDToken, &SignIn{Username: s.UPN}, &tenant, c.now()); err != nil {
+		if err := new(Session).identify(a.IDToken, &SignIn{Username: s.UPN, ClientID: signInClient}, &tenant, c.now()); err != nil {
 			return fail(err)
 		}
 	}

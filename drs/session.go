@@ -20,7 +20,7 @@ import (
 type Session struct {
 	UPN      string    // user principal name; empty if it is not known
 	TenantID string    // GUID in lower case; empty if it is not known
-	Expires  time.Time // end of the refresh token's validity
+	Expires  time.Time // end of the refresh token's validity; zero if the service did not say
 
 	// The secrets are in a closure because package fmt prints the fields of fields
 	// without calling their methods, and follows pointers if the verb is wrong.

@@ -20,9 +20,6 @@ import (
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
-// signInClient is the OAuth client identifier with which Windows signs users in.
-const signInClient = "38aa3b87-a06d-4817-b275-7a316988d93b"
-
 // defaultScope is the scope of a request for a primary refresh token.
 const defaultScope = "openid aza"
 
@@ -42,13 +39,19 @@ type SignIn struct {
 	RefreshToken Token         // of the user, such as the one that came with the token for the join
 	UserKey      crypto.Signer // RSA key of the user that the directory knows (Windows Hello)
 
-	// Derive2 selects version 2 of the key derivation, which also covers the signed
-	// content. A service supports it if [Client.Capabilities] returns "kdf_ver2".
-	Derive2 bool
+	// KDF is the version of the key derivation, 1 or 2; if 0, 2, as of all open
+	// clients. Version 2 also covers the signed content. Of AD FS, only a service of
+	// which [Client.Capabilities] returns "kdf_ver2" has it.
+	KDF int
 
-	ClientID  string // OAuth client identifier; if empty, that of Windows' sign-in
-	Scope     string // if empty, "openid aza"
-	OSVersion string // may be empty
+	// ClientID is the OAuth client identifier. With RefreshToken it must be that of the
+	// client for which the token was issued; if empty, it is BrokerClient then, and
+	// otherwise that of Windows' sign-in.
+	ClientID string
+
+	RedirectURI string // a redirect URI of the client; if empty, none is sent, as by Windows
+	Scope       string // if empty, "openid aza"
+	OSVersion   string // may be empty
 }
 
 // SignIn requests a primary refresh token for a user ([MS-OAPXBC] section 3.2.5.1.2). The
@@ -98,7 +101,7 @@ func (c *Client) signIn(ctx context.Context, d *Discovery, req *SignIn) (*Sessio
 	if err := sameTenant("the answer", a.DeviceTenant, d.TenantID); err != nil {
 		return nil, err
 	}
-	s, err := c.session(&a, secrets{version2: req.Derive2, transport: req.TransportKey})
+	s, err := c.session(&a, secrets{version2: req.KDF != 1, transport: req.TransportKey})
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +127,9 @@ func (r *SignIn) check(d *Discovery) error {
 	if r.Password == "" && r.RefreshToken == "" && r.UserKey == nil {
 		return errors.New("the sign-in has neither a password nor a refresh token nor a key of the user")
 	}
+	if r.KDF < 0 || r.KDF > 2 {
+		return fmt.Errorf("version %d of the key derivation is undefined", r.KDF)
+	}
 	if r.RefreshToken == "" && r.Username == "" {
 		return errors.New("the sign-in has no user name")
 	}
@@ -136,7 +142,10 @@ func (r *SignIn) check(d *Discovery) error {
 // sign returns the request as a JWT that the device key signed.
 func (r *SignIn) sign(d *Discovery, nonce string, now time.Time) (string, error) {
 	claims := jwt.MapClaims{
-		"client_id": or(r.ClientID, signInClient), "scope": or(r.Scope, defaultScope), "request_nonce": nonce,
+		"client_id": r.client(), "scope": or(r.Scope, defaultScope), "request_nonce": nonce,
+	}
+	if r.RedirectURI != "" {
+		claims["redirect_uri"] = r.RedirectURI
 	}
 	if r.OSVersion != "" {
 		claims["win_ver"] = r.OSVersion
@@ -155,7 +164,7 @@ func (r *SignIn) sign(d *Discovery, nonce string, now time.Time) (string, error)
 	}
 	token := jwt.NewWithClaims(jose.RS256{}, claims)
 	token.Header["x5c"] = []string{base64.StdEncoding.EncodeToString(r.Certificate.Raw)}
-	if r.Derive2 {
+	if r.KDF != 1 {
 		token.Header["kdf_ver"] = 2
 	}
 	text, err := token.SignedString(r.DeviceKey)
@@ -202,9 +211,13 @@ type sessionAnswer struct {
 
 // session returns the session of an answer. own has the secrets that do not change.
 func (c *Client) session(a *sessionAnswer, own secrets) (*Session, error) {
-	life, err := lifetime(a.ExpiresIn)
-	if err != nil {
-		return nil, err
+	var expires time.Time
+	if len(a.ExpiresIn) > 0 && string(a.ExpiresIn) != "null" {
+		life, err := lifetime(a.ExpiresIn)
+		if err != nil {
+			return nil, err
+		}
+		expires = c.now().Add(life)
 	}
 	if a.RefreshToken == "" || len(a.RefreshToken) > maxToken || len(a.SessionKey) > maxToken {
 		return nil, fmt.Errorf("%w: the refresh token has %d bytes, the session key %d", ErrMalformed, len(a.RefreshToken), len(a.SessionKey))
@@ -213,5 +226,5 @@ func (c *Client) session(a *sessionAnswer, own secrets) (*Session, error) {
 	if a.SessionKey != "" {
 		own.key = Token(a.SessionKey)
 	}
-	return &Session{Expires: c.now().Add(life), hidden: hide(own)}, nil
+	return &Session{Expires: expires, hidden: hide(own)}, nil
 }

@@ -63,8 +63,8 @@ func (s *Server) serveAssertion(w http.ResponseWriter, r *http.Request, text str
 	if resource != JoinResource {
 		return noGrant("invalid_resource", "", 500011, "resource %q not found in the tenant", resource)
 	}
-	if r.PostForm.Get("client_id") == "" {
-		return noGrant("invalid_request", "", 900144, "no client_id")
+	if err := s.checkClient(r.PostForm.Get("client_id"), ""); err != nil {
+		return err
 	}
 	out, err := s.proved(ch, claims)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"github.com/whiteglove/whiteglove/drs"
 )
@@ -14,9 +13,11 @@ import (
 func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	to, err := url.Parse(q.Get("redirect_uri"))
-	if err != nil || q.Get("response_type") != "code" || q.Get("client_id") == "" ||
-		!slices.Contains([]string{"https", "ms-aadj-redir", "ms-appx-web"}, to.Scheme) {
-		return noGrant("invalid_request", "", 900144, "response type %q or redirection to %q is not allowed, or client_id is missing", q.Get("response_type"), q.Get("redirect_uri"))
+	if err != nil || q.Get("response_type") != "code" || q.Get("redirect_uri") == "" {
+		return noGrant("invalid_request", "", 900144, "response type %q or redirection to %q is not allowed", q.Get("response_type"), q.Get("redirect_uri"))
+	}
+	if err := s.checkClient(q.Get("client_id"), q.Get("redirect_uri")); err != nil {
+		return err
 	}
 	cookie, err := r.Cookie(drs.CookieName)
 	if err != nil {
@@ -32,9 +33,8 @@ func (s *Server) serveAuthorize(w http.ResponseWriter, r *http.Request) error {
 	if _, err := s.user(v.upn); err != nil {
 		return err
 	}
-	code := secret()
 	s.mu.Lock()
-	put(s.authorizationCodes(), code, v.upn)
+	code := newGrant(&s.codes, grant{upn: v.upn, client: q.Get("client_id"), redirect: q.Get("redirect_uri"), challenge: q.Get("code_challenge")})
 	s.mu.Unlock()
 	to.RawQuery = url.Values{"code": {code}, "state": {q.Get("state")}}.Encode()
 	http.Redirect(w, r, to.String(), http.StatusFound)

@@ -108,11 +108,11 @@ func TestCancelAtEachRead(t *testing.T) {
 			return session == nil, err
 		}},
 		{"AccessToken", func(ctx context.Context, c *drs.Client) (bool, error) {
-			access, err := c.AccessToken(ctx, r.tenant, session, drstest.ManagementResource)
+			access, err := c.AccessToken(ctx, r.tenant, session, &drs.AccessRequest{Resource: drstest.ManagementResource})
 			return access == nil, err
 		}},
 		{"Cookie", func(ctx context.Context, c *drs.Client) (bool, error) {
-			cookie, err := c.Cookie(ctx, r.tenant, session)
+			cookie, err := c.Cookie(ctx, r.tenant, session, nil)
 			return cookie == "", err
 		}},
 		{"Renew", func(ctx context.Context, c *drs.Client) (bool, error) {

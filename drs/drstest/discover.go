@@ -141,18 +141,19 @@ func (s *Server) serveContract(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// serveMetadata answers with the OpenID Connect metadata of the tenant and the extensions of
-// [MS-OIDCE].
+// serveMetadata answers with the OpenID Connect metadata of the tenant and extensions of
+// [MS-OIDCE]. The metadata of the public service has no capabilities; with Derive1 there are
+// those of AD FS.
 func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) error {
 	at := s.base(r) + "/" + s.tenantID() + "/oauth2/"
-	capabilities := []string{"winhello_cert", "winhello_cert_kr"}
-	if !s.Derive1 {
-		capabilities = append(capabilities, "kdf_ver2")
-	}
-	reply(w, http.StatusOK, map[string]any{
+	answer := map[string]any{
 		"issuer": s.Issuer(), "access_token_issuer": s.Issuer(), "authorization_endpoint": at + "authorize", "token_endpoint": at + "token",
-		"device_authorization_endpoint": at + "devicecode", "microsoft_multi_refresh_token": true, "capabilities": capabilities,
-	})
+		"device_authorization_endpoint": at + "devicecode", "microsoft_multi_refresh_token": true,
+	}
+	if s.Derive1 {
+		answer["capabilities"] = []string{"winhello_cert", "winhello_cert_kr"}
+	}
+	reply(w, http.StatusOK, answer)
 	return nil
 }
 

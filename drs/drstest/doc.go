@@ -22,12 +22,13 @@
 //
 // [Server.Objects] and [Server.Sessions] return the state of the directory,
 // [Server.Refusals] the reasons of all refusals, and [Server.SetFault] makes an operation
-// fail. Server.Errors, Server.Reply, Server.Derive1 and Server.Strict select among the
+// fail. Server.Errors, Server.Reply, Server.Derive1, Server.Public and Server.Strict select among the
 // forms that real services have.
 //
 // # What it serves
 //
-// These paths, below Server.BaseURL; {tenant} is the tenant's domain or identifier:
+// These paths, below Server.BaseURL; {tenant} is the tenant's domain or identifier, or for
+// the token service also "common":
 //
 //	GET    /{tenant}/Discover
 //	GET    /EnrollmentServer/contract
@@ -37,7 +38,7 @@
 //	POST   /EnrollmentServer/device/precreate/{tenant}/
 //	PUT    /EnrollmentServer/device/{device}
 //	DELETE /EnrollmentServer/device/{device}
-//	POST   /{tenant}/oauth2/token
+//	POST   /{tenant}/oauth2/token, also with v2.0 before its last part
 //	GET    /{tenant}/oauth2/authorize
 //	GET    /{tenant}/.well-known/openid-configuration
 //	GET    /common/userrealm/{user}

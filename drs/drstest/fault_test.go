@@ -152,7 +152,7 @@ func TestUserJoin(t *testing.T) {
 	wantError(t, err, "UserMayNotJoin", "disabled")
 	// A token of the user for another resource.
 	r.server.AddUser(drstest.User{UPN: alice, Password: password})
-	_, body := r.post(map[string][]string{"grant_type": {"password"}, "username": {alice}, "password": {password}, "client_id": {"x"}, "resource": {drstest.ManagementResource}})
+	_, body := r.post(map[string][]string{"grant_type": {"password"}, "username": {alice}, "password": {password}, "client_id": {drs.BrokerClient}, "resource": {drstest.ManagementResource}})
 	req.Token = drs.Token(body["access_token"].(string))
 	_, err = r.join(req)
 	wantError(t, err, "MsaTicketTpmValidationFailed", "audience")

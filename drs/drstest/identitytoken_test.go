@@ -117,7 +117,7 @@ func TestPlainReplyRefused(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		r.client.PlainReplies = plain
 		_, renewErr := r.client.Renew(t.Context(), r.tenant, s)
-		_, accessErr := r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
+		_, accessErr := r.client.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource})
 		for _, err := range []error{renewErr, accessErr} {
 			if plain != (err == nil) || !plain && (!errors.Is(err, drs.ErrMalformed) || !strings.Contains(err.Error(), "not encrypted")) {
 				t.Errorf("allowed %t: %v", plain, err)
@@ -154,8 +154,11 @@ func TestTenantsCompared(t *testing.T) {
 		"leave":              func() error { return c.Leave(t.Context(), &other, dev, req.DeviceKey) },
 		"sign-in":            func() error { _, err := c.SignIn(t.Context(), &other, in); return err },
 		"renew":              func() error { _, err := c.Renew(t.Context(), &other, s); return err },
-		"access token":       func() error { _, err := c.AccessToken(t.Context(), &other, s, drstest.ManagementResource); return err },
-		"cookie":             func() error { _, err := c.Cookie(t.Context(), &other, s); return err },
+		"access token": func() error {
+			_, err := c.AccessToken(t.Context(), &other, s, &drs.AccessRequest{Resource: drstest.ManagementResource})
+			return err
+		},
+		"cookie": func() error { _, err := c.Cookie(t.Context(), &other, s, nil); return err },
 	} {
 		var e *drs.Error
 		if err := call(); !errors.Is(err, drs.ErrTenant) || !errors.As(err, &e) {
@@ -187,12 +190,12 @@ func TestTenantsCompared(t *testing.T) {
 			_, err := c.Renew(t.Context(), r.tenant, s)
 			return err
 		}},
-		"renewed identity": {`"device_tenant_id"`, `"id_token":"` + unsigned(t, map[string]any{"tid": otherTenant}) + `","device_tenant_id"`, func(c *drs.Client) error {
+		"renewed identity": {`"id_token"`, `"id_token":"` + unsigned(t, map[string]any{"tid": otherTenant}) + `","x"`, func(c *drs.Client) error {
 			_, err := c.Renew(t.Context(), r.tenant, s)
 			return err
 		}},
 		"access token": {`"access_token"`, device(jwt.MapClaims{"tid": otherTenant}), func(c *drs.Client) error {
-			_, err := c.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
+			_, err := c.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource})
 			return err
 		}},
 		"endpoint": {r.url + "/" + drstest.DefaultTenantID + "/oauth2/token", r.url + "/" + otherTenant + "/oauth2/token", func(c *drs.Client) error {

@@ -74,7 +74,7 @@ func (r *rig) rejoin(t *testing.T, c *chip, id string) *drs.Device {
 }
 
 func (c *chip) signIn(dev *drs.Device) *drs.SignIn {
-	return &drs.SignIn{Certificate: dev.Certificate, DeviceKey: c.dk, TransportKey: c.tk, Username: alice, Password: password, Derive2: true}
+	return &drs.SignIn{Certificate: dev.Certificate, DeviceKey: c.dk, TransportKey: c.tk, Username: alice, Password: password, KDF: 2}
 }
 
 // testLife tests the whole life of a device with a TPM: join, management token, leave, rejoin
@@ -107,7 +107,7 @@ func testLife(t *testing.T, tr transport.TPMCloser) {
 	if o := r.server.Objects(); len(o) != 1 || len(o[0].Certificates) != 2 || !o[0].TransportKey.Equal(c.tk.Public()) {
 		t.Errorf("rejoined as %+v", o)
 	}
-	_, err = r.client.AccessToken(t.Context(), r.tenant, old, drstest.ManagementResource)
+	_, err = r.client.AccessToken(t.Context(), r.tenant, old, &drs.AccessRequest{Resource: drstest.ManagementResource})
 	wantError(t, err, "session_revoked", "left or joined again")
 	if _, err := drs.UnsealSession(text, c.tk); !errors.Is(err, drs.ErrSession) {
 		t.Errorf("the new transport key opens an old session: %v", err)
@@ -174,7 +174,7 @@ func testUser(t *testing.T, r *rig, c *chip, dev *drs.Device) *drs.Session {
 	if s, err = drs.UnsealSession(text, c.tk); err != nil {
 		t.Fatal(err)
 	}
-	token, err := r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
+	token, err := r.client.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,13 +107,13 @@ func TestCanary(t *testing.T) {
 	note("session", *s)
 	note("session", struct{ In *drs.Session }{s})
 	note("session", struct{ in drs.Session }{*s})
-	access, err := r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
+	access, err := r.client.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource})
 	if err != nil {
 		t.Fatal(err)
 	}
 	secrets["access token"] = string(access.Token)
 	note("access", *access)
-	cookie, err := r.client.Cookie(t.Context(), r.tenant, s)
+	cookie, err := r.client.Cookie(t.Context(), r.tenant, s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func canaryErrors(t *testing.T, r *rig, shown *bytes.Buffer, in *drs.SignIn, s *
 	t.Helper()
 	for _, f := range []drstest.Fault{drstest.FaultBusy, drstest.FaultNonce, drstest.FaultLost} {
 		r.server.SetFault("Token", f)
-		_, err := r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
+		_, err := r.client.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource})
 		_, err2 := r.client.SignIn(t.Context(), r.tenant, in)
 		_, err3 := r.client.Renew(t.Context(), r.tenant, s)
 		for _, e := range []error{err, err2, err3} {

@@ -53,6 +53,11 @@ type Server struct {
 	// and certificates of theirs are not checked.
 	EKRoots ekcert.Roots
 
+	// Clients are further OAuth clients, with the redirect URIs that are registered for
+	// each. The server knows those of Windows and of open clients without it. It refuses
+	// other clients, and redirect URIs that are not registered for the client.
+	Clients map[string][]string
+
 	// Resources are the resources for which joined devices and users get tokens. If nil,
 	// that is only ManagementResource.
 	Resources []string
@@ -73,8 +78,14 @@ type Server struct {
 	// IssueTicket.
 	Public bool
 
-	// Derive1 makes the server refuse version 2 of the key derivation.
-	Derive1 bool
+	// Derive1 makes the server refuse version 2 of the key derivation, and list
+	// capabilities without it, as older versions of AD FS. Derive2 and Public make it
+	// refuse version 1, as the public service does (AADSTS5000611). Otherwise it takes both.
+	Derive1, Derive2 bool
+
+	// NoLifetime leaves refresh_token_expires_in, which is optional, out of answers with a
+	// primary refresh token.
+	NoLifetime bool
 
 	// Strict encrypts session keys as in RFC 7516, with an authenticated header. The real
 	// service does not.
@@ -109,8 +120,8 @@ type Server struct {
 	tickets       map[string]*ticket   // by identifier of the token
 	joins         map[[32]byte]*joined // joins without a device token, by join.hash
 	users         map[string]*User     // by UPN in lower case
-	refresh       map[string]string    // UPN by refresh token, of users without a device
-	codes         map[string]string    // UPN by authorization code
+	refresh       map[string]grant     // by refresh token of a user
+	codes         map[string]grant     // by authorization code
 	sessions      map[string]*session  // by primary refresh token
 	faults        map[string]Fault     // by operation
 }
@@ -182,7 +193,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, arg string) e
 	case "Leave":
 		return s.serveLeave(w, r)
 	}
-	if !s.isTenant(arg) {
+	if !s.isTenant(arg) && !(isOAuth(op) && isShared(arg)) {
 		return tenantNotFound(isOAuth(op), arg)
 	}
 	if op == "Challenge" && s.Public {
@@ -231,9 +242,9 @@ func route(path string) (op, arg string) {
 	switch {
 	case len(p) == 2 && is(1, "Discover"):
 		return "Discover", p[0]
-	case len(p) == 3 && is(1, "oauth2") && is(2, "token"):
+	case len(p) == 3 && is(1, "oauth2") && is(2, "token"), len(p) == 4 && is(1, "oauth2") && is(2, "v2.0") && is(3, "token"):
 		return "Token", p[0]
-	case len(p) == 3 && is(1, "oauth2") && is(2, "authorize"):
+	case len(p) == 3 && is(1, "oauth2") && is(2, "authorize"), len(p) == 4 && is(1, "oauth2") && is(2, "v2.0") && is(3, "authorize"):
 		return "Authorize", p[0]
 	case len(p) == 3 && is(1, ".well-known") && is(2, "openid-configuration"):
 		return "Metadata", p[0]
@@ -289,6 +300,17 @@ func (s *Server) tenantID() string {
 
 func (s *Server) isTenant(name string) bool {
 	return strings.EqualFold(name, s.tenant()) || strings.EqualFold(name, s.tenantID())
+}
+
+// isShared reports whether a name in a path stands for the tenant of whoever signs in.
+func isShared(name string) bool {
+	return strings.EqualFold(name, "common") || strings.EqualFold(name, "organizations")
+}
+
+// isV2 reports whether a request is to an endpoint of version 2.0 of the token service, which
+// has scopes instead of resources, and numbers instead of texts with numbers.
+func (s *Server) isV2(r *http.Request) bool {
+	return strings.Contains(strings.ToLower(s.path(r)), "/oauth2/v2.0/")
 }
 
 // Issuer returns the issuer (iss) of the server's tokens.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -38,6 +37,7 @@ type Session struct {
 	UPN, DeviceID string
 	Expires       time.Time
 	Revoked       bool // the device left or joined again, or the user's password changed
+	KDF           int  // version of the key derivation: 1 or 2
 }
 
 // Sessions returns the primary refresh tokens that were issued and not removed after their
@@ -47,7 +47,11 @@ func (s *Server) Sessions() []Session {
 	defer s.mu.Unlock()
 	var out []Session
 	for _, v := range s.sessions {
-		out = append(out, Session{v.upn, v.deviceID, v.expires, v.revoked})
+		kdf := 1
+		if v.version2 {
+			kdf = 2
+		}
+		out = append(out, Session{v.upn, v.deviceID, v.expires, v.revoked, kdf})
 	}
 	slices.SortStableFunc(out, func(a, b Session) int { return a.Expires.Compare(b.Expires) })
 	return out
@@ -62,8 +66,12 @@ func (s *Server) revoke(o *Object) {
 	}
 }
 
-// secret returns a random text.
-func secret() string { return base64.RawURLEncoding.EncodeToString(random(48)) }
+// secret returns a random text in the form of the service's refresh tokens and codes: parts
+// with dots between them, which yet are not a JWT.
+func secret() string {
+	e := base64.RawURLEncoding.EncodeToString
+	return "1.A" + e(random(31)) + "." + e(random(24)) + "." + e(random(48))
+}
 
 // serveSignIn issues a primary refresh token to a user on a joined device, whose signature was
 // verified.
@@ -78,8 +86,8 @@ func (s *Server) serveSignIn(w http.ResponseWriter, r *http.Request, claims jwt.
 		return noGrant("invalid_grant", "device_authentication_failed", 50155, "the device has no transport key")
 	}
 	version2 := header["kdf_ver"] == 2.0
-	if version2 && s.Derive1 {
-		return noGrant("invalid_request", "", 900144, "kdf_ver 2 is not supported")
+	if version2 && s.Derive1 || !version2 && (s.Derive2 || s.Public) {
+		return noGrant("invalid_grant", "", 5000611, "symmetric key derivation function version (kdf_ver) '%v' is invalid", header["kdf_ver"])
 	}
 	u, err := s.userOf(claims)
 	if err != nil {
@@ -101,7 +109,7 @@ func (s *Server) userOf(claims jwt.MapClaims) (*User, error) {
 	case "password":
 		return s.signedInUser(claimText(claims, "username"), claimText(claims, "password"))
 	case "refresh_token":
-		return s.holder(s.refreshTokens, claimText(claims, "refresh_token"), false)
+		return s.byRefreshToken(claimText(claims, "refresh_token"), claimText(claims, "client_id"))
 	case grantJWT:
 		return s.userByKey(claimText(claims, "assertion"), claimText(claims, "request_nonce"))
 	default:
@@ -133,8 +141,8 @@ func (s *Server) userByKey(text, nonce string) (*User, error) {
 	}
 	audience := claimText(claims, "aud")
 	switch {
-	case nonce == "" || claimText(claims, "request_nonce") != nonce:
-		return nil, noGrant("invalid_grant", "", 50013, "assertion: its nonce is not that of the request")
+	case nonce == "" || claimText(claims, "request_nonce") != nonce && s.useNonce(claims) != nil:
+		return nil, noGrant("invalid_grant", "", 50013, "assertion: its nonce is not that of the request, nor an unused one of its own")
 	case audience != "common" && !s.isTenant(audience) && audience != s.Issuer():
 		return nil, noGrant("invalid_grant", "", 50013, "assertion: it is for %q", audience)
 	}
@@ -154,14 +162,16 @@ func (s *Server) idToken(u *User, client string) string {
 
 // keepSession issues a primary refresh token for a session, with a new session key if rekey is
 // true, and returns the answer.
-func (s *Server) keepSession(v *session, rekey bool) (map[string]string, error) {
+func (s *Server) keepSession(v *session, rekey bool) (map[string]any, error) {
 	now := s.now()
 	v.expires = now.Add(sessionLife)
-	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	token := secret()
-	answer := map[string]string{
+	answer := map[string]any{
 		"token_type": "pop", "refresh_token": token, "refresh_token_expires_in": number(int64(sessionLife / time.Second)),
 		"expires_in": number(int64(sessionLife / time.Second)), "expires_on": number(v.expires.Unix()), "device_tenant_id": s.tenantID(),
+	}
+	if s.NoLifetime {
+		delete(answer, "refresh_token_expires_in")
 	}
 	if rekey {
 		v.key, v.made = random(32), now
@@ -197,8 +207,10 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, text strin
 		return noGrant("unsupported_grant_type", "", 70003, "grant type %q in the request", claimText(claims, "grant_type"))
 	case claimText(claims, "iss") != "aad:brokerplugin":
 		return noGrant("invalid_grant", "", 50013, "issuer %q", claimText(claims, "iss"))
-	case claimText(claims, "client_id") == "":
-		return noGrant("invalid_request", "", 900144, "no client_id")
+	}
+	client := claimText(claims, "client_id")
+	if err := s.checkClient(client, claimText(claims, "redirect_uri")); err != nil {
+		return err
 	}
 	if err := s.inTime(claims); err != nil {
 		return noGrant("invalid_grant", "", 500133, "request: %w", err)
@@ -207,14 +219,20 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, text strin
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(strings.Fields(claimText(claims, "scope")), "aza") {
-		return s.replyUser(w, r, u, claimText(claims, "resource"), v.deviceID, nil, v.key)
-	}
 	own, key := *v, v.key
+	resource, scope, err := s.wanted(r, claimText(claims, "resource"), claimText(claims, "scope"))
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(scope, "aza") {
+		seal := func(w http.ResponseWriter, answer any) error { return s.replySealed(w, answer, key) }
+		return s.replyUser(w, r, &userAnswer{user: u, client: client, resource: resource, scope: scope, deviceID: v.deviceID, seal: seal})
+	}
 	answer, err := s.keepSession(&own, s.now().After(v.made.Add(keyLife)))
 	if err != nil {
 		return err
 	}
+	answer["id_token"] = s.idToken(u, client)
 	return s.replySealed(w, answer, key)
 }
 

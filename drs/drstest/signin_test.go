@@ -36,7 +36,7 @@ func TestSignIn(t *testing.T) {
 		for form := range drstest.ReplyPlain + 1 {
 			own := *in
 			use(&own)
-			own.Derive2 = form == drstest.ReplyGCM
+			own.KDF = map[bool]int{true: 2, false: 1}[form == drstest.ReplyGCM]
 			r.server.Reply, r.server.Strict, r.client.PlainReplies = form, form == drstest.ReplyPlain, form == drstest.ReplyPlain
 			s, err := r.client.SignIn(t.Context(), r.tenant, &own)
 			if err != nil {
@@ -47,7 +47,7 @@ func TestSignIn(t *testing.T) {
 				t.Fatal(name, form, err)
 			}
 			for _, session := range []*drs.Session{s, renewed} {
-				token, err := r.client.AccessToken(t.Context(), r.tenant, session, drstest.ManagementResource)
+				token, err := r.client.AccessToken(t.Context(), r.tenant, session, &drs.AccessRequest{Resource: drstest.ManagementResource})
 				if err != nil {
 					t.Fatal(name, form, err)
 				}
@@ -84,7 +84,7 @@ func TestRekey(t *testing.T) {
 			t.Errorf("the same key: %t; expires %v", same, s.Expires)
 		}
 	}
-	if _, err := r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource); err != nil {
+	if _, err := r.client.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource}); err != nil {
 		t.Error(err)
 	}
 	r.now = r.now.AddDate(0, 0, 15)
@@ -120,7 +120,7 @@ func TestSignInRefused(t *testing.T) {
 		{"another key", func(q *drs.SignIn) { q.UserKey = other }, "", "another key than the user's"},
 		{"another user's key", func(q *drs.SignIn) { q.UserKey, q.Username = softRSA(t, 7), "bob@contoso.test" }, "", "does not exist"},
 		{"another scope", func(q *drs.SignIn) { q.Scope = "openid" }, "", "not that of a primary refresh token"},
-		{"second derivation", func(q *drs.SignIn) { q.Derive2, r.server.Derive1 = true, true }, "", "kdf_ver"},
+		{"second derivation", func(q *drs.SignIn) { q.KDF, r.server.Derive1 = 2, true }, "", "kdf_ver"},
 		{"a device of nobody", func(q *drs.SignIn) {
 			cert, err := new(drstest.Server).AddDevice(&other.PublicKey)
 			if err != nil {
@@ -140,6 +140,7 @@ func TestSignInRefused(t *testing.T) {
 		}, "user_disabled", "disabled"},
 	} {
 		own := *in
+		r.server.Derive1 = false
 		c.do(&own)
 		s, err := r.client.SignIn(t.Context(), r.tenant, &own)
 		var e *drs.Error
@@ -157,18 +158,12 @@ func TestSignInRefused(t *testing.T) {
 func TestAssertionIsBound(t *testing.T) {
 	r := newRig(t)
 	in := softSignIn(t, r)
-	sum := sha256.Sum256(rsablob.Marshal(&softRSA(t, 7).PublicKey))
 	for _, c := range []struct {
 		nonce, audience string
 		status          int
 	}{{"x", "common", 400}, {"", "common", 400}, {"=", "common", 200}, {"=", "fabrikam.test", 400}} {
 		nonce := r.nonce()
-		inner := jwt.NewWithClaims(jose.RS256{}, jwt.MapClaims{"iss": alice, "aud": c.audience, "exp": r.now.Add(time.Minute).Unix(), "request_nonce": strings.ReplaceAll(c.nonce, "=", nonce)})
-		inner.Header["kid"], inner.Header["use"] = base64.StdEncoding.EncodeToString(sum[:]), "ngc"
-		text, err := inner.SignedString(softRSA(t, 7))
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := r.userAssertion(strings.ReplaceAll(c.nonce, "=", nonce), c.audience)
 		status, body := r.sendRequest(in.DeviceKey, in.Certificate, jwt.MapClaims{"grant_type": jwtBearer, "assertion": text, "request_nonce": nonce, "client_id": "38aa3b87-a06d-4817-b275-7a316988d93b", "scope": "aza openid"})
 		if status != c.status {
 			t.Errorf("nonce %q, audience %q: %d %v", c.nonce, c.audience, status, body)
@@ -176,19 +171,32 @@ func TestAssertionIsBound(t *testing.T) {
 	}
 }
 
+// userAssertion returns an assertion that the user's key signed.
+func (r *rig) userAssertion(nonce, audience string) string {
+	r.t.Helper()
+	sum := sha256.Sum256(rsablob.Marshal(&softRSA(r.t, 7).PublicKey))
+	token := jwt.NewWithClaims(jose.RS256{}, jwt.MapClaims{"iss": alice, "aud": audience, "exp": r.now.Add(time.Minute).Unix(), "request_nonce": nonce})
+	token.Header["kid"], token.Header["use"] = base64.StdEncoding.EncodeToString(sum[:]), "ngc"
+	text, err := token.SignedString(softRSA(r.t, 7))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return text
+}
+
 // A request that a session key signed can be used once, and only with its session and version
 // of the key derivation.
 func TestSessionRefused(t *testing.T) {
 	r := newRig(t)
 	in := softSignIn(t, r)
-	in.Password, in.Derive2 = password, true
+	in.Password, in.KDF = password, 2
 	s, err := r.client.SignIn(t.Context(), r.tenant, in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rec := new(recorder)
 	r.client.HTTPClient = &http.Client{Transport: rec}
-	if _, err := r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource); err != nil {
+	if _, err := r.client.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource}); err != nil {
 		t.Fatal(err)
 	}
 	heard := rec.forms[len(rec.forms)-1]
@@ -219,10 +227,10 @@ func TestSessionRefused(t *testing.T) {
 			t.Errorf("%s: %d %v", name, status, body)
 		}
 	}
-	_, err = r.client.AccessToken(t.Context(), r.tenant, s, "https://graph.microsoft.com/")
+	_, err = r.client.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: "https://graph.microsoft.com/"})
 	wantError(t, err, "", "not found in the tenant")
 	r.server.Remove(r.server.Objects()[0].DeviceID)
-	_, err = r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
+	_, err = r.client.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource})
 	wantError(t, err, "session_revoked", "left or joined again")
 }
 
@@ -246,7 +254,7 @@ func TestSignInLies(t *testing.T) {
 		"bearer token":       {`"token_type":"pop"`, `"token_type":"Bearer"`, drs.ErrMalformed},
 		"no session key":     {`"session_key_jwe"`, `"x"`, drs.ErrMalformed},
 		"no refresh token":   {`"refresh_token"`, `"x"`, drs.ErrMalformed},
-		"no lifetime":        {`"refresh_token_expires_in"`, `"x"`, drs.ErrMalformed},
+		"a lifetime of text": {`"refresh_token_expires_in"`, `"refresh_token_expires_in":"x","x"`, drs.ErrMalformed},
 		"another tenant":     {`"id_token"`, idToken(`{"tid":"x"}`) + `,"x"`, drs.ErrTenant},
 		"another client":     {`"id_token"`, idToken(`{"aud":"x"}`) + `,"x"`, drs.ErrMalformed},
 		"no identity token":  {`"id_token"`, `"id_token":"x","x"`, drs.ErrMalformed},
@@ -273,7 +281,7 @@ func TestSignInLies(t *testing.T) {
 	c2 := *r.client
 	c2.PlainReplies = true
 	c2.HTTPClient = &http.Client{Transport: rewriter{`"token_type":"Bearer"`, `"token_type":"pop"`}}
-	if _, err := c2.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource); !errors.Is(err, drs.ErrMalformed) {
+	if _, err := c2.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource}); !errors.Is(err, drs.ErrMalformed) {
 		t.Errorf("no bearer token: %v", err)
 	}
 }
@@ -314,12 +322,12 @@ func TestCookie(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookie, err := r.client.Cookie(t.Context(), r.tenant, s)
+	cookie, err := r.client.Cookie(t.Context(), r.tenant, s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	browse := func(value, to string) (int, *url.URL) {
-		q := url.Values{"response_type": {"code"}, "client_id": {"x"}, "state": {"s"}, "redirect_uri": {to}}
+		q := url.Values{"response_type": {"code"}, "client_id": {drs.BrokerClient}, "state": {"s"}, "redirect_uri": {to}}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.tenant.AuthorizeEndpoint+"?"+q.Encode(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -343,7 +351,7 @@ func TestCookie(t *testing.T) {
 	if status != http.StatusFound || code == "" || at.Query().Get("state") != "s" || at.Host != "auth" {
 		t.Fatalf("%d %v, %q", status, at, r.server.Refusals())
 	}
-	redeem := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "client_id": {"x"}, "resource": {drstest.JoinResource}}
+	redeem := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "client_id": {drs.BrokerClient}, "redirect_uri": {"ms-aadj-redir://auth/drs"}, "resource": {drstest.JoinResource}}
 	if status, body := r.post(redeem); status != http.StatusOK || r.claims(drs.Token(body["access_token"].(string)), drstest.JoinResource)["upn"] != alice {
 		t.Errorf("%d %v", status, body)
 	}
@@ -353,7 +361,7 @@ func TestCookie(t *testing.T) {
 	if status, _ := browse(string(cookie), "ms-aadj-redir://auth/drs"); status != http.StatusBadRequest {
 		t.Errorf("cookie again: %d", status)
 	}
-	if status, _ := browse("", "https://a.example/"); status != http.StatusBadRequest {
+	if status, _ := browse("", "ms-aadj-redir://auth/drs"); status != http.StatusBadRequest {
 		t.Errorf("no cookie: %d", status)
 	}
 	if status, _ := browse(string(cookie), "javascript:x"); status != http.StatusBadRequest {
@@ -389,10 +397,10 @@ func TestRealm(t *testing.T) {
 
 func TestCapabilities(t *testing.T) {
 	r := newRig(t)
-	for _, only1 := range []bool{false, true} {
+	for _, only1 := range []bool{false, true} { // the metadata of the public service, and that of AD FS
 		r.server.Derive1 = only1
 		got, err := r.client.Capabilities(t.Context(), r.tenant)
-		if err != nil || len(got) == 0 || strings.Contains(strings.Join(got, " "), "kdf_ver2") == only1 {
+		if err != nil || (len(got) > 0) != only1 || (got == nil) == only1 || strings.Contains(strings.Join(got, " "), "kdf_ver2") {
 			t.Errorf("%q, %v", got, err)
 		}
 	}
@@ -454,7 +462,7 @@ func TestNewPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.server.AddUser(drstest.User{UPN: alice, Password: "another 0ne"})
-	_, err = r.client.AccessToken(t.Context(), r.tenant, s, drstest.ManagementResource)
+	_, err = r.client.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource})
 	wantError(t, err, "session_revoked", "left or joined again")
 	in.Password, in.RefreshToken = "", refresh
 	_, err = r.client.SignIn(t.Context(), r.tenant, in)

@@ -28,6 +28,9 @@ func noGrant(code, suberror string, number int, format string, args ...any) erro
 // serveToken is the token endpoint.
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if r.Header.Get("Content-Type") == "" { // some clients leave it out, and the service reads the form
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
 	if err := r.ParseForm(); err != nil {
 		return noGrant("invalid_request", "", 900144, "body: %w", err)
 	}
@@ -64,8 +67,8 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, text strin
 	if err != nil {
 		return err
 	}
-	if claimText(claims, "client_id") == "" {
-		return noGrant("invalid_request", "", 900144, "no client_id")
+	if err := s.checkClient(claimText(claims, "client_id"), claimText(claims, "redirect_uri")); err != nil {
+		return err
 	}
 	if claimText(claims, "grant_type") != "device_token" {
 		return s.serveSignIn(w, r, claims, token.Header, device)
@@ -199,9 +202,9 @@ func timeOf(v any) (time.Time, bool, error) {
 	return time.Time{}, false, fmt.Errorf("a %T is not a time", v)
 }
 
-// token signs a token and returns the answer with it. As in Entra's older endpoint, numbers are
+// token signs a token and returns the answer with it. In the older endpoint, numbers are
 // strings.
-func (s *Server) token(r *http.Request, resource string, life time.Duration, claims jwt.MapClaims) (map[string]string, error) {
+func (s *Server) token(r *http.Request, resource string, life time.Duration, claims jwt.MapClaims) (map[string]any, error) {
 	key, err := s.signingKey()
 	if err != nil {
 		return nil, err
@@ -218,9 +221,15 @@ func (s *Server) token(r *http.Request, resource string, life time.Duration, cla
 	if err != nil {
 		return nil, err
 	}
-	number := func(n int64) string { return strconv.FormatInt(n, 10) }
-	return map[string]string{
+	if s.isV2(r) {
+		seconds := int64(life / time.Second)
+		return map[string]any{"token_type": "Bearer", "access_token": text, "expires_in": seconds, "ext_expires_in": seconds}, nil
+	}
+	return map[string]any{
 		"token_type": "Bearer", "access_token": text, "resource": resource,
 		"expires_in": number(int64(life / time.Second)), "expires_on": number(now.Add(life).Unix()), "not_before": number(now.Unix()),
 	}, nil
 }
+
+// number returns a number as a text.
+func number(n int64) string { return strconv.FormatInt(n, 10) }

@@ -2,10 +2,14 @@ package drstest
 
 import (
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -48,7 +52,7 @@ func (s *Server) AddUser(u User) {
 	for _, v := range s.sessions {
 		v.revoked = v.revoked || strings.EqualFold(v.upn, u.UPN)
 	}
-	maps.DeleteFunc(s.refresh, func(_, upn string) bool { return strings.EqualFold(upn, u.UPN) })
+	maps.DeleteFunc(s.refresh, func(_ string, g grant) bool { return strings.EqualFold(g.upn, u.UPN) })
 }
 
 // user returns a copy of a user who is not disabled.
@@ -86,79 +90,136 @@ func (s *Server) signedInUser(upn, password string) (*User, error) {
 // a device: password (RFC 6749, section 4.3), refresh_token and authorization_code.
 func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) error {
 	form := r.PostForm
+	client := form.Get("client_id")
+	if err := s.checkClient(client, form.Get("redirect_uri")); err != nil {
+		return err
+	}
 	var u *User
 	var err error
 	switch form.Get("grant_type") {
 	case "password":
 		u, err = s.signedInUser(form.Get("username"), form.Get("password"))
 	case "refresh_token":
-		u, err = s.holder(s.refreshTokens, form.Get("refresh_token"), false)
+		u, err = s.byRefreshToken(form.Get("refresh_token"), client)
 	default:
-		u, err = s.holder(s.authorizationCodes, form.Get("code"), true)
+		u, err = s.byCode(form)
 	}
 	if err != nil {
 		return err
 	}
-	if form.Get("client_id") == "" {
-		return noGrant("invalid_request", "", 900144, "no client_id")
+	resource, scope, err := s.wanted(r, form.Get("resource"), form.Get("scope"))
+	if err != nil {
+		return err
 	}
+	return s.replyUser(w, r, &userAnswer{user: u, client: client, resource: resource, scope: scope})
+}
+
+// wanted returns the resource and the scopes that a request asks for. A request to an endpoint
+// of version 2.0 names the resource in a scope, such as "https://graph.microsoft.com/.default".
+func (s *Server) wanted(r *http.Request, resource, scope string) (string, []string, error) {
+	scopes := strings.Fields(scope)
+	if !s.isV2(r) {
+		return resource, scopes, nil
+	}
+	if resource != "" {
+		return "", nil, noGrant("invalid_request", "", 901002, "the parameter resource is not supported at version 2.0")
+	}
+	for _, one := range scopes {
+		if at := strings.LastIndexByte(one, '/'); at > 0 {
+			resource = one[:at]
+		}
+	}
+	// A resource with a slash at its end has two slashes in the scope, or one.
+	if !s.hasResource(resource) && s.hasResource(resource+"/") {
+		resource += "/"
+	}
+	return resource, scopes, nil
+}
+
+// newGrant keeps a refresh token or a code, and returns it. It looks like those of the service.
+func newGrant(m *map[string]grant, g grant) string {
 	token := secret()
-	s.mu.Lock()
-	put(s.refreshTokens(), token, u.UPN)
-	s.mu.Unlock()
-	return s.replyUser(w, r, u, form.Get("resource"), "", map[string]string{"refresh_token": token}, nil)
-}
-
-func (s *Server) refreshTokens() *map[string]string      { return &s.refresh }
-func (s *Server) authorizationCodes() *map[string]string { return &s.codes }
-
-func put(m *map[string]string, key, value string) {
 	if *m == nil || len(*m) >= nonceLimit {
-		*m = make(map[string]string)
+		*m = make(map[string]grant)
 	}
-	(*m)[key] = value
+	(*m)[token] = g
+	return token
 }
 
-// holder returns the user to whom a token or code was issued.
-func (s *Server) holder(list func() *map[string]string, token string, once bool) (*User, error) {
+// byRefreshToken returns the user to whom a refresh token was issued for a client.
+func (s *Server) byRefreshToken(token, client string) (*User, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := *list()
-	upn, ok := m[token]
-	if !ok || token == "" {
+	g, ok := s.refresh[token]
+	switch {
+	case !ok:
 		return nil, noGrant("invalid_grant", "", 70008, "the refresh token or code is unknown or was used")
+	case !strings.EqualFold(g.client, client):
+		return nil, noGrant("invalid_grant", "", 70000, "the refresh token was issued to another client")
 	}
-	if once {
-		delete(m, token)
-	}
-	return s.userLocked(upn)
+	return s.userLocked(g.upn)
 }
 
-// replyUser answers with a token of a user for a resource. deviceID is the user's device, or
-// "". more has further members of the answer. key, if not nil, is the session key that
-// encrypts the answer.
-func (s *Server) replyUser(w http.ResponseWriter, r *http.Request, u *User, resource, deviceID string, more map[string]string, key []byte) error {
-	if resource != JoinResource && !s.hasResource(resource) {
-		return noGrant("invalid_resource", "", 500011, "resource %q not found in the tenant", resource)
+// byCode returns the user who was given an authorization code, and uses the code up.
+func (s *Server) byCode(form url.Values) (*User, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, ok := s.codes[form.Get("code")]
+	delete(s.codes, form.Get("code"))
+	sum := sha256.Sum256([]byte(form.Get("code_verifier")))
+	switch {
+	case !ok:
+		return nil, noGrant("invalid_grant", "", 70008, "the refresh token or code is unknown or was used")
+	case !strings.EqualFold(g.client, form.Get("client_id")) || g.redirect != form.Get("redirect_uri"):
+		return nil, noGrant("invalid_grant", "", 70000, "the code was issued to another client or redirect URI")
+	case g.challenge != "" && g.challenge != base64.RawURLEncoding.EncodeToString(sum[:]):
+		return nil, noGrant("invalid_grant", "", 501481, "the code_verifier does not match the code_challenge supplied in the authorization request")
+	}
+	return s.userLocked(g.upn)
+}
+
+// A userAnswer is an answer with a token of a user for a resource.
+type userAnswer struct {
+	user     *User
+	client   string
+	resource string
+	scope    []string
+	deviceID string                                        // the user's device, or ""
+	seal     func(w http.ResponseWriter, answer any) error // encrypts the answer; nil if it is not encrypted
+}
+
+// replyUser answers with a token of a user, a refresh token and, if the scope has "openid", an
+// identity token.
+func (s *Server) replyUser(w http.ResponseWriter, r *http.Request, a *userAnswer) error {
+	if a.resource != JoinResource && !s.hasResource(a.resource) {
+		return noGrant("invalid_resource", "", 500011, "resource %q not found in the tenant", a.resource)
+	}
+	scope := "user_impersonation"
+	if a.resource == ManagementResource {
+		scope = "mdm_delegation"
 	}
 	claims := jwt.MapClaims{
-		"idtyp": "user", "upn": u.UPN, "oid": u.ObjectID, "sub": u.ObjectID, "amr": []string{"pwd"}, "scp": "user_impersonation", "jti": newGUID(),
+		"idtyp": "user", "upn": a.user.UPN, "oid": a.user.ObjectID, "sub": a.user.ObjectID, "amr": []string{"pwd"}, "appid": a.client, "scp": scope, "jti": newGUID(),
 	}
-	if deviceID != "" {
-		claims["deviceid"] = deviceID
+	if a.deviceID != "" {
+		claims["deviceid"] = a.deviceID
 	}
-	answer, err := s.token(r, resource, joinTokenLife, claims)
+	answer, err := s.token(r, a.resource, joinTokenLife, claims)
 	if err != nil {
 		return err
 	}
-	for name, value := range more {
-		answer[name] = value
+	answer["scope"] = scope
+	if slices.Contains(a.scope, "openid") {
+		answer["id_token"] = s.idToken(a.user, a.client)
 	}
-	if key == nil {
-		reply(w, http.StatusOK, answer)
-		return nil
+	s.mu.Lock()
+	answer["refresh_token"] = newGrant(&s.refresh, grant{upn: a.user.UPN, client: a.client})
+	s.mu.Unlock()
+	if a.seal != nil {
+		return a.seal(w, answer)
 	}
-	return s.replySealed(w, answer, key)
+	reply(w, http.StatusOK, answer)
+	return nil
 }
 
 // serveRealm says where a user signs in.

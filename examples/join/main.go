@@ -23,7 +23,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -222,13 +221,9 @@ func (d *joiner) signIn(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	can, err := d.client.Capabilities(ctx, d.discovery)
-	if err != nil {
-		return "", err
-	}
 	session, err := d.client.SignIn(ctx, d.discovery, &drs.SignIn{
 		Certificate: dev.Certificate, DeviceKey: dk, TransportKey: tk,
-		Username: d.user, Password: drs.Token(d.password), Derive2: slices.Contains(can, "kdf_ver2"),
+		Username: d.user, Password: drs.Token(d.password),
 	})
 	if err != nil {
 		return "", err
@@ -240,7 +235,7 @@ func (d *joiner) signIn(ctx context.Context) (string, error) {
 	if session, err = drs.UnsealSession(text, tk); err != nil {
 		return "", err
 	}
-	access, err := d.client.AccessToken(ctx, d.discovery, session, drstest.ManagementResource)
+	access, err := d.client.AccessToken(ctx, d.discovery, session, &drs.AccessRequest{Resource: drstest.ManagementResource})
 	if err != nil {
 		return "", err
 	}
