@@ -23,6 +23,7 @@ const (
 	opExchange = "Exchange"
 	opDiscover = "Discover"
 	opPolicy   = "Policy"
+	opAttest   = "Attest"
 	opEnroll   = "Enroll"
 	opRenew    = "Renew"
 	opRecover  = "Recover"

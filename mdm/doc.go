@@ -9,6 +9,7 @@
 //	Client                 speaks to the management server, SOAP 1.2
 //	  Client.Discover        finds its services                       [MS-MDE2] 3.1
 //	  Client.Policy          what the certificate request must be     [MS-XCEP]
+//	  Client.AttestAzure     proves the key to Azure Attestation, if the policy asks
 //	  Client.Enroll          sends the request, gets an Enrollment    [MS-WSTEP]
 //	  Client.Renew           a new certificate before the old one ends
 //	  Client.Recover         a new certificate in place of one that was lost
@@ -40,10 +41,8 @@
 //
 // # Limits
 //
-// Management keys are RSA. Three things are not supported: fetching a token
-// from Azure Attestation (the caller may send one, see [ItemAzureBlob]),
-// showing the sign-in page of a federated server (the caller may send its
-// token, see [OpaqueToken]), and enrollment authenticated by an XML signature
-// (AuthPolicy "Certificate"). An answer may have 1 MiB, 20000 elements and 32
+// Management keys are RSA. Two things are not supported: showing the sign-in page
+// of a federated server (the caller may send its token, see [OpaqueToken]), and
+// enrollment authenticated by an XML signature (AuthPolicy "Certificate"). An answer may have 1 MiB, 20000 elements and 32
 // levels.
 package mdm

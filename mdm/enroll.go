@@ -140,7 +140,8 @@ func (c *Client) enrollMessage(ctx context.Context, kind string, d *Discovery, p
 		p = defaultPolicy()
 	}
 	if p.AttestationFailure == failOnError && req.Attestation == nil && !slices.ContainsFunc(req.Context, func(i Item) bool { return i.Name == ItemAzureBlob }) {
-		return nil, hresult.Errorf(codeKeyCreation, "the policy requires an attestation of the key, and the request has none")
+		return nil, hresult.Errorf(codeKeyCreation, "the policy requires a proof that a TPM holds the management key (AttestationFailureBehavior is FailOnError), "+
+			"and the request has none: a key in software cannot have one; see Request.Attestation and Client.AttestAzure")
 	}
 	extra, err := req.Attestation.items()
 	if err != nil {

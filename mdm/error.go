@@ -17,7 +17,7 @@ import (
 // An empty field means that the failure has no such part.
 type Error struct {
 	// Op is the call that failed: "Nonce" or "Exchange" of a TokenClient;
-	// "Discover", "Policy", "Enroll", "Renew" or "Recover" of a Client;
+	// "Discover", "Policy", "Attest", "Enroll", "Renew" or "Recover" of a Client;
 	// "Session" of package mdm/omadm; "Setup" of package mdm/esp.
 	Op string
 
@@ -213,8 +213,8 @@ func badCertificate(err error) int {
 }
 
 // soap reports whether the call was to the management server, not to the token
-// endpoint.
-func (e *Error) soap() bool { return e.Op != opNonce && e.Op != opExchange }
+// endpoint or to Azure Attestation.
+func (e *Error) soap() bool { return e.Op != opNonce && e.Op != opExchange && e.Op != opAttest }
 
 // Retryable reports whether the same call may succeed later without any change:
 // after a fault or an OAuth error that tells of a busy or broken

@@ -52,9 +52,9 @@ type Policy struct {
 	Renewal  time.Duration
 
 	// AttestationFailure tells what to do if the key cannot be attested:
-	// "FailOnError", "IgnoreOnError" or "RetryOnError". It is empty if the
-	// server does not say. With "FailOnError", [Client.Enroll] refuses a
-	// request without attestation.
+	// "FailOnError", "IgnoreOnError" or "RetryOnError" (then enroll without). It
+	// is empty if the server does not say. With "FailOnError", [Client.Enroll]
+	// refuses a request without attestation.
 	AttestationFailure string
 
 	// AttestationTimeout bounds the attestation. It is 0 if the server does not
@@ -68,7 +68,7 @@ type Policy struct {
 
 // An AzureAttestation tells what to request from Azure Attestation for a server
 // of version 6.0 or later. The token that comes back goes into the context item
-// [ItemAzureBlob]; this package does not fetch it.
+// [ItemAzureBlob], see [Client.AttestAzure].
 type AzureAttestation struct {
 	Nonce          string // base64, as sent
 	RelyingPartyID string // as sent

@@ -55,6 +55,9 @@ var operationRemedies = map[string]map[uint32]string{
 		codeAuthorization:   "The server does not enroll devices of the user or the domain in the request for its services: check them, then its configuration.",
 		codeInvalidSecurity: "The server wants a security header in the request for its services, which has none: check that the address is that of a discovery service.",
 	},
+	opAttest: {
+		hresult.InvalidResponse: "The answer of the attestation service cannot be read: check its address in the certificate policy, and whether a proxy answers in its place.",
+	},
 	opRenew: {
 		codeMessageFormat: "The server did not accept the renewal: it may know none, or want the other name of the request's type (SpecType). " +
 			"Otherwise enroll the device again.",

@@ -9,7 +9,8 @@ import (
 )
 
 // enroll does StepEnroll: it trades the device certificate for a management token
-// and enrolls the device with that.
+// and enrolls the device with that, and with a proof of its keys if the policy asks
+// for one.
 func enroll(ctx context.Context, r *Run) (bool, error) {
 	if r.State.enrolled() {
 		return true, nil
@@ -31,7 +32,11 @@ func enroll(ctx context.Context, r *Run) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	e, err := c.Enroll(ctx, d, policy, &mdm.Request{Token: token, Key: key.WithContext(ctx), Context: mdm.PreProvisioning(r.State.ZTDID)})
+	req := &mdm.Request{Token: token, Key: key.WithContext(ctx), Context: mdm.PreProvisioning(r.State.ZTDID)}
+	if err := r.attestEnrollment(ctx, &enrollment{c, d, policy, key}, req); err != nil {
+		return false, err
+	}
+	e, err := c.Enroll(ctx, d, policy, req)
 	if err != nil {
 		return false, err
 	}

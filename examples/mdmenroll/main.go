@@ -112,31 +112,41 @@ func (e *enrollment) request(ctx context.Context, p *mdm.Policy) (*mdm.Request, 
 	if e.ofDevice {
 		req.Context = append(req.Context, mdm.BoolItem(mdm.ItemWhiteGlove, true))
 	}
-	if p.AttestationFailure != "" {
-		req.Attestation, err = e.attestation(ctx)
+	if p.AsksAttestation() {
+		err = e.attest(ctx, p, req)
 	}
 	return req, err
 }
 
-// attestation makes an attestation key and certifies the management key with it.
-func (e *enrollment) attestation(ctx context.Context) (*mdm.Attestation, error) {
+// attest makes an attestation key and certifies the management key with it, for the
+// server or for the service of Azure Attestation that the policy names.
+func (e *enrollment) attest(ctx context.Context, p *mdm.Policy, req *mdm.Request) error {
 	aik, err := e.tpm.CreateKey(ctx, attest.Template{Algorithm: attest.RSA2048, Usage: attest.Attest})
 	if err != nil {
-		return nil, err
-	}
-	s, err := e.tpm.Certify(ctx, e.key, aik, nil)
-	if err != nil {
-		return nil, err
-	}
-	claim, err := mdm.Claim(s.PublicArea, s.Attest, s.Signature)
-	if err != nil {
-		return nil, err
+		return err
 	}
 	pub, ok := aik.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("the attestation key is a %T", aik.Public())
+		return fmt.Errorf("the attestation key is a %T", aik.Public())
 	}
-	return &mdm.Attestation{AIK: pub, Claim: claim}, nil
+	if p.Azure != nil {
+		blob, err := e.client.AttestAzure(ctx, e.at, p, &mdm.AzureEvidence{
+			AIK: pub, Key: e.key,
+			Certify: func(ctx context.Context, nonce []byte) (key, device *mdm.Statement, err error) {
+				s, err := e.tpm.Certify(ctx, e.key, aik, nonce)
+				return (*mdm.Statement)(s), nil, err
+			},
+		})
+		req.Context = append(req.Context, blob)
+		return err
+	}
+	s, err := e.tpm.Certify(ctx, e.key, aik, nil)
+	if err != nil {
+		return err
+	}
+	claim, err := mdm.Claim(s.PublicArea, s.Attest, s.Signature)
+	req.Attestation = &mdm.Attestation{AIK: pub, Claim: claim}
+	return err
 }
 
 // run opens the TPM, enrolls and holds the sessions. If a session fails, it

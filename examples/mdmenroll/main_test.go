@@ -346,3 +346,15 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, &errs)
 	}
 }
+
+// A policy may name a service of Azure Attestation.
+func TestAzure(t *testing.T) {
+	s := startSite(t, ofDevice())
+	s.RequireAttestation, s.Azure = true, new(mdmtest.AttestationServer)
+	h := httptest.NewTLSServer(s.Azure)
+	t.Cleanup(h.Close)
+	s.Azure.BaseURL = h.URL
+	if code, stdout, stderr := try(t, "-discover", s.discover, "-ca", s.ca, "-token", s.token, "-request-version", "6.0"); code != 0 || stderr != "" {
+		t.Errorf("exit code %d\n%s%s; server: %q, %q", code, stdout, stderr, s.Refusals(), s.Azure.Refusals())
+	}
+}

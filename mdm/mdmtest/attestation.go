@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/internal/cms"
@@ -22,7 +23,7 @@ import (
 // the key that it is for.
 func (s *Server) checkAttestation(i items, key *rsa.PublicKey, directoryID string) error {
 	if i.has("AzureAttestationBlob") {
-		return badItem("AzureAttestationBlob was not asked for")
+		return s.checkBlob(i, key, directoryID)
 	}
 	aik, err := publicKey(i.get("AIKPub"))
 	if err != nil {
@@ -204,6 +205,13 @@ func (s *Server) checkAIKCert(text string) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
+	return checkAIK(der, s.AIKRoots, s.AIKIssuers, s.now())
+}
+
+// checkAIK returns the certificate of an attestation key, if it is one for
+// attestation keys and by one of roots, or one of the issuers below them. If roots
+// is nil, any will do.
+func checkAIK(der []byte, roots *x509.CertPool, issuers func() []*x509.Certificate, now time.Time) (*x509.Certificate, error) {
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, err
@@ -214,7 +222,7 @@ func (s *Server) checkAIKCert(text string) (*x509.Certificate, error) {
 	if err := cms.CheckKey(cert.PublicKey); err != nil {
 		return nil, err
 	}
-	if s.AIKRoots == nil {
+	if roots == nil {
 		return cert, nil
 	}
 	if cert.IsCA || !slices.ContainsFunc(cert.UnknownExtKeyUsage, wcce.OIDKeyPurposeAIK.Equal) {
@@ -224,8 +232,14 @@ func (s *Server) checkAIKCert(text string) (*x509.Certificate, error) {
 	// TPM's maker and model, which crypto/x509 does not read.
 	own := *cert
 	own.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(cert.UnhandledCriticalExtensions), wcce.OIDSubjectAltName.Equal)
+	between := x509.NewCertPool()
+	if issuers != nil {
+		for _, ca := range issuers() {
+			between.AddCert(ca)
+		}
+	}
 	_, err = own.Verify(x509.VerifyOptions{
-		Roots: s.AIKRoots, CurrentTime: s.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+		Roots: roots, Intermediates: between, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	return cert, err
 }

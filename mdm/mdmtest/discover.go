@@ -10,10 +10,16 @@ import (
 // knows.
 const enrollmentVersion = "5.0"
 
+// azureVersion is the version from which on policies ask for Azure Attestation.
+const azureVersion = "6.0"
+
 // version returns the newest version that the server knows.
 func (s *Server) version() string {
-	if s.EnrollmentVersion != "" {
+	switch {
+	case s.EnrollmentVersion != "":
 		return s.EnrollmentVersion
+	case s.Azure != nil:
+		return azureVersion
 	}
 	return enrollmentVersion
 }

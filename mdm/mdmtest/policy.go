@@ -48,9 +48,17 @@ func (s *Server) policy() string {
 	if s.Quirks.LongKeys {
 		changes = append(changes, "<minimalKeyLength>2048<", "<minimalKeyLength>4096<")
 	}
-	if s.RequireAttestation {
-		changes = append(changes, "</algorithmOIDReference>", "</algorithmOIDReference><AttestationFailureBehavior>FailOnError</AttestationFailureBehavior>"+
+	behavior := s.Attestation
+	if behavior == "" && s.RequireAttestation {
+		behavior = "FailOnError"
+	}
+	if behavior != "" {
+		changes = append(changes, "</algorithmOIDReference>", "</algorithmOIDReference><AttestationFailureBehavior>"+behavior+"</AttestationFailureBehavior>"+
 			"<OperationTimeout>100</OperationTimeout>")
+	}
+	if s.Azure != nil && s.version() >= azureVersion {
+		changes = append(changes, "</attributes>", "<attestation><azureAttestation><nonce>"+s.newNonce()+"</nonce><relyingPartyId>"+escape(s.relyingParty())+
+			"</relyingPartyId><endpointUri>"+escape(s.Azure.BaseURL)+"</endpointUri></azureAttestation></attestation></attributes>")
 	}
 	return strings.NewReplacer(changes...).Replace(policyXML)
 }

@@ -88,13 +88,24 @@ type Server struct {
 	// any program can make one up with keys in software.
 	RequireAttestation bool
 
+	// Attestation is what the policy says of an attestation: "FailOnError",
+	// "IgnoreOnError" or "RetryOnError". If it is empty, it is "FailOnError" with
+	// RequireAttestation, and otherwise the policy says nothing.
+	Attestation string
+
+	// Azure, if not nil, is the service whose report about the management key the
+	// policy asks for, from version 6.0 on: it names the service's BaseURL, a nonce
+	// that is good for one enrollment, and the server's own BaseURL as the relying
+	// party. The test serves it. A report is taken in the place of claims.
+	Azure *AttestationServer
+
 	// DeviceKey, if not nil, returns the key that a device has in the
 	// directory, or nil if the directory does not know the device. The item
 	// AADPub must be that key.
 	DeviceKey func(directoryID string) crypto.PublicKey
 
 	// EnrollmentVersion is the newest version of the protocol that the server
-	// knows, from "3.0" to "9.0". If it is empty, it is "5.0".
+	// knows, from "3.0" to "9.0". If it is empty, it is "5.0", or "6.0" with Azure.
 	EnrollmentVersion string
 
 	// RenewBefore is how long before its end a certificate may be renewed. If
@@ -108,11 +119,15 @@ type Server struct {
 	Session SessionConfig
 
 	// AIKRoots, if not nil, are the roots that must have issued the certificate
-	// of an attestation key, without a CA in between. The certificate must have
+	// of an attestation key, or a CA of AIKIssuers. The certificate must have
 	// the extended key usage 2.23.133.8.3 (tcg-kp-AIKCertificate). It is required
 	// with each attestation, unless KnownAIK is set. If AIKRoots is nil, every
 	// certificate is accepted, and none is required.
 	AIKRoots *x509.CertPool
+
+	// AIKIssuers, if not nil, returns the CAs between AIKRoots and the certificates.
+	// Requests do not bring them.
+	AIKIssuers func() []*x509.Certificate
 
 	// KnownAIK, if not nil, reports whether an attestation key is known to be one
 	// of a TPM, such as by an earlier credential activation with a known EK. The
@@ -137,10 +152,11 @@ type Server struct {
 	log      refusal.Log
 
 	mu       sync.Mutex
-	devices  map[string]*device  // by deviceKey of DeviceID
-	owners   map[[32]byte]string // DeviceID by SHA-256 of a management certificate
-	keys     map[string]string   // DeviceID by SHA-256 of a management key
-	claims   map[[32]byte]bool   // SHA-256 of the statements in claims
+	devices  map[string]*device   // by deviceKey of DeviceID
+	owners   map[[32]byte]string  // DeviceID by SHA-256 of a management certificate
+	keys     map[string]string    // DeviceID by SHA-256 of a management key
+	claims   map[[32]byte]bool    // SHA-256 of the statements in claims
+	nonces   map[string]time.Time // when each nonce of a policy ends, in base64url
 	enrolled []*x509.Certificate
 }
 

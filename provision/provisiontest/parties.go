@@ -59,6 +59,9 @@ func (s *Server) compose() http.Handler {
 	} {
 		mux.Handle(path, s.clocks[party.Party].serve(party.Handler))
 	}
+	if a := s.Management.Azure; a != nil {
+		mux.Handle(azurePath+"/", s.clocks[PartyManagement].serve(a))
+	}
 	return mux
 }
 
@@ -123,6 +126,22 @@ func (s *Server) fillManagement() {
 	if m.TokenKey == nil {
 		m.TokenKey = s.Directory.TokenKey
 	}
+	or(&m.AIKRoots, s.AIK.Roots())
+	if m.AIKIssuers == nil {
+		m.AIKIssuers = s.AIK.Certificates
+	}
+	if m.DeviceKey == nil {
+		m.DeviceKey = s.deviceKey
+	}
+	if a := m.Azure; a != nil {
+		s.clocks[PartyManagement].set(&a.Now)
+		or(&a.Logger, s.Logger)
+		or(&a.BaseURL, s.URL+azurePath)
+		or(&a.AIKRoots, s.AIK.Roots())
+		if a.AIKIssuers == nil {
+			a.AIKIssuers = s.AIK.Certificates
+		}
+	}
 	if m.Registered == nil {
 		m.Registered = s.registered
 	}
@@ -132,6 +151,20 @@ func (s *Server) fillManagement() {
 	if m.Session.Commands == nil && m.Session.Next == nil {
 		m.Session.Commands = setUp()
 	}
+}
+
+// azurePath is the path of the management server's attestation service, if it has
+// one.
+const azurePath = ManagementPath + "/azure"
+
+// deviceKey returns the key that a device has in the directory, or nil.
+func (s *Server) deviceKey(deviceID string) crypto.PublicKey {
+	for _, o := range s.Directory.Objects() {
+		if strings.EqualFold(o.DeviceID, deviceID) && len(o.Certificates) > 0 {
+			return o.Certificates[len(o.Certificates)-1].PublicKey
+		}
+	}
+	return nil
 }
 
 // tenantID returns the identifier of the directory's tenant.
