@@ -94,7 +94,7 @@ func refusal(u *traffic.Use) (text string, code uint32) {
 	switch {
 	case u.Host.Step == "ek" && u.Status == http.StatusNotFound:
 		text = "EK cert not found"
-	case u.Host.Step == "aik" && u.Refused.CAWords:
+	case u.Host.Step == "aik" && u.Refused.Capabilities:
 		text = "GetCACaps: " + words
 	case u.Host.Step == "aik" || u.Status >= http.StatusInternalServerError:
 		text = fmt.Sprintf("HTTP status %d %s", u.Status, words)

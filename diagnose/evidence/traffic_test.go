@@ -96,6 +96,7 @@ func trafficFaults() []planted {
 		{"an archive: a server's error", "service-error", confidencePossible, harFile([4]any{1, "https://enterpriseregistration.windows.net/", 503, ""}), nil},
 		{"a list: no internet", "no-internet", confidenceCertain, new(bundle).file("hosts.txt", "09:00:01 www.msftconnecttest.com no answer\n"), nil},
 		{"a list: the ticket", "ticket-missing", confidenceCertain, new(bundle).file("hosts.txt", "09:00:01 login.live.com timeout\n"), nil},
+		{"a list: revocation", "revocation-blocked", confidencePossible, new(bundle).file("hosts.txt", "09:00:01 ocsp.digicert.com timeout\n"), nil},
 		{"a list that ends", "traffic-stops", confidencePossible, new(bundle).file("hosts.txt", "00:10 login.live.com\n00:12 ztd.dds.microsoft.com\n"), nil},
 	}
 }

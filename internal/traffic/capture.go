@@ -33,16 +33,16 @@ var ErrLimit = errors.New("an entry of the archive is larger than 32 MiB")
 
 // A Request is a request of a capture to a host of the table.
 type Request struct {
-	Number     int // of the line or entry, from 1
-	Begin, End time.Time
-	Method     string // "" in a list of hosts
-	Name       string // the host, in lower case
-	Host       *Host
-	Purpose    string // what the request is for, by its URL; may be empty
-	Status     int    // HTTP status, 0 if there was none
-	Failure    Failure
-	Sent, Got  int  // bytes, -1 if not known
-	CAWords    bool // it asks for a CA's capabilities
+	Number       int // of the line or entry, from 1
+	Begin, End   time.Time
+	Method       string // "" in a list of hosts
+	Name         string // the host, in lower case
+	Host         *Host
+	Purpose      string // what the request is for, by its URL; may be empty
+	Status       int    // HTTP status, 0 if there was none
+	Failure      Failure
+	Sent, Got    int  // bytes, -1 if not known
+	Capabilities bool // it asks for a CA's capabilities
 }
 
 // A Capture is what was read from a capture.
@@ -58,6 +58,7 @@ type Capture struct {
 	byName map[string]*Use
 	others map[string]bool
 	opened int // requests that the capture shows within TLS
+	passed int // the most bytes that a tunnel passed
 }
 
 // OtherHosts returns how many hosts beyond the table were asked, at most 10,000.
@@ -112,7 +113,7 @@ func (c *Capture) add(number int, e *entry) {
 	}
 	r := Request{
 		Number: number, Begin: e.begin, End: e.end, Method: method(e.method), Name: name, Host: host, Status: e.status, Failure: e.failed(),
-		Sent: e.sent, Got: e.got, Purpose: Purpose(u), CAWords: u.Query().Get("operation") == "GetCACaps",
+		Sent: e.sent, Got: e.got, Purpose: Purpose(u), Capabilities: u.Query().Get("operation") == "GetCACaps",
 	}
 	use := c.use(&r)
 	if use == nil {
@@ -125,6 +126,7 @@ func (c *Capture) add(number int, e *entry) {
 	case r.Method == http.MethodConnect && r.Failure == "":
 		use.tunnels++
 		use.got = max(use.got, r.Got)
+		c.passed = max(c.passed, r.Got)
 	case u.Scheme == "https" && r.Failure == "":
 		use.opened++
 		c.opened++

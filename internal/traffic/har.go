@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -120,6 +121,7 @@ func (h *harEntry) entry() *entry {
 		text = h.Response.StatusText
 	}
 	switch {
+	case canceled.MatchString(text):
 	case text != "" && e.status == 0 || failureOf(text) != "":
 		e.failure = failureOf(text)
 		if e.failure == "" {
@@ -132,6 +134,9 @@ func (h *harEntry) entry() *entry {
 	}
 	return e
 }
+
+// canceled are words of browsers for a request that they gave up themselves.
+var canceled = regexp.MustCompile(`(?i)err_aborted|binding_aborted|blocked_by_client|cancel`)
 
 // fromProxy reports whether a proxy answered in place of the host.
 func (h *harEntry) fromProxy() bool {

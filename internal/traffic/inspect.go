@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -21,7 +22,7 @@ const (
 // judgeTLS notes what an entry shows of TLS to the host.
 func (u *Use) judgeTLS(at *url.URL, e *entry) {
 	switch issuer := strings.TrimSpace(e.issuer); {
-	case issuer == "" && e.log && at.Scheme == "https":
+	case issuer == "" && e.log && at.Scheme == "https" && e.method != http.MethodConnect:
 		u.inspected(whyRead, true)
 	case issuer == "" || e.failed() != "":
 	case proxies.MatchString(issuer):
@@ -41,11 +42,12 @@ func (u *Use) inspected(why string, certain bool) {
 	u.Inspection, u.Certain = why, certain
 }
 
-// judgeTunnels notes tunnels that nothing followed. In a log these are short; in an
-// archive whose other tunnels were opened, those without requests.
+// judgeTunnels notes tunnels that nothing followed: in a log that counts the bytes of
+// others, those of few bytes; in an archive that shows the requests of others, those
+// without requests.
 func (c *Capture) judgeTunnels() {
 	for _, u := range c.Uses {
-		if u.Inspection == "" && u.tunnels > 0 && u.opened == 0 && u.Failure == "" && (c.Kind == HAR && c.opened > 0 || u.got < silent && u.got >= 0) {
+		if u.Inspection == "" && u.tunnels > 0 && u.opened == 0 && u.Failure == "" && (c.opened > 0 && c.Kind == HAR || u.got >= 0 && u.got < silent && c.passed >= silent) {
 			u.inspected(whySilent, false)
 		}
 	}

@@ -92,8 +92,8 @@ enroll: enrollment.manage.microsoft.com 1 the proxy does not reach it|0|
 		t.Errorf("%s, %d others\n%s", c.Kind, c.Others, got)
 	}
 	ek := c.Steps()[2]
-	if !ek.Begin.Equal(time.Date(2025, 11, 28, 9, 0, 3, 0, time.UTC)) || len(ek.Blocked()) != 1 || ek.Blocked()[0].Failed.Number != 3 {
-		t.Errorf("%v %+v", ek.Begin, ek.Blocked())
+	if !ek.Begin.Equal(time.Date(2025, 11, 28, 9, 0, 3, 0, time.UTC)) || ek.Uses[0].Failed.Number != 3 {
+		t.Errorf("%+v", ek)
 	}
 	if r := c.Requests[0]; r.End.Sub(r.Begin) != 300*time.Millisecond || r.Got != 9120 || r.Sent != -1 {
 		t.Errorf("%+v", r)
@@ -176,8 +176,35 @@ signin: aadcdn.msauth.net 1 |200|its certificate was issued by a proxy
 	if got := summary(c); got != want || c.Kind != HAR || c.Others != 1 {
 		t.Errorf("%d others\n%s", c.Others, got)
 	}
-	if text := fmt.Sprintf("%+v", c.Requests); strings.Contains(text, "hunter22") || !strings.Contains(text, "CAWords:true") {
+	if text := fmt.Sprintf("%+v", c.Requests); strings.Contains(text, "hunter22") || !strings.Contains(text, "Capabilities:true") {
 		t.Error(text)
+	}
+}
+
+// TestOutcome takes the last outcome of a host, by the begin of its requests, and none
+// of a request that a browser gave up itself.
+func TestOutcome(t *testing.T) {
+	for name, c := range map[string]struct{ in, want string }{
+		"a tunnel that is open while another is refused": {
+			"1764320402.000      0 10.0.0.7 TCP_DENIED/403 3900 CONNECT login.live.com:443 - HIER_NONE/- -\n1764320409.000   9000 10.0.0.7 TCP_TUNNEL/200 9000 CONNECT login.live.com:443 - HIER_DIRECT/20.1.1.1 -\n",
+			"ticket: login.live.com 2 the proxy or firewall refuses it|0|\n",
+		},
+		"a log that does not count the bytes of tunnels": {
+			"1764320402.000      9 10.0.0.7 TCP_TUNNEL/200 0 CONNECT login.live.com:443 - HIER_DIRECT/20.1.1.1 -\n",
+			"ticket: login.live.com 1 |0|\n",
+		},
+		"a tunnel with a scheme": {
+			"1764320402.000      9 10.0.0.7 TCP_TUNNEL/200 9000 CONNECT https://login.live.com:443 - HIER_DIRECT/20.1.1.1 -\n",
+			"ticket: login.live.com 1 |0|\n",
+		},
+		"given up": {
+			har(harOf(1, "GET", "https://login.live.com/", 200, ""), harOf(2, "GET", "https://login.live.com/", 0, `,"_error":"net::ERR_ABORTED"`)),
+			"ticket: login.live.com 2 |0|\n",
+		},
+	} {
+		if got := summary(read(t, c.in)); got != c.want {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 
@@ -268,9 +295,6 @@ func FuzzRead(f *testing.F) {
 				if r.Status < 0 || r.Status > 999 || r.Sent < -1 || r.Got < -1 || r.End.Before(r.Begin) || len(r.Method) > 7 {
 					t.Errorf("%+v", r)
 				}
-			}
-			for _, s := range c.Steps() {
-				s.Blocked()
 			}
 			c.Stopped()
 		}

@@ -30,8 +30,9 @@ type Use struct {
 	Certain    bool
 	Issuer     string
 
-	tunnels, opened int // CONNECT that succeeded, and requests within TLS
-	got             int // the most bytes that a tunnel passed, -1 if not known
+	judged          time.Time // begin of the request that Failure and Status are of
+	tunnels, opened int       // CONNECT that succeeded, and requests within TLS
+	got             int       // the most bytes that a tunnel passed, -1 if not known
 }
 
 // add adds a request.
@@ -43,15 +44,14 @@ func (u *Use) add(r *Request) {
 	if r.End.After(u.Last) {
 		u.Last = r.End
 	}
-	switch {
-	case r.Failure == "":
-		u.Failure = ""
-	case u.Failure == "":
-		u.Failed = *r
-		fallthrough
-	default:
-		u.Failure = r.Failure
+	if r.Begin.Before(u.judged) {
+		return // a log has a tunnel where that ended
 	}
+	u.judged = r.Begin
+	if r.Failure != "" && u.Failure == "" {
+		u.Failed = *r
+	}
+	u.Failure = r.Failure
 	if r.Failure == "" && r.Method != http.MethodConnect {
 		u.Status = r.Status
 		if r.Status >= http.StatusBadRequest {
@@ -67,27 +67,17 @@ type StepUse struct {
 	Begin, End time.Time // zero if no host of the step was asked
 }
 
-// Blocked returns the hosts that were not reached to the end.
-func (s *StepUse) Blocked() (list []*Use) {
-	for _, u := range s.Uses {
-		if u.Failure != "" {
-			list = append(list, u)
-		}
-	}
-	return list
-}
-
 // Steps returns the steps in the order of the flow: those of which a host was asked,
 // and those that every pre-provisioning has before the last of them, without hosts.
-func (c *Capture) Steps() []StepUse {
-	var list []StepUse
+func (c *Capture) Steps() (list []StepUse) {
+	last := 0 // length of list when the last step was added that every pre-provisioning has
 	for i := range steps {
 		s := StepUse{Step: &steps[i]}
-		for _, u := range c.Uses {
+		for _, u := range c.Uses { // in the order of their begin
 			if u.Host.Step != s.Name {
 				continue
 			}
-			if len(s.Uses) == 0 || u.First.Before(s.Begin) {
+			if len(s.Uses) == 0 {
 				s.Begin = u.First
 			}
 			if u.Last.After(s.End) {
@@ -95,24 +85,15 @@ func (c *Capture) Steps() []StepUse {
 			}
 			s.Uses = append(s.Uses, u)
 		}
-		list = append(list, s)
-	}
-	last := c.reached(list)
-	return slices.DeleteFunc(list, func(s StepUse) bool {
-		return len(s.Uses) == 0 && (!s.Always || slices.IndexFunc(steps, func(x Step) bool { return x.Name == s.Name }) > last)
-	})
-}
-
-// reached returns the index of the last step that every pre-provisioning has and of
-// which a host was asked, -1 for none.
-func (c *Capture) reached(list []StepUse) int {
-	last := -1
-	for i, s := range list {
-		if s.Always && len(s.Uses) > 0 {
-			last = i
+		if len(s.Uses) > 0 || s.Always {
+			list = append(list, s)
+		}
+		if len(s.Uses) > 0 && s.Always {
+			last = len(list)
 		}
 	}
-	return last
+	tail := slices.DeleteFunc(list[last:], func(s StepUse) bool { return len(s.Uses) == 0 })
+	return list[:last+len(tail)]
 }
 
 // Stopped returns the last step of a capture and the next one, if the capture shows a
