@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -414,37 +413,3 @@ func TestLineTime(t *testing.T) {
 		}
 	}
 }
-
-// TestVolume reads 100 MB in good time and within memory.
-func TestVolume(t *testing.T) {
-	if testing.Short() || os.Getenv("WHITEGLOVE_CAMPAIGN") == "" {
-		t.Skip("WHITEGLOVE_CAMPAIGN is not set")
-	}
-	var list []evtxtest.Event
-	for i := range 20_000 {
-		list = append(list, events("MD", uint16(100+i%200), "HRESULT", hr(0x80180014), "Text", strings.Repeat("x", 100)).events...)
-	}
-	log := evtxtest.Log(list, evtxtest.Options{})
-	line := []byte(`<![LOG[[Win32App] some ordinary line of a log that is about 0x0 and nothing]LOG]!><time="09:08:07.1" date="11-28-2026" component="IME">` + "\r\n")
-	begin, total := time.Now(), 0
-	var c Case
-	for total < 50<<20 {
-		if err := c.Add(ctx, "a.evtx", bytes.NewReader(log)); err != nil {
-			t.Fatal(err)
-		}
-		total += len(log)
-	}
-	text := bytes.Repeat(line, 50<<20/len(line))
-	if err := c.Add(ctx, "a.log", bytes.NewReader(text)); err != nil {
-		t.Fatal(err)
-	}
-	c.Report()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	t.Logf("%d MB in %v, %d MB from the system", (total+len(text))>>20, time.Since(begin), m.Sys>>20)
-	if d := time.Since(begin); d > 30*time.Second {
-		t.Errorf("%v", d)
-	}
-}
-
-var _ io.Reader

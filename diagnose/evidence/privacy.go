@@ -86,7 +86,12 @@ func (p *privacy) replacer() func(string) string {
 	for w, with := range p.words {
 		folded[strings.ToLower(w)] = with
 	}
-	return func(s string) string {
+	seen := map[string]string{} // many entries of a time line have the same text
+	return func(text string) string {
+		if hidden, ok := seen[text]; ok {
+			return hidden
+		}
+		s := text
 		for _, x := range patterns[:3] {
 			s = x.re.ReplaceAllString(s, x.with)
 		}
@@ -96,6 +101,7 @@ func (p *privacy) replacer() func(string) string {
 		for _, x := range patterns[3:] {
 			s = x.re.ReplaceAllString(s, x.with)
 		}
+		seen[text] = s
 		return s
 	}
 }
