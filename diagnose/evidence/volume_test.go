@@ -37,7 +37,7 @@ func volume(t *testing.T) (dir string) {
 	}
 	write("IME.log", repeated(`<![LOG[[Win32App] some ordinary line of a log that is about 0x0 and nothing]LOG]!><time="09:08:07.1" date="11-28-2026" component="IME">`+"\r\n", 20<<20))
 	write("access.log", repeated(tunnel(1, "TCP_TUNNEL/200", 9000, "login.live.com")+tunnel(2, "TCP_TUNNEL/200", 9000, "www.example.com"), 20<<20))
-	entry := strings.TrimSuffix(archive12([4]any{1, "https://login.live.com/", 200, `,"headers":[{"name":"Server","value":"`+strings.Repeat("x", 1000)+`"}]`}), "]}}")
+	entry := strings.TrimSuffix(archive12([4]any{1, "https://login.live.com/", 200, `,"headers":[{"name":"Server","value":"` + strings.Repeat("x", 1000) + `"}]`}), "]}}")
 	head, entry, _ := strings.Cut(entry, `"entries":[`)
 	har := repeated(entry+",\n", 20<<20)
 	write("device.har", append([]byte(head+`"entries":[`), append(har, entry+"]}}"...)...))
