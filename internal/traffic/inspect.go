@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // silent is how many bytes of a server a tunnel must have passed for TLS to come about.
@@ -21,17 +23,28 @@ const (
 
 // judgeTLS notes what an entry shows of TLS to the host.
 func (u *Use) judgeTLS(at *url.URL, e *entry) {
-	switch issuer := strings.TrimSpace(e.issuer); {
+	switch issuer := plain(e.issuer); {
 	case issuer == "" && e.log && at.Scheme == "https" && e.method != http.MethodConnect:
 		u.inspected(whyRead, true)
 	case issuer == "" || e.failed() != "":
 	case proxies.MatchString(issuer):
-		u.Issuer = issuer[:min(len(issuer), maxIssuer)]
+		u.Issuer = issuer
 		u.inspected(whyIssuer, true)
 	case !public.MatchString(issuer):
-		u.Issuer = issuer[:min(len(issuer), maxIssuer)]
+		u.Issuer = issuer
 		u.inspected(whyOther, false)
 	}
+}
+
+// plain returns the printable characters of a name, at most maxIssuer bytes of them.
+func plain(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, name)
+	return strings.TrimSpace(strings.ToValidUTF8(name[:min(len(name), maxIssuer)], ""))
 }
 
 // inspected notes why TLS seems to be inspected. What is certain stays.

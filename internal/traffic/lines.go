@@ -114,10 +114,11 @@ func parseListed(line string) *entry {
 		return nil
 	}
 	e := &entry{begin: at, end: at, local: local, undated: undated, target: m[2], sent: -1, got: -1}
-	if n := atoi(m[3]); n >= 100 && n <= 999 && n != http.StatusForbidden {
+	switch n := atoi(m[3]); {
+	case n >= 100 && n <= 999 && n != http.StatusForbidden: // 403 is taken for the proxy's
 		e.status = n
-	} else {
-		e.failure = failureOf(m[3]) // 403 is taken for the proxy's
+	case len(strings.Fields(m[3])) <= 4: // more words are a remark
+		e.failure = failureOf(m[3])
 	}
 	return e
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
 )
@@ -124,7 +125,7 @@ func TestHostList(t *testing.T) {
 	}
 	for line, want := range map[string]Failure{
 		"2026-11-28T09:00:11Z ekop.intel.com": "", "2026-11-28 09:00:11 ekop.intel.com:443 407": NoUser, "09:00:11 ekop.intel.com 403": Denied, "1764320403.5 ekop.intel.com no answer": NoAnswer,
-		"09:00:11,ekop.intel.com,": "", "9:11\tekop.intel.com\treset": Reset,
+		"09:00:11,ekop.intel.com,": "", "09:00 ekop.intel.com asks for the certificate of the TPM": "", "9:11\tekop.intel.com\treset": Reset,
 	} {
 		e := parseListed(line)
 		if e == nil || e.failed() != want {
@@ -205,6 +206,17 @@ func TestOutcome(t *testing.T) {
 		if got := summary(read(t, c.in)); got != c.want {
 			t.Errorf("%s: %s", name, got)
 		}
+	}
+}
+
+// TestHostileHAR has times beyond all bounds or none, and a name that controls a
+// terminal.
+func TestHostileHAR(t *testing.T) {
+	entry := `{"startedDateTime":"%s","time":1e300,"request":{"method":"GET","url":"https://login.live.com/"},"response":{"status":1e99,"_securityDetails":{"issuer":"\u001b[31mContoso\n` + strings.Repeat("ä", maxIssuer) + `"}}}`
+	c := read(t, har(fmt.Sprintf(entry, "9999-01-01T00:00:00Z"), fmt.Sprintf(entry, "2026-11-28T09:00:00Z"), fmt.Sprintf(entry, "0001-01-01T00:00:00Z"), fmt.Sprintf(entry, "")))
+	u := c.Uses[0]
+	if u.First.Year() != 1970 || u.Last.Year() != 2026 || u.Status != 999 || !strings.HasPrefix(u.Issuer, "[31mContosoä") || len(u.Issuer) > maxIssuer || !utf8.ValidString(u.Issuer) {
+		t.Errorf("%+v", u)
 	}
 }
 
