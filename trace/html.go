@@ -71,9 +71,9 @@ type reportStep struct {
 
 // A reportBar is a request or a command.
 type reportBar struct {
-	Kind, Name, Why, Result, Took, Sent, Got, Text string
-	Failed                                         bool
-	Left, Width                                    string // percent
+	Kind, Name, Why, Result, Took, Sizes, Text string
+	Failed                                     bool
+	Left, Width                                string // percent
 }
 
 // span returns the first and the last moment of a trace.
@@ -127,6 +127,9 @@ func (s timeScale) ticks() []reportTick {
 
 // step returns an attempt at a step with its entries.
 func (s timeScale) step(t traceStep, entries []traceEntry) reportStep {
+	if t.Status == missing {
+		return reportStep{Name: string(t.Step), Status: string(missing), Warnings: t.Warnings}
+	}
 	return reportStep{
 		Name: string(t.Step) + attempt(t.Attempt), Status: string(t.Status), At: show(t.Begin.Sub(s.begin)), Took: show(t.End.Sub(t.Begin)), Error: t.Err, Warnings: t.Warnings,
 		Left: s.percent(t.Begin.Sub(s.begin)), Width: s.percent(t.End.Sub(t.Begin)), Bars: s.bars(entries),
@@ -139,7 +142,7 @@ func (s timeScale) bars(entries []traceEntry) []reportBar {
 	for _, e := range entries {
 		out = append(out, reportBar{
 			Kind: e.Kind, Name: e.Name, Why: e.Why, Result: e.Result, Failed: e.Failed, Took: show(e.End.Sub(e.Begin)),
-			Sent: e.Sent.String(), Got: e.Got.String(), Text: e.Got.Text,
+			Sizes: e.sizes(), Text: e.Got.Text,
 			Left: s.percent(e.Begin.Sub(s.begin)), Width: s.percent(e.End.Sub(e.Begin)),
 		})
 	}

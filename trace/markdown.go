@@ -65,8 +65,11 @@ func writeEntries(out io.Writer, entries []traceEntry) {
 		if e.Why != "" {
 			why = " — " + e.Why
 		}
-		fmt.Fprintf(out, "- `%s` **%s** %v%s  \n  sent %s, got %s\n", strings.ReplaceAll(e.Name, "`", "'"), markdown(e.Result),
-			e.End.Sub(e.Begin).Round(time.Microsecond), why, e.Sent, e.Got)
+		fmt.Fprintf(out, "- `%s` **%s** %v%s", strings.ReplaceAll(e.Name, "`", "'"), markdown(e.Result), e.End.Sub(e.Begin).Round(time.Microsecond), why)
+		if sizes := e.sizes(); sizes != "" {
+			fmt.Fprintf(out, "  \n  %s", sizes)
+		}
+		fmt.Fprintln(out)
 		if e.Got.Text != "" {
 			fmt.Fprintf(out, "  > %s\n", markdown(e.Got.Text))
 		}

@@ -87,6 +87,14 @@ func (m message) String() string {
 	return fmt.Sprintf("[%d bytes, sha256 %.12s…]", m.Bytes, m.SHA256)
 }
 
+// sizes returns what was sent and got, or "" if neither is known.
+func (e *traceEntry) sizes() string {
+	if e.Sent.Bytes < 0 && e.Got.Bytes < 0 {
+		return ""
+	}
+	return fmt.Sprintf("sent %s, got %s", e.Sent, e.Got)
+}
+
 // SetSubject says what the trace is about, such as "device" and its identifier. It
 // stands in the heads of Markdown and HTML, and replaces what an earlier call said.
 func (t *Trace) SetSubject(text string) {
