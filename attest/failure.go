@@ -17,6 +17,9 @@ var (
 	errTPM12   = errors.New("it is a TPM 1.2, which cannot do this")
 	errAnswer  = errors.New("malformed answer")
 	errKeyFile = errors.New("not a key file that can be used")
+
+	errNoLog     = errors.New("the system has no event log")
+	errLogDenied = errors.New("this user may not read the event log")
 )
 
 // A failure is a kind of error that has no response code of the TPM.
@@ -37,6 +40,8 @@ var failures = []failure{
 	{[]error{ErrNotFound}, hresult.NotFound, "The TPM has no such object or NV index. Check that it is the right TPM, and what its maker stores there."},
 	{[]error{ErrProof}, hresult.ValidationFailed, "The statement is not of the key and the nonce that were expected, or it was changed. Have the TPM make a new one."},
 	{[]error{errKeyFile}, hresult.InvalidData, "Give the file of a key of this TPM: PEM that begins with TSS2 PRIVATE KEY."},
+	{[]error{errNoLog}, hresult.NotFound, "The firmware or the kernel keeps no event log. On Linux, check that securityfs is mounted at /sys/kernel/security."},
+	{[]error{errLogDenied}, hresult.AccessDenied, "Run as root: usually only root may read the event log."},
 	{[]error{errTPM12}, tbsNotFound, "Switch the TPM to version 2.0 in the firmware setup if the machine's maker offers that. A TPM 1.2 cannot be used."},
 	{[]error{fs.ErrPermission}, tbsAccessDenied, "Allow this user to use the TPM: on Linux add the user to the group tss, on Windows run as administrator."},
 	{[]error{syscall.EBUSY}, busy, "Stop the program that has the TPM open. On Linux, use /dev/tpmrm0, which several programs can open."},

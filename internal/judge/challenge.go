@@ -10,6 +10,7 @@ import (
 	"errors"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attestga"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
@@ -26,7 +27,8 @@ func Challenge(ek crypto.PublicKey, b *wcce.IDBinding) (secret []byte, tach *wcc
 	if !known(ek, b.PublicArea) {
 		return Credential(ek, b.PublicArea)
 	}
-	secret, c, err := parameters(ek, b).Generate()
+	p := attestga.ToActivation(ek, statement(b))
+	secret, c, err := p.Generate()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -4,9 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	goattest "github.com/google/go-attestation/attest"
-
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attestga"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/internal/roca"
 	"github.com/whiteglove/whiteglove/internal/wcce"
@@ -49,15 +48,24 @@ func Read(csr *wcce.CSR) (b *wcce.IDBinding, opaque []byte, err error) {
 	return b, kast.AIKOpaque, err
 }
 
-// Check returns an error unless b is about an attestation key that a TPM created
+// Check is [CheckAIK] for the statement in a request.
+func Check(b *wcce.IDBinding) error { return CheckAIK(statement(b)) }
+
+// statement returns the statement in a request.
+func statement(b *wcce.IDBinding) *attest.Statement {
+	return &attest.Statement{PublicArea: b.PublicArea, Attest: b.Attest, Signature: b.Signature, CreationData: b.CreationData}
+}
+
+// CheckAIK returns an error unless s is about an attestation key that a TPM created
 // and that signed the statement itself. The error wraps [ekcert.ErrWeakKey] if the
-// key has the weakness of CVE-2017-15361 (ROCA).
-func Check(b *wcce.IDBinding) error {
-	key, err := attest.PublicKey(b.PublicArea)
+// key has the weakness of CVE-2017-15361 (ROCA), and [attest.ErrProof] if the
+// statement does not hold.
+func CheckAIK(s *attest.Statement) error {
+	key, err := attest.PublicKey(s.PublicArea)
 	if err != nil {
 		return err
 	}
-	bits, err := attest.Attributes(b.PublicArea)
+	bits, err := attest.Attributes(s.PublicArea)
 	if err != nil {
 		return err
 	}
@@ -68,19 +76,12 @@ func Check(b *wcce.IDBinding) error {
 	if bits&(must|decrypt) != must {
 		return fmt.Errorf("%w: %#x", errAttributes, bits)
 	}
-	own := attest.Statement{PublicArea: b.PublicArea, Attest: b.Attest, Signature: b.Signature, CreationData: b.CreationData}
-	if err := own.Verify(key, nil); err != nil {
+	if err := s.Verify(key, nil); err != nil {
 		return fmt.Errorf("%w: %w", errStatement, err)
 	}
-	if err := parameters(nil, b).CheckAKParameters(); err != nil {
+	p := attestga.ToActivation(nil, s)
+	if err := p.CheckAKParameters(); err != nil {
 		return fmt.Errorf("%w: go-attestation: %w", errStatement, err)
 	}
 	return nil
-}
-
-// parameters returns the statement in the form that go-attestation uses.
-func parameters(ek any, b *wcce.IDBinding) *goattest.ActivationParameters {
-	return &goattest.ActivationParameters{EK: ek, AK: goattest.AttestationParameters{
-		Public: b.PublicArea, CreateData: b.CreationData, CreateAttestation: b.Attest, CreateSignature: b.Signature,
-	}}
 }

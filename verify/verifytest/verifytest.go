@@ -1,0 +1,67 @@
+// Package verifytest lets an emulated TPM have a past: it has the event log of a real
+// machine, and puts its events into the TPM's PCRs as the firmware would have.
+//
+//	chip, err := attesttest.New(attesttest.Config{})
+//	...
+//	err = verifytest.Boot(chip, verifytest.EventLog())
+//
+// A quote of that TPM and the log are then what package verify expects. The log is a
+// file of github.com/google/go-attestation's tests (sb_cert_eventlog in v0.6.4,
+// Apache-2.0, Copyright Google Inc.): a machine that started a shim and GRUB with
+// secure boot.
+package verifytest
+
+import (
+	"bytes"
+	_ "embed" // for the log
+	"fmt"
+
+	ga "github.com/google/go-attestation/attest"
+	"github.com/google/go-tpm/tpm2"
+	"github.com/google/go-tpm/tpm2/transport"
+)
+
+//go:embed testdata/secureboot.log
+var secureBoot []byte
+
+// EventLog returns the log of a machine that was started with secure boot, with
+// digests for the banks SHA-1, SHA-256 and SHA-384. The caller owns the slice.
+func EventLog() []byte { return bytes.Clone(secureBoot) }
+
+// noAction is EV_NO_ACTION: an event that is not in a PCR.
+const noAction = 3
+
+// Boot extends the PCRs of a TPM, which was just started, by the events of a log, in
+// every bank that the log has. The TPM must be an emulator: a real one keeps the values
+// until the machine is started again.
+//
+// The error says that the log cannot be read, or is that of the TPM.
+func Boot(tpm transport.TPM, log []byte) error {
+	parsed, err := ga.ParseEventLog(log)
+	if err != nil {
+		return fmt.Errorf("verifytest: %w", err)
+	}
+	banks := make([][]ga.Event, len(parsed.Algs))
+	for i, alg := range parsed.Algs {
+		banks[i] = parsed.Events(alg)
+	}
+	for n := range len(parsed.Events(ga.HashSHA256)) {
+		var digests []tpm2.TPMTHA
+		for i, alg := range parsed.Algs {
+			if e := banks[i][n]; len(e.Digest) > 0 && e.Type != noAction {
+				digests = append(digests, tpm2.TPMTHA{HashAlg: tpm2.TPMAlgID(alg), Digest: e.Digest})
+			}
+		}
+		if len(digests) == 0 {
+			continue
+		}
+		extend := tpm2.PCRExtend{
+			PCRHandle: tpm2.AuthHandle{Handle: tpm2.TPMHandle(banks[0][n].Index), Auth: tpm2.PasswordAuth(nil)},
+			Digests:   tpm2.TPMLDigestValues{Digests: digests},
+		}
+		if _, err := extend.Execute(tpm); err != nil {
+			return fmt.Errorf("verifytest: event %d: %w", n, err)
+		}
+	}
+	return nil
+}
