@@ -8,10 +8,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/binary"
 	"encoding/pem"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +20,7 @@ import (
 	"github.com/google/go-tpm/tpm2/transport"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/internal/tooltest"
 )
 
 // openssl's TPM provider reads our key files, and we read its.
@@ -67,78 +65,7 @@ type openSSL struct{ dir string }
 
 func newOpenSSL(t *testing.T, tr transport.TPM) *openSSL {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "wg") // t.TempDir is too long for a socket
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	serve(t, filepath.Join(dir, "s"), func(c net.Conn) {
-		for {
-			command, err := readCommand(c)
-			if err != nil {
-				return
-			}
-			answer, err := tr.Send(command)
-			if err != nil {
-				return
-			}
-			if _, err := c.Write(answer); err != nil {
-				return
-			}
-		}
-	})
-	// The control channel of swtpm: every request is granted.
-	serve(t, filepath.Join(dir, "s.ctrl"), func(c net.Conn) {
-		buf := make([]byte, 256)
-		for {
-			if _, err := c.Read(buf); err != nil {
-				return
-			}
-			if _, err := c.Write(make([]byte, 4)); err != nil {
-				return
-			}
-		}
-	})
-	return &openSSL{dir: dir}
-}
-
-// serve accepts connections on a Unix socket, one at a time.
-func serve(t *testing.T, path string, f func(net.Conn)) {
-	t.Helper()
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			f(c)
-			_ = c.Close()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = l.Close()
-		<-done
-	})
-}
-
-func readCommand(r io.Reader) ([]byte, error) {
-	b := make([]byte, 10, 4096)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, err
-	}
-	n := binary.BigEndian.Uint32(b[2:])
-	if n < 10 || n > 4096 {
-		return nil, io.ErrUnexpectedEOF
-	}
-	b = b[:n]
-	_, err := io.ReadFull(r, b[10:])
-	return b, err
+	return &openSSL{dir: filepath.Dir(tooltest.ServeTPM(t, tr))}
 }
 
 func (o *openSSL) run(t *testing.T, args ...string) []byte {

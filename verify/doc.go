@@ -59,7 +59,7 @@
 //
 // A [Policy] has the same form, so that it can be kept in a file:
 //
-//	{"v":1, "type":"policy", "bank":bank, "pcrs"?:[number], "golden"?:{"0":[hex], …},
+//	{"v":1, "type":"policy", "bank"?:bank, "pcrs"?:[number], "golden"?:{"0":[hex], …},
 //	 "firmware"?:[{"name":text, "pcrs":{"0":hex, …}}], "explained"?:[number],
 //	 "secureBoot"?:bool, "loaders"?:[hex], "sameBoot"?:bool}
 //

@@ -127,7 +127,9 @@ func (m *Request) read(from form) error {
 	if err := from.into(&f); err != nil {
 		return err
 	}
-	f.Request.Bank = crypto.Hash(f.Bank)
+	if f.Request.Bank = crypto.Hash(f.Bank); bankName(f.Request.Bank) == "" {
+		return malformed("no bank")
+	}
 	if err := within(maxText, []byte(f.ID), []byte(f.Device), f.Nonce); err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func TestWindowsQuote(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !b.SecureBoot || len(b.Loaders) != 1 || len(b.Authorities) != 1 || !strings.Contains(b.Authorities[0].Subject.String(), "Microsoft Windows Production PCA") {
+	if !b.SecureBoot || len(b.Loaders) != 1 || len(b.Authorities) != 1 || !strings.Contains(b.Authorities[0].Subject.String(), "Microsoft Root Certificate Authority 2010") {
 		t.Errorf("%+v, %v", b, b.Authorities[0].Subject)
 	}
 	for _, i := range []int{0, 1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 14, 17, 23} {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/attest"
@@ -89,7 +90,8 @@ func (f form) into(to any) error {
 }
 
 // members reads one JSON value and returns an error if it is nested too deeply, or if
-// the name of a member is repeated, in whatever case, or begins in upper case.
+// the name of a member is repeated or in another case, or is a number with a sign or
+// zeros before it.
 func members(d *json.Decoder, depth int) error {
 	t, err := d.Token()
 	if err != nil {
@@ -110,11 +112,12 @@ func members(d *json.Decoder, depth int) error {
 				return err
 			}
 			name, _ := t.(string)
-			if folded := strings.ToLower(name); seen[folded] || name != folded && !camel[name] {
+			folded := strings.ToLower(name)
+			n, err := strconv.Atoi(name)
+			if seen[folded] || name != folded && !camel[name] || err == nil && name != strconv.Itoa(n) {
 				return fmt.Errorf("member %.20q is repeated or unknown", name)
-			} else {
-				seen[folded] = true
 			}
+			seen[folded] = true
 		}
 		if err := members(d, depth+1); err != nil {
 			return err
@@ -188,6 +191,9 @@ func newQuote(q *attest.Quote) *quote {
 func (q *quote) quote() (*attest.Quote, error) {
 	if q == nil {
 		return nil, malformed("no quote")
+	}
+	if bankName(crypto.Hash(q.Bank)) == "" {
+		return nil, malformed("the quote has no bank")
 	}
 	out := &attest.Quote{Attest: q.Attest, Signature: q.Signature, Bank: crypto.Hash(q.Bank), PCRs: make([][]byte, 24)}
 	for i, value := range q.PCRs {
