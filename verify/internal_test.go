@@ -191,3 +191,50 @@ func TestLogLimits(t *testing.T) {
 		t.Error("an empty log is none")
 	}
 }
+
+// FuzzLog replays any log against the PCRs to which it leads itself, and against those
+// of another.
+func FuzzLog(f *testing.F) {
+	for _, name := range []string{"testdata/ubuntu.log", "verifytest/testdata/secureboot.log"} {
+		log, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(log)
+	}
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		other := &attest.Quote{Bank: crypto.SHA256, PCRs: make([][]byte, 24)}
+		for i := range other.PCRs {
+			other.PCRs[i] = []byte(strings.Repeat("x", 32))
+		}
+		log, err := parseLog(raw)
+		b, err2 := replay(raw, other)
+		if (err == nil) != (err2 == nil) || err2 != nil && !errors.Is(err2, ErrLog) {
+			t.Fatal(err, err2)
+		}
+		if err != nil {
+			return
+		}
+		if len(b.Explained) > 0 || b.SecureBoot {
+			t.Fatalf("%+v", b)
+		}
+		for bank, alg := range map[crypto.Hash]ga.HashAlg{crypto.SHA1: ga.HashSHA1, crypto.SHA256: ga.HashSHA256} {
+			own := &attest.Quote{Bank: bank, PCRs: make([][]byte, 24)}
+			for i := range 24 {
+				own.PCRs[i] = make([]byte, bank.Size())
+			}
+			for _, e := range log.Events(alg) {
+				if e.Index >= 0 && e.Index < 24 && e.Type != 3 {
+					h := bank.New()
+					h.Write(own.PCRs[e.Index])
+					h.Write(e.Digest)
+					own.PCRs[e.Index] = h.Sum(nil)
+				}
+			}
+			if _, err := replay(raw, own); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

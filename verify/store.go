@@ -19,7 +19,8 @@ type Store interface {
 	Put(ctx context.Context, id string, value []byte, until time.Time) error
 
 	// Take removes a value and returns it, or nil if there is none. It returns each
-	// value at most once, also if it is called by several at once.
+	// value at most once, also to concurrent callers. Its error says that it cannot
+	// be known.
 	Take(ctx context.Context, id string) ([]byte, error)
 }
 

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/verify"
+)
+
+// summary says in a line what a device has proven.
+func summary(d *verify.Device, r *verify.Result) string {
+	parts := []string{"trusted: device " + d.ID()[4:20]} // the name without its hash algorithm, shortened
+	switch b := r.Boot; {
+	case b == nil:
+		parts = append(parts, "no event log")
+	case b.Unknown != "":
+		parts = append(parts, "secure boot unknown")
+	case b.SecureBoot:
+		parts = append(parts, "secure boot on")
+	default:
+		parts = append(parts, "secure boot off")
+	}
+	if r.Boot != nil {
+		parts = append(parts, fmt.Sprintf("%d boot loaders", len(r.Boot.Loaders)))
+	}
+	if r.Firmware != "" {
+		parts = append(parts, "firmware "+r.Firmware)
+	}
+	if r.Since != nil {
+		parts = append(parts, fmt.Sprintf("started %d times since", r.Since.Resets))
+	}
+	if len(r.Keys) > 0 {
+		parts = append(parts, fmt.Sprintf("%d keys", len(r.Keys)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// learned returns a policy that the device meets: its PCRs, and what its log shows.
+func learned(q *attest.Quote, r *verify.Result) ([]byte, error) {
+	p := &verify.Policy{Bank: q.Bank, Golden: make(map[int][]verify.Digest)}
+	for i, value := range r.PCRs {
+		if value != nil {
+			p.PCRs = append(p.PCRs, i)
+			p.Golden[i] = []verify.Digest{value}
+		}
+	}
+	if r.Boot != nil {
+		p.SecureBoot, p.Loaders = r.Boot.SecureBoot, r.Boot.Loaders
+		p.Explained = r.Boot.Explained
+	}
+	var text bytes.Buffer
+	err := verify.Encode(&text, p)
+	return text.Bytes(), err
+}
