@@ -51,6 +51,7 @@
 //	mdm/omadm          management sessions: SyncML and the tree of nodes
 //	mdm                management token, discovery, policy, enrollment, renewal
 //	aik                a certificate for an attestation key, from an attestation CA
+//	verify             a device's evidence, checked as a relying party does
 //	ekcert             endorsement key certificates: find, parse, check, enroll
 //	scep               SCEP (RFC 8894) and the challenge exchange of Windows
 //	attest             the device's TPM: keys, sessions, proofs
@@ -63,7 +64,7 @@
 //
 // Every nil or zero field has a stated meaning, and every call that may take time
 // takes a context first. Each client package (attest, ekcert, scep, aik, drs, mdm,
-// autopilot, autopilot/graph) and package provision has one error type, Error, which
+// autopilot, autopilot/graph), package verify and package provision has one error type, Error, which
 // says what failed, whether it may pass, which code Windows has for it and what
 // helps; mdm/omadm and mdm/esp use that of mdm.
 //

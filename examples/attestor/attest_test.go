@@ -1,0 +1,114 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
+	"github.com/whiteglove/whiteglove/verify"
+)
+
+// A party is a verifier that knows one device.
+type party struct {
+	verify.Verifier
+	device *verify.Device
+	paths  []string // that were asked for
+	keys   int      // certified
+}
+
+func (p *party) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.paths = append(p.paths, r.URL.Path)
+	var out verify.Message
+	var err error
+	switch r.URL.Path {
+	case "/hello":
+		var m verify.Hello
+		if err = verify.Decode(r.Body, &m); err == nil {
+			out, err = p.Challenge(r.Context(), &m)
+		}
+	case "/answer":
+		var m verify.Answer
+		if err = verify.Decode(r.Body, &m); err == nil {
+			p.device, err = p.Accept(r.Context(), &m)
+		}
+		if err == nil {
+			out, err = p.Request(r.Context(), p.device)
+		}
+	case "/again":
+		var m verify.Again
+		if err = verify.Decode(r.Body, &m); err == nil && p.device.ID() != m.Device {
+			w.WriteHeader(http.StatusNotFound)
+			out = new(verify.Verdict)
+		} else if err == nil {
+			out, err = p.Request(r.Context(), p.device)
+		}
+	case "/evidence":
+		var m verify.Evidence
+		var result *verify.Result
+		if err = verify.Decode(r.Body, &m); err == nil {
+			result, err = p.Check(r.Context(), p.device, &m)
+		}
+		if err == nil {
+			out, p.keys = &verify.Verdict{Trusted: true}, len(result.Keys)
+		}
+	}
+	if err != nil {
+		w.WriteHeader(http.StatusForbidden)
+		out = &verify.Verdict{Reason: err.Error()}
+	}
+	_ = verify.Encode(w, out)
+}
+
+// TestAttest attests, attests again with the same key, and begins anew at a verifier
+// that has forgotten the device.
+func TestAttest(t *testing.T) {
+	p := &party{}
+	p.EKs = &ekcert.Client{Roots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()}}
+	p.Policy = &verify.Policy{SecureBoot: true}
+	s := httptest.NewTLSServer(p)
+	defer s.Close()
+	dir := t.TempDir()
+	state, key := filepath.Join(dir, "aik.pem"), filepath.Join(dir, "key.pem")
+	args := []string{"-url", s.URL, "-roots", exampletest.Roots(t, s.Certificate()), "-tpm", "soft:" + filepath.Join(dir, "tpm"), "-boot", "-state", state}
+	id := ""
+	for _, tt := range []struct {
+		args   []string
+		forget bool
+		want   []string
+		keys   int
+	}{
+		{nil, false, []string{"/hello", "/answer", "/evidence"}, 0},
+		{[]string{"-certify", key}, false, []string{"/again", "/evidence"}, 1},
+		{nil, true, []string{"/again", "/hello", "/answer", "/evidence"}, 0},
+	} {
+		if tt.forget {
+			p.device = nil
+		}
+		p.paths = nil
+		code, stdout, stderr := exampletest.Run(t, program(), append(args, tt.args...)...)
+		if code != 0 || !slices.Equal(p.paths, tt.want) || p.keys != tt.keys {
+			t.Errorf("exit %d, %v, %d keys: %s%s", code, p.paths, p.keys, stdout, stderr)
+			continue
+		}
+		if id == "" {
+			id = p.device.ID()
+		}
+		if stdout != "trusted: device "+id+"\n" {
+			t.Errorf("%s, not of %s", stdout, id)
+		}
+	}
+	if text, err := os.ReadFile(key); err != nil || !strings.Contains(string(text), "TSS2 PRIVATE KEY") {
+		t.Errorf("%s, %v", text, err)
+	}
+	code, _, stderr := exampletest.Run(t, program(), args[:6]...) // without -boot
+	if code != 3 || !strings.Contains(stderr, "there is no event log") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}

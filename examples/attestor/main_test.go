@@ -1,0 +1,87 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
+)
+
+// serve starts a server that answers each message with a verdict, and returns its URL
+// and the file of its root.
+func serve(t *testing.T, status int, body string) (url, roots string) {
+	t.Helper()
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL, exampletest.Roots(t, s.Certificate())
+}
+
+// TestRefused has servers that refuse, or are no verifiers. TestServe of the example
+// verifier has a whole exchange.
+func TestRefused(t *testing.T) {
+	for _, tt := range []struct {
+		status int
+		body   string
+		code   int
+		says   string
+	}{
+		{403, `{"v":1,"type":"verdict","trusted":false,"reason":"a\nb"}`, 3, "attestor: refused: a b\n"},
+		{503, `{"v":1,"type":"verdict","trusted":false,"reason":"full","retryable":true}`, 3, "Trying again later may help."},
+		{404, `not found`, 1, "404 Not Found, which is not a verifier's answer"},
+		{200, `{"v":1,"type":"verdict","trusted":true}`, 1, "malformed"},
+	} {
+		url, roots := serve(t, tt.status, tt.body)
+		code, stdout, stderr := exampletest.Run(t, program(), "-url", url, "-roots", roots)
+		if code != tt.code || stdout != "" || !strings.Contains(stderr, tt.says) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s: exit %d: %s%s", tt.body, code, stdout, stderr)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none")
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const url = "https://127.0.0.1:1"
+	for _, c := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"-h"}, 0},
+		{nil, 2},
+		{[]string{"extra"}, 2},
+		{[]string{"-url", "http://verifier.test"}, 2},
+		{[]string{"-url", "verifier"}, 2},
+		{[]string{"-url", url, "-tpm", "device", "-boot"}, 2},
+		{[]string{"-url", url, "-state", filepath.Join(missing, "state")}, 2},
+		{[]string{"-url", url, "-certify", filepath.Join(missing, "key")}, 2},
+		{[]string{"-url", url, "-tpm", "none"}, 1},
+		{[]string{"-url", url, "-roots", missing}, 1},
+		{[]string{"-url", url, "-token", "@" + missing}, 1},
+		{[]string{"-url", url, "-eventlog", missing}, 1},
+		{[]string{"-url", url, "-eventlog", text, "-boot"}, 1},
+		{[]string{"-url", url, "-state", text}, 1},
+		{[]string{"-url", url}, 1},
+	} {
+		if code, stdout, stderr := exampletest.Run(t, program(), c.args...); code != c.code || code != 0 && (stdout != "" || strings.Count(stderr, "\n") != 1) {
+			t.Errorf("%q: exit %d, want %d: %s%s", c.args, code, c.code, stdout, stderr)
+		}
+	}
+	o := &options{tpm: "device:/dev/tpm1"}
+	if !o.real() || (&options{tpm: "soft"}).real() {
+		t.Error("which TPM is real?")
+	}
+	if log, err := (&options{tpm: "soft"}).log(); log != nil || err != nil {
+		t.Errorf("%d bytes, %v", len(log), err)
+	}
+}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
+	"github.com/whiteglove/whiteglove/verify"
+	"github.com/whiteglove/whiteglove/verify/verifytest"
+)
+
+// A running is a verifier in a goroutine.
+type running struct {
+	url    string
+	client *http.Client // trusts it
+	token  string
+	stop   func() (code int, stdout string)
+}
+
+// serve runs the program until stop is called.
+func serve(t *testing.T, args ...string) *running {
+	t.Helper()
+	dir := t.TempDir()
+	ready, roots := filepath.Join(dir, "url"), filepath.Join(dir, "roots.pem")
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	code := make(chan int, 1)
+	var stdout, stderr bytes.Buffer
+	go func() {
+		code <- program().Run(ctx, append(args, "-ready-file", ready, "-roots-out", roots), &stdout, &stderr)
+	}()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(ready); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("it does not listen")
+		}
+	}
+	url, err := os.ReadFile(ready)
+	check(t, err)
+	certs, err := command.ReadCertificates(roots)
+	check(t, err)
+	r := &running{url: strings.TrimSpace(string(url)), client: command.HTTPClient(command.Pool(certs))}
+	r.stop = func() (int, string) {
+		r.client.CloseIdleConnections()
+		cancel()
+		return <-code, stdout.String() + stderr.String()
+	}
+	return r
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// send sends a message and reads the answer, which is a verdict unless the status is 200.
+func (r *running) send(t *testing.T, path string, m, answer verify.Message) (status int) {
+	t.Helper()
+	var body bytes.Buffer
+	check(t, verify.Encode(&body, m))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, &body)
+	check(t, err)
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	res, err := r.client.Do(req)
+	check(t, err)
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		answer = new(verify.Verdict)
+	}
+	check(t, verify.Decode(res.Body, answer))
+	if v, ok := answer.(*verify.Verdict); ok && v.Trusted != (res.StatusCode == http.StatusOK) {
+		t.Errorf("%s: %s, %+v", path, res.Status, v)
+	}
+	return res.StatusCode
+}
+
+// A machine is a device with an emulated TPM.
+type machine struct {
+	tpm *attest.TPM
+	ek  *attest.EK
+	aik *attest.Key
+}
+
+func newMachine(t *testing.T) *machine {
+	t.Helper()
+	chip, err := attesttest.New(attesttest.Config{})
+	check(t, err)
+	t.Cleanup(func() { chip.Close() })
+	check(t, verifytest.Boot(chip, verifytest.EventLog()))
+	m := &machine{tpm: &attest.TPM{Transport: chip}}
+	m.aik, err = m.tpm.CreateKey(t.Context(), attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
+	check(t, err)
+	for ek, err := range m.tpm.EKs(t.Context()) {
+		check(t, err)
+		m.ek = ek
+		break
+	}
+	return m
+}
+
+func (m *machine) hello(t *testing.T) *verify.Hello {
+	t.Helper()
+	cert, err := new(ekcert.Client).Find(t.Context(), m.tpm, "", m.ek.Public)
+	check(t, err)
+	h := &verify.Hello{EKCertificate: cert.Raw, EKPublicArea: m.ek.PublicArea, AIKCreation: m.aik.Creation()}
+	for _, c := range attesttest.Certificates() {
+		h.Issuers = append(h.Issuers, c.Raw)
+	}
+	return h
+}
+
+// attest runs the exchange until a status is not 200.
+func (m *machine) attest(t *testing.T, r *running) (status int) {
+	t.Helper()
+	var c verify.Challenge
+	if status := r.send(t, "/hello", m.hello(t), &c); status != 200 {
+		return status
+	}
+	secret, err := m.tpm.Activator(m.ek, m.aik)(t.Context(), c.Blob, c.EncryptedSecret)
+	check(t, err)
+	var q verify.Request
+	if status := r.send(t, "/answer", &verify.Answer{ID: c.ID, Secret: secret}, &q); status != 200 {
+		return status
+	}
+	return m.prove(t, r, &q)
+}
+
+func (m *machine) prove(t *testing.T, r *running, q *verify.Request) (status int) {
+	t.Helper()
+	e, err := q.Evidence(t.Context(), m.tpm, m.aik)
+	check(t, err)
+	e.EventLog = verifytest.EventLog()
+	return r.send(t, "/evidence", e, new(verify.Verdict))
+}
+
+// TestServe lets a device attest twice and learns a policy from it, to which it holds
+// another verifier's devices.
+func TestServe(t *testing.T) {
+	policy := filepath.Join(t.TempDir(), "policy.json")
+	s := serve(t, "-learn", policy)
+	m := newMachine(t)
+	if status := m.attest(t, s); status != 200 {
+		t.Errorf("status %d", status)
+	}
+	again := &verify.Again{Device: (&verify.Device{AIKPublicArea: m.aik.PublicArea()}).ID()}
+	var q verify.Request
+	if s.send(t, "/again", again, &q) != 200 || m.prove(t, s, &q) != 200 || m.attest(t, s) != 200 {
+		t.Error("not a second and a third time")
+	}
+	for path, want := range map[string]int{"/answer": 409, "/evidence": 409, "/again": 404, "/hello": 400} {
+		var in verify.Message
+		switch path {
+		case "/answer":
+			in = new(verify.Answer)
+		case "/evidence":
+			in = &verify.Evidence{Device: q.Device, Quote: &attest.Quote{Bank: q.Bank}}
+		case "/again":
+			in = new(verify.Again)
+		default:
+			in = &verify.Again{} // another message
+		}
+		if status := s.send(t, path, in, new(verify.Verdict)); status != want {
+			t.Errorf("%s: %d, want %d", path, status, want)
+		}
+	}
+	code, out := s.stop()
+	if code != 0 || !strings.Contains(out, "secure boot on, 3 boot loaders\n") || !strings.Contains(out, "started 0 times since\n") || strings.Count(out, "policy written") != 1 {
+		t.Errorf("exit %d: %s", code, out)
+	}
+
+	s = serve(t, "-policy", policy)
+	if status := m.attest(t, s); status != 200 {
+		t.Errorf("with the policy: %d", status)
+	}
+	other := newMachine(t)
+	chip, err := attesttest.New(attesttest.Config{})
+	check(t, err)
+	defer chip.Close()
+	other.tpm.Transport = chip // which was started without anything
+	if status := other.attest(t, s); status != 403 {
+		t.Errorf("started otherwise: %d", status)
+	}
+	if code, out := s.stop(); code != 0 || !strings.Contains(out, "refused: verify: check: policy is not met: PCR 0 has another value") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+}
+
+// TestToken serves only who has the token.
+func TestToken(t *testing.T) {
+	s := serve(t, "-token", "@"+exampletest.File(t, []byte("secret\n")))
+	defer s.stop()
+	m := newMachine(t)
+	for token, want := range map[string]int{"": 401, "other": 401, "secret": 200} {
+		s.token = token
+		if status := m.attest(t, s); status != want {
+			t.Errorf("%q: %d, want %d", token, status, want)
+		}
+	}
+}
+
+// TestStatus has errors that the other tests do not meet.
+func TestStatus(t *testing.T) {
+	for err, want := range map[error]int{verify.ErrFull: 503, errCapacity: 503, errors.New("other"): 403} {
+		if got := status(err); got != want {
+			t.Errorf("%v: %d", err, got)
+		}
+	}
+	if v := verdict(&verify.Error{Op: "challenge", Err: verify.ErrFull}); !v.Retryable || v.Trusted {
+		t.Errorf("%+v", v)
+	}
+	d := &verify.Device{AIKPublicArea: newMachine(t).aik.PublicArea()}
+	for _, tt := range []struct {
+		r    verify.Result
+		want string
+	}{
+		{verify.Result{}, "no event log"},
+		{verify.Result{Boot: &verify.Boot{Unknown: "x"}, Firmware: "1.2"}, "secure boot unknown, 0 boot loaders, firmware 1.2"},
+		{verify.Result{Boot: new(verify.Boot)}, "secure boot off, 0 boot loaders"},
+	} {
+		if got := summary(d, &tt.r); !strings.HasSuffix(got, ", "+tt.want) {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none")
+	text := exampletest.File(t, []byte("text"))
+	for _, c := range []struct {
+		args []string
+		code int
+	}{
+		{[]string{"-h"}, 0},
+		{[]string{"extra"}, 2},
+		{[]string{"-cert", "x"}, 2},
+		{[]string{"-key", "x"}, 2},
+		{[]string{"-cert", "x", "-key", "y", "-roots-out", "z"}, 2},
+		{[]string{"-learn", filepath.Join(missing, "policy")}, 2},
+		{[]string{"-addr", "nowhere"}, 1},
+		{[]string{"-addr", "host.invalid:0"}, 1},
+		{[]string{"-ek-roots", missing}, 1},
+		{[]string{"-policy", missing}, 1},
+		{[]string{"-policy", text}, 1},
+		{[]string{"-token", "@" + missing}, 1},
+		{[]string{"-cert", missing, "-key", missing}, 1},
+	} {
+		if code, stdout, stderr := exampletest.Run(t, program(), c.args...); code != c.code {
+			t.Errorf("%q: exit %d, want %d: %s%s", c.args, code, c.code, stdout, stderr)
+		}
+	}
+	if client, err := (&options{ekRoots: "makers"}).makers(); err != nil || client.Roots["INTC"] == nil || client.Roots[attesttest.Vendor] != nil {
+		t.Errorf("%+v, %v", client, err)
+	}
+}
