@@ -55,7 +55,7 @@ func (m *Again) name() string     { return "again" }
 func (m *Request) name() string   { return "request" }
 func (m *Evidence) name() string  { return "evidence" }
 func (m *Verdict) name() string   { return "verdict" }
-func (m *Policy) name() string    { return "policy" }
+func (p *Policy) name() string    { return "policy" }
 
 func (m *Hello) frame(h head) any     { return helloFrame{h, m, (*statement)(m.AIKCreation)} }
 func (m *Challenge) frame(h head) any { return challengeFrame{h, m} }
@@ -63,7 +63,7 @@ func (m *Answer) frame(h head) any    { return answerFrame{h, m} }
 func (m *Again) frame(h head) any     { return againFrame{h, m} }
 func (m *Request) frame(h head) any   { return requestFrame{h, m, bank(m.Bank)} }
 func (m *Verdict) frame(h head) any   { return verdictFrame{h, m} }
-func (m *Policy) frame(h head) any    { return policyFrame{h, m, bank(m.bank())} }
+func (p *Policy) frame(h head) any    { return policyFrame{h, p, bank(p.bank())} }
 
 func (m *Evidence) frame(h head) any {
 	f := evidenceFrame{head: h, Evidence: m, Quote: newQuote(m.Quote)}
@@ -176,7 +176,7 @@ func (m *Verdict) read(from form) error {
 	return nil
 }
 
-func (m *Policy) read(from form) error {
+func (p *Policy) read(from form) error {
 	f := policyFrame{Policy: new(Policy)}
 	if err := from.into(&f); err != nil {
 		return err
@@ -185,6 +185,6 @@ func (m *Policy) read(from form) error {
 	if err := f.valid(); err != nil {
 		return malformed("%w", err)
 	}
-	*m = *f.Policy
+	*p = *f.Policy
 	return nil
 }

@@ -147,26 +147,26 @@ func certified(statements []*attest.Statement, aik crypto.PublicKey, nonce []byt
 	return keys, nil
 }
 
-// Evidence has the device's TPM answer r, with a quote by the attestation key aik and
+// Evidence has the device's TPM answer m, with a quote by the attestation key aik and
 // a statement about each of the given keys. The caller adds the event log. A device
 // calls it; a verifier does not.
 //
 // The error is that of [attest.TPM.Quote] or [attest.TPM.Certify], an *attest.Error, or
-// says that r is nil.
-func (r *Request) Evidence(ctx context.Context, tpm *attest.TPM, aik *attest.Key, keys ...*attest.Key) (*Evidence, error) {
-	if r == nil {
+// says that m is nil.
+func (m *Request) Evidence(ctx context.Context, tpm *attest.TPM, aik *attest.Key, keys ...*attest.Key) (*Evidence, error) {
+	if m == nil {
 		return nil, failed("evidence", malformed("no request"))
 	}
-	if len(r.PCRs) == 0 {
+	if len(m.PCRs) == 0 {
 		return nil, failed("evidence", malformed("the request names no PCRs"))
 	}
-	quote, err := tpm.Quote(ctx, aik, r.Nonce, r.Bank, r.PCRs...)
+	quote, err := tpm.Quote(ctx, aik, m.Nonce, m.Bank, m.PCRs...)
 	if err != nil {
 		return nil, err
 	}
-	e := &Evidence{ID: r.ID, Device: r.Device, Quote: quote}
+	e := &Evidence{ID: m.ID, Device: m.Device, Quote: quote}
 	for _, key := range keys {
-		s, err := tpm.Certify(ctx, key, aik, r.Nonce)
+		s, err := tpm.Certify(ctx, key, aik, m.Nonce)
 		if err != nil {
 			return nil, err
 		}

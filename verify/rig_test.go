@@ -311,4 +311,3 @@ func TestStoreFull(t *testing.T) {
 	r.now = r.now.Add(10 * time.Minute)
 	r.answer(t)
 }
-
