@@ -113,7 +113,7 @@ func oaepOptions(params cryptobyte.String) (*rsa.OAEPOptions, error) {
 		return nil, bad
 	}
 	if present {
-		if !readAlgorithm(&field, &alg) || !alg.id.Equal(oidMGF1) || !readAlgorithm(&alg.params, &inner) {
+		if !readAlgorithm(&field, &alg) || !field.Empty() || !alg.id.Equal(oidMGF1) || !readAlgorithm(&alg.params, &inner) {
 			return nil, bad
 		}
 		if opts.MGFHash, ok = hashOf(inner.id); !ok {
