@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"errors"
+	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -258,6 +259,24 @@ func TestPins(t *testing.T) {
 		report, err := c.Verify(t.Context(), parsed(t, leaf, tt.issuers...), ek)
 		if !errors.Is(err, tt.want) || err == nil && (len(report.Chain) != 3 || report.Revocation != ekcert.RevocationGood) {
 			t.Errorf("%s: %v, %+v", name, err, report)
+		}
+	}
+}
+
+// Without a root or a pin for the maker, nothing is fetched: nothing could be trusted.
+func TestNothingFetchedForNobody(t *testing.T) {
+	ek := ekKey(t).Public()
+	m := open(t, "INTC", "aia-p7b")
+	cert := parsed(t, certify(t, m, ek))
+	for name, pins := range map[string]map[string][][32]byte{"no pin": {"INTC": nil}, "another's pin": {"AMD": {{1}}}} {
+		c := client(m)
+		c.Roots, c.Pins = nil, pins
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			t.Errorf("%s: %s is fetched", name, r.URL)
+			return nil, io.ErrUnexpectedEOF
+		})}
+		if _, err := c.Verify(t.Context(), cert, ek); !errors.Is(err, ekcert.ErrUntrusted) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

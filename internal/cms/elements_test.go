@@ -32,7 +32,7 @@ func parseElements(t testing.TB, der cryptobyte.String) (all []*element) {
 		if !der.ReadAnyASN1(&content, &e.tag) {
 			t.Fatalf("not DER: %x", der)
 		}
-		if e.bytes = content; e.tag&0x20 != 0 {
+		if e.bytes = bytes.Clone(content); e.tag&0x20 != 0 {
 			e.bytes, e.parts = nil, parseElements(t, content)
 		}
 		all = append(all, e)
@@ -185,6 +185,108 @@ func withOAEP(t *testing.T, der []byte) []byte {
 	return b.BytesOrPanic()
 }
 
+// edited returns a message after f has changed its element at a path.
+func edited(t testing.TB, der []byte, f func(e *element), path ...int) []byte {
+	t.Helper()
+	root := parseElements(t, der)[0]
+	e := root
+	for _, i := range path {
+		e = e.parts[i]
+	}
+	f(e)
+	b := cryptobyte.NewBuilder(nil)
+	root.add(b)
+	return b.BytesOrPanic()
+}
+
+// An initialization vector has the size of a block, and encrypted content whole blocks.
+func TestSizes(t *testing.T) {
+	who := rsaIdentity(t)
+	good, err := cms.Encrypt([]byte("content"), who.cert, cms.AES128CBC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	iv, sealed, recipient := []int{1, 0, 2, 1, 1}, []int{1, 0, 2, 2}, []int{1, 0, 1, 0, 1}
+	for name, tt := range map[string]struct {
+		path []int
+		with *element
+	}{
+		"shorter vector":          {iv, &element{tag: cbasn1.OCTET_STRING, bytes: make([]byte, 15)}},
+		"longer vector":           {iv, &element{tag: cbasn1.OCTET_STRING, bytes: make([]byte, 17)}},
+		"no content":              {sealed, &element{tag: 0x80}},
+		"half a block":            {sealed, &element{tag: 0x80, bytes: make([]byte, 8)}},
+		"a block and a half":      {sealed, &element{tag: 0x80, bytes: make([]byte, 24)}},
+		"no segments":             {sealed, &element{tag: 0xA0}},
+		"a segment that is none":  {sealed, &element{tag: 0xA0, parts: []*element{{tag: cbasn1.INTEGER, bytes: make([]byte, 16)}}}},
+		"a recipient of no name":  {recipient, &element{tag: 0x80}},
+		"a recipient of one part": {recipient, &element{tag: cbasn1.SEQUENCE, parts: []*element{{tag: cbasn1.SEQUENCE}}}},
+	} {
+		der := edited(t, good, func(e *element) { *e = *tt.with }, tt.path...)
+		if _, err := cms.ParseEnveloped(der); !errors.Is(err, cms.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// In segments, and something after them.
+	der := edited(t, good, func(e *element) {
+		whole := e.parts[2].bytes
+		e.parts[2] = &element{tag: 0xA0, parts: []*element{{tag: cbasn1.OCTET_STRING, bytes: whole[:5]}, {tag: cbasn1.OCTET_STRING, bytes: whole[5:]}}}
+	}, 1, 0, 2)
+	if got, err := cms.Decrypt(der, who.cert, rsaKey()); err != nil || string(got) != "content" {
+		t.Errorf("segments: %q, %v", got, err)
+	}
+	der = edited(t, der, func(e *element) { e.parts = append(e.parts, &element{tag: cbasn1.NULL}) }, 1, 0, 2)
+	if _, err := cms.ParseEnveloped(der); !errors.Is(err, cms.ErrMalformed) {
+		t.Errorf("after segments: %v", err)
+	}
+	// Without recipients it is no EnvelopedData, whoever may read it.
+	der = edited(t, good, func(e *element) { e.parts = slices.Delete(e.parts, 1, 2) }, 1, 0)
+	if _, err := cms.ParseEnveloped(der); !errors.Is(err, cms.ErrMalformed) {
+		t.Errorf("no set of recipients: %v", err)
+	}
+}
+
+// A content key that is longer than the cipher's is not cut.
+func TestLongContentKey(t *testing.T) {
+	who := rsaIdentity(t)
+	good, err := cms.Encrypt([]byte("content"), who.cert, cms.AES128CBC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := func(e *element) []byte {
+		//lint:ignore SA1019 it is what Encrypt writes
+		key, err := rsa.DecryptPKCS1v15(nil, rsaKey(), e.bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(key, 1, 2, 3)
+	}
+	der := edited(t, withOAEP(t, good), func(e *element) {
+		long := key(parseElements(t, good)[0].parts[1].parts[0].parts[1].parts[0].parts[3])
+		if e.bytes, err = rsa.EncryptOAEP(sha256.New(), rand.Reader, &rsaKey().PublicKey, long, nil); err != nil {
+			t.Fatal(err)
+		}
+	}, 1, 0, 1, 0, 3)
+	if got, err := cms.Decrypt(der, who.cert, rsaKey()); err == nil && string(got) == "content" {
+		t.Errorf("%q", got)
+	}
+}
+
+// The algorithm of an ECDSA signature is that of the digest.
+func TestOtherScheme(t *testing.T) {
+	who := ecIdentity(t)
+	good, err := cms.Sign(&cms.Message{Content: []byte("content"), Certificate: who.cert}, who.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ours(good, who); err != nil {
+		t.Fatal(err)
+	}
+	der := edited(t, good, func(e *element) { e.bytes[len(e.bytes)-1]++ }, 1, 0, 4, 0, 4, 0)
+	if _, err := ours(der, who); !errors.Is(err, cms.ErrAlgorithm) {
+		t.Errorf("ecdsa-with-SHA384: %v", err)
+	}
+}
+
 // Versions are those of RFC 5652, and none else.
 func TestVersions(t *testing.T) {
 	who := rsaIdentity(t)
@@ -197,17 +299,7 @@ func TestVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := func(der []byte, path ...int) func(byte) []byte {
-		return func(v byte) []byte {
-			root := parseElements(t, der)[0]
-			e := root
-			for _, i := range path {
-				e = e.parts[i]
-			}
-			e.bytes = []byte{v}
-			b := cryptobyte.NewBuilder(nil)
-			root.add(b)
-			return b.BytesOrPanic()
-		}
+		return func(v byte) []byte { return edited(t, der, func(e *element) { e.bytes = []byte{v} }, path...) }
 	}
 	for name, tt := range map[string]struct {
 		set  func(byte) []byte

@@ -156,7 +156,7 @@ func (e *Enveloped) readContent(in cryptobyte.String) error {
 		return err
 	}
 	e.Cipher = c
-	if !alg.params.ReadASN1(&iv, cbasn1.OCTET_STRING) || !alg.params.Empty() || len(iv) != found.blockSize {
+	if !alg.params.ReadASN1(&iv, cbasn1.OCTET_STRING) || len(iv) != found.blockSize {
 		return malformed("initialization vector")
 	}
 	e.iv = iv

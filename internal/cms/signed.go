@@ -197,12 +197,12 @@ func (s *SignedData) Verify(cert *x509.Certificate, sha1 bool) error {
 	}
 	in := cryptobyte.String(s.Attribute(oidContentType))
 	var id asn1.ObjectIdentifier
-	if !in.ReadASN1ObjectIdentifier(&id) || !in.Empty() || !id.Equal(oidData) {
+	if !in.ReadASN1ObjectIdentifier(&id) || !id.Equal(oidData) { // it is one element
 		return malformed("signed attribute contentType is absent or wrong")
 	}
 	in = s.Attribute(oidMessageDigest)
 	var digest cryptobyte.String
-	if !in.ReadASN1(&digest, cbasn1.OCTET_STRING) || !in.Empty() {
+	if !in.ReadASN1(&digest, cbasn1.OCTET_STRING) {
 		return malformed("signed attribute messageDigest is absent or wrong")
 	}
 	if !bytes.Equal(digest, sum(s.Digest, s.Content)) {
