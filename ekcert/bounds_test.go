@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -103,5 +104,23 @@ func TestVersion1(t *testing.T) {
 	_, err := new(Client).Find(t.Context(), nil, "", ed25519.PublicKey{1})
 	if err == nil || !strings.HasSuffix(err.Error(), ErrNotFound.Error()) {
 		t.Error(err)
+	}
+}
+
+// A chain with a name constraint of any kind is not remembered, and nobody's is.
+func TestConstrained(t *testing.T) {
+	if constrained(new(x509.Certificate)) {
+		t.Error("a certificate without constraints has some")
+	}
+	for _, name := range []string{
+		"PermittedDNSDomains", "ExcludedDNSDomains", "PermittedIPRanges", "ExcludedIPRanges",
+		"PermittedEmailAddresses", "ExcludedEmailAddresses", "PermittedURIDomains", "ExcludedURIDomains",
+	} {
+		cert := new(x509.Certificate)
+		field := reflect.ValueOf(cert).Elem().FieldByName(name)
+		field.Set(reflect.MakeSlice(field.Type(), 0, 0))
+		if !constrained(cert) {
+			t.Errorf("%s is no constraint", name)
+		}
 	}
 }

@@ -49,6 +49,25 @@ func TestKnownCAs(t *testing.T) {
 	verify(c, long, nil)
 	verify(&later, long, ekcert.ErrExpired) // the CA is expired
 
+	// The root ends before the CA.
+	short := newMaker(t, "Intel")
+	rootKey := newECKey(t, elliptic.P256())
+	tmpl := *short.root
+	tmpl.NotAfter, tmpl.PublicKey = time.Now().AddDate(5, 0, 0), nil
+	short.root = sign(t, &tmpl, &tmpl, rootKey.Public(), rootKey)
+	short.ca = authority(t, "Intel CA", short.key, short.root, rootKey)
+	ends := parsed(t, short.issue(t, ek, intel).Raw, short.ca)
+	c2 := &ekcert.Client{Roots: ekcert.Roots{"INTC": short.roots()}, KnownCAs: known}
+	if _, err := c2.Verify(t.Context(), ends, ek); err != nil {
+		t.Error(err)
+	}
+	for years, want := range map[int]error{4: nil, 6: ekcert.ErrUntrusted} {
+		c2.Now = func() time.Time { return time.Now().AddDate(years, 0, 0) }
+		if _, err := c2.Verify(t.Context(), ends, ek); !errors.Is(err, want) {
+			t.Errorf("in %d years: %v", years, err)
+		}
+	}
+
 	other := *c
 	other.Roots = ekcert.Roots{"INTC": impostor.roots()}
 	verify(&other, without, ekcert.ErrUntrusted) // a CA is known for one pool only

@@ -1,6 +1,7 @@
 package ekcert_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/elliptic"
 	"crypto/sha256"
@@ -241,6 +242,20 @@ func TestMakerByIssuer(t *testing.T) {
 		}
 		if tt.want == nil && cert.Vendor() != tt.roots {
 			t.Errorf("%s: maker %q", name, cert.Vendor())
+		}
+	}
+}
+
+// A serial number that is no DER excuses nothing else.
+func TestPaddedSerialAlone(t *testing.T) {
+	m := open(t, "INTC", "padded-serial")
+	der := certify(t, m, ekKey(t).Public())
+	for name, tt := range map[string]struct {
+		der  []byte
+		want error
+	}{"alone": {der, nil}, "bytes behind it": {append(bytes.Clone(der), 5, 0), ekcert.ErrMalformed}} {
+		if _, err := ekcert.Parse(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: tt.der})); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/wire"
@@ -50,25 +49,5 @@ func (c *Client) paths(ctx context.Context, leaf *x509.Certificate, issuers []*x
 	}
 	options.Intermediates = trusted
 	chains, err := leaf.Verify(options)
-	if err != nil && !isExpired(err) {
-		// If the chain is complete with the expired issuers, their expiry is the
-		// cause to report.
-		if old := expired(issuers, c.now()); len(old) > 0 {
-			options.Intermediates = trusted.Clone()
-			for _, issuer := range old {
-				options.Intermediates.AddCert(issuer)
-			}
-			if _, late := leaf.Verify(options); isExpired(late) {
-				err = late
-			}
-		}
-	}
 	return chains, wire.Dated(err, leaf, issuers, c.now(), "the maker of the TPM")
-}
-
-// expired returns the certificates that are not valid now.
-func expired(certs []*x509.Certificate, now time.Time) []*x509.Certificate {
-	return slices.DeleteFunc(slices.Clone(certs), func(c *x509.Certificate) bool {
-		return !now.Before(c.NotBefore) && !now.After(c.NotAfter)
-	})
 }

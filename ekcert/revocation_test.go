@@ -2,8 +2,11 @@ package ekcert_test
 
 import (
 	"context"
+	"crypto"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"io"
 	"math/big"
@@ -278,6 +281,30 @@ func TestNothingFetchedForNobody(t *testing.T) {
 		if _, err := c.Verify(t.Context(), cert, ek); !errors.Is(err, ekcert.ErrUntrusted) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Each CA names where its issuer is, and all are fetched, one after the other.
+func TestIssuersOfIssuers(t *testing.T) {
+	files := make(map[string][]byte)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write(files[r.URL.Path]) }))
+	defer server.Close()
+	rootKey, upperKey, key := newECKey(t, elliptic.P256()), newECKey(t, elliptic.P256()), newECKey(t, elliptic.P256())
+	root := authority(t, "Intel root", rootKey, nil, rootKey)
+	issue := func(name string, pub crypto.PublicKey, parent *x509.Certificate, by crypto.Signer, at string) *x509.Certificate {
+		return sign(t, &x509.Certificate{
+			SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(20, 0, 0),
+			IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, IssuingCertificateURL: []string{server.URL + at},
+		}, parent, pub, by)
+	}
+	upper := issue("Intel upper CA", upperKey.Public(), root, rootKey, "/root")
+	m := &maker{root: root, ca: issue("Intel CA", key.Public(), upper, upperKey, "/upper"), key: key}
+	files["/ca"], files["/upper"], files["/root"] = m.ca.Raw, upper.Raw, root.Raw
+	ek := ekKey(t).Public()
+	leaf := m.issue(t, ek, intel, func(c *x509.Certificate) { c.IssuingCertificateURL = []string{server.URL + "/ca"} })
+	c := &ekcert.Client{Pins: map[string][][32]byte{"INTC": {sha256.Sum256(root.Raw)}}, FetchIssuers: true, AllowPrivateHosts: true}
+	if report, err := c.Verify(t.Context(), parsed(t, leaf.Raw), ek); err != nil || len(report.Chain) != 4 {
+		t.Errorf("%v, %+v", err, report)
 	}
 }
 
