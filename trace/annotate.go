@@ -132,6 +132,8 @@ func (v *traceView) title() (title, start string) {
 		return "Provisioning", start
 	}
 	switch {
+	case v.Start.IsZero():
+		start = "no request of a setup"
 	case v.Capture.Undated:
 		start = v.Start.Format("15:04:05") + " of a day"
 	case v.Capture.Local:

@@ -68,6 +68,8 @@ func TestAnnotate(t *testing.T) {
 			"## ticket: done after 0s, begun at 0s\n## profile: done after 0s, begun at 2s\n## push: done after 0s, begun at 2s",
 			[]string{"- `login.live.com` **asked** 0s — the device's ticket", "> Warning: client.wns.windows.com: the proxy or firewall refuses it. The device is not told"},
 		},
+		"nothing": {"00:10 intranet.contoso.example\n", "# Traffic of a device, no request of a setup\n\n1 requests to 1 other hosts", "", nil},
+		"local":   {"2026-11-28 09:00:00 ekop.intel.com 407\n", "# Traffic of a device, 2026-11-28 09:00:00 local time\n", "## ek: failed after 0s, begun at 0s", []string{"**407, the proxy asks for authentication**"}},
 	} {
 		tr, err := trace.Annotate(iotest.HalfReader(strings.NewReader(c.in)))
 		if err != nil {
@@ -90,7 +92,7 @@ func TestAnnotate(t *testing.T) {
 			}
 		}
 		blocked := strings.Contains(c.steps, "failed")
-		if strings.Contains(page, `bad">blocked`) != blocked || strings.Contains(page, `good">not blocked`) == blocked || strings.Contains(page, "TPM commands") || !strings.Contains(page, `<span class="name">ticket <small>done</small>`) {
+		if strings.Contains(page, `bad">blocked`) != blocked || strings.Contains(page, `good">not blocked`) == blocked || strings.Contains(page, "TPM commands") || strings.Contains(page, `<span class="name">ticket <small>done</small>`) != strings.Contains(c.steps, "ticket: done") {
 			t.Errorf("%s: %s", name, page)
 		}
 		again, err := trace.Annotate(strings.NewReader(har))

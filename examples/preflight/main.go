@@ -1,6 +1,8 @@
 // Preflight says whether a device would get through pre-provisioning from where
 // it is: which of the services that it needs can be reached and are genuine,
-// whether the clock is right, and whether the TPM is ready.
+// whether the clock is right, and whether the TPM is ready. It shows the hosts in the
+// order in which the setup page comes to them. Of each that is blocked it says what
+// that breaks later, with the code that the screen shows then.
 //
 //	go run ./examples/preflight
 //	go run ./examples/preflight -tpm device

@@ -72,7 +72,7 @@ var steps = []Step{
 		Source: "C: events 154 and 710 of Autopilot, and the page's wait of seven minutes",
 	},
 	{
-		Name: "profile", Phase: PhaseProfile, Always: true, Breaks: "The device finds no profile and sets itself up as a private one, without pre-provisioning.",
+		Name: "profile", Phase: PhaseProfile, Always: true, Breaks: "The device finds no profile and sets itself up as a personal one, without pre-provisioning.",
 		Source: "C: events 314, 315 and 701 of Autopilot; D: an empty profile is kept until the next start",
 	},
 	{Name: "activation", Phase: PhaseActivation, Breaks: "Windows is activated later.", Source: "D: network requirements of Autopilot"},
