@@ -147,5 +147,5 @@ func (v *traceView) others() string {
 	if v.Capture == nil || v.Capture.Others == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d requests to %d other hosts", v.Capture.Others, v.Capture.OtherHosts())
+	return fmt.Sprintf("other hosts: %d (requests: %d), not shown", v.Capture.OtherHosts(), v.Capture.Others)
 }

@@ -53,7 +53,7 @@ func TestAnnotate(t *testing.T) {
 			"## ticket: done after 300ms, begun at 0s\n## profile: done after 100ms, begun at 1.7s\n## ek: failed after 0s, begun at 2.8s\n" +
 				"## aik: missing\n## join: missing\n## token: done after 90ms, begun at 5.71s\n## push: done after 0s, begun at 4.8s",
 			[]string{
-				"1 requests to 1 other hosts", "> ekop.intel.com: the proxy or firewall refuses it. The endorsement key gets no certificate", "Securing your hardware (Failed: 0x81039001)",
+				"other hosts: 1 (requests: 1), not shown", "> ekop.intel.com: the proxy or firewall refuses it. The endorsement key gets no certificate", "Securing your hardware (Failed: 0x81039001)",
 				"- `CONNECT login.live.com` **200** 300ms — the device's ticket", "`POST login.microsoftonline.com` **200** 90ms — tokens: get a nonce", "TLS to login.microsoftonline.com seems to be inspected",
 				"Every pre-provisioning asks *.microsoftaik.azure.net here.",
 			},
@@ -68,7 +68,7 @@ func TestAnnotate(t *testing.T) {
 			"## ticket: done after 0s, begun at 0s\n## profile: done after 0s, begun at 2s\n## push: done after 0s, begun at 2s",
 			[]string{"- `login.live.com` **asked** 0s — the device's ticket", "> Warning: client.wns.windows.com: the proxy or firewall refuses it. The device is not told"},
 		},
-		"nothing": {"00:10 intranet.contoso.example\n", "# Traffic of a device, no request of a setup\n\n1 requests to 1 other hosts", "", nil},
+		"nothing": {"00:10 intranet.contoso.example\n", "# Traffic of a device, no request of a setup\n\nother hosts: 1 (requests: 1), not shown", "", nil},
 		"local":   {"2026-11-28 09:00:00 ekop.intel.com 407\n", "# Traffic of a device, 2026-11-28 09:00:00 local time\n", "## ek: failed after 0s, begun at 0s", []string{"**407, the proxy asks for authentication**"}},
 	} {
 		tr, err := trace.Annotate(iotest.HalfReader(strings.NewReader(c.in)))

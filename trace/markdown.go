@@ -20,7 +20,7 @@ func (t *Trace) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(out, "\n%s\n", markdown(v.Subject))
 	}
 	if others := v.others(); others != "" {
-		fmt.Fprintf(out, "\n%s are not shown.\n", others)
+		fmt.Fprintf(out, "\n%s\n", others)
 	}
 	if early := v.of(-1); len(early) > 0 {
 		fmt.Fprint(out, "\n## before the first step\n\n")
