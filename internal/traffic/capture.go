@@ -20,16 +20,16 @@ const (
 
 // Limits of a capture.
 const (
-	maxRequests = 20_000 // that are kept
-	maxUses     = 2000   // hosts of the table
-	maxOthers   = 10_000 // hosts beyond it
-	maxLine     = 64 << 10
-	maxEntry    = 32 << 20 // bytes of an entry of an archive
+	maxRequests = 20_000   // that are kept
+	maxUses     = 2000     // hosts of the table
+	maxOthers   = 10_000   // hosts beyond it
+	maxLine     = 64 << 10 // bytes of a line, and of a text in an archive; the rest is skipped
+	maxEntry    = 4 << 20  // bytes of an entry of an archive, its texts shortened
 	maxIssuer   = 200      // bytes of an issuer's name
 )
 
 // ErrLimit is returned where an entry of an archive is too large to read.
-var ErrLimit = errors.New("an entry of the archive is larger than 32 MiB")
+var ErrLimit = errors.New("an entry of the archive is larger than 4 MiB")
 
 // A Request is a request of a capture to a host of the table.
 type Request struct {

@@ -39,7 +39,7 @@ var errNoHAR = errors.New("not an HTTP archive: it has no log with entries")
 
 // readHAR reads an archive, one entry after the other.
 func (c *Capture) readHAR(r io.Reader) error {
-	limited := &entryReader{r: wide.UTF8(r)}
+	limited := &entryReader{r: &shortReader{r: wide.UTF8(r)}}
 	d := json.NewDecoder(limited)
 	for _, name := range []string{"log", "entries"} {
 		if err := enter(d, limited, name); err != nil {

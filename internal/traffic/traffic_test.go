@@ -1,10 +1,11 @@
 package traffic
 
 import (
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 	"unicode/utf8"
 
@@ -238,19 +239,44 @@ func TestLimits(t *testing.T) {
 	var b strings.Builder
 	for i := range maxRequests + 10 {
 		fmt.Fprintf(&b, "00:10 x%d.manage.microsoft.com\n", i%(maxUses+5))
-		fmt.Fprintf(&b, "00:10 x%d.example\n", i)
+		if i < maxOthers+10 {
+			fmt.Fprintf(&b, "00:10 x%d.example\n", i)
+		}
 	}
-	c := read(t, b.String())
-	if len(c.Requests) > maxRequests || len(c.Uses) != maxUses || c.Lost == 0 || c.OtherHosts() != maxOthers || c.Others != maxRequests+10 {
-		t.Errorf("%d requests, %d hosts, %d lost, %d others", len(c.Requests), len(c.Uses), c.Lost, c.OtherHosts())
+	c, err := Read(HostList, strings.NewReader(b.String()))
+	if err != nil || len(c.Requests)+c.Lost != maxRequests+10 || len(c.Uses) != maxUses || c.Lost == 0 || c.OtherHosts() != maxOthers || c.Others != maxOthers+10 {
+		t.Errorf("%v: %d requests, %d hosts, %d lost, %d others", err, len(c.Requests), len(c.Uses), c.Lost, c.OtherHosts())
 	}
-	big := har(`{"response":{"content":{"text":"` + strings.Repeat("x", 2*maxEntry) + `"}}}`)
-	if _, err := Read(HAR, strings.NewReader(big)); err == nil {
-		t.Error("the entry is taken")
+	c, err = Read(HostList, strings.NewReader(strings.Repeat("00:10 login.live.com\n", maxRequests+1)))
+	if err != nil || len(c.Requests) != maxRequests || c.Lost != 1 || c.Uses[0].Requests != maxRequests+1 {
+		t.Errorf("%v: %d requests, %d lost", err, len(c.Requests), c.Lost)
 	}
 	long := "00:10 login.live.com " + strings.Repeat("x", 3*maxLine) + "\n00:11 ztd.dds.microsoft.com\n"
-	if c := read(t, long); !slices.EqualFunc(c.Uses, []string{"login.live.com", "ztd.dds.microsoft.com"}, func(u *Use, name string) bool { return u.Name == name }) {
+	if c := read(t, long); summary(c) != "ticket: login.live.com 1 |0|\nprofile: ztd.dds.microsoft.com 1 |0|\n" {
 		t.Error(summary(c))
+	}
+}
+
+// TestLargeHAR passes over bodies of any length, but not over entries of so much else.
+func TestLargeHAR(t *testing.T) {
+	after := harOf(2, "GET", "https://ztd.dds.microsoft.com/", 200, "")
+	for _, unit := range []string{"x", `\n`, `\"`, `\\`, `\u00e4`, "ä", `"`} {
+		text := strings.Repeat(unit, 3*maxLine)
+		if unit == `"` {
+			text = strings.Repeat(`","`, 40)
+		}
+		c, err := Read(HAR, iotest.HalfReader(strings.NewReader(har(harOf(1, "GET", "https://login.live.com/", 200, `,"text":["`+text+`"]`), after))))
+		if err != nil || len(c.Uses) != 2 {
+			t.Errorf("%s: %v %s", unit, err, summary(c))
+		}
+	}
+	var texts [maxEntry / maxLine]string
+	for i := range texts {
+		texts[i] = strings.Repeat("x", maxLine)
+	}
+	c, err := Read(HAR, strings.NewReader(har(after, `{"a":["`+strings.Join(texts[:], `","`)+`"]}`)))
+	if !errors.Is(err, ErrLimit) || len(c.Uses) != 1 {
+		t.Errorf("%v %s", err, summary(c))
 	}
 }
 
