@@ -201,8 +201,6 @@ func TestTemplatesRefused(t *testing.T) {
 		"no usage":         {},
 		"attest and sign":  {Usage: attest.Attest | attest.Sign},
 		"unknown usage":    {Usage: 64},
-		"ECC decrypt":      {Algorithm: attest.P256, Usage: attest.Decrypt},
-		"ECC SCEP":         {Algorithm: attest.P256, Usage: attest.Sign | attest.Decrypt},
 		"unknown key":      {Algorithm: 9, Usage: attest.Sign},
 		"hash of a signer": {Usage: attest.Sign, Hash: crypto.SHA256},
 		"unknown hash":     {Usage: attest.Attest, Hash: crypto.MD5},

@@ -52,7 +52,7 @@ type Usage int
 // The usages.
 const (
 	Sign    Usage = 1 << iota // signs any digest, in a scheme chosen at each use
-	Decrypt                   // decrypts, with RSA only, in a scheme chosen at each use
+	Decrypt                   // decrypts in a scheme chosen at each use; ECC keys agree on a secret instead, see [Key.Exchanger]
 	Attest                    // signs only what the TPM itself made (restricted): an attestation key
 )
 
@@ -114,9 +114,6 @@ func (t *Template) use(a *area) error {
 		return errors.New("no usage is given")
 	default:
 		return errors.New("usages cannot be combined: an attestation key does nothing else")
-	}
-	if t.Usage&Decrypt != 0 && a.typ != algRSA {
-		return errors.New("only RSA keys can decrypt")
 	}
 	if t.Hash != 0 {
 		return errors.New("only attestation keys have a hash of their own")

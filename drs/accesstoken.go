@@ -3,6 +3,7 @@ package drs
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -10,7 +11,7 @@ import (
 // required.
 type AccessRequest struct {
 	Resource string // such as "https://enrollment.manage.microsoft.com/"
-	Scope    string // if empty, "openid"
+	Scope    string // further scopes; if empty, "openid", and in protocols 3 and 4 "openid offline_access"
 	ClientID string // OAuth client identifier; if empty, BrokerClient
 
 	// RedirectURI is a redirect URI that is registered for the client. If empty, it is
@@ -44,10 +45,16 @@ func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, req 
 		RefreshToken string `json:"refresh_token"`
 	}
 	client := or(req.ClientID, BrokerClient)
-	err := c.exchange(ctx, opAccess, d, s, map[string]any{
+	claims := map[string]any{
 		"client_id": client, "scope": or(req.Scope, "openid"), "resource": req.Resource,
 		"redirect_uri": or(req.RedirectURI, redirectFor(client)),
-	}, &a)
+	}
+	if s != nil && s.hidden != nil && s.hidden().protocol != protocol2 {
+		// Version 2.0 of the endpoint has scopes instead of resources.
+		delete(claims, "resource")
+		claims["scope"] = strings.TrimSuffix(req.Resource, "/") + "/.default " + or(req.Scope, "openid offline_access")
+	}
+	err := c.exchange(ctx, opAccess, d, s, claims, &a)
 	if err != nil {
 		return fail(err)
 	}

@@ -2,6 +2,8 @@ package drs
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/hkdf"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -58,12 +60,23 @@ func (p *Proof) identity(profile string) (*identity, error) {
 	hash := sha256.Sum256(der)
 	id := &identity{profile: profile, subject: "ek:" + b64.EncodeToString(hash[:]), claim: claim, name: name, nonce: newNonce()}
 	if p.DeviceKey != nil {
-		id.deviceID = thumbprint(p.DeviceKey)
+		if id.deviceID, err = thumbprint(p.DeviceKey); err != nil {
+			return nil, err
+		}
 	}
-	if p.TransportKey != nil {
-		sum := sha256.Sum256(rsablob.Marshal(p.TransportKey))
-		id.blobHash = b64.EncodeToString(sum[:])
+	var blob []byte
+	switch {
+	case p.StorageKey != nil:
+		if blob, err = storageBlob(p.StorageKey); err != nil {
+			return nil, err
+		}
+	case p.TransportKey != nil:
+		blob = rsablob.Marshal(p.TransportKey)
+	default:
+		return id, nil
 	}
+	sum := sha256.Sum256(blob)
+	id.blobHash = b64.EncodeToString(sum[:])
 	return id, nil
 }
 
@@ -98,11 +111,23 @@ func (c *Client) assertion(id *identity, ch *challenge, nonce string, secret []b
 	return token.SignedString(key)
 }
 
-// thumbprint returns the JWK thumbprint of an RSA key (RFC 7638) with SHA-256.
-func thumbprint(key *rsa.PublicKey) string {
-	text := fmt.Sprintf(`{"e":"%s","kty":"RSA","n":"%s"}`, b64.EncodeToString(big.NewInt(int64(key.E)).Bytes()), b64.EncodeToString(key.N.Bytes()))
+// thumbprint returns the JWK thumbprint of a device key (RFC 7638) with SHA-256.
+func thumbprint(pub crypto.PublicKey) (string, error) {
+	var text string
+	switch key := pub.(type) {
+	case *rsa.PublicKey:
+		text = fmt.Sprintf(`{"e":"%s","kty":"RSA","n":"%s"}`, b64.EncodeToString(big.NewInt(int64(key.E)).Bytes()), b64.EncodeToString(key.N.Bytes()))
+	case *ecdsa.PublicKey:
+		point, err := key.Bytes()
+		if err != nil || key.Curve != elliptic.P256() {
+			return "", errors.New("device key is not on P-256")
+		}
+		text = fmt.Sprintf(`{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}`, b64.EncodeToString(point[1:33]), b64.EncodeToString(point[33:]))
+	default:
+		return "", fmt.Errorf("device key is a %T", pub)
+	}
 	sum := sha256.Sum256([]byte(text))
-	return b64.EncodeToString(sum[:])
+	return b64.EncodeToString(sum[:]), nil
 }
 
 // tpmName returns the TPM name of an object (TCG TPM 2.0 Library Part 1, Names): the

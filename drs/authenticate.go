@@ -3,6 +3,7 @@ package drs
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -48,11 +49,12 @@ type Proof struct {
 	// be in the TPM of the endorsement key. It requires DeviceKey.
 	DeviceKeyPublicArea []byte
 
-	// DeviceKey and TransportKey bind the token to the keys of the join. If they are
-	// nil, the join needs a Request.Attestation. A join with Request.Proof sets both
-	// itself.
-	DeviceKey    *rsa.PublicKey
+	// DeviceKey, and TransportKey or StorageKey, bind the token to the keys of the
+	// join. If they are nil, the join needs a Request.Attestation. A join with
+	// Request.Proof sets them itself.
+	DeviceKey    crypto.PublicKey // RSA of 2048 bits or on P-256
 	TransportKey *rsa.PublicKey
+	StorageKey   *ecdsa.PublicKey // instead of TransportKey
 
 	// Activate decrypts the service's challenge with the endorsement key, for the
 	// key that is proved (TPM2_ActivateCredential), and returns the secret.

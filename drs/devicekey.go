@@ -2,26 +2,47 @@ package drs
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"errors"
 	"fmt"
 )
 
-// keyBits is the size of a device key, in bits.
+// keyBits is the size of an RSA device key, in bits.
 const keyBits = 2048
 
-// deviceKey returns the public key of a device key, which must be an RSA key of 2048
-// bits.
-func deviceKey(key crypto.Signer) (*rsa.PublicKey, error) {
+// A publicKey is an *rsa.PublicKey or *ecdsa.PublicKey.
+type publicKey interface {
+	Equal(other crypto.PublicKey) bool
+}
+
+// deviceKey returns the public key of a device key, which must be an RSA key of 2048 bits
+// or a key on P-256.
+func deviceKey(key crypto.Signer) (publicKey, error) {
 	if key == nil {
 		return nil, errors.New("no device key")
 	}
-	pub, ok := key.Public().(*rsa.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("device key is a %T, not an RSA key", key.Public())
+	switch pub := key.Public().(type) {
+	case *rsa.PublicKey:
+		if n := pub.N.BitLen(); n != keyBits {
+			return nil, fmt.Errorf("device key has %d bits, not %d", n, keyBits)
+		}
+		return pub, nil
+	case *ecdsa.PublicKey:
+		if pub.Curve != elliptic.P256() {
+			return nil, errors.New("device key is not on P-256")
+		}
+		return pub, nil
 	}
-	if n := pub.N.BitLen(); n != keyBits {
-		return nil, fmt.Errorf("device key has %d bits, not %d", n, keyBits)
+	return nil, fmt.Errorf("device key is a %T, neither an RSA key nor one on P-256", key.Public())
+}
+
+// isEC reports whether a device key is on a curve.
+func isEC(key crypto.Signer) bool {
+	if key == nil {
+		return false
 	}
-	return pub, nil
+	_, ok := key.Public().(*ecdsa.PublicKey)
+	return ok
 }

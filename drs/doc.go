@@ -30,7 +30,7 @@
 //
 //	dev, err := c.Rejoin(ctx, d, dev.ID, &drs.Request{Token: userToken, …})
 //	s, err := c.SignIn(ctx, d, &drs.SignIn{…})               // the PRT and its session key
-//	t, err := c.AccessToken(ctx, d, s, resource)
+//	t, err := c.AccessToken(ctx, d, s, &drs.AccessRequest{Resource: …})
 //
 // The directory encrypts the session key of a PRT to the transport key. Only the transport
 // key, in the TPM, can decrypt it: every method that uses a [Session] has it do so. A
@@ -46,9 +46,12 @@
 //
 // A join needs two keys: the device key, which signs and becomes that of the device
 // certificate, and the transport key, to which the directory encrypts session keys.
-// Both are RSA keys of 2048 bits. They are used through [crypto.Signer] and
-// [crypto.Decrypter]; callbacks with plain bytes do the rest ([Proof.Activate],
-// [Attestation.Certify]). The package has no TPM commands; package attest has them.
+// Both are RSA keys of 2048 bits, as of Windows. Instead they may be on P-256, as of macOS:
+// a device key, and a storage key in the place of the transport key; users then sign in by
+// protocol 4 of primary refresh tokens ([SignIn.Protocol]). Keys are used through
+// [crypto.Signer], [crypto.Decrypter] and [ecdh.KeyExchanger]; callbacks with plain bytes
+// do the rest ([Proof.Activate], [Attestation.Certify]). The package has no TPM commands;
+// package attest has them.
 //
 // # What is documented, and what is not
 //
@@ -71,9 +74,9 @@
 // not talk to the account service that issues such tickets. Which [AttestationForm]
 // Entra accepts is not public either.
 //
-// The members PreAuthorizedJoinChallenge, DeviceKeys and ServerAdJoinData of a join are
-// not specified; they follow open clients. Device keys on P-256, as macOS uses, are not
-// supported. How a device tells the directory its new owner after a rejoin is not
+// The members PreAuthorizedJoinChallenge, DeviceKeys and ServerAdJoinData of a join, and
+// the protocols 3 and 4 of primary refresh tokens, are not specified; they follow open
+// clients. How a device tells the directory its new owner after a rejoin is not
 // public: logs name such a call, but not its form. Here the owner follows from the
 // user's token.
 //

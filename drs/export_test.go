@@ -2,6 +2,7 @@ package drs
 
 import (
 	"context"
+	"crypto/ecdh"
 	"maps"
 	"slices"
 )
@@ -12,6 +13,7 @@ var (
 	SignSession    = signSession
 	OpenSessionKey = openSessionKey
 	OpenReply      = openReply
+	ConcatKDF      = concatKDF
 	TPMName        = tpmName
 	Unsized        = unsized
 )
@@ -30,6 +32,11 @@ func Causes() []string { return slices.Collect(maps.Keys(causes)) }
 func (p *Proof) Identity() error {
 	_, err := p.identity(p.profile())
 	return err
+}
+
+// OpenECDH decrypts a reply for a request whose information of the recipient is apv.
+func OpenECDH(reply []byte, storage ecdh.KeyExchanger, apv string, v any) error {
+	return openECDH(reply, storage, &jweCrypto{APV: apv, Alg: "ECDH-ES", Enc: "A256GCM"}, v)
 }
 
 // CheckEndpoint checks a URL.

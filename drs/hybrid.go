@@ -98,6 +98,8 @@ func (c *Client) hybrid(d *Discovery, computer *Computer, req *Request) (*hybrid
 		return nil, errors.New("a hybrid join has no token, ticket, proof, challenge, attestation or storage key")
 	case computer == nil || !isGUID(computer.ID):
 		return nil, errors.New("the computer has no identifier, or it is not a GUID")
+	case isEC(req.DeviceKey):
+		return nil, errors.New("a hybrid join needs an RSA device key")
 	case d.TenantID == "":
 		return nil, errors.New("the discovery has no identifier of the tenant")
 	}

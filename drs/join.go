@@ -22,8 +22,9 @@ type JoinType int
 
 // The join types.
 const (
-	JoinTenant JoinType = 0 // the device belongs to the tenant
-	Register   JoinType = 4 // the device belongs to a user
+	JoinTenant    JoinType = 0 // the device belongs to the tenant
+	Register      JoinType = 4 // the device belongs to a user
+	JoinTenantAlt JoinType = 8 // the same as JoinTenant, as far as is public; some Windows clients send it for a user's join
 )
 
 // attributeTicket is the attribute with a device ticket.
@@ -48,16 +49,20 @@ type Request struct {
 	// is not public. It may be empty.
 	PreAuthorized Token
 
-	DeviceKey    crypto.Signer  // RSA of 2048 bits; signs the certificate request
+	// DeviceKey signs the certificate request. It is an RSA key of 2048 bits, as of
+	// Windows, or a key on P-256, as of macOS since version 14.
+	DeviceKey    crypto.Signer
 	TransportKey *rsa.PublicKey // key to which the directory encrypts session keys
 
 	// StorageKey, on P-256, replaces TransportKey, as on macOS. It is sent as a JWK in
-	// the member DeviceKeys. A device that joined with it cannot use [Client.SignIn],
-	// which needs a transport key.
+	// the member DeviceKeys, with API version 3.0. A user of a device that joined with
+	// it signs in with protocol 4 of primary refresh tokens ([SignIn.StorageKey]). It may
+	// be the same key as DeviceKey.
 	StorageKey *ecdsa.PublicKey
 
-	// KeySecurity says where DeviceKey is kept, such as "SecureEnclave". It is sent
-	// with the type of the key. If it is empty, neither is sent, as by Windows.
+	// KeySecurity says where DeviceKey is kept. It is sent with the type of the key. If
+	// it is empty, neither is sent for an RSA key, as by Windows, and "SecureEnclave"
+	// for one on P-256, which is the only known value.
 	KeySecurity string
 
 	// Nonce, from Client.Nonce, is put into the certificate request. It may be empty.
@@ -95,9 +100,9 @@ type joinRequest struct {
 	OSVersion           string
 	DeviceDisplayName   string
 	JoinType            JoinType
-	AikCertificate      []byte            `json:",omitempty"`
+	AikCertificate      *[]byte           `json:",omitempty"`
 	AikCertificateChain [][]byte          `json:",omitempty"`
-	AttestationData     []byte            `json:",omitempty"`
+	AttestationData     *[]byte           `json:",omitempty"`
 	TpmProof            *challengeRequest `json:",omitempty"` // this module's own
 	Attributes          map[string]string `json:"attributes"`
 
@@ -219,7 +224,7 @@ func (c *Client) prove(ctx context.Context, k call, req *Request, body *joinRequ
 		return "", nil, err
 	}
 	p := *req.Proof
-	p.DeviceKey, p.TransportKey = key, req.TransportKey
+	p.DeviceKey, p.TransportKey, p.StorageKey = key, req.TransportKey, req.StorageKey
 	id, err := p.identity(profileJoin)
 	if err != nil {
 		return "", nil, err
@@ -277,8 +282,15 @@ func (r *Request) body(d *Discovery) (*joinRequest, error) {
 		PreAuthorizedJoinChallenge: string(r.PreAuthorized),
 	}
 	b.CertificateRequest.Type, b.CertificateRequest.Data = "pkcs10", csr
-	if r.KeySecurity != "" {
+	switch {
+	case isEC(r.DeviceKey):
+		b.CertificateRequest.KeyType, b.CertificateRequest.KeySecurity = "ECC", or(r.KeySecurity, "SecureEnclave")
+	case r.KeySecurity != "":
 		b.CertificateRequest.KeyType, b.CertificateRequest.KeySecurity = "RSA", r.KeySecurity
+	}
+	if len(keys) > 0 { // macOS sends these members, too, without a value
+		b.AikCertificate, b.AttestationData = new([]byte), new([]byte)
+		*b.AikCertificate, *b.AttestationData = []byte{}, []byte{}
 	}
 	maps.Copy(b.Attributes, r.Attributes)
 	if r.Ticket != "" {
@@ -296,12 +308,16 @@ func (a *Attestation) sent(d *Discovery) *Attestation {
 }
 
 // attest adds an attestation, which may be nil.
-func (b *joinRequest) attest(ctx context.Context, a *Attestation) (err error) {
+func (b *joinRequest) attest(ctx context.Context, a *Attestation) error {
 	if a == nil {
 		return nil
 	}
-	b.AikCertificate, b.AikCertificateChain = encodeChain(a.AIKChain)
-	b.AttestationData, err = a.encode(ctx, b.CertificateRequest.Data, b.keyData())
+	leaf, rest := encodeChain(a.AIKChain)
+	if leaf != nil {
+		b.AikCertificate, b.AikCertificateChain = &leaf, rest
+	}
+	data, err := a.encode(ctx, b.CertificateRequest.Data, b.keyData())
+	b.AttestationData = &data
 	return err
 }
 

@@ -253,12 +253,12 @@ func TestJoinRefusesRequests(t *testing.T) {
 	defer ts.Close()
 	c := &drs.Client{BaseURL: ts.URL}
 	for name, change := range map[string]func(*drs.Request){
-		"no token":         func(r *drs.Request) { r.Ticket = "" },
-		"no device key":    func(r *drs.Request) { r.DeviceKey = nil },
-		"small device key": func(r *drs.Request) { r.DeviceKey = small },
-		"EC device key":    func(r *drs.Request) { r.DeviceKey = ec },
-		"no transport key": func(r *drs.Request) { r.TransportKey = nil },
-		"two keys":         func(r *drs.Request) { r.StorageKey = &ec.PublicKey },
+		"no token":            func(r *drs.Request) { r.Ticket = "" },
+		"no device key":       func(r *drs.Request) { r.DeviceKey = nil },
+		"small device key":    func(r *drs.Request) { r.DeviceKey = small },
+		"device key on P-384": func(r *drs.Request) { r.DeviceKey = p384 },
+		"no transport key":    func(r *drs.Request) { r.TransportKey = nil },
+		"two keys":            func(r *drs.Request) { r.StorageKey = &ec.PublicKey },
 		"storage key on another curve": func(r *drs.Request) {
 			r.TransportKey, r.StorageKey = nil, &p384.PublicKey
 		},

@@ -18,7 +18,7 @@ const leaveVersion = "1.0"
 // Leave removes a device from the tenant, as pre-provisioning does before it hands the
 // device to its user. The device authenticates in TLS with dev.Certificate and its key, so
 // that the join endpoint must be https. For the transport see Client.MutualTLS. TLS is of
-// version 1.2, with signatures of PKCS #1 v1.5 and SHA-256.
+// version 1.2, with signatures of PKCS #1 v1.5 and SHA-256, or of ECDSA for a key on P-256.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint] if the endpoint is not https or not
 // trusted; [ErrTenant] if dev is of another tenant than d; [ErrNotAsked] if the service did
@@ -44,9 +44,14 @@ func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypt
 	if err := sameTenant("the device", dev.TenantID, d.TenantID); err != nil {
 		return fail(err)
 	}
+	scheme := tls.PKCS1WithSHA256
+	if isEC(key) {
+		scheme = tls.ECDSAWithP256AndSHA256
+	}
 	shown := &shownCertificate{cert: tls.Certificate{
-		Certificate: [][]byte{dev.Certificate.Raw}, PrivateKey: key,
-		SupportedSignatureAlgorithms: []tls.SignatureScheme{tls.PKCS1WithSHA256},
+		// Servers of TLS 1.2 are not offered an EC key that has a method Decrypt, too.
+		Certificate: [][]byte{dev.Certificate.Raw}, PrivateKey: struct{ crypto.Signer }{key},
+		SupportedSignatureAlgorithms: []tls.SignatureScheme{scheme},
 	}}
 	client, closeIdle, err := c.mutual(shown)
 	if err != nil {
@@ -79,8 +84,8 @@ type shownCertificate struct {
 // the key's signatures. With an empty certificate instead of an error, the handshake would
 // succeed without one.
 func (s *shownCertificate) show(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-	if !slices.Contains(info.SignatureSchemes, tls.PKCS1WithSHA256) {
-		return nil, errors.New("the service does not accept RSA signatures of PKCS #1 v1.5 with SHA-256")
+	if scheme := s.cert.SupportedSignatureAlgorithms[0]; !slices.Contains(info.SignatureSchemes, scheme) {
+		return nil, fmt.Errorf("the service does not accept signatures of the device key (%v)", scheme)
 	}
 	s.asked.Store(true)
 	return &s.cert, nil

@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -287,8 +288,9 @@ func TestStorageKeySent(t *testing.T) {
 		TransportKey string
 		DeviceKeys   []struct {
 			Type string
-			Data []byte
+			Data string
 		}
+		AikCertificate, AttestationData *string
 	}
 	ts := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { json.NewDecoder(r.Body).Decode(&sent) }))
 	defer ts.Close()
@@ -297,7 +299,24 @@ func TestStorageKeySent(t *testing.T) {
 	if _, err := (&drs.Client{BaseURL: ts.URL}).Join(t.Context(), discovery(ts.URL), req); err == nil {
 		t.Error("an empty answer: no error")
 	}
-	if len(sent.DeviceKeys) != 1 || sent.DeviceKeys[0].Type != "ECC" || !bytes.Contains(sent.DeviceKeys[0].Data, []byte(`"P-256"`)) || sent.TransportKey != "" {
-		t.Errorf("%+v", sent)
+	if len(sent.DeviceKeys) != 1 || sent.DeviceKeys[0].Type != "ECC" || sent.TransportKey != "" {
+		t.Fatalf("%+v", sent)
+	}
+	// As macOS sends it: JSON that is not encoded further, coordinates in standard base64, an
+	// identifier in upper case, and the members of an attestation without a value.
+	var jwk map[string]string
+	if err := json.Unmarshal([]byte(sent.DeviceKeys[0].Data), &jwk); err != nil {
+		t.Fatal(err)
+	}
+	point, err := storage.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := base64.StdEncoding.EncodeToString
+	if len(jwk) != 5 || jwk["kty"] != "EC" || jwk["crv"] != "P-256" || jwk["x"] != e(point[1:33]) || jwk["y"] != e(point[33:]) || len(jwk["kid"]) != 36 || jwk["kid"] != strings.ToUpper(jwk["kid"]) {
+		t.Errorf("%v", jwk)
+	}
+	if sent.AikCertificate == nil || *sent.AikCertificate != "" || sent.AttestationData == nil || *sent.AttestationData != "" {
+		t.Errorf("attestation %v %v", sent.AikCertificate, sent.AttestationData)
 	}
 }

@@ -29,7 +29,7 @@ func (nowhere) RoundTrip(*http.Request) (*http.Response, error) { return nil, io
 // exported methods.
 func exported() (funcs map[string]any, types []any) {
 	return map[string]any{"ParseDevice": drs.ParseDevice, "UnsealSession": drs.UnsealSession}, []any{
-		&drs.Client{HTTPClient: &http.Client{Transport: nowhere{}}}, &drs.DeviceToken{}, &drs.Error{}, &drs.Prover{}, &drs.Request{}, &drs.Session{}, new(drs.Token), new(drs.AttestationForm),
+		&drs.Client{HTTPClient: &http.Client{Transport: nowhere{}}}, &drs.DeviceToken{}, &drs.Error{}, &drs.Prover{}, &drs.Request{}, &drs.Session{}, &drs.SignIn{}, new(drs.Token), new(drs.AttestationForm),
 		(*drs.Prover)(nil),
 	}
 }

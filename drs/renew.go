@@ -1,6 +1,9 @@
 package drs
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
 // Renew returns a session with a new refresh token. It has the session key of s unless the
 // service sends a new one. Call it before s.Expires; Windows does so every four hours.
@@ -17,9 +20,11 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session,
 		return fail(ErrSession)
 	}
 	var a sessionAnswer
-	err := c.exchange(ctx, opRenew, d, s, map[string]any{
-		"client_id": signInClient, "scope": "openid aza ugs", "previous_refresh_token": string(s.hidden().token),
-	}, &a)
+	claims := map[string]any{"client_id": signInClient, "scope": "openid aza ugs", "previous_refresh_token": string(s.hidden().token)}
+	if s.hidden().protocol != protocol2 {
+		claims = map[string]any{"client_id": BrokerClient, "scope": "aza openid", "redirect_uri": brokerRedirect}
+	}
+	err := c.exchange(ctx, opRenew, d, s, claims, &a)
 	if err != nil {
 		return fail(err)
 	}
@@ -33,7 +38,7 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session,
 	if a.IDToken != "" {
 		tenant := *d
 		tenant.TenantID = or(s.TenantID, d.TenantID)
-		if err := new(Session).identify(a.IDToken, &SignIn{Username: s.UPN, ClientID: signInClient}, &tenant, c.now()); err != nil {
+		if err := new(Session).identify(a.IDToken, &SignIn{Username: s.UPN, ClientID: fmt.Sprint(claims["client_id"])}, &tenant, c.now()); err != nil {
 			return fail(err)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdh"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +17,7 @@ import (
 // A Session is the sign-in of a user on a joined device: a primary refresh token and the
 // session key that belongs to it, encrypted to the device's transport key. The plain
 // session key is not kept: each use has the transport key decrypt it, and erases it
-// afterwards. A Session prints as "[session]" and cannot be encoded; [Session.Seal] returns
+// afterwards. In protocol 4 there is no session key: see [SignIn.Protocol]. A Session prints as "[session]" and cannot be encoded; [Session.Seal] returns
 // a form to store. Methods of [Client] return new Sessions and change none.
 type Session struct {
 	UPN      string    // user principal name; empty if it is not known
@@ -32,7 +34,15 @@ type secrets struct {
 	token     Token // primary refresh token
 	key       Token // session_key_jwe
 	version2  bool  // the key derivation is of version 2
+	protocol  int
 	transport crypto.Decrypter
+
+	// Instead of key and transport in protocol 4:
+	certificate *x509.Certificate
+	device      crypto.Signer
+	storage     ecdh.KeyExchanger
+
+	ticketAD, ticketCloud string // Kerberos tickets as JSON; may be empty
 }
 
 const redactedSession = "[session]"
@@ -55,9 +65,31 @@ func (Session) MarshalText() ([]byte, error) {
 // hide returns a function that returns v.
 func hide(v secrets) func() secrets { return func() secrets { return v } }
 
+// KerberosTickets returns the Kerberos tickets that came with the primary refresh token, for
+// Active Directory and for the cloud: each the JSON of the service, with the members
+// clientKey (a JWE by the session key), keyType, messageBuffer, realm, sn and cn. They are
+// nil unless SignIn.Kerberos or the renewal requested them and the service sent them.
+// They are not part of what [Session.Seal] returns. Their form is not specified.
+func (s *Session) KerberosTickets() (ad, cloud []byte) {
+	if s == nil || s.hidden == nil {
+		return nil, nil
+	}
+	bytes := func(text string) []byte {
+		if text == "" {
+			return nil
+		}
+		return []byte(text)
+	}
+	own := s.hidden()
+	return bytes(own.ticketAD), bytes(own.ticketCloud)
+}
+
 // use calls f with the session key and erases the key afterwards. s is from SignIn.
 func (s *Session) use(f func(key []byte) error) error {
 	own := s.hidden()
+	if own.protocol == protocol4 {
+		return fmt.Errorf("%w: a session of protocol 4 has no session key", ErrSession)
+	}
 	key, err := openSessionKey(string(own.key), own.transport)
 	if err != nil {
 		return err
@@ -81,6 +113,7 @@ type contents struct {
 	Expires  time.Time `json:"exp"`
 	Token    string    `json:"prt"`
 	Version2 bool      `json:"kdf2"`
+	Protocol int       `json:"protocol,omitempty"` // 0 is 2
 }
 
 // Seal returns the session as JSON for storage, which [UnsealSession] reads. It has the
@@ -95,12 +128,15 @@ func (s *Session) Seal() ([]byte, error) {
 		return nil, fmt.Errorf("drs: seal: %w: it is nil or not from SignIn", ErrSession)
 	}
 	own := s.hidden()
-	out := sealed{V: 1, Key: string(own.key)}
-	plain, err := json.Marshal(contents{s.UPN, s.TenantID, s.Expires, string(own.token), own.version2})
+	plain, err := json.Marshal(contents{s.UPN, s.TenantID, s.Expires, string(own.token), own.version2, own.protocol})
 	if err != nil {
 		return nil, fmt.Errorf("drs: seal: %w", err)
 	}
 	defer clear(plain)
+	if own.protocol == protocol4 {
+		return sealToStorage(plain, own.storage.PublicKey())
+	}
+	out := sealed{V: 1, Key: string(own.key)}
 	err = s.use(func(key []byte) error {
 		gcm, err := sealer(key)
 		if err != nil {
@@ -117,7 +153,8 @@ func (s *Session) Seal() ([]byte, error) {
 }
 
 // UnsealSession reads what [Session.Seal] returned. transport is the transport key of the
-// join, which the returned session uses from then on.
+// join, which the returned session uses from then on. For a session of protocol 4 see
+// [SignIn.Unseal].
 //
 // The error is not an [*Error]. It wraps [ErrSession] if text is not a stored session, was
 // changed, or belongs to another transport key.
@@ -150,7 +187,10 @@ func UnsealSession(text []byte, transport crypto.Decrypter) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("drs: unseal session: %w", err)
 	}
-	own.token, own.version2 = Token(c.Token), c.Version2
+	own.token, own.version2, own.protocol = Token(c.Token), c.Version2, c.Protocol
+	if own.protocol == 0 {
+		own.protocol = protocol2
+	}
 	return &Session{UPN: c.UPN, TenantID: c.TenantID, Expires: c.Expires, hidden: hide(own)}, nil
 }
 

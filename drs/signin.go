@@ -3,6 +3,7 @@ package drs
 import (
 	"context"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -10,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"net/url"
 	"strings"
 	"time"
@@ -23,21 +25,45 @@ import (
 // defaultScope is the scope of a request for a primary refresh token.
 const defaultScope = "openid aza"
 
-// A SignIn has what the sign-in of a user on a joined device needs. Certificate, both keys
-// and one of Password, RefreshToken and UserKey are required. If there are several,
-// UserKey is used before RefreshToken, and that before Password.
+// A SignIn has what the sign-in of a user on a joined device needs. Certificate, DeviceKey,
+// one of TransportKey and StorageKey, and one of Password, RefreshToken, UserKey and SAML
+// are required. If there are several, UserKey is used before SAML, that before RefreshToken,
+// and that before Password. For a sign-in without a device see Code.
 type SignIn struct {
 	Certificate  *x509.Certificate // device certificate (Device.Certificate)
-	DeviceKey    crypto.Signer     // device key of the join, RSA of 2048 bits
+	DeviceKey    crypto.Signer     // device key of the join, RSA of 2048 bits or on P-256
 	TransportKey crypto.Decrypter  // transport key of the join, RSA
 
-	// Username is the user principal name. It is required without RefreshToken. If it
-	// is set, an identity token must have the same.
+	// StorageKey is the storage key of the join, on P-256. The method Exchanger of
+	// attest.Key returns one in a TPM; an *[ecdh.PrivateKey] is one, too.
+	StorageKey ecdh.KeyExchanger
+
+	// Protocol is the version of the protocol of primary refresh tokens. Windows has 2,
+	// with TransportKey. Version 3 is the same at version 2.0 of the token endpoint.
+	// Version 4 needs a DeviceKey on P-256 and StorageKey; the session then has no session
+	// key: the device key signs each request, and replies are encrypted to StorageKey. If
+	// 0, it is 4 with StorageKey, and otherwise 2. Versions 3 and 4 are not specified;
+	// they follow an open client.
+	Protocol int
+
+	// Username is the user principal name. It is required with Password and UserKey. If
+	// it is set, an identity token must have the same.
 	Username string
 
 	Password     Token         // of the user
 	RefreshToken Token         // of the user, such as the one that came with the token for the join
 	UserKey      crypto.Signer // RSA key of the user that the directory knows (Windows Hello)
+	SAML         Token         // SAML 1.1 assertion, as XML, of the identity provider of a federated user
+
+	// Code is an authorization code, for a sign-in by protocol 3 without a device: with it,
+	// only TransportKey, which need not be known to the directory, and RedirectURI are
+	// required. CodeVerifier is that of the code's request (RFC 7636); it may be empty.
+	Code         Token
+	CodeVerifier string
+
+	// Kerberos requests Kerberos tickets with the primary refresh token; see
+	// [Session.KerberosTickets].
+	Kerberos bool
 
 	// KDF is the version of the key derivation, 1 or 2; if 0, 2, as of all open
 	// clients. Version 2 also covers the signed content. Of AD FS, only a service of
@@ -82,40 +108,119 @@ func (c *Client) signIn(ctx context.Context, d *Discovery, req *SignIn) (*Sessio
 	if err := req.check(d); err != nil {
 		return nil, err
 	}
-	nonce, err := c.requestNonce(ctx, opSignIn, d.TokenEndpoint)
+	a, err := c.requestSession(ctx, d, req)
 	if err != nil {
 		return nil, err
-	}
-	text, err := req.sign(d, nonce, c.now())
-	if err != nil {
-		return nil, err
-	}
-	var a sessionAnswer
-	form := requestForm(text)
-	if err := c.post(ctx, opSignIn, d.TokenEndpoint, form, &a); err != nil {
-		return nil, err
-	}
-	if !strings.EqualFold(a.TokenType, "pop") || a.SessionKey == "" {
-		return nil, fmt.Errorf("%w: it has no session key, or its token is of type %q", ErrMalformed, cut(a.TokenType))
 	}
 	if err := sameTenant("the answer", a.DeviceTenant, d.TenantID); err != nil {
 		return nil, err
 	}
-	s, err := c.session(&a, secrets{version2: req.KDF != 1, transport: req.TransportKey})
+	s, err := c.session(a, req.secrets())
 	if err != nil {
 		return nil, err
 	}
 	if err := s.identify(a.IDToken, req, d, c.now()); err != nil {
 		return nil, err
 	}
+	if req.protocol() == protocol4 {
+		return s, nil
+	}
 	// The transport key must be able to decrypt the session key.
 	return s, s.use(func([]byte) error { return nil })
 }
 
+// secrets returns the parts of a session that are known before the sign-in.
+func (r *SignIn) secrets() secrets {
+	own := secrets{protocol: r.protocol()}
+	if own.protocol == protocol4 {
+		own.certificate, own.device, own.storage = r.Certificate, r.DeviceKey, r.StorageKey
+		return own
+	}
+	// Requests of protocol 3 have version 2 of the key derivation only.
+	own.version2, own.transport = r.KDF != 1 || own.protocol == protocol3, r.TransportKey
+	return own
+}
+
+// requestSession requests a primary refresh token.
+func (c *Client) requestSession(ctx context.Context, d *Discovery, req *SignIn) (*sessionAnswer, error) {
+	protocol := req.protocol()
+	endpoint, err := endpointFor(d, protocol)
+	if err != nil {
+		return nil, err
+	}
+	a := new(sessionAnswer)
+	if req.Code != "" {
+		form, err := req.codeForm()
+		if err == nil {
+			err = c.post(ctx, opSignIn, endpoint, form, a)
+		}
+		return a, err
+	}
+	nonce, err := c.requestNonce(ctx, opSignIn, d.TokenEndpoint)
+	if err != nil {
+		return nil, err
+	}
+	var crypto *jweCrypto
+	if protocol == protocol4 {
+		crypto = newJWECrypto()
+	}
+	text, err := req.sign(d, nonce, crypto, c.now())
+	if err != nil {
+		return nil, err
+	}
+	form := requestForm(text, protocol)
+	if req.Kerberos {
+		form.Set("tgt", "true")
+	}
+	if protocol != protocol4 {
+		if err := c.post(ctx, opSignIn, endpoint, form, a); err != nil {
+			return nil, err
+		}
+		if !strings.EqualFold(a.TokenType, "pop") || a.SessionKey == "" {
+			return nil, fmt.Errorf("%w: it has no session key, or its token is of type %q", ErrMalformed, cut(a.TokenType))
+		}
+		return a, nil
+	}
+	k := postForm(opSignIn, endpoint, form)
+	reply, err := c.send(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	if err := openECDH(reply.Body, req.StorageKey, crypto, a); err != nil {
+		return nil, k.failed(reply, err)
+	}
+	if a.SessionKey != "" {
+		return nil, fmt.Errorf("%w: it has a session key, which protocol 4 does not have", ErrMalformed)
+	}
+	return a, nil
+}
+
+// codeForm returns the form of a sign-in by an authorization code, without a device.
+func (r *SignIn) codeForm() (url.Values, error) {
+	pub, ok := r.TransportKey.Public().(*rsa.PublicKey)
+	if !ok {
+		return nil, fmt.Errorf("the transport key is a %T, not an RSA key", r.TransportKey.Public())
+	}
+	jwk, err := json.Marshal(map[string]string{
+		"kty": "RSA", "e": b64.EncodeToString(big.NewInt(int64(pub.E)).Bytes()), "n": b64.EncodeToString(pub.N.Bytes()),
+	})
+	form := url.Values{
+		"grant_type": {"authorization_code"}, "client_id": {r.client()}, "code": {string(r.Code)}, "redirect_uri": {r.RedirectURI},
+		"scope": {or(r.Scope, "aza profile offline_access openid")}, "stk_jwk": {string(jwk)}, "prt_protocol_version": {"3.0"}, "client_info": {"1"},
+	}
+	if r.CodeVerifier != "" {
+		form.Set("code_verifier", r.CodeVerifier)
+	}
+	return form, err
+}
+
 // check checks that a sign-in is complete.
 func (r *SignIn) check(d *Discovery) error {
-	if r == nil || r.Certificate == nil || r.TransportKey == nil {
-		return errors.New("the sign-in has no device certificate or no transport key")
+	if r == nil || r.Code == "" && r.Certificate == nil {
+		return errors.New("the sign-in has no device certificate")
+	}
+	if err := r.checkProtocol(); err != nil || r.Code != "" {
+		return err
 	}
 	pub, err := deviceKey(r.DeviceKey)
 	if err != nil {
@@ -124,13 +229,10 @@ func (r *SignIn) check(d *Discovery) error {
 	if !pub.Equal(r.Certificate.PublicKey) {
 		return errors.New("the device certificate is for another key")
 	}
-	if r.Password == "" && r.RefreshToken == "" && r.UserKey == nil {
-		return errors.New("the sign-in has neither a password nor a refresh token nor a key of the user")
+	if r.Password == "" && r.RefreshToken == "" && r.UserKey == nil && r.SAML == "" {
+		return errors.New("the sign-in has neither a password nor a refresh token nor a key or an assertion of the user")
 	}
-	if r.KDF < 0 || r.KDF > 2 {
-		return fmt.Errorf("version %d of the key derivation is undefined", r.KDF)
-	}
-	if r.RefreshToken == "" && r.Username == "" {
+	if r.RefreshToken == "" && r.SAML == "" && r.Username == "" {
 		return errors.New("the sign-in has no user name")
 	}
 	if dev, err := ParseDevice(r.Certificate); err == nil {
@@ -139,8 +241,27 @@ func (r *SignIn) check(d *Discovery) error {
 	return nil
 }
 
-// sign returns the request as a JWT that the device key signed.
-func (r *SignIn) sign(d *Discovery, nonce string, now time.Time) (string, error) {
+// checkProtocol checks that a sign-in has what its protocol needs.
+func (r *SignIn) checkProtocol() error {
+	if r.KDF < 0 || r.KDF > 2 {
+		return fmt.Errorf("version %d of the key derivation is undefined", r.KDF)
+	}
+	switch p := r.protocol(); {
+	case p < protocol2 || p > protocol4:
+		return fmt.Errorf("protocol %d of primary refresh tokens is undefined", p)
+	case r.Code != "" && (p != protocol3 || r.RedirectURI == "" || r.Certificate != nil):
+		return errors.New("a sign-in by an authorization code needs protocol 3 and a redirect URI, and has no device certificate")
+	case p == protocol4 && (r.StorageKey == nil || r.StorageKey.PublicKey() == nil || r.StorageKey.Curve() != ecdh.P256() || !isEC(r.DeviceKey)):
+		return errors.New("the sign-in has no storage key on P-256, or its device key is not on P-256")
+	case p != protocol4 && r.TransportKey == nil:
+		return errors.New("the sign-in has no transport key")
+	}
+	return nil
+}
+
+// sign returns the request as a JWT that the device key signed. crypto is nil unless the
+// protocol is 4.
+func (r *SignIn) sign(d *Discovery, nonce string, crypto *jweCrypto, now time.Time) (string, error) {
 	claims := jwt.MapClaims{
 		"client_id": r.client(), "scope": or(r.Scope, defaultScope), "request_nonce": nonce,
 	}
@@ -157,14 +278,19 @@ func (r *SignIn) sign(d *Discovery, nonce string, now time.Time) (string, error)
 			return "", err
 		}
 		claims["grant_type"], claims["assertion"] = grantJWT, assertion
+	case r.SAML != "":
+		claims["grant_type"], claims["assertion"] = grantSAML, base64.StdEncoding.EncodeToString([]byte(r.SAML))
 	case r.RefreshToken != "":
 		claims["grant_type"], claims["refresh_token"] = "refresh_token", string(r.RefreshToken)
 	default:
 		claims["grant_type"], claims["username"], claims["password"] = "password", r.Username, string(r.Password)
 	}
-	token := jwt.NewWithClaims(jose.RS256{}, claims)
+	token := jwt.NewWithClaims(jose.Method(r.DeviceKey), claims)
 	token.Header["x5c"] = []string{base64.StdEncoding.EncodeToString(r.Certificate.Raw)}
-	if r.KDF != 1 {
+	if crypto != nil {
+		claims["jwe_crypto"] = crypto
+	}
+	if r.KDF != 1 && r.protocol() == protocol2 {
 		token.Header["kdf_ver"] = 2
 	}
 	text, err := token.SignedString(r.DeviceKey)
@@ -194,10 +320,8 @@ func (r *SignIn) assertion(d *Discovery, nonce string, now time.Time) (string, e
 	return text, nil
 }
 
-// requestForm returns the form in which Windows posts a signed request.
-func requestForm(request string) url.Values {
-	return url.Values{"windows_api_version": {"2.2"}, "grant_type": {grantJWT}, "request": {request}, "client_info": {"1"}}
-}
+// grantSAML is the grant of a SAML 1.1 assertion.
+const grantSAML = "urn:ietf:params:oauth:grant-type:saml1_1-bearer"
 
 // A sessionAnswer is an answer with a primary refresh token.
 type sessionAnswer struct {
@@ -207,6 +331,8 @@ type sessionAnswer struct {
 	SessionKey   string          `json:"session_key_jwe"`
 	IDToken      string          `json:"id_token"`
 	DeviceTenant string          `json:"device_tenant_id"`
+	TicketAD     string          `json:"tgt_ad"`
+	TicketCloud  string          `json:"tgt_cloud"`
 }
 
 // session returns the session of an answer. own has the secrets that do not change.
@@ -223,6 +349,7 @@ func (c *Client) session(a *sessionAnswer, own secrets) (*Session, error) {
 		return nil, fmt.Errorf("%w: the refresh token has %d bytes, the session key %d", ErrMalformed, len(a.RefreshToken), len(a.SessionKey))
 	}
 	own.token = Token(a.RefreshToken)
+	own.ticketAD, own.ticketCloud = a.TicketAD, a.TicketCloud
 	if a.SessionKey != "" {
 		own.key = Token(a.SessionKey)
 	}

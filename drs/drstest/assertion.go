@@ -206,6 +206,12 @@ func (s *Server) checkClaims(ch *challenge, c *assertionClaims) error {
 	if err != nil {
 		return fmt.Errorf("client_nonce: %w", err)
 	}
+	var print string
+	if ch.device != nil {
+		if print, err = thumbprint(ch.device); err != nil {
+			return err
+		}
+	}
 	switch {
 	case c.Issuer != subject || c.Subject != subject:
 		return errors.New("it is for another endorsement key")
@@ -217,7 +223,7 @@ func (s *Server) checkClaims(ch *challenge, c *assertionClaims) error {
 		return errors.New("client_nonce is not the challenge's")
 	case !bytes.Equal(name, ch.name):
 		return fmt.Errorf("%s is not the challenge's", key)
-	case ch.device != nil && c.Confirm["jkt"] != thumbprint(ch.device):
+	case ch.device != nil && c.Confirm["jkt"] != print:
 		return errors.New("it is for another device key than the one that is proved")
 	case ch.profile == profileJoin && (c.Confirm["jkt"] == "" || c.TransportKey == ""):
 		return errors.New("it does not name both keys of the join")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -108,7 +107,7 @@ func issuerName() ([]byte, error) {
 
 // issue issues a device certificate for an object. u is the user who joins the device, or
 // nil.
-func (s *Server) issue(o *Object, pub *rsa.PublicKey, u *User) (*x509.Certificate, error) {
+func (s *Server) issue(o *Object, pub crypto.PublicKey, u *User) (*x509.Certificate, error) {
 	ca, err := s.authority()
 	if err != nil {
 		return nil, err

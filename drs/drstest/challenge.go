@@ -62,10 +62,10 @@ type challenge struct {
 	secret      []byte            // what the TPM must decrypt
 	serverNonce []byte
 	clientNonce []byte
-	name        []byte         // TPM name of the key to prove
-	aikArea     []byte         // public area of that key, if it is an attestation key
-	device      *rsa.PublicKey // that key, if it is a device key
-	audience    string         // of the assertion
+	name        []byte           // TPM name of the key to prove
+	aikArea     []byte           // public area of that key, if it is an attestation key
+	device      crypto.PublicKey // that key, if it is a device key; nil for an attestation key
+	audience    string           // of the assertion
 	expires     time.Time
 	used        bool
 }
@@ -170,20 +170,24 @@ func (s *Server) checkBeside(ch *challenge, req *challengeRequest) error {
 
 // checkDKArea checks that a public area is that of a device key that was made in its TPM and
 // cannot leave it. It returns the key.
-func checkDKArea(area []byte) (*rsa.PublicKey, error) {
+func checkDKArea(area []byte) (crypto.PublicKey, error) {
 	attributes, err := attest.Attributes(area)
 	if err != nil {
 		return nil, badRequest("device key: %w", err)
 	}
 	pub, err := attest.PublicKey(area)
-	key, ok := pub.(*rsa.PublicKey)
-	if err != nil || !ok || key.N.BitLen() != 2048 {
-		return nil, badRequest("device key: it is not an RSA key of 2048 bits")
+	if err != nil {
+		return nil, badRequest("device key: %w", err)
+	}
+	rsaKey, isRSA := pub.(*rsa.PublicKey)
+	ecKey, isEC := pub.(*ecdsa.PublicKey)
+	if isRSA && rsaKey.N.BitLen() != 2048 || isEC && ecKey.Curve != elliptic.P256() || !isRSA && !isEC {
+		return nil, badRequest("device key: it is neither an RSA key of 2048 bits nor a key on P-256")
 	}
 	if attributes&attrInside != attrInside || attributes&attrSign == 0 || attributes&attrRestricted != 0 {
 		return nil, noProof("tpm_dk_attributes", "device key: attributes %#08x", attributes)
 	}
-	return key, nil
+	return pub, nil
 }
 
 // checkEK checks an endorsement key and, if EKRoots is set, its certificate, and sets both in

@@ -2,6 +2,8 @@ package drstest
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/asn1"
@@ -29,6 +31,7 @@ var (
 	oidExtensions = asn1ID{1, 2, 840, 113549, 1, 9, 14}        // attribute with extensions
 	oidCommonName = asn1ID{2, 5, 4, 3}
 	oidSHA256RSA  = asn1ID{1, 2, 840, 113549, 1, 1, 11}
+	oidSHA256EC   = asn1ID{1, 2, 840, 10045, 4, 3, 2}
 )
 
 // readTransportKey reads a transport key: a BCRYPT_RSAKEY_BLOB, or a JWK whose numbers are in
@@ -53,9 +56,10 @@ func readTransportKey(b []byte) (*rsa.PublicKey, error) {
 
 // A csr is a PKCS #10 request whose signature was verified.
 type csr struct {
-	name  string // common name of the subject, without a NUL at its end
-	key   *rsa.PublicKey
-	nonce string // "" if it has none
+	name  string           // common name of the subject, without a NUL at its end
+	key   crypto.PublicKey // an *rsa.PublicKey, or an *ecdsa.PublicKey on P-256
+	spki  []byte           // key as SubjectPublicKeyInfo
+	nonce string           // "" if it has none
 }
 
 var errCSR = errors.New("it cannot be read")
@@ -79,21 +83,15 @@ func readCSR(der []byte) (*csr, error) {
 		!info.ReadASN1Element(&key, cbasn1.SEQUENCE) || !info.ReadOptionalASN1(&attributes, nil, contextZero) || !info.Empty() {
 		return nil, errCSR
 	}
-	pub, err := spki.Parse(key)
-	if err != nil {
+	var err error
+	if out.key, err = spki.Parse(key); err != nil {
+		return nil, err
+	}
+	out.spki = key
+	if err := checkSignedBy(out.key, id, tbs, signature.RightAlign()); err != nil {
 		return nil, err
 	}
 	var ok bool
-	if out.key, ok = pub.(*rsa.PublicKey); !ok {
-		return nil, errors.New("its key is not an RSA key")
-	}
-	if !id.Equal(oidSHA256RSA) {
-		return nil, errors.New("it is not signed with RSA and SHA-256")
-	}
-	digest := sha256.Sum256(tbs)
-	if err := rsa.VerifyPKCS1v15(out.key, crypto.SHA256, digest[:], signature.RightAlign()); err != nil {
-		return nil, err
-	}
 	if out.name, ok = commonName(subject); !ok {
 		return nil, errors.New("its subject is not one common name")
 	}
@@ -101,6 +99,24 @@ func readCSR(der []byte) (*csr, error) {
 		return nil, errors.New("its nonce cannot be read")
 	}
 	return out, nil
+}
+
+// checkSignedBy checks the signature of a request by its own key.
+func checkSignedBy(pub crypto.PublicKey, id asn1ID, tbs, signature []byte) error {
+	digest := sha256.Sum256(tbs)
+	switch key := pub.(type) {
+	case *rsa.PublicKey:
+		if !id.Equal(oidSHA256RSA) {
+			return errors.New("it is not signed with RSA and SHA-256")
+		}
+		return rsa.VerifyPKCS1v15(key, crypto.SHA256, digest[:], signature)
+	case *ecdsa.PublicKey:
+		if !id.Equal(oidSHA256EC) || key.Curve != elliptic.P256() || !ecdsa.VerifyASN1(key, digest[:], signature) {
+			return errors.New("it is not signed with ECDSA on P-256 and SHA-256")
+		}
+		return nil
+	}
+	return errors.New("its key is neither an RSA key nor one on P-256")
 }
 
 // commonName reads a name that is one common name.

@@ -111,14 +111,14 @@ func (s *Server) Objects() []Object {
 	return out
 }
 
-// AddDevice adds a device that has joined already, with the device key pub and without a
-// transport key, and returns its device certificate. It is for tests of steps after the
-// join.
+// AddDevice adds a device that has joined already, with the device key pub, an
+// *[rsa.PublicKey] or *[ecdsa.PublicKey], and without a transport key, and returns its device
+// certificate. It is for tests of steps after the join.
 //
 // The error is of no exported type. It is not nil if pub is nil or the certificate cannot be
 // made.
-func (s *Server) AddDevice(pub *rsa.PublicKey) (*x509.Certificate, error) {
-	if pub == nil {
+func (s *Server) AddDevice(pub crypto.PublicKey) (*x509.Certificate, error) {
+	if key, ok := pub.(*rsa.PublicKey); pub == nil || ok && key == nil {
 		return nil, errors.New("drstest: add device: no key")
 	}
 	o := &Object{DeviceID: newGUID(), ObjectID: newGUID(), OSType: "Windows", Enabled: true}

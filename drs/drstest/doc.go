@@ -45,7 +45,8 @@
 //
 // The token endpoint has these grants: srv_challenge (a nonce); jwt-bearer with an
 // assertion that proves a TPM (see package drs), with a request that a joined device
-// signed, or with one that the session key of a user signed; and password, refresh_token
+// signed, or with one that the session key of a user signed, in the protocols 2, 3 and 4 of
+// primary refresh tokens; and password, refresh_token
 // and authorization_code for a user without a device.
 //
 // # What it checks

@@ -180,7 +180,11 @@ func TestRegister(t *testing.T) {
 	if err != nil || dev.Joined || !r.server.Objects()[1].Registered {
 		t.Errorf("%+v, %v", dev, err)
 	}
-	req.Type = 8
+	req.Type = 9
 	_, err = r.join(req)
-	wantError(t, err, "error_fail", "join type 8")
+	wantError(t, err, "error_fail", "join type 9")
+	req.Type, req.DeviceKey = drs.JoinTenantAlt, newSoftKey(t, 3, deviceAttributes)
+	if dev, err := r.join(req); err != nil || !dev.Joined {
+		t.Errorf("%+v, %v", dev, err)
+	}
 }

@@ -1,6 +1,7 @@
 package drstest
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha1" //nolint:gosec // certificates are named by SHA-1
@@ -91,7 +92,8 @@ type join struct {
 	deviceID  string           // device that its authorization names, or ""
 	token     *ticketClaims    // device token; nil for a join with a user's token alone
 	user      *User            // who joins the device; nil without a user
-	device    *rsa.PublicKey   // device key
+	device    crypto.PublicKey // device key, an *rsa.PublicKey or *ecdsa.PublicKey
+	spki      []byte           // device key as SubjectPublicKeyInfo
 	version   string           // API version
 	transport *rsa.PublicKey   // transport key; nil with a storage key
 	storage   *ecdsa.PublicKey // storage key; nil with a transport key
@@ -175,8 +177,8 @@ func (s *Server) join(j *join) (*x509.Certificate, error) {
 
 // read reads and checks those parts of a join that do not depend on the directory.
 func (j *join) read() error {
-	// Only a user can register a device.
-	if j.JoinType != int(drs.JoinTenant) && (j.user == nil || j.JoinType != int(drs.Register)) {
+	// Only a user can register a device, or join one by the other number.
+	if j.JoinType != int(drs.JoinTenant) && (j.user == nil || j.JoinType != int(drs.Register) && j.JoinType != int(drs.JoinTenantAlt)) {
 		return badRequest("join type %d", j.JoinType)
 	}
 	if j.CertificateRequest.Type != "pkcs10" {
@@ -189,13 +191,18 @@ func (j *join) read() error {
 	if csr.name != requestName {
 		return badRequest("certificate request: subject %q", csr.name)
 	}
-	if csr.key.N.BitLen() != 2048 {
-		return badRequest("certificate request: key has %d bits", csr.key.N.BitLen())
+	kind, security := j.CertificateRequest.KeyType, j.CertificateRequest.KeySecurity
+	if key, ok := csr.key.(*rsa.PublicKey); ok {
+		if n := key.N.BitLen(); n != 2048 {
+			return badRequest("certificate request: key has %d bits", n)
+		}
+		if kind != "RSA" && (kind != "" || security != "") {
+			return badRequest("certificate request: its key is an RSA key, but KeyType is %q", kind)
+		}
+	} else if kind != "ECC" || security == "" || j.version != deviceKeysVersion {
+		return badRequest("certificate request: its key is on P-256, but KeyType is %q, KeySecurity is %q, and the API version is %s", kind, security, j.version)
 	}
-	if kind := j.CertificateRequest.KeyType; kind != "RSA" && (kind != "" || j.CertificateRequest.KeySecurity != "") {
-		return badRequest("certificate request: its key is an RSA key, but KeyType is %q", kind)
-	}
-	j.device, j.csrNonce = csr.key, csr.nonce
+	j.device, j.spki, j.csrNonce = csr.key, csr.spki, csr.nonce
 	return j.readKeys()
 }
 
@@ -204,7 +211,11 @@ func (j *join) checkBinding() error {
 	if j.token == nil {
 		return nil
 	}
-	if jkt := j.token.Confirm["jkt"]; jkt != "" && jkt != thumbprint(j.device) {
+	print, err := thumbprint(j.device)
+	if err != nil {
+		return err
+	}
+	if jkt := j.token.Confirm["jkt"]; jkt != "" && jkt != print {
 		return noJoin(subKeyMismatch, "the token is for another device key")
 	}
 	sum := sha256.Sum256(j.keyData())
@@ -214,11 +225,25 @@ func (j *join) checkBinding() error {
 	return nil
 }
 
-// thumbprint returns the JWK thumbprint of an RSA key (RFC 7638) with SHA-256.
-func thumbprint(key *rsa.PublicKey) string {
+// thumbprint returns the JWK thumbprint of a device key (RFC 7638) with SHA-256.
+func thumbprint(pub crypto.PublicKey) (string, error) {
 	e := base64.RawURLEncoding.EncodeToString
-	sum := sha256.Sum256([]byte(`{"e":"` + e(big.NewInt(int64(key.E)).Bytes()) + `","kty":"RSA","n":"` + e(key.N.Bytes()) + `"}`))
-	return e(sum[:])
+	var text string
+	switch key := pub.(type) {
+	case *rsa.PublicKey:
+		text = `{"e":"` + e(big.NewInt(int64(key.E)).Bytes()) + `","kty":"RSA","n":"` + e(key.N.Bytes()) + `"}`
+	case *ecdsa.PublicKey:
+		point, err := key.Bytes()
+		if err != nil {
+			return "", err
+		}
+		half := len(point) / 2
+		text = `{"crv":"P-256","kty":"EC","x":"` + e(point[1:1+half]) + `","y":"` + e(point[1+half:]) + `"}`
+	default:
+		return "", fmt.Errorf("a %T is not a device key", pub)
+	}
+	sum := sha256.Sum256([]byte(text))
+	return e(sum[:]), nil
 }
 
 // repeated returns the certificate of the join that j repeats, or nil. It fails if the token
@@ -259,11 +284,12 @@ func (s *Server) stands(j *joined) bool {
 	return !s.now().After(j.at.Add(repeatLife)) && s.byCertificate(j.cert) != nil
 }
 
-// hash returns a hash of what identifies a join: the certificate request, the key to which
-// the directory encrypts, the user, and the authorization beforehand. A join with the same
-// hash is a repetition.
+// hash returns a hash of what identifies a join: the device key and the nonce in the
+// certificate request, whose signature may differ each time; the key to which the directory
+// encrypts, the user, and the authorization beforehand. A join with the same hash is a
+// repetition.
 func (j *join) hash() [32]byte {
-	csr, tk := sha256.Sum256(j.CertificateRequest.Data), sha256.Sum256(j.keyData())
+	csr, tk := sha256.Sum256(append(j.spki[:len(j.spki):len(j.spki)], j.csrNonce...)), sha256.Sum256(j.keyData())
 	text := append(csr[:], tk[:]...)
 	if j.user != nil {
 		text = append(text, strings.ToLower(j.user.UPN)...)

@@ -122,6 +122,7 @@ type Server struct {
 	users         map[string]*User     // by UPN in lower case
 	refresh       map[string]grant     // by refresh token of a user
 	codes         map[string]grant     // by authorization code
+	assertions    map[string]grant     // by identifier, of IssueSAML
 	sessions      map[string]*session  // by primary refresh token
 	faults        map[string]Fault     // by operation
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
@@ -28,6 +30,7 @@ type session struct {
 	key           []byte         // session key
 	transport     *rsa.PublicKey // key to which key was encrypted
 	version2      bool           // the key derivation is of version 2
+	protocol      int            // of primary refresh tokens: 2, 3 or 4; 4 has no key
 	made, expires time.Time      // when key was made, and when the refresh token expires
 	revoked       bool
 }
@@ -38,6 +41,7 @@ type Session struct {
 	Expires       time.Time
 	Revoked       bool // the device left or joined again, or the user's password changed
 	KDF           int  // version of the key derivation: 1 or 2
+	Protocol      int  // of primary refresh tokens: 2, 3 or 4
 }
 
 // Sessions returns the primary refresh tokens that were issued and not removed after their
@@ -51,7 +55,7 @@ func (s *Server) Sessions() []Session {
 		if v.version2 {
 			kdf = 2
 		}
-		out = append(out, Session{v.upn, v.deviceID, v.expires, v.revoked, kdf})
+		out = append(out, Session{v.upn, v.deviceID, v.expires, v.revoked, kdf, v.protocol})
 	}
 	slices.SortStableFunc(out, func(a, b Session) int { return a.Expires.Compare(b.Expires) })
 	return out
@@ -74,18 +78,22 @@ func secret() string {
 }
 
 // serveSignIn issues a primary refresh token to a user on a joined device, whose signature was
-// verified.
-func (s *Server) serveSignIn(w http.ResponseWriter, r *http.Request, claims jwt.MapClaims, header map[string]any, device *Object) error {
+// verified. sealer is nil unless the protocol is 4.
+func (s *Server) serveSignIn(w http.ResponseWriter, r *http.Request, claims jwt.MapClaims, header map[string]any, device *Object, sealer *sealer) error {
+	protocol, err := s.protocolOf(r)
+	if err != nil {
+		return err
+	}
 	if err := s.useNonce(claims); err != nil {
 		return err
 	}
 	if !slices.Contains(strings.Fields(claimText(claims, "scope")), "aza") {
 		return noGrant("invalid_scope", "", 70011, "scope %q is not that of a primary refresh token", claimText(claims, "scope"))
 	}
-	if device.TransportKey == nil {
+	if device.TransportKey == nil && protocol != 4 {
 		return noGrant("invalid_grant", "device_authentication_failed", 50155, "the device has no transport key")
 	}
-	version2 := header["kdf_ver"] == 2.0
+	version2 := header["kdf_ver"] == 2.0 || protocol != 2
 	if version2 && s.Derive1 || !version2 && (s.Derive2 || s.Public) {
 		return noGrant("invalid_grant", "", 5000611, "symmetric key derivation function version (kdf_ver) '%v' is invalid", header["kdf_ver"])
 	}
@@ -93,13 +101,39 @@ func (s *Server) serveSignIn(w http.ResponseWriter, r *http.Request, claims jwt.
 	if err != nil {
 		return err
 	}
-	v := &session{upn: u.UPN, deviceID: device.DeviceID, transport: device.TransportKey, version2: version2}
-	answer, err := s.keepSession(v, true)
+	v := &session{upn: u.UPN, deviceID: device.DeviceID, transport: device.TransportKey, version2: version2, protocol: protocol}
+	answer, err := s.keepSession(v, protocol != 4)
 	if err != nil {
 		return err
 	}
 	answer["id_token"] = s.idToken(u, claimText(claims, "client_id"))
+	if sealer != nil {
+		return sealer.reply(w, answer)
+	}
+	if strings.EqualFold(r.PostForm.Get("tgt"), "true") {
+		if err := addTickets(answer, v.key); err != nil {
+			return err
+		}
+	}
 	reply(w, http.StatusOK, answer)
+	return nil
+}
+
+// addTickets adds Kerberos tickets to an answer, in the form of the service: that for the cloud
+// has a key, encrypted with the session key, and that for Active Directory an error.
+func addTickets(answer map[string]any, key []byte) error {
+	client, err := sealReply(random(32), key, ReplyCBC)
+	if err != nil {
+		return err
+	}
+	cloud, err := json.Marshal(map[string]any{
+		"clientKey": client, "keyType": 18, "messageBuffer": base64.StdEncoding.EncodeToString(random(64)),
+		"realm": "KERBEROS.MICROSOFTONLINE.COM", "sn": "krbtgt/KERBEROS.MICROSOFTONLINE.COM", "cn": "", "sessionKeyType": 0, "accountType": 2,
+	})
+	if err != nil {
+		return err
+	}
+	answer["tgt_cloud"], answer["tgt_ad"] = string(cloud), `{"keyType":0,"error":"OnPremKerberosNotConfigured"}`
 	return nil
 }
 
@@ -110,6 +144,8 @@ func (s *Server) userOf(claims jwt.MapClaims) (*User, error) {
 		return s.signedInUser(claimText(claims, "username"), claimText(claims, "password"))
 	case "refresh_token":
 		return s.byRefreshToken(claimText(claims, "refresh_token"), claimText(claims, "client_id"))
+	case grantSAML:
+		return s.userBySAML(claimText(claims, "assertion"))
 	case grantJWT:
 		return s.userByKey(claimText(claims, "assertion"), claimText(claims, "request_nonce"))
 	default:
@@ -202,10 +238,28 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, text strin
 	if err != nil {
 		return err
 	}
+	protocol, err := s.protocolOf(r)
+	if err != nil {
+		return err
+	}
+	if protocol != v.protocol {
+		return noGrant("invalid_grant", "", 50155, "the session is of protocol %d, and the request of %d", v.protocol, protocol)
+	}
+	key := v.key
+	return s.useSession(w, r, claims, v, func(w http.ResponseWriter, answer any) error { return s.replySealed(w, answer, key) })
+}
+
+// useSession answers an authenticated request with a primary refresh token. seal encrypts the
+// answer.
+func (s *Server) useSession(w http.ResponseWriter, r *http.Request, claims jwt.MapClaims, v *session, seal func(http.ResponseWriter, any) error) error {
+	issuer := "aad:brokerplugin"
+	if v.protocol != 2 {
+		issuer = drs.BrokerClient
+	}
 	switch {
 	case claimText(claims, "grant_type") != "refresh_token":
 		return noGrant("unsupported_grant_type", "", 70003, "grant type %q in the request", claimText(claims, "grant_type"))
-	case claimText(claims, "iss") != "aad:brokerplugin":
+	case claimText(claims, "iss") != issuer:
 		return noGrant("invalid_grant", "", 50013, "issuer %q", claimText(claims, "iss"))
 	}
 	client := claimText(claims, "client_id")
@@ -219,21 +273,39 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, text strin
 	if err != nil {
 		return err
 	}
-	own, key := *v, v.key
+	own := *v
 	resource, scope, err := s.wanted(r, claimText(claims, "resource"), claimText(claims, "scope"))
 	if err != nil {
 		return err
 	}
 	if !slices.Contains(scope, "aza") {
-		seal := func(w http.ResponseWriter, answer any) error { return s.replySealed(w, answer, key) }
 		return s.replyUser(w, r, &userAnswer{user: u, client: client, resource: resource, scope: scope, deviceID: v.deviceID, seal: seal})
 	}
-	answer, err := s.keepSession(&own, s.now().After(v.made.Add(keyLife)))
+	answer, err := s.keepSession(&own, own.protocol != 4 && s.now().After(v.made.Add(keyLife)))
 	if err != nil {
 		return err
 	}
 	answer["id_token"] = s.idToken(u, client)
-	return s.replySealed(w, answer, key)
+	return seal(w, answer)
+}
+
+// checkStanding checks that a session has not ended.
+func (s *Server) checkStanding(v *session) error {
+	no := func(suberror, format string, args ...any) error {
+		return noGrant("invalid_grant", suberror, 50155, format, args...)
+	}
+	s.mu.Lock()
+	device := v.deviceID == "" || slices.ContainsFunc(s.objects, func(o *Object) bool { return o.DeviceID == v.deviceID && o.Enabled })
+	s.mu.Unlock()
+	switch {
+	case v.revoked:
+		return no("session_revoked", "the device left or joined again, or the password changed")
+	case !device:
+		return no("device_not_found", "%w", errNoDevice)
+	case !s.now().Before(v.expires):
+		return no("", "the refresh token has expired")
+	}
+	return nil
 }
 
 // bySession returns the session whose key signed a JWT, and the claims. It uses up the nonce in
@@ -253,17 +325,14 @@ func (s *Server) bySession(text string) (*session, jwt.MapClaims, error) {
 	if v != nil {
 		own = *v
 	}
-	device := slices.ContainsFunc(s.objects, func(o *Object) bool { return o.DeviceID == own.deviceID && o.Enabled })
 	s.mu.Unlock()
+	if v == nil || own.protocol == 4 {
+		return no("", "the refresh token is unknown, or its session has no key")
+	}
+	if err := s.checkStanding(&own); err != nil {
+		return nil, nil, err
+	}
 	switch {
-	case v == nil:
-		return no("", "the refresh token is unknown")
-	case own.revoked:
-		return no("session_revoked", "the device left or joined again, or the password changed")
-	case !device:
-		return no("device_not_found", "%w", errNoDevice)
-	case !s.now().Before(own.expires):
-		return no("", "the refresh token has expired")
 	case (token.Header["kdf_ver"] == 2.0) != own.version2:
 		return no("", "the key derivation is not that of the session")
 	}

@@ -6,8 +6,8 @@ import (
 	"crypto/elliptic"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"strings"
 )
 
 // deviceKeysVersion is the first API version whose joins may have DeviceKeys.
@@ -15,7 +15,7 @@ const deviceKeysVersion = "3.0"
 
 // deviceKeyData is a member of DeviceKeys, which a join may have instead of a transport key.
 type deviceKeyData struct {
-	Data                  []byte
+	Data                  string // a JWK as JSON, not encoded further
 	Encoding, Type, Usage string
 }
 
@@ -48,7 +48,9 @@ func (j *join) readKeys() error {
 // maxJWK is the largest size of a JWK that is accepted, in bytes.
 const maxJWK = 4096
 
-// read reads a storage key: a public JWK on P-256 (RFC 7518, section 6.2).
+// read reads a storage key: a public JWK on P-256 whose coordinates are in standard base64, as
+// macOS sends it, and whose identifier is a GUID in upper case. Some clients leave zeros at
+// the start of a coordinate out.
 func (k *deviceKeyData) read() (*ecdsa.PublicKey, error) {
 	if k.Encoding != "JWK" || k.Type != "ECC" || k.Usage != "STK" || len(k.Data) > maxJWK {
 		return nil, fmt.Errorf("encoding %q, type %q, usage %q, %d bytes", k.Encoding, k.Type, k.Usage, len(k.Data))
@@ -58,24 +60,28 @@ func (k *deviceKeyData) read() (*ecdsa.PublicKey, error) {
 		Curve   string          `json:"crv"`
 		X       string          `json:"x"`
 		Y       string          `json:"y"`
+		ID      string          `json:"kid"`
 		Private json.RawMessage `json:"d"`
 	}
-	if err := json.Unmarshal(k.Data, &jwk); err != nil {
+	if err := json.Unmarshal([]byte(k.Data), &jwk); err != nil {
 		return nil, err
 	}
 	if jwk.Type != "EC" || jwk.Curve != "P-256" || jwk.Private != nil {
 		return nil, fmt.Errorf("JWK of type %q on curve %q, private: %t", jwk.Type, jwk.Curve, jwk.Private != nil)
 	}
+	if _, err := guidBytes(jwk.ID); err != nil || jwk.ID != strings.ToUpper(jwk.ID) {
+		return nil, fmt.Errorf("kid %q is not a GUID in upper case", jwk.ID)
+	}
 	point := []byte{4} // uncompressed
 	for _, text := range []string{jwk.X, jwk.Y} {
-		b, err := base64.RawURLEncoding.Strict().DecodeString(text)
+		b, err := base64.StdEncoding.Strict().DecodeString(text)
 		if err != nil {
 			return nil, err
 		}
-		if len(b) != 32 {
-			return nil, errors.New("a coordinate does not have 32 bytes")
+		if len(b) == 0 || len(b) > 32 {
+			return nil, fmt.Errorf("a coordinate has %d bytes", len(b))
 		}
-		point = append(point, b...)
+		point = append(append(point, make([]byte, 32-len(b))...), b...)
 	}
 	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point)
 }
@@ -84,7 +90,7 @@ func (k *deviceKeyData) read() (*ecdsa.PublicKey, error) {
 // covers these bytes.
 func (j *join) keyData() []byte {
 	if len(j.DeviceKeys) > 0 {
-		return j.DeviceKeys[0].Data
+		return []byte(j.DeviceKeys[0].Data)
 	}
 	return j.TransportKey
 }

@@ -56,10 +56,10 @@ func storageKey(t *testing.T) (*ecdsa.PublicKey, []byte) {
 
 func TestStorageKeyRefused(t *testing.T) {
 	key, point := storageKey(t)
-	e := base64.RawURLEncoding.EncodeToString
+	e := base64.StdEncoding.EncodeToString
 	x, y := e(point[1:33]), e(point[33:])
 	member := func(format string, args ...any) map[string]any {
-		return map[string]any{"Data": base64.StdEncoding.EncodeToString(fmt.Appendf(nil, format, args...)), "Encoding": "JWK", "Type": "ECC", "Usage": "STK"}
+		return map[string]any{"Data": fmt.Sprintf(format, args...), "Encoding": "JWK", "Type": "ECC", "Usage": "STK"}
 	}
 	jwk := func(format string, args ...any) func(map[string]any) {
 		return func(b map[string]any) { b["DeviceKeys"] = []any{member(format, args...)} }
@@ -67,14 +67,17 @@ func TestStorageKeyRefused(t *testing.T) {
 	with := func(name, value string) func(map[string]any) {
 		return func(b map[string]any) { b["DeviceKeys"].([]any)[0].(map[string]any)[name] = value }
 	}
-	const good = `{"kty":"EC","crv":"P-256","x":%q,"y":%q}`
+	const good = `{"kty":"EC","crv":"P-256","x":%q,"y":%q,"kid":"00000000-0000-4000-8000-00000000ABCD"}`
 	for _, c := range []struct {
 		name   string
 		change func(map[string]any)
 		want   string // part of the reason, or "" if only check 7 refuses it
 	}{
 		{"as it is", func(map[string]any) {}, ""},
-		{"written by hand", jwk(`{"kty":"EC","kid":"1","crv":"P-256","x":%q,"y":%q}`, x, y), "check 4"},
+		{"written by hand", jwk(good, x, y), "check 4"},
+		{"encoded twice", with("Data", e(fmt.Appendf(nil, good, x, y))), "invalid character"}, // what this module sent before
+		{"no kid", jwk(`{"kty":"EC","crv":"P-256","x":%q,"y":%q}`, x, y), "GUID in upper case"},
+		{"kid in lower case", jwk(`{"kty":"EC","crv":"P-256","x":%q,"y":%q,"kid":"00000000-0000-4000-8000-00000000abcd"}`, x, y), "GUID in upper case"},
 		{"two keys", func(b map[string]any) { b["DeviceKeys"] = []any{member(good, x, y), member(good, x, y)} }, "there are 2"},
 		{"with a transport key", func(b map[string]any) { b["TransportKey"] = "UlNBMQ==" }, "a transport key, too"},
 		{"encoding", with("Encoding", "PEM"), `encoding "PEM"`},
@@ -85,8 +88,8 @@ func TestStorageKeyRefused(t *testing.T) {
 		{"another type", jwk(`{"kty":"RSA","crv":"P-256","x":%q,"y":%q}`, x, y), "JWK of type"},
 		{"another curve", jwk(`{"kty":"EC","crv":"P-384","x":%q,"y":%q}`, x, y), `curve "P-384"`},
 		{"private", jwk(`{"kty":"EC","crv":"P-256","x":%q,"y":%q,"d":"AA"}`, x, y), "private: true"},
-		{"standard base64", jwk(good, x+"=", y), "illegal base64"},
-		{"short", jwk(good, x, e(point[34:])), "does not have 32 bytes"},
+		{"base64url", jwk(good, strings.TrimRight(x, "="), y), "illegal base64"},
+		{"long", jwk(good, x, e(append(point[33:65:65], 0))), "has 33 bytes"},
 		{"no point", jwk(good, x, x), "not on"},
 		{"type of the device key", func(b map[string]any) {
 			b["CertificateRequest"].(map[string]any)["KeyType"] = "ECC"

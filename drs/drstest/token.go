@@ -13,7 +13,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-const grantJWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+const (
+	grantJWT  = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	grantSAML = "urn:ietf:params:oauth:grant-type:saml1_1-bearer"
+)
 
 const (
 	joinTokenLife   = time.Hour        // validity of a token for a join, and of a user's token
@@ -71,7 +74,14 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, text strin
 		return err
 	}
 	if claimText(claims, "grant_type") != "device_token" {
-		return s.serveSignIn(w, r, claims, token.Header, device)
+		protocol, err := s.protocolOf(r)
+		if err != nil {
+			return err
+		}
+		if protocol == 4 {
+			return s.serveDeviceSession(w, r, claims, token, device)
+		}
+		return s.serveSignIn(w, r, claims, token.Header, device, nil)
 	}
 	if iss := claimText(claims, "iss"); iss != "aad:brokerplugin" {
 		return noGrant("invalid_grant", "", 50013, "issuer %q", iss)
@@ -115,7 +125,7 @@ func (s *Server) useNonce(claims jwt.MapClaims) error {
 func (s *Server) signedByDevice(text string) (jwt.MapClaims, *Object, error) {
 	var device *Object
 	claims := jwt.MapClaims{}
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation())
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"RS256", "ES256"}), jwt.WithoutClaimsValidation())
 	_, err := parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) {
 		cert, err := leaf(t.Header["x5c"])
 		if err != nil {

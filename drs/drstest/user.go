@@ -107,6 +107,9 @@ func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if form.Get("stk_jwk") != "" && form.Get("grant_type") == "authorization_code" {
+		return s.serveDeviceless(w, r, u)
+	}
 	resource, scope, err := s.wanted(r, form.Get("resource"), form.Get("scope"))
 	if err != nil {
 		return err

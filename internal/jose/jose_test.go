@@ -49,12 +49,48 @@ func TestSign(t *testing.T) {
 	}
 }
 
-func TestSignRefusesOtherKeys(t *testing.T) {
-	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func TestSignES256(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := jose.Sign(ec, nil, jwt.MapClaims{}); !errors.Is(err, jwt.ErrInvalidKeyType) {
-		t.Errorf("EC key: %v", err)
+	for range 50 { // some numbers begin with zeros
+		text, err := jose.Sign(opaque{key}, nil, jwt.MapClaims{"sub": "device"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := jwt.Parse(text, func(*jwt.Token) (any, error) { return &key.PublicKey, nil }, jwt.WithValidMethods([]string{"ES256"})); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A liar signs with something that is not a signature.
+type liar struct{ opaque }
+
+func (liar) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return []byte("x"), nil }
+
+func TestSignRefusesOtherKeys(t *testing.T) {
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := jose.Sign(p384, nil, jwt.MapClaims{}); !errors.Is(err, jwt.ErrInvalidKeyType) {
+		t.Errorf("key on P-384: %v", err)
+	}
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := jose.Sign(liar{opaque{p256}}, nil, jwt.MapClaims{}); err == nil {
+		t.Error("no signature: no error")
+	}
+	for _, m := range []jwt.SigningMethod{jose.RS256{}, jose.ES256{}} {
+		if _, err := m.Sign("x", "key"); !errors.Is(err, jwt.ErrInvalidKeyType) {
+			t.Errorf("%s: %v", m.Alg(), err)
+		}
+	}
+	if _, err := (jose.RS256{}).Sign("x", p256); !errors.Is(err, jwt.ErrInvalidKeyType) {
+		t.Errorf("EC key for RS256: %v", err)
 	}
 }

@@ -21,6 +21,7 @@ const (
 	ccNVRead              = 0x14E
 	ccPolicySecret        = 0x151
 	ccCreate              = 0x153
+	ccECDHZGen            = 0x154
 	ccLoad                = 0x157
 	ccQuote               = 0x158
 	ccRSADecrypt          = 0x159
@@ -101,6 +102,7 @@ func keyCommands(m map[uint32]*command) {
 	m[ccQuote] = &command{name: "TPM2_Quote", handles: h(slot{isObjectNull, user}), decrypt: true, encrypt: true, run: quote}
 	m[ccSign] = &command{name: "TPM2_Sign", handles: h(slot{isObject, user}), decrypt: true, run: sign}
 	m[ccVerifySignature] = &command{name: "TPM2_VerifySignature", handles: h(slot{isObject, none}), decrypt: true, run: verifySignature}
+	m[ccECDHZGen] = &command{name: "TPM2_ECDH_ZGen", handles: h(slot{isObject, user}), decrypt: true, encrypt: true, run: ecdhZGen}
 	m[ccRSADecrypt] = &command{name: "TPM2_RSA_Decrypt", handles: h(slot{isObject, user}), decrypt: true, encrypt: true, run: rsaDecrypt}
 	m[ccRSAEncrypt] = &command{name: "TPM2_RSA_Encrypt", handles: h(slot{isObject, none}), decrypt: true, encrypt: true, run: rsaEncrypt}
 }
