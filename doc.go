@@ -90,7 +90,8 @@
 // should refuse: ekcert/ekcerttest is a TPM maker's CA, scep/sceptest a SCEP CA,
 // aik/aiktest an attestation CA, drs/drstest a directory, mdm/mdmtest a management
 // server and autopilot/autopilottest the services that register devices by their
-// hashes. attest/attesttest is a TPM. provision/provisiontest is all of
+// hashes. attest/attesttest is a TPM, and verify/verifytest gives it the past of a real
+// machine. provision/provisiontest is all of
 // them behind one listener, with emulated devices; examples/mockserver is a program
 // around it.
 package whiteglove

@@ -15,7 +15,8 @@ var (
 	ErrMalformed = hresult.NewError(hresult.InvalidData, "message is malformed")
 
 	// ErrChallenge is returned if no challenge or request with the id is open: it was
-	// never made, was answered before, has expired, or is another device's.
+	// never made, was answered before, has expired, is another device's, or asks for
+	// other PCRs than the policy does by now.
 	ErrChallenge = hresult.NewError(hresult.NotFound, "challenge is not open")
 
 	// ErrFull is returned if too many challenges are open.
@@ -52,7 +53,7 @@ func malformed(format string, args ...any) error {
 }
 
 // Error returns "verify: ", e.Op and the text of e.Err.
-func (e *Error) Error() string { return "verify: " + e.Op + ": " + e.Err.Error() }
+func (e *Error) Error() string { return fmt.Sprintf("verify: %s: %v", e.Op, e.Err) }
 
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }

@@ -81,6 +81,17 @@ func TestForgery(t *testing.T) {
 	_, err = r.verifier.Check(ctx, d, e)
 	fails(t, "late", "check", err, verify.ErrChallenge)
 
+	// The policy needs more than what was asked for before it was set.
+	e = r.evidence(t, d)
+	r.verifier.Policy = &verify.Policy{PCRs: []int{0}, Loaders: []verify.Digest{make([]byte, 32)}}
+	_, err = r.verifier.Check(ctx, d, e)
+	fails(t, "policy changed", "check", err, verify.ErrChallenge)
+	e = r.evidence(t, d)
+	r.verifier.Policy = &verify.Policy{Bank: crypto.SHA384, PCRs: []int{0, 4}}
+	_, err = r.verifier.Check(ctx, d, e)
+	fails(t, "bank changed", "check", err, verify.ErrChallenge)
+	r.verifier.Policy = nil
+
 	// Another device of the verifier, whose own evidence would pass.
 	first := r.aik
 	r.aik = otherAIK

@@ -73,118 +73,85 @@ func (m *Evidence) frame(h head) any {
 	return f
 }
 
+// read decodes a text into frame, which points to parsed, and sets m to that if it
+// passes check.
+func read[M any](m, parsed *M, from form, frame any, check func() error) error {
+	err := from.into(frame)
+	if err == nil {
+		err = check()
+	}
+	if err == nil {
+		*m = *parsed
+	}
+	return err
+}
+
 func (m *Hello) read(from form) error {
 	f := helloFrame{Hello: new(Hello)}
-	if err := from.into(&f); err != nil {
-		return err
-	}
-	f.Hello.AIKCreation = (*attest.Statement)(f.AIKCreation)
-	if err := f.limits(); err != nil {
-		return err
-	}
-	*m = *f.Hello
-	return nil
+	return read(m, f.Hello, from, &f, func() error {
+		f.Hello.AIKCreation = (*attest.Statement)(f.AIKCreation)
+		return f.limits()
+	})
 }
 
 func (m *Challenge) read(from form) error {
 	f := challengeFrame{Challenge: new(Challenge)}
-	if err := from.into(&f); err != nil {
-		return err
-	}
-	if err := within(maxPart, []byte(f.ID), f.Blob, f.EncryptedSecret); err != nil {
-		return err
-	}
-	*m = *f.Challenge
-	return nil
+	return read(m, f.Challenge, from, &f, func() error { return within(maxPart, []byte(f.ID), f.Blob, f.EncryptedSecret) })
 }
 
 func (m *Answer) read(from form) error {
 	f := answerFrame{Answer: new(Answer)}
-	if err := from.into(&f); err != nil {
-		return err
-	}
-	if err := within(maxText, []byte(f.ID), f.Secret); err != nil {
-		return err
-	}
-	*m = *f.Answer
-	return nil
+	return read(m, f.Answer, from, &f, func() error { return within(maxText, []byte(f.ID), f.Secret) })
 }
 
 func (m *Again) read(from form) error {
 	f := againFrame{Again: new(Again)}
-	if err := from.into(&f); err != nil {
-		return err
-	}
-	if err := within(maxText, []byte(f.Device)); err != nil {
-		return err
-	}
-	*m = *f.Again
-	return nil
+	return read(m, f.Again, from, &f, func() error { return within(maxText, []byte(f.Device)) })
 }
 
 func (m *Request) read(from form) error {
 	f := requestFrame{Request: new(Request)}
-	if err := from.into(&f); err != nil {
-		return err
-	}
-	if f.Request.Bank = crypto.Hash(f.Bank); bankName(f.Request.Bank) == "" {
-		return malformed("no bank")
-	}
-	if err := within(maxText, []byte(f.ID), []byte(f.Device), f.Nonce); err != nil {
-		return err
-	}
-	for i, pcr := range f.PCRs {
-		if pcr < 0 || pcr > 23 || i > 0 && pcr <= f.PCRs[i-1] {
-			return malformed("PCRs %v", f.PCRs[:i+1])
+	return read(m, f.Request, from, &f, func() error {
+		if f.Request.Bank = crypto.Hash(f.Bank); bankName(f.Request.Bank) == "" {
+			return malformed("no bank")
 		}
-	}
-	*m = *f.Request
-	return nil
+		for i, pcr := range f.PCRs {
+			if pcr < 0 || pcr > 23 || i > 0 && pcr <= f.PCRs[i-1] {
+				return malformed("PCRs %v", f.PCRs[:i+1])
+			}
+		}
+		return within(maxText, []byte(f.ID), []byte(f.Device), f.Nonce)
+	})
 }
 
 func (m *Evidence) read(from form) error {
 	f := evidenceFrame{Evidence: new(Evidence)}
-	if err := from.into(&f); err != nil {
-		return err
-	}
-	var err error
-	if f.Evidence.Quote, err = f.Quote.quote(); err != nil {
-		return err
-	}
-	for _, s := range f.Keys {
-		f.Evidence.Keys = append(f.Evidence.Keys, (*attest.Statement)(s))
-	}
-	if err := within(maxText, []byte(f.ID), []byte(f.Device)); err != nil {
-		return err
-	}
-	if err := f.limits(); err != nil {
-		return err
-	}
-	*m = *f.Evidence
-	return nil
+	return read(m, f.Evidence, from, &f, func() (err error) {
+		if f.Evidence.Quote, err = f.Quote.quote(); err != nil {
+			return err
+		}
+		for _, s := range f.Keys {
+			f.Evidence.Keys = append(f.Evidence.Keys, (*attest.Statement)(s))
+		}
+		if err := within(maxText, []byte(f.ID), []byte(f.Device)); err != nil {
+			return err
+		}
+		return f.limits()
+	})
 }
 
 func (m *Verdict) read(from form) error {
 	f := verdictFrame{Verdict: new(Verdict)}
-	if err := from.into(&f); err != nil {
-		return err
-	}
-	if err := within(maxReason, []byte(f.Reason)); err != nil {
-		return err
-	}
-	*m = *f.Verdict
-	return nil
+	return read(m, f.Verdict, from, &f, func() error { return within(maxReason, []byte(f.Reason)) })
 }
 
 func (p *Policy) read(from form) error {
 	f := policyFrame{Policy: new(Policy)}
-	if err := from.into(&f); err != nil {
-		return err
-	}
-	f.Policy.Bank = crypto.Hash(f.Bank)
-	if err := f.valid(); err != nil {
-		return malformed("%w", err)
-	}
-	*p = *f.Policy
-	return nil
+	return read(p, f.Policy, from, &f, func() error {
+		f.Policy.Bank = crypto.Hash(f.Bank)
+		if err := f.valid(); err != nil {
+			return malformed("%w", err)
+		}
+		return nil
+	})
 }

@@ -122,6 +122,7 @@ func TestPolicy(t *testing.T) {
 		"off":               {Policy{Explained: []int{}, SecureBoot: true}, &Boot{Explained: []int{7}}, "secure boot is off"},
 		"unknown":           {Policy{Explained: []int{}, SecureBoot: true}, &Boot{Explained: []int{7}, Unknown: "why"}, "secure boot: why"},
 		"loaders":           {Policy{Explained: []int{}, Loaders: []Digest{value(2), value(1), value(3)}}, boot, ""},
+		"no loader":         {Policy{Explained: []int{}, Loaders: []Digest{value(2)}}, &Boot{Explained: []int{4}, Loaders: []Digest{}}, "no boot loader was measured"},
 		"another loader":    {Policy{Explained: []int{}, Loaders: []Digest{value(2)}}, boot, "boot loader " + strings.Repeat("01", 32) + " is not accepted"},
 	} {
 		if err := tt.policy.valid(); err != nil {

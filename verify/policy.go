@@ -42,8 +42,8 @@ type Policy struct {
 	// and has to be explained.
 	SecureBoot bool `json:"secureBoot,omitempty"`
 
-	// Loaders, if not empty, are the accepted values of [Boot.Loaders]. PCR 4 is
-	// quoted and has to be explained.
+	// Loaders, if not empty, are the accepted values of [Boot.Loaders], which must have
+	// at least one. PCR 4 is quoted and has to be explained.
 	Loaders []Digest `json:"loaders,omitempty"`
 
 	// SameBoot refuses a device that was started since its last quote.
@@ -187,11 +187,15 @@ func (p *Policy) checkBoot(r *Result, miss func(format string, args ...any)) {
 	} else if p.SecureBoot && !r.Boot.SecureBoot {
 		miss("secure boot is off")
 	}
-	if len(p.Loaders) > 0 {
-		for _, d := range r.Boot.Loaders {
-			if !contains(p.Loaders, d) {
-				miss("boot loader %x is not accepted", []byte(d))
-			}
+	if len(p.Loaders) == 0 {
+		return
+	}
+	if r.Boot.Loaders != nil && len(r.Boot.Loaders) == 0 {
+		miss("no boot loader was measured")
+	}
+	for _, d := range r.Boot.Loaders {
+		if !contains(p.Loaders, d) {
+			miss("boot loader %x is not accepted", []byte(d))
 		}
 	}
 }

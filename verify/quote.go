@@ -90,6 +90,9 @@ func (v *Verifier) check(ctx context.Context, d *Device, e *Evidence) (*Result, 
 	if p.Device != id || e.Device != id {
 		return nil, fmt.Errorf("%w: it is for another device", ErrChallenge)
 	}
+	if p.Bank != policy.bank() || !slices.Equal(p.PCRs, policy.selection()) {
+		return nil, fmt.Errorf("%w: the policy has changed since", ErrChallenge)
+	}
 	aik, err := attest.PublicKey(d.AIKPublicArea)
 	if err != nil {
 		return nil, err
