@@ -44,7 +44,7 @@
 //
 // [Encode] and [Decode] write and read each message as one JSON object, of at most 2
 // MiB. "v" is 1. Bytes are in base64 (RFC 4648, with padding) and PCR values in
-// lower-case hexadecimal; banks are "sha1", "sha256", "sha384" and "sha512"; times are
+// hexadecimal; banks are "sha1", "sha256", "sha384" and "sha512"; times are
 // RFC 3339. Members with "?" may be left out.
 //
 //	{"v":1, "type":"hello", "ekCertificate":bytes, "issuers"?:[bytes], "ekPublicArea":bytes, "aikCreation":statement}

@@ -82,6 +82,9 @@ func TestSince(t *testing.T) {
 		"safe, but back":        {with(func(c *attest.ClockInfo) { c.Resets++; c.Clock-- }), nil},
 		"not started, but back": {with(func(c *attest.ClockInfo) { c.Safe = false; c.Clock-- }), nil},
 		"fewer resets":          {with(func(c *attest.ClockInfo) { c.Resets--; c.Clock++ }), nil},
+		"half of all resets":    {with(func(c *attest.ClockInfo) { c.Resets += 1 << 31 }), nil},
+		"half of all restarts":  {with(func(c *attest.ClockInfo) { c.Restarts += 1 << 31 }), nil},
+		"just less":             {with(func(c *attest.ClockInfo) { c.Restarts += 1<<31 - 1 }), &Since{Resumed: true}},
 		"fewer restarts":        {with(func(c *attest.ClockInfo) { c.Restarts--; c.Clock++ }), nil},
 	} {
 		got, err := since(last, tt.now)
@@ -181,6 +184,17 @@ func TestLogLimits(t *testing.T) {
 	if _, err := parseLog(make([]byte, maxLog+1)); err == nil {
 		t.Error("the log is too large")
 	}
+	if _, err := parseLog(make([]byte, maxLog)); err == nil || strings.HasPrefix(err.Error(), "over") {
+		t.Error(err)
+	}
+	short := make([]byte, 60)
+	short[4] = 3
+	for banks, many := range map[byte]bool{maxBanks: false, maxBanks + 1: true} {
+		short[32+24] = banks
+		if _, err := parseLog(short); err == nil || (err.Error() == "too many banks") != many {
+			t.Errorf("%d banks: %v", banks, err)
+		}
+	}
 	old := make([]byte, 32*(maxEvents+1)) // events of TPM 1.2 for PCR 0, without data
 	if _, err := parseLog(old); err == nil || !strings.Contains(err.Error(), "events") {
 		t.Error(err)
@@ -190,6 +204,23 @@ func TestLogLimits(t *testing.T) {
 	}
 	if _, err := parseLog(nil); err == nil {
 		t.Error("an empty log is none")
+	}
+}
+
+// TestInitial has values after a reset.
+func TestInitial(t *testing.T) {
+	for i, fill := range map[int]byte{0: 0, 16: 0, 17: 0xFF, 22: 0xFF, 23: 0} {
+		value := []byte(strings.Repeat("x", 32))
+		for n := range value {
+			value[n] = fill
+		}
+		if !initial(ga.PCR{Index: i, Digest: value}) {
+			t.Errorf("PCR %d: not initial", i)
+		}
+		value[31] ^= 1
+		if initial(ga.PCR{Index: i, Digest: value}) {
+			t.Errorf("PCR %d: initial", i)
+		}
 	}
 }
 

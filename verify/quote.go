@@ -154,8 +154,8 @@ func certified(statements []*attest.Statement, aik crypto.PublicKey, nonce []byt
 // a statement about each of the given keys. The caller adds the event log. A device
 // calls it; a verifier does not.
 //
-// The error is that of [attest.TPM.Quote] or [attest.TPM.Certify], an *attest.Error, or
-// says that m is nil.
+// The error is that of [attest.TPM.Quote] or [attest.TPM.Certify], an [*attest.Error], or
+// an [*Error] if m is nil or names no PCRs, which wraps [ErrMalformed].
 func (m *Request) Evidence(ctx context.Context, tpm *attest.TPM, aik *attest.Key, keys ...*attest.Key) (*Evidence, error) {
 	if m == nil {
 		return nil, failed("evidence", malformed("no request"))

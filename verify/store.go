@@ -19,8 +19,8 @@ type Store interface {
 	Put(ctx context.Context, id string, value []byte, until time.Time) error
 
 	// Take removes a value and returns it, or nil if there is none. It returns each
-	// value at most once, also to concurrent callers. Its error says that it cannot
-	// be known.
+	// value at most once, also to concurrent callers. Its error is that of the medium,
+	// such as a database; the message is then refused.
 	Take(ctx context.Context, id string) ([]byte, error)
 }
 
@@ -83,7 +83,7 @@ const (
 	ofQuote      = "quote"
 )
 
-// A pending is what a [Store] keeps of a challenge.
+// A pending is what a [Store] keeps of a challenge or request, as JSON.
 type pending struct {
 	Kind    string
 	Device  string // [Device.ID]
@@ -107,6 +107,9 @@ func (v *Verifier) keep(ctx context.Context, p *pending) (id string, err error) 
 	if life == 0 {
 		life = 5 * time.Minute
 	}
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
 	p.Expires = v.now().Add(life).UTC().Truncate(time.Second)
 	value, err := json.Marshal(p)
 	if err != nil {
@@ -119,6 +122,9 @@ func (v *Verifier) keep(ctx context.Context, p *pending) (id string, err error) 
 // take removes the challenge with an id, which is then used, and returns it if it is
 // of this kind and has not expired.
 func (v *Verifier) take(ctx context.Context, id, kind string) (*pending, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	value, err := v.store().Take(ctx, id)
 	if err != nil {
 		return nil, err

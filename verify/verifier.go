@@ -67,7 +67,7 @@ func (d *Device) ID() string {
 	return hex.EncodeToString(name)
 }
 
-// Challenge checks who greets, and returns the challenge for that device's TPM. It
+// Challenge checks a device's first message and returns the challenge for its TPM. It
 // checks in this order: the certificate of the endorsement key, Admit, the creation
 // statement of the attestation key. Only a TPM with both keys can open the challenge,
 // so nothing is proven yet.
@@ -156,7 +156,7 @@ func (v *Verifier) checkEK(ctx context.Context, h *Hello) (*ekcert.Certificate, 
 
 // Accept checks the answer to a challenge of [Verifier.Challenge]. The device that it
 // returns has a TPM with the endorsement key of the certificate, and that TPM has the
-// attestation key.
+// attestation key. If a device with the same ID is known, keep that one's Clock.
 //
 // The error is an [*Error]. It wraps [ErrChallenge] if no such challenge is open, and
 // [attest.ErrProof] if the secret is wrong, which ends the challenge; an error of the
