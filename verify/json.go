@@ -101,7 +101,7 @@ func members(d *json.Decoder, depth int) error {
 	if !ok {
 		return nil
 	}
-	if depth > 4 {
+	if depth > 3 { // a policy has a member with a list of objects with an object
 		return errors.New("nested too deeply")
 	}
 	seen := make(map[string]bool)

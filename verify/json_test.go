@@ -128,6 +128,8 @@ func TestDecodeRefuses(t *testing.T) {
 		`{"v":1,"type":"again","device":"` + long + `"}`:                                                      new(verify.Again),
 		`{"v":1,"type":"challenge","blob":"` + long + `"}`:                                                    new(verify.Challenge),
 		`{"v":1,"type":"verdict","reason":"` + long + `x"}`:                                                   new(verify.Verdict),
+		`{"v":1,"type":"request","bank":"sha256","pcrs":[0,0]}`:                                               new(verify.Request),
+		`{"v":1,"type":"request","bank":"sha256","pcrs":[-1]}`:                                                new(verify.Request),
 		`{"v":1,"type":"request","bank":"sha256","pcrs":[7,0]}`:                                               new(verify.Request),
 		`{"v":1,"type":"request","bank":"sha256","pcrs":[24]}`:                                                new(verify.Request),
 		`{"v":1,"type":"request","bank":"SHA256","pcrs":[0]}`:                                                 new(verify.Request),
@@ -158,6 +160,16 @@ func TestDecodeRefuses(t *testing.T) {
 		if !reflect.ValueOf(m).Elem().IsZero() {
 			t.Errorf("%.80s: changed to %+v", text, m)
 		}
+	}
+}
+
+// TestLargest reads a text of 2 MiB, and none that is longer.
+func TestLargest(t *testing.T) {
+	text := `{"v":1,"type":"again","device":"a"}`
+	text += strings.Repeat(" ", 2<<20-len(text))
+	check(t, verify.Decode(strings.NewReader(text), new(verify.Again)))
+	if err := verify.Decode(strings.NewReader(text+" "), new(verify.Again)); !errors.Is(err, verify.ErrMalformed) {
+		t.Error(err)
 	}
 }
 
