@@ -15,6 +15,7 @@ import (
 // options are the flags.
 type options struct {
 	addr, ekRoots, admit, rootsOut, readyFile string
+	public                                    bool
 	faults                                    []provisiontest.Fault
 	users                                     map[string]string
 }
@@ -24,6 +25,11 @@ func program() *command.Command {
 	o := &options{users: make(map[string]string)}
 	return &command.Command{
 		Name: "mockserver", Status: "0 after an interrupt, 1 if it cannot serve, 2 for wrong usage",
+		Usage: "mockserver is every party that a device meets until it is enrolled, behind one TLS listener: the SCEP CA of a TPM\n" +
+			"maker, an attestation CA, a directory, a management server (URL/mdm/EnrollmentServer/Discovery.svc), and Microsoft\n" +
+			"Graph as far as it registers devices (URL/autopilot). It logs what it refuses and why, and serves until it is\n" +
+			"interrupted. It is for tests only:\n" +
+			"  mockserver -ready-file url -roots-out roots.pem [-user NAME:PASSWORD] [-fault STEP:KIND]",
 		Flags: o.flags, Do: o.run,
 	}
 }
@@ -32,6 +38,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.addr, "addr", "127.0.0.1:0", "listen at `HOST:PORT`")
 	f.StringVar(&o.ekRoots, "ek-roots", "", "accept the EK CAs in `FILE` (PEM) besides the emulator's maker")
 	f.StringVar(&o.admit, "admit", "", "import the public keys or EK certificates in `FILE` (PEM) as hardware; \"any\" admits every EK with a trusted certificate, \"none\" none before its hash is registered (default: those of the emulator)")
+	f.BoolVar(&o.public, "public", false, "answer at the names of Microsoft's public services, too, and take what open clients send to those; they must be mapped to the address, at port 443")
 	f.StringVar(&o.rootsOut, "roots-out", "", "write the roots of TLS and of every party to `FILE` (PEM)")
 	f.StringVar(&o.readyFile, "ready-file", "", "write the base URL to `FILE` when the server listens")
 	f.Func("user", "add the user `NAME:PASSWORD`, such as alice@contoso.test:secret, to the directory and the management server, or NAME:@FILE to read the password from a file; may be repeated", o.addUser)

@@ -41,7 +41,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 		}
 	}
 	s := &provisiontest.Server{
-		AdmitAny: o.admit == "any", Users: o.users, Faults: o.faults, Logger: slog.New(slog.NewTextHandler(stderr, nil)),
+		AdmitAny: o.admit == "any", Users: o.users, Public: o.public, Faults: o.faults, Logger: slog.New(slog.NewTextHandler(stderr, nil)),
 	}
 	if o.ekRoots != "" {
 		if s.EKRoots, err = command.ReadCertificates(o.ekRoots); err != nil {

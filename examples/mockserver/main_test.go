@@ -124,7 +124,7 @@ func TestPasswordFile(t *testing.T) {
 	defer s.stop()
 	for password, want := range map[string]int{"from a file": 200, "@" + file: 400} {
 		res, err := s.client.PostForm(s.url+"/drs/contoso.test/oauth2/token", url.Values{
-			"grant_type": {"password"}, "username": {"alice@contoso.test"}, "password": {password}, "client_id": {"x"}, "resource": {drstest.JoinResource},
+			"grant_type": {"password"}, "username": {"alice@contoso.test"}, "password": {password}, "client_id": {"29d9ed98-a469-4536-ade2-f981bc1d605e"}, "resource": {drstest.JoinResource},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -133,6 +133,14 @@ func TestPasswordFile(t *testing.T) {
 		if res.StatusCode != want {
 			t.Errorf("%q: %s", password, res.Status)
 		}
+	}
+}
+
+// The help says first what the program does and how it ends.
+func TestHelp(t *testing.T) {
+	_, _, stderr := exampletest.Run(t, program(), "-h")
+	if !strings.HasPrefix(stderr, "mockserver is every party") || strings.Index(stderr, "Exit status") > strings.Index(stderr, "-addr") || !strings.Contains(stderr, "-public") {
+		t.Error(stderr)
 	}
 }
 

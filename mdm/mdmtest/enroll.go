@@ -1,6 +1,7 @@
 package mdmtest
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -40,7 +41,8 @@ type enrollRequest struct {
 // A device is a device that is or was enrolled.
 type device struct {
 	deviceID    string // DeviceID, as deviceKey returns it
-	directoryID string // the directory's identifier, from the token
+	owner       caller // who enrolled it first
+	directoryID string // the directory's identifier, from the token, or the owner's if it has none
 	id          string // the server's identifier of the device, EntDMID
 }
 
@@ -68,7 +70,7 @@ func (s *Server) serveEnroll(r *http.Request, e *envelope) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	dev, err := s.claim(q.context.get("DeviceID"), who.id, key)
+	dev, err := s.claim(q.context.get("DeviceID"), who, key)
 	if err != nil {
 		return "", err
 	}
@@ -103,7 +105,7 @@ func (s *Server) checkRequest(q *tokenRequest, who *caller) (*rsa.PublicKey, err
 	if err != nil {
 		return nil, err
 	}
-	return key, s.checkAttestation(q.context, key, who.id)
+	return key, s.checkAttestation(q.context, key, cmp.Or(who.deviceID, who.id))
 }
 
 // knows reports whether a device has been enrolled.
@@ -211,10 +213,11 @@ func (s *Server) checkCSR(der []byte, deviceID string) (*rsa.PublicKey, error) {
 }
 
 // claim returns the device with a DeviceID, which may be a new one. A DeviceID
-// belongs to the device of the directory, or the user, that used it first, and
-// a key to the DeviceID that used it first. A device may enroll again, as it
+// belongs to the device of the directory, or the user, that used it first; a
+// device's own token and a user's on that device are of the same device. A key
+// belongs to the DeviceID that used it first. A device may enroll again, as it
 // must if an answer was lost.
-func (s *Server) claim(deviceID, directoryID string, key *rsa.PublicKey) (*device, error) {
+func (s *Server) claim(deviceID string, who *caller, key *rsa.PublicKey) (*device, error) {
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
 		return nil, refuse(certificateFault, "key: %w", err)
@@ -228,9 +231,9 @@ func (s *Server) claim(deviceID, directoryID string, key *rsa.PublicKey) (*devic
 	}
 	dev := s.devices[deviceID]
 	if dev == nil {
-		dev = &device{deviceID: deviceID, directoryID: directoryID, id: newGUID()}
+		dev = &device{deviceID: deviceID, owner: *who, directoryID: cmp.Or(who.deviceID, who.id), id: newGUID()}
 	}
-	if dev.directoryID != directoryID {
+	if dev.owner.id != who.id && (who.deviceID == "" || dev.owner.deviceID != who.deviceID) {
 		return nil, refuse(authorizationFault, "DeviceID %s is that of another device of the directory", deviceID)
 	}
 	s.devices[deviceID], s.keys[hash] = dev, deviceID

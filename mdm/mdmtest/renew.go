@@ -79,7 +79,7 @@ func (s *Server) renew(r *http.Request, e *envelope, q *tokenRequest) (string, e
 	if err := s.checkAttestation(q.context, key, dev.directoryID); err != nil {
 		return "", err
 	}
-	if _, err := s.claim(dev.deviceID, dev.directoryID, key); err != nil {
+	if _, err := s.claim(dev.deviceID, &dev.owner, key); err != nil {
 		return "", err
 	}
 	cert, err := s.issue(dev, key)

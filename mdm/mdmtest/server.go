@@ -204,7 +204,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, op *operation) {
 			return
 		}
 	}
-	req, err := readEnvelope(body, op, s.base(r)+op.path)
+	reached := "https://" + r.Host + r.URL.Path
+	if r.TLS == nil {
+		reached = ""
+	}
+	req, err := readEnvelope(body, op, s.base(r)+op.path, reached)
 	if err == nil {
 		var content string
 		if content, err = op.serve(s, r, req); err == nil {

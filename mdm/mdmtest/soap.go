@@ -123,9 +123,10 @@ func (e *envelope) messageID() string {
 
 var uuidURN = regexp.MustCompile(`^urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// readEnvelope reads a request to the URL to, and checks what all requests have
-// in common. It may return the envelope beside an error, for the MessageID.
-func readEnvelope(data []byte, op *operation, to string) (*envelope, error) {
+// readEnvelope reads a request to one of two URLs of a service, its own and that
+// under which it was reached, and checks what all requests have in common. It may
+// return the envelope beside an error, for the MessageID.
+func readEnvelope(data []byte, op *operation, to, reached string) (*envelope, error) {
 	if err := walk(data); err != nil {
 		return nil, malformed("%w", err)
 	}
@@ -144,7 +145,7 @@ func readEnvelope(data []byte, op *operation, to string) (*envelope, error) {
 		return e, &fault{subcode: "a:ActionMismatch", reason: fmt.Errorf("action %.200q", h.Action[0].Text)}
 	case len(h.To) != 1 || h.To[0].MustUnderstand != "1":
 		return e, malformed("not exactly one a:To that must be understood")
-	case !sameURL(h.To[0].Text, to):
+	case !sameURL(h.To[0].Text, to) && !sameURL(h.To[0].Text, reached):
 		return e, &fault{subcode: "a:EndpointUnavailable", reason: fmt.Errorf("a:To is %.200q, not %q", h.To[0].Text, to)}
 	case !uuidURN.MatchString(e.messageID()):
 		return e, malformed("a:MessageID %.100q is not a urn:uuid", e.messageID())

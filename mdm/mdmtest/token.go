@@ -31,8 +31,9 @@ type claims struct {
 
 // A caller is the device or the user that a credential belongs to.
 type caller struct {
-	id   string // the directory's identifier of the device, or "user:" and the user's name
-	user bool
+	id       string // the directory's identifier of the device, or "user:" and the user's name
+	deviceID string // the directory's identifier of the device that the token is for, also if it is a user's; "" if there is none
+	user     bool
 }
 
 func (s *Server) tenantID() string {
@@ -139,7 +140,7 @@ func (s *Server) checkToken(text string) (*caller, error) {
 	case !guid.MatchString(c.DeviceID):
 		return nil, refuse(authenticationFault, "token: deviceid %.60q is not a GUID", c.DeviceID)
 	}
-	return &caller{id: strings.ToLower(c.DeviceID)}, nil
+	return &caller{id: strings.ToLower(c.DeviceID), deviceID: strings.ToLower(c.DeviceID)}, nil
 }
 
 // checkUser checks the claims of a user's token.
@@ -154,5 +155,9 @@ func (s *Server) checkUser(c *claims) (*caller, error) {
 	case !s.Users(c.UPN):
 		return nil, refuse(authorizationFault, "user %.100q may not enroll", c.UPN)
 	}
-	return ofUser(c.UPN), nil
+	who := ofUser(c.UPN)
+	if guid.MatchString(c.DeviceID) {
+		who.deviceID = strings.ToLower(c.DeviceID)
+	}
+	return who, nil
 }

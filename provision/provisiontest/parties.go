@@ -62,6 +62,9 @@ func (s *Server) compose() http.Handler {
 	if a := s.Management.Azure; a != nil {
 		mux.Handle(azurePath+"/", s.clocks[PartyManagement].serve(a))
 	}
+	if s.Public {
+		return s.public(mux)
+	}
 	return mux
 }
 
@@ -148,8 +151,14 @@ func (s *Server) fillManagement() {
 	if m.Passwords == nil {
 		m.Passwords = s.users.has
 	}
+	if m.Users == nil {
+		m.Users = func(upn string) bool { _, ok := s.users.password(upn); return ok }
+	}
 	if m.Session.Commands == nil && m.Session.Next == nil {
 		m.Session.Commands = setUp()
+	}
+	if s.Public {
+		s.asPublic()
 	}
 }
 

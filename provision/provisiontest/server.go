@@ -51,6 +51,13 @@ type Server struct {
 	// that Import and Admit have told it of.
 	AdmitAny bool
 
+	// Public makes the directory and the management server answer at the names of
+	// Microsoft's public services, too ([PublicNames]), and take what open clients
+	// send to those. The certificate is for these names. For clients whose addresses
+	// are fixed; whoever maps the names to the server's address must listen at port
+	// 443.
+	Public bool
+
 	// Users holds the passwords of users, by user principal name. Start adds
 	// them as AddUser does.
 	Users map[string]string
@@ -158,6 +165,9 @@ func (s *Server) serve(l net.Listener) error {
 	ca, err := newTLS(host)
 	if err != nil {
 		return err
+	}
+	if s.Public {
+		ca.template.DNSNames = append(ca.template.DNSNames, PublicNames()...)
 	}
 	s.URL = "https://" + net.JoinHostPort(host, port)
 	parties := s.compose()

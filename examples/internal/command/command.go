@@ -28,7 +28,7 @@ type Command struct {
 	// "Usage of" and the name.
 	Usage string
 
-	// Status explains the exit codes, below the list of flags.
+	// Status explains the exit codes, between Usage and the list of flags.
 	Status string
 
 	// Args permits arguments after the flags. The first of them may be a

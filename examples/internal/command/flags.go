@@ -52,15 +52,14 @@ func (c *Command) check(f *flag.FlagSet, timeout time.Duration) error {
 	return nil
 }
 
-// usage prints how the program is called.
+// usage prints what the program does, its exit codes and its flags.
 func (c *Command) usage(f *flag.FlagSet) {
 	head := c.Usage
 	if head == "" {
 		head = "Usage of " + c.Name + ":"
 	}
-	fmt.Fprintln(f.Output(), head)
+	fmt.Fprintf(f.Output(), "%s\nExit status: %s.\n\n", head, c.Status)
 	f.PrintDefaults()
-	fmt.Fprintf(f.Output(), "Exit status: %s.\n", c.Status)
 }
 
 // guardNumber inserts "--" before the first argument that is not a flag if it
