@@ -66,7 +66,7 @@ func TestRun(t *testing.T) {
 		if code != tt.code || !strings.HasPrefix(errs.String(), tt.stderr) || (tt.stderr == "") != (errs.Len() == 0) || out.Len() > 0 {
 			t.Errorf("%s: exit code %d: %q", tt.name, code, &errs)
 		}
-		if usage := strings.HasSuffix(errs.String(), "\nExit status: 0 or not.\n"); usage != (tt.name == "help") || did != (code != 2 && !usage) || code == 2 && strings.Count(errs.String(), "\n") != 1 {
+		if usage := strings.HasPrefix(errs.String(), "Usage of name:\nExit status: 0 or not.\n\n  -"); usage != (tt.name == "help") || did != (code != 2 && !usage) || code == 2 && strings.Count(errs.String(), "\n") != 1 {
 			t.Errorf("%s: did its work: %v; usage: %v: %q", tt.name, did, usage, &errs)
 		}
 	}
