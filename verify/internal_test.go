@@ -141,9 +141,11 @@ func TestPolicy(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.want)
 		}
 	}
-	named := &Policy{Firmware: []Firmware{{"1", map[int]Digest{0: value(3)}}, {"2", map[int]Digest{2: value(2)}}}}
-	if err := named.check(r); err != nil || r.Firmware != "2" {
-		t.Errorf("firmware %q, %v", r.Firmware, err)
+	for name, first := range map[string]Digest{"1": value(0), "2": value(3)} {
+		named := &Policy{Firmware: []Firmware{{"1", map[int]Digest{0: first}}, {"2", map[int]Digest{2: value(2)}}}}
+		if err := named.check(r); err != nil || r.Firmware != name {
+			t.Errorf("firmware %q, not %q, %v", r.Firmware, name, err)
+		}
 	}
 	for name, p := range map[string]*Policy{
 		"bank": {Bank: crypto.MD5}, "no PCRs": {PCRs: []int{}}, "PCR 24": {PCRs: []int{24}}, "PCR -1": {Explained: []int{-1}},

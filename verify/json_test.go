@@ -2,11 +2,9 @@ package verify_test
 
 import (
 	"bytes"
-	"context"
 	"crypto"
 	"encoding/json"
 	"errors"
-	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/verify"
-	"github.com/whiteglove/whiteglove/verify/verifytest"
 )
 
 // messages returns one of each message, with all members.
@@ -173,130 +170,34 @@ func TestLargest(t *testing.T) {
 	}
 }
 
-// A failing reader or writer fails.
-type failing struct{}
-
-func (failing) Read([]byte) (int, error)  { return 0, io.ErrUnexpectedEOF }
-func (failing) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
-
-// TestNil calls every function and method with nothing.
-func TestNil(t *testing.T) {
-	ctx := t.Context()
-	second := func(_ any, err error) error { return err }
-	r := newRig(t)
-	d := r.enroll(t)
-	var none *verify.Verifier
-	q, err := r.verifier.Request(ctx, d)
-	check(t, err)
-	for name, err := range map[string]error{
-		"Challenge":            second(none.Challenge(ctx, &r.hello)),
-		"Challenge, no client": second(new(verify.Verifier).Challenge(ctx, &r.hello)),
-		"Challenge, none":      second(r.verifier.Challenge(ctx, nil)),
-		"Accept":               second(none.Accept(ctx, &verify.Answer{})),
-		"Accept, none":         second(r.verifier.Accept(ctx, nil)),
-		"Request":              second(none.Request(ctx, d)),
-		"Request, none":        second(r.verifier.Request(ctx, nil)),
-		"Request, empty":       second(r.verifier.Request(ctx, &verify.Device{})),
-		"Check":                second(none.Check(ctx, d, &verify.Evidence{})),
-		"Check, no device":     second(r.verifier.Check(ctx, nil, &verify.Evidence{})),
-		"Check, none":          second(r.verifier.Check(ctx, d, nil)),
-		"Encode":               verify.Encode(io.Discard, nil),
-		"Encode, no bank":      verify.Encode(io.Discard, &verify.Request{}),
-		"Encode, no quote":     verify.Encode(failing{}, &verify.Evidence{}),
-		"Decode":               verify.Decode(strings.NewReader("{}"), nil),
-		"Decode, read":         verify.Decode(failing{}, new(verify.Again)),
-		"Evidence":             second((*verify.Request)(nil).Evidence(ctx, r.tpm, r.aik)),
-		"Evidence, no PCRs":    second(new(verify.Request).Evidence(ctx, r.tpm, r.aik)),
+// TestAtLimits has messages whose parts are as large as they may be.
+func TestAtLimits(t *testing.T) {
+	part := bytes.Repeat([]byte{1}, 2048)
+	s := &attest.Statement{PublicArea: part, Attest: part, Signature: part, CreationData: part}
+	pcrs := make([][]byte, 24)
+	pcrs[23] = part[:64]
+	text := strings.Repeat("a", 256)
+	issuers := make([][]byte, 16)
+	for i := range issuers {
+		issuers[i] = bytes.Repeat(part, 8)
+	}
+	for _, m := range []verify.Message{
+		&verify.Hello{EKCertificate: bytes.Repeat(part, 8), Issuers: issuers, EKPublicArea: part, AIKCreation: s},
+		&verify.Challenge{ID: text, Blob: part, EncryptedSecret: part},
+		&verify.Answer{ID: text, Secret: part[:256]},
+		&verify.Again{Device: text},
+		&verify.Request{ID: text, Device: text, Nonce: part[:256], Bank: crypto.SHA512, PCRs: []int{0, 23}},
+		&verify.Evidence{
+			ID: text, Device: text, Quote: &attest.Quote{Attest: part, Signature: part, Bank: crypto.SHA512, PCRs: pcrs},
+			EventLog: make([]byte, 1<<20), Keys: slices.Repeat([]*attest.Statement{s}, 16),
+		},
+		&verify.Verdict{Reason: strings.Repeat("a", 4096)},
+		&verify.Policy{PCRs: []int{0, 23}},
 	} {
-		var e *verify.Error
-		if !errors.As(err, &e) || e.Op == "" || e.Operation() != e.Op {
-			t.Errorf("%s: %v", name, err)
+		var b bytes.Buffer
+		check(t, verify.Encode(&b, m))
+		if err := verify.Decode(&b, empty(m)); err != nil {
+			t.Errorf("%T: %v", m, err)
 		}
 	}
-	for name, err := range map[string]error{
-		"Evidence, no TPM": second(q.Evidence(ctx, nil, r.aik)),
-		"Evidence, no AIK": second(q.Evidence(ctx, r.tpm, nil)),
-		"Evidence, no key": second(q.Evidence(ctx, r.tpm, r.aik, nil)),
-	} {
-		var e *attest.Error
-		if !errors.As(err, &e) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	if verifytest.Boot(nil, nil) == nil {
-		t.Error("an empty log")
-	}
-}
-
-// FuzzDecode reads any text as each message. What can be read, is written and read
-// again alike.
-func FuzzDecode(f *testing.F) {
-	for _, m := range messages(f) {
-		var text bytes.Buffer
-		check(f, verify.Encode(&text, m))
-		f.Add(text.Bytes())
-	}
-	f.Add([]byte(`{"v":1,"type":"evidence","quote":{"bank":"sha1","pcrs":{"00":"00"}}}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		for _, m := range []verify.Message{
-			new(verify.Hello), new(verify.Challenge), new(verify.Answer), new(verify.Again), new(verify.Request), new(verify.Evidence), new(verify.Verdict), new(verify.Policy),
-		} {
-			if verify.Decode(bytes.NewReader(text), m) != nil {
-				continue
-			}
-			var first, second bytes.Buffer
-			again := empty(m)
-			if err := errors.Join(verify.Encode(&first, m), verify.Decode(bytes.NewReader(first.Bytes()), again), verify.Encode(&second, again)); err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(first.Bytes(), second.Bytes()) {
-				t.Fatalf("%s\n%s", &first, &second)
-			}
-		}
-	})
-}
-
-// An echo is a Store whose challenges are never used up.
-type echo struct{ verify.MemoryStore }
-
-func (e *echo) Take(ctx context.Context, id string) ([]byte, error) {
-	value, err := e.MemoryStore.Take(ctx, id)
-	return value, errors.Join(err, e.Put(ctx, id, value, time.Now().Add(time.Hour)))
-}
-
-// FuzzCheck checks evidence with any quote and statement. It may pass only if they are
-// unchanged.
-func FuzzCheck(f *testing.F) {
-	r := newRig(f)
-	d := r.enroll(f)
-	r.verifier.Challenges = new(echo)
-	good := r.evidence(f, d, r.aik)
-	good.EventLog = nil // FuzzLog has logs
-	_, err := r.verifier.Check(f.Context(), d, good)
-	check(f, err)
-	f.Add(good.Quote.Attest, good.Quote.Signature, good.Keys[0].PublicArea, uint8(0), good.Quote.PCRs[0])
-	f.Add([]byte{}, []byte{}, []byte{}, uint8(7), []byte{1})
-	f.Fuzz(func(t *testing.T, attested, signature, area []byte, pcr uint8, value []byte) {
-		for _, change := range []func(*verify.Evidence){
-			func(e *verify.Evidence) { e.Quote.Attest = attested },
-			func(e *verify.Evidence) { e.Quote.Signature = signature },
-			func(e *verify.Evidence) { e.Keys[0].PublicArea = area },
-			func(e *verify.Evidence) { e.Keys[0].Attest, e.Keys[0].Signature = attested, signature },
-			func(e *verify.Evidence) { e.Quote.PCRs[pcr%24] = value },
-		} {
-			e, quote, key := *good, *good.Quote, *good.Keys[0]
-			quote.PCRs = slices.Clone(quote.PCRs)
-			e.Quote, e.Keys = &quote, []*attest.Statement{&key}
-			change(&e)
-			_, err := r.verifier.Check(t.Context(), d, &e)
-			var own *verify.Error
-			if err != nil && !errors.As(err, &own) {
-				t.Fatal(err)
-			}
-			if err == nil && (!bytes.Equal(quote.Attest, good.Quote.Attest) || !bytes.Equal(key.PublicArea, good.Keys[0].PublicArea) ||
-				!slices.EqualFunc(quote.PCRs, good.Quote.PCRs, bytes.Equal)) {
-				t.Fatalf("accepted: %+v", e)
-			}
-		}
-	})
 }
