@@ -18,6 +18,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/judge"
 )
 
 // The variants of a proof; see package drs.
@@ -47,7 +48,6 @@ const (
 	attrSign                = 1 << 18
 
 	attrInside = attrFixedTPM | attrFixedParent | attrSensitiveDataOrigin
-	attrAIK    = attrInside | attrRestricted | attrSign
 )
 
 // oidAIK is the extended key usage of attestation keys (tcg-kp-AIKCertificate).
@@ -242,14 +242,7 @@ func (s *Server) checkNewAIK(req *challengeRequest, area []byte) error {
 // checkAIKArea checks that a public area is that of a key that signs only what its TPM made
 // and cannot leave it. It returns the key.
 func checkAIKArea(area []byte) (crypto.PublicKey, error) {
-	attributes, err := attest.Attributes(area)
-	if err != nil {
-		return nil, err
-	}
-	if attributes&attrAIK != attrAIK || attributes&attrDecrypt != 0 {
-		return nil, fmt.Errorf("attributes %#08x are not those of an attestation key", attributes)
-	}
-	pub, err := attest.PublicKey(area)
+	pub, err := judge.AIK(area)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"crypto"
 	"errors"
 	"fmt"
 
@@ -56,25 +57,35 @@ func statement(b *wcce.IDBinding) *attest.Statement {
 	return &attest.Statement{PublicArea: b.PublicArea, Attest: b.Attest, Signature: b.Signature, CreationData: b.CreationData}
 }
 
-// CheckAIK returns an error unless s is about an attestation key that a TPM created
-// and that signed the statement itself. The error wraps [ekcert.ErrWeakKey] if the
-// key has the weakness of CVE-2017-15361 (ROCA), and [attest.ErrProof] if the
-// statement does not hold.
-func CheckAIK(s *attest.Statement) error {
-	key, err := attest.PublicKey(s.PublicArea)
+// AIK returns the key of a public area (TPMT_PUBLIC) if it is that of an attestation
+// key that cannot leave its TPM. The error wraps [ekcert.ErrWeakKey] if the key has the
+// weakness of CVE-2017-15361 (ROCA).
+func AIK(area []byte) (crypto.PublicKey, error) {
+	key, err := attest.PublicKey(area)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	bits, err := attest.Attributes(s.PublicArea)
+	bits, err := attest.Attributes(area)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if roca.Weak(key) {
-		return ekcert.ErrWeakKey
+		return nil, ekcert.ErrWeakKey
 	}
 	const must = fixedTPM | fixedParent | sensitiveDataOrigin | restricted | sign
 	if bits&(must|decrypt) != must {
-		return fmt.Errorf("%w: %#x", errAttributes, bits)
+		return nil, fmt.Errorf("%w: %#08x", errAttributes, bits)
+	}
+	return key, nil
+}
+
+// CheckAIK returns an error unless s is about an attestation key that a TPM created
+// and that signed the statement itself. The error is that of [AIK], or says that the
+// statement is not valid and wraps the reason.
+func CheckAIK(s *attest.Statement) error {
+	key, err := AIK(s.PublicArea)
+	if err != nil {
+		return err
 	}
 	if err := s.Verify(key, nil); err != nil {
 		return fmt.Errorf("%w: %w", errStatement, err)
