@@ -68,7 +68,7 @@ var flow = []stage{
 		step: StepSeal, needs: []Step{StepJoin}, after: []Step{StepEnroll, StepSession}, do: seal, done: (*State).sealed,
 	},
 	{
-		step: StepRejoin, needs: []Step{StepAIK, StepDiscover, StepJoin}, after: []Step{StepSeal}, do: rejoin, done: (*State).rejoined,
+		step: StepRejoin, needs: []Step{StepAIK, StepDiscover, StepJoin}, after: []Step{StepSession, StepSeal}, do: rejoin, done: (*State).rejoined,
 		present: func(r *Run) bool { return r.UserDeviceKey != nil && r.UserTransportKey != nil && r.State.rejoined() },
 	},
 	{

@@ -116,6 +116,12 @@ type Provisioner struct {
 	// Setup configures the management sessions of StepSession.
 	Setup Setup
 
+	// SealEarly has the device leave the tenant as soon as it is enrolled: StepSeal
+	// then comes before StepSession, whose sessions need the management certificate
+	// alone. If it is false, StepSeal comes after the sessions. Windows has been seen
+	// to leave right after the enrollment, but no specification tells when.
+	SealEarly bool
+
 	// User is the user who gets the device. It is required for the user's phase
 	// and not used before.
 	User *User

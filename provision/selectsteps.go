@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// Plan returns the steps that Run would take now, in the order of the flow: those
+// Plan returns the steps that Run would take now, in the order of the flow (with
+// SealEarly, StepSeal before StepSession): those
 // of Steps, and those whose results they need. Each of them will end with an [Event].
 // Plan reads the stored state, and asks neither the TPM nor a service. While the
 // profile has not been downloaded that says which steps they are, Plan returns
@@ -63,13 +64,34 @@ func (r *Run) plan() error {
 		if own := p.Do[s.step]; own != nil {
 			s.do = own
 		}
+		if p.SealEarly {
+			s.after = sealEarly(s)
+		}
 		r.stages = append(r.stages, s)
 		r.marks[s.step] = make(chan struct{})
+	}
+	if p.SealEarly {
+		at := func(step Step) int { return slices.IndexFunc(r.stages, func(s stage) bool { return s.step == step }) }
+		if session, seal := at(StepSession), at(StepSeal); session >= 0 && seal >= 0 {
+			r.stages[session], r.stages[seal] = r.stages[seal], r.stages[session]
+		}
 	}
 	if taken[StepAIK] {
 		r.marks[tpmFree] = make(chan struct{})
 	}
 	return nil
+}
+
+// sealEarly returns the steps that come before a stage if they are taken, where the
+// device leaves the tenant before its sessions.
+func sealEarly(s stage) []Step {
+	switch s.step {
+	case StepSeal:
+		return []Step{StepEnroll}
+	case StepSession:
+		return []Step{StepSeal}
+	}
+	return s.after
 }
 
 // takes reports whether at least one of steps is taken and has not been done.

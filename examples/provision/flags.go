@@ -23,9 +23,9 @@ type options struct {
 	traceMD, har, report                                string
 	steps, user, password, profile, hash                string
 
-	auth           device.Auth
-	ekEnroll, json bool
-	pause          time.Duration
+	auth                      device.Auth
+	ekEnroll, json, sealEarly bool
+	pause                     time.Duration
 }
 
 // program returns the example as a command. Each call has flags of its own.
@@ -53,6 +53,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.state, "state", "", "keep the state in `FILE`, and continue from it")
 	f.StringVar(&o.out, "out", "", "write certificates, keys and summary.json to `DIR`")
 	f.StringVar(&o.steps, "steps", "", "take only these `STEPS`: names separated by commas, \"technician\" (from ek to seal) or \"user\" (rejoin, signin)\n(default: from ek to enroll, or what the profile says)")
+	f.BoolVar(&o.sealEarly, "seal-early", false, "leave the tenant right after the enrollment, before the management sessions")
 	f.StringVar(&o.user, "user", "", "hand the device to the user with this `NAME` (UPN)")
 	f.StringVar(&o.password, "password", "", "the user's `PASSWORD`, or @FILE to read it from a file")
 	f.DurationVar(&o.pause, "pause", time.Second, "wait `D` between management sessions")

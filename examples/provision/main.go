@@ -97,7 +97,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	if err := o.follow(p, profile); err != nil {
 		return err
 	}
-	p.Setup.Pause, p.Setup.Progress = o.pause, rep.progress
+	p.Setup.Pause, p.Setup.Progress, p.SealEarly = o.pause, rep.progress, o.sealEarly
 	p.Observe = func(ev provision.Event) {
 		t.Observe(ev)
 		rep.observe(ev)
