@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +180,15 @@ func TestSealAndTraces(t *testing.T) {
 		if err != nil || !bytes.Contains(text, []byte("seal")) || !bytes.Contains(text, []byte("DELETE")) {
 			t.Errorf("%s: %d bytes, %v", filepath.Base(name), len(text), err)
 		}
+	}
+}
+
+// TestSealEarly has the device leave the tenant before its sessions.
+func TestSealEarly(t *testing.T) {
+	code, stdout, stderr := runProvision(t, "-steps", "technician", "-seal-early", "-pause", "1ms")
+	seal, session := regexp.MustCompile(`(?m)^done +seal`).FindStringIndex(stdout), regexp.MustCompile(`(?m)^done +session`).FindStringIndex(stdout)
+	if code != 0 || seal == nil || session == nil || seal[0] > session[0] {
+		t.Errorf("exit code %d: %s%s", code, stdout, stderr)
 	}
 }
 
