@@ -20,11 +20,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -38,7 +38,7 @@ func main() { command.Main(program()) }
 
 // run serves until ctx ends.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
-	s := &service{verifier: new(verify.Verifier), out: stdout, learn: o.learn}
+	s := &service{verifier: new(verify.Verifier), log: log.New(stdout, "", 0), learn: o.learn}
 	var err error
 	if s.token, err = command.Secret(o.token); err != nil {
 		return err
@@ -67,16 +67,12 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{*certificate}, MinVersion: tls.VersionTLS12},
 		ErrorLog:  slog.NewLogLogger(slog.NewTextHandler(stderr, nil), slog.LevelWarn),
 	}
-	var done sync.WaitGroup
-	done.Go(func() { err = server.ServeTLS(l, "", "") })
-	defer done.Wait()
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	done.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
+	if err := server.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // makers returns the client that verifies the certificates of endorsement keys.

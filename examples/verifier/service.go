@@ -4,8 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"fmt"
-	"io"
+	"log"
 	"net/http"
 	"sync"
 
@@ -26,7 +25,7 @@ import (
 type service struct {
 	verifier *verify.Verifier
 	token    string // bearer token; empty for none
-	out      io.Writer
+	log      *log.Logger
 	learn    string // file for a policy; empty for none
 
 	mu      sync.Mutex
@@ -83,7 +82,7 @@ func answer[M any, P interface {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
-			fmt.Fprintln(s.out, "refused:", command.Explain(err))
+			s.log.Println("refused:", command.Explain(err))
 			out = verdict(err)
 			w.WriteHeader(status(err))
 		}
@@ -174,7 +173,7 @@ func status(err error) int {
 func (s *service) report(d *verify.Device, q *attest.Quote, r *verify.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintln(s.out, summary(d, r))
+	s.log.Println(summary(d, r))
 	if s.learn == "" {
 		return
 	}
@@ -183,9 +182,9 @@ func (s *service) report(d *verify.Device, q *attest.Quote, r *verify.Result) {
 		err = command.WriteFile(s.learn, text)
 	}
 	if err != nil {
-		fmt.Fprintln(s.out, "policy not written:", err)
+		s.log.Println("policy not written:", err)
 		return
 	}
-	fmt.Fprintln(s.out, "policy written to", s.learn)
+	s.log.Println("policy written to", s.learn)
 	s.learn = ""
 }
