@@ -86,7 +86,7 @@ func answer[M any, P interface {
 			out = verdict(err)
 			w.WriteHeader(status(err))
 		}
-		_ = verify.Encode(w, out) // the device has gone
+		_ = verify.Encode(w, out) // it fails only if the device has gone
 	}
 }
 
