@@ -24,7 +24,7 @@ func TestBounds(t *testing.T) {
 	}
 	label := strings.Repeat("a", 63)
 	long := strings.Repeat(label+".", 3) + strings.Repeat("a", 61) + ".b"
-	for name, want := range map[string]bool{label + ".b": true, label + "a.b": false, long: true, "a" + long: false, "a.1": false, "a": false, "192.0.2.1": true, "a b.c": false} {
+	for name, want := range map[string]bool{label + ".b": true, label + "a.b": false, long: true, "a" + long: false, strings.Repeat(label+".", 3) + strings.Repeat("a", 62) + ".b": false, "a.1": false, "a": false, "192.0.2.1": true, "a b.c": false} {
 		if isHost(name) != want {
 			t.Errorf("%s (%d)", name, len(name))
 		}

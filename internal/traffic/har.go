@@ -129,13 +129,11 @@ func (h *harEntry) entry() *entry {
 	if text == "" && strings.Contains(strings.ToLower(h.Response.StatusText), "fiddler") {
 		text = h.Response.StatusText
 	}
+	e.failure = failureOf(text)
 	switch {
 	case canceled.MatchString(text):
-	case text != "" && e.status == 0 || failureOf(text) != "":
-		e.failure = failureOf(text)
-		if e.failure == "" {
-			e.failure = NoAnswer
-		}
+		e.failure = ""
+	case e.failure != "":
 	case e.status == 0:
 		e.failure = NoAnswer
 	case e.status == http.StatusForbidden && h.fromProxy():
@@ -158,10 +156,5 @@ func (h *harEntry) fromProxy() bool {
 	return false
 }
 
-// clamp returns v as an integer within limits, low for what is not a number.
-func clamp(v float64, low, high int) int {
-	if !(v > float64(low)) {
-		return low
-	}
-	return int(min(v, float64(high)))
-}
+// clamp returns v as an integer within limits.
+func clamp(v float64, low, high int) int { return int(max(float64(low), min(v, float64(high)))) }

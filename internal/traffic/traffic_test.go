@@ -36,7 +36,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s: %s", s.Name, screen)
 		}
 	}
-	for _, name := range []string{"", "manage.microsoft.com", "xlogin.live.com", "login.live.com.evil.example", "blob.core.windows.net"} {
+	for _, name := range []string{"", "manage.microsoft.com", ".manage.microsoft.com", "xlogin.live.com", "login.live.com.evil.example", "blob.core.windows.net"} {
 		if h := Lookup(name); h != nil {
 			t.Errorf("%q is %s", name, h.Name)
 		}
@@ -181,6 +181,9 @@ signin: aadcdn.msauth.net 1 |200|its certificate was issued by a proxy
 	if text := fmt.Sprintf("%+v", c.Requests); strings.Contains(text, "hunter22") || !strings.Contains(text, "Capabilities:true") {
 		t.Error(text)
 	}
+	if a, b := c.Requests[0], c.Requests[1]; a.Got != -1 || b.Got != 7 || b.Sent != 3 || b.End.Sub(b.Begin) != 120*time.Millisecond {
+		t.Errorf("%+v\n%+v", a, b)
+	}
 }
 
 // TestOutcome takes the last outcome of a host, by the begin of its requests, and none
@@ -198,6 +201,14 @@ func TestOutcome(t *testing.T) {
 		"a tunnel with a scheme": {
 			"1764320402.000      9 10.0.0.7 TCP_TUNNEL/200 9000 CONNECT https://login.live.com:443 - HIER_DIRECT/20.1.1.1 -\n",
 			"ticket: login.live.com 1 |0|\n",
+		},
+		"a refusal of the host itself": {
+			har(harOf(1, "GET", "https://login.live.com/", 403, `,"statusText":"Forbidden"`), harOf(2, "GET", "https://ztd.dds.microsoft.com/", 200, `,"headers":[{"name":"Proxy-Agent"}]`)),
+			"ticket: login.live.com 1 |403|\nprofile: ztd.dds.microsoft.com 1 |200|\n",
+		},
+		"an error without a word for it": {
+			har(harOf(1, "GET", "https://login.live.com/", 0, `,"_error":"net::ERR_FAILED"`), harOf(2, "GET", "https://ztd.dds.microsoft.com/", 200, `,"_error":"net::ERR_FAILED"`)),
+			"ticket: login.live.com 1 it does not answer|0|\nprofile: ztd.dds.microsoft.com 1 |200|\n",
 		},
 		"given up": {
 			har(harOf(1, "GET", "https://login.live.com/", 200, ""), harOf(2, "GET", "https://login.live.com/", 0, `,"_error":"net::ERR_ABORTED"`)),
