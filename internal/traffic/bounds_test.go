@@ -50,6 +50,7 @@ func TestTunnels(t *testing.T) {
 		"an archive with TLS":           {har(tunnel, harOf(2, "GET", "https://ztd.dds.microsoft.com/", 200, "")), true},
 		"an archive with TLS elsewhere": {har(tunnel, harOf(2, "GET", "https://x.example/", 200, "")), false},
 		"999 bytes":                     {"1764320402.000 9 10.0.0.7 TCP_TUNNEL/200 999 CONNECT login.live.com:443 - X/- -\n1764320402.000 9 10.0.0.7 TCP_TUNNEL/200 1000 CONNECT ztd.dds.microsoft.com:443 - X/- -\n", true},
+		"0 bytes":                       {"1764320402.000 9 10.0.0.7 TCP_TUNNEL/200 0 CONNECT login.live.com:443 - X/- -\n1764320402.000 9 10.0.0.7 TCP_TUNNEL/200 1000 CONNECT ztd.dds.microsoft.com:443 - X/- -\n", true},
 		"1000 bytes":                    {"1764320402.000 9 10.0.0.7 TCP_TUNNEL/200 1000 CONNECT login.live.com:443 - X/- -\n", false},
 		"one of two":                    {"1764320402.000 9 10.0.0.7 TCP_TUNNEL/200 39 CONNECT login.live.com:443 - X/- -\n1764320402.000 9 10.0.0.7 TCP_TUNNEL/200 9000 CONNECT login.live.com:443 - X/- -\n", false},
 		"bytes that are not known":      {`10.0.0.7 - - [28/Nov/2026:11:00:10 +0200] "CONNECT login.live.com:443 HTTP/1.1" 200 -` + "\n" + `10.0.0.7 - - [28/Nov/2026:11:00:10 +0200] "CONNECT ztd.dds.microsoft.com:443 HTTP/1.1" 200 5000` + "\n", false},

@@ -58,8 +58,8 @@ type Capture struct {
 	last   time.Time // begin of the last entry that has one
 	byName map[string]*Use
 	others map[string]bool
-	opened int // requests that the capture shows within TLS
-	passed int // the most bytes that a tunnel passed
+	opened bool // the capture shows requests within TLS
+	passed int  // the most bytes that a tunnel passed
 }
 
 // OtherHosts returns how many hosts beyond the table were asked, at most 10,000.
@@ -132,12 +132,11 @@ func (c *Capture) add(number int, e *entry) {
 	use.judgeTLS(u, e)
 	switch {
 	case r.Method == http.MethodConnect && r.Failure == "":
-		use.tunnels++
+		use.tunneled = true
 		use.got = max(use.got, r.Got)
 		c.passed = max(c.passed, r.Got)
 	case u.Scheme == "https" && r.Failure == "":
-		use.opened++
-		c.opened++
+		use.opened, c.opened = true, true
 	}
 	if len(c.Requests) == maxRequests {
 		c.Lost++

@@ -60,7 +60,11 @@ func (u *Use) inspected(why string, certain bool) {
 // without requests.
 func (c *Capture) judgeTunnels() {
 	for _, u := range c.Uses {
-		if u.Inspection == "" && u.tunnels > 0 && u.opened == 0 && u.Failure == "" && (c.opened > 0 && c.Kind == HAR || u.got >= 0 && u.got < silent && c.passed >= silent) {
+		nothing := u.got >= 0 && u.got < silent && c.passed >= silent
+		if c.Kind == HAR {
+			nothing = u.tunneled && !u.opened && c.opened
+		}
+		if nothing && u.Failure == "" {
 			u.inspected(whySilent, false)
 		}
 	}

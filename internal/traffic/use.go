@@ -30,9 +30,11 @@ type Use struct {
 	Certain    bool
 	Issuer     string
 
-	judged          time.Time // begin of the request that Failure and Status are of
-	tunnels, opened int       // CONNECT that succeeded, and requests within TLS
-	got             int       // the most bytes that a tunnel passed, -1 if not known
+	judged time.Time // begin of the request that Failure and Status are of
+
+	tunneled bool // a CONNECT succeeded
+	opened   bool // and requests within TLS are shown
+	got      int  // the most bytes that a tunnel passed, -1 if not known
 }
 
 // add adds a request.
