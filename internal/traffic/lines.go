@@ -142,7 +142,7 @@ func parseTime(text string) (at time.Time, local, undated bool) {
 			return time.Unix(0, 0).UTC().Add(at.Sub(at.Truncate(24 * time.Hour))), true, true
 		}
 	}
-	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 1e9 && seconds < 1e10 {
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds >= 1e9 {
 		return time.UnixMilli(int64(seconds * 1000)).UTC(), false, false
 	}
 	return time.Time{}, false, false

@@ -319,6 +319,12 @@ func TestKindOf(t *testing.T) {
 			t.Errorf("%.40q: %q", text, got)
 		}
 	}
+	line := "00:10 login.live.com 00 ignored remarks\n"
+	for length, want := range map[int]string{2000: "", 2001: HostList} { // with a line that was cut
+		if got := KindOf(strings.Repeat(line, length/len(line)) + strings.Repeat("x", length%len(line))); got != want || length%len(line) == 0 {
+			t.Errorf("%d: %q", length, got)
+		}
+	}
 }
 
 // FuzzRead gives foreign bytes to each reader. What it shows is within the limits, of
