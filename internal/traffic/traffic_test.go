@@ -319,7 +319,7 @@ func TestKindOf(t *testing.T) {
 			t.Errorf("%.40q: %q", text, got)
 		}
 	}
-	line := "00:10 login.live.com 00 ignored remarks\n"
+	line := "00:10 login.live.com 00 ignored remark\n"
 	for length, want := range map[int]string{2000: "", 2001: HostList} { // with a line that was cut
 		if got := KindOf(strings.Repeat(line, length/len(line)) + strings.Repeat("x", length%len(line))); got != want || length%len(line) == 0 {
 			t.Errorf("%d: %q", length, got)
