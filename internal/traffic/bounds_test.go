@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -92,5 +93,21 @@ func TestFailures(t *testing.T) {
 	}
 	if len(codes) != 7 || codes[0] != "" || Failure("").Code() != 0 || Unreached.Code() != NoConnect.Code() {
 		t.Errorf("%x", codes)
+	}
+}
+
+// TestPurpose finds each row of the table by its part, if none before fits.
+func TestPurpose(t *testing.T) {
+	for _, p := range purposes {
+		u, err := url.Parse("https://a.test/x" + strings.Replace("/"+p.part, "/operation", "?operation", 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := Purpose(u); got != p.why {
+			t.Errorf("%s: %s", u, got)
+		}
+	}
+	if got := Purpose(&url.URL{Path: "/x"}); got != "" {
+		t.Error(got)
 	}
 }
