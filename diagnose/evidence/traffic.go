@@ -49,13 +49,13 @@ func (c *Case) trafficHost(s *Source, capture *traffic.Capture, u *traffic.Use) 
 	first := &traffic.Request{Number: u.Number, Begin: u.First}
 	switch {
 	case u.Failure == traffic.BadTLS:
-		add(&u.Failed, "tls", "failed", string(u.Failure), u.Failure.Code())
+		add(&u.Failed, "traffic TLS", "failed", string(u.Failure), u.Failure.Code())
 	case u.Failure != "":
-		add(&u.Failed, "blocked", u.Host.Step, string(u.Failure), u.Failure.Code())
+		add(&u.Failed, "traffic blocked", u.Host.Step, string(u.Failure), u.Failure.Code())
 	case u.Status >= http.StatusBadRequest:
 		text, code := refusal(u)
 		if code != 0 {
-			add(&u.Refused, "refused", u.Host.Step, text, code)
+			add(&u.Refused, "traffic refused", u.Host.Step, text, code)
 		}
 	}
 	if u.Inspection != "" {
@@ -67,7 +67,7 @@ func (c *Case) trafficHost(s *Source, capture *traffic.Capture, u *traffic.Use) 
 		if u.Issuer != "" && c.Personal {
 			text += ", " + u.Issuer
 		}
-		add(first, "tls", value, text, 0)
+		add(first, "traffic TLS", value, text, 0)
 	}
 	return trouble
 }
