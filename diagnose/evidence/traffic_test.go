@@ -152,8 +152,18 @@ func TestTrafficSecrets(t *testing.T) {
 			}
 		}
 	}
-	r := harFile([4]any{1, "https://login.live.com/", 200, `,"_securityDetails":{"issuer":"Contoso Inspection CA"}`}).report(t)
-	if f := find(r, "tls-inspection"); f == nil || strings.Contains(f.String(), "Contoso") {
-		t.Errorf("%s", describe(r))
+	inspected := archive12([4]any{1, "https://ocsp.digicert.com/", 200, ""}, [4]any{2, "https://login.live.com/", 200, `,"_securityDetails":{"issuer":"Contoso Inspection CA"}`})
+	for _, personal := range []bool{false, true} {
+		c := Case{Personal: personal}
+		if err := c.Add(ctx, "device.har", strings.NewReader(inspected)); err != nil {
+			t.Fatal(err)
+		}
+		f := find(c.Report(), "tls-inspection")
+		if f == nil || strings.Contains(f.String(), "Contoso") != personal || f.Evidence[0].Record != 2 || f.Evidence[0].Line != 0 {
+			t.Errorf("%+v", f)
+		}
+	}
+	if f := find(refused("ekop.intel.com", "TCP_DENIED/403").report(t), "ek-service-blocked"); f.Evidence[0].Line != 3 || f.Evidence[0].Record != 0 {
+		t.Errorf("%+v", f)
 	}
 }

@@ -111,3 +111,44 @@ func TestPurpose(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestUse(t *testing.T) {
+	c := read(t, har(
+		harOf(1, "GET", "https://login.live.com/", 0, ""), harOf(2, "GET", "https://login.live.com/", 0, ""),
+		harOf(3, "GET", "https://ztd.dds.microsoft.com/", 400, ""), harOf(9, "GET", "https://cs.dds.microsoft.com/", 399, ""), harOf(4, "GET", "https://cs.dds.microsoft.com/", 0, "")))
+	steps := c.Steps()
+	ticket, profile := steps[0].Uses[0], steps[1].Uses
+	if ticket.Failed.Number != 1 || ticket.Failure != NoAnswer || ticket.Refused.Number != 0 || profile[0].Refused.Number != 3 || profile[1].Refused.Number != 0 || profile[1].Status != 399 {
+		t.Errorf("%+v\n%+v\n%+v", ticket, profile[0], profile[1])
+	}
+	if s := steps[1]; s.Begin.Second() != 3 || s.End.Second() != 9 || profile[1].Number != 5 {
+		t.Errorf("%v %v", s.Begin, s.End)
+	}
+	if got := StepOf("ek").Hosts(); len(got) != 4 || got[0] != "ekop.intel.com" {
+		t.Errorf("%v", got)
+	}
+	if s := StepOf("push"); s.Later(1) != s.Breaks {
+		t.Error(s.Later(1))
+	}
+	if s := StepOf("token"); s.Later(0x80072EE7) != s.Breaks+" The screen then shows: Registering your device for mobile management (Failed: 5, 0x80072EE7)." {
+		t.Error(s.Later(0x80072EE7))
+	}
+	if s := StepOf("nothing"); *s != (Step{}) {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestLines(t *testing.T) {
+	for bytes, want := range map[string]int{"5000": 5000, "-": -1} {
+		if e := parseLog(`10.0.0.7 - - [28/Nov/2026:11:00:10 +0200] "GET http://a.example/ HTTP/1.1" 200 ` + bytes); e.got != want || e.status != 200 {
+			t.Errorf("%+v", e)
+		}
+	}
+	for rest, want := range map[string]entry{
+		"99": {}, "100": {status: 100}, "999": {status: 999}, "1000": {}, "403": {failure: Denied}, "connection reset by peer": {failure: Reset}, "the connection reset by peer": {},
+	} {
+		if e := parseListed("1000000000 a.example " + rest); e.status != want.status || e.failure != want.failure || e.begin.Unix() != 1e9 {
+			t.Errorf("%s: %+v", rest, e)
+		}
+	}
+}
