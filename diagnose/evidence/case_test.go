@@ -18,6 +18,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/whiteglove/whiteglove/internal/cab/cabtest"
 	"github.com/whiteglove/whiteglove/internal/evtx/evtxtest"
@@ -191,7 +192,7 @@ func TestDamage(t *testing.T) {
 
 // TestNames keeps what archives call their files below the archive's name.
 func TestNames(t *testing.T) {
-	evil := map[string][]byte{`..\..\windows\x.txt`: []byte("0x80180014"), "/etc/x.txt": []byte("a"), "C:\\x\x1b[31m.txt": []byte("b")}
+	evil := map[string][]byte{`..\..\windows\x.txt`: []byte("0x80180014"), "/etc/x.txt": []byte("a"), "C:\\x\x1b[31m.txt": []byte("b"), "\xff\xc3.txt": []byte("0x80180014 \xff")}
 	dir := t.TempDir()
 	t.Chdir(dir)
 	for name, data := range map[string][]byte{"a.zip": archive(t, evil), "a.cab": mszip(evil)} {
@@ -200,7 +201,7 @@ func TestNames(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, s := range c.Report().Sources {
-			if !strings.HasPrefix(s.Name, name) || strings.Contains(s.Name, "..") || strings.ContainsRune(s.Name, 0x1b) {
+			if !strings.HasPrefix(s.Name, name) || strings.Contains(s.Name, "..") || strings.ContainsRune(s.Name, 0x1b) || !utf8.ValidString(s.Name) {
 				t.Errorf("%q", s.Name)
 			}
 		}

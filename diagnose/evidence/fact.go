@@ -76,10 +76,10 @@ func clip(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// printable puts s on one line without control characters, so that foreign text
-// neither breaks a line nor controls a terminal.
+// printable puts s on one line of UTF-8 without control characters, so that foreign
+// text neither breaks a line nor controls a terminal.
 func printable(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+	return strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
 		return r <= ' ' || r == 0x7F || r >= 0x80 && r < 0xA0 || r == 0x2028 || r == 0x2029 || r >= 0x202A && r <= 0x202E || r >= 0x2066 && r <= 0x2069
 	}), " ")
 }
