@@ -94,7 +94,7 @@ type Provisioner struct {
 	AIK    *aik.Client      // for StepAIK
 	DRS    *drs.Client      // for the steps at the tenant
 	Token  *mdm.TokenClient // for StepEnroll; if its Endpoint is empty, the tenant names it
-	MDM    *mdm.Client      // for StepEnroll and StepSession
+	MDM    *mdm.Client      // for StepEnroll and StepSession; with a RequestVersion of 6.0 or more the server may ask for Azure Attestation
 
 	// JoinToken returns the token that authorizes the join of a device without a
 	// user, such as a device ticket from elsewhere: a [*drs.DeviceToken]. Against
