@@ -15,7 +15,7 @@ import (
 // "name"=data, of which a line may continue on the next.
 func (c *Case) readRegistry(s *Source, r io.Reader) error {
 	key, pending, start := "", "", 0
-	err := lines(r, func(n int, line string) {
+	err := wide.Lines(r, func(n int, line string) {
 		line = strings.TrimSpace(line)
 		if pending != "" {
 			line = pending + line
@@ -24,7 +24,7 @@ func (c *Case) readRegistry(s *Source, r io.Reader) error {
 			start = n
 		}
 		switch {
-		case strings.HasSuffix(line, `\`) && strings.Contains(line, "=hex") && len(line) < maxLine:
+		case strings.HasSuffix(line, `\`) && strings.Contains(line, "=hex") && len(line) < wide.MaxLine:
 			pending = strings.TrimSuffix(line, `\`)
 		case strings.HasPrefix(line, "[") && strings.HasSuffix(line, "]"):
 			key = strings.Trim(line, "[]")

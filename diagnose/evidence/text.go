@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"bufio"
 	"io"
 	"regexp"
 	"strings"
@@ -10,34 +9,10 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
-const maxLine = 64 << 10 // bytes of a line; the rest of it is skipped
-
-// lines calls line for each line of a text, with its number. A line without an end
-// counts.
-func lines(r io.Reader, line func(n int, s string)) error {
-	b := bufio.NewReaderSize(wide.UTF8(r), maxLine)
-	for n := 1; ; n++ {
-		s, err := b.ReadSlice('\n')
-		if len(s) > 0 {
-			line(n, strings.TrimRight(string(s), "\r\n"))
-		}
-		for err == bufio.ErrBufferFull {
-			_, err = b.ReadSlice('\n')
-		}
-		switch err {
-		case nil:
-		case io.EOF, io.ErrUnexpectedEOF:
-			return nil
-		default:
-			return err
-		}
-	}
-}
-
 // readText reads lines. It keeps those that a rule looks for or that have a code, and
 // values of the form "name : value".
 func (c *Case) readText(s *Source, r io.Reader) error {
-	return lines(r, func(n int, line string) {
+	return wide.Lines(r, func(n int, line string) {
 		s.Records++
 		c.line(s, n, line)
 	})
@@ -122,7 +97,7 @@ func lineTime(line string) (t time.Time, local bool) {
 // what an element named Name and the next one say is a value.
 func (c *Case) readMarkup(s *Source, r io.Reader) error {
 	var before string
-	return lines(r, func(n int, line string) {
+	return wide.Lines(r, func(n int, line string) {
 		for _, text := range texts(line) {
 			s.Records++
 			f := fact{ref: Ref{File: s.Name, Line: n}, text: text, codes: textCodes(nil, text), lower: clip(strings.ToLower(text), maxSearch)}

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // TestBounds has entries at the bounds of what is taken.
@@ -30,7 +32,7 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%s (%d)", name, len(name))
 		}
 	}
-	if target("https://login.live.com/"+strings.Repeat("x", maxLine)) != nil || target("https://login.live.com/"+strings.Repeat("x", maxLine-23)) == nil {
+	if target("https://login.live.com/"+strings.Repeat("x", wide.MaxLine)) != nil || target("https://login.live.com/"+strings.Repeat("x", wide.MaxLine-23)) == nil {
 		t.Error("length of a URL")
 	}
 	c := read(t, "10:00 login.live.com\n00:05 ztd.dds.microsoft.com\n23:59:58 www.bing.com\n")

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // Kinds of captures.
@@ -20,12 +22,11 @@ const (
 
 // Limits of a capture.
 const (
-	maxRequests = 20_000   // that are kept
-	maxUses     = 2000     // hosts of the table
-	maxOthers   = 10_000   // hosts beyond it
-	maxLine     = 64 << 10 // bytes of a line, and of a text in an archive; the rest is skipped
-	maxEntry    = 4 << 20  // bytes of an entry of an archive, its texts shortened
-	maxIssuer   = 200      // bytes of an issuer's name
+	maxRequests = 20_000  // that are kept
+	maxUses     = 2000    // hosts of the table
+	maxOthers   = 10_000  // hosts beyond it
+	maxEntry    = 4 << 20 // bytes of an entry of an archive, its texts shortened
+	maxIssuer   = 200     // bytes of an issuer's name
 )
 
 // ErrLimit is returned where an entry of an archive is too large to read.
@@ -179,7 +180,7 @@ func (e *entry) failed() Failure {
 // target returns the URL of a request or, for a host with or without a port, one with
 // the host alone. It returns nil if text is neither.
 func target(text string) *url.URL {
-	if len(text) > maxLine {
+	if len(text) > wide.MaxLine {
 		return nil
 	}
 	if !strings.Contains(text, "://") {

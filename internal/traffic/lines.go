@@ -1,7 +1,6 @@
 package traffic
 
 import (
-	"bufio"
 	"io"
 	"net/http"
 	"regexp"
@@ -12,26 +11,13 @@ import (
 	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
-// readLines reads the lines that parse takes. Of a line that is longer than 64 KiB the
-// rest is skipped.
+// readLines reads the lines that parse takes.
 func (c *Capture) readLines(r io.Reader, parse func(line string) *entry) error {
-	b := bufio.NewReaderSize(wide.UTF8(r), maxLine)
-	for n := 1; ; n++ {
-		line, err := b.ReadSlice('\n')
-		if e := parse(strings.TrimSpace(string(line))); e != nil {
+	return wide.Lines(r, func(n int, line string) {
+		if e := parse(strings.TrimSpace(line)); e != nil {
 			c.add(n, e)
 		}
-		for err == bufio.ErrBufferFull {
-			_, err = b.ReadSlice('\n')
-		}
-		switch err {
-		case nil:
-		case io.EOF, io.ErrUnexpectedEOF:
-			return nil
-		default:
-			return err
-		}
-	}
+	})
 }
 
 // parseLog parses a line of a proxy's access log, or returns nil.

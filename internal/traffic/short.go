@@ -1,8 +1,12 @@
 package traffic
 
-import "io"
+import (
+	"io"
 
-// A shortReader reads JSON and shortens its texts to about maxLine bytes. A capture
+	"github.com/whiteglove/whiteglove/internal/wide"
+)
+
+// A shortReader reads JSON and shortens its texts to about wide.MaxLine bytes. A capture
 // has whole downloads as texts, which nobody reads.
 type shortReader struct {
 	r      io.Reader
@@ -39,7 +43,7 @@ func (s *shortReader) shorten(b []byte) (kept int) {
 			s.text, s.drop = false, false
 		default:
 			s.n++
-			s.drop = s.n > maxLine
+			s.drop = s.n > wide.MaxLine
 			if c == '\\' {
 				s.escape = len(`\uXXXX`) - 1
 			}

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
 // TestTable checks the table itself: every row is found by its own name, belongs to a
@@ -262,7 +263,7 @@ func TestLimits(t *testing.T) {
 	if err != nil || len(c.Requests) != maxRequests || c.Lost != 1 || c.Uses[0].Requests != maxRequests+1 {
 		t.Errorf("%v: %d requests, %d lost", err, len(c.Requests), c.Lost)
 	}
-	long := "00:10 login.live.com " + strings.Repeat("x", 3*maxLine) + "\n00:11 ztd.dds.microsoft.com\n"
+	long := "00:10 login.live.com " + strings.Repeat("x", 3*wide.MaxLine) + "\n00:11 ztd.dds.microsoft.com\n"
 	if c := read(t, long); summary(c) != "ticket: login.live.com 1 |0|\nprofile: ztd.dds.microsoft.com 1 |0|\n" {
 		t.Error(summary(c))
 	}
@@ -272,7 +273,7 @@ func TestLimits(t *testing.T) {
 func TestLargeHAR(t *testing.T) {
 	after := harOf(2, "GET", "https://ztd.dds.microsoft.com/", 200, "")
 	for _, unit := range []string{"x", `\n`, `\"`, `\\`, `\u00e4`, "ä", `"`} {
-		text := strings.Repeat(unit, 3*maxLine)
+		text := strings.Repeat(unit, 3*wide.MaxLine)
 		if unit == `"` {
 			text = strings.Repeat(`","`, 40)
 		}
@@ -281,9 +282,9 @@ func TestLargeHAR(t *testing.T) {
 			t.Errorf("%s: %v %s", unit, err, summary(c))
 		}
 	}
-	var texts [maxEntry / maxLine]string
+	var texts [maxEntry / wide.MaxLine]string
 	for i := range texts {
-		texts[i] = strings.Repeat("x", maxLine)
+		texts[i] = strings.Repeat("x", wide.MaxLine)
 	}
 	c, err := Read(HAR, strings.NewReader(har(after, `{"a":["`+strings.Join(texts[:], `","`)+`"]}`)))
 	if !errors.Is(err, ErrLimit) || len(c.Uses) != 1 {

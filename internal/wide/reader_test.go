@@ -3,6 +3,7 @@ package wide
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -41,5 +42,25 @@ func TestUTF8(t *testing.T) {
 	}
 	if got, err := io.ReadAll(UTF8(bytes.NewReader(utf16Big(long)))); string(got) != long || err != nil {
 		t.Error(len(got), err)
+	}
+}
+
+// TestLines numbers lines, cuts long ones and counts a last one without an end.
+func TestLines(t *testing.T) {
+	var got []string
+	line := func(n int, s string) {
+		if n != len(got)+1 {
+			t.Errorf("line %d after %d", n, len(got))
+		}
+		got = append(got, s)
+	}
+	long := strings.Repeat("x", 3*MaxLine)
+	if err := Lines(strings.NewReader("a\r\n\n"+long+"\nb"), line); err != nil || len(got) != 4 || got[0] != "a" || got[1] != "" || got[2] != long[:MaxLine] || got[3] != "b" {
+		t.Errorf("%d lines, %v", len(got), err)
+	}
+	got = nil
+	failed := errors.New("failed")
+	if err := Lines(io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(failed)), line); err != failed || len(got) != 2 {
+		t.Errorf("%q, %v", got, err)
 	}
 }
