@@ -102,7 +102,7 @@ func TestActivity(t *testing.T) {
 		</ActivityId></s:Header><s:Body>`, 1)
 		client := &mdm.Client{HTTPClient: &http.Client{Transport: canned{Status: 200, Body: answer}}}
 		d, err := client.Discover(t.Context(), "https://mdm.test"+mdmtest.DiscoveryPath, "")
-		if err != nil || d.EnrollURL != want {
+		if err != nil || d.EnrollURL != want || d.PolicyURL != "" {
 			t.Errorf("%+v, %v", d, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"errors"
@@ -36,11 +37,7 @@ func (r *Run) attestEnrollment(ctx context.Context, e *enrollment, req *mdm.Requ
 	if !e.policy.AsksAttestation() {
 		return nil
 	}
-	within := e.policy.AttestationTimeout
-	if within <= 0 {
-		within = retryTime
-	}
-	end := r.Provisioner.Now().Add(within)
+	end := r.Provisioner.Now().Add(cmp.Or(e.policy.AttestationTimeout, retryTime))
 	for n := 1; ; n++ {
 		err := r.proveEnrollment(ctx, e, req)
 		switch {
