@@ -39,7 +39,8 @@
 //	PUT    /EnrollmentServer/device/{device}
 //	DELETE /EnrollmentServer/device/{device}
 //	POST   /{tenant}/oauth2/token, also with v2.0 before its last part
-//	GET    /{tenant}/oauth2/authorize
+//	POST   /{tenant}/oauth2/devicecode
+//	GET    /{tenant}/oauth2/authorize, and POST for the form that it shows
 //	GET    /{tenant}/.well-known/openid-configuration
 //	GET    /common/userrealm/{user}
 //

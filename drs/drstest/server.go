@@ -96,8 +96,8 @@ type Server struct {
 
 	// Fail, if set, is called before each operation. If it returns true, it has sent the
 	// answer instead of the server. op is "Discover", "Contract", "Nonce", "Challenge",
-	// "Token", "Authorize", "Realm", "Metadata", "Join", "Precreate", "Hybrid" or
-	// "Leave".
+	// "Token", "DeviceCode", "Authorize", "Realm", "Metadata", "Join", "Precreate",
+	// "Hybrid" or "Leave".
 	Fail func(op string, w http.ResponseWriter) bool
 
 	Now    func() time.Time // current time; if nil, time.Now
@@ -122,6 +122,7 @@ type Server struct {
 	users         map[string]*User     // by UPN in lower case
 	refresh       map[string]grant     // by refresh token of a user
 	codes         map[string]grant     // by authorization code
+	deviceCodes   map[string]*deviceCode
 	assertions    map[string]grant     // by identifier, of IssueSAML
 	sessions      map[string]*session  // by primary refresh token
 	faults        map[string]Fault     // by operation
@@ -178,7 +179,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, arg string) e
 	if want == "" {
 		want = http.MethodPost
 	}
-	if r.Method != want {
+	if r.Method != want && !(op == "Authorize" && r.Method == http.MethodPost) {
 		w.Header().Set("Allow", want)
 		return &refused{status: http.StatusMethodNotAllowed, oauth: isOAuth(op), code: "invalid_request", subcode: "error_fail", reason: fmt.Errorf("method %s", r.Method)}
 	}
@@ -211,6 +212,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, arg string) e
 		return s.serveJoin(w, r, op)
 	case "Challenge":
 		return s.serveChallenge(w, r)
+	case "DeviceCode":
+		return s.serveDeviceCode(w, r)
 	case "Authorize":
 		return s.serveAuthorize(w, r)
 	default:
@@ -220,7 +223,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, op, arg string) e
 
 // isOAuth reports whether errors of an operation have the form of OAuth.
 func isOAuth(op string) bool {
-	return op == "Token" || op == "Authorize" || op == "Metadata" || op == "Realm"
+	return op == "Token" || op == "DeviceCode" || op == "Authorize" || op == "Metadata" || op == "Realm"
 }
 
 // path returns the path of a request below the server's base.
@@ -247,6 +250,8 @@ func route(path string) (op, arg string) {
 		return "Token", p[0]
 	case len(p) == 3 && is(1, "oauth2") && is(2, "authorize"), len(p) == 4 && is(1, "oauth2") && is(2, "v2.0") && is(3, "authorize"):
 		return "Authorize", p[0]
+	case len(p) == 3 && is(1, "oauth2") && is(2, "devicecode"), len(p) == 4 && is(1, "oauth2") && is(2, "v2.0") && is(3, "devicecode"):
+		return "DeviceCode", p[0]
 	case len(p) == 3 && is(1, ".well-known") && is(2, "openid-configuration"):
 		return "Metadata", p[0]
 	case len(p) == 3 && is(0, "common") && is(1, "userrealm"):

@@ -43,7 +43,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) error {
 	case grant == "srv_challenge":
 		reply(w, http.StatusOK, map[string]string{"Nonce": s.newNonce("Token", &s.nonces, base64.RawURLEncoding)})
 		return nil
-	case grant == "password", grant == "refresh_token", grant == "authorization_code":
+	case grant == "password", grant == "refresh_token", grant == "authorization_code", grant == grantDeviceCode:
 		return s.serveUser(w, r)
 	case grant != grantJWT:
 		return noGrant("unsupported_grant_type", "", 70003, "grant type %q", grant)

@@ -87,7 +87,8 @@ func (s *Server) signedInUser(upn, password string) (*User, error) {
 }
 
 // serveUser answers the grants of a user without a device, such as one who signs in to join
-// a device: password (RFC 6749, section 4.3), refresh_token and authorization_code.
+// a device: password (RFC 6749, section 4.3), refresh_token, authorization_code and that of a
+// device code.
 func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) error {
 	form := r.PostForm
 	client := form.Get("client_id")
@@ -101,6 +102,8 @@ func (s *Server) serveUser(w http.ResponseWriter, r *http.Request) error {
 		u, err = s.signedInUser(form.Get("username"), form.Get("password"))
 	case "refresh_token":
 		u, err = s.byRefreshToken(form.Get("refresh_token"), client)
+	case grantDeviceCode:
+		u, err = s.byDeviceCode(form)
 	default:
 		u, err = s.byCode(form)
 	}

@@ -24,6 +24,8 @@ const (
 // options are the flags.
 type options struct {
 	server, roots, tpm, tenant, ticket, user, password, out, steps string
+
+	signIn services.SignIn
 }
 
 // program returns the example as a command. Each call has flags of its own.
@@ -44,6 +46,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.ticket, "ticket", "", "join without a user by the device ticket in `FILE` (default: prove the TPM to the directory)")
 	f.StringVar(&o.user, "user", defaultUser, "rejoin for the user with this `NAME`")
 	f.StringVar(&o.password, "password", defaultPassword, "the user's `PASSWORD`, or @FILE to read it from a file")
+	o.signIn.Flags(f)
 	f.StringVar(&o.out, "out", "", "keep keys (wrapped by the TPM), certificates and the sealed session in `DIR`")
 }
 
@@ -55,6 +58,9 @@ func (o *options) check(*flag.FlagSet) error {
 	}
 	if o.server == "" && o.roots != "" {
 		return errors.New("-roots goes with -server")
+	}
+	if err := o.signIn.Check(); err != nil {
+		return err
 	}
 	return services.Check(o.server)
 }

@@ -66,6 +66,7 @@ type joiner struct {
 	tpm      *attest.TPM
 	store    store
 	client   *drs.Client
+	signer   *services.SignIn
 
 	discovery *drs.Discovery
 	ek        *attest.EK
@@ -196,8 +197,7 @@ func (d *joiner) rejoin(ctx context.Context) (string, error) {
 		}
 		req.SetToken(d.token)
 	}
-	page := &services.SignInPage{Client: d.client.HTTPClient, User: d.user, Password: d.password}
-	if req.Token, err = page.Token(ctx, d.discovery); err != nil {
+	if req.Token, err = d.signer.JoinToken(ctx, d.discovery); err != nil {
 		return "", err
 	}
 	if err := d.attest(ctx, req, dk, tk, nil); err != nil {
@@ -221,10 +221,9 @@ func (d *joiner) signIn(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	session, err := d.client.SignIn(ctx, d.discovery, &drs.SignIn{
-		Certificate: dev.Certificate, DeviceKey: dk, TransportKey: tk,
-		Username: d.user, Password: drs.Token(d.password),
-	})
+	in := d.signer.Credential(d.user)
+	in.Certificate, in.DeviceKey, in.TransportKey = dev.Certificate, dk, tk
+	session, err := d.client.SignIn(ctx, d.discovery, &in)
 	if err != nil {
 		return "", err
 	}
@@ -243,7 +242,7 @@ func (d *joiner) signIn(ctx context.Context) (string, error) {
 }
 
 // run opens the TPM, finds the server and takes the steps of the flags.
-func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
+func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	dev, err := device.Open(o.tpm)
 	if err != nil {
 		return err
@@ -268,7 +267,9 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
 	d := &joiner{
 		options: o, services: s, tpm: tpm, store: store{dir: o.out},
 		client: &drs.Client{BaseURL: s.URL + provisiontest.DirectoryPath, HTTPClient: command.HTTPClient(s.Roots)},
+		signer: &o.signIn,
 	}
+	o.signIn.Start(d.client.HTTPClient, o.user, o.password, stderr)
 	if !o.takes("discover") { // all steps need it
 		if _, err := d.discover(ctx); err != nil {
 			return fmt.Errorf("discover: %w", err)

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"context"
+	"io"
 	"net/http"
 
 	"github.com/whiteglove/whiteglove/drs"
-	"github.com/whiteglove/whiteglove/examples/internal/services"
 	"github.com/whiteglove/whiteglove/provision"
 )
 
@@ -17,10 +18,16 @@ func (o *options) users(password string) map[string]string {
 }
 
 // newUser returns the user of the flags, or nil if there is none.
-func (o *options) newUser(client *http.Client, password string) *provision.User {
+func (o *options) newUser(client *http.Client, password string, stderr io.Writer) *provision.User {
 	if o.user == "" {
 		return nil
 	}
-	page := &services.SignInPage{Client: client, User: o.user, Password: password}
-	return &provision.User{Name: o.user, JoinToken: page.Token, SignIn: drs.SignIn{Password: drs.Token(password)}}
+	o.signIn.Start(client, o.user, password, stderr)
+	user := &provision.User{Name: o.user, SignIn: o.signIn.Credential(o.user)}
+	user.JoinToken = func(ctx context.Context, d *drs.Discovery) (drs.Token, error) {
+		token, err := o.signIn.JoinToken(ctx, d)
+		user.SignIn = o.signIn.Credential(o.user) // the step signin comes after this one
+		return token, err
+	}
+	return user
 }

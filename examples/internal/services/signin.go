@@ -2,58 +2,77 @@ package services
 
 import (
 	"context"
-	"encoding/json"
+	"flag"
 	"fmt"
+	"io"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/whiteglove/whiteglove/drs"
-	"github.com/whiteglove/whiteglove/internal/wire"
+	"github.com/whiteglove/whiteglove/drs/login"
 )
 
-// maxAnswer is how many bytes of an answer are read.
-const maxAnswer = 1 << 20
+// A SignIn gets a user's tokens in the way that its flags say. It keeps the refresh token of
+// the last sign-in, with which the user then signs in on the device.
+type SignIn struct {
+	how, client string
 
-// A SignInPage stands for the page at which a user signs in to join a device.
-// Instead of showing a page it sends the password to the token endpoint (RFC
-// 6749, section 4.3), which the mock server permits.
-type SignInPage struct {
-	Client         *http.Client
-	User, Password string
+	login    login.Client
+	user     string
+	password string
+	stderr   io.Writer
+	last     *login.Token
 }
 
-// Token returns the user's token for the registration service. It is a
-// JoinToken of [provision.User]. The error is a [*drs.Error].
-func (p *SignInPage) Token(ctx context.Context, d *drs.Discovery) (drs.Token, error) {
-	form := url.Values{
-		"grant_type": {"password"}, "username": {p.User}, "password": {p.Password},
-		"client_id": {drs.BrokerClient}, "resource": {d.JoinResource},
+// Flags defines the flags.
+func (s *SignIn) Flags(f *flag.FlagSet) {
+	f.StringVar(&s.how, "signin", "password", "sign the user in by `WAY`: password (for tests), code (entered on another device) or browser (on this machine)")
+	f.StringVar(&s.client, "client", "", "sign in with the OAuth client `ID`, which for browser must have the redirect URI http://localhost (default: the broker of Windows)")
+}
+
+// Check returns an error if a flag is wrong.
+func (s *SignIn) Check() error {
+	switch s.how {
+	case "password", "code", "browser":
+		return nil
 	}
-	failed := &drs.Error{Op: "SignInPage", URL: d.TokenEndpoint}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.TokenEndpoint, strings.NewReader(form.Encode()))
+	return fmt.Errorf("-signin %q: want password, code or browser", s.how)
+}
+
+// Start sets what the sign-in needs. What the user has to do goes to stderr.
+func (s *SignIn) Start(client *http.Client, user, password string, stderr io.Writer) {
+	s.login = login.Client{HTTPClient: client, ClientID: s.client, Hint: user}
+	s.user, s.password, s.stderr = user, password, stderr
+}
+
+// JoinToken returns the user's token for the registration service. It is a JoinToken of
+// [provision.User]. The error is a [*drs.Error].
+func (s *SignIn) JoinToken(ctx context.Context, d *drs.Discovery) (drs.Token, error) {
+	var err error
+	switch s.how {
+	case "code":
+		s.last, err = s.login.DeviceCode(ctx, d, func(_ context.Context, c *login.Code) error {
+			fmt.Fprintf(s.stderr, "Open %s in a browser and enter the code %s.\n", c.URL, c.UserCode)
+			return nil
+		})
+	case "browser":
+		s.last, err = s.login.Browser(ctx, d, func(_ context.Context, url string) error {
+			fmt.Fprintf(s.stderr, "Open this page in a browser on this machine: %s\n", url)
+			return nil
+		})
+	default:
+		s.last, err = s.login.Password(ctx, d, s.user, drs.Token(s.password))
+	}
 	if err != nil {
-		failed.Err = err
-		return "", failed
+		return "", err
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	got, err := wire.Do(p.Client, req, maxAnswer)
-	if err != nil {
-		failed.Err = err
-		return "", failed
+	return s.last.Token, nil
+}
+
+// Credential returns the credential for the user's sign-in on the device: the password, or the
+// refresh token of the last sign-in.
+func (s *SignIn) Credential(user string) drs.SignIn {
+	if s.last == nil || s.how == "password" {
+		return drs.SignIn{Username: user, Password: drs.Token(s.password)}
 	}
-	failed.HTTPStatus = got.Status
-	var answer struct {
-		Token       string `json:"access_token"`
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	if err := json.Unmarshal(got.Body, &answer); err != nil && got.Status == http.StatusOK {
-		failed.Err = fmt.Errorf("%w: %w", drs.ErrMalformed, err)
-	}
-	if got.Status != http.StatusOK || answer.Token == "" {
-		failed.Code, failed.Message = answer.Error, answer.Description
-		return "", failed
-	}
-	return drs.Token(answer.Token), nil
+	return drs.SignIn{Username: user, RefreshToken: s.last.RefreshToken, ClientID: s.last.ClientID}
 }
