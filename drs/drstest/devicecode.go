@@ -69,6 +69,19 @@ func (s *Server) EnterCode(userCode, upn string) bool {
 	return false
 }
 
+// PendingCodes returns the user codes that have not been entered, in no order.
+func (s *Server) PendingCodes() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, c := range s.deviceCodes {
+		if c.upn == "" && !c.declined {
+			out = append(out, c.userCode)
+		}
+	}
+	return out
+}
+
 // byDeviceCode returns the user who has signed in by a device code, and uses the code up.
 func (s *Server) byDeviceCode(form url.Values) (*User, error) {
 	id := form.Get("code")

@@ -123,9 +123,9 @@ type Server struct {
 	refresh       map[string]grant     // by refresh token of a user
 	codes         map[string]grant     // by authorization code
 	deviceCodes   map[string]*deviceCode
-	assertions    map[string]grant     // by identifier, of IssueSAML
-	sessions      map[string]*session  // by primary refresh token
-	faults        map[string]Fault     // by operation
+	assertions    map[string]grant    // by identifier, of IssueSAML
+	sessions      map[string]*session // by primary refresh token
+	faults        map[string]Fault    // by operation
 }
 
 // authority returns the CA of device certificates. The first call makes it.

@@ -211,8 +211,10 @@ func TestBrowserAnswers(t *testing.T) {
 // A code that another program has asked for is of no use: the verifier is checked.
 func TestVerifier(t *testing.T) {
 	server, d := start(t)
-	c := &login.Client{ClientID: azureCLI, HTTPClient: &http.Client{Transport: noVerifier{}}}
-	_, err := c.Browser(t.Context(), d, func(_ context.Context, at string) error { go browse(t, at, password); return nil })
+	c := &login.Client{ClientID: azureCLI, Hint: alice, HTTPClient: &http.Client{Transport: noVerifier{}}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := c.Browser(ctx, d, func(_ context.Context, at string) error { go browse(t, at, password); return nil })
 	if err == nil || !strings.Contains(err.Error(), "AADSTS501481") {
 		t.Errorf("%v, %q", err, server.Refusals())
 	}

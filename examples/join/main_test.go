@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -114,6 +115,31 @@ func TestTicket(t *testing.T) {
 	code, out, errs := exampletest.Run(t, program(), append(args, "-ticket", file)...)
 	if o := server.Directory.Objects(); code != 0 || len(o) != 1 || o[0].Owner != defaultUser || strings.Contains(out+errs, string(ticket.Token)) {
 		t.Errorf("%d %s%s%q %+v", code, out, errs, server.Refusals(), o)
+	}
+}
+
+// A user signs in by a code or in a browser, and then on the device by the refresh token.
+func TestSignInByCode(t *testing.T) {
+	server := &provisiontest.Server{AdmitAny: true, Users: map[string]string{defaultUser: defaultPassword}}
+	roots := exampletest.StartMock(t, server)
+	args := []string{"-server", server.URL, "-roots", roots, "-signin", "code", "-password", "not the user's"}
+	entered := make(chan bool)
+	go func() {
+		defer close(entered)
+		for range 600 { // until the example shows the code
+			if code := server.Directory.PendingCodes(); len(code) > 0 {
+				entered <- server.Directory.EnterCode(code[0], defaultUser)
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}()
+	code, out, errs := exampletest.Run(t, program(), args...)
+	if ok := <-entered; !ok || code != 0 || !strings.Contains(errs, "enter the code") {
+		t.Errorf("entered %t, %d: %s%s%q", ok, code, out, errs, server.Refusals())
+	}
+	if code, _, errs := exampletest.Run(t, program(), "-signin", "magic"); code != 2 || !strings.Contains(errs, "-signin") {
+		t.Errorf("%d %s", code, errs)
 	}
 }
 

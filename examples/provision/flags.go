@@ -26,6 +26,7 @@ type options struct {
 	auth                      device.Auth
 	ekEnroll, json, sealEarly bool
 	pause                     time.Duration
+	signIn                    services.SignIn
 }
 
 // program returns the example as a command. Each call has flags of its own.
@@ -56,6 +57,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.BoolVar(&o.sealEarly, "seal-early", false, "leave the tenant right after the enrollment, before the management sessions")
 	f.StringVar(&o.user, "user", "", "hand the device to the user with this `NAME` (UPN)")
 	f.StringVar(&o.password, "password", "", "the user's `PASSWORD`, or @FILE to read it from a file")
+	o.signIn.Flags(f)
 	f.DurationVar(&o.pause, "pause", time.Second, "wait `D` between management sessions")
 	f.StringVar(&o.traceMD, "trace-md", "", "write the exchanges with servers and TPM to `FILE` as Markdown")
 	f.StringVar(&o.har, "har", "", "write the HTTP exchanges to `FILE` as an HTTP Archive")
@@ -69,7 +71,7 @@ func (o *options) check(*flag.FlagSet) error {
 		return errors.New("-roots goes with -server")
 	case o.pause <= 0:
 		return errors.New("-pause must be positive")
-	case (o.user == "") != (o.password == ""):
+	case o.password != "" && o.user == "", o.user != "" && o.password == "" && o.signIn.NeedsPassword():
 		return errors.New("-user and -password go together")
 	case o.ek != "" && !slices.Contains([]string{"rsa2048", "p256", "p384"}, o.ek):
 		return fmt.Errorf("-ek %q: want rsa2048, p256 or p384", o.ek)
@@ -79,7 +81,7 @@ func (o *options) check(*flag.FlagSet) error {
 			return err
 		}
 	}
-	return errors.Join(services.Check(o.server), o.checkSteps())
+	return errors.Join(services.Check(o.server), o.signIn.Check(), o.checkSteps())
 }
 
 // checkSteps returns an error if there is no such step, or no user for it.

@@ -57,7 +57,7 @@ func newProvisioner(chip transport.TPM, s *services.Services, ekRoots ekcert.Roo
 }
 
 // run provisions as the flags say, and writes the results.
-func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
+func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	dev, err := device.Open(o.tpm)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 		return err
 	}
 	p.SelectEK, p.EnrollEK = o.selectEK(), o.ekEnroll
-	p.User, p.Store = o.newUser(p.HTTPClient, password), o.store()
+	p.User, p.Store = o.newUser(p.HTTPClient, password, stderr), o.store()
 	if err := o.follow(p, profile); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/drs/login"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/services"
 	"github.com/whiteglove/whiteglove/provision"
@@ -132,8 +134,14 @@ func (c *cell) provisioner(t *testing.T, server *provisiontest.Server) *provisio
 	if c.fault.Step == provision.StepProfile {
 		register(t, server, p)
 	}
-	page := &services.SignInPage{Client: p.HTTPClient, User: userName, Password: userPassword}
-	p.User = &provision.User{Name: userName, SignIn: drs.SignIn{Password: userPassword}, JoinToken: page.Token}
+	page := &login.Client{HTTPClient: p.HTTPClient}
+	p.User = &provision.User{Name: userName, SignIn: drs.SignIn{Password: userPassword}, JoinToken: func(ctx context.Context, d *drs.Discovery) (drs.Token, error) {
+		t, err := page.Password(ctx, d, userName, userPassword)
+		if err != nil {
+			return "", err
+		}
+		return t.Token, nil
+	}}
 	if c.fault.Kind == "timeout" {
 		p.HTTPClient.Timeout = 3 * time.Second
 	}

@@ -38,6 +38,9 @@ func (s *SignIn) Check() error {
 	return fmt.Errorf("-signin %q: want password, code or browser", s.how)
 }
 
+// NeedsPassword reports whether the sign-in needs the user's password.
+func (s *SignIn) NeedsPassword() bool { return s.how == "password" }
+
 // Start sets what the sign-in needs. What the user has to do goes to stderr.
 func (s *SignIn) Start(client *http.Client, user, password string, stderr io.Writer) {
 	s.login = login.Client{HTTPClient: client, ClientID: s.client, Hint: user}
