@@ -1,0 +1,92 @@
+package drs
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"strings"
+	"testing"
+)
+
+// An issuer of identity tokens is https, or as the token endpoint is, and of the
+// endpoint's host or one of Microsoft's.
+func TestIsIssuer(t *testing.T) {
+	const tenant = "3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f69"
+	for _, tt := range []struct {
+		issuer, tenant, endpoint string
+		want                     bool
+	}{
+		{"https://login.example/" + tenant + "/", tenant, "https://login.example/x", true},
+		{"http://127.0.0.1:1/" + tenant, tenant, "http://127.0.0.1:1/x", true},
+		{"http://login.example/" + tenant, tenant, "https://login.example/x", false},
+		{"https://login.example/" + tenant, tenant, "http://login.example/x", true},
+		{"https://sts.windows.net/" + tenant + "/", tenant, "https://login.example/x", true},
+		{"http://sts.windows.net/" + tenant + "/", tenant, "http://login.example/x", false},
+		{"https://sts.windows.net/", "", "https://login.example/x", false},
+		{"https://login.example/", "", "https://login.example/x", true},
+		{"https://login.example/another", tenant, "https://login.example/x", false},
+		{"https://other.example/" + tenant, tenant, "https://login.example/x", false},
+		{"https://login.example/%zz", "", "https://login.example/x", false},
+		{"https://login.example/", "", "https://login.example/%zz", false},
+	} {
+		if got := isIssuer(tt.issuer, tt.tenant, tt.endpoint); got != tt.want {
+			t.Errorf("%s for %q at %s: %v", tt.issuer, tt.tenant, tt.endpoint, got)
+		}
+	}
+}
+
+func TestIsGUID(t *testing.T) {
+	for s, want := range map[string]bool{
+		"3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f69":  true,
+		"3F0D6C1E-52A4-4B8E-9A57-1C2D7BE04F69":  true,
+		"3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f6":   false,
+		"3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f690": false,
+		"3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f6g":  false,
+		"3f0d6c1e-52a4-4b8e-9a57-1c2d7be0-f6-":  false,
+		"3f0d6c1e052a4-4b8e-9a57-1c2d7be04f69":  false,
+		"3f0d6c1e-52a404b8e-9a57-1c2d7be04f69":  false,
+		"3f0d6c1e-52a4-4b8e09a57-1c2d7be04f69":  false,
+		"3f0d6c1e-52a4-4b8e-9a5701c2d7be04f69":  false,
+	} {
+		if got := isGUID(s); got != want {
+			t.Errorf("%s: %v", s, got)
+		}
+	}
+}
+
+// The contents of an extension are in an OCTET STRING, or as they are.
+func TestExtension(t *testing.T) {
+	id := asn1.ObjectIdentifier{1, 2, 3}
+	long := strings.Repeat("x", 200)
+	for value, want := range map[string]string{
+		"": "", "\x04\x00": "", "\x04\x81\x00": "", "\x04\x81\x01a": "a", "\x04\x01a": "a", "\x04\x02a": "\x04\x02a", "\x04\x01ab": "\x04\x01ab", "a": "a", "\x04": "\x04",
+		"\x04\x81\xc8" + long: long, "\x04\x81\xc7" + long: "\x04\x81\xc7" + long, "\x05\x01a": "\x05\x01a",
+	} {
+		cert := &x509.Certificate{Extensions: []pkix.Extension{{Id: id, Value: []byte(value)}}}
+		if got, ok := extension(cert, id); !ok || string(got) != want {
+			t.Errorf("%.10q: %.10q, %v", value, got, ok)
+		}
+	}
+	if _, ok := extension(new(x509.Certificate), id); ok {
+		t.Error("there is none")
+	}
+}
+
+// Texts of answers have at most maxText bytes.
+func TestTextBounds(t *testing.T) {
+	for n, want := range map[int]int{maxText: maxText, maxText + 1: maxText, maxText - 1: maxText - 1} {
+		var got text
+		if err := got.UnmarshalText([]byte(strings.Repeat("x", n))); err != nil || len(got) != want {
+			t.Errorf("%d bytes: %d, %v", n, len(got), err)
+		}
+	}
+}
+
+// An answer of discovery may be empty, and then it is malformed.
+func TestEmptyDiscovery(t *testing.T) {
+	for _, b := range []string{"", " \r\n\t", "\xef\xbb\xbf"} {
+		if err := new(discoveryAnswer).read([]byte(b)); err == nil {
+			t.Errorf("%q is read", b)
+		}
+	}
+}
