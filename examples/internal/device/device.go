@@ -15,7 +15,8 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 )
 
-// Kinds are the forms of the flag's value.
+// Kinds are the forms of the flag's value, besides the TCTI strings of tpm2-tss for the
+// same TPMs, such as swtpm:host=localhost,port=2321.
 const Kinds = "soft[:STATEFILE], swtpm:STATEDIR, unix:SOCKET, tcp:HOST:PORT or device[:PATH]"
 
 // Usage is the flag's help text.
@@ -30,7 +31,9 @@ type Device struct {
 // Open opens the TPM that spec names: the emulator in this process, which is
 // the same TPM the next time if it has a state file; a child process swtpm with
 // a state folder; an emulator at a socket; or the machine's own TPM. It opens
-// the machine's TPM only if spec names it, and never an emulator instead of it.
+// the machine's TPM only if spec names it, and never an emulator instead of it. The
+// TCTI strings "device:PATH", "swtpm:path=SOCKET" and "swtpm:host=HOST,port=PORT" are
+// understood, too.
 //
 // The error wraps [attest.ErrNoTPM] if the machine has no TPM, and
 // [attesttest.ErrNoSWTPM] if swtpm is not installed.
@@ -47,6 +50,9 @@ func Open(spec string) (*Device, error) {
 		}
 		return &Device{tpm, "emulated TPM in this process, state in " + arg}, nil
 	case "swtpm":
+		if network, address, ok := tcti(arg); ok {
+			return dial(network, address)
+		}
 		return start(arg)
 	case "unix", "tcp":
 		return dial(kind, arg)
@@ -57,7 +63,38 @@ func Open(spec string) (*Device, error) {
 		}
 		return &Device{closer{tpm.Transport, tpm}, "this machine's TPM"}, nil
 	}
+	if hint := hints[kind]; hint != "" {
+		return nil, fmt.Errorf("tpm: %q: %s", spec, hint)
+	}
 	return nil, fmt.Errorf("tpm: %q: want %s", spec, Kinds)
+}
+
+// hints are for the other TCTIs of tpm2-tss.
+var hints = map[string]string{
+	"tabrmd": "programs need no resource manager beside the kernel's: use device:/dev/tpmrm0",
+	"mssim":  "the protocol of Microsoft's simulator is not spoken: use swtpm, or soft",
+	"cmd":    "no command is run: use swtpm:STATEDIR, or an emulator at unix:SOCKET or tcp:HOST:PORT",
+	"pcap":   "it only records what another TPM does: name that, and use -trace-md to record",
+}
+
+// tcti returns the address in the options of tpm2-tss's TCTI for swtpm, and whether arg
+// is such options.
+func tcti(arg string) (network, address string, ok bool) {
+	host, port := "localhost", "2321"
+	for option := range strings.SplitSeq(arg, ",") {
+		name, value, is := strings.Cut(option, "=")
+		switch {
+		case is && name == "path":
+			return "unix", value, true
+		case is && name == "host":
+			host = value
+		case is && name == "port":
+			port = value
+		default:
+			return "", "", false
+		}
+	}
+	return "tcp", net.JoinHostPort(host, port), true
 }
 
 // unopened returns an error that says what can be done, as package attest knows it.
