@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/binary"
@@ -47,9 +48,10 @@ func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*res
 	if err != nil {
 		return nil, nil, err
 	}
+	found := o.found()
 	dev, err := device.Open(o.tpm)
 	if errors.Is(err, attest.ErrNoTPM) {
-		return nil, []*result{r.failed(err, remedyNoTPM)}, nil
+		return nil, append(found, r.failed(err, remedyNoTPM)), nil
 	}
 	if err != nil {
 		return nil, nil, err
@@ -57,9 +59,30 @@ func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*res
 	defer dev.Close()
 	ctx, cancel := context.WithTimeout(ctx, tpmTime)
 	defer cancel()
-	c := &tpmCheck{dev: dev, tpm: &attest.TPM{Transport: dev}, client: client, ownRoots: o.ekRoots != "", enrolls: o.server != "", facts: new(tpmFacts)}
+	c := &tpmCheck{results: found, dev: dev, tpm: &attest.TPM{Transport: dev}, client: client, ownRoots: o.ekRoots != "", enrolls: o.server != "", facts: new(tpmFacts)}
 	c.run(ctx, dev.Name)
 	return c.facts, c.results, nil
+}
+
+// found says of each way to this machine's TPMs whether it can be used, if -tpm is for
+// one of these. One that cannot be used is passed over if another can.
+func (o *options) found() (results []*result) {
+	if kind, _, _ := strings.Cut(o.tpm, ":"); kind != "device" {
+		return nil
+	}
+	devices := attest.Find()
+	status := warn
+	if slices.ContainsFunc(devices, func(d attest.Device) bool { return d.Err == nil }) {
+		status = skip
+	}
+	for _, d := range devices {
+		r := &result{Phase: traffic.PhaseTPM, Name: "device"}
+		results = append(results, r.note(pass, cmp.Or(d.Path, "TBS")+" can be used", ""))
+		if d.Err != nil {
+			r.failed(d.Err, "").Status = status
+		}
+	}
+	return results
 }
 
 // A tpmCheck makes the checks of one TPM.
