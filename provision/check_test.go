@@ -96,6 +96,7 @@ func TestCauseOutlivesContext(t *testing.T) {
 		w.admit(t, tpm)
 		ctx, cancel := context.WithCancel(t.Context())
 		p := w.provisioner(tpm)
+		p.Steps = []provision.Step{provision.StepDiscover} // of steps side by side, any may be the first that notices the end
 		server := &busy{RoundTripper: w.Client().Transport, path: "/Discover", left: 1}
 		p.HTTPClient = &http.Client{Transport: server}
 		p.Backoff = func(_ provision.Step, n int, _ error) time.Duration {
