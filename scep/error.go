@@ -1,6 +1,7 @@
 package scep
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -164,6 +165,13 @@ func untimely(err error) bool {
 	return errors.As(err, &invalid) && invalid.Reason == x509.Expired
 }
 
+// isHandshake reports whether TLS refused a certificate. Windows has a code of its own
+// for that, whatever the reason.
+func isHandshake(err error) bool {
+	var refused *tls.CertificateVerificationError
+	return errors.As(err, &refused)
+}
+
 // Unwrap returns e.Err, which may be nil.
 func (e *Error) Unwrap() error { return e.Err }
 
@@ -202,7 +210,7 @@ func (e *Error) HRESULT() uint32 {
 		return hresult.HTTP(e.HTTPStatus)
 	}
 	switch {
-	case e.FailInfo == BadTime, untimely(e.Err):
+	case e.FailInfo == BadTime, untimely(e.Err) && !isHandshake(e.Err):
 		return certExpired
 	case e.FailInfo == BadAlg:
 		return badAlgorithm

@@ -3,6 +3,7 @@ package scep_test
 import (
 	"context"
 	"crypto"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -58,6 +59,10 @@ func TestError(t *testing.T) {
 		{
 			scep.Error{Op: "GetCACert", Err: fmt.Errorf("%w: %w", scep.ErrUntrusted, x509.CertificateInvalidError{Reason: x509.Expired})},
 			"scep: GetCACert: not trusted: x509: certificate has expired or is not yet valid:  (0x800b0101)", 0x800B0101, false, "clock",
+		},
+		{
+			scep.Error{Op: "GetCACert", Err: &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}},
+			"scep: GetCACert: tls: failed to verify certificate: x509: certificate has expired or is not yet valid:  (0x80072f8f)", 0x80072F8F, false, "clock",
 		},
 		{scep.Error{Op: "PKCSReq", Err: scep.ErrCapability}, "scep: PKCSReq: capability not advertised", 0, false, "ask its operator"},
 		{
