@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"context"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"errors"
@@ -53,41 +54,24 @@ func (e *exchanger) ECDH(peer *ecdh.PublicKey) ([]byte, error) {
 	k := e.key
 	point := peer.Bytes()[1:]
 	n := len(point) / 2
-	ctx, cancel := k.context()
-	defer cancel()
-	var z []byte
-	err := k.tpm.do(ctx, func() error {
-		o, err := k.tpm.load(ctx, k)
-		if err != nil {
-			return err
-		}
-		s, err := k.tpm.sessionFor(ctx, k, true, o)
-		if err != nil {
-			return err
-		}
-		h, err := k.tpm.authorize(ctx, k, o)
-		if err != nil {
-			return err
-		}
-		rsp, err := run(ctx, k.tpm, tpm2.ECDHZGen{
+	var rsp *tpm2.ECDHZGenResponse
+	err := k.use(true, func(ctx context.Context, h tpm2.AuthHandle, s *session) (err error) {
+		rsp, err = run(ctx, k.tpm, tpm2.ECDHZGen{
 			KeyHandle: h,
 			InPoint: tpm2.New2B(tpm2.TPMSECCPoint{
 				X: tpm2.TPM2BECCParameter{Buffer: point[:n]}, Y: tpm2.TPM2BECCParameter{Buffer: point[n:]},
 			}),
 		}, s)
-		if err := k.tpm.spent(h.Auth, err); err != nil {
-			return err
-		}
-		out, err := rsp.OutPoint.Contents()
-		if err != nil {
-			return &Error{Op: "TPM2_ECDH_ZGen", Err: err}
-		}
-		z = out.X.Buffer
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	out, err := rsp.OutPoint.Contents()
+	if err != nil {
+		return nil, &Error{Op: "TPM2_ECDH_ZGen", Err: err}
+	}
+	z := out.X.Buffer
 	if len(z) == 0 || len(z) > n {
 		return nil, &Error{Op: "TPM2_ECDH_ZGen", Err: errors.New("the TPM's coordinate is empty or too long")}
 	}

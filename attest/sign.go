@@ -54,15 +54,42 @@ func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 	if err != nil {
 		return nil, &Error{Op: "Sign", Err: err}
 	}
+	var rsp *tpm2.SignResponse
+	err = k.use(false, func(ctx context.Context, h tpm2.AuthHandle, s *session) (err error) {
+		rsp, err = run(ctx, k.tpm, tpm2.Sign{
+			KeyHandle:  h,
+			Digest:     tpm2.TPM2BDigest{Buffer: digest},
+			InScheme:   scheme,
+			Validation: tpm2.TPMTTKHashCheck{Tag: tpm2.TPMSTHashCheck, Hierarchy: tpm2.TPMRHNull},
+		}, s)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	sig, err := parseSignature(tpm2.Marshal(rsp.Signature))
+	if err != nil {
+		return nil, &Error{Op: "TPM2_Sign", Err: err}
+	}
+	out, err := sig.external(k.pub, digest, opts)
+	if err != nil {
+		return nil, &Error{Op: "Sign", Err: err}
+	}
+	return out, nil
+}
+
+// use loads the key and calls f, which sends one command with it and returns the error
+// of that, with the context of the key, the authorization and the session. With encrypt,
+// the answer crosses the bus encrypted.
+func (k *Key) use(encrypt bool, f func(ctx context.Context, h tpm2.AuthHandle, s *session) error) error {
 	ctx, cancel := k.context()
 	defer cancel()
-	var sig signature
-	err = k.tpm.do(ctx, func() error {
+	return k.tpm.do(ctx, func() error {
 		o, err := k.tpm.load(ctx, k)
 		if err != nil {
 			return err
 		}
-		s, err := k.tpm.sessionFor(ctx, k, false, o)
+		s, err := k.tpm.sessionFor(ctx, k, encrypt, o)
 		if err != nil {
 			return err
 		}
@@ -70,28 +97,8 @@ func (k *Key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, 
 		if err != nil {
 			return err
 		}
-		rsp, err := run(ctx, k.tpm, tpm2.Sign{
-			KeyHandle:  h,
-			Digest:     tpm2.TPM2BDigest{Buffer: digest},
-			InScheme:   scheme,
-			Validation: tpm2.TPMTTKHashCheck{Tag: tpm2.TPMSTHashCheck, Hierarchy: tpm2.TPMRHNull},
-		}, s)
-		if err := k.tpm.spent(h.Auth, err); err != nil {
-			return err
-		}
-		if sig, err = parseSignature(tpm2.Marshal(rsp.Signature)); err != nil {
-			return &Error{Op: "TPM2_Sign", Err: err}
-		}
-		return nil
+		return k.tpm.spent(h.Auth, f(ctx, h, s))
 	})
-	if err != nil {
-		return nil, err
-	}
-	out, err := sig.external(k.pub, digest, opts)
-	if err != nil {
-		return nil, &Error{Op: "Sign", Err: err}
-	}
-	return out, nil
 }
 
 // signScheme returns the scheme that opts ask for.
@@ -163,22 +170,8 @@ func (k *Key) Decrypt(_ io.Reader, msg []byte, opts crypto.DecrypterOpts) ([]byt
 	if err != nil {
 		return nil, &Error{Op: "Decrypt", Err: err}
 	}
-	ctx, cancel := k.context()
-	defer cancel()
 	var plain []byte
-	err = k.tpm.do(ctx, func() error {
-		o, err := k.tpm.load(ctx, k)
-		if err != nil {
-			return err
-		}
-		s, err := k.tpm.sessionFor(ctx, k, true, o)
-		if err != nil {
-			return err
-		}
-		h, err := k.tpm.authorize(ctx, k, o)
-		if err != nil {
-			return err
-		}
+	err = k.use(true, func(ctx context.Context, h tpm2.AuthHandle, s *session) error {
 		rsp, err := run(ctx, k.tpm, tpm2.RSADecrypt{
 			KeyHandle:  h,
 			CipherText: tpm2.TPM2BPublicKeyRSA{Buffer: msg},
@@ -187,7 +180,7 @@ func (k *Key) Decrypt(_ io.Reader, msg []byte, opts crypto.DecrypterOpts) ([]byt
 		if err == nil {
 			plain = rsp.Message.Buffer
 		}
-		return k.tpm.spent(h.Auth, err)
+		return err
 	})
 	if n := sessionKeyLen(opts); n > 0 {
 		return sessionKey(plain, err, n)
