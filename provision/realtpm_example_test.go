@@ -24,21 +24,21 @@ func Example_realTPM() {
 		aikRoots = x509.NewCertPool() // the roots of the attestation CA
 	)
 
-	tpm, err := attest.Open("") // the machine's TPM
+	tpm, err := attest.Open("") // the machine's TPM; &attest.TPM{Transport: t} for any other transport.TPM
 	if err != nil {
 		log.Fatal(diagnose.Explain(err))
 	}
 	defer tpm.Close()
-	makers, intermediates, err := roots.Load() // the roots of TPM makers
+	makers, intermediates, err := roots.Load() // package ekcert/roots has the roots of eight TPM makers
 	if err != nil {
 		log.Fatal(err)
 	}
 	p := &provision.Provisioner{
 		TPM:        tpm,
 		Tenant:     "contoso.test",
-		Management: services + "/mdm/EnrollmentServer/Discovery.svc",
+		Management: services + "/mdm/EnrollmentServer/Discovery.svc", // services is the base URL of yours
 		EKCert:     &ekcert.Client{Roots: makers, Intermediates: intermediates},
-		AIK:        &aik.Client{URL: services + "/aik/{authority}", Roots: aikRoots},
+		AIK:        &aik.Client{URL: services + "/aik/{authority}", Roots: aikRoots}, // an *x509.CertPool
 		DRS:        &drs.Client{BaseURL: services + "/drs"},
 		Store:      provision.FileStore("state.json"),
 		Observe:    func(ev provision.Event) { fmt.Println(ev.Status, ev.Step) },

@@ -1,11 +1,9 @@
-package verify_test
+package guides_test
 
 import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/whiteglove/whiteglove/attest"
@@ -67,24 +65,12 @@ func evidence(ctx context.Context, request *verify.Request, tpm *attest.TPM, aik
 	return e, err
 }
 
-// TestGuide checks that the Go code in the guide is code of this file.
-func TestGuide(t *testing.T) {
-	text, err := os.ReadFile("../docs/verifier.md")
-	check(t, err)
-	own, err := os.ReadFile("guide_test.go")
-	check(t, err)
-	blocks := strings.Split(string(text), "\n```go\n")[1:]
-	if len(blocks) < 3 {
-		t.Errorf("%d blocks of code", len(blocks))
-	}
-	for _, block := range blocks {
-		code, _, _ := strings.Cut(block, "\n```")
-		if !strings.Contains(string(own), code+"\n") {
-			t.Errorf("this code is not in guide_test.go:\n%s", code)
-		}
-	}
+// TestVerifierGuide uses what the guide has, as far as no real TPM is needed.
+func TestVerifierGuide(t *testing.T) {
 	v, err := newVerifier(nil)
-	check(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	_ = evidence // needs a real TPM's log
 	if v.EKs == nil || helloHandler(v) == nil {
 		t.Error("nothing there")
