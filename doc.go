@@ -42,6 +42,7 @@
 //
 //	trace              what a run said to its servers and its TPM, written out
 //	provision          the run: steps, stored state, retries
+//	prove              what a TPM proves to the services, for their clients' requests
 //	diagnose/evidence  why a setup failed, from a device's own records
 //	diagnose           codes and errors in words
 //	autopilot/graph    devices registered by their hardware hashes
@@ -59,8 +60,8 @@
 // A package imports only packages below it in this list. Only package attest sends
 // TPM commands. Packages autopilot, drs, mdm, ekcert and scep do not import it:
 // they take [crypto.Signer], [crypto.Decrypter], certificates and bytes, so that a
-// key may live anywhere. Package aik uses its types, and package provision connects
-// them all.
+// key may live anywhere. Package aik uses its types, package prove fills in the
+// requests of these clients for a key in a TPM, and package provision connects them all.
 //
 // Every nil or zero field has a stated meaning, and every call that may take time
 // takes a context first. Each client package (attest, ekcert, scep, aik, drs, mdm,

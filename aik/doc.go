@@ -8,6 +8,8 @@
 //		Activate:    tpm.Activator(ek, key), // an attest.TPM and its attestation key
 //	})
 //
+// The method AIKRequest of an Identity of package prove returns such a request.
+//
 // The protocol is SCEP (RFC 8894) with an extension of Windows ([MS-WCCE]).
 // [Client.Enroll] does all of it, in these steps:
 //

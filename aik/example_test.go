@@ -13,6 +13,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/prove"
 )
 
 // An attestation key of an emulated TPM is certified by a test CA.
@@ -100,24 +101,12 @@ func request(ctx context.Context, tpm *attest.TPM) (*aik.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	for ek, err := range tpm.EKs(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		der, err := tpm.ReadNV(ctx, ek.CertificateIndex)
-		if err != nil {
-			return nil, err
-		}
-		cert, err := ekcert.Parse(der)
-		if err != nil {
-			return nil, err
-		}
-		chain := append([]*x509.Certificate{cert.Certificate}, attesttest.Certificates()...)
-		return &aik.Request{
-			EK: ek.Public, EKChain: chain, AIKCreation: key.Creation(), Activate: tpm.Activator(ek, key),
-		}, nil
+	ek, cert, err := prove.FindEK(ctx, tpm, nil, "")
+	if err != nil {
+		return nil, err
 	}
-	return nil, attest.ErrNotFound
+	chain := append([]*x509.Certificate{cert.Certificate}, attesttest.Certificates()...)
+	return (&prove.Identity{TPM: tpm, EK: ek, EKChain: chain, AIK: key}).AIKRequest(), nil
 }
 
 // Where Windows asks for a TPM by Nuvoton to be attested.

@@ -1,6 +1,6 @@
 // Package attest drives a TPM 2.0 as far as proving a device's identity requires.
 //
-// With a [TPM] it finds the endorsement keys ([TPM.EKs]), creates and loads keys
+// With a [TPM] it finds the endorsement keys ([TPM.EK], [TPM.EKs]), creates and loads keys
 // ([TPM.CreateKey], [TPM.LoadKey]), lets an attestation key certify other keys and
 // quote PCRs ([TPM.Certify], [TPM.Quote]), opens credentials
 // ([TPM.ActivateCredential]) and reads NV memory ([TPM.ReadNV]). It also checks
@@ -14,9 +14,8 @@
 //	...
 //	release := tpm.Keep() // use one session, and leave nothing loaded at the end
 //	defer release(context.Background())
-//	for ek, err := range tpm.EKs(ctx) {
-//		... // take the first ek that suits
-//	}
+//	ek, err := tpm.EK(ctx) // the first of tpm.EKs(ctx)
+//	...
 //	aik, err := tpm.CreateKey(ctx, attest.Template{Algorithm: attest.RSA2048, Usage: attest.Attest})
 //	...
 //	key, err := tpm.CreateKey(ctx, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})

@@ -4,11 +4,26 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 
 	"github.com/google/go-tpm/tpm2"
 )
+
+// EK returns the first endorsement key of [TPM.EKs], which is the one of RSA 2048 in
+// most TPMs. Use EKs for a key of a certain kind, and FindEK of package prove for one
+// that has a certificate.
+//
+// The error wraps an [*Error], and the error of ctx if that ended first. It wraps
+// [ErrNotFound] if the TPM has no endorsement key that opens credentials, and makes
+// none.
+func (t *TPM) EK(ctx context.Context) (*EK, error) {
+	for ek, err := range t.EKs(ctx) {
+		return ek, err
+	}
+	return nil, &Error{Op: "EK", Err: fmt.Errorf("%w: there is no endorsement key, and the TPM makes none", ErrNotFound)}
+}
 
 // EKs returns an iterator over the endorsement keys that the TPM holds or can make:
 //
@@ -32,7 +47,7 @@ import (
 // The iterator yields either a key or an error, and ends after an error. The error
 // wraps an [*Error], and the error of ctx if that ended first. A TPM without any
 // endorsement key yields nothing. If the only keys in such places are ones that sign,
-// with which a TPM opens no credential, the error says so.
+// with which a TPM opens no credential, the error says so and wraps [ErrNotFound].
 func (t *TPM) EKs(ctx context.Context) iter.Seq2[*EK, error] {
 	return func(yield func(*EK, error) bool) {
 		s := ekSearch{tpm: t}
@@ -62,7 +77,7 @@ func (t *TPM) EKs(ctx context.Context) iter.Seq2[*EK, error] {
 // place that a TPM opens no credential with.
 func unfitKey(b []byte) error {
 	if err := canOpen(b); err != nil {
-		return &Error{Op: "EKs", Err: err}
+		return &Error{Op: "EKs", Err: fmt.Errorf("%w: %w", ErrNotFound, err)}
 	}
 	return nil
 }

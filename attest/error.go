@@ -19,7 +19,8 @@ var (
 	ErrNoTPM = errors.New("no TPM 2.0 found")
 
 	// ErrNotFound is returned by [TPM.ReadNV] for an NV index that is not
-	// defined or was never written.
+	// defined or was never written, and by [TPM.EK] and [TPM.EKs] if the TPM
+	// has no endorsement key that can be used.
 	ErrNotFound = hresult.NewError(hresult.NotFound, "not in the TPM")
 
 	// ErrProof is returned by [Statement.Verify] and [Quote.Verify] for a proof

@@ -6,7 +6,8 @@
 // # The life of a device
 //
 // A device without a user joins with three calls and leaves with one. The keys and the
-// function Activate come from package attest, whose TPM has them:
+// function Activate come from package attest, whose TPM has them; an Identity of package
+// prove makes the whole [Proof] and [Attestation]:
 //
 //	c := &drs.Client{
 //		BaseURL:    "https://drs.example",              // empty: the public service

@@ -14,6 +14,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/drstest"
+	"github.com/whiteglove/whiteglove/prove"
 )
 
 // A device that joined without a user leaves the tenant, and its user joins it again. It
@@ -73,9 +74,7 @@ type site struct {
 	server    *httptest.Server
 	client    *drs.Client
 	tenant    *drs.Discovery
-	tpm       *attest.TPM
-	ek        *attest.EK
-	aik       *attest.Key
+	id        *prove.Identity
 	dk, tk    *attest.Key
 }
 
@@ -84,10 +83,10 @@ func startSite(ctx context.Context) *site {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s := &site{directory: new(drstest.Server), tpm: &attest.TPM{Transport: emulator}}
-	s.ek, s.aik, s.dk, s.tk = keys(ctx, s.tpm)
+	s := &site{directory: new(drstest.Server), id: &prove.Identity{TPM: &attest.TPM{Transport: emulator}}}
+	s.id.EK, s.id.AIK, s.dk, s.tk = keys(ctx, s.id.TPM)
 	s.directory.AddUser(drstest.User{UPN: "alice@contoso.test", Password: "c0rrect horse"})
-	if _, err := s.directory.Import(s.ek.Public); err != nil {
+	if _, err := s.directory.Import(s.id.EK.Public); err != nil {
 		log.Fatal(err)
 	}
 	s.server = httptest.NewUnstartedServer(s.directory)
@@ -102,26 +101,20 @@ func startSite(ctx context.Context) *site {
 
 func (s *site) close() {
 	s.server.Close()
-	s.tpm.Close()
+	s.id.TPM.Close()
 }
 
 // request returns a join for which the attestation key certifies both keys.
 func (s *site) request(nonce []byte) *drs.Request {
 	return &drs.Request{
 		DeviceKey: s.dk, TransportKey: s.tk.Public().(*rsa.PublicKey),
-		Attestation: &drs.Attestation{AIKPublicArea: s.aik.PublicArea(), Nonce: nonce, Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
-			st, err := s.tpm.Certify(ctx, map[string]*attest.Key{drs.UsageDevice: s.dk, drs.UsageTransport: s.tk}[usage], s.aik, data)
-			return (*drs.Statement)(st), err
-		}},
+		Attestation: s.id.JoinAttestation(s.dk, s.tk, nonce),
 	}
 }
 
 // joinAlone joins the device without a user.
 func (s *site) joinAlone(ctx context.Context) *drs.Device {
-	token, err := s.client.Authenticate(ctx, s.tenant, &drs.Proof{
-		EK: s.ek.Public, EKPublicArea: s.ek.PublicArea, AIKPublicArea: s.aik.PublicArea(),
-		Activate: s.tpm.Activator(s.ek, s.aik),
-	})
+	token, err := s.client.Authenticate(ctx, s.tenant, s.id.Proof())
 	if err != nil {
 		log.Fatal(err)
 	}

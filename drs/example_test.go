@@ -12,6 +12,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/drstest"
+	"github.com/whiteglove/whiteglove/prove"
 )
 
 // A device proves its TPM to a tenant and joins it. The TPM is an emulator and the tenant
@@ -38,20 +39,14 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	token, err := client.Authenticate(ctx, tenant, &drs.Proof{
-		EK: ek.Public, EKPublicArea: ek.PublicArea, AIKPublicArea: aik.PublicArea(),
-		Activate: tpm.Activator(ek, aik),
-	})
+	id := &prove.Identity{TPM: tpm, EK: ek, AIK: aik}
+	token, err := client.Authenticate(ctx, tenant, id.Proof())
 	if err != nil {
 		log.Fatal(err)
 	}
 	device, err := client.Join(ctx, tenant, &drs.Request{
 		Ticket: token.Token, DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey), DisplayName: "kiosk",
-		Attestation: &drs.Attestation{AIKPublicArea: aik.PublicArea(), Nonce: token.Nonce, Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
-			key := map[string]*attest.Key{drs.UsageDevice: dk, drs.UsageTransport: tk}[usage]
-			st, err := tpm.Certify(ctx, key, aik, data)
-			return (*drs.Statement)(st), err
-		}},
+		Attestation: id.JoinAttestation(dk, tk, token.Nonce),
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -70,12 +65,9 @@ func Example() {
 // keys returns the TPM's endorsement key, and creates an attestation key, a device key and
 // a transport key.
 func keys(ctx context.Context, tpm *attest.TPM) (ek *attest.EK, aik, dk, tk *attest.Key) {
-	for first, err := range tpm.EKs(ctx) {
-		if err != nil {
-			log.Fatal(err)
-		}
-		ek = first
-		break
+	ek, err := tpm.EK(ctx)
+	if err != nil {
+		log.Fatal(err)
 	}
 	var out []*attest.Key
 	for _, usage := range []attest.Usage{attest.Attest, attest.Sign, attest.Decrypt} {

@@ -69,7 +69,8 @@
 // Platform certificates and attribute certificates are not read.
 //
 // The package has no TPM commands: it reads NV memory through [NVReader] and
-// decrypts challenges through a function. *attest.TPM has both.
+// decrypts challenges through a function. *attest.TPM has both. Package prove has FindEK,
+// which looks for the certificate of each key of a TPM, and makes a [Request].
 //
 // The certificate profile is that of the TCG EK Credential Profile for TPM Family
 // 2.0.

@@ -24,21 +24,19 @@ func Example() {
 	tpm := &attest.TPM{Transport: emulator}
 
 	client := &ekcert.Client{Roots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()}}
-	for ek, err := range tpm.EKs(ctx) {
-		if err != nil {
-			log.Fatal(err)
-		}
-		cert, err := client.Find(ctx, tpm, attesttest.Vendor, ek.Public)
-		if err != nil {
-			log.Fatal(err)
-		}
-		report, err := client.Verify(ctx, cert, ek.Public)
-		if err != nil {
-			log.Fatal(err)
-		}
-		fmt.Println(cert.Origin, cert.Vendor(), cert.PublicKeyAlgorithm, "findings:", len(report.Findings))
-		break // the first is enough
+	ek, err := tpm.EK(ctx)
+	if err != nil {
+		log.Fatal(err)
 	}
+	cert, err := client.Find(ctx, tpm, attesttest.Vendor, ek.Public)
+	if err != nil {
+		log.Fatal(err)
+	}
+	report, err := client.Verify(ctx, cert, ek.Public)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(cert.Origin, cert.Vendor(), cert.PublicKeyAlgorithm, "findings:", len(report.Findings))
 	// Output:
 	// nv:0x01c00002 SIM0 RSA findings: 0
 }
@@ -56,10 +54,7 @@ func ExampleClient_Enroll() {
 	defer emulator.Close()
 	tpm := &attest.TPM{Transport: emulator}
 
-	var ek *attest.EK
-	for ek, err = range tpm.EKs(ctx) {
-		break // the first will do
-	}
+	ek, err := tpm.EK(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}

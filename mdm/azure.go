@@ -30,7 +30,7 @@ type Statement struct {
 }
 
 // An AzureEvidence is what a device proves to Azure Attestation. AIK, Key and
-// Certify are required.
+// Certify are required. For keys in a TPM, an Identity of package prove returns one.
 type AzureEvidence struct {
 	// AIK is the attestation key, and AIKCertificate its certificate in DER.
 	// Without a certificate the service has nothing by which to trust the key.

@@ -81,49 +81,19 @@ func failedAttestation(err error) []mdm.Item {
 // proveEnrollment sets the attestation of a request: a report of Azure Attestation if the
 // policy names a service, and else the claims of the TPM.
 func (r *Run) proveEnrollment(ctx context.Context, e *enrollment, req *mdm.Request) error {
-	var aik *rsa.PublicKey
-	if r.AIK != nil {
-		aik, _ = r.AIK.Public().(*rsa.PublicKey)
-	}
-	if aik == nil {
+	if _, ok := r.AIK.Public().(*rsa.PublicKey); !ok {
 		return errors.New("the run has no attestation key of the kind RSA in the TPM; StepAIK makes one, or its function in Provisioner.Do sets Run.AIK")
 	}
-	device, _ := r.DeviceKey.Public().(*rsa.PublicKey)
-	certify := func(ctx context.Context, nonce []byte) (own, other *mdm.Statement, err error) {
-		s, err := r.Provisioner.TPM.Certify(ctx, e.key, r.AIK, nonce)
-		if err != nil || device == nil {
-			return (*mdm.Statement)(s), nil, err
-		}
-		d, err := r.Provisioner.TPM.Certify(ctx, r.DeviceKey, r.AIK, nonce)
-		return (*mdm.Statement)(s), (*mdm.Statement)(d), err
-	}
-	var certificate []byte
-	if len(r.AIKChain) > 0 {
-		certificate = r.AIKChain[0].Raw
-	}
 	if e.policy.Azure != nil {
-		blob, err := e.client.AttestAzure(ctx, e.at, e.policy, &mdm.AzureEvidence{
-			AIK: aik, AIKCertificate: certificate, Key: e.key.WithContext(ctx), DeviceKey: device, Certify: certify,
-		})
+		blob, err := e.client.AttestAzure(ctx, e.at, e.policy, r.identity().AzureEvidence(e.key.WithContext(ctx), r.DeviceKey))
 		if err == nil {
 			req.Context = append(req.Context, blob)
 		}
 		return err
 	}
-	own, other, err := certify(ctx, nil)
-	if err != nil {
-		return err
+	a, err := r.identity().EnrollAttestation(ctx, e.key, r.DeviceKey)
+	if err == nil {
+		req.Attestation = a
 	}
-	a := &mdm.Attestation{AIK: aik, AIKCertificate: certificate}
-	if a.Claim, err = mdm.Claim(own.PublicArea, own.Attest, own.Signature); err != nil {
-		return err
-	}
-	if other != nil {
-		if a.DeviceClaim, err = mdm.Claim(other.PublicArea, other.Attest, other.Signature); err != nil {
-			return err
-		}
-		a.DeviceKey = device
-	}
-	req.Attestation = a
-	return nil
+	return err
 }

@@ -42,14 +42,12 @@ func Example() {
 	mux.Handle("/aik/", ca)
 	mux.Handle("/drs/", directory)
 	mux.Handle("/mdm/", management)
-	for ek, err := range tpm.EKs(ctx) {
-		if err != nil {
-			log.Fatal(err)
-		}
-		if _, err := directory.Import(ek.Public); err != nil {
-			log.Fatal(err)
-		}
-		break // the first is the one that is used
+	ek, err := tpm.EK(ctx) // the one that is used
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := directory.Import(ek.Public); err != nil {
+		log.Fatal(err)
 	}
 
 	p := &provision.Provisioner{

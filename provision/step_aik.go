@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/prove"
 )
 
 // certifyAIK does StepAIK: it obtains a certificate for the attestation key. The
@@ -14,16 +14,17 @@ func certifyAIK(ctx context.Context, r *Run) (bool, error) {
 	if len(r.State.AIKCertificates) > 0 {
 		return true, r.resumeAIK(ctx)
 	}
-	made := func(ctx context.Context) (*attest.Statement, error) {
+	id := r.identity()
+	req := id.AIKRequest()
+	req.AIKCreation, req.MakeAIK = nil, func(ctx context.Context) (*attest.Statement, error) {
 		creation, err := r.attestationKey(ctx)
 		if err == nil && r.EK.Handle != 0 {
 			r.reach(tpmFree)
 		}
+		id.AIK = r.AIK
 		return creation, err
 	}
-	chain, err := r.Provisioner.AIK.Enroll(ctx, &aik.Request{
-		EK: r.EK.Public, EKChain: r.EKChain, MakeAIK: made, Activate: r.activate,
-	})
+	chain, err := r.Provisioner.AIK.Enroll(ctx, req)
 	if err != nil {
 		return false, err
 	}
@@ -56,9 +57,7 @@ func (r *Run) attestationKey(ctx context.Context) (*attest.Statement, error) {
 	return nil, fmt.Errorf("%w: the attestation key has no creation statement", ErrState)
 }
 
-// activate opens a credential for the run's endorsement and attestation keys, as
-// they are when it is called: the attestation key may be made after the request
-// that activate is part of.
-func (r *Run) activate(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
-	return r.Provisioner.TPM.Activator(r.EK, r.AIK)(ctx, blob, encryptedSecret)
+// identity returns what the run knows of the TPM by which it proves itself.
+func (r *Run) identity() *prove.Identity {
+	return &prove.Identity{TPM: r.Provisioner.TPM, EK: r.EK, EKChain: r.EKChain, AIK: r.AIK, AIKChain: r.AIKChain}
 }

@@ -125,18 +125,14 @@ func (r *Run) selectedEKs(ctx context.Context) func(yield func(*attest.EK, error
 // enrollEK requests a certificate for r.EK from the maker's CA. The attestation
 // key that takes part in the proof is the one that StepAIK uses.
 func (r *Run) enrollEK(ctx context.Context) (*ekcert.Certificate, error) {
-	info, err := r.Provisioner.TPM.Info(ctx)
+	if _, err := r.attestationKey(ctx); err != nil {
+		return nil, err
+	}
+	req, err := r.identity().EKRequest(ctx)
 	if err != nil {
 		return nil, err
 	}
-	creation, err := r.attestationKey(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return r.Provisioner.EKCert.Enroll(ctx, &ekcert.Request{
-		Vendor: info.Manufacturer, Model: info.Vendor, Version: info.Firmware,
-		EK: r.EK.Public, AIKCreation: (*ekcert.Statement)(creation), Activate: r.activate,
-	})
+	return r.Provisioner.EKCert.Enroll(ctx, req)
 }
 
 // resumeEK sets r.EK and r.EKChain from the stored state.

@@ -80,18 +80,8 @@ func (r *Run) attest(ctx context.Context, req *drs.Request, device, transport *a
 			req.Nonce, nonce = text, []byte(text)
 		}
 	}
-	keys := map[string]*attest.Key{drs.UsageDevice: device, drs.UsageTransport: transport}
-	req.Attestation = &drs.Attestation{
-		AIKPublicArea: r.AIK.PublicArea(), AIKChain: r.AIKChain, Nonce: nonce, Form: form, AIKCreation: (*drs.Statement)(r.AIK.Creation()),
-		Certify: func(ctx context.Context, usage string, qualifyingData []byte) (*drs.Statement, error) {
-			key, ok := keys[usage]
-			if !ok {
-				return nil, fmt.Errorf("there is no key for usage %q", usage)
-			}
-			s, err := p.TPM.Certify(ctx, key, r.AIK, qualifyingData)
-			return (*drs.Statement)(s), err
-		},
-	}
+	req.Attestation = r.identity().JoinAttestation(device, transport, nonce)
+	req.Attestation.Form = form
 	return nil
 }
 

@@ -14,11 +14,7 @@ func authenticate(ctx context.Context, r *Run) (bool, error) {
 	}
 	source := r.Provisioner.JoinToken
 	if source == nil {
-		source = &drs.Prover{Client: r.Provisioner.DRS, Proof: &drs.Proof{
-			EK: r.EK.Public, EKPublicArea: r.EK.PublicArea, EKChain: r.EKChain,
-			AIKPublicArea: r.AIK.PublicArea(), AIKChain: r.AIKChain,
-			Activate: r.activate,
-		}}
+		source = &drs.Prover{Client: r.Provisioner.DRS, Proof: r.identity().Proof()}
 	}
 	token, err := source.JoinToken(ctx, r.Discovery)
 	if err != nil {

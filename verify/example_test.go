@@ -8,6 +8,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/prove"
 	"github.com/whiteglove/whiteglove/verify"
 	"github.com/whiteglove/whiteglove/verify/verifytest"
 )
@@ -32,14 +33,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	var ek *attest.EK
-	for ek, err = range tpm.EKs(ctx) {
-		break // the first will do
-	}
-	if err != nil {
-		log.Fatal(err)
-	}
-	cert, err := new(ekcert.Client).Find(ctx, tpm, "", ek.Public)
+	ek, cert, err := prove.FindEK(ctx, tpm, nil, "")
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -17,7 +17,6 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -27,6 +26,7 @@ import (
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/prove"
 )
 
 func main() { command.Main(program()) }
@@ -57,31 +57,19 @@ func (e *enroller) enroll(ctx context.Context) error {
 // request finds the first endorsement key that has a certificate, verifies
 // that, and makes an attestation key.
 func (e *enroller) request(ctx context.Context) (*aik.Request, error) {
-	for ek, err := range e.tpm.EKs(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		cert, err := e.ekcert.Find(ctx, e.tpm, "", ek.Public)
-		if errors.Is(err, ekcert.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		report, err := e.ekcert.Verify(ctx, cert, ek.Public)
-		if err != nil {
-			return nil, err
-		}
-		e.ek = ek
-		if e.key, err = e.tpm.CreateKey(ctx, e.template); err != nil {
-			return nil, err
-		}
-		return &aik.Request{
-			EK: ek.Public, EKChain: report.Chain, AIKCreation: e.key.Creation(),
-			Activate: e.tpm.Activator(ek, e.key),
-		}, nil
+	ek, cert, err := prove.FindEK(ctx, e.tpm, e.ekcert, "")
+	if err != nil {
+		return nil, err
 	}
-	return nil, errors.New("the TPM has no endorsement key with a certificate")
+	report, err := e.ekcert.Verify(ctx, cert, ek.Public)
+	if err != nil {
+		return nil, err
+	}
+	e.ek = ek
+	if e.key, err = e.tpm.CreateKey(ctx, e.template); err != nil {
+		return nil, err
+	}
+	return (&prove.Identity{TPM: e.tpm, EK: ek, EKChain: report.Chain, AIK: e.key}).AIKRequest(), nil
 }
 
 // run opens the TPM and does what the flags ask for: all of it, or one half.

@@ -22,9 +22,9 @@ import (
 	"net/http"
 
 	"github.com/whiteglove/whiteglove/attest"
-	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/prove"
 	"github.com/whiteglove/whiteglove/verify"
 	"github.com/whiteglove/whiteglove/verify/verifytest"
 )
@@ -34,7 +34,6 @@ func main() { command.Main(program()) }
 // An attestor attests.
 type attestor struct {
 	tpm    *attest.TPM
-	ekcert *ekcert.Client
 	client *client
 
 	ek  *attest.EK
@@ -57,7 +56,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 			return err
 		}
 	}
-	a := &attestor{tpm: &attest.TPM{Transport: dev}, ekcert: new(ekcert.Client)}
+	a := &attestor{tpm: &attest.TPM{Transport: dev}}
 	if err := o.auth.Set(a.tpm); err != nil {
 		return err
 	}
@@ -146,23 +145,14 @@ func (a *attestor) begin(ctx context.Context, state string) (*verify.Request, er
 // hello returns the first message, with the first endorsement key that has a
 // certificate.
 func (a *attestor) hello(ctx context.Context) (*verify.Hello, error) {
-	for ek, err := range a.tpm.EKs(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		cert, err := a.ekcert.Find(ctx, a.tpm, "", ek.Public)
-		if errors.Is(err, ekcert.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		a.ek = ek
-		h := &verify.Hello{EKCertificate: cert.Raw, EKPublicArea: ek.PublicArea, AIKCreation: a.aik.Creation()}
-		for _, issuer := range cert.Issuers {
-			h.Issuers = append(h.Issuers, issuer.Raw)
-		}
-		return h, nil
+	ek, cert, err := prove.FindEK(ctx, a.tpm, nil, "")
+	if err != nil {
+		return nil, err
 	}
-	return nil, errors.New("the TPM has no endorsement key with a certificate")
+	a.ek = ek
+	h := &verify.Hello{EKCertificate: cert.Raw, EKPublicArea: ek.PublicArea, AIKCreation: a.aik.Creation()}
+	for _, issuer := range cert.Issuers {
+		h.Issuers = append(h.Issuers, issuer.Raw)
+	}
+	return h, nil
 }

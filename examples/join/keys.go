@@ -14,6 +14,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/prove"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
@@ -46,61 +47,34 @@ func (d *joiner) keys(ctx context.Context) (device, transport *attest.Key, err e
 	return device, transport, err
 }
 
-// identity finds the endorsement key and an attestation key with a certificate.
-// If none is kept, it obtains one from the attestation CA.
+// identity finds an endorsement key with a certificate, verifies that, and finds an
+// attestation key with a certificate. If none is kept, it obtains one from the
+// attestation CA.
 func (d *joiner) identity(ctx context.Context) error {
-	if d.aik != nil {
+	if d.id.AIKChain != nil {
 		return nil
 	}
-	if err := d.findEK(ctx); err != nil {
-		return err
-	}
-	key, err := d.key(ctx, fileAIKKey, attest.Attest)
+	makers := &ekcert.Client{Roots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()}, HTTPClient: d.client.HTTPClient}
+	ek, cert, err := prove.FindEK(ctx, d.tpm, makers, "")
 	if err != nil {
 		return err
 	}
-	if d.aikChain, err = d.certificates(fileAIK); err == nil {
-		d.aik = key
-		return nil
+	report, err := makers.Verify(ctx, cert, ek.Public)
+	if err != nil {
+		return err
 	}
-	if !errors.Is(err, errMissing) {
+	d.id.EK, d.id.EKChain = ek, report.Chain
+	if d.id.AIK, err = d.key(ctx, fileAIKKey, attest.Attest); err != nil {
+		return err
+	}
+	if d.id.AIKChain, err = d.certificates(fileAIK); !errors.Is(err, errMissing) {
 		return err
 	}
 	client := &aik.Client{URL: d.services.URL + provisiontest.AIKPath, Roots: d.services.Roots, HTTPClient: d.client.HTTPClient}
-	d.aikChain, err = client.Enroll(ctx, &aik.Request{
-		EK: d.ek.Public, EKChain: d.ekChain, AIKCreation: key.Creation(),
-		Activate: d.tpm.Activator(d.ek, key),
-	})
-	if err != nil {
+	if d.id.AIKChain, err = client.Enroll(ctx, d.id.AIKRequest()); err != nil {
 		return err
 	}
-	d.aik = key
-	return d.keepCertificates(fileAIK, d.aikChain...)
-}
-
-// findEK finds the first endorsement key that has a certificate, and verifies
-// that.
-func (d *joiner) findEK(ctx context.Context) error {
-	client := &ekcert.Client{Roots: ekcert.Roots{attesttest.Vendor: attesttest.Roots()}, HTTPClient: d.client.HTTPClient}
-	for ek, err := range d.tpm.EKs(ctx) {
-		if err != nil {
-			return err
-		}
-		cert, err := client.Find(ctx, d.tpm, "", ek.Public)
-		if errors.Is(err, ekcert.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		report, err := client.Verify(ctx, cert, ek.Public)
-		if err != nil {
-			return err
-		}
-		d.ek, d.ekChain = ek, report.Chain
-		return nil
-	}
-	return errors.New("no endorsement key of this TPM has a certificate in it")
+	return d.keepCertificates(fileAIK, d.id.AIKChain...)
 }
 
 // request returns a request to join with a device key and a transport key.
@@ -129,15 +103,7 @@ func (d *joiner) attest(ctx context.Context, req *drs.Request, dk, tk *attest.Ke
 		}
 		req.Nonce, nonce = text, []byte(text)
 	}
-	certify := func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
-		key := dk
-		if usage == drs.UsageTransport {
-			key = tk
-		}
-		s, err := d.tpm.Certify(ctx, key, d.aik, data)
-		return (*drs.Statement)(s), err
-	}
-	req.Attestation = &drs.Attestation{AIKPublicArea: d.aik.PublicArea(), AIKChain: d.aikChain, Nonce: nonce, Certify: certify}
+	req.Attestation = d.id.JoinAttestation(dk, tk, nonce)
 	return nil
 }
 

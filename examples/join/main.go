@@ -20,7 +20,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"strings"
@@ -32,6 +31,7 @@ import (
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/examples/internal/services"
+	"github.com/whiteglove/whiteglove/prove"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
@@ -69,10 +69,7 @@ type joiner struct {
 	signer   *services.SignIn
 
 	discovery *drs.Discovery
-	ek        *attest.EK
-	ekChain   []*x509.Certificate
-	aik       *attest.Key
-	aikChain  []*x509.Certificate
+	id        prove.Identity
 	token     *drs.DeviceToken // never kept
 }
 
@@ -115,10 +112,7 @@ func (d *joiner) tokenSource(ctx context.Context) (drs.TokenSource, error) {
 	if err := d.identity(ctx); err != nil {
 		return nil, err
 	}
-	return &drs.Prover{Client: d.client, Proof: &drs.Proof{
-		EK: d.ek.Public, EKPublicArea: d.ek.PublicArea, EKChain: d.ekChain,
-		AIKPublicArea: d.aik.PublicArea(), AIKChain: d.aikChain, Activate: d.tpm.Activator(d.ek, d.aik),
-	}}, nil
+	return &drs.Prover{Client: d.client, Proof: d.id.Proof()}, nil
 }
 
 // joinTenant joins the device to the tenant, without a user.
@@ -267,7 +261,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 	d := &joiner{
 		options: o, services: s, tpm: tpm, store: store{dir: o.out},
 		client: &drs.Client{BaseURL: s.URL + provisiontest.DirectoryPath, HTTPClient: command.HTTPClient(s.Roots)},
-		signer: &o.signIn,
+		signer: &o.signIn, id: prove.Identity{TPM: tpm},
 	}
 	o.signIn.Start(d.client.HTTPClient, o.user, o.password, stderr)
 	if !o.takes("discover") { // all steps need it

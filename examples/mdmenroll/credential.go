@@ -51,16 +51,14 @@ func (o *options) newClient(ctx context.Context, tpm *attest.TPM) (*mdm.Client, 
 	if err != nil {
 		return nil, err
 	}
-	for ek, err := range tpm.EKs(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		id := fmt.Sprintf("%X", sha256.Sum256(ek.PublicArea))
-		return &mdm.Client{
-			Device: mdm.Device{ID: cmp.Or(o.deviceID, id[:32]), HardwareID: id}, RequestVersion: o.requestVersion, HTTPClient: command.HTTPClient(roots),
-		}, nil
+	ek, err := tpm.EK(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return nil, errors.New("the TPM has no endorsement key")
+	id := fmt.Sprintf("%X", sha256.Sum256(ek.PublicArea))
+	return &mdm.Client{
+		Device: mdm.Device{ID: cmp.Or(o.deviceID, id[:32]), HardwareID: id}, RequestVersion: o.requestVersion, HTTPClient: command.HTTPClient(roots),
+	}, nil
 }
 
 // address returns the URL of the discovery service that the flags name.

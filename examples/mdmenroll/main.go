@@ -28,6 +28,7 @@ import (
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/mdm"
 	"github.com/whiteglove/whiteglove/mdm/esp"
+	"github.com/whiteglove/whiteglove/prove"
 	"github.com/whiteglove/whiteglove/trace"
 )
 
@@ -125,27 +126,13 @@ func (e *enrollment) attest(ctx context.Context, p *mdm.Policy, req *mdm.Request
 	if err != nil {
 		return err
 	}
-	pub, ok := aik.Public().(*rsa.PublicKey)
-	if !ok {
-		return fmt.Errorf("the attestation key is a %T", aik.Public())
-	}
+	id := &prove.Identity{TPM: e.tpm, AIK: aik}
 	if p.Azure != nil {
-		blob, err := e.client.AttestAzure(ctx, e.at, p, &mdm.AzureEvidence{
-			AIK: pub, Key: e.key,
-			Certify: func(ctx context.Context, nonce []byte) (key, device *mdm.Statement, err error) {
-				s, err := e.tpm.Certify(ctx, e.key, aik, nonce)
-				return (*mdm.Statement)(s), nil, err
-			},
-		})
+		blob, err := e.client.AttestAzure(ctx, e.at, p, id.AzureEvidence(e.key, nil))
 		req.Context = append(req.Context, blob)
 		return err
 	}
-	s, err := e.tpm.Certify(ctx, e.key, aik, nil)
-	if err != nil {
-		return err
-	}
-	claim, err := mdm.Claim(s.PublicArea, s.Attest, s.Signature)
-	req.Attestation = &mdm.Attestation{AIK: pub, Claim: claim}
+	req.Attestation, err = id.EnrollAttestation(ctx, e.key, nil)
 	return err
 }
 
