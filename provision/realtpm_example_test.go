@@ -20,25 +20,25 @@ import (
 func Example_realTPM() {
 	var (
 		ctx      = context.Background()
-		services = "https://services.contoso.test"
-		aikRoots = x509.NewCertPool() // the roots of the attestation CA
+		services = "https://services.contoso.test" // where yours are
+		aikRoots = x509.NewCertPool()              // roots of the attestation CA; its operator has them
 	)
 
-	tpm, err := attest.Open("") // the machine's TPM; &attest.TPM{Transport: t} for any other transport.TPM
+	tpm, err := attest.Open("") // the machine's TPM
 	if err != nil {
 		log.Fatal(diagnose.Explain(err))
 	}
 	defer tpm.Close()
-	makers, intermediates, err := roots.Load() // package ekcert/roots has the roots of eight TPM makers
+	makers, intermediates, err := roots.Load() // roots of eight TPM makers
 	if err != nil {
 		log.Fatal(err)
 	}
 	p := &provision.Provisioner{
 		TPM:        tpm,
 		Tenant:     "contoso.test",
-		Management: services + "/mdm/EnrollmentServer/Discovery.svc", // services is the base URL of yours
-		EKCert:     &ekcert.Client{Roots: makers, Intermediates: intermediates},
-		AIK:        &aik.Client{URL: services + "/aik/{authority}", Roots: aikRoots}, // an *x509.CertPool
+		Management: services + "/mdm/EnrollmentServer/Discovery.svc",
+		EKCert:     &ekcert.Client{Roots: makers, Pins: roots.Pins(), Intermediates: intermediates},
+		AIK:        &aik.Client{URL: services + "/aik/{authority}", Roots: aikRoots},
 		DRS:        &drs.Client{BaseURL: services + "/drs"},
 		Store:      provision.FileStore("state.json"),
 		Observe:    func(ev provision.Event) { fmt.Println(ev.Status, ev.Step) },

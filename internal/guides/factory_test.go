@@ -53,18 +53,16 @@ func provisionDevice(ctx context.Context, p *provision.Provisioner, dir string) 
 
 // nameOf returns a name that the TPM keeps for life, also when it is cleared.
 func nameOf(ctx context.Context, tpm *attest.TPM) (string, error) {
-	for ek, err := range tpm.EKs(ctx) {
-		if err != nil {
-			return "", err
-		}
-		der, err := x509.MarshalPKIXPublicKey(ek.Public)
-		if err != nil {
-			return "", err
-		}
-		sum := sha256.Sum256(der)
-		return hex.EncodeToString(sum[:8]), nil
+	ek, err := tpm.EK(ctx)
+	if err != nil {
+		return "", err
 	}
-	return "", attest.ErrNotFound
+	der, err := x509.MarshalPKIXPublicKey(ek.Public)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:8]), nil
 }
 
 // Five devices at once meet an outage of the directory. What failed then is sealed in a
