@@ -209,7 +209,7 @@ func checkCaps(caps scep.Caps) error {
 
 // accept verifies the certificate in the CA's last reply.
 func (c *Client) accept(ctx context.Context, x *challenge.Exchange, reply *scep.Reply, want *challenge.Subject) (*Certificate, error) {
-	if reply.Status != scep.StatusSuccess || len(reply.Certificates) == 0 {
+	if reply.Status != scep.StatusSuccess {
 		return nil, fmt.Errorf("%w: it replies to the answer with %v", ErrNoEnrollment, reply.Status)
 	}
 	cert := newCertificate(reply.Certificates[0])

@@ -39,6 +39,10 @@ func TestError(t *testing.T) {
 			ekcert.Error{Op: "enroll", Message: "tpm-revoked", Err: ekcert.ErrRevoked},
 			"ekcert: enroll: endorsement key is revoked: tpm-revoked", 0x800B010C, false, true,
 		},
+		"words that are in the cause": {
+			ekcert.Error{Op: "enroll", Message: "tpm-revoked", Err: errors.New("tpm-revoked")},
+			"ekcert: enroll: tpm-revoked", 0, false, false,
+		},
 		"no service": {
 			ekcert.Error{Op: "find", HTTPStatus: 405, Err: ekcert.ErrNoService},
 			"ekcert: find: service does not serve certificates in this way", 0x80190195, false, true,
@@ -54,6 +58,15 @@ func TestError(t *testing.T) {
 		}
 		if !errors.Is(e, tt.err.Err) {
 			t.Errorf("%s: cause is lost", name)
+		}
+	}
+}
+
+// The service of an error is a server, not the place in a TPM.
+func TestErrorService(t *testing.T) {
+	for origin, want := range map[string]string{"": "", "nv:0x01c00002": "", "https://ekop.intel.com/x": "https://ekop.intel.com/x"} {
+		if got := (&ekcert.Error{Origin: origin}).Service(); got != want {
+			t.Errorf("%q: %q", origin, got)
 		}
 	}
 }

@@ -14,6 +14,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"go/build"
 	"log"
 	"os"
 	"path/filepath"
@@ -94,6 +95,9 @@ func mutate(dir, only string, equivalent map[string]bool) (left bool, err error)
 	var all []*mutant
 	replace := make(map[string]string)
 	for _, name := range names {
+		if built, err := build.Default.MatchFile(dir, filepath.Base(name)); err != nil || !built {
+			continue
+		}
 		if strings.HasSuffix(name, "_test.go") || only != "" && !slices.Contains(strings.Split(only, ","), filepath.Base(name)) {
 			continue
 		}
