@@ -1,9 +1,16 @@
 package drs
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"errors"
+	"math/big"
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -80,6 +87,10 @@ func TestTextBounds(t *testing.T) {
 			t.Errorf("%d bytes: %d, %v", n, len(got), err)
 		}
 	}
+	var got text
+	if err := got.UnmarshalText([]byte(strings.Repeat("x", maxText-1) + "\xff")); err != nil || !strings.HasSuffix(string(got), "x\ufffd") {
+		t.Errorf("%q, %v", got[maxText-2:], err)
+	}
 }
 
 // An answer of discovery may be empty, and then it is malformed.
@@ -88,5 +99,41 @@ func TestEmptyDiscovery(t *testing.T) {
 		if err := new(discoveryAnswer).read([]byte(b)); err == nil {
 			t.Errorf("%q is read", b)
 		}
+	}
+}
+
+// The name of a tenant has at most maxTenant bytes.
+func TestTenantBounds(t *testing.T) {
+	c := &Client{HTTPClient: &http.Client{Transport: refused{}}}
+	for n, sent := range map[int]bool{0: false, 1: true, maxTenant: true, maxTenant + 1: false} {
+		if _, err := c.Discover(t.Context(), strings.Repeat("x", n)); errors.Is(err, errRefused) != sent {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
+// refused is a network without servers.
+type refused struct{}
+
+var errRefused = errors.New("refused")
+
+func (refused) RoundTrip(*http.Request) (*http.Response, error) { return nil, errRefused }
+
+// A thumbprint is one of an RSA key or of a key on P-256.
+func TestThumbprint(t *testing.T) {
+	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384()} {
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := thumbprint(key.Public()); (err == nil) != (curve == elliptic.P256()) {
+			t.Errorf("%s: %v", curve.Params().Name, err)
+		}
+	}
+	if _, err := thumbprint(&ecdsa.PublicKey{Curve: elliptic.P256(), X: big.NewInt(1), Y: big.NewInt(1)}); err == nil {
+		t.Error("a point that is not on the curve")
+	}
+	if _, err := thumbprint(ed25519.PublicKey{}); err == nil {
+		t.Error("an Ed25519 key")
 	}
 }

@@ -77,7 +77,10 @@ func TestAuthenticateOtherTPM(t *testing.T) {
 }
 
 // A recorder records the forms that are posted to the token endpoint.
-type recorder struct{ forms []url.Values }
+type recorder struct {
+	next  http.RoundTripper
+	forms []url.Values
+}
 
 func (rec *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	if strings.HasSuffix(req.URL.Path, "/token") {
@@ -93,13 +96,13 @@ func (rec *recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		req = req.Clone(req.Context())
 		req.Body = io.NopCloser(strings.NewReader(string(b)))
 	}
-	return http.DefaultTransport.RoundTrip(req)
+	return rec.next.RoundTrip(req)
 }
 
 // An assertion cannot be replayed.
 func TestChallengeReplayed(t *testing.T) {
 	r := newRig(t)
-	rec := new(recorder)
+	rec := &recorder{next: http.DefaultTransport}
 	r.client.HTTPClient = &http.Client{Transport: rec}
 	r.authenticate()
 	heard := rec.forms[len(rec.forms)-1]

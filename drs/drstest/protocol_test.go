@@ -1,6 +1,7 @@
 package drstest_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdh"
 	"crypto/ecdsa"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-tpm/tpm2/transport"
 
 	"github.com/whiteglove/whiteglove/attest"
@@ -176,9 +178,23 @@ func useSession(t *testing.T, r *rig, in *drs.SignIn, protocol int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	renewed, err := r.client.Renew(t.Context(), r.tenant, stored)
+	rec := &recorder{next: r.transport}
+	recorded := *r.client
+	recorded.HTTPClient = &http.Client{Transport: rec}
+	renewed, err := recorded.Renew(t.Context(), r.tenant, stored)
 	if err != nil {
 		t.Fatalf("%v, %q", err, r.server.Refusals())
+	}
+	claims := jwt.MapClaims{}
+	for _, form := range rec.forms {
+		if form.Has("request") {
+			if _, _, err := jwt.NewParser().ParseUnverified(form.Get("request"), claims); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, names := claims["previous_refresh_token"]; names != (protocol == 2) || (claims["client_id"] == drs.BrokerClient) == (protocol == 2) {
+		t.Errorf("protocol %d: renewed with %v", protocol, claims)
 	}
 	for _, one := range []*drs.Session{s, stored, renewed} {
 		token, err := r.client.AccessToken(t.Context(), r.tenant, one, &drs.AccessRequest{Resource: drstest.ManagementResource})
@@ -408,6 +424,18 @@ func TestProtocol4Bound(t *testing.T) {
 	}
 	if _, err := in[1].Unseal(text); !errors.Is(err, drs.ErrSession) {
 		t.Errorf("another device: %v", err)
+	}
+	none, other := *in[0], *in[0]
+	none.Certificate, other.Certificate = nil, in[1].Certificate
+	for name, one := range map[string]*drs.SignIn{"no certificate": &none, "another device's certificate": &other} {
+		if _, err := one.Unseal(text); !errors.Is(err, drs.ErrSession) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for size, ok := range map[int]bool{256 << 10: true, 256<<10 + 1: false} {
+		if _, err := in[0].Unseal(append(bytes.Repeat([]byte(" "), size-len(text)), text...)); (err == nil) != ok {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 	mixed := *in[1]
 	mixed.StorageKey = in[0].StorageKey

@@ -194,7 +194,7 @@ func TestSessionRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec := new(recorder)
+	rec := &recorder{next: http.DefaultTransport}
 	r.client.HTTPClient = &http.Client{Transport: rec}
 	if _, err := r.client.AccessToken(t.Context(), r.tenant, s, &drs.AccessRequest{Resource: drstest.ManagementResource}); err != nil {
 		t.Fatal(err)
@@ -366,6 +366,38 @@ func TestCookie(t *testing.T) {
 	}
 	if status, _ := browse(string(cookie), "javascript:x"); status != http.StatusBadRequest {
 		t.Errorf("redirection: %d", status)
+	}
+}
+
+// A cookie has what its request names, and asks for a nonce only if that names none.
+func TestCookieClaims(t *testing.T) {
+	r := newRig(t)
+	in := softSignIn(t, r)
+	in.Password = password
+	s, err := r.client.SignIn(t.Context(), r.tenant, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, req := range map[string]*drs.CookieRequest{
+		"nothing":    nil,
+		"everything": {ClientID: "7c9b2a5e-0f4d-4a51-9d3c-1c5d1f6f0a77", RedirectURI: "ms-aadj-redir://auth/drs", Nonce: "n"},
+	} {
+		cookie, err := r.client.Cookie(t.Context(), r.tenant, s, req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims := jwt.MapClaims{}
+		if _, _, err := jwt.NewParser().ParseUnverified(string(cookie), claims); err != nil {
+			t.Fatal(err)
+		}
+		client, hasClient := claims["ua_client_id"]
+		redirect, hasRedirect := claims["ua_redirect_uri"]
+		switch {
+		case req == nil && (hasClient || hasRedirect || claims["request_nonce"] == ""):
+			t.Errorf("%s: %v", name, claims)
+		case req != nil && (client != req.ClientID || redirect != req.RedirectURI || claims["request_nonce"] != req.Nonce):
+			t.Errorf("%s: %v", name, claims)
+		}
 	}
 }
 
