@@ -61,11 +61,7 @@ func deviceOn(t testing.TB, tpm transport.TPM, ek func(crypto.PublicKey) bool, t
 	if d.ek == nil {
 		t.Fatal("no such endorsement key")
 	}
-	der, err := attesttest.EKCertificate(d.EK)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
+	cert, err := attesttest.EKCertificate(d.EK)
 	if err != nil {
 		t.Fatal(err)
 	}

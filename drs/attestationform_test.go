@@ -84,8 +84,11 @@ func TestNonceToken(t *testing.T) {
 	}))
 	defer ts.Close()
 	c := &drs.Client{BaseURL: ts.URL}
-	for token, want := range map[drs.Token]string{"": "", "t0ken": "Bearer t0ken"} {
-		if _, err := c.Nonce(t.Context(), &drs.Discovery{TenantID: tenantID}, token); err != nil || got != want {
+	device := &drs.DeviceToken{Token: "ticket"}
+	for want, req := range map[string]*drs.Request{
+		"": nil, "Bearer t0ken": {UserToken: "t0ken", DeviceToken: device}, "Bearer ticket": {DeviceToken: device},
+	} {
+		if _, err := c.Nonce(t.Context(), &drs.Discovery{TenantID: tenantID}, req); err != nil || got != want {
 			t.Errorf("%q, %v", got, err)
 		}
 	}

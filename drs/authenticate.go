@@ -76,7 +76,7 @@ func (p *Proof) profile() string {
 }
 
 // Authenticate proves the device's TPM and returns a device token for a join
-// ([Request.SetToken]). It requests a challenge from d.ProofEndpoint, has p.Activate
+// ([Request.DeviceToken]). It requests a challenge from d.ProofEndpoint, has p.Activate
 // decrypt it, and sends the token endpoint an assertion whose MAC key is derived from the
 // decrypted secret. The token is bound to p.DeviceKey and
 // p.TransportKey, so that a join with other keys is refused.

@@ -272,13 +272,14 @@ func (d *Discovery) fill(base, tenant string) {
 }
 
 // Nonce requests a nonce for [Request.Nonce], the certificate request of a join. It is an
-// opaque text. token, unless it is empty, is sent as the bearer token: the one for the
-// join, which some services demand. Open clients join the public service without a nonce.
+// opaque text. The token of req, the join that the nonce is for, is sent as the bearer
+// token, which some services demand; req may be nil or have none. Open clients join the
+// public service without a nonce.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint] or [ErrMalformed]; neither, if d has
 // neither a nonce endpoint nor a tenant. If the service refuses, it has the service's
 // HTTPStatus, such as 401 without a token. A join may be possible without a nonce then.
-func (c *Client) Nonce(ctx context.Context, d *Discovery, token Token) (string, error) {
+func (c *Client) Nonce(ctx context.Context, d *Discovery, req *Request) (string, error) {
 	d = c.services(d)
 	if d.NonceEndpoint == "" {
 		return "", &Error{Op: opNonce, Err: errors.New("the discovery has neither a nonce endpoint nor a tenant")}
@@ -286,7 +287,7 @@ func (c *Client) Nonce(ctx context.Context, d *Discovery, token Token) (string, 
 	var answer struct{ Value string }
 	at := withVersion(d.NonceEndpoint, d.NonceVersion)
 	k := &call{op: opNonce, method: http.MethodGet, url: at}
-	if token != "" {
+	if token := req.bearer(); token != "" {
 		k.auth = "Bearer " + string(token)
 	}
 	if err := c.do(ctx, k, &answer); err != nil {

@@ -143,7 +143,7 @@ func TestNonce(t *testing.T) {
 		{`{"Value":"` + strings.Repeat("A", 9000) + `"}`, ""},
 	} {
 		cl := answering(t, 200, c.body)
-		got, err := cl.Nonce(t.Context(), &drs.Discovery{NonceEndpoint: cl.BaseURL + "/n/", NonceVersion: "1.0"}, "")
+		got, err := cl.Nonce(t.Context(), &drs.Discovery{NonceEndpoint: cl.BaseURL + "/n/", NonceVersion: "1.0"}, nil)
 		if got != c.want || (err != nil) != (c.want == "") || err != nil && !errors.Is(err, drs.ErrMalformed) {
 			t.Errorf("%.80s: %q, %v", c.body, got, err)
 		}
@@ -231,7 +231,7 @@ func TestWithoutDiscovery(t *testing.T) {
 	defer ts.Close()
 	c := &drs.Client{BaseURL: ts.URL}
 	given := &drs.Discovery{TenantID: tenantID}
-	c.Nonce(t.Context(), given, "")
+	c.Nonce(t.Context(), given, nil)
 	c.Join(t.Context(), nil, request(t))
 	want := "/EnrollmentServer/nonce/" + tenantID + "/?api-version=1.0 /EnrollmentServer/device/?api-version=2.0"
 	if got := strings.Join(asked, " "); got != want {
@@ -240,7 +240,7 @@ func TestWithoutDiscovery(t *testing.T) {
 	if *given != (drs.Discovery{TenantID: tenantID}) {
 		t.Errorf("the caller's was changed: %+v", *given)
 	}
-	if _, err := c.Nonce(t.Context(), nil, ""); err == nil || len(asked) != 2 {
+	if _, err := c.Nonce(t.Context(), nil, nil); err == nil || len(asked) != 2 {
 		t.Errorf("a nonce without a tenant: %v", err)
 	}
 }

@@ -20,16 +20,16 @@
 //		AIKPublicArea: aik.PublicArea(),
 //		Activate:      tpm.Activator(ek, aik),               // tpm is an *attest.TPM
 //	})
-//	req := &drs.Request{DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey), …}
-//	req.SetToken(t)
-//	dev, err := c.Join(ctx, d, req)                          // the device certificate
+//	dev, err := c.Join(ctx, d, &drs.Request{                 // the device certificate
+//		DeviceToken: t, DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey), …
+//	})
 //	err = c.Leave(ctx, d, dev, dk)
 //
 // Later its user joins it again. It keeps its object in the directory and has new keys.
 // The user then signs in with a primary refresh token (PRT), the long-lived token from
 // which a device gets access tokens:
 //
-//	dev, err := c.Rejoin(ctx, d, dev.ID, &drs.Request{Token: userToken, …})
+//	dev, err := c.Rejoin(ctx, d, dev.ID, &drs.Request{UserToken: userToken, …})
 //	s, err := c.SignIn(ctx, d, &drs.SignIn{…})               // the PRT and its session key
 //	t, err := c.AccessToken(ctx, d, s, &drs.AccessRequest{Resource: …})
 //

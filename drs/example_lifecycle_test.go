@@ -29,12 +29,12 @@ func ExampleClient_Rejoin() {
 	}
 	fmt.Println("left, enabled:", s.directory.Objects()[0].Enabled)
 
-	nonce, err := s.client.Nonce(ctx, s.tenant, "")
+	nonce, err := s.client.Nonce(ctx, s.tenant, nil)
 	if err != nil {
 		log.Fatal(err)
 	}
 	req := s.request([]byte(nonce))
-	req.Token = s.userToken()
+	req.UserToken = s.userToken()
 	again, err := s.client.Rejoin(ctx, s.tenant, device.ID, req)
 	if err != nil {
 		log.Fatal(err)
@@ -119,7 +119,7 @@ func (s *site) joinAlone(ctx context.Context) *drs.Device {
 		log.Fatal(err)
 	}
 	req := s.request(nil)
-	req.SetToken(token)
+	req.DeviceToken = token
 	device, err := s.client.Join(ctx, s.tenant, req)
 	if err != nil {
 		log.Fatal(err)

@@ -45,7 +45,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	device, err := client.Join(ctx, tenant, &drs.Request{
-		Ticket: token.Token, DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey), DisplayName: "kiosk",
+		DeviceToken: token, DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey), DisplayName: "kiosk",
 		Attestation: id.JoinAttestation(dk, tk, token.Nonce),
 	})
 	if err != nil {

@@ -42,13 +42,13 @@ func TestHybridRefused(t *testing.T) {
 		{"no key", func(_ *drs.Discovery, m *drs.Computer, _ *drs.Request) { m.Key = nil }, 0, nil},
 		{"EC key", func(_ *drs.Discovery, m *drs.Computer, _ *drs.Request) { m.Key = ec }, 0, nil},
 		{"no tenant", func(d *drs.Discovery, _ *drs.Computer, _ *drs.Request) { d.TenantID = "" }, 0, nil},
-		{"token", func(_ *drs.Discovery, _ *drs.Computer, r *drs.Request) { r.Token = "t0ken" }, 0, nil},
+		{"token", func(_ *drs.Discovery, _ *drs.Computer, r *drs.Request) { r.UserToken = "t0ken" }, 0, nil},
 		{"attestation", func(_ *drs.Discovery, _ *drs.Computer, r *drs.Request) { r.Attestation = new(drs.Attestation) }, 0, nil},
 		{"no transport key", func(_ *drs.Discovery, _ *drs.Computer, r *drs.Request) { r.TransportKey = nil }, 0, nil},
 	} {
 		sent = 0
 		d, m, req := discovery(ts.URL), &drs.Computer{ID: deviceID, SID: "S-1-5-21-1-2-3-4", Key: key(t)}, request(t)
-		req.Ticket = ""
+		req.DeviceToken = nil
 		v.change(d, m, req)
 		_, err := c.JoinHybrid(t.Context(), d, m, req)
 		var e *drs.Error

@@ -31,20 +31,27 @@ const (
 const attributeTicket = "MSA-DDID"
 
 // A Request has what a join needs. DeviceKey, one of TransportKey and StorageKey, and one
-// of Token, Ticket, Proof and PreAuthorized are required.
+// of UserToken, DeviceToken, Proof and PreAuthorized are required.
 type Request struct {
 	Type JoinType
 
-	Token  Token // bearer token, such as a user's; if empty, Ticket is the bearer token, too
-	Ticket Token // device ticket, such as the token that Authenticate returned; may be empty
+	// UserToken is the access token of the user who joins the device. It is empty if
+	// the device joins without a user.
+	UserToken Token
 
-	// Proof, if Token and Ticket are empty, proves the TPM during the join, to
+	// DeviceToken authorizes a join without a user. It may be nil. Its attributes are
+	// sent unless Attributes has them, and its nonce is that of Attestation if that has
+	// none. With a UserToken, it is the ticket by which the directory recognizes the
+	// device; its Bearer must be false then.
+	DeviceToken *DeviceToken
+
+	// Proof, if there is no UserToken or DeviceToken, proves the TPM during the join, to
 	// services that answer a join without a token with a challenge (challenge-401). It
 	// is bound to DeviceKey and TransportKey. It may be nil.
 	Proof *Proof
 
 	// PreAuthorized is the challenge, a JWT or JWE, of a join that the tenant
-	// authorized beforehand. With it, Token, Ticket and Proof must be empty, and the
+	// authorized beforehand. With it, UserToken, DeviceToken and Proof must be empty, and the
 	// request goes to Discovery.PrecreateEndpoint. How a device gets such a challenge
 	// is not public. It may be empty.
 	PreAuthorized Token
@@ -118,7 +125,7 @@ type joinRequest struct {
 // self-issued, and that the answer's thumbprint, the common name and the extensions agree.
 //
 // The error is an [*Error]. It wraps [ErrEndpoint], [ErrMalformed], [ErrCertificate] or
-// [ErrTenant] if a check of the certificate fails, ErrTenant also if req.Token or req.Ticket
+// [ErrTenant] if a check of the certificate fails, ErrTenant also if a token of req
 // is for another tenant than d.TenantID, [ErrNoChallenge] if req.Proof is used
 // and the service answers the first request with a success instead of a challenge, or the
 // error of req.DeviceKey, Attestation.Certify or Proof.Activate. If the service refuses, it
@@ -131,19 +138,19 @@ func (c *Client) Join(ctx context.Context, d *Discovery, req *Request) (*Device,
 }
 
 // Rejoin joins a device again that has left, or that has new keys or a new owner, whose
-// token is req.Token. deviceID is the GUID of the device in the directory ([Device].ID).
-// The directory recognizes the device by req.Ticket or req.Attestation. It keeps the
+// token is req.UserToken. deviceID is the GUID of the device in the directory ([Device].ID).
+// The directory recognizes the device by req.DeviceToken or req.Attestation. It keeps the
 // object, replaces its transport key and adds the new certificate. Rejoin can be repeated
 // with the same req, as [Client.Join] can.
 //
 // The error is an [*Error]. It wraps the same errors as that of Join, or [ErrDevice] if
-// the answer is for another object than deviceID. If req.Token is empty or deviceID is not
+// the answer is for another object than deviceID. If req.UserToken is empty or deviceID is not
 // a GUID, it wraps none of these.
 func (c *Client) Rejoin(ctx context.Context, d *Discovery, deviceID string, req *Request) (*Device, error) {
 	fail := func(err error) (*Device, error) {
 		return nil, &Error{Op: opRejoin, URL: wire.Redact(c.services(d).JoinEndpoint), Err: err}
 	}
-	if req == nil || req.Token == "" || !isGUID(deviceID) {
+	if req == nil || req.UserToken == "" || !isGUID(deviceID) {
 		return fail(errors.New("the request has no user's token, or the device's identifier is not a GUID"))
 	}
 	dev, err := c.joinAs(ctx, opRejoin, d, req)
@@ -162,7 +169,7 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 	if req == nil {
 		return fail(errors.New("the request is nil"))
 	}
-	if err := req.checkTenant(d); err != nil {
+	if err := req.checkTokens(d); err != nil {
 		return fail(err)
 	}
 	body, err := req.body(d)
@@ -170,11 +177,11 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 		return fail(err)
 	}
 	k := &call{op: op, method: http.MethodPost, url: withVersion(d.JoinEndpoint, req.version(d.JoinVersion)), kind: "application/json"}
-	attestation := req.Attestation.sent(d)
+	attestation := req.attestation().sent(d)
 	if req.PreAuthorized != "" {
 		k.url, err = req.precreate(d)
-	} else if bearer := or(string(req.Token), string(req.Ticket)); bearer != "" {
-		k.auth = "Bearer " + bearer
+	} else if bearer := req.bearer(); bearer != "" {
+		k.auth = "Bearer " + string(bearer)
 	} else {
 		k.auth, attestation, err = c.prove(ctx, *k, req, body)
 	}
@@ -200,7 +207,7 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 
 // precreate returns the URL of a join that was authorized beforehand.
 func (r *Request) precreate(d *Discovery) (string, error) {
-	if r.Token != "" || r.Ticket != "" || r.Proof != nil {
+	if r.UserToken != "" || r.DeviceToken != nil || r.Proof != nil {
 		return "", errors.New("a join that was authorized beforehand has no token, ticket or proof")
 	}
 	if d.PrecreateEndpoint == "" {
@@ -292,9 +299,12 @@ func (r *Request) body(d *Discovery) (*joinRequest, error) {
 		b.AikCertificate, b.AttestationData = new([]byte), new([]byte)
 		*b.AikCertificate, *b.AttestationData = []byte{}, []byte{}
 	}
+	if r.DeviceToken != nil {
+		maps.Copy(b.Attributes, r.DeviceToken.Attributes)
+	}
 	maps.Copy(b.Attributes, r.Attributes)
-	if r.Ticket != "" {
-		b.Attributes[attributeTicket] = base64.StdEncoding.EncodeToString([]byte(r.Ticket))
+	if ticket := r.ticket(); ticket != "" {
+		b.Attributes[attributeTicket] = base64.StdEncoding.EncodeToString([]byte(ticket))
 	}
 	return b, nil
 }

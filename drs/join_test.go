@@ -37,7 +37,7 @@ func joinAnswer(cert *x509.Certificate) string {
 }
 
 func request(t testing.TB) *drs.Request {
-	return &drs.Request{Ticket: "t1cket", DeviceKey: key(t), TransportKey: &key(t).PublicKey, DisplayName: "device", OSVersion: "10.0"}
+	return &drs.Request{DeviceToken: &drs.DeviceToken{Token: "t1cket"}, DeviceKey: key(t), TransportKey: &key(t).PublicKey, DisplayName: "device", OSVersion: "10.0"}
 }
 
 func TestJoin(t *testing.T) {
@@ -207,8 +207,8 @@ func TestPreAuthorizedAlone(t *testing.T) {
 	d.PrecreateEndpoint = ts.URL + "/precreate"
 	for name, change := range map[string]func(*drs.Request){
 		"ticket": func(r *drs.Request) {},
-		"token":  func(r *drs.Request) { r.Ticket, r.Token = "", "t0ken" },
-		"proof":  func(r *drs.Request) { r.Ticket, r.Proof = "", new(drs.Proof) },
+		"token":  func(r *drs.Request) { r.DeviceToken, r.UserToken = nil, "t0ken" },
+		"proof":  func(r *drs.Request) { r.DeviceToken, r.Proof = nil, new(drs.Proof) },
 	} {
 		req := request(t)
 		req.PreAuthorized = "challenge"
@@ -227,7 +227,7 @@ func TestPreAuthorizedNowhere(t *testing.T) {
 	for endpoint, want := range map[string]bool{"": false, ts.URL + "/precreate": true} {
 		d, req := discovery(ts.URL), request(t)
 		d.PrecreateEndpoint = endpoint
-		req.Ticket, req.PreAuthorized, sent = "", "challenge", false
+		req.DeviceToken, req.PreAuthorized, sent = nil, "challenge", false
 		if _, err := (&drs.Client{BaseURL: ts.URL}).Join(t.Context(), d, req); err == nil || sent != want {
 			t.Errorf("%q: %v, sent %t", endpoint, err, sent)
 		}
@@ -253,7 +253,7 @@ func TestJoinRefusesRequests(t *testing.T) {
 	defer ts.Close()
 	c := &drs.Client{BaseURL: ts.URL}
 	for name, change := range map[string]func(*drs.Request){
-		"no token":            func(r *drs.Request) { r.Ticket = "" },
+		"no token":            func(r *drs.Request) { r.DeviceToken = nil },
 		"no device key":       func(r *drs.Request) { r.DeviceKey = nil },
 		"small device key":    func(r *drs.Request) { r.DeviceKey = small },
 		"device key on P-384": func(r *drs.Request) { r.DeviceKey = p384 },
@@ -262,7 +262,7 @@ func TestJoinRefusesRequests(t *testing.T) {
 		"storage key on another curve": func(r *drs.Request) {
 			r.TransportKey, r.StorageKey = nil, &p384.PublicKey
 		},
-		"challenge, but no endpoint": func(r *drs.Request) { r.Ticket, r.PreAuthorized = "", "challenge" },
+		"challenge, but no endpoint": func(r *drs.Request) { r.DeviceToken, r.PreAuthorized = nil, "challenge" },
 		"no AIK":                     func(r *drs.Request) { r.Attestation = &drs.Attestation{Form: drs.FormBundle} },
 		"TPM that fails": func(r *drs.Request) {
 			r.Attestation = &drs.Attestation{Form: drs.FormBundle, AIKPublicArea: []byte{1}, Certify: func(context.Context, string, []byte) (*drs.Statement, error) { return nil, failed }}
@@ -304,7 +304,7 @@ func TestRejoin(t *testing.T) {
 	if _, err := cl.Rejoin(t.Context(), discovery(cl.BaseURL), deviceID, req); err == nil || !strings.Contains(err.Error(), "user's token") {
 		t.Errorf("without a user: %v", err)
 	}
-	req.Token = "u5er"
+	req.UserToken = "u5er"
 	if dev, err := cl.Rejoin(t.Context(), discovery(cl.BaseURL), strings.ToUpper(deviceID), req); err != nil || dev.ID != deviceID {
 		t.Errorf("the same device: %v", err)
 	}

@@ -236,7 +236,7 @@ func TestSizesOfAnswers(t *testing.T) {
 		t.Errorf("%#x", got)
 	}
 	for status, want := range map[int]bool{200: true, 299: true, 300: false} {
-		if _, err := answering(t, status, `{"Value":"n"}`).Nonce(t.Context(), &drs.Discovery{TenantID: tenantID}, ""); (err == nil) != want {
+		if _, err := answering(t, status, `{"Value":"n"}`).Nonce(t.Context(), &drs.Discovery{TenantID: tenantID}, nil); (err == nil) != want {
 			t.Errorf("status %d: %v", status, err)
 		}
 	}

@@ -95,7 +95,7 @@ func TestNil(t *testing.T) {
 		{DeviceKey: key},
 		{TransportKey: &key.PublicKey},
 		{DeviceKey: key, TransportKey: &key.PublicKey},
-		{DeviceKey: key, TransportKey: &key.PublicKey, Token: "x", Attestation: &drs.Attestation{}},
+		{DeviceKey: key, TransportKey: &key.PublicKey, UserToken: "x", Attestation: &drs.Attestation{}},
 		{DeviceKey: key, TransportKey: &key.PublicKey, Attestation: &drs.Attestation{}, Proof: &drs.Proof{}},
 	}
 	values := map[reflect.Type][]any{}

@@ -1,6 +1,7 @@
 package drs
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -44,10 +45,19 @@ func endpointTenant(endpoint string) string {
 	return firstSegment(u)
 }
 
-// checkTenant checks that the tokens of a join are for the tenant of d, as far as both are
-// known.
-func (r *Request) checkTenant(d *Discovery) error {
-	for what, token := range map[string]Token{"the token": r.Token, "the device ticket": r.Ticket} {
+// checkTokens checks that the tokens of a join go together, and are for the tenant of d, as
+// far as both are known.
+func (r *Request) checkTokens(d *Discovery) error {
+	device := Token("")
+	if r.DeviceToken != nil {
+		if device = r.DeviceToken.Token; device == "" {
+			return errors.New("the device token is empty")
+		}
+		if r.UserToken != "" && r.DeviceToken.Bearer {
+			return errors.New("a user's token and a device token that is a bearer token, too: a join has one bearer token")
+		}
+	}
+	for what, token := range map[string]Token{"the user's token": r.UserToken, "the device token": device} {
 		if err := sameTenant(what, tokenTenant(token), d.TenantID); err != nil {
 			return err
 		}

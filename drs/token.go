@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"strings"
 	"time"
 
@@ -83,29 +82,34 @@ func (p *Prover) JoinToken(ctx context.Context, d *Discovery) (*DeviceToken, err
 	return p.Client.Authenticate(ctx, d, p.Proof)
 }
 
-// SetToken sets the fields of r for a join with t: Token if t.Bearer is true, else Ticket;
-// the attributes of t that r.Attributes does not have; and, if t has a nonce, that of a
-// copy of r.Attestation, if that is not nil. Set Attestation before. SetToken(nil) changes
-// nothing.
-func (r *Request) SetToken(t *DeviceToken) {
-	if t == nil {
-		return
+// ticket returns the device ticket of a join, or "".
+func (r *Request) ticket() Token {
+	if r.DeviceToken == nil || r.DeviceToken.Bearer {
+		return ""
 	}
-	if t.Bearer {
-		r.Token = t.Token
-	} else {
-		r.Ticket = t.Token
+	return r.DeviceToken.Token
+}
+
+// bearer returns the bearer token of a join, or "". r may be nil.
+func (r *Request) bearer() Token {
+	switch {
+	case r == nil:
+		return ""
+	case r.UserToken != "" || r.DeviceToken == nil:
+		return r.UserToken
 	}
-	if len(t.Attributes) > 0 {
-		all := maps.Clone(t.Attributes)
-		maps.Copy(all, r.Attributes)
-		r.Attributes = all
+	return r.DeviceToken.Token
+}
+
+// attestation returns the attestation of a join with the nonce of the device token if it
+// has none of its own.
+func (r *Request) attestation() *Attestation {
+	if r.Attestation == nil || len(r.Attestation.Nonce) > 0 || r.DeviceToken == nil {
+		return r.Attestation
 	}
-	if r.Attestation != nil && len(t.Nonce) > 0 {
-		own := *r.Attestation
-		own.Nonce = t.Nonce
-		r.Attestation = &own
-	}
+	own := *r.Attestation
+	own.Nonce = r.DeviceToken.Nonce
+	return &own
 }
 
 // ztdID returns the claim ztdid of a JWT, or "". The JWT is not verified.

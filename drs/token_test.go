@@ -2,9 +2,13 @@ package drs_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -28,22 +32,63 @@ func TestTokenIsNotShown(t *testing.T) {
 	}
 }
 
-// A token without a nonce keeps that of the attestation, and no token changes nothing.
-func TestSetTokenWithoutNonce(t *testing.T) {
-	req := &drs.Request{Attestation: &drs.Attestation{Nonce: []byte("n")}}
-	req.SetToken(nil)
-	req.SetToken(&drs.DeviceToken{Token: "t", Bearer: true})
-	if string(req.Attestation.Nonce) != "n" || req.Token != "t" {
-		t.Errorf("%+v", req)
+// What a device token says goes into a join: as ticket or bearer token, with its
+// attributes, and with its nonce for an attestation that has none.
+func TestDeviceToken(t *testing.T) {
+	certify := func(_ context.Context, _ string, data []byte) (*drs.Statement, error) {
+		return &drs.Statement{PublicArea: sha256Area(8), Attest: []byte{1}, Signature: []byte{1}}, nil
 	}
-	before := req.Attestation
-	req.Attributes = map[string]string{"a": "1"}
-	req.SetToken(&drs.DeviceToken{Token: "u", Nonce: []byte("m")})
-	if string(req.Attestation.Nonce) != "m" || string(before.Nonce) != "n" || req.Ticket != "u" || len(req.Attributes) != 1 {
-		t.Errorf("%+v", req)
+	for _, c := range []struct {
+		name          string
+		token         drs.DeviceToken
+		user          drs.Token
+		own           []byte // nonce of the attestation
+		bearer        string
+		ticket, nonce string
+	}{
+		{"ticket", drs.DeviceToken{Token: "t", Nonce: []byte("m")}, "", nil, "t", "t", "m"},
+		{"ticket of a user's join", drs.DeviceToken{Token: "t"}, "u", []byte("n"), "u", "t", "n"},
+		{"with both nonces", drs.DeviceToken{Token: "t", Nonce: []byte("m")}, "u", []byte("n"), "u", "t", "n"},
+		{"bearer", drs.DeviceToken{Token: "t", Bearer: true}, "", []byte("n"), "t", "", "n"},
+	} {
+		var bearer string
+		var body struct {
+			Attributes      map[string]string
+			AttestationData []byte
+		}
+		ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			bearer = r.Header.Get("Authorization")
+			if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
+				t.Error(err)
+			}
+		}))
+		req := request(t)
+		c.token.Attributes = map[string]string{"a": "2", "b": "2"}
+		attestation := &drs.Attestation{Form: drs.FormBundle, AIKPublicArea: sha256Area(8), Nonce: c.own, Certify: certify}
+		req.DeviceToken, req.UserToken, req.Attributes, req.Attestation = &c.token, c.user, map[string]string{"a": "1"}, attestation
+		(&drs.Client{BaseURL: ts.URL}).Join(t.Context(), discovery(ts.URL), req) // the answer is empty
+		ts.Close()
+		ticket, _ := base64.StdEncoding.DecodeString(body.Attributes["MSA-DDID"])
+		var bundle struct{ Nonce []byte }
+		json.Unmarshal(body.AttestationData, &bundle)
+		if bearer != "Bearer "+c.bearer || string(ticket) != c.ticket || string(bundle.Nonce) != c.nonce ||
+			body.Attributes["a"] != "1" || body.Attributes["b"] != "2" || string(attestation.Nonce) != string(c.own) || len(req.Attributes) != 1 {
+			t.Errorf("%s: %q, ticket %q, nonce %q, %v", c.name, bearer, ticket, bundle.Nonce, body.Attributes)
+		}
 	}
-	req.SetToken(&drs.DeviceToken{Attributes: map[string]string{"a": "2", "b": "2"}})
-	if req.Attributes["a"] != "1" || req.Attributes["b"] != "2" {
-		t.Errorf("%v", req.Attributes)
+}
+
+// Tokens that do not go together are refused before anything is sent.
+func TestTokensTogether(t *testing.T) {
+	for name, c := range map[string]struct {
+		user  drs.Token
+		token *drs.DeviceToken
+	}{"two bearer tokens": {"u", &drs.DeviceToken{Token: "t", Bearer: true}}, "empty": {"u", new(drs.DeviceToken)}} {
+		req := request(t)
+		req.UserToken, req.DeviceToken = c.user, c.token
+		_, err := (&drs.Client{BaseURL: "http://127.0.0.1:1"}).Join(t.Context(), discovery("http://127.0.0.1:1"), req)
+		if err == nil || !strings.Contains(err.Error(), "token") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -31,7 +31,7 @@ func TestEndpointsChecked(t *testing.T) {
 	} {
 		sent := false
 		client := &drs.Client{BaseURL: c.base, HTTPClient: &http.Client{Transport: transport(func(*http.Request) { sent = true })}}
-		_, err := client.Nonce(t.Context(), &drs.Discovery{NonceEndpoint: c.endpoint}, "")
+		_, err := client.Nonce(t.Context(), &drs.Discovery{NonceEndpoint: c.endpoint}, nil)
 		if !errors.Is(err, drs.ErrEndpoint) || sent {
 			t.Errorf("%s: %v, sent %t", c.name, err, sent)
 		}
@@ -81,7 +81,7 @@ func TestSizes(t *testing.T) {
 	const maxNonce, maxText = 8192, 2048
 	for n, ok := range map[int]bool{0: false, 1: true, maxNonce: true, maxNonce + 1: false} {
 		c := answering(t, 200, `{"Value":"`+strings.Repeat("n", n)+`"}`)
-		if _, err := c.Nonce(t.Context(), &drs.Discovery{TenantID: tenantID}, ""); (err == nil) != ok || !ok && !errors.Is(err, drs.ErrMalformed) {
+		if _, err := c.Nonce(t.Context(), &drs.Discovery{TenantID: tenantID}, nil); (err == nil) != ok || !ok && !errors.Is(err, drs.ErrMalformed) {
 			t.Errorf("nonce of %d bytes: %v", n, err)
 		}
 	}
@@ -183,7 +183,7 @@ func TestRejoinIncomplete(t *testing.T) {
 		sent := false
 		client := &drs.Client{HTTPClient: &http.Client{Transport: transport(func(*http.Request) { sent = true })}}
 		req := request(t)
-		req.Token = drs.Token(c.token)
+		req.UserToken = drs.Token(c.token)
 		if _, err := client.Rejoin(t.Context(), discovery("https://a.example"), c.id, req); err == nil || sent {
 			t.Errorf("%q: %v, sent %t", c.id, err, sent)
 		}

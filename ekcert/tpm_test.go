@@ -57,14 +57,14 @@ func TestFindHiddenOnTPM(t *testing.T) {
 		t.Fatal(err)
 	}
 	hide(t, d, 0x01C00002)
-	der, err := attesttest.EKCertificate(d.eks[0].Public)
+	cert, err := attesttest.EKCertificate(d.eks[0].Public)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
 		system [][]byte
 		want   error
-	}{{[][]byte{der}, nil}, {nil, tpm2.TPMRCAuthUnavailable}} {
+	}{{[][]byte{cert.Raw}, nil}, {nil, tpm2.TPMRCAuthUnavailable}} {
 		c := &ekcert.Client{SystemStore: func(context.Context) ([][]byte, error) { return tt.system, nil }}
 		if _, err := c.Find(t.Context(), d.tpm, "", d.eks[0].Public); !errors.Is(err, tt.want) {
 			t.Errorf("%d elsewhere: %v", len(tt.system), err)

@@ -2,6 +2,7 @@ package mdm
 
 import (
 	"crypto/rsa"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -17,9 +18,8 @@ type Attestation struct {
 	// AIK is the attestation key, sent as a BCRYPT_RSAPUBLIC_BLOB.
 	AIK *rsa.PublicKey
 
-	// AIKCertificate is a certificate of AIK, in DER. If it is nil, none is
-	// sent.
-	AIKCertificate []byte
+	// AIKCertificate is a certificate of AIK. If it is nil, none is sent.
+	AIKCertificate *x509.Certificate
 
 	// Claim is AIK's statement about the key of the enrollment, as [Claim]
 	// makes it.
@@ -45,7 +45,7 @@ func (a *Attestation) items() ([]Item, error) {
 	encode := base64.StdEncoding.EncodeToString
 	all := []Item{{itemAIKPub, encode(rsablob.Marshal(a.AIK))}, {itemAIKClaim, encode(a.Claim)}}
 	if a.AIKCertificate != nil {
-		all = append(all, Item{itemAIKCert, encode(a.AIKCertificate)})
+		all = append(all, Item{itemAIKCert, encode(a.AIKCertificate.Raw)})
 	}
 	if a.DeviceKey != nil {
 		all = append(all, Item{itemAADPub, encode(rsablob.Marshal(a.DeviceKey))}, Item{itemAADClaim, encode(a.DeviceClaim)})
@@ -55,26 +55,27 @@ func (a *Attestation) items() ([]Item, error) {
 
 // Claim returns a TPM's statement about a key in the form of [MS-WCCE] section
 // 2.2.2.5: a KADS structure with a PCPM blob that has nothing but the public
-// key. The arguments are the key's TPMT_PUBLIC, the TPMS_ATTEST of
-// TPM2_Certify, and the attestation key's signature over it, either as a
-// TPMT_SIGNATURE or as the bytes of an RSA signature alone. Each may have up to
-// 4096 bytes.
+// key. The signature of s may also be the bytes of an RSA signature alone, instead
+// of a TPMT_SIGNATURE. Each part may have up to 4096 bytes.
 //
 // That the claims of Windows in an enrollment have the same form is likely, but
-// not documented. The error is of no exported type; it is not nil if an
-// argument is empty or too long.
-func Claim(publicArea, attest, signature []byte) ([]byte, error) {
-	for _, part := range [][]byte{publicArea, attest, signature} {
+// not documented. The error is of no exported type; it is not nil if s
+// is nil, or a part of it is empty or too long.
+func Claim(s *Statement) ([]byte, error) {
+	if s == nil {
+		return nil, errors.New("mdm: there is no statement for the claim")
+	}
+	for _, part := range [][]byte{s.PublicArea, s.Attest, s.Signature} {
 		if len(part) == 0 || len(part) > maxPart {
 			return nil, errors.New("mdm: a part of the claim is empty or too long")
 		}
 	}
-	blob := keyBlobPCP(publicArea)
+	blob := keyBlobPCP(s.PublicArea)
 	b := []byte("KADS")
-	for _, n := range []int{platformTPM2, headerKADS, len(attest), len(signature), len(blob)} {
+	for _, n := range []int{platformTPM2, headerKADS, len(s.Attest), len(s.Signature), len(blob)} {
 		b = binary.LittleEndian.AppendUint32(b, uint32(n))
 	}
-	b = append(append(b, attest...), signature...)
+	b = append(append(b, s.Attest...), s.Signature...)
 	return append(b, blob...), nil
 }
 

@@ -53,7 +53,7 @@ func (a *attester) claim(t testing.TB, key *attest.Key) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claim, err := mdm.Claim(s.PublicArea, s.Attest, s.Signature)
+	claim, err := mdm.Claim((*mdm.Statement)(s))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,15 +87,12 @@ func TestEnrollTPM(t *testing.T) {
 		if err != nil || p.AttestationFailure != "FailOnError" {
 			t.Fatalf("%+v, %v", p, err)
 		}
-		req := &mdm.Request{Token: newToken(t), Key: a.key, Attestation: a.attestation(t), Context: extra()}
+		req := &mdm.Request{Credential: newToken(t), Key: a.key, Attestation: a.attestation(t), Context: extra()}
 		e, err := client.Enroll(t.Context(), d, p, req)
 		if err != nil {
 			t.Fatalf("%v; server: %q", err, server.Refusals())
 		}
-		cert, err := x509.ParseCertificate(e.Certificate)
-		if err != nil {
-			t.Fatal(err)
-		}
+		cert := e.Certificate
 		next := *a
 		if next.key, err = a.chip.CreateKey(t.Context(), attest.Template{Algorithm: attest.RSA2048, Usage: attest.Sign}); err != nil {
 			t.Fatal(err)
@@ -106,8 +103,8 @@ func TestEnrollTPM(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v; server: %q", err, server.Refusals())
 		}
-		if got, err := x509.ParseCertificate(renewed.Certificate); err != nil || !next.key.Public().(*rsa.PublicKey).Equal(got.PublicKey) {
-			t.Errorf("renewed certificate: %v", err)
+		if !next.key.Public().(*rsa.PublicKey).Equal(renewed.Certificate.PublicKey) {
+			t.Errorf("renewed certificate is of %v", renewed.Certificate.PublicKey)
 		}
 		if _, err := client.Recover(t.Context(), d, p, req); err != nil {
 			t.Errorf("recovery: %v; server: %q", err, server.Refusals())
@@ -156,14 +153,14 @@ func TestClaimsRefused(t *testing.T) {
 			at := *good
 			c.change(&at)
 			before := len(server.Refusals())
-			_, err := client.Enroll(t.Context(), d, nil, &mdm.Request{Token: newToken(t), Key: a.key, Attestation: &at, Context: extra()})
+			_, err := client.Enroll(t.Context(), d, nil, &mdm.Request{Credential: newToken(t), Key: a.key, Attestation: &at, Context: extra()})
 			refused := strings.Join(server.Refusals()[before:], " ")
 			if (err == nil) != (c.reason == "") || !strings.Contains(refused, c.reason) {
 				t.Errorf("%v; server: %q", err, refused)
 			}
 		})
 	}
-	_, err = client.Enroll(t.Context(), d, nil, &mdm.Request{Token: newToken(t), Key: a.key, Context: extra()})
+	_, err = client.Enroll(t.Context(), d, nil, &mdm.Request{Credential: newToken(t), Key: a.key, Context: extra()})
 	if failure(t, err).HRESULT() != 0x80180003 {
 		t.Errorf("no attestation: %v", err)
 	}
@@ -187,15 +184,18 @@ func TestAttestationArguments(t *testing.T) {
 		{"device claim alone", &mdm.Attestation{AIK: key, Claim: []byte{1}, DeviceClaim: []byte{1}}, nil, 0},
 		{"none though wanted", nil, &mdm.Policy{AttestationFailure: "FailOnError"}, 0x80180027},
 	} {
-		_, err := client.Enroll(t.Context(), d, c.p, &mdm.Request{Token: newToken(t), Key: mdmKey(), Attestation: c.at})
+		_, err := client.Enroll(t.Context(), d, c.p, &mdm.Request{Credential: newToken(t), Key: mdmKey(), Attestation: c.at})
 		if e := failure(t, err); e.URL != "" || e.HRESULT() != c.code {
 			t.Errorf("%s: %v", c.name, e)
 		}
 	}
 	for _, parts := range [][3][]byte{{nil, {1}, {1}}, {{1}, nil, {1}}, {{1}, {1}, nil}, {make([]byte, 5000), {1}, {1}}} {
-		if claim, err := mdm.Claim(parts[0], parts[1], parts[2]); err == nil {
+		if claim, err := mdm.Claim(&mdm.Statement{PublicArea: parts[0], Attest: parts[1], Signature: parts[2]}); err == nil {
 			t.Errorf("claim of %d bytes", len(claim))
 		}
+	}
+	if claim, err := mdm.Claim(nil); err == nil {
+		t.Errorf("claim of %d bytes", len(claim))
 	}
 }
 
@@ -216,7 +216,7 @@ func newAIKCA(t testing.TB) *aikCA {
 
 // issue certifies a key as such CAs do: with no subject, a critical alternative
 // name, and a purpose.
-func (c *aikCA) issue(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate)) []byte {
+func (c *aikCA) issue(t testing.TB, pub crypto.PublicKey, change func(*x509.Certificate)) *x509.Certificate {
 	t.Helper()
 	name, err := asn1.Marshal(struct {
 		Name pkix.RDNSequence `asn1:"tag:4,explicit"`
@@ -236,7 +236,11 @@ func (c *aikCA) issue(t testing.TB, pub crypto.PublicKey, change func(*x509.Cert
 	if err != nil {
 		t.Fatal(err)
 	}
-	return der
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
 }
 
 // A server with roots of attestation keys, or that knows them, believes no
@@ -257,8 +261,8 @@ func TestAttestationBelieved(t *testing.T) {
 		known func(*rsa.PublicKey) bool
 	}
 	plain := func(*mdm.Attestation) {}
-	with := func(der []byte) func(*mdm.Attestation) {
-		return func(a *mdm.Attestation) { a.AIKCertificate = der }
+	with := func(cert *x509.Certificate) func(*mdm.Attestation) {
+		return func(a *mdm.Attestation) { a.AIKCertificate = cert }
 	}
 	for _, c := range []struct {
 		name   string
@@ -296,7 +300,7 @@ func TestAttestationBelieved(t *testing.T) {
 			}
 			at := *good
 			c.change(&at)
-			req := &mdm.Request{Token: newToken(t), Key: a.key, Attestation: &at, Context: extra()}
+			req := &mdm.Request{Credential: newToken(t), Key: a.key, Attestation: &at, Context: extra()}
 			_, err = client.Enroll(t.Context(), d, nil, req)
 			refused := strings.Join(server.Refusals(), " ")
 			if (err == nil) != (c.reason == "") || !strings.Contains(refused, c.reason) {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -32,10 +33,10 @@ type Statement struct {
 // An AzureEvidence is what a device proves to Azure Attestation. AIK, Key and
 // Certify are required. For keys in a TPM, an Identity of package prove returns one.
 type AzureEvidence struct {
-	// AIK is the attestation key, and AIKCertificate its certificate in DER.
+	// AIK is the attestation key, and AIKCertificate its certificate.
 	// Without a certificate the service has nothing by which to trust the key.
 	AIK            *rsa.PublicKey
-	AIKCertificate []byte
+	AIKCertificate *x509.Certificate
 
 	// Key is the key of the enrollment. It signs the request to the service
 	// (RSASSA-PSS with SHA-256).
@@ -193,8 +194,8 @@ func (a *AzureAttestation) request(ctx context.Context, c *azureChallenge, ev *A
 		return "", err
 	}
 	evidence := map[string]any{"aik_pub": jwkOf(ev.AIK)}
-	if len(ev.AIKCertificate) > 0 {
-		evidence["aik_cert"] = base64url(ev.AIKCertificate)
+	if ev.AIKCertificate != nil {
+		evidence["aik_cert"] = base64url(ev.AIKCertificate.Raw)
 	}
 	data := map[string]any{
 		"rp_id": a.RelyingPartyID, "rp_data": relyingData(a.Nonce), "challenge": c.Challenge, "service_context": c.Context,

@@ -26,7 +26,7 @@ import (
 )
 
 // evidence returns what a.key and a.device are proven with.
-func (a *attester) evidence(certificate []byte) *mdm.AzureEvidence {
+func (a *attester) evidence(certificate *x509.Certificate) *mdm.AzureEvidence {
 	return &mdm.AzureEvidence{
 		AIK: a.aik.Public().(*rsa.PublicKey), AIKCertificate: certificate, Key: a.key, DeviceKey: a.device.Public().(*rsa.PublicKey),
 		Certify: func(ctx context.Context, nonce []byte) (key, device *mdm.Statement, err error) {
@@ -83,7 +83,7 @@ func (s *azureSite) enroll(t testing.TB, ev *mdm.AzureEvidence, key crypto.Signe
 	if err != nil {
 		return err
 	}
-	_, err = s.client.Enroll(t.Context(), s.at, p, &mdm.Request{Token: newToken(t), Key: key, Context: append(extra(), blob)})
+	_, err = s.client.Enroll(t.Context(), s.at, p, &mdm.Request{Credential: newToken(t), Key: key, Context: append(extra(), blob)})
 	return err
 }
 
@@ -177,7 +177,7 @@ func TestAzureReplayed(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v; %q", err, s.service.Refusals())
 	}
-	req := &mdm.Request{Token: newToken(t), Key: a.key, Context: append(extra(), blob)}
+	req := &mdm.Request{Credential: newToken(t), Key: a.key, Context: append(extra(), blob)}
 	if _, err := elsewhere.client.Enroll(t.Context(), elsewhere.at, p, req); err == nil {
 		t.Error("a server takes the report of another service")
 	}

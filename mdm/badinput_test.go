@@ -114,7 +114,7 @@ func callCanned(t *testing.T, op, body string) *mdm.Error {
 		got = r != nil
 	case "Enroll":
 		var r *mdm.Enrollment
-		r, err = c.Enroll(t.Context(), d, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey()})
+		r, err = c.Enroll(t.Context(), d, nil, &mdm.Request{Credential: mdm.Token("a.b.c"), Key: mdmKey()})
 		got = r != nil
 	}
 	if got != (err == nil) {

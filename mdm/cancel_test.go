@@ -46,11 +46,11 @@ func TestCanceledAtEachByte(t *testing.T) {
 			return got == nil, err
 		}},
 		{"Enroll", []string{"200 " + enrolled}, func(ctx context.Context, h *http.Client, key crypto.Signer) (bool, error) {
-			got, err := (&mdm.Client{Device: device, HTTPClient: h}).Enroll(ctx, d, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: key})
+			got, err := (&mdm.Client{Device: device, HTTPClient: h}).Enroll(ctx, d, nil, &mdm.Request{Credential: mdm.Token("a.b.c"), Key: key})
 			return got == nil, err
 		}},
 		{"Recover", []string{"200 " + enrolled}, func(ctx context.Context, h *http.Client, key crypto.Signer) (bool, error) {
-			got, err := (&mdm.Client{Device: device, HTTPClient: h}).Recover(ctx, d, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: key})
+			got, err := (&mdm.Client{Device: device, HTTPClient: h}).Recover(ctx, d, nil, &mdm.Request{Credential: mdm.Token("a.b.c"), Key: key})
 			return got == nil, err
 		}},
 		{"Renew", []string{"200 " + enrolled}, func(ctx context.Context, h *http.Client, key crypto.Signer) (bool, error) {
@@ -108,7 +108,7 @@ func TestCanceledOverNetwork(t *testing.T) {
 		d, err := client.Discover(ctx, discovery, "")
 		var e *mdm.Enrollment
 		if err == nil {
-			e, err = client.Enroll(ctx, d, nil, &mdm.Request{Token: token, Key: mdmKey(), Context: extra()})
+			e, err = client.Enroll(ctx, d, nil, &mdm.Request{Credential: token, Key: mdmKey(), Context: extra()})
 		}
 		cancel()
 		if !errors.Is(err, context.Canceled) || e != nil || len(server.Enrolled())-before > 1 {

@@ -43,7 +43,7 @@ func TestNotSupported(t *testing.T) {
 			with = mdm.Password{User: "u@contoso.test"}
 		}
 		_, err := client.Enroll(t.Context(), &mdm.Discovery{EnrollURL: strings.Replace(discovery, "Discovery", "Enrollment", 1)}, nil,
-			&mdm.Request{Token: with, Key: mdmKey(), Context: c.items})
+			&mdm.Request{Credential: with, Key: mdmKey(), Context: c.items})
 		e := failure(t, err)
 		first, rest, _ := strings.Cut(e.Remedy(), " Or ")
 		if e.HRESULT() != 0x80180014 || !strings.Contains(first, c.want) || strings.Count(rest, " Or ") != 1 {

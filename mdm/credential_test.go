@@ -79,7 +79,7 @@ func TestCredentials(t *testing.T) {
 			}
 			p, err := client.Policy(t.Context(), d, c.with)
 			if err == nil {
-				_, err = client.Enroll(t.Context(), d, p, &mdm.Request{Token: c.with, Key: mdmKey(), Context: c.items})
+				_, err = client.Enroll(t.Context(), d, p, &mdm.Request{Credential: c.with, Key: mdmKey(), Context: c.items})
 			}
 			switch {
 			case c.code == 0 && err != nil:

@@ -20,9 +20,9 @@ const clockSkew = 10 * time.Minute
 // A Request asks a server to enroll the client's device. Token and Key are
 // required.
 type Request struct {
-	// Token authenticates the request. A token of a device, which names no user,
+	// Credential authenticates the request. A token of a device, which names no user,
 	// needs an item in Context that tells why the device enrolls without one.
-	Token Credential
+	Credential Credential
 
 	// Key is the RSA key of the management certificate. It signs the
 	// certificate request with PKCS #1 v1.5, and later the TLS handshakes of
@@ -45,14 +45,13 @@ type Request struct {
 }
 
 // An Enrollment is the result of an enrollment, a renewal or a recovery.
-// Certificates are in DER.
 type Enrollment struct {
 	// Certificate is the management certificate, of the request's key.
-	Certificate []byte
+	Certificate *x509.Certificate
 
 	// Issuers are the certificates that lead from Certificate to a root: its
 	// issuer's first, the root last.
-	Issuers [][]byte
+	Issuers []*x509.Certificate
 
 	// Scope is the store that Certificate is meant for: "System" or "User".
 	Scope string
@@ -82,7 +81,7 @@ type Enrollment struct {
 // server answered with one. It wraps the error of the key if that does not
 // sign, and the error of ctx if that ended first. Its code is 0x80180027 if the
 // policy does not allow the key, or asks for an attestation that req does not
-// have. Nothing is sent if req.Token is that of a device and req.Context does not
+// have. Nothing is sent if req.Credential is that of a device and req.Context does not
 // tell why, see [Request].
 func (c *Client) Enroll(ctx context.Context, d *Discovery, p *Policy, req *Request) (*Enrollment, error) {
 	return c.issue(ctx, opEnroll, requestIssue, d, p, req)
@@ -100,10 +99,10 @@ func (c *Client) Recover(ctx context.Context, d *Discovery, p *Policy, req *Requ
 func (c *Client) issue(ctx context.Context, op, kind string, d *Discovery, p *Policy, req *Request) (*Enrollment, error) {
 	m, err := c.enrollMessage(ctx, kind, d, p, req)
 	if err == nil {
-		err = c.authenticate(m, req.Token)
+		err = c.authenticate(m, req.Credential)
 	}
 	if err == nil && kind == requestIssue {
-		err = checkOccasion(req.Token, req.Context)
+		err = checkOccasion(req.Credential, req.Context)
 	}
 	if err != nil {
 		return nil, &Error{Op: op, Err: err}
@@ -232,11 +231,7 @@ func (c *Client) acceptCertificates(document *Document, key crypto.PublicKey, kn
 	if err != nil {
 		return nil, err
 	}
-	e := &Enrollment{Certificate: own.Certificate.Raw, Scope: own.Scope}
-	for _, issuer := range chain[1:] {
-		e.Issuers = append(e.Issuers, issuer.Raw)
-	}
-	return e, nil
+	return &Enrollment{Certificate: own.Certificate, Issuers: chain[1:], Scope: own.Scope}, nil
 }
 
 // certificateOf returns the one certificate of a key, wherever it is in the

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,10 +27,7 @@ func TestEnroll(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v; server: %q", err, server.Refusals())
 	}
-	cert, err := x509.ParseCertificate(e.Certificate)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := e.Certificate
 	if !mdmKey().PublicKey.Equal(cert.PublicKey) {
 		t.Error("the certificate is of another key")
 	}
@@ -39,7 +35,7 @@ func TestEnroll(t *testing.T) {
 		t.Errorf("the server issued %d certificates, not this one", len(issued))
 	}
 	ca := server.Certificates()
-	if len(e.Issuers) != 2 || !bytes.Equal(e.Issuers[0], ca[0].Raw) || !bytes.Equal(e.Issuers[1], ca[1].Raw) {
+	if len(e.Issuers) != 2 || !e.Issuers[0].Equal(ca[0]) || !e.Issuers[1].Equal(ca[1]) {
 		t.Errorf("%d issuers, not those of the server", len(e.Issuers))
 	}
 	if e.Scope != "System" || e.ProviderID != "TestMDM" || !strings.HasSuffix(e.Server, "/ManagementServer/MDM.svc") {
@@ -115,7 +111,9 @@ func TestPolicyOfServer(t *testing.T) {
 // What is wrong is refused before anything is sent.
 func TestEnrollArguments(t *testing.T) {
 	d := &mdm.Discovery{EnrollURL: "http://127.0.0.1:1/enroll", EnrollVersion: "5.0"}
-	good := func() *mdm.Request { return &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey(), Context: extra()} }
+	good := func() *mdm.Request {
+		return &mdm.Request{Credential: mdm.Token("a.b.c"), Key: mdmKey(), Context: extra()}
+	}
 	for _, c := range []struct {
 		name   string
 		change func(*mdm.Client, *mdm.Discovery, *mdm.Policy, *mdm.Request)
@@ -125,7 +123,7 @@ func TestEnrollArguments(t *testing.T) {
 		{"no device", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) { c.Device.ID = "" }, "identifier", 0},
 		{"device with markup", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) { c.Device.ID = "a<b" }, "identifier", 0},
 		{"no key", func(_ *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, r *mdm.Request) { r.Key = nil }, "no management key", 0},
-		{"no token", func(_ *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, r *mdm.Request) { r.Token = mdm.Token("") }, "no token", 0},
+		{"no token", func(_ *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, r *mdm.Request) { r.Credential = mdm.Token("") }, "no token", 0},
 		{"no server", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) { d.EnrollURL = "" }, "no URL", 0},
 		{"clear text", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) {
 			d.EnrollURL = "http://example.com/e"

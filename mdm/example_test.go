@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log"
@@ -57,8 +56,8 @@ func Example() {
 		log.Fatal(err)
 	}
 	enrolled, err := client.Enroll(ctx, services, policy, &mdm.Request{
-		Token: token,
-		Key:   key,
+		Credential: token,
+		Key:        key,
 		Context: []mdm.Item{
 			{Name: mdm.ItemZeroTouch, Value: "7a1c2f5e-93b4-4d0a-8e6f-1b2c3d4e5f60"},
 			{Name: mdm.ItemWhiteGlove, Value: "true"},
@@ -67,10 +66,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cert, err := x509.ParseCertificate(enrolled.Certificate)
-	if err != nil {
-		log.Fatal(err)
-	}
+	cert := enrolled.Certificate
 	fmt.Println("certificate by:", cert.Issuer)
 	fmt.Println("managed by:", enrolled.ProviderID)
 	// Output:
@@ -124,15 +120,12 @@ func ExampleClient_Renew() {
 		log.Fatal(err)
 	}
 	enrolled, err := client.Enroll(ctx, services, nil, &mdm.Request{
-		Token: mdm.Password{User: "user@contoso.test", Secret: "secret"}, Key: key,
+		Credential: mdm.Password{User: "user@contoso.test", Secret: "secret"}, Key: key,
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	present, err := x509.ParseCertificate(enrolled.Certificate)
-	if err != nil {
-		log.Fatal(err)
-	}
+	present := enrolled.Certificate
 	document, err := mdm.ParseDocument(enrolled.Document)
 	if err != nil {
 		log.Fatal(err)
@@ -151,10 +144,7 @@ func ExampleClient_Renew() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cert, err := x509.ParseCertificate(renewed.Certificate)
-	if err != nil {
-		log.Fatal(err)
-	}
+	cert := renewed.Certificate
 	fmt.Println("of the new key:", next.PublicKey.Equal(cert.PublicKey))
 	// Output:
 	// renew 1008h0m0s before the end, automatically: true

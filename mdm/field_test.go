@@ -53,7 +53,7 @@ func TestDocumentWithoutRoots(t *testing.T) {
 	without := strings.Replace(made, `type="Root"`, `type="Elsewhere"`, 1)
 	for _, pool := range []*x509.CertPool{nil, roots, x509.NewCertPool()} {
 		c := &mdm.Client{Device: mdm.Device{ID: testDevice}, Roots: pool, HTTPClient: &http.Client{Transport: canned{Status: 200, Body: answered([]byte(without))}}}
-		_, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey()})
+		_, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Credential: mdm.Token("a.b.c"), Key: mdmKey()})
 		if (err == nil) != (pool == roots) {
 			t.Errorf("%v", err)
 		}

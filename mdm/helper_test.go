@@ -63,7 +63,7 @@ func enroll(t testing.TB, c *mdm.Client, discovery string) (*mdm.Enrollment, err
 	if err != nil {
 		return nil, err
 	}
-	return c.Enroll(t.Context(), d, p, &mdm.Request{Token: token, Key: opaque{Signer: mdmKey()}, Context: extra()})
+	return c.Enroll(t.Context(), d, p, &mdm.Request{Credential: token, Key: opaque{Signer: mdmKey()}, Context: extra()})
 }
 
 // A liar changes what an honest server answers.

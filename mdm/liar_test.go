@@ -26,7 +26,7 @@ func documentOf(t *testing.T) (doc, ownKey string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := c.Enroll(t.Context(), d, nil, &mdm.Request{Token: newToken(t), Key: otherKey(), Context: extra()})
+	e, err := c.Enroll(t.Context(), d, nil, &mdm.Request{Credential: newToken(t), Key: otherKey(), Context: extra()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func TestOccasion(t *testing.T) {
 		{"a user's", made(jwt.MapClaims{"idtyp": "user", "upn": "user@contoso.test"}), nil, true},
 		{"opaque", mdm.OpaqueToken("x"), nil, true},
 	} {
-		_, err := client.Enroll(t.Context(), d, nil, &mdm.Request{Token: c.token, Key: mdmKey(), Context: c.items})
+		_, err := client.Enroll(t.Context(), d, nil, &mdm.Request{Credential: c.token, Key: mdmKey(), Context: c.items})
 		e := failure(t, err)
 		if sent := e.URL != ""; sent != c.sent {
 			t.Errorf("%s: sent %v: %v", c.name, sent, err)
@@ -57,7 +57,7 @@ func TestOccasion(t *testing.T) {
 			t.Errorf("%s: %v: %s", c.name, err, e.Remedy())
 		}
 	}
-	if _, err := client.Recover(t.Context(), d, nil, &mdm.Request{Token: newToken(t), Key: mdmKey()}); !errors.Is(err, syscall.ECONNRESET) {
+	if _, err := client.Recover(t.Context(), d, nil, &mdm.Request{Credential: newToken(t), Key: mdmKey()}); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("recovery: %v", err)
 	}
 }

@@ -133,7 +133,7 @@ func TestPublicServers(t *testing.T) {
 			}
 			p, err := client.Policy(t.Context(), d, token)
 			if err == nil {
-				_, err = client.Enroll(t.Context(), d, p, &mdm.Request{Token: token, Key: mdmKey(), Context: extra()})
+				_, err = client.Enroll(t.Context(), d, p, &mdm.Request{Credential: token, Key: mdmKey(), Context: extra()})
 			}
 			if c.enroll != 0 {
 				e := failure(t, err)
@@ -170,7 +170,7 @@ func TestPolicyChanged(t *testing.T) {
 		t.Fatalf("%+v, %v", p, err)
 	}
 	p.MinimalKeyLength = 2048
-	if _, err := client.Enroll(t.Context(), d, p, &mdm.Request{Token: newToken(t), Key: mdmKey(), Context: extra()}); err != nil {
+	if _, err := client.Enroll(t.Context(), d, p, &mdm.Request{Credential: newToken(t), Key: mdmKey(), Context: extra()}); err != nil {
 		t.Error(err)
 	}
 }

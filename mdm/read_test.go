@@ -76,7 +76,7 @@ func TestDevicesRefused(t *testing.T) {
 		{ID: testDevice, EnrollmentType: "Half"},
 		{ID: strings.Repeat("a", 65)},
 	} {
-		_, err := (&mdm.Client{Device: d}).Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey()})
+		_, err := (&mdm.Client{Device: d}).Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Credential: mdm.Token("a.b.c"), Key: mdmKey()})
 		if err == nil || failure(t, err).URL != "" {
 			t.Errorf("%+v: %v", d, err)
 		}

@@ -1,7 +1,6 @@
 package mdm
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/tls"
@@ -28,10 +27,10 @@ type Renewal struct {
 	// request.
 	Key crypto.Signer
 
-	// Issuers are the certificates that lead from Certificate to a root, in
-	// DER, as in Enrollment. The new certificate may lead to them, because
-	// servers need not send them again.
-	Issuers [][]byte
+	// Issuers are the certificates that lead from Certificate to a root, as in
+	// Enrollment. The new certificate may lead to them, because servers need not
+	// send them again.
+	Issuers []*x509.Certificate
 
 	// NewKey is the RSA key of the new certificate. If it is nil, it is Key.
 	NewKey crypto.Signer
@@ -41,10 +40,10 @@ type Renewal struct {
 	// servers insist on.
 	SpecType bool
 
-	// Token goes into the request's header. If it is nil, the header has the
+	// Credential goes into the request's header. If it is nil, the header has the
 	// device's name and an empty password, as in the example of the
 	// specification, because the certificate authenticates the request.
-	Token Credential
+	Credential Credential
 
 	// Attestation proves that a TPM holds NewKey. If it is nil, nothing is
 	// proven.
@@ -89,7 +88,7 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, p *Policy, r *Renewal)
 	}
 	e, err := own.request(ctx, opRenew, d.EnrollURL, m, func(document []byte) (*Enrollment, error) {
 		e, err := own.acceptRenewal(document, r.newKey().Public(), known, isPlain(d.EnrollURL))
-		if err == nil && bytes.Equal(e.Certificate, r.Certificate.Raw) {
+		if err == nil && e.Certificate.Equal(r.Certificate) {
 			return nil, hresult.Errorf(codeProvCertNotFound, "the document has the present certificate and not a new one")
 		}
 		return e, err
@@ -142,7 +141,7 @@ func (c *Client) renewMessage(ctx context.Context, d *Discovery, p *Policy, r *R
 	if err != nil {
 		return nil, nil, err
 	}
-	with := r.Token
+	with := r.Credential
 	if with == nil {
 		with = Password{User: or(r.Certificate.Subject.CommonName, c.Device.WithDefaults().ID)}
 	}
@@ -176,15 +175,14 @@ func (c *Client) signedMessage(ctx context.Context, d *Discovery, p *Policy, r *
 
 // issuers returns certificates as if they came from a document, the last as a
 // root.
-func issuers(ders [][]byte) ([]StoredCertificate, error) {
+func issuers(certs []*x509.Certificate) ([]StoredCertificate, error) {
 	var all []StoredCertificate
-	for i, der := range ders {
-		cert, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, fmt.Errorf("issuer %d: %w", i, err)
+	for i, cert := range certs {
+		if cert == nil {
+			return nil, fmt.Errorf("issuer %d is nil", i)
 		}
 		store := "CA"
-		if i == len(ders)-1 {
+		if i == len(certs)-1 {
 			store = "Root"
 		}
 		all = append(all, StoredCertificate{store, "System", cert})

@@ -1,7 +1,6 @@
 package mdm_test
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/rsa"
@@ -51,9 +50,7 @@ func enrollTLS(t testing.TB, s *mdmtest.Server) *enrolled {
 	if e.Enrollment, err = enroll(t, e.client, discovery); err != nil {
 		t.Fatalf("%v; server: %q", err, s.Refusals())
 	}
-	if e.cert, err = x509.ParseCertificate(e.Certificate); err != nil {
-		t.Fatal(err)
-	}
+	e.cert = e.Certificate
 	doc, err := mdm.ParseDocument(e.Document)
 	if err != nil {
 		t.Fatal(err)
@@ -87,19 +84,19 @@ func TestRenew(t *testing.T) {
 		{"same key", nil, mdmKey()},
 		{"new key", func(r *mdm.Renewal) { r.NewKey = opaque{Signer: otherKey()} }, otherKey()},
 		{"as specified", func(r *mdm.Renewal) { r.SpecType = true }, mdmKey()},
-		{"with a token", func(r *mdm.Renewal) { r.Token = newToken(t) }, mdmKey()},
+		{"with a token", func(r *mdm.Renewal) { r.Credential = newToken(t) }, mdmKey()},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := e.renew(t.Context(), c.change)
 			if err != nil {
 				t.Fatalf("%v; server: %q", err, e.server.Refusals())
 			}
-			cert, err := x509.ParseCertificate(got.Certificate)
-			if err != nil || cert.Equal(e.cert) || !c.key.Public().(*rsa.PublicKey).Equal(cert.PublicKey) {
+			cert := got.Certificate
+			if cert.Equal(e.cert) || !c.key.Public().(*rsa.PublicKey).Equal(cert.PublicKey) {
 				t.Errorf("certificate: %v", err)
 			}
 			if cert.Subject.CommonName != e.cert.Subject.CommonName || got.ProviderID != e.ProviderID || got.Server != "" ||
-				len(got.Issuers) != 2 || !bytes.Equal(got.Issuers[1], e.Issuers[1]) {
+				len(got.Issuers) != 2 || !got.Issuers[1].Equal(e.Issuers[1]) {
 				t.Errorf("renewal: subject %s, %d issuers, provider %q, server %q", cert.Subject, len(got.Issuers), got.ProviderID, got.Server)
 			}
 			again := *e
@@ -125,7 +122,7 @@ func TestRenewRefused(t *testing.T) {
 		{"another key", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Key = otherKey() }, "another key", 0, false},
 		{"no key", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Key = nil }, "no key", 0, false},
 		{"no server", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Renewal) { d.EnrollURL = "" }, "no URL", 0, false},
-		{"broken issuer", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Issuers = [][]byte{{1}} }, "issuer 0", 0, false},
+		{"nil issuer", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Issuers = []*x509.Certificate{nil} }, "issuer 0", 0, false},
 		{"too late", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Renewal) {
 			c.Now = func() time.Time { return time.Now().Add(366 * 24 * time.Hour) }
 		}, "expired", 0x80180016, false},
@@ -214,13 +211,13 @@ func TestRecover(t *testing.T) {
 	ask := func(id string) (*mdm.Enrollment, error) {
 		client := *e.client
 		client.Device.ID = id
-		return client.Recover(t.Context(), e.at, nil, &mdm.Request{Token: newToken(t), Key: otherKey(), Context: extra()})
+		return client.Recover(t.Context(), e.at, nil, &mdm.Request{Credential: newToken(t), Key: otherKey(), Context: extra()})
 	}
 	got, err := ask(testDevice)
 	if err != nil {
 		t.Fatalf("%v; server: %q", err, e.server.Refusals())
 	}
-	if cert, err := x509.ParseCertificate(got.Certificate); err != nil || !otherKey().PublicKey.Equal(cert.PublicKey) || got.Server != e.Server {
+	if !otherKey().PublicKey.Equal(got.Certificate.PublicKey) || got.Server != e.Server {
 		t.Errorf("%+v, %v", got, err)
 	}
 	_, err = ask("another")

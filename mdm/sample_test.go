@@ -131,7 +131,7 @@ func TestSampleProvisioning(t *testing.T) {
 
 	body := strings.ReplaceAll(answered([]byte(doc)), "http://www.w3.org/2003/05/soap-envelope", "http://schemas.xmlsoap.org/soap/envelope/")
 	c := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{Status: 200, Body: body}}}
-	e, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: newToken(t), Key: mdmKey(), Context: extra()})
+	e, err := c.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Credential: newToken(t), Key: mdmKey(), Context: extra()})
 	if err != nil {
 		t.Fatal(err)
 	}

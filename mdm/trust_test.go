@@ -184,7 +184,7 @@ func TestEnrollAddress(t *testing.T) {
 		body := answered([]byte(strings.ReplaceAll(made, "https://mdm.test/s", c.address)))
 		client := &mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{Status: 200, Body: body}}}
 		d := &mdm.Discovery{EnrollURL: c.enroll}
-		e, err := client.Enroll(t.Context(), d, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey()})
+		e, err := client.Enroll(t.Context(), d, nil, &mdm.Request{Credential: mdm.Token("a.b.c"), Key: mdmKey()})
 		if (err == nil) != c.ok || (e != nil) != c.ok || err != nil && failure(t, err).HRESULT() != 0x8018001F {
 			t.Errorf("Enroll at %s, sessions at %s: %v", c.enroll, c.address, err)
 		}
@@ -317,7 +317,7 @@ func TestEnrollStores(t *testing.T) {
 		client := &mdm.Client{
 			Device: mdm.Device{ID: testDevice}, HTTPClient: &http.Client{Transport: canned{Status: 200, Body: answered([]byte(stored(c.certs...)))}},
 		}
-		e, err := client.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey()})
+		e, err := client.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Credential: mdm.Token("a.b.c"), Key: mdmKey()})
 		switch {
 		case c.code == 0 && (err != nil || len(e.Issuers) != 1):
 			t.Errorf("%s: %v", name, err)
@@ -403,7 +403,7 @@ func TestEnrollRoots(t *testing.T) {
 			Device: mdm.Device{ID: testDevice}, Roots: c.roots,
 			HTTPClient: &http.Client{Transport: canned{Status: 200, Body: answered([]byte(stored(c.certs...)))}},
 		}
-		e, err := client.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey()})
+		e, err := client.Enroll(t.Context(), &mdm.Discovery{EnrollURL: "https://mdm.test/e"}, nil, &mdm.Request{Credential: mdm.Token("a.b.c"), Key: mdmKey()})
 		if (err == nil) != c.ok || (e != nil) != c.ok {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -423,18 +423,18 @@ func TestMissingArguments(t *testing.T) {
 		return err
 	}
 	for name, err := range map[string]error{
-		"Enroll, no discovery":   enroll(nil, &mdm.Request{Token: token, Key: mdmKey()}),
-		"Enroll, no service":     enroll(new(mdm.Discovery), &mdm.Request{Token: token, Key: mdmKey()}),
-		"Enroll, no request":     enroll(d, nil),
-		"Enroll, no key":         enroll(d, &mdm.Request{Token: token}),
-		"Enroll, no token":       enroll(d, &mdm.Request{Key: mdmKey()}),
-		"Renew, no discovery":    renew(nil, &mdm.Renewal{Certificate: cert, Key: mdmKey()}),
-		"Renew, no service":      renew(new(mdm.Discovery), &mdm.Renewal{Certificate: cert, Key: mdmKey()}),
-		"Renew, no renewal":      renew(d, nil),
-		"Renew, no certificate":  renew(d, &mdm.Renewal{Key: mdmKey()}),
-		"Renew, no key":          renew(d, &mdm.Renewal{Certificate: cert}),
-		"Renew, another key":     renew(d, &mdm.Renewal{Certificate: cert, Key: otherKey()}),
-		"Renew, a broken issuer": renew(d, &mdm.Renewal{Certificate: cert, Key: mdmKey(), Issuers: [][]byte{{1}}}),
+		"Enroll, no discovery":  enroll(nil, &mdm.Request{Credential: token, Key: mdmKey()}),
+		"Enroll, no service":    enroll(new(mdm.Discovery), &mdm.Request{Credential: token, Key: mdmKey()}),
+		"Enroll, no request":    enroll(d, nil),
+		"Enroll, no key":        enroll(d, &mdm.Request{Credential: token}),
+		"Enroll, no token":      enroll(d, &mdm.Request{Key: mdmKey()}),
+		"Renew, no discovery":   renew(nil, &mdm.Renewal{Certificate: cert, Key: mdmKey()}),
+		"Renew, no service":     renew(new(mdm.Discovery), &mdm.Renewal{Certificate: cert, Key: mdmKey()}),
+		"Renew, no renewal":     renew(d, nil),
+		"Renew, no certificate": renew(d, &mdm.Renewal{Key: mdmKey()}),
+		"Renew, no key":         renew(d, &mdm.Renewal{Certificate: cert}),
+		"Renew, another key":    renew(d, &mdm.Renewal{Certificate: cert, Key: otherKey()}),
+		"Renew, a nil issuer":   renew(d, &mdm.Renewal{Certificate: cert, Key: mdmKey(), Issuers: []*x509.Certificate{nil}}),
 	} {
 		if e := failure(t, err); e.URL != "" {
 			t.Errorf("%s: %v", name, e)
@@ -453,7 +453,7 @@ func TestEnrollAzureBlob(t *testing.T) {
 	}
 	d, p := &mdm.Discovery{EnrollURL: "https://mdm.test/e", EnrollVersion: "6.0"}, &mdm.Policy{AttestationFailure: "FailOnError"}
 	for name, want := range map[string]bool{mdm.ItemAzureBlob: true, "AttestationStatus": false} {
-		req := &mdm.Request{Token: mdm.Token("a.b.c"), Key: mdmKey(), Context: []mdm.Item{{Name: name, Value: "AAAA"}}}
+		req := &mdm.Request{Credential: mdm.Token("a.b.c"), Key: mdmKey(), Context: []mdm.Item{{Name: name, Value: "AAAA"}}}
 		if _, err := client.Enroll(t.Context(), d, p, req); (err == nil) != want {
 			t.Errorf("%s: %v", name, err)
 		}

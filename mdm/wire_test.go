@@ -168,7 +168,7 @@ func TestContextItems(t *testing.T) {
 			EnrollVersion: c.version,
 		}
 		_, err := client.Enroll(t.Context(), d, nil, &mdm.Request{
-			Token: newToken(t), Key: mdmKey(),
+			Credential: newToken(t), Key: mdmKey(),
 			Context: append(extra(), mdm.Item{"Unheard", "x"}, mdm.Item{"Of", "y"}, mdm.Item{"AIKPub", keyBlob()}, mdm.Item{"OSEdition", "4"},
 				mdm.BoolItem(mdm.ItemNotInOOBE, false), mdm.BoolItem(mdm.ItemUXInitiated, false)),
 		})

@@ -14,7 +14,7 @@
 //	token, err := directory.Authenticate(ctx, tenant, id.Proof()) // directory is a *drs.Client
 //	...
 //	join := &drs.Request{
-//		Ticket: token.Token, DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey),
+//		DeviceToken: token, DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey),
 //		Attestation: id.JoinAttestation(dk, tk, token.Nonce),
 //	}
 //

@@ -73,7 +73,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	device, err := directory.Join(ctx, tenant, &drs.Request{
-		Ticket: token.Token, DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey),
+		DeviceToken: token, DeviceKey: dk, TransportKey: tk.Public().(*rsa.PublicKey),
 		Attestation: id.JoinAttestation(dk, tk, token.Nonce),
 	})
 	if err != nil {

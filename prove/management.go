@@ -31,13 +31,13 @@ func (id *Identity) EnrollAttestation(ctx context.Context, key, device *attest.K
 	if err != nil {
 		return nil, err
 	}
-	if a.Claim, err = mdm.Claim(own.PublicArea, own.Attest, own.Signature); err != nil {
+	if a.Claim, err = mdm.Claim(own); err != nil {
 		return nil, failed(err)
 	}
 	if other == nil {
 		return a, nil
 	}
-	if a.DeviceClaim, err = mdm.Claim(other.PublicArea, other.Attest, other.Signature); err != nil {
+	if a.DeviceClaim, err = mdm.Claim(other); err != nil {
 		return nil, failed(err)
 	}
 	return a, nil
@@ -73,16 +73,12 @@ func (id *Identity) certify(ctx context.Context, key, device *attest.Key, nonce 
 	return (*mdm.Statement)(s), (*mdm.Statement)(d), err
 }
 
-// aikCertificate returns the attestation key's certificate in DER, or nil.
-func (id *Identity) aikCertificate() []byte {
-	var first *x509.Certificate
-	if len(id.AIKChain) > 0 {
-		first = id.AIKChain[0]
-	}
-	if first == nil {
+// aikCertificate returns the attestation key's certificate, or nil.
+func (id *Identity) aikCertificate() *x509.Certificate {
+	if len(id.AIKChain) == 0 {
 		return nil
 	}
-	return first.Raw
+	return id.AIKChain[0]
 }
 
 // rsaKey returns the public part of a key, or nil if that is no RSA key.

@@ -94,7 +94,7 @@ func join(t *testing.T, s *provisiontest.Server) *device {
 	check(err)
 	d.ztdID = token.ZTDID
 	d.drs, err = clients.DRS.Join(ctx, tenant, &drs.Request{
-		Ticket: token.Token, DeviceKey: d.dk, TransportKey: d.tk.Public().(*rsa.PublicKey),
+		DeviceToken: token, DeviceKey: d.dk, TransportKey: d.tk.Public().(*rsa.PublicKey),
 		Attestation: d.JoinAttestation(d.dk, d.tk, token.Nonce),
 	})
 	check(err)
@@ -127,7 +127,7 @@ func TestIdentity(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			req := &mdm.Request{Token: d.token, Key: d.key, Context: mdm.PreProvisioning(d.ztdID)}
+			req := &mdm.Request{Credential: d.token, Key: d.key, Context: mdm.PreProvisioning(d.ztdID)}
 			if p.Azure != nil {
 				blob, err := client.AttestAzure(t.Context(), at, p, d.AzureEvidence(d.key.WithContext(t.Context()), d.dk))
 				if err != nil {

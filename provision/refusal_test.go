@@ -104,7 +104,7 @@ func (b *bench) join(change func(*drs.Request, *attest.Key)) error {
 	device, transport := createKey(b.t, b.tpm, attest.Sign), createKey(b.t, b.tpm, attest.Decrypt)
 	keys := map[string]*attest.Key{drs.UsageDevice: device, drs.UsageTransport: transport}
 	req := &drs.Request{
-		Ticket: token.Token, DeviceKey: device, TransportKey: transport.Public().(*rsa.PublicKey),
+		DeviceToken: token, DeviceKey: device, TransportKey: transport.Public().(*rsa.PublicKey),
 		Attestation: &drs.Attestation{
 			AIKPublicArea: b.key.PublicArea(), AIKChain: aikChain, Nonce: token.Nonce,
 			Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
@@ -188,15 +188,11 @@ func TestRefusals(t *testing.T) {
 		}, "provision: token: drs: authenticate", "no device with this endorsement key"},
 		{"EK certificate of another maker", nil, func(t *testing.T, w *world) error {
 			b := newBench(t, w)
-			der, err := attesttest.OtherMaker().EKCertificate(b.ek.Public)
+			cert, err := attesttest.OtherMaker().EKCertificate(b.ek.Public)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cert, err := ekcert.Parse(der)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b.chain = append([]*x509.Certificate{cert.Certificate}, attesttest.OtherMaker().Certificates()...)
+			b.chain = append([]*x509.Certificate{cert}, attesttest.OtherMaker().Certificates()...)
 			_, err = b.enrollAIK(b.tpm.Activator(b.ek, b.key))
 			return err
 		}, "aik: authority", "does not exist"},

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 
 	"github.com/whiteglove/whiteglove/attest"
@@ -32,7 +33,7 @@ func enroll(ctx context.Context, r *Run) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	req := &mdm.Request{Token: token, Key: key.WithContext(ctx), Context: mdm.PreProvisioning(r.State.ZTDID)}
+	req := &mdm.Request{Credential: token, Key: key.WithContext(ctx), Context: mdm.PreProvisioning(r.State.ZTDID)}
 	if err := r.attestEnrollment(ctx, &enrollment{c, d, policy, key}, req); err != nil {
 		return false, err
 	}
@@ -51,7 +52,7 @@ func (r *Run) keepEnrollment(ctx context.Context, e *mdm.Enrollment) error {
 		return err
 	}
 	return r.Commit(ctx, func(s *State) {
-		s.ManagementCertificates = append([][]byte{e.Certificate}, e.Issuers...)
+		s.ManagementCertificates = rawChain(append([]*x509.Certificate{e.Certificate}, e.Issuers...))
 		s.ManagementServer, s.ManagementDocument = e.Server, box
 	})
 }

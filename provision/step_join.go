@@ -22,7 +22,7 @@ func join(ctx context.Context, r *Run) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	req.SetToken(r.Token)
+	req.DeviceToken = r.Token
 	if err := r.attest(ctx, req, r.DeviceKey, r.TransportKey, r.Token.Nonce); err != nil {
 		return false, err
 	}
@@ -63,11 +63,7 @@ func (r *Run) attest(ctx context.Context, req *drs.Request, device, transport *a
 		return nil
 	}
 	if len(nonce) == 0 {
-		token := req.Token
-		if token == "" {
-			token = req.Ticket
-		}
-		text, err := p.DRS.Nonce(ctx, r.Discovery, token)
+		text, err := p.DRS.Nonce(ctx, r.Discovery, req)
 		switch {
 		case refused(err) && p.Attestation == drs.FormDefault:
 			r.Warn(ctx, "the join has no attestation, because the registration service gives no nonce for one: %v", err)

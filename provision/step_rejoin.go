@@ -35,7 +35,7 @@ func rejoin(ctx context.Context, r *Run) (bool, error) {
 	if err := r.setTicket(ctx, req); err != nil {
 		return false, err
 	}
-	if req.Token, err = user.JoinToken(ctx, r.Discovery); err != nil {
+	if req.UserToken, err = user.JoinToken(ctx, r.Discovery); err != nil {
 		return false, err
 	}
 	if err := r.attest(ctx, req, r.UserDeviceKey, r.UserTransportKey, nil); err != nil {
@@ -65,14 +65,14 @@ func (r *Run) setTicket(ctx context.Context, req *drs.Request) error {
 		r.Warn(ctx, "the device ticket expired at %s, so the user's join goes without it", token.Expires.UTC().Format(timeFormat))
 		return nil
 	}
-	req.SetToken(token)
+	req.DeviceToken = token
 	return nil
 }
 
 // joinAgain joins the device for its user. If the request has neither a ticket nor an
 // attestation, the directory may have made a new object for the device.
 func (r *Run) joinAgain(ctx context.Context, req *drs.Request) (*drs.Device, error) {
-	if req.Ticket != "" || req.Attestation != nil {
+	if req.DeviceToken != nil || req.Attestation != nil {
 		return r.Provisioner.DRS.Rejoin(ctx, r.Discovery, r.State.DeviceID, req)
 	}
 	dev, err := r.Provisioner.DRS.Join(ctx, r.Discovery, req)

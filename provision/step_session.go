@@ -81,7 +81,7 @@ func (r *Run) session(ctx context.Context) (*omadm.Session, *esp.Page, error) {
 	device.DirectoryID = r.State.DeviceID
 	s := &omadm.Session{
 		Server: r.State.ManagementServer, Device: device,
-		Certificate: chain[0], Issuers: r.State.ManagementCertificates[1:], Key: key.WithContext(ctx),
+		Certificate: chain[0], Issuers: chain[1:], Key: key.WithContext(ctx),
 		Tree: p.Setup.Tree, Save: r.keepTree, Now: p.Now, Logger: p.Logger, HTTPClient: p.MDM.HTTPClient,
 	}
 	for i := range account.Auth {

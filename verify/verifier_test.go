@@ -110,7 +110,7 @@ func TestRefused(t *testing.T) {
 		"no certificate":     {func(h *verify.Hello) { h.EKCertificate = nil }, ekcert.ErrMalformed},
 		"CA certificate":     {func(h *verify.Hello) { h.EKCertificate = attesttest.Root().Raw }, ekcert.ErrMismatch},
 		"no issuer":          {func(h *verify.Hello) { h.Issuers = nil }, ekcert.ErrUntrusted},
-		"another maker":      {func(h *verify.Hello) { h.EKCertificate = untrusted }, ekcert.ErrUntrusted},
+		"another maker":      {func(h *verify.Hello) { h.EKCertificate = untrusted.Raw }, ekcert.ErrUntrusted},
 		"malformed issuer":   {func(h *verify.Hello) { h.Issuers = [][]byte{{1}} }, verify.ErrMalformed},
 		"many issuers":       {func(h *verify.Hello) { h.Issuers = make([][]byte, 17) }, verify.ErrMalformed},
 		"large certificate":  {func(h *verify.Hello) { h.EKCertificate = make([]byte, 1<<15) }, verify.ErrMalformed},

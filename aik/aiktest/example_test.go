@@ -77,20 +77,14 @@ func device(ctx context.Context) (*aik.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	for ek, err := range tpm.EKs(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		der, err := attesttest.EKCertificate(ek.Public)
-		if err != nil {
-			return nil, err
-		}
-		cert, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, err
-		}
-		chain := append([]*x509.Certificate{cert}, attesttest.Certificates()...)
-		return &aik.Request{EK: ek.Public, EKChain: chain, AIKCreation: key.Creation()}, nil
+	ek, err := tpm.EK(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return nil, attest.ErrNotFound
+	cert, err := attesttest.EKCertificate(ek.Public)
+	if err != nil {
+		return nil, err
+	}
+	chain := append([]*x509.Certificate{cert}, attesttest.Certificates()...)
+	return &aik.Request{EK: ek.Public, EKChain: chain, AIKCreation: key.Creation()}, nil
 }

@@ -26,14 +26,14 @@ var (
 	oidSDA           = asn1.ObjectIdentifier{2, 5, 29, 9}
 )
 
-// EKCertificate returns the certificate of an endorsement key in DER. The key is
+// EKCertificate returns the certificate of an endorsement key. The key is
 // an [*rsa.PublicKey], or an [*ecdsa.PublicKey] on P-256 or P-384. The certificate
 // follows the TCG EK Credential Profile for TPM 2.0; it is the same in every
 // process. The caller owns it.
 //
 // The error says that the key is of another type, that m is a zero Maker, or is
 // that of crypto/x509.
-func (m *Maker) EKCertificate(pub crypto.PublicKey) ([]byte, error) {
+func (m *Maker) EKCertificate(pub crypto.PublicKey) (*x509.Certificate, error) {
 	if m.err != nil {
 		return nil, m.err
 	}
@@ -56,7 +56,7 @@ func (m *Maker) EKCertificate(pub crypto.PublicKey) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("attesttest: EK certificate: %w", err)
 	}
-	cert, err := issue(&x509.Certificate{
+	return issue(&x509.Certificate{
 		SerialNumber:          serial(spki),
 		NotBefore:             notBefore,
 		NotAfter:              noExpiry,
@@ -65,10 +65,6 @@ func (m *Maker) EKCertificate(pub crypto.PublicKey) ([]byte, error) {
 		BasicConstraintsValid: true,
 		ExtraExtensions:       []pkix.Extension{{Id: oidSAN, Critical: true, Value: san}, {Id: oidSDA, Value: sda}},
 	}, m.issuing, pub, m.key)
-	if err != nil {
-		return nil, err
-	}
-	return cert.Raw, nil
 }
 
 func ekUsage(pub crypto.PublicKey) (x509.KeyUsage, error) {

@@ -56,7 +56,9 @@ func Certificates() []*x509.Certificate { return DefaultMaker().Certificates() }
 
 // EKCertificate returns the certificate of an endorsement key by [DefaultMaker],
 // as [Maker.EKCertificate] does. The error is that of [Maker.EKCertificate].
-func EKCertificate(pub crypto.PublicKey) ([]byte, error) { return DefaultMaker().EKCertificate(pub) }
+func EKCertificate(pub crypto.PublicKey) (*x509.Certificate, error) {
+	return DefaultMaker().EKCertificate(pub)
+}
 
 // Root returns the root certificate, or nil for a zero Maker. It must not be
 // changed.

@@ -33,20 +33,18 @@ func keysOf(t *testing.T) map[string]any {
 func TestEKCertificate(t *testing.T) {
 	t.Parallel()
 	for name, pub := range keysOf(t) {
-		der, err := attesttest.EKCertificate(pub)
+		cert, err := attesttest.EKCertificate(pub)
 		check(t, err)
 		again, err := attesttest.EKCertificate(pub)
 		check(t, err)
-		if !bytes.Equal(der, again) {
+		if !cert.Equal(again) {
 			t.Errorf("%s: two certificates of a key", name)
 		}
-		profile, err := x509ext.ParseEKCertificate(der) // checks the TCG's profile
+		profile, err := x509ext.ParseEKCertificate(cert.Raw) // checks the TCG's profile
 		check(t, err)
 		if profile.TpmManufacturer != "id:53494D30" || profile.TpmVersion != "id:00010000" {
 			t.Errorf("%s: %+v", name, profile)
 		}
-		cert, err := x509.ParseCertificate(der)
-		check(t, err)
 		san, err := x509ext.ParseSubjectAltName(critical(t, cert, asn1.ObjectIdentifier{2, 5, 29, 17}, true))
 		check(t, err)
 		if len(san.DirectoryNames) != 1 {
@@ -81,7 +79,7 @@ func TestEKCertificate(t *testing.T) {
 		if cert.KeyUsage != usage {
 			t.Errorf("%s: key usage %v", name, cert.KeyUsage)
 		}
-		verifyChain(t, der)
+		verifyChain(t, cert)
 	}
 	if _, err := attesttest.EKCertificate("a key"); err == nil {
 		t.Error("certificate of no key")
@@ -108,10 +106,8 @@ func critical(t *testing.T, cert *x509.Certificate, id asn1.ObjectIdentifier, wa
 
 // verifyChain checks that a certificate chains up to Roots, and that the other
 // maker's does not.
-func verifyChain(t *testing.T, der []byte) {
+func verifyChain(t *testing.T, cert *x509.Certificate) {
 	t.Helper()
-	cert, err := x509.ParseCertificate(der)
-	check(t, err)
 	inter := x509.NewCertPool()
 	inter.AddCert(attesttest.Certificates()[0])
 	cert.UnhandledCriticalExtensions = nil // the name, which Go does not read
@@ -122,9 +118,7 @@ func verifyChain(t *testing.T, der []byte) {
 		t.Errorf("%d chains", len(chains))
 	}
 	other := attesttest.OtherMaker()
-	der, err = other.EKCertificate(cert.PublicKey)
-	check(t, err)
-	cert, err = x509.ParseCertificate(der)
+	cert, err = other.EKCertificate(cert.PublicKey)
 	check(t, err)
 	cert.UnhandledCriticalExtensions = nil
 	opts.Intermediates.AddCert(other.Certificates()[0])

@@ -159,7 +159,7 @@ func (t *TPM) certificate(core *softtpm.TPM, template []byte) ([]byte, error) {
 
 const paddedSize = 1600
 
-// certificateOf returns the EK certificate of a TPMT_PUBLIC.
+// certificateOf returns the EK certificate of a TPMT_PUBLIC, in DER.
 func certificateOf(m *Maker, area []byte) ([]byte, error) {
 	p, err := tpm2.Unmarshal[tpm2.TPMTPublic](area)
 	if err != nil {
@@ -169,5 +169,9 @@ func certificateOf(m *Maker, area []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("attesttest: EK: %w", err)
 	}
-	return m.EKCertificate(key)
+	cert, err := m.EKCertificate(key)
+	if err != nil {
+		return nil, err
+	}
+	return cert.Raw, nil
 }

@@ -127,7 +127,7 @@ func testCertificates(t *testing.T, tpm machine) {
 		}
 		want, err := attesttest.EKCertificate(pub)
 		check(t, err)
-		if !bytes.Equal(cert.Raw, want) {
+		if !cert.Equal(want) {
 			t.Errorf("index %#x: another certificate than EKCertificate's", h)
 		}
 		x, _ := index(t, tpm, h)

@@ -145,7 +145,7 @@ func TestDeviceKeyActivated(t *testing.T) {
 		t.Fatal(err)
 	}
 	req := &drs.Request{DeviceKey: newSoftKey(t, 4, deviceAttributes), TransportKey: &r.device.tk.PublicKey}
-	req.SetToken(token)
+	req.DeviceToken = token
 	_, err = r.join(req)
 	r.refused(err, "Join", "DeviceTokenKeyMismatch", "another device key")
 	req.DeviceKey = r.device.dk
@@ -270,7 +270,7 @@ func TestTokenSources(t *testing.T) {
 			t.Fatal(err)
 		}
 		req := &drs.Request{DeviceKey: r.device.dk, TransportKey: &r.device.tk.PublicKey}
-		req.SetToken(token)
+		req.DeviceToken = token
 		if _, err := client.Join(t.Context(), r.tenant, req); err == nil {
 			t.Errorf("%s: a token of nobody is taken", c.name)
 		}

@@ -87,7 +87,7 @@ func TestCancelAtEachRead(t *testing.T) {
 			return list == nil, err
 		}},
 		{"Nonce", func(ctx context.Context, c *drs.Client) (bool, error) {
-			nonce, err := c.Nonce(ctx, r.tenant, "")
+			nonce, err := c.Nonce(ctx, r.tenant, nil)
 			return nonce == "", err
 		}},
 		{"Authenticate", func(ctx context.Context, c *drs.Client) (_ bool, err error) {

@@ -75,7 +75,7 @@ func (c *chip) proof() *drs.Proof {
 func (c *chip) request(token *drs.DeviceToken) *drs.Request {
 	tk, _ := c.tk.Public().(*rsa.PublicKey)
 	return &drs.Request{
-		Ticket: token.Token, DeviceKey: c.dk, TransportKey: tk, DisplayName: "chip",
+		DeviceToken: given(token), DeviceKey: c.dk, TransportKey: tk, DisplayName: "chip",
 		Attestation: &drs.Attestation{AIKPublicArea: c.aik.PublicArea(), Nonce: token.Nonce, Certify: func(ctx context.Context, usage string, data []byte) (*drs.Statement, error) {
 			key := c.dk
 			if usage == drs.UsageTransport {
@@ -230,7 +230,7 @@ func testVariants(t *testing.T, tr transport.TPMCloser) {
 		t.Fatal("dk-activate:", err)
 	}
 	req = c.request(new(drs.DeviceToken))
-	req.Ticket, req.Proof = "", c.proof()
+	req.DeviceToken, req.Proof = nil, c.proof()
 	if dev, err := r.join(req); err != nil || dev.ID != first.ID {
 		t.Error("challenge-401:", err)
 	}

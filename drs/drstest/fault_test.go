@@ -71,7 +71,7 @@ func TestUsedNonces(t *testing.T) {
 	r.server.SetFault("Token", drstest.FaultNone)
 	r.server.SetFault("Nonce", drstest.FaultNonce)
 	req := r.device.request(r.authenticate())
-	if req.Nonce, err = r.client.Nonce(t.Context(), r.tenant, ""); err != nil {
+	if req.Nonce, err = r.client.Nonce(t.Context(), r.tenant, nil); err != nil {
 		t.Fatal(err)
 	}
 	_, err = r.join(req)
@@ -127,7 +127,7 @@ func TestUserJoin(t *testing.T) {
 	r := newRig(t)
 	join := func(n int) error {
 		req := &drs.Request{DeviceKey: newSoftKey(t, n, deviceAttributes), TransportKey: &r.device.tk.PublicKey}
-		req.Token, _ = r.userToken(alice)
+		req.UserToken, _ = r.userToken(alice)
 		dev, err := r.join(req)
 		if err == nil && (dev.UPN != alice || len(dev.AdminSIDs) == 0) {
 			t.Errorf("joined as %+v", *dev)
@@ -146,14 +146,14 @@ func TestUserJoin(t *testing.T) {
 		t.Errorf("objects %+v", o)
 	}
 	req := &drs.Request{DeviceKey: newSoftKey(t, 3, deviceAttributes), TransportKey: &r.device.tk.PublicKey}
-	req.Token, _ = r.userToken(alice)
+	req.UserToken, _ = r.userToken(alice)
 	r.server.AddUser(drstest.User{UPN: alice, Password: password, Disabled: true})
 	_, err = r.join(req)
 	wantError(t, err, "UserMayNotJoin", "disabled")
 	// A token of the user for another resource.
 	r.server.AddUser(drstest.User{UPN: alice, Password: password})
 	_, body := r.post(map[string][]string{"grant_type": {"password"}, "username": {alice}, "password": {password}, "client_id": {drs.BrokerClient}, "resource": {drstest.ManagementResource}})
-	req.Token = drs.Token(body["access_token"].(string))
+	req.UserToken = drs.Token(body["access_token"].(string))
 	_, err = r.join(req)
 	wantError(t, err, "MsaTicketTpmValidationFailed", "audience")
 	// A token of a joined device, which is not a device token.
@@ -165,7 +165,7 @@ func TestUserJoin(t *testing.T) {
 	claims := r.deviceRequest()
 	claims["resource"] = drstest.JoinResource
 	_, body = r.sendRequest(r.device.dk, cert, claims)
-	req.Token, req.Ticket = "", drs.Token(body["access_token"].(string))
+	req.UserToken, req.DeviceToken = "", &drs.DeviceToken{Token: drs.Token(body["access_token"].(string))}
 	_, err = r.join(req)
 	wantError(t, err, "MsaTicketTpmValidationFailed", "not of a device that proved")
 }
@@ -175,7 +175,7 @@ func TestRegister(t *testing.T) {
 	r := newRig(t)
 	r.server.AddUser(drstest.User{UPN: alice, Password: password})
 	req := &drs.Request{Type: drs.Register, DeviceKey: newSoftKey(t, 2, deviceAttributes), TransportKey: &r.device.tk.PublicKey}
-	req.Token, _ = r.userToken(alice)
+	req.UserToken, _ = r.userToken(alice)
 	dev, err := r.join(req)
 	if err != nil || dev.Joined || !r.server.Objects()[1].Registered {
 		t.Errorf("%+v, %v", dev, err)

@@ -51,7 +51,7 @@ func newGoldenWorld(t *testing.T) *goldenWorld {
 		t.Fatal(err)
 	}
 	req := &drs.Request{DeviceKey: w.ec, StorageKey: &w.ec.PublicKey}
-	req.Token, _ = w.userToken(alice)
+	req.UserToken, _ = w.userToken(alice)
 	dev, err := w.join(req)
 	if err != nil {
 		t.Fatal(err)

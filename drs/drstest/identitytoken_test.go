@@ -143,7 +143,7 @@ func TestTenantsCompared(t *testing.T) {
 	}
 	other := *r.tenant
 	other.TenantID = otherTenant
-	bearer := &drs.Request{DeviceKey: req.DeviceKey, TransportKey: req.TransportKey, Token: drs.Token(unsigned(t, map[string]any{"tid": drstest.DefaultTenantID}))}
+	bearer := &drs.Request{DeviceKey: req.DeviceKey, TransportKey: req.TransportKey, UserToken: drs.Token(unsigned(t, map[string]any{"tid": drstest.DefaultTenantID}))}
 	count := 0
 	c := *r.client
 	c.HTTPClient = &http.Client{Transport: counter{r, &count}}

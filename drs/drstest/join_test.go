@@ -174,7 +174,7 @@ func TestJoinBound(t *testing.T) {
 // A nonce of the registration service may be in the certificate request and in the attestation.
 func TestJoinWithNonce(t *testing.T) {
 	r := newRig(t)
-	nonce, err := r.client.Nonce(t.Context(), r.tenant, "")
+	nonce, err := r.client.Nonce(t.Context(), r.tenant, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,14 +249,17 @@ func TestJoinRefused(t *testing.T) {
 		{"request is not by the certified key", func(r *rig, d *softTPM, q *drs.Request) { d.certifyDK = foreign.dk }, "AttestationFailed", "check 7: device"},
 		{"transport key is not the certified key", func(r *rig, d *softTPM, q *drs.Request) { d.certifyTK = foreign.tk }, "AttestationFailed", "check 7: transport"},
 		{"nonce is nobody's", func(r *rig, d *softTPM, q *drs.Request) { q.Attestation.Nonce = make([]byte, 32) }, "AttestationFailed", "check 8"},
-		{"no nonce", func(r *rig, d *softTPM, q *drs.Request) { q.Attestation.Nonce = nil }, "AttestationFailed", "check 8"},
+		{"no nonce", func(r *rig, d *softTPM, q *drs.Request) {
+			q.Attestation.Nonce, q.DeviceToken = nil, &drs.DeviceToken{Token: q.DeviceToken.Token}
+		}, "AttestationFailed", "check 8"},
 		{"nonce of another token", func(r *rig, d *softTPM, q *drs.Request) { q.Attestation.Nonce = r.authenticate().Nonce }, "AttestationFailed", "check 8"},
 		{"object is gone", func(r *rig, d *softTPM, q *drs.Request) { r.server.Remove(r.server.Objects()[0].DeviceID) }, "error_missing_device", "gone"},
 		{"token is not ours", func(r *rig, d *softTPM, q *drs.Request) {
-			q.Ticket = drs.Token(strings.TrimRight(string(q.Ticket), "=")[:len(q.Ticket)-8] + "AAAAAAAA")
+			ticket := q.DeviceToken.Token
+			q.DeviceToken = &drs.DeviceToken{Token: drs.Token(strings.TrimRight(string(ticket), "=")[:len(ticket)-8] + "AAAAAAAA")}
 		}, "MsaTicketTpmValidationFailed", "signature"},
-		{"token in one place only", func(r *rig, d *softTPM, q *drs.Request) { q.Token, q.Ticket = q.Ticket, "" }, "MsaTicketTpmValidationFailed", "MSA-DDID"},
-		{"another token in the other place", func(r *rig, d *softTPM, q *drs.Request) { q.Token = r.authenticate().Token }, "MsaTicketTpmValidationFailed", "MSA-DDID"},
+		{"token in one place only", func(r *rig, d *softTPM, q *drs.Request) { q.UserToken, q.DeviceToken = q.DeviceToken.Token, nil }, "MsaTicketTpmValidationFailed", "MSA-DDID"},
+		{"another token in the other place", func(r *rig, d *softTPM, q *drs.Request) { q.UserToken = r.authenticate().Token }, "MsaTicketTpmValidationFailed", "MSA-DDID"},
 		{"token expired", func(r *rig, d *softTPM, q *drs.Request) { r.now = r.now.Add(time.Hour + time.Second) }, "MsaTicketTpmValidationFailed", "expired"},
 		{"token of another tenant", func(r *rig, d *softTPM, q *drs.Request) {
 			r.server.TenantID = "00000000-1111-4222-8333-444444444444"

@@ -60,12 +60,12 @@ func (c *chip) rekey(t *testing.T) {
 func (r *rig) rejoin(t *testing.T, c *chip, id string) *drs.Device {
 	t.Helper()
 	c.rekey(t)
-	nonce, err := r.client.Nonce(t.Context(), r.tenant, "")
+	nonce, err := r.client.Nonce(t.Context(), r.tenant, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	req := c.request(&drs.DeviceToken{Nonce: []byte(nonce)})
-	req.Token, _ = r.userToken(alice)
+	req.UserToken, _ = r.userToken(alice)
 	dev, err := r.client.Rejoin(t.Context(), r.tenant, id, req)
 	if err != nil {
 		t.Fatal(err, r.server.Refusals())
@@ -189,7 +189,7 @@ func softSignIn(t *testing.T, r *rig) *drs.SignIn {
 	t.Helper()
 	r.server.AddUser(drstest.User{UPN: alice, Password: password, Key: &softRSA(t, 7).PublicKey})
 	req := r.device.request(r.authenticate())
-	req.Token, _ = r.userToken(alice)
+	req.UserToken, _ = r.userToken(alice)
 	dev, err := r.join(req)
 	if err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func TestPreAuthorizedAttested(t *testing.T) {
 		want := "check 8"
 		if nonce == "" {
 			var err error
-			if nonce, err = r.client.Nonce(t.Context(), r.tenant, ""); err != nil {
+			if nonce, err = r.client.Nonce(t.Context(), r.tenant, nil); err != nil {
 				t.Fatal(err)
 			}
 			want = ""
@@ -104,7 +104,9 @@ func TestPreAuthorizedRefused(t *testing.T) {
 		{"at the endpoint of joins", func(r *rig, q *drs.Request, _ string) {
 			r.tenant.PrecreateEndpoint = r.tenant.JoinEndpoint
 		}, "error_fail", "only for the precreate endpoint"},
-		{"as a bearer token", func(r *rig, q *drs.Request, _ string) { q.Ticket, q.PreAuthorized = q.PreAuthorized, "" }, "MsaTicketTpmValidationFailed", "not of a device"},
+		{"as a bearer token", func(r *rig, q *drs.Request, _ string) {
+			q.DeviceToken, q.PreAuthorized = &drs.DeviceToken{Token: q.PreAuthorized}, ""
+		}, "MsaTicketTpmValidationFailed", "not of a device"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t)

@@ -127,7 +127,7 @@ func testEC(t *testing.T, tr transport.TPMCloser) {
 		t.Error("dk-activate:", err)
 	}
 	req = c.request(new(drs.DeviceToken))
-	req.Ticket, req.Proof = "", c.proof()
+	req.DeviceToken, req.Proof = nil, c.proof()
 	dev, err := r.join(req)
 	if err != nil || dev.ID != first.ID {
 		t.Fatal("challenge-401:", err)
@@ -137,14 +137,14 @@ func testEC(t *testing.T, tr transport.TPMCloser) {
 	}
 	// The user's part.
 	r.server.AddUser(drstest.User{UPN: alice, Password: password})
-	nonce, err := r.client.Nonce(t.Context(), r.tenant, "")
+	nonce, err := r.client.Nonce(t.Context(), r.tenant, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	req = c.request(&drs.DeviceToken{Nonce: []byte(nonce)})
-	req.Ticket, req.Nonce = "", nonce
+	req.DeviceToken, req.Nonce = nil, nonce
 	var refresh drs.Token
-	req.Token, refresh = r.userToken(alice)
+	req.UserToken, refresh = r.userToken(alice)
 	if dev, err = r.client.Rejoin(t.Context(), r.tenant, first.ID, req); err != nil {
 		t.Fatalf("%v, %q", err, r.server.Refusals())
 	}
@@ -227,7 +227,7 @@ func TestProtocol3(t *testing.T) {
 		t.Fatal(err)
 	}
 	req := &drs.Request{DeviceKey: key, TransportKey: &r.device.tk.PublicKey}
-	req.Token, _ = r.userToken(alice)
+	req.UserToken, _ = r.userToken(alice)
 	dev, err := r.join(req)
 	if err != nil {
 		t.Fatalf("%v, %q", err, r.server.Refusals())
@@ -407,7 +407,7 @@ func TestProtocol4Bound(t *testing.T) {
 		}
 		// The same key signs and decrypts, as on macOS.
 		req := &drs.Request{DeviceKey: key, StorageKey: &key.PublicKey}
-		req.Token, _ = r.userToken(alice)
+		req.UserToken, _ = r.userToken(alice)
 		dev, err := r.join(req)
 		if err != nil {
 			t.Fatal(err)

@@ -88,8 +88,8 @@ func TestCanary(t *testing.T) {
 	note("token", *token)
 	r.server.AddUser(drstest.User{UPN: alice, Password: password})
 	req := r.device.request(token)
-	req.Token, _ = r.userToken(alice)
-	secrets["user's token"] = string(req.Token)
+	req.UserToken, _ = r.userToken(alice)
+	secrets["user's token"] = string(req.UserToken)
 	dev, err := r.join(req)
 	if err != nil {
 		t.Fatal(err)

@@ -176,9 +176,17 @@ func (d *softTPM) attestation(nonce []byte) *drs.Attestation {
 	}}
 }
 
+// given returns a device token, or nil if it is empty but for a nonce.
+func given(t *drs.DeviceToken) *drs.DeviceToken {
+	if t.Token == "" {
+		return nil
+	}
+	return t
+}
+
 func (d *softTPM) request(t *drs.DeviceToken) *drs.Request {
 	return &drs.Request{
-		Ticket: t.Token, DeviceKey: d.dk, TransportKey: &d.tk.PublicKey, DisplayName: "soft", OSVersion: "10.0.26100.1",
+		DeviceToken: given(t), DeviceKey: d.dk, TransportKey: &d.tk.PublicKey, DisplayName: "soft", OSVersion: "10.0.26100.1",
 		Attestation: d.attestation(t.Nonce),
 	}
 }

@@ -13,7 +13,7 @@ import (
 const sourceTicket = "account"
 
 // IssueTicket returns a device ticket for the imported device with a ZTDID, which is valid
-// for an hour: a [drs.DeviceToken] for a join without a user, or the [drs.Request.Ticket] of
+// for an hour: a [drs.DeviceToken] for a join without a user, or the [drs.Request.DeviceToken] of
 // a user's join. It stands for the account service that gives Windows such tickets, of
 // which neither the protocol nor the form is public. It is not bound to keys and can be
 // used again.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
@@ -97,7 +96,7 @@ func (d *joiner) attest(ctx context.Context, req *drs.Request, dk, tk *attest.Ke
 		return err
 	}
 	if len(nonce) == 0 {
-		text, err := d.client.Nonce(ctx, d.discovery, cmp.Or(req.Token, req.Ticket))
+		text, err := d.client.Nonce(ctx, d.discovery, req)
 		if err != nil {
 			return err
 		}

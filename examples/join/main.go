@@ -130,7 +130,7 @@ func (d *joiner) joinTenant(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	req.SetToken(d.token)
+	req.DeviceToken = d.token
 	if err := d.attest(ctx, req, dk, tk, d.token.Nonce); err != nil {
 		return "", err
 	}
@@ -189,9 +189,9 @@ func (d *joiner) rejoin(ctx context.Context) (string, error) {
 				return "", err
 			}
 		}
-		req.SetToken(d.token)
+		req.DeviceToken = d.token
 	}
-	if req.Token, err = d.signer.JoinToken(ctx, d.discovery); err != nil {
+	if req.UserToken, err = d.signer.JoinToken(ctx, d.discovery); err != nil {
 		return "", err
 	}
 	if err := d.attest(ctx, req, dk, tk, nil); err != nil {

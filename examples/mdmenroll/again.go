@@ -35,10 +35,7 @@ func (e *enrollment) again(ctx context.Context) error {
 	}
 	e.cert, e.client.Device.ID = certs[0], sum.DeviceID
 	e.at = &mdm.Discovery{EnrollURL: sum.EnrollURL, EnrollVersion: sum.EnrollVersion}
-	e.got = &mdm.Enrollment{Certificate: e.cert.Raw, Server: sum.Server, ProviderID: sum.ProviderID}
-	for _, issuer := range certs[1:] {
-		e.got.Issuers = append(e.got.Issuers, issuer.Raw)
-	}
+	e.got = &mdm.Enrollment{Certificate: e.cert, Issuers: certs[1:], Server: sum.Server, ProviderID: sum.ProviderID}
 	s, err := e.newSession()
 	if err != nil {
 		return err
@@ -56,10 +53,7 @@ func (e *enrollment) again(ctx context.Context) error {
 		return err
 	}
 	e.got.Certificate, e.got.Issuers = got.Certificate, got.Issuers
-	if certs, err = command.ParseCertificates("renewed certificate", command.EncodeDER(got.Certificate)); err != nil {
-		return err
-	}
-	e.cert = certs[0]
+	e.cert = got.Certificate
 	fmt.Fprintf(e.stdout, "renewal      %s by %s until %s\n", e.cert.Subject, e.cert.Issuer, e.cert.NotAfter.UTC().Format(time.DateOnly))
 	return e.write()
 }

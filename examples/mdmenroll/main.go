@@ -78,9 +78,7 @@ func (e *enrollment) enroll(ctx context.Context) error {
 	if e.got, err = e.client.Enroll(ctx, d, p, req); err != nil {
 		return err
 	}
-	if e.cert, err = x509.ParseCertificate(e.got.Certificate); err != nil {
-		return err
-	}
+	e.cert = e.got.Certificate
 	fmt.Fprintf(e.stdout, "enrollment   %s by %s until %s\n", e.cert.Subject, e.cert.Issuer, e.cert.NotAfter.UTC().Format(time.DateOnly))
 	fmt.Fprintf(e.stdout, "management   %s at %s\n", e.got.ProviderID, e.got.Server)
 	return nil
@@ -107,7 +105,7 @@ func (e *enrollment) request(ctx context.Context, p *mdm.Policy) (*mdm.Request, 
 	if pub, ok := e.key.Public().(*rsa.PublicKey); ok && pub.N.BitLen() < p.MinimalKeyLength {
 		fmt.Fprintf(e.stderr, "mdmenroll: warning: the key has %d bits, and the policy wants %d\n", pub.N.BitLen(), p.MinimalKeyLength)
 	}
-	req := &mdm.Request{Token: e.with, Key: e.key, Context: []mdm.Item{
+	req := &mdm.Request{Credential: e.with, Key: e.key, Context: []mdm.Item{
 		mdm.BoolItem(mdm.ItemUXInitiated, !e.ofDevice), mdm.BoolItem(mdm.ItemNotInOOBE, !e.ofDevice),
 	}}
 	if e.ofDevice {

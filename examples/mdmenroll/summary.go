@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"time"
@@ -40,7 +41,7 @@ func (e *enrollment) write() error {
 		return err
 	}
 	files := []command.File{
-		{Name: "mdm.pem", Text: command.EncodeDER(append([][]byte{e.got.Certificate}, e.got.Issuers...)...)},
+		{Name: "mdm.pem", Text: command.EncodeCertificates(append([]*x509.Certificate{e.cert}, e.got.Issuers...)...)},
 		{Name: "mdm-key.pem", Text: key},
 	}
 	for i, o := range e.orders {

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"fmt"
 	"log"
 	"net/http"
@@ -34,7 +33,7 @@ func join(ctx context.Context, c *drs.Client, services *drs.Discovery, user stri
 		return nil, nil, err
 	}
 	device, err := c.Join(ctx, services, &drs.Request{
-		Token: token.Token, DeviceKey: deviceKey, TransportKey: &transportKey.PublicKey, DisplayName: "bench 7",
+		UserToken: token.Token, DeviceKey: deviceKey, TransportKey: &transportKey.PublicKey, DisplayName: "bench 7",
 	})
 	return device, deviceKey, err
 }
@@ -53,7 +52,7 @@ func enrollFor(ctx context.Context, client *mdm.Client, discovery string, token 
 	if err != nil {
 		return nil, nil, err
 	}
-	enrollment, err := client.Enroll(ctx, services, policy, &mdm.Request{Token: token, Key: key})
+	enrollment, err := client.Enroll(ctx, services, policy, &mdm.Request{Credential: token, Key: key})
 	return enrollment, key, err
 }
 
@@ -91,11 +90,7 @@ func Example_clients() {
 	if err != nil {
 		log.Fatal(err, server.Refusals())
 	}
-	cert, err := x509.ParseCertificate(enrollment.Certificate)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(cert.Issuer)
+	fmt.Println(enrollment.Certificate.Issuer)
 	// Output:
 	// CN=Test MDM Device CA
 }

@@ -6,13 +6,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // Config returns a copy of base (nil: an empty configuration) that presents
-// cert, whose key is key, and its issuers (DER). It calls sent whenever a
+// cert, whose key is key, and its issuers. It calls sent whenever a
 // server asks for the certificate.
 //
 // An RSA key held by a TPM signs PKCS #1 with SHA-256 and often nothing else.
@@ -22,14 +23,20 @@ import (
 //
 // The error is of no type of its own; it tells which argument is missing, or
 // that cert is of another key.
-func Config(base *tls.Config, cert *x509.Certificate, issuers [][]byte, key crypto.Signer, sent func()) (*tls.Config, error) {
+func Config(base *tls.Config, cert *x509.Certificate, issuers []*x509.Certificate, key crypto.Signer, sent func()) (*tls.Config, error) {
 	if cert == nil || key == nil {
 		return nil, errors.New("no management certificate or no key")
 	}
 	if public, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); !ok || !public.Equal(key.Public()) {
 		return nil, errors.New("the management certificate is for another key")
 	}
-	own := &tls.Certificate{Certificate: append([][]byte{cert.Raw}, issuers...), PrivateKey: key, Leaf: cert}
+	own := &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
+	for i, issuer := range issuers {
+		if issuer == nil {
+			return nil, fmt.Errorf("issuer %d is nil", i)
+		}
+		own.Certificate = append(own.Certificate, issuer.Raw)
+	}
 	c := new(tls.Config)
 	if base != nil {
 		c = base.Clone()

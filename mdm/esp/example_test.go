@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"log"
 	"net/http/httptest"
@@ -76,14 +74,13 @@ func exampleSession(ctx context.Context, h *httptest.Server) (*omadm.Session, *m
 		return nil, nil, err
 	}
 	enrolled, err := client.Enroll(ctx, services, nil, &mdm.Request{
-		Token: mdm.Password{User: "user@contoso.test", Secret: "secret"}, Key: key,
+		Credential: mdm.Password{User: "user@contoso.test", Secret: "secret"}, Key: key,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	cert, err1 := x509.ParseCertificate(enrolled.Certificate)
-	document, err2 := mdm.ParseDocument(enrolled.Document)
-	if err := errors.Join(err1, err2); err != nil {
+	document, err := mdm.ParseDocument(enrolled.Document)
+	if err != nil {
 		return nil, nil, err
 	}
 	account, err := document.Account()
@@ -92,7 +89,7 @@ func exampleSession(ctx context.Context, h *httptest.Server) (*omadm.Session, *m
 	}
 	session := &omadm.Session{
 		Server: account.Address, Device: client.Device,
-		Certificate: cert, Issuers: enrolled.Issuers, Key: key,
+		Certificate: enrolled.Certificate, Issuers: enrolled.Issuers, Key: key,
 		Tree: new(omadm.Tree), HTTPClient: h.Client(),
 	}
 	session.Tree.Apply(document)

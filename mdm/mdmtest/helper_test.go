@@ -87,7 +87,7 @@ func start(t testing.TB, s *mdmtest.Server) *setting {
 		t.Fatal(err)
 	}
 	_, err = c.Enroll(t.Context(), d, nil, &mdm.Request{
-		Token: token, Key: deviceKey(),
+		Credential: token, Key: deviceKey(),
 		Context: []mdm.Item{{Name: mdm.ItemZeroTouch, Value: testZTD}, {Name: mdm.ItemWhiteGlove, Value: "true"}},
 	})
 	if err != nil {

@@ -54,16 +54,12 @@ func startRenewal(t *testing.T) *renewal {
 	t.Cleanup(h.Close)
 	r.url = h.URL + enrollPath
 	r.cert = plain.Enrolled()[0]
-	var issuers [][]byte
-	for _, c := range r.Certificates() {
-		issuers = append(issuers, c.Raw)
-	}
 	transport := h.Client().Transport.(*http.Transport).Clone()
 	transport.TLSClientConfig.Certificates = []tls.Certificate{{Certificate: [][]byte{r.cert.Raw}, PrivateKey: deviceKey()}}
 	p := &tap{next: transport}
 	r.http = &http.Client{Transport: p}
 	_, err := (&mdm.Client{Device: mdm.Device{ID: testDevice}, HTTPClient: r.http}).Renew(t.Context(), &mdm.Discovery{EnrollURL: r.url}, nil,
-		&mdm.Renewal{Certificate: r.cert, Key: deviceKey(), Issuers: issuers})
+		&mdm.Renewal{Certificate: r.cert, Key: deviceKey(), Issuers: r.Certificates()})
 	if err != nil {
 		t.Fatalf("%v; server: %q", err, r.Refusals())
 	}

@@ -3,7 +3,6 @@ package mdmtest_test
 import (
 	"crypto/rsa"
 	"crypto/tls"
-	"crypto/x509"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -41,16 +40,13 @@ func converse(t *testing.T, commands ...mdmtest.Command) *conversation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := c.Enroll(t.Context(), d, nil, &mdm.Request{Token: mdm.Token(signed(t, jwt.SigningMethodRS256, issuerKey(), goodClaims())), Key: deviceKey(), Context: []mdm.Item{
+	e, err := c.Enroll(t.Context(), d, nil, &mdm.Request{Credential: mdm.Token(signed(t, jwt.SigningMethodRS256, issuerKey(), goodClaims())), Key: deviceKey(), Context: []mdm.Item{
 		{Name: mdm.ItemZeroTouch, Value: testZTD}, {Name: mdm.ItemWhiteGlove, Value: "true"},
 	}})
 	if err != nil {
 		t.Fatal(err, s.Refusals())
 	}
-	cert, err := x509.ParseCertificate(e.Certificate)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cert := e.Certificate
 	config, err := (&omadm.Session{Certificate: cert, Issuers: e.Issuers, Key: deviceKey()}).TLSConfig(h.Client().Transport.(*http.Transport).TLSClientConfig)
 	if err != nil {
 		t.Fatal(err)

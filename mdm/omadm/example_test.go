@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"fmt"
 	"log"
 	"net/http/httptest"
@@ -35,10 +34,7 @@ func ExampleSession() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cert, err := x509.ParseCertificate(enrolled.Certificate)
-	if err != nil {
-		log.Fatal(err)
-	}
+	cert := enrolled.Certificate
 
 	tree := new(omadm.Tree)
 	tree.Handle("./Vendor/MSFT/Reboot/RebootNow", func(_ context.Context, op *omadm.Operation) int {
@@ -75,7 +71,7 @@ func exampleEnroll(ctx context.Context, h *httptest.Server, device mdm.Device) (
 		return nil, nil, err
 	}
 	enrolled, err := client.Enroll(ctx, services, nil, &mdm.Request{
-		Token: mdm.Password{User: "user@contoso.test", Secret: "secret"}, Key: key,
+		Credential: mdm.Password{User: "user@contoso.test", Secret: "secret"}, Key: key,
 	})
 	return enrolled, key, err
 }

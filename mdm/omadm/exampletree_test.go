@@ -58,10 +58,7 @@ func ExampleTree_HandleSCEP() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cert, err := x509.ParseCertificate(enrolled.Certificate)
-	if err != nil {
-		log.Fatal(err)
-	}
+	cert := enrolled.Certificate
 	tree := new(omadm.Tree)
 	tree.HandleSCEP(func(_ context.Context, o *omadm.SCEPOrder) (*x509.Certificate, error) {
 		fmt.Println(o.ID, "for", o.Subject, "from", o.URLs[0], "with challenge", o.Challenge)

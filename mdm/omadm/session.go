@@ -55,8 +55,8 @@ type Session struct {
 	Certificate *x509.Certificate
 	Key         crypto.Signer
 
-	// Issuers are sent along with Certificate, in DER. It may be empty.
-	Issuers [][]byte
+	// Issuers are sent along with Certificate. It may be empty.
+	Issuers []*x509.Certificate
 
 	// Tree holds the nodes that the server reads and writes.
 	Tree *Tree
