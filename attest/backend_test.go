@@ -8,14 +8,20 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 
+	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 )
 
 // forBackends runs f on a new emulated TPM and on a new swtpm, if that is
 // installed. State "ready" has a persistent RSA EK and SRK and EK certificates,
-// state "fresh" the certificates only.
+// state "fresh" the certificates only. If the variable WHITEGLOVE_TPM of the environment
+// names a TPM's device, f runs on that as well: .ci/kernel does so. The test clears that
+// TPM.
 func forBackends(t *testing.T, state string, f func(*testing.T, transport.TPM)) {
 	t.Helper()
+	if path := os.Getenv("WHITEGLOVE_TPM"); path != "" {
+		t.Run("device/"+state, func(t *testing.T) { f(t, device(t, path, state)) })
+	}
 	t.Run("emulator/"+state, func(t *testing.T) {
 		t.Parallel()
 		f(t, emulator(t, state))
@@ -40,6 +46,28 @@ func forBackends(t *testing.T, state string, f func(*testing.T, transport.TPM)) 
 		}
 		f(t, tpm)
 	})
+}
+
+// device opens a TPM that the test may clear, and brings it to the state.
+func device(t *testing.T, path, state string) transport.TPM {
+	t.Helper()
+	tpm, err := attest.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := tpm.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := (tpm2.Clear{AuthHandle: tpm2.AuthHandle{Handle: tpm2.TPMRHLockout, Auth: tpm2.PasswordAuth(nil)}}).Execute(tpm.Transport); err != nil {
+		t.Fatal(err)
+	}
+	if state == "ready" {
+		persist(t, tpm.Transport, tpm2.TPMRHEndorsement, tpm2.RSAEKTemplate, 0x81010001)
+		persist(t, tpm.Transport, tpm2.TPMRHOwner, tpm2.RSASRKTemplate, 0x81000001)
+	}
+	return tpm.Transport
 }
 
 func emulator(t testing.TB, state string) *attesttest.TPM {

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2/transport"
@@ -33,6 +34,9 @@ func TestClockInfo(t *testing.T) {
 			if m.Resets != second.Resets || m.Restarts != second.Restarts || m.Firmware != second.Firmware || m.Clock > second.Clock {
 				t.Errorf("%+v, then %+v", m, second)
 			}
+		}
+		if strings.Contains(t.Name(), "/device/") {
+			return // the test cannot start that machine anew
 		}
 		if err := tr.(interface{ Reboot() error }).Reboot(); err != nil {
 			t.Fatal(err)

@@ -24,8 +24,11 @@ func TestInfo(t *testing.T) {
 		}
 		t.Logf("%+v", *info)
 		maker := "SIM0"
-		if strings.Contains(t.Name(), "swtpm") {
+		switch {
+		case strings.Contains(t.Name(), "swtpm"):
 			maker = "IBM"
+		case strings.Contains(t.Name(), "/device/") && info.Manufacturer != "":
+			maker = info.Manufacturer // whoever made it
 		}
 		if info.Manufacturer != maker || !strings.Contains(info.Firmware, ".") || !strings.HasPrefix(info.Revision, "1.") {
 			t.Errorf("%+v", *info)
