@@ -108,7 +108,7 @@ func (p *port) pass(command []byte) ([]byte, error) {
 // check checks the header of a response and returns its response code. A successful
 // response has sessions if the command had.
 func (p *port) check(command, rsp []byte) (tpm2.TPMRC, error) {
-	if len(rsp) >= 14 && makesHandle[p.name] {
+	if len(rsp) >= 14 && makesHandle(p.name) {
 		p.made = tpm2.TPMHandle(binary.BigEndian.Uint32(rsp[10:]))
 	}
 	if len(rsp) < 10 || len(rsp) > maxResponse || binary.BigEndian.Uint32(rsp[2:]) != uint32(len(rsp)) {
@@ -132,9 +132,13 @@ func isBusy(rc tpm2.TPMRC) bool {
 	return rc == tpm2.TPMRCRetry || rc == tpm2.TPMRCYielded || rc == tpm2.TPMRCTesting
 }
 
-// makesHandle has the commands whose answers begin with a new handle.
-var makesHandle = map[string]bool{
-	"TPM2_CreatePrimary": true, "TPM2_CreateLoaded": true, "TPM2_Load": true, "TPM2_StartAuthSession": true,
+// makesHandle reports whether the answers of a command begin with a new handle.
+func makesHandle(name string) bool {
+	switch name {
+	case "TPM2_CreatePrimary", "TPM2_CreateLoaded", "TPM2_Load", "TPM2_StartAuthSession":
+		return true
+	}
+	return false
 }
 
 // commandName returns the name of a command as Part 3 has it.

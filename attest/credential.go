@@ -215,7 +215,7 @@ func (t *TPM) ekPolicy(ctx context.Context, a *area, s *session, use ...*object)
 	}
 	if policy == 'B' {
 		or := tpm2.PolicyOr{PolicySession: s.handle}
-		for _, p := range [][]byte{policyA[a.nameAlg], policyC[a.nameAlg]} {
+		for _, p := range [][]byte{policyA(a.nameAlg), policyC(a.nameAlg)} {
 			or.PHashList.Digests = append(or.PHashList.Digests, tpm2.TPM2BDigest{Buffer: p})
 		}
 		if _, err := run(ctx, t, or); err != nil {

@@ -9,29 +9,51 @@ import (
 	"errors"
 )
 
-// Policies of endorsement keys (TCG EK Credential Profile, B.6), by name
-// algorithm: A is PolicySecret(TPM_RH_ENDORSEMENT), C is PolicyAuthorizeNV of
-// the policy index, B is PolicyOR(A, C).
-var (
-	policyA = map[uint16][]byte{
-		algSHA256: unhex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa"),
-		algSHA384: unhex("8bbf2266537c171cb56e403c4dc1d4b64f432611dc386e6f532050c3278c930e143e8bb1133824ccb431053871c6db53"),
-		algSHA512: unhex("1e3b76502c8a1425aa0b7b3fc646a1b0fae063b03b5368f9c4cddecaff0891dd682bac1a85d4d832b781ea451915de5fc5bf0dc4a1917cd42fa041e3f998e0ee"),
-		algSM3:    unhex("c67f7d35f66f3bec13c89fe898921c651b0cb5a38a92690a62a43c0012e4fb8b"),
+// Policies of endorsement keys (TCG EK Credential Profile, B.6): A is
+// PolicySecret(TPM_RH_ENDORSEMENT), C is PolicyAuthorizeNV of the policy index, B is
+// PolicyOR(A, C). Each function returns the digest for a name algorithm, or nil.
+
+func policyA(hash uint16) []byte {
+	switch hash {
+	case algSHA256:
+		return unhex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa")
+	case algSHA384:
+		return unhex("8bbf2266537c171cb56e403c4dc1d4b64f432611dc386e6f532050c3278c930e143e8bb1133824ccb431053871c6db53")
+	case algSHA512:
+		return unhex("1e3b76502c8a1425aa0b7b3fc646a1b0fae063b03b5368f9c4cddecaff0891dd682bac1a85d4d832b781ea451915de5fc5bf0dc4a1917cd42fa041e3f998e0ee")
+	case algSM3:
+		return unhex("c67f7d35f66f3bec13c89fe898921c651b0cb5a38a92690a62a43c0012e4fb8b")
 	}
-	policyB = map[uint16][]byte{
-		algSHA256: unhex("ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0"),
-		algSHA384: unhex("b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12"),
-		algSHA512: unhex("b8221ca69e8550a4914de3faa6a18c072cc01208073a928d5d66d59ef79e49a429c41a6b269571d57edb25fbdb1838425608b413cd616a5f6db5b6071af99bea"),
-		algSM3:    unhex("167860a35f2c5c3567f9c927ac56c032f3b3a6462f8d037998e7a10f77fa454a"),
+	return nil
+}
+
+func policyB(hash uint16) []byte {
+	switch hash {
+	case algSHA256:
+		return unhex("ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0")
+	case algSHA384:
+		return unhex("b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12")
+	case algSHA512:
+		return unhex("b8221ca69e8550a4914de3faa6a18c072cc01208073a928d5d66d59ef79e49a429c41a6b269571d57edb25fbdb1838425608b413cd616a5f6db5b6071af99bea")
+	case algSM3:
+		return unhex("167860a35f2c5c3567f9c927ac56c032f3b3a6462f8d037998e7a10f77fa454a")
 	}
-	policyC = map[uint16][]byte{
-		algSHA256: unhex("3767e2edd43ff45a3a7e1eaefcef78643dca964632e7aad82c673a30d8633fde"),
-		algSHA384: unhex("d6032ce61f2fb3c240eb3cf6a33237ef2b6a16f4293c22b455e261cffd217ad5b4947c2d73e63005eed2dc2b3593d165"),
-		algSHA512: unhex("589ee1e146544716e8deafe6db247b01b81e9f9c7dd16b814aa159138749105fba5388dd1dea702f35240c184933121e2c61b8f50d3ef91393a49a38c3f73fc8"),
-		algSM3:    unhex("2d4e81578c3531d9bd1cdd7d02ba298d5699a3e39fc3551bfeffcf132b49e11d"),
+	return nil
+}
+
+func policyC(hash uint16) []byte {
+	switch hash {
+	case algSHA256:
+		return unhex("3767e2edd43ff45a3a7e1eaefcef78643dca964632e7aad82c673a30d8633fde")
+	case algSHA384:
+		return unhex("d6032ce61f2fb3c240eb3cf6a33237ef2b6a16f4293c22b455e261cffd217ad5b4947c2d73e63005eed2dc2b3593d165")
+	case algSHA512:
+		return unhex("589ee1e146544716e8deafe6db247b01b81e9f9c7dd16b814aa159138749105fba5388dd1dea702f35240c184933121e2c61b8f50d3ef91393a49a38c3f73fc8")
+	case algSM3:
+		return unhex("2d4e81578c3531d9bd1cdd7d02ba298d5699a3e39fc3551bfeffcf132b49e11d")
 	}
-)
+	return nil
+}
 
 func unhex(s string) []byte {
 	b, _ := hex.DecodeString(s)
@@ -71,13 +93,13 @@ const (
 
 func ekL1() *area {
 	a := ekRSA(ekLow, algSHA256, 128, 2048)
-	a.policy, a.n = policyA[algSHA256], make([]byte, 256)
+	a.policy, a.n = policyA(algSHA256), make([]byte, 256)
 	return a
 }
 
 func ekL2() *area {
 	a := ekECC(ekLow, algSHA256, algAES, 128, curveP256)
-	a.policy, a.x, a.y = policyA[algSHA256], make([]byte, 32), make([]byte, 32)
+	a.policy, a.x, a.y = policyA(algSHA256), make([]byte, 32), make([]byte, 32)
 	return a
 }
 
@@ -91,14 +113,14 @@ func ekH7() *area { return ekRSA(ekHigh, algSHA384, 256, 4096) }
 
 func ekRSA(attributes uint32, hash, symBits, bits uint16) *area {
 	return &area{
-		typ: algRSA, nameAlg: hash, attributes: attributes, policy: policyB[hash],
+		typ: algRSA, nameAlg: hash, attributes: attributes, policy: policyB(hash),
 		sym: symmetric{algAES, symBits, algCFB}, scheme: algNull, bits: bits,
 	}
 }
 
 func ekECC(attributes uint32, hash, cipher, symBits, curve uint16) *area {
 	return &area{
-		typ: algECC, nameAlg: hash, attributes: attributes, policy: policyB[hash],
+		typ: algECC, nameAlg: hash, attributes: attributes, policy: policyB(hash),
 		sym: symmetric{cipher, symBits, algCFB}, scheme: algNull, curve: curve, kdf: algNull,
 	}
 }
@@ -115,9 +137,9 @@ func (a *area) isEK() bool {
 func (a *area) policyKind() byte {
 	switch {
 	case len(a.policy) == 0:
-	case string(a.policy) == string(policyA[a.nameAlg]):
+	case string(a.policy) == string(policyA(a.nameAlg)):
 		return 'A'
-	case string(a.policy) == string(policyB[a.nameAlg]):
+	case string(a.policy) == string(policyB(a.nameAlg)):
 		return 'B'
 	}
 	return 0

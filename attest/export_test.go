@@ -26,7 +26,14 @@ func EKTemplates() (templates [][]byte, policies []map[uint16][]byte) {
 	for _, k := range ekKinds {
 		templates = append(templates, k.template().marshal())
 	}
-	return templates, []map[uint16][]byte{policyA, policyB, policyC}
+	for _, policy := range []func(hash uint16) []byte{policyA, policyB, policyC} {
+		byHash := make(map[uint16][]byte)
+		for _, hash := range []uint16{algSHA256, algSHA384, algSHA512, algSM3} {
+			byHash[hash] = policy(hash)
+		}
+		policies = append(policies, byHash)
+	}
+	return templates, policies
 }
 
 // Handles lists handles.

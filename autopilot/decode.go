@@ -15,35 +15,71 @@ import (
 // epoch is where the time of a hash starts.
 var epoch = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
+// numbered is a list of numbers with their names.
+type numbered []struct {
+	number uint64
+	name   string
+}
+
 // Names of numbers in a hash.
 var (
-	osTypes       = map[uint64]string{2: "full"}
-	architectures = map[uint64]string{0: "x86", 9: "x64", 12: "ARM64"}
-	corrections   = map[uint64]string{3: "none", 4: "parity", 5: "single-bit", 6: "multi-bit", 7: "CRC"}
-	buses         = map[uint64]string{1: "SCSI", 2: "ATAPI", 3: "ATA", 8: "RAID", 10: "SAS", 11: "SATA", 17: "NVMe"}
-	diskKinds     = map[uint64]string{0: "SSD", 255: "HDD"}
-	media         = map[uint64]string{1: "wireless LAN", 9: "native 802.11", 10: "Bluetooth", 14: "Ethernet"}
-	roles         = map[uint64]string{
-		0: "unspecified", 1: "desktop", 2: "mobile", 3: "workstation", 4: "enterprise server",
-		5: "small office server", 6: "appliance", 7: "performance server", 8: "slate",
+	osTypes       = numbered{{2, "full"}}
+	architectures = numbered{{0, "x86"}, {9, "x64"}, {12, "ARM64"}}
+	corrections   = numbered{{3, "none"}, {4, "parity"}, {5, "single-bit"}, {6, "multi-bit"}, {7, "CRC"}}
+	buses         = numbered{{1, "SCSI"}, {2, "ATAPI"}, {3, "ATA"}, {8, "RAID"}, {10, "SAS"}, {11, "SATA"}, {17, "NVMe"}}
+	diskKinds     = numbered{{0, "SSD"}, {255, "HDD"}}
+	media         = numbered{{1, "wireless LAN"}, {9, "native 802.11"}, {10, "Bluetooth"}, {14, "Ethernet"}}
+	roles         = numbered{
+		{0, "unspecified"},
+		{1, "desktop"},
+		{2, "mobile"},
+		{3, "workstation"},
+		{4, "enterprise server"},
+		{5, "small office server"},
+		{6, "appliance"},
+		{7, "performance server"},
+		{8, "slate"},
 	}
 	// Chassis types are those of SMBIOS (DMTF DSP0134, section 7.4.1).
-	chassisTypes = map[uint64]string{
-		1: "other", 2: "unknown", 3: "desktop", 4: "low profile desktop", 5: "pizza box", 6: "mini tower", 7: "tower",
-		8: "portable", 9: "laptop", 10: "notebook", 11: "hand held", 12: "docking station", 13: "all in one",
-		14: "sub notebook", 15: "space-saving", 16: "lunch box", 17: "main server chassis", 23: "rack mount",
-		30: "tablet", 31: "convertible", 32: "detachable", 33: "IoT gateway", 34: "embedded PC", 35: "mini PC", 36: "stick PC",
+	chassisTypes = numbered{
+		{1, "other"},
+		{2, "unknown"},
+		{3, "desktop"},
+		{4, "low profile desktop"},
+		{5, "pizza box"},
+		{6, "mini tower"},
+		{7, "tower"},
+		{8, "portable"},
+		{9, "laptop"},
+		{10, "notebook"},
+		{11, "hand held"},
+		{12, "docking station"},
+		{13, "all in one"},
+		{14, "sub notebook"},
+		{15, "space-saving"},
+		{16, "lunch box"},
+		{17, "main server chassis"},
+		{23, "rack mount"},
+		{30, "tablet"},
+		{31, "convertible"},
+		{32, "detachable"},
+		{33, "IoT gateway"},
+		{34, "embedded PC"},
+		{35, "mini PC"},
+		{36, "stick PC"},
 	}
-	offlineKinds = map[uint64]string{1: offlineEK, 2: "UEFI_VARIABLE_TPM"}
+	offlineKinds = numbered{{1, offlineEK}, {2, "UEFI_VARIABLE_TPM"}}
 )
 
 // offlineEK is the kind of an OfflineID that is computed from the endorsement key.
 const offlineEK = "TPM_EK"
 
 // name returns the name of a number, or the number.
-func name(names map[uint64]string, n uint64) string {
-	if s, ok := names[n]; ok {
-		return s
+func name(names numbered, n uint64) string {
+	for _, known := range names {
+		if known.number == n {
+			return known.name
+		}
 	}
 	return strconv.FormatUint(n, 10)
 }
@@ -59,7 +95,7 @@ func (d *decoder) record(w *Hardware, r Record) bool {
 		return true
 	}
 	data := r.Data
-	if len(data) < sizes[r.Type] || sizes[r.Type] == 0 {
+	if least := leastSize(r.Type); len(data) < least || least == 0 {
 		return false
 	}
 	le := binary.LittleEndian
@@ -115,11 +151,30 @@ func (d *decoder) record(w *Hardware, r Record) bool {
 	return true
 }
 
-// sizes are the least lengths of records that are not text.
-var sizes = map[uint16]int{
-	recordVersions: 24, recordCPU: 10, recordMemory: 21, recordDisk: 11, recordDiskSerial: 1, recordNetwork: 14,
-	recordDisplay: 8, recordChassis: 2, recordOfflineID: 10, recordUUID: 16, recordTPM: 1, recordEK: 1,
-	recordGPU: 8, recordGPUName: 1,
+// leastSize returns the least length of the data of a record that is not text, or 0 if
+// there is no such type of record.
+func leastSize(kind uint16) int {
+	switch kind {
+	case recordVersions:
+		return 24
+	case recordCPU, recordOfflineID:
+		return 10
+	case recordMemory:
+		return 21
+	case recordDisk:
+		return 11
+	case recordNetwork:
+		return 14
+	case recordDisplay, recordGPU:
+		return 8
+	case recordChassis:
+		return 2
+	case recordUUID:
+		return 16
+	case recordDiskSerial, recordTPM, recordEK, recordGPUName:
+		return 1
+	}
+	return 0
 }
 
 // text returns where the text of a type of record goes, or nil if it is no text.

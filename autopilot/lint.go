@@ -45,7 +45,7 @@ func (h *Hash) Lint() []Finding {
 	h.lintTPM(&f, w)
 	f.add(isBroken(w.OS), false, "broken-build", "Windows %s is known to take wrong hashes; update it, and take the hash again", w.OS)
 	for _, r := range w.Other {
-		f.add(recordNames[r.Type] != "" && r.Type != recordMock && len(r.Data) > 0, false, "unreadable-record", "%s has only %d bytes", r.Name(), len(r.Data))
+		f.add(recordName(r.Type) != "" && r.Type != recordMock && len(r.Data) > 0, false, "unreadable-record", "%s has only %d bytes", r.Name(), len(r.Data))
 	}
 	f.add(h.Mock(), false, "mock", "the hash belongs to no device; no real service gets it")
 	return f

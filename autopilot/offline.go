@@ -3,23 +3,26 @@ package autopilot
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // offlineVersion is the Version of profiles in files (documented).
 const offlineVersion = 2049
 
 // offlineAlways are the fields that a file has even if they are zero.
-var offlineAlways = map[string]bool{
-	"CloudAssignedTenantId": true, "CloudAssignedTenantDomain": true, "CloudAssignedForcedEnrollment": true, "CloudAssignedAadServerData": true,
-	"CloudAssignedDomainJoinMethod": true, "CloudAssignedOobeConfig": true, "Version": true, "Comment_File": true, "ZtdCorrelationId": true,
+var offlineAlways = []string{
+	"CloudAssignedTenantId", "CloudAssignedTenantDomain", "CloudAssignedForcedEnrollment", "CloudAssignedAadServerData",
+	"CloudAssignedDomainJoinMethod", "CloudAssignedOobeConfig", "Version", "Comment_File", "ZtdCorrelationId",
 }
 
 // offlineNever are the fields that only the service gives.
-var offlineNever = map[string]bool{
-	"AutopilotServiceCorrelationId": true, "ZtdRegistrationId": true, "AadDeviceId": true, "CloudAssignedTenantUpn": true,
-	"CloudAssignedMdmId": true, "DeploymentProfileName": true, "IsExplicitProfileAssignment": true, "CloudAssignedPrivacyDiagnostics": true,
-	"CloudAssignedTelemetryLevel": true, "PolicyDownloadDate": true,
+var offlineNever = []string{
+	"AutopilotServiceCorrelationId", "ZtdRegistrationId", "AadDeviceId", "CloudAssignedTenantUpn",
+	"CloudAssignedMdmId", "DeploymentProfileName", "IsExplicitProfileAssignment", "CloudAssignedPrivacyDiagnostics",
+	"CloudAssignedTelemetryLevel", "PolicyDownloadDate",
 }
 
 // serverData is what CloudAssignedAadServerData holds.
@@ -73,7 +76,7 @@ func (p *Profile) Offline() ([]byte, error) {
 		}
 	}
 	compact, err := own.write(func(name string, zero bool) bool {
-		return !offlineNever[name] && (!zero || offlineAlways[name] || p.present[name])
+		return !slices.Contains(offlineNever, name) && (!zero || slices.Contains(offlineAlways, name) || p.present[name])
 	})
 	if err != nil {
 		return nil, &Error{Op: "Offline", Err: fmt.Errorf("%w: %w", ErrRefused, err)}
@@ -168,7 +171,7 @@ func (p *Profile) lintOffline() findings {
 	for _, id := range []struct{ name, value string }{
 		{"CloudAssignedTenantId", p.TenantID}, {"ZtdCorrelationId", p.ProfileID},
 	} {
-		f.add(id.value != "" && !isGUID(id.value), true, "bad-guid", "%s is %q", id.name, id.value)
+		f.add(id.value != "" && !wire.IsGUID(id.value), true, "bad-guid", "%s is %q", id.name, id.value)
 	}
 	f.add(p.ProfileID == "", true, "bad-guid", "ZtdCorrelationId is missing")
 	f.add(p.bit(oobeAttest) || p.bit(oobeDeviceToken), true, "self-deploying", "self-deploying mode needs a registered device")
@@ -179,18 +182,4 @@ func (p *Profile) lintOffline() findings {
 		!strings.EqualFold(z.User, p.User) && p.User != "",
 		false, "server-data", "CloudAssignedAadServerData does not say what the other fields say")
 	return f
-}
-
-// isGUID reports whether s is a GUID without braces.
-func isGUID(s string) bool {
-	if len(s) != 36 {
-		return false
-	}
-	for i, c := range []byte(s) {
-		hyphen := i == 8 || i == 13 || i == 18 || i == 23
-		if hyphen != (c == '-') || !hyphen && !strings.ContainsRune("0123456789abcdefABCDEF", rune(c)) {
-			return false
-		}
-	}
-	return true
 }

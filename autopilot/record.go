@@ -41,7 +41,7 @@ const (
 const mockMark = "MOCK: "
 
 // recordNames are the names of types.
-var recordNames = map[uint16]string{
+var recordNames = [...]string{
 	recordVersions:         "versions",
 	recordCPU:              "processor",
 	recordCPUVendor:        "processor vendor",
@@ -74,10 +74,18 @@ var recordNames = map[uint16]string{
 	recordMock:             "mock",
 }
 
+// recordName returns the name of a type, or "" if what it is for is not known.
+func recordName(kind uint16) string {
+	if int(kind) < len(recordNames) {
+		return recordNames[kind]
+	}
+	return ""
+}
+
 // Name returns a name for the record's type, such as "serial number", or
 // "record 27" if what the type is for is not known.
 func (r Record) Name() string {
-	if name := recordNames[r.Type]; name != "" {
+	if name := recordName(r.Type); name != "" {
 		return name
 	}
 	return fmt.Sprintf("record %d", r.Type)

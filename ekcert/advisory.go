@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // An advisory is a published weakness of a maker's firmware.
@@ -18,22 +19,24 @@ type advisory struct {
 // weaknesses that do not follow from the version: CVE-2023-1017 of other TPMs
 // (errata of the reference code), CVE-2025-2884 of AMD and Intel (by platform),
 // CVE-2023-20589 (by processor generation), INTEL-SA-00086 (a replaced seed).
-var advisories = slices.Concat(
-	infineon([]int{0}, []int{4, 33}), infineon([]int{4, 40}, []int{4, 42}), infineon([]int{5}, []int{5, 61}),
-	infineon([]int{6}, []int{6, 42}), infineon([]int{7}, []int{7, 61}), infineon([]int{133}, []int{133, 32}),
-	[]advisory{{
-		vendor: "IFX", cve: "CVE-2025-2884", what: "reads memory out of bounds", fixed: "15.23",
-		from: []int{15, 21}, to: []int{15, 22},
-	}},
-	stm("71.16", 71, 0, 4, 12), stm("73.20", 73, 0, 4, 8), stm("73.21", 73, 5, 9),
-	stm("74.20", 74, 0, 4, 8, 16), stm("74.21", 74, 5, 9),
-	intel("11.8.65", []int{11, 0}, []int{11, 8, 64}), intel("11.11.65", []int{11, 10}, []int{11, 11, 64}),
-	intel("11.22.65", []int{11, 20}, []int{11, 22, 64}), intel("12.0.35", []int{12}, []int{12, 0, 34}),
-	intel("13.0.1201", []int{13}, []int{13, 0, 1200}), intel("14.0.10", []int{14}, []int{14, 0, 9}),
-	intel("3.1.65", []int{3}, []int{3, 1, 64}), intel("4.0.15", []int{4, 0}, []int{4, 0, 14}),
-	intel("4.1.4.297", []int{4, 1}, []int{4, 1, 4, 296}),
-	nuvoton(1, 3, 0, 1), nuvoton(1, 3, 1, 0), nuvoton(1, 3, 2, 8),
-)
+var advisories = sync.OnceValue(func() []advisory {
+	return slices.Concat(
+		infineon([]int{0}, []int{4, 33}), infineon([]int{4, 40}, []int{4, 42}), infineon([]int{5}, []int{5, 61}),
+		infineon([]int{6}, []int{6, 42}), infineon([]int{7}, []int{7, 61}), infineon([]int{133}, []int{133, 32}),
+		[]advisory{{
+			vendor: "IFX", cve: "CVE-2025-2884", what: "reads memory out of bounds", fixed: "15.23",
+			from: []int{15, 21}, to: []int{15, 22},
+		}},
+		stm("71.16", 71, 0, 4, 12), stm("73.20", 73, 0, 4, 8), stm("73.21", 73, 5, 9),
+		stm("74.20", 74, 0, 4, 8, 16), stm("74.21", 74, 5, 9),
+		intel("11.8.65", []int{11, 0}, []int{11, 8, 64}), intel("11.11.65", []int{11, 10}, []int{11, 11, 64}),
+		intel("11.22.65", []int{11, 20}, []int{11, 22, 64}), intel("12.0.35", []int{12}, []int{12, 0, 34}),
+		intel("13.0.1201", []int{13}, []int{13, 0, 1200}), intel("14.0.10", []int{14}, []int{14, 0, 9}),
+		intel("3.1.65", []int{3}, []int{3, 1, 64}), intel("4.0.15", []int{4, 0}, []int{4, 0, 14}),
+		intel("4.1.4.297", []int{4, 1}, []int{4, 1, 4, 296}),
+		nuvoton(1, 3, 0, 1), nuvoton(1, 3, 1, 0), nuvoton(1, 3, 2, 8),
+	)
+})
 
 func infineon(from, to []int) []advisory {
 	return []advisory{{
@@ -83,7 +86,7 @@ func nuvoton(version ...int) []advisory {
 func Advisories(vendor, firmware string) []Finding {
 	name, version := VendorName(vendor), parseVersion(firmware)
 	var out []Finding
-	for _, a := range advisories {
+	for _, a := range advisories() {
 		if a.vendor == name && a.matches(version) {
 			detail := fmt.Sprintf("firmware %s: %s; fixed in %s", firmware, a.what, a.fixed)
 			out = append(out, Finding{ID: "firmware-advisory", Severity: Warning, Detail: detail, CVE: a.cve})

@@ -66,10 +66,10 @@ type Finding struct {
 }
 
 // infos holds the IDs of harmless findings.
-var infos = map[string]bool{
-	"unknown-manufacturer": true, "version-format": true, "alt-name-not-critical": true,
-	"no-basic-constraints": true, "key-usage-not-critical": true, "no-eku": true,
-	"no-authority-key-id": true, "long-serial": true, "serial-encoding": true,
+var infos = []string{
+	"unknown-manufacturer", "version-format", "alt-name-not-critical",
+	"no-basic-constraints", "key-usage-not-critical", "no-eku",
+	"no-authority-key-id", "long-serial", "serial-encoding",
 }
 
 // checkPurpose returns an error that wraps ErrNotEK if a certificate says that it is
@@ -111,7 +111,7 @@ func findings(c *Certificate) []Finding {
 			return
 		}
 		severity := Warning
-		if infos[id] || id == "key-usage" && cert.KeyUsage&x509.KeyUsageKeyEncipherment != 0 {
+		if slices.Contains(infos, id) || id == "key-usage" && cert.KeyUsage&x509.KeyUsageKeyEncipherment != 0 {
 			severity = Info
 		}
 		out = append(out, Finding{ID: id, Severity: severity, Detail: wire.Words(detail)})

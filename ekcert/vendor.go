@@ -10,12 +10,12 @@ import (
 
 // vendors are the short names of the makers in the TCG Vendor ID Registry, and of some
 // that are not in it but occur in real certificates.
-var vendors = map[string]bool{
-	"AMD": true, "AMZN": true, "ANT": true, "ATML": true, "BRCM": true, "CSCO": true, "FLYS": true,
-	"GOOG": true, "HISI": true, "HPE": true, "HPI": true, "IBM": true, "IFX": true, "INTC": true,
-	"LEN": true, "MSFT": true, "NSG": true, "NSM": true, "NTC": true, "NTZ": true, "PRLS": true,
-	"QCOM": true, "ROCC": true, "SEAL": true, "SECE": true, "SMSC": true, "SMSN": true, "SNS": true,
-	"STM": true, "TXN": true, "VMW": true, "WEC": true,
+var vendors = []string{
+	"AMD", "AMZN", "ANT", "ATML", "BRCM", "CSCO", "FLYS",
+	"GOOG", "HISI", "HPE", "HPI", "IBM", "IFX", "INTC",
+	"LEN", "MSFT", "NSG", "NSM", "NTC", "NTZ", "PRLS",
+	"QCOM", "ROCC", "SEAL", "SECE", "SMSC", "SMSN", "SNS",
+	"STM", "TXN", "VMW", "WEC",
 }
 
 // knownVendor reports whether vendors has name, or the registry reserves it for
@@ -24,7 +24,7 @@ func knownVendor(name string) bool {
 	if len(name) == 4 && (strings.HasPrefix(name, "SIM") || strings.HasPrefix(name, "TST")) {
 		return name[3] >= '0' && name[3] <= '7'
 	}
-	return vendors[name]
+	return slices.Contains(vendors, name)
 }
 
 // VendorName returns the short name of a maker, as in [Roots], for its TCG vendor ID or

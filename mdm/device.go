@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // DefaultOSVersion is the version of the operating system that a [Device] has
@@ -69,7 +71,7 @@ type Device struct {
 // WithDefaults returns d with each empty field set to its default, if it has
 // one, and without hyphens in ID if that is a GUID.
 func (d Device) WithDefaults() Device {
-	if isGUID(d.ID) {
+	if wire.IsGUID(d.ID) {
 		d.ID = strings.ReplaceAll(d.ID, "-", "")
 	}
 	if d.HardwareID == "" {

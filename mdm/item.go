@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // An Item is an item of the context of an enrollment request, in which the
@@ -39,7 +41,7 @@ const (
 
 // places has the items in the order of Windows 11. Items that recordings of it
 // do not show stand beside similar ones, and the attestation stands first.
-var places = index(
+var places = []string{
 	itemAIKPub, itemAIKClaim, itemAIKCert, itemAADPub, itemAADClaim, ItemAzureBlob, "AIKAlgorithm",
 	ItemUXInitiated, "HWDevID", "Locale", "TargetedUserLoggedIn", "OSEdition", "DeviceName", "MAC", "IMEI", "DeviceID",
 	"EnrollmentType", "DeviceType", "OSVersion", "ApplicationVersion", ItemNotInOOBE,
@@ -47,23 +49,22 @@ var places = index(
 	ItemAzureVM, "BulkAADJ", "BootstrapDomainJoin", "DomainName", "ExternalMgmtAgentHint", "EnrollmentData",
 	"Manufacturer", "DeviceModel", "SerialNumber", "EmmDeviceId", itemVersion,
 	"AttestationStatus", "AttestationStatusHResult", "AzureAttestationCorrelationVector",
-)
-
-// index numbers names from 1.
-func index(names ...string) map[string]int {
-	m := make(map[string]int, len(names))
-	for i, name := range names {
-		m[name] = i + 1
-	}
-	return m
 }
 
-// since has the version from which on servers are sent an item. Older servers
+// since returns the version from which on servers are sent an item. Older servers
 // may refuse items that they do not know.
-var since = map[string]int{
-	itemAIKCert: 5, itemAIKPub: 5, itemAIKClaim: 5, itemAADClaim: 5, itemAADPub: 5,
-	"EmmDeviceId": 5, itemVersion: 5, ItemAzureBlob: 6,
-	"AttestationStatus": 7, "AttestationStatusHResult": 7, "AzureAttestationCorrelationVector": 7, "AIKAlgorithm": 9,
+func since(name string) int {
+	switch name {
+	case itemAIKCert, itemAIKPub, itemAIKClaim, itemAADClaim, itemAADPub, "EmmDeviceId", itemVersion:
+		return 5
+	case ItemAzureBlob:
+		return 6
+	case "AttestationStatus", "AttestationStatusHResult", "AzureAttestationCorrelationVector":
+		return 7
+	case "AIKAlgorithm":
+		return 9
+	}
+	return 0
 }
 
 // booleans are the items whose value is true or false.
@@ -96,17 +97,17 @@ func (d Device) items(extra []Item, version string) ([]Item, error) {
 		return nil, fmt.Errorf("context item %s excludes the other attestation items", ItemAzureBlob)
 	}
 	own := slices.DeleteFunc(d.own(version), func(i Item) bool { return named[i.Name] })
-	all := slices.DeleteFunc(append(own, extra...), func(i Item) bool { return since[i.Name] > level })
+	all := slices.DeleteFunc(append(own, extra...), func(i Item) bool { return since(i.Name) > level })
 	slices.SortStableFunc(all, func(a, b Item) int { return cmp.Compare(place(a), place(b)) })
 	return all, nil
 }
 
 // place returns the rank of an item in the order of Windows.
 func place(i Item) int {
-	if n := places[i.Name]; n > 0 {
+	if n := slices.Index(places, i.Name); n >= 0 {
 		return n
 	}
-	return len(places) + 1
+	return len(places)
 }
 
 // own returns the items that every server expects, and what else d tells.
@@ -143,21 +144,10 @@ func (i Item) check() error {
 		return fmt.Errorf("context item %.40q has an empty name or characters that XML cannot hold", i.Name)
 	case slices.Contains(booleans, i.Name) && !strings.EqualFold(i.Value, "true") && !strings.EqualFold(i.Value, "false"):
 		return fmt.Errorf("context item %s is %.40q, neither true nor false", i.Name, i.Value)
-	case i.Name == ItemZeroTouch && !isGUID(i.Value):
+	case i.Name == ItemZeroTouch && !wire.IsGUID(i.Value):
 		return fmt.Errorf("context item %s is %.60q, not a GUID", i.Name, i.Value)
 	}
 	return nil
-}
-
-// isGUID reports whether s has the form of
-// "3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f69".
-func isGUID(s string) bool {
-	for i, r := range s {
-		if hyphen := i == 8 || i == 13 || i == 18 || i == 23; hyphen != (r == '-') || !hyphen && !strings.ContainsRune("0123456789abcdefABCDEF", r) {
-			return false
-		}
-	}
-	return len(s) == 36
 }
 
 // has reports whether items has a boolean item that is true.

@@ -3,7 +3,6 @@ package soap
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -62,7 +61,7 @@ func Parse(data []byte) (*Envelope, error) {
 		return nil, errors.New("the SOAP envelope has no body with one element")
 	}
 	e := &Envelope{Content: body.Children[0]}
-	if id := root.Value("Header", "ActivityId"); guid.MatchString(id) {
+	if id := root.Value("Header", "ActivityId"); wire.IsGUID(id) {
 		e.Activity = id
 	}
 	if e.Content.Is("Fault") {
@@ -71,8 +70,6 @@ func Parse(data []byte) (*Envelope, error) {
 	}
 	return e, nil
 }
-
-var guid = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 // readFault reads a fault of either SOAP version, in any letter case.
 func readFault(e *xmltree.Element) *Fault {

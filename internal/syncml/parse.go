@@ -74,21 +74,37 @@ func readHeader(e *xmltree.Element) *Message {
 	return m
 }
 
-// names has the names of the known commands by the same in lower case.
-var names = func() map[string]string {
-	all := make(map[string]string)
-	for _, n := range []string{Add, Alert, Atomic, Delete, Exec, Get, Replace, Results, Sequence, Status} {
-		all[strings.ToLower(n)] = n
+// commandName returns the name of a known command for the same in any letter case, and
+// that of another as it is.
+func commandName(name string) string {
+	switch strings.ToLower(name) {
+	case "add":
+		return Add
+	case "alert":
+		return Alert
+	case "atomic":
+		return Atomic
+	case "delete":
+		return Delete
+	case "exec":
+		return Exec
+	case "get":
+		return Get
+	case "replace":
+		return Replace
+	case "results":
+		return Results
+	case "sequence":
+		return Sequence
+	case "status":
+		return Status
 	}
-	return all
-}()
+	return name
+}
 
 // readCommand reads an element of the body, with the commands in it.
 func readCommand(e *xmltree.Element) *Command {
-	c := &Command{Name: e.Name, NoID: e.At("CmdID") == nil}
-	if known, ok := names[strings.ToLower(e.Name)]; ok {
-		c.Name = known
-	}
+	c := &Command{Name: commandName(e.Name), NoID: e.At("CmdID") == nil}
 	for _, f := range e.Children {
 		switch strings.ToLower(f.Name) {
 		case "cmdid":

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"html"
 	"net/http"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -30,7 +29,7 @@ func Said(body []byte) string {
 	case strings.Contains(text, "\x00") || !cut && !utf8.Valid(body) && strings.Count(text, "\ufffd") > len(text)/20:
 		return ""
 	case strings.HasPrefix(text, "<"):
-		text = html.UnescapeString(markup.ReplaceAllString(invisible.ReplaceAllString(text, " "), " "))
+		text = html.UnescapeString(withoutTags(withoutHidden(text)))
 	case json.Unmarshal([]byte(text), &object) == nil:
 		if said := messageIn(object, 4); said != "" {
 			text = said
@@ -38,11 +37,6 @@ func Said(body []byte) string {
 	}
 	return Words(strings.Join(strings.Fields(text), " "))
 }
-
-var (
-	invisible = regexp.MustCompile(`(?is)<!--.*?(-->|$)|<(script|style|svg)\b.*?(</(script|style|svg)\s*>|$)`)
-	markup    = regexp.MustCompile(`(?s)<[^>]*(>|$)`)
-)
 
 // messageKeys are the names under which services put what they say, the ones
 // that tell most first. They are in lower case.

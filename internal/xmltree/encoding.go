@@ -5,7 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"regexp"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/whiteglove/whiteglove/internal/wide"
 )
@@ -26,11 +27,64 @@ func Decode(data []byte) []byte {
 	case bytes.HasPrefix(data, []byte("\x00<")):
 		data = wide.Decode(data, binary.BigEndian)
 	}
-	return data[len(declaration.Find(data)):]
+	return data[declaration(data):]
 }
 
-// declaration is an XML declaration that names UTF-16.
-var declaration = regexp.MustCompile(`^(\x{FEFF})?\s*<\?xml\s[^<>?]{0,200}encoding\s*=\s*["'](?i:utf-?16(le|be)?|ucs-?2|iso-10646-ucs-2|unicode)["'][^<>?]{0,200}\?>`)
+// The parts of an XML declaration beside the name of its encoding are not longer than
+// this, in characters.
+const maxDeclared = 200
+
+// declaration returns the length of the XML declaration with which a document
+// begins, and of what stands before it, if the declaration names UTF-16. Otherwise
+// it returns 0.
+func declaration(data []byte) int {
+	rest, ok := bytes.CutPrefix(trimSpace(bytes.TrimPrefix(data, []byte("\ufeff"))), []byte("<?xml"))
+	end := bytes.IndexAny(rest, "<>?")
+	if !ok || end < 1 || !isSpace(rest[0]) || !bytes.HasPrefix(rest[end:], []byte("?>")) {
+		return 0
+	}
+	length := len(data) - len(rest) + end + len("?>")
+	inner := rest[1:end]
+	for at := 0; ; at++ {
+		next := bytes.Index(inner[at:], []byte("encoding"))
+		if next < 0 {
+			return 0
+		}
+		at += next
+		before, after := inner[:at], inner[at+len("encoding"):]
+		if utf8.RuneCount(before) > maxDeclared {
+			return 0
+		}
+		if after, ok = declaresUTF16(after); ok && utf8.RuneCount(after) <= maxDeclared {
+			return length
+		}
+	}
+}
+
+// declaresUTF16 reports whether text begins with an equals sign and the quoted name of
+// an encoding of 16-bit units. It returns what follows.
+func declaresUTF16(text []byte) (after []byte, ok bool) {
+	text, ok = bytes.CutPrefix(trimSpace(text), []byte("="))
+	text = trimSpace(text)
+	if !ok || len(text) == 0 || text[0] != '"' && text[0] != '\'' {
+		return nil, false
+	}
+	end := bytes.IndexAny(text[1:], `"'`)
+	if end < 0 {
+		return nil, false
+	}
+	switch strings.ToLower(string(text[1 : 1+min(end, 20)])) {
+	case "utf-16", "utf-16le", "utf-16be", "utf16", "utf16le", "utf16be", "ucs-2", "ucs2", "iso-10646-ucs-2", "unicode":
+		return text[1+end+1:], true
+	}
+	return nil, false
+}
+
+// trimSpace returns text without the white space at its start.
+func trimSpace(text []byte) []byte { return bytes.TrimLeft(text, "\t\n\f\r ") }
+
+// isSpace reports whether c is white space.
+func isSpace(c byte) bool { return strings.IndexByte("\t\n\f\r ", c) >= 0 }
 
 // charset is the CharsetReader of a decoder. A declaration inside of the root
 // element is a part of a value and means nothing.
