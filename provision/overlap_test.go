@@ -1,6 +1,10 @@
 package provision_test
 
 import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,6 +16,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/provision"
 )
 
@@ -131,6 +136,32 @@ func TestStopped(t *testing.T) {
 	}
 	if objects, sessions := chip.Loaded(); objects != 0 || sessions != 0 {
 		t.Errorf("left loaded: %d objects, %d sessions", objects, sessions)
+	}
+}
+
+// A request that still connects is stopped, too. Its error has the cause of the
+// context.
+func TestStoppedConnecting(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	p := w.provisioner(tpm)
+	p.EKCert.Roots = ekcert.Roots{"": x509.NewCertPool()}
+	transport := w.Client().Transport.(*http.Transport).Clone()
+	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		select {
+		case <-ctx.Done():
+		case <-t.Context().Done():
+		}
+		return nil, errors.New("no connection")
+	}
+	p.HTTPClient = &http.Client{Transport: transport}
+	got := events(p)
+	_, err := p.Run(t.Context())
+	if e, ok := err.(*provision.Error); !ok || e.Step != provision.StepEK {
+		t.Errorf("error %v", err)
+	}
+	if !slices.Contains(*got, "failed ek") || !slices.Contains(*got, "stopped discover") {
+		t.Errorf("events %q", *got)
 	}
 }
 

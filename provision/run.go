@@ -143,8 +143,9 @@ func (r *Run) await(ctx context.Context, lists ...[]Step) error {
 	return nil
 }
 
-// errStopped is the cause of a context that ends because another step failed.
-var errStopped = errors.New("another step failed")
+// errStopped is the cause of a context that ends because another step failed. It wraps
+// context.Canceled, because net/http may return the cause in place of that.
+var errStopped = fmt.Errorf("another step failed: %w", context.Canceled)
 
 // steps takes all stages, each as soon as the steps before it have been reached,
 // and returns the error that came first.

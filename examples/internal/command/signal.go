@@ -19,6 +19,10 @@ func (e *Interrupted) Error() string {
 	return "interrupted"
 }
 
+// Unwrap returns context.Canceled, because net/http may return the cause of a context in
+// place of that.
+func (e *Interrupted) Unwrap() error { return context.Canceled }
+
 // code returns the exit code that shells expect after the signal: 130 or 143.
 func (e *Interrupted) code() int { return 128 + int(e.Signal) }
 

@@ -34,6 +34,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// The cause of the context counts as its end, as in an error of net/http.
+func TestSignalCause(t *testing.T) {
+	c := waiting()
+	c.Do = func(ctx context.Context, _, _ io.Writer) error { return fmt.Errorf("request: %w", context.Cause(ctx)) }
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(&Interrupted{syscall.SIGINT})
+	var errs bytes.Buffer
+	if code := c.Run(ctx, nil, io.Discard, &errs); code != 130 || errs.String() != "name: interrupted; run it again\n" {
+		t.Errorf("code %d: %s", code, errs.String())
+	}
+}
+
 // A signal ends a program in order, with the exit code that shells expect.
 func TestSignal(t *testing.T) {
 	if runtime.GOOS == "windows" {
