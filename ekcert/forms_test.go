@@ -76,6 +76,7 @@ func TestForms(t *testing.T) {
 		"a certificate and a SEQUENCE":  {append(slices.Clone(cert.Raw), 0x30, 0), 1, ""},
 		"two certificates":              {append(slices.Clone(cert.Raw), cert.Raw...), 2, ""},
 		"PEM without end":               {[]byte(strings.ReplaceAll(block, "END", "AND")), 0, "broken"},
+		"PEM cut before its end":        {[]byte(block[:strings.Index(block, "-----END")]), 0, "broken"},
 		"PEM without dashes":            {[]byte("-----BEGIN CERTIFICATE\nAAAA"), 0, "broken"},
 		"PEM that is not base64":        {[]byte("-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----"), 0, "broken"},
 		"PEM with another end":          {[]byte(strings.ReplaceAll(block, "END CERT", "END KERT")), 0, "broken"},

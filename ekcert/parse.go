@@ -164,11 +164,9 @@ func stripHeader(b []byte) []byte {
 	if len(b) < 5 || !bytes.HasPrefix(b, []byte{0x10, 0x01, 0x00}) {
 		return b
 	}
+	size := int(binary.BigEndian.Uint16(b[3:]))
 	body := b[5:]
-	if n := int(binary.BigEndian.Uint16(b[3:])); n < len(body) {
-		body = body[:n]
-	}
-	return bytes.TrimPrefix(body, []byte{0x10, 0x02})
+	return bytes.TrimPrefix(body[:min(size, len(body))], []byte{0x10, 0x02})
 }
 
 // splitDER splits certificates by their outer length. It also returns the length of

@@ -22,10 +22,10 @@ func splitPEM(text string) ([][]byte, error) {
 		if !found {
 			break
 		}
-		kind, block, ok := strings.Cut(block, pemDash)
-		body, rest, ok2 := strings.Cut(block, pemEnd+kind+pemDash)
+		kind, block, _ := strings.Cut(block, pemDash)
+		body, rest, ended := strings.Cut(block, pemEnd+kind+pemDash)
 		der := fromBase64(body)
-		if text = rest; !ok || !ok2 || der == nil {
+		if text = rest; !ended || der == nil {
 			return nil, errors.New("PEM block is broken")
 		}
 		switch kind {
