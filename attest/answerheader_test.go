@@ -2,6 +2,7 @@ package attest
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
@@ -45,5 +46,21 @@ func TestAnswerHeader(t *testing.T) {
 	p := &port{tpm: new(TPM), name: "TPM2_NV_Read"}
 	if _, err := p.check(none, answer(none, 14, 0, handle...)); err != nil || p.made != 0 {
 		t.Errorf("NV_Read made %v, %v", p.made, err)
+	}
+}
+
+// Each part of a credential has one to maxCredential bytes.
+func TestCredentialLimits(t *testing.T) {
+	for size, ok := range map[int]bool{0: false, 1: true, maxCredential: true, maxCredential + 1: false} {
+		for name, c := range map[string]*Credential{
+			"blob":             {Blob: make([]byte, size), EncryptedSecret: []byte{1}},
+			"encrypted secret": {Blob: []byte{1}, EncryptedSecret: make([]byte, size)},
+		} {
+			// The endorsement key without an area is what is wrong with the others.
+			_, err := new(TPM).ActivateCredential(t.Context(), new(EK), new(Key), c)
+			if err == nil || strings.Contains(err.Error(), "empty or too long") == ok {
+				t.Errorf("%s of %d bytes: %v", name, size, err)
+			}
+		}
 	}
 }
