@@ -93,7 +93,7 @@ func checkProfile(leaf *x509.Certificate) error {
 	case !bytes.Equal(leaf.RawSubject, emptyName):
 		return fmt.Errorf("it has a subject, %q", leaf.Subject)
 	case leaf.KeyUsage != x509.KeyUsageDigitalSignature:
-		return fmt.Errorf("its key usage is %#x, not digital signature alone", int(leaf.KeyUsage))
+		return fmt.Errorf("its key usage is 0x%04X, not digital signature alone", int(leaf.KeyUsage))
 	case !hasPurpose(leaf) || len(leaf.UnknownExtKeyUsage)+len(leaf.ExtKeyUsage) != 1:
 		return fmt.Errorf("its key usage is not %v alone", wcce.OIDKeyPurposeAIK)
 	}

@@ -108,15 +108,15 @@ func TestMakeFails(t *testing.T) {
 		},
 		{
 			"no CA", busy, func(ctx context.Context) (*statement, error) { return nil, stopped(ctx) },
-			"authority", nil, "aik: authority: scep: GetCACaps … (0x801901f7)", 0x801901F7,
+			"authority", nil, "aik: authority: scep: GetCACaps … (0x801901F7)", 0x801901F7,
 		},
 		{
 			"neither", busy, func(ctx context.Context) (*statement, error) { return nil, errors.Join(broken, deaf(ctx)) },
-			"authority", broken, "aik: authority: scep: GetCACaps … (0x801901f7); aik: make: the TPM is gone", 0x801901F7,
+			"authority", broken, "aik: authority: scep: GetCACaps … (0x801901F7); aik: make: the TPM is gone", 0x801901F7,
 		},
 		{
 			"no CA for the key", busy, func(ctx context.Context) (*statement, error) { return d.AIKCreation, deaf(ctx) },
-			"authority", nil, "aik: authority: scep: GetCACaps … (0x801901f7)", 0x801901F7,
+			"authority", nil, "aik: authority: scep: GetCACaps … (0x801901F7)", 0x801901F7,
 		},
 		{
 			"no statement", hangs, func(context.Context) (*statement, error) { return nil, nil },

@@ -185,7 +185,7 @@ func commandName(cc tpm2.TPMCC) string {
 	case tpm2.TPMCCStartAuthSession:
 		return "TPM2_StartAuthSession"
 	}
-	return fmt.Sprintf("TPM command %#x", uint32(cc))
+	return fmt.Sprintf("TPM command 0x%08X", uint32(cc))
 }
 
 // hasRC reports whether err wraps one of the response codes, for any handle,

@@ -144,7 +144,7 @@ func (t *TPM) readNV(ctx context.Context, index uint32) ([]byte, error) {
 		return nil, &Error{Op: "TPM2_NV_ReadPublic", Err: errors.New("malformed answer")}
 	}
 	if !nv.Attributes.Written {
-		return nil, &Error{Op: "TPM2_NV_ReadPublic", RC: tpm2.TPMRCNVUninitialized, Err: fmt.Errorf("index %#x: %w: never written", index, ErrNotFound)}
+		return nil, &Error{Op: "TPM2_NV_ReadPublic", RC: tpm2.TPMRCNVUninitialized, Err: fmt.Errorf("index 0x%08X: %w: never written", index, ErrNotFound)}
 	}
 	data := make([]byte, 0, nv.DataSize)
 	for chunk := nvChunk; len(data) < int(nv.DataSize); {
@@ -157,7 +157,7 @@ func (t *TPM) readNV(ctx context.Context, index uint32) ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case len(b) == 0 || len(b) > int(nv.DataSize)-len(data):
-			return nil, &Error{Op: "TPM2_NV_Read", Err: fmt.Errorf("index %#x: answer of %d bytes", index, len(b))}
+			return nil, &Error{Op: "TPM2_NV_Read", Err: fmt.Errorf("index 0x%08X: answer of %d bytes", index, len(b))}
 		}
 		data = append(data, b...)
 	}
@@ -169,7 +169,7 @@ func (t *TPM) readNV(ctx context.Context, index uint32) ([]byte, error) {
 func notFound(err error, index uint32) error {
 	var e *Error
 	errors.As(err, &e)
-	return &Error{Op: e.Op, RC: e.RC, Err: fmt.Errorf("index %#x: %w: %w", index, ErrNotFound, err)}
+	return &Error{Op: e.Op, RC: e.RC, Err: fmt.Errorf("index 0x%08X: %w: %w", index, ErrNotFound, e.Err)}
 }
 
 // readNVChunk reads size bytes of an index, from offset on.

@@ -174,7 +174,7 @@ func (f *tssKey) check() error {
 	case f.RSAParent:
 		return errors.New("parent of the key is an RSA primary key")
 	case f.Parent != int64(tpm2.TPMRHOwner) && (f.Parent < 0x81000000 || f.Parent > 0x81FFFFFF):
-		return fmt.Errorf("parent %#x is neither the owner hierarchy nor a persistent handle", f.Parent)
+		return fmt.Errorf("parent 0x%08X is neither the owner hierarchy nor a persistent handle", f.Parent)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func parseArea(b []byte) (area, error) {
 	}
 	a.scheme = r.u16()
 	if !a.readScheme(&r) {
-		return area{}, fmt.Errorf("%w: unknown scheme %#x", errArea, a.scheme)
+		return area{}, fmt.Errorf("%w: unknown scheme 0x%04X", errArea, a.scheme)
 	}
 	if a.typ == algRSA {
 		a.bits, a.exponent, a.n = r.u16(), r.u32(), r.sized(512)
@@ -140,7 +140,7 @@ var errPoint = fmt.Errorf("%w: point not on its curve", errArea)
 func (a *area) point() ([]byte, error) {
 	c, size := curveOf(a.curve)
 	if c == nil {
-		return nil, fmt.Errorf("%w: unsupported curve %#x", errArea, a.curve)
+		return nil, fmt.Errorf("%w: unsupported curve 0x%04X", errArea, a.curve)
 	}
 	if len(a.x) > size || len(a.y) > size {
 		return nil, fmt.Errorf("%w: point too long for its curve", errArea)
@@ -282,7 +282,7 @@ func Name(publicArea []byte) ([]byte, error) {
 func (a *area) name(b []byte) ([]byte, error) {
 	h := hashOf(a.nameAlg)
 	if h == 0 {
-		return nil, fmt.Errorf("%w: unsupported name algorithm %#x", errArea, a.nameAlg)
+		return nil, fmt.Errorf("%w: unsupported name algorithm 0x%04X", errArea, a.nameAlg)
 	}
 	name := binary.BigEndian.AppendUint16(make([]byte, 0, 66), a.nameAlg)
 	return appendDigest(name, h, b), nil

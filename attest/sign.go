@@ -150,7 +150,7 @@ func (s *signature) external(pub crypto.PublicKey, digest []byte, opts crypto.Si
 			return bytes.Clone(s.r), nil
 		}
 	}
-	return nil, fmt.Errorf("the TPM signed with scheme %#x, which was not asked for", s.alg)
+	return nil, fmt.Errorf("the TPM signed with scheme 0x%04X, which was not asked for", s.alg)
 }
 
 // Decrypt implements [crypto.Decrypter] for RSA keys. It uses PKCS #1 v1.5 if opts

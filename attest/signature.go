@@ -24,7 +24,7 @@ func parseSignature(b []byte) (signature, error) {
 	case algECDSA:
 		s.r, s.s = r.sized(66), r.sized(66)
 	default:
-		return signature{}, fmt.Errorf("unsupported signature scheme %#x", s.alg)
+		return signature{}, fmt.Errorf("unsupported signature scheme 0x%04X", s.alg)
 	}
 	if !r.done() {
 		return signature{}, errors.New("malformed TPMT_SIGNATURE")
@@ -37,7 +37,7 @@ func parseSignature(b []byte) (signature, error) {
 func (s *signature) verify(pub crypto.PublicKey, message []byte) error {
 	h := hashOf(s.hash)
 	if h == 0 {
-		return fmt.Errorf("unsupported signature hash %#x", s.hash)
+		return fmt.Errorf("unsupported signature hash 0x%04X", s.hash)
 	}
 	sum := appendDigest(make([]byte, 0, 64+maxECDSA), h, message)
 	ok := false

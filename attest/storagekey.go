@@ -114,7 +114,7 @@ func (t *TPM) persistentParent(ctx context.Context, handle uint32, use ...*objec
 	}
 	a, err := parseArea(area)
 	if err != nil || !a.isParent() {
-		return nil, &Error{Op: "TPM2_ReadPublic", Err: fmt.Errorf("%#x: %w", handle, errNoParent)}
+		return nil, &Error{Op: "TPM2_ReadPublic", Err: fmt.Errorf("0x%08X: %w", handle, errNoParent)}
 	}
 	o := &object{handle: tpm2.TPMHandle(handle), area: area, name: name, role: roleParent, keyFile: handle}
 	t.parents = append(t.parents, o)

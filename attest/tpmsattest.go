@@ -57,7 +57,7 @@ func parseAttest(b []byte) (attested, error) {
 		}
 		a.digest = r.sized(64)
 	default:
-		return attested{}, fmt.Errorf("statement is of type %#x", a.typ)
+		return attested{}, fmt.Errorf("statement is of type 0x%04X", a.typ)
 	}
 	if !r.done() {
 		return attested{}, errors.New("malformed TPMS_ATTEST")
@@ -86,7 +86,7 @@ func kindOfAttest(typ uint16) string {
 	case attestQuote:
 		return "a quote"
 	}
-	return fmt.Sprintf("of type %#x", typ)
+	return fmt.Sprintf("of type 0x%04X", typ)
 }
 
 // about checks that a certification, or a creation statement if creation is true, is

@@ -56,6 +56,9 @@ type ProfileClient struct {
 // service is not on the loopback interface, the error of Ticket, and the error of
 // ctx if that ended first.
 func (c *ProfileClient) Download(ctx context.Context, h *Hash) (*Profile, error) {
+	if h == nil || c.Ticket == nil {
+		return nil, &Error{Op: opDownload, Err: errors.New("a download needs a hash, and the ProfileClient a Ticket")}
+	}
 	p, err := c.download(ctx, h)
 	if err != nil {
 		var own *Error
@@ -106,10 +109,6 @@ func (c *ProfileClient) download(ctx context.Context, h *Hash) (*Profile, error)
 // check checks what does not need the service.
 func (c *ProfileClient) check(h *Hash) error {
 	switch {
-	case c.Ticket == nil:
-		return errors.New("a ProfileClient needs a Ticket")
-	case h == nil:
-		return errors.New("there is no hash")
 	case h.Mock() && !wire.Loopback(c.URL):
 		return fmt.Errorf("%w: the hash is a mock", ErrRefused)
 	}

@@ -77,9 +77,9 @@ func failure(code uint32) error {
 	case code < 0x80000000:
 		return nil
 	case code == errAccessDenied, code == hresult.AccessDenied:
-		return fmt.Errorf("%w: run as administrator (%#08x)", fs.ErrPermission, code)
+		return fmt.Errorf("%w: run as administrator (0x%08X)", fs.ErrPermission, code)
 	}
-	return hresult.NewError(code, fmt.Sprintf("WMI failed (%#08x)", code))
+	return hresult.NewError(code, fmt.Sprintf("WMI failed (0x%08X)", code))
 }
 
 // A bstr is a string of COM, which is not in Go's memory.

@@ -38,7 +38,10 @@ func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, req 
 	d = c.services(d)
 	fail := func(err error) (*AccessToken, error) { return nil, asError(opAccess, d.TokenEndpoint, err) }
 	if req == nil || req.Resource == "" {
-		return fail(errors.New("the request has no resource"))
+		return nil, &Error{Op: opAccess, Err: errors.New("the request has no resource")}
+	}
+	if s == nil || s.hidden == nil {
+		return nil, &Error{Op: opAccess, Err: ErrSession}
 	}
 	var a struct {
 		tokenAnswer
@@ -49,7 +52,7 @@ func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, req 
 		"client_id": client, "scope": or(req.Scope, "openid"), "resource": req.Resource,
 		"redirect_uri": or(req.RedirectURI, redirectFor(client)),
 	}
-	if s != nil && s.hidden != nil && s.hidden().protocol != protocol2 {
+	if s.hidden().protocol != protocol2 {
 		// Version 2.0 of the endpoint has scopes instead of resources.
 		delete(claims, "resource")
 		claims["scope"] = strings.TrimSuffix(req.Resource, "/") + "/.default " + or(req.Scope, "openid offline_access")

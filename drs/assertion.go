@@ -18,6 +18,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/whiteglove/whiteglove/internal/rsablob"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // assertionLife is the longest validity of an assertion.
@@ -124,7 +125,7 @@ func thumbprint(pub crypto.PublicKey) (string, error) {
 		}
 		text = fmt.Sprintf(`{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}`, b64.EncodeToString(point[1:33]), b64.EncodeToString(point[33:]))
 	default:
-		return "", fmt.Errorf("device key is a %T", pub)
+		return "", fmt.Errorf("the device key is %s: make an RSA key of 2048 bits, or one on P-256", wire.KeyKind(pub))
 	}
 	sum := sha256.Sum256([]byte(text))
 	return b64.EncodeToString(sum[:]), nil
@@ -139,7 +140,7 @@ func tpmName(area []byte) ([]byte, error) {
 	}
 	hash := map[uint16]crypto.Hash{0x000B: crypto.SHA256, 0x000C: crypto.SHA384, 0x000D: crypto.SHA512}[binary.BigEndian.Uint16(area[2:])]
 	if !hash.Available() { // nor is that of an unknown algorithm, 0
-		return nil, fmt.Errorf("name algorithm %#x is not supported", area[2:4])
+		return nil, fmt.Errorf("name algorithm 0x%04X is not supported", area[2:4])
 	}
 	h := hash.New()
 	h.Write(area)

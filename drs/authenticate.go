@@ -88,21 +88,21 @@ func (p *Proof) profile() string {
 // none of these.
 func (c *Client) Authenticate(ctx context.Context, d *Discovery, p *Proof) (*DeviceToken, error) {
 	d = c.services(d)
-	out, err := c.authenticate(ctx, d, p)
+	if d.ProofEndpoint == "" {
+		return nil, &Error{Op: opAuthenticate, Err: ErrNoChallenge}
+	}
+	id, err := p.identity(p.profile())
+	if err != nil {
+		return nil, asError(opAuthenticate, "", err)
+	}
+	out, err := c.authenticate(ctx, d, p, id)
 	if err != nil {
 		return nil, asError(opAuthenticate, d.ProofEndpoint, err)
 	}
 	return out, nil
 }
 
-func (c *Client) authenticate(ctx context.Context, d *Discovery, p *Proof) (*DeviceToken, error) {
-	if d.ProofEndpoint == "" {
-		return nil, ErrNoChallenge
-	}
-	id, err := p.identity(p.profile())
-	if err != nil {
-		return nil, err
-	}
+func (c *Client) authenticate(ctx context.Context, d *Discovery, p *Proof, id *identity) (*DeviceToken, error) {
 	ch, err := c.challenge(ctx, d, p, id)
 	if err != nil {
 		return nil, err

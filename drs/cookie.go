@@ -27,7 +27,7 @@ func (c *Client) Cookie(ctx context.Context, d *Discovery, s *Session, req *Cook
 	d = c.services(d)
 	fail := func(err error) (Token, error) { return "", asError(opCookie, d.TokenEndpoint, err) }
 	if s == nil || s.hidden == nil {
-		return fail(ErrSession)
+		return "", &Error{Op: opCookie, Err: ErrSession}
 	}
 	if err := s.checkTenant(d); err != nil {
 		return fail(err)

@@ -7,6 +7,8 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // keyBits is the size of an RSA device key, in bits.
@@ -35,7 +37,7 @@ func deviceKey(key crypto.Signer) (publicKey, error) {
 		}
 		return pub, nil
 	}
-	return nil, fmt.Errorf("device key is a %T, neither an RSA key nor one on P-256", key.Public())
+	return nil, fmt.Errorf("the device key is %s: make an RSA key of 2048 bits, or one on P-256", wire.KeyKind(key.Public()))
 }
 
 // isEC reports whether a device key is on a curve.

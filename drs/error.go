@@ -96,7 +96,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %q", e.Message)
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&b, ": %v", e.Err)
+		b.WriteString(": " + wire.Cause(e.Err, e.URL))
 	}
 	return b.String()
 }

@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // hybrid is the join type of a computer of Active Directory.
@@ -66,7 +68,8 @@ type hybridRequest struct {
 func (c *Client) JoinHybrid(ctx context.Context, d *Discovery, computer *Computer, req *Request) (*Device, error) {
 	d = c.services(d)
 	endpoint := strings.TrimSuffix(d.JoinEndpoint, "/") + "/"
-	fail := func(err error) (*Device, error) { return nil, asError(opHybrid, endpoint, err) }
+	at := "" // until something is sent
+	fail := func(err error) (*Device, error) { return nil, asError(opHybrid, at, err) }
 	body, err := c.hybrid(d, computer, req)
 	if err != nil {
 		return fail(err)
@@ -75,6 +78,7 @@ func (c *Client) JoinHybrid(ctx context.Context, d *Discovery, computer *Compute
 	if k.body, err = json.Marshal(body); err != nil {
 		return fail(err)
 	}
+	at = endpoint
 	var a joinAnswer
 	if err := c.do(ctx, k, &a); err != nil {
 		return nil, err
@@ -122,7 +126,7 @@ func (m *Computer) identity(now time.Time) (clientIdentity, error) {
 		return clientIdentity{}, fmt.Errorf("the computer has no key, or its SID %q is not valid", cut(m.SID))
 	}
 	if _, ok := m.Key.Public().(*rsa.PublicKey); !ok {
-		return clientIdentity{}, fmt.Errorf("the computer's key is a %T, not an RSA key", m.Key.Public())
+		return clientIdentity{}, fmt.Errorf("the computer's key is %s: a hybrid join needs an RSA key", wire.KeyKind(m.Key.Public()))
 	}
 	sid := m.SID + "." + now.UTC().Format("2006-01-02 15:04:05Z")
 	digest := sha256.Sum256([]byte(sid))

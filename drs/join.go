@@ -151,7 +151,7 @@ func (c *Client) Rejoin(ctx context.Context, d *Discovery, deviceID string, req 
 		return nil, &Error{Op: opRejoin, URL: wire.Redact(c.services(d).JoinEndpoint), Err: err}
 	}
 	if req == nil || req.UserToken == "" || !isGUID(deviceID) {
-		return fail(errors.New("the request has no user's token, or the device's identifier is not a GUID"))
+		return nil, &Error{Op: opRejoin, Err: errors.New("the request has no user's token, or the device's identifier is not a GUID")}
 	}
 	dev, err := c.joinAs(ctx, opRejoin, d, req)
 	if err != nil {
@@ -165,7 +165,8 @@ func (c *Client) Rejoin(ctx context.Context, d *Discovery, deviceID string, req 
 
 func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Request) (*Device, error) {
 	d = c.services(d)
-	fail := func(err error) (*Device, error) { return nil, asError(op, d.JoinEndpoint, err) }
+	at := "" // until something is sent
+	fail := func(err error) (*Device, error) { return nil, asError(op, at, err) }
 	if req == nil {
 		return fail(errors.New("the request is nil"))
 	}
@@ -183,6 +184,9 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 	} else if bearer := req.bearer(); bearer != "" {
 		k.auth = "Bearer " + string(bearer)
 	} else {
+		if req.Proof != nil {
+			at = d.JoinEndpoint
+		}
 		k.auth, attestation, err = c.prove(ctx, *k, req, body)
 	}
 	if err != nil {
@@ -194,6 +198,7 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 	if k.body, err = json.Marshal(body); err != nil {
 		return fail(err)
 	}
+	at = d.JoinEndpoint
 	var a joinAnswer
 	if err := c.do(ctx, k, &a); err != nil {
 		return nil, err

@@ -30,7 +30,8 @@ const leaveVersion = "1.0"
 func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypto.Signer) error {
 	d = c.services(d)
 	endpoint := strings.TrimSuffix(d.JoinEndpoint, "/") + "/"
-	fail := func(err error) error { return asError(opLeave, endpoint, err) }
+	at := "" // until something is sent
+	fail := func(err error) error { return asError(opLeave, at, err) }
 	pub, err := deviceKey(key)
 	if err != nil {
 		return fail(err)
@@ -39,6 +40,7 @@ func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypt
 	case dev == nil || dev.Certificate == nil || !pub.Equal(dev.Certificate.PublicKey) || !isGUID(dev.ID):
 		return fail(errors.New("the device has no identifier, or no certificate for its key"))
 	case !strings.HasPrefix(strings.ToLower(endpoint), "https://"):
+		at = endpoint // which is wrong
 		return fail(fmt.Errorf("%w: a device can leave over https only", ErrEndpoint))
 	}
 	if err := sameTenant("the device", dev.TenantID, d.TenantID); err != nil {
@@ -59,6 +61,7 @@ func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypt
 	}
 	defer closeIdle()
 	k := &call{op: opLeave, method: http.MethodDelete, url: withVersion(endpoint+dev.ID, leaveVersion), client: client, status: http.StatusUnauthorized}
+	at = endpoint
 	answer, err := c.send(ctx, k)
 	switch {
 	case err != nil:

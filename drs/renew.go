@@ -17,7 +17,7 @@ func (c *Client) Renew(ctx context.Context, d *Discovery, s *Session) (*Session,
 	d = c.services(d)
 	fail := func(err error) (*Session, error) { return nil, asError(opRenew, d.TokenEndpoint, err) }
 	if s == nil || s.hidden == nil {
-		return fail(ErrSession)
+		return nil, &Error{Op: opRenew, Err: ErrSession}
 	}
 	var a sessionAnswer
 	claims := map[string]any{"client_id": signInClient, "scope": "openid aza ugs", "previous_refresh_token": string(s.hidden().token)}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/internal/jose"
 	"github.com/whiteglove/whiteglove/internal/rsablob"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // defaultScope is the scope of a request for a primary refresh token.
@@ -97,6 +98,9 @@ type SignIn struct {
 // [MS-OAPXBC]: https://learn.microsoft.com/openspecs/windows_protocols/ms-oapxbc/
 func (c *Client) SignIn(ctx context.Context, d *Discovery, req *SignIn) (*Session, error) {
 	d = c.services(d)
+	if err := req.check(d); err != nil {
+		return nil, asError(opSignIn, "", err)
+	}
 	s, err := c.signIn(ctx, d, req)
 	if err != nil {
 		return nil, asError(opSignIn, d.TokenEndpoint, err)
@@ -105,9 +109,6 @@ func (c *Client) SignIn(ctx context.Context, d *Discovery, req *SignIn) (*Sessio
 }
 
 func (c *Client) signIn(ctx context.Context, d *Discovery, req *SignIn) (*Session, error) {
-	if err := req.check(d); err != nil {
-		return nil, err
-	}
 	a, err := c.requestSession(ctx, d, req)
 	if err != nil {
 		return nil, err
@@ -199,7 +200,7 @@ func (c *Client) requestSession(ctx context.Context, d *Discovery, req *SignIn) 
 func (r *SignIn) codeForm() (url.Values, error) {
 	pub, ok := r.TransportKey.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("the transport key is a %T, not an RSA key", r.TransportKey.Public())
+		return nil, fmt.Errorf("the transport key is %s: protocols 2 and 3 need an RSA key; a key on P-256 goes into StorageKey, with protocol 4", wire.KeyKind(r.TransportKey.Public()))
 	}
 	jwk, err := json.Marshal(map[string]string{
 		"kty": "RSA", "e": b64.EncodeToString(big.NewInt(int64(pub.E)).Bytes()), "n": b64.EncodeToString(pub.N.Bytes()),
@@ -305,7 +306,7 @@ func (r *SignIn) sign(d *Discovery, nonce string, crypto *jweCrypto, now time.Ti
 func (r *SignIn) assertion(d *Discovery, nonce string, now time.Time) (string, error) {
 	pub, ok := r.UserKey.Public().(*rsa.PublicKey)
 	if !ok {
-		return "", fmt.Errorf("the user's key is a %T, not an RSA key", r.UserKey.Public())
+		return "", fmt.Errorf("the user's key is %s: use an RSA key", wire.KeyKind(r.UserKey.Public()))
 	}
 	sum := sha256.Sum256(rsablob.Marshal(pub))
 	token := jwt.NewWithClaims(jose.RS256{}, jwt.MapClaims{

@@ -98,7 +98,7 @@ func TestVersion1(t *testing.T) {
 	if !isAttributeCertificate(der) {
 		t.Error("holder")
 	}
-	if usage(0) != "none" || usage(1) != "bits 0x1" {
+	if usage(0) != "none" || usage(1) != "bits 0x0001" {
 		t.Error(usage(0), usage(1))
 	}
 	_, err := new(Client).Find(t.Context(), nil, "", ed25519.PublicKey{1})

@@ -27,7 +27,7 @@ type Certificate struct {
 	// roots.
 	Issuers []*x509.Certificate
 
-	// Origin is where the certificate was found: "nv:0x01c00002", "system", the
+	// Origin is where the certificate was found: "nv:0x01C00002", "system", the
 	// URL of a [Service] or SCEP server without the part that identifies the TPM,
 	// "service" for another [Fetcher], or "" for [Parse].
 	Origin string

@@ -43,7 +43,7 @@ func (c *Client) Enroll(ctx context.Context, req *Request) (*Certificate, error)
 		req = new(Request)
 	}
 	if req.Activate == nil {
-		return nil, enrollError(c.SCEPURL, req.Vendor, errors.New("no function to decrypt the challenge is given"))
+		return nil, enrollError("", req.Vendor, errors.New("no function to decrypt the challenge is given"))
 	}
 	ch, err := c.Begin(ctx, req)
 	if err != nil {
@@ -63,6 +63,12 @@ func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
 	if req == nil {
 		req = new(Request)
 	}
+	if err := req.check(); err != nil {
+		return nil, enrollError("", req.Vendor, err)
+	}
+	if vendor := VendorName(req.Vendor); len(c.Roots.of(vendor)) == 0 {
+		return nil, enrollError("", req.Vendor, noRoot(vendor))
+	}
 	ch, err := c.begin(ctx, req)
 	if err != nil {
 		return nil, enrollError(c.SCEPURL, req.Vendor, err)
@@ -71,9 +77,6 @@ func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
 }
 
 func (c *Client) begin(ctx context.Context, req *Request) (*Challenge, error) {
-	if err := req.check(); err != nil {
-		return nil, err
-	}
 	client, ca, err := c.findCA(ctx, VendorName(req.Vendor))
 	if err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ type Error struct {
 	// or "enroll".
 	Op string
 
-	// Origin is where the certificate is from or was requested: "nv:0x01c00002",
+	// Origin is where the certificate is from or was requested: "nv:0x01C00002",
 	// "system", "service", or a URL without its query and without the part that
 	// identifies the TPM. It is empty if that is not known.
 	Origin string
@@ -108,7 +108,7 @@ func (e *Error) Error() string {
 	if e.Origin != "" {
 		b.WriteString(e.Origin + ": ")
 	}
-	b.WriteString(e.Err.Error())
+	b.WriteString(wire.Cause(e.Err, e.Origin))
 	if e.Message != "" && !strings.Contains(e.Err.Error(), e.Message) {
 		b.WriteString(": " + e.Message)
 	}

@@ -24,8 +24,8 @@ func TestError(t *testing.T) {
 			"ekcert: find: no endorsement key certificate", 0x80092004, false, true,
 		},
 		"mismatch": {
-			ekcert.Error{Op: "find", Origin: "nv:0x01c00002", Err: ekcert.ErrMismatch},
-			"ekcert: find: nv:0x01c00002: certificate is for another key", 0x8007000D, false, true,
+			ekcert.Error{Op: "find", Origin: "nv:0x01C00002", Err: ekcert.ErrMismatch},
+			"ekcert: find: nv:0x01C00002: certificate is for another key", 0x8007000D, false, true,
 		},
 		"expired": {
 			ekcert.Error{Op: "verify", Err: fmt.Errorf("%w: yesterday", ekcert.ErrExpired)},
@@ -64,7 +64,7 @@ func TestError(t *testing.T) {
 
 // The service of an error is a server, not the place in a TPM.
 func TestErrorService(t *testing.T) {
-	for origin, want := range map[string]string{"": "", "nv:0x01c00002": "", "https://ekop.intel.com/x": "https://ekop.intel.com/x"} {
+	for origin, want := range map[string]string{"": "", "nv:0x01C00002": "", "https://ekop.intel.com/x": "https://ekop.intel.com/x"} {
 		if got := (&ekcert.Error{Origin: origin}).Service(); got != want {
 			t.Errorf("%q: %q", origin, got)
 		}

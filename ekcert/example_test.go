@@ -38,7 +38,7 @@ func Example() {
 	}
 	fmt.Println(cert.Origin, cert.Vendor(), cert.PublicKeyAlgorithm, "findings:", len(report.Findings))
 	// Output:
-	// nv:0x01c00002 SIM0 RSA findings: 0
+	// nv:0x01C00002 SIM0 RSA findings: 0
 }
 
 // Enroll the endorsement key of a TPM that has no certificate with the maker's CA.

@@ -249,7 +249,7 @@ func serviceOrigin(r Fetcher) string {
 }
 
 // origin returns the Origin of certificates from an NV index.
-func origin(index uint32) string { return fmt.Sprintf("nv:0x%08x", index) }
+func origin(index uint32) string { return fmt.Sprintf("nv:0x%08X", index) }
 
 // readCertificate reads a certificate from an NV index. It must be for the key ek.
 func readCertificate(ctx context.Context, nv NVReader, index uint32, ek crypto.PublicKey) (*Certificate, error) {

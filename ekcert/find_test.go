@@ -30,16 +30,16 @@ func TestFind(t *testing.T) {
 		want   error
 		reads  int
 	}{
-		"low range":  {nv: map[uint32][]byte{0x01C00002: mine}, origin: "nv:0x01c00002", reads: 1},
-		"high range": {nv: map[uint32][]byte{0x01C00012: mine}, origin: "nv:0x01c00012", reads: 2},
+		"low range":  {nv: map[uint32][]byte{0x01C00002: mine}, origin: "nv:0x01C00002", reads: 1},
+		"high range": {nv: map[uint32][]byte{0x01C00012: mine}, origin: "nv:0x01C00012", reads: 2},
 		"low range's foreign": {
 			nv:     map[uint32][]byte{0x01C00002: foreign, 0x01C00012: mine},
-			origin: "nv:0x01c00012", reads: 2,
+			origin: "nv:0x01C00012", reads: 2,
 		},
-		"padded":       {nv: map[uint32][]byte{0x01C00002: join(mine, make([]byte, 300))}, origin: "nv:0x01c00002", reads: 1},
-		"with header":  {nv: map[uint32][]byte{0x01C00002: join(header(len(mine)), mine)}, origin: "nv:0x01c00002", reads: 1},
-		"P-256":        {ek: p256, nv: map[uint32][]byte{0x01C0000A: m.issue(t, p256, intel).Raw}, origin: "nv:0x01c0000a", reads: 1},
-		"P-384":        {ek: p384, nv: map[uint32][]byte{0x01C00016: m.issue(t, p384, intel).Raw}, origin: "nv:0x01c00016", reads: 1},
+		"padded":       {nv: map[uint32][]byte{0x01C00002: join(mine, make([]byte, 300))}, origin: "nv:0x01C00002", reads: 1},
+		"with header":  {nv: map[uint32][]byte{0x01C00002: join(header(len(mine)), mine)}, origin: "nv:0x01C00002", reads: 1},
+		"P-256":        {ek: p256, nv: map[uint32][]byte{0x01C0000A: m.issue(t, p256, intel).Raw}, origin: "nv:0x01C0000A", reads: 1},
+		"P-384":        {ek: p384, nv: map[uint32][]byte{0x01C00016: m.issue(t, p384, intel).Raw}, origin: "nv:0x01C00016", reads: 1},
 		"none":         {want: ekcert.ErrNotFound, reads: 2},
 		"no such kind": {ek: newECKey(t, elliptic.P224()).Public(), want: ekcert.ErrNotFound},
 		"of another":   {nv: map[uint32][]byte{0x01C00002: foreign}, want: ekcert.ErrMismatch, reads: 2},
@@ -83,7 +83,7 @@ func TestFindGoesOn(t *testing.T) {
 		origin string
 		want   error
 	}{
-		"next index":           {code: unavailable, high: true, origin: "nv:0x01c00012"},
+		"next index":           {code: unavailable, high: true, origin: "nv:0x01C00012"},
 		"next source":          {code: unavailable, system: true, origin: "system"},
 		"blocked by TBS":       {code: blocked, system: true, origin: "system"},
 		"denied by TBS":        {code: denied, system: true, origin: "system"},
@@ -105,7 +105,7 @@ func TestFindGoesOn(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, cert, err)
 		}
 		var e *ekcert.Error
-		if err != nil && (!errors.As(err, &e) || e.Origin != "nv:0x01c00002" || e.HRESULT() != uint32(tt.code)) {
+		if err != nil && (!errors.As(err, &e) || e.Origin != "nv:0x01C00002" || e.HRESULT() != uint32(tt.code)) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

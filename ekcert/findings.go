@@ -179,5 +179,5 @@ func usage(u x509.KeyUsage) string {
 	if u == 0 {
 		return "none"
 	}
-	return fmt.Sprintf("bits %#x", int(u))
+	return fmt.Sprintf("bits 0x%04X", int(u))
 }

@@ -103,7 +103,7 @@ func TestPlainWords(t *testing.T) {
 		"TPM 1.2":             {find(old), ekcert.ErrMismatch, "certificate of a TPM 1.2", "Switch the TPM to version 2.0"},
 		"TPM 1.2 in Verify":   {verify(m.issue(t, other, intel, tpm12(t)), ek), ekcert.ErrMismatch, "certificate of a TPM 1.2", "Switch"},
 		"platform":            {parse(platform), ekcert.ErrMalformed, "attribute certificate, such as a platform certificate", "describes the machine"},
-		"platform in NV":      {find(platform), ekcert.ErrMalformed, "nv:0x01c00002: certificate cannot be read: it is an attribute certificate", "describes"},
+		"platform in NV":      {find(platform), ekcert.ErrMalformed, "nv:0x01C00002: certificate cannot be read: it is an attribute certificate", "describes"},
 		"platform in PEM":     {parse(pem.EncodeToMemory(&pem.Block{Type: "ATTRIBUTE CERTIFICATE", Bytes: platform})), ekcert.ErrMalformed, "attribute certificate", "describes"},
 		"blank":               {find(make([]byte, 700)), ekcert.ErrNotFound, "all 700 bytes are 00", "no certificate"},
 		"of another key":      {verify(m.issue(t, other, intel), ek), ekcert.ErrMismatch, "for another key", "another key"},
@@ -160,18 +160,18 @@ func TestEveryPlaceIsNamed(t *testing.T) {
 	nv := &nvMemory{content: map[uint32][]byte{0x01C00002: foreign, 0x01C00012: foreign[:80]}}
 	_, err := (&ekcert.Client{Services: nobody}).Find(t.Context(), nv, "INTC", ek)
 	if !errors.Is(err, ekcert.ErrMismatch) || !errors.Is(err, ekcert.ErrMalformed) ||
-		!strings.Contains(err.Error(), "nv:0x01c00002: certificate is for another key (nv:0x01c00012: certificate cannot be read: certificate is truncated") {
+		!strings.Contains(err.Error(), "nv:0x01C00002: certificate is for another key (nv:0x01C00012: certificate cannot be read: certificate is truncated") {
 		t.Error(err)
 	}
 	_, err = (&ekcert.Client{Services: failing}).Find(t.Context(), nv, "INTC", ek)
 	var e *ekcert.Error
 	if !errors.Is(err, down) || errors.Is(err, ekcert.ErrMismatch) || !errors.As(err, &e) || !e.Retryable() || e.Origin != "service" ||
-		!strings.Contains(err.Error(), "service: HTTP status 503 (nv:0x01c00002: certificate is for another key; nv:0x01c00012:") {
+		!strings.Contains(err.Error(), "service: HTTP status 503 (nv:0x01C00002: certificate is for another key; nv:0x01C00012:") {
 		t.Error(err)
 	}
 	nv = &nvMemory{content: map[uint32][]byte{0x01C00012: make([]byte, 9)}}
 	_, err = (&ekcert.Client{Services: failing}).Find(t.Context(), nv, "INTC", ek)
-	if err == nil || !strings.Contains(err.Error(), "503 (nv:0x01c00002: none; nv:0x01c00012: certificate cannot be read: it is blank: all 9 bytes are 00)") {
+	if err == nil || !strings.Contains(err.Error(), "503 (nv:0x01C00002: none; nv:0x01C00012: certificate cannot be read: it is blank: all 9 bytes are 00)") {
 		t.Error(err)
 	}
 }

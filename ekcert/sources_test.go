@@ -99,7 +99,7 @@ func TestFindInOrder(t *testing.T) {
 		origin string
 		want   error
 	}{
-		"NV":                      {nv: map[uint32][]byte{0x01C00002: der}, system: [][]byte{registryBlob(der)}, vendor: "AMD", origin: "nv:0x01c00002"},
+		"NV":                      {nv: map[uint32][]byte{0x01C00002: der}, system: [][]byte{registryBlob(der)}, vendor: "AMD", origin: "nv:0x01C00002"},
 		"system":                  {system: [][]byte{{1}, registryBlob(other), registryBlob(der)}, vendor: "AMD", origin: "system"},
 		"NV has another's":        {nv: map[uint32][]byte{0x01C00002: other}, system: [][]byte{der}, origin: "system"},
 		"service":                 {system: [][]byte{registryBlob(other)}, vendor: "AMD", origin: m.BaseURL + "/pki/aia/"},

@@ -114,7 +114,7 @@ func azureTarget(d *Discovery, p *Policy, ev *AzureEvidence) (string, error) {
 		return "", hresult.Errorf(codeKeyCreation, "Azure Attestation needs a key in a TPM and an attestation key of that TPM")
 	}
 	if _, ok := ev.Key.Public().(*rsa.PublicKey); !ok {
-		return "", hresult.Errorf(codeKeyCreation, "the key is a %T, not an RSA key", ev.Key.Public())
+		return "", hresult.Errorf(codeKeyCreation, "the management key is %s: an enrollment needs an RSA key", wire.KeyKind(ev.Key.Public()))
 	}
 	if err := checkService(p.Azure.Endpoint, isPlain(d.PolicyURL)); err != nil {
 		return "", fmt.Errorf("the policy's endpoint: %w", err)

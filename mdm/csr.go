@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // oidsOfRSA begins the OIDs of RSA keys and of signatures with them (RFC 8017).
@@ -28,7 +29,7 @@ var errShortKey = errors.New("the key is too short")
 func (c *Client) certificateRequest(ctx context.Context, key crypto.Signer, p *Policy) ([]byte, error) {
 	pub, ok := key.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, hresult.Errorf(codeKeyCreation, "the key is a %T, not an RSA key", key.Public())
+		return nil, hresult.Errorf(codeKeyCreation, "the management key is %s: an enrollment needs an RSA key, of 2048 bits or as the policy says", wire.KeyKind(key.Public()))
 	}
 	if p.KeyAlgorithm != "" && !strings.HasPrefix(p.KeyAlgorithm, oidsOfRSA) {
 		return nil, hresult.Errorf(codeKeyCreation, "the policy requires a key of algorithm %.60q, not RSA", p.KeyAlgorithm)

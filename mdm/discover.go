@@ -99,7 +99,7 @@ func (c *Client) Discover(ctx context.Context, discoveryURL, user string) (*Disc
 		return nil, &Error{Op: opDiscover, Err: err}
 	}
 	if err := wire.CheckSecure(discoveryURL); err != nil {
-		return nil, &Error{Op: opDiscover, URL: wire.Redact(discoveryURL), Err: err}
+		return nil, &Error{Op: opDiscover, Err: err}
 	}
 	c.probe(ctx, discoveryURL)
 	m := &message{action: actionDiscover, body: body}

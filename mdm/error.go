@@ -88,7 +88,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %q", said)
 	}
 	if code := e.HRESULT(); code != 0 {
-		fmt.Fprintf(&b, " (%#x)", code)
+		fmt.Fprintf(&b, " (0x%08X)", code)
 	}
 	return wire.Visible(b.String())
 }
@@ -108,7 +108,7 @@ func (e *Error) what() string {
 	case e.OAuth != "":
 		return e.OAuth
 	case e.Err != nil:
-		return e.Err.Error()
+		return wire.Cause(e.Err, e.URL)
 	default:
 		return fmt.Sprintf("HTTP status %d", e.HTTPStatus)
 	}

@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/rsa"
 	"crypto/x509"
-	"errors"
+	"fmt"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
@@ -22,7 +23,7 @@ import (
 func (id *Identity) EnrollAttestation(ctx context.Context, key, device *attest.Key) (*mdm.Attestation, error) {
 	a := &mdm.Attestation{AIK: rsaKey(id.AIK), AIKCertificate: id.aikCertificate(), DeviceKey: rsaKey(device)}
 	if a.AIK == nil {
-		return nil, failed(errors.New("the attestation key of an enrollment must be an RSA key"))
+		return nil, failed(fmt.Errorf("the attestation key is %s: an enrollment needs an RSA key, such as RSA2048", wire.KeyKind(id.AIK.Public())))
 	}
 	if a.DeviceKey == nil {
 		device = nil

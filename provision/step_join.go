@@ -9,6 +9,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // join does StepJoin. If the answer to an earlier join was lost, the run joins
@@ -44,7 +45,7 @@ func (r *Run) joinRequest(ctx context.Context, device, transport *attest.Key) (*
 	p := r.Provisioner
 	public, ok := transport.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: the transport key is not an RSA key", ErrState)
+		return nil, fmt.Errorf("%w: the transport key is %s, and not an RSA key", ErrState, wire.KeyKind(transport.Public()))
 	}
 	return &drs.Request{
 		DeviceKey: device.WithContext(ctx), TransportKey: public,

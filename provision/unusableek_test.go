@@ -73,8 +73,8 @@ func TestNoUsableCertificate(t *testing.T) {
 		want error
 		says []string
 	}{
-		"nothing issued": {both, "", ekcert.ErrNotFound, []string{"nv:0x01c00002: certificate cannot be read: it is blank: all", "nv:0x01c0000a: certificate cannot be read: neither DER"}},
-		"CA not there":   {both, "http://127.0.0.1:1/", nil, []string{"no certificate that can be used", "nv:0x01c0000a", "and its maker's CA issued none", "127.0.0.1:1"}},
+		"nothing issued": {both, "", ekcert.ErrNotFound, []string{"nv:0x01C00002: certificate cannot be read: it is blank: all", "nv:0x01C0000A: certificate cannot be read: neither DER"}},
+		"CA not there":   {both, "http://127.0.0.1:1/", nil, []string{"no certificate that can be used", "nv:0x01C0000A", "and its maker's CA issued none", "127.0.0.1:1"}},
 	} {
 		chip, _ := newTPM(t, attesttest.Config{})
 		tpm := &attest.TPM{Transport: &otherNV{chip.Transport, tt.nv}}

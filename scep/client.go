@@ -95,7 +95,11 @@ func (c *Client) fail(op string, err error) *Error {
 	if errors.Is(err, wire.ErrTooLarge) {
 		err = fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	return &Error{Op: op, URL: wire.Redact(c.URL), Err: err}
+	e := &Error{Op: op, URL: wire.Redact(c.URL), Err: err}
+	if errors.Is(err, errRequest) {
+		e.URL = "" // nothing was sent
+	}
+	return e
 }
 
 // GetCACaps asks for the server's capabilities (RFC 8894, section 3.5). id names

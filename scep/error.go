@@ -146,7 +146,7 @@ func (e *Error) Error() string {
 		b.WriteString(": " + wire.Cause(e.Err, e.URL))
 	}
 	if code := e.HRESULT(); code != 0 {
-		fmt.Fprintf(&b, " (%#08x)", code)
+		fmt.Fprintf(&b, " (0x%08X)", code)
 	}
 	return b.String()
 }

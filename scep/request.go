@@ -19,6 +19,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // A Request asks for a certificate. CSR and Signer are required, except that
@@ -128,8 +129,11 @@ func (r *Request) transaction(cert *x509.Certificate, enrollment bool, now time.
 	}
 	for what, key := range map[string]crypto.PublicKey{"Signer": t.signer.Public(), "Decrypter": t.decrypter.Public()} {
 		pub, ok := key.(*rsa.PublicKey)
-		if !ok || !pub.Equal(t.certificate.PublicKey) {
-			return nil, fmt.Errorf("%w: %s is not the RSA key of Certificate", errRequest, what)
+		if !ok {
+			return nil, fmt.Errorf("%w: %s is %s: SCEP messages need an RSA key", errRequest, what, wire.KeyKind(key))
+		}
+		if !pub.Equal(t.certificate.PublicKey) {
+			return nil, fmt.Errorf("%w: %s is not the key of Certificate", errRequest, what)
 		}
 	}
 	for _, a := range r.Attributes {
@@ -179,7 +183,7 @@ func ProtocolCertificate(signer crypto.Signer, subject []byte, now time.Time) (*
 	}
 	pub, ok := signer.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("%w: the signer of messages has a key %T, not RSA", errRequest, signer.Public())
+		return nil, fmt.Errorf("%w: Signer is %s: SCEP messages need an RSA key; give one of its own for the messages if the CSR is for another kind of key", errRequest, wire.KeyKind(signer.Public()))
 	}
 	id := sha1.Sum(x509.MarshalPKCS1PublicKey(pub))
 	serial := make([]byte, 16)

@@ -88,7 +88,7 @@ func commandName(command []byte) (name, why string) {
 	if c, ok := commands[code]; ok {
 		return "TPM2_" + c.name, c.why
 	}
-	return fmt.Sprintf("command %#x", uint32(code)), ""
+	return fmt.Sprintf("command 0x%08X", uint32(code)), ""
 }
 
 // commands are the commands that a run sends.

@@ -117,5 +117,5 @@ func commandName(command []byte) string {
 	if name := softtpm.CommandName(cc); name != "" {
 		return name
 	}
-	return fmt.Sprintf("%#x", cc)
+	return fmt.Sprintf("0x%08X", cc)
 }

@@ -24,7 +24,7 @@ func TestRecorder(t *testing.T) {
 		t.Errorf("%d bytes to, %d bytes from the TPM", to, from)
 	}
 	r.Reset()
-	if _, err := r.Send(raw(0x8001, 0x1FF)); err != nil || r.Count("0x1ff") != 1 || r.Total() != 1 {
+	if _, err := r.Send(raw(0x8001, 0x1FF)); err != nil || r.Count("0x000001FF") != 1 || r.Total() != 1 {
 		t.Errorf("after Reset: %v, %v", r.Counts(), err)
 	}
 	check(t, r.Close())

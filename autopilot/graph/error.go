@@ -95,7 +95,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %q", e.Message)
 	}
 	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
+		b.WriteString(": " + wire.Cause(e.Err, e.URL))
 	}
 	return b.String()
 }

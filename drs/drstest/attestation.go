@@ -222,7 +222,7 @@ func checkAttributes(_ *join, p *proof) error {
 			return fmt.Errorf("%s key: %w", usage, err)
 		}
 		if a&attrInside != attrInside || a&attrRestricted != 0 || a&purpose == 0 {
-			return fmt.Errorf("%s key: attributes %#08x", usage, a)
+			return fmt.Errorf("%s key: attributes 0x%08X", usage, a)
 		}
 	}
 	return nil

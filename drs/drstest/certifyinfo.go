@@ -39,7 +39,7 @@ func readCertify(b []byte) (*certifyInfo, error) {
 		return nil, errors.New("statement was not made by a TPM")
 	}
 	if !s.ReadUint16(&kind) || kind != attestByCert {
-		return nil, fmt.Errorf("statement is of type %#x", kind)
+		return nil, fmt.Errorf("statement is of type 0x%04X", kind)
 	}
 	// Clock information has 17 bytes and the firmware version 8.
 	if !s.ReadUint16LengthPrefixed(&signer) || !s.ReadUint16LengthPrefixed(&extra) || !s.ReadBytes((*[]byte)(&clocks), 17+8) ||
@@ -55,7 +55,7 @@ func checkSignature(key crypto.PublicKey, message, signature []byte) error {
 	s := cryptobyte.String(signature)
 	var scheme, hash uint16
 	if !s.ReadUint16(&scheme) || !s.ReadUint16(&hash) || hash != algSHA256 {
-		return fmt.Errorf("signature scheme %#x with hash %#x is not supported", scheme, hash)
+		return fmt.Errorf("signature scheme 0x%04X with hash 0x%04X is not supported", scheme, hash)
 	}
 	digest := sha256.Sum256(message)
 	var a, b cryptobyte.String

@@ -185,7 +185,7 @@ func checkDKArea(area []byte) (crypto.PublicKey, error) {
 		return nil, badRequest("device key: it is neither an RSA key of 2048 bits nor a key on P-256")
 	}
 	if attributes&attrInside != attrInside || attributes&attrSign == 0 || attributes&attrRestricted != 0 {
-		return nil, noProof("tpm_dk_attributes", "device key: attributes %#08x", attributes)
+		return nil, noProof("tpm_dk_attributes", "device key: attributes 0x%08X", attributes)
 	}
 	return pub, nil
 }

@@ -74,7 +74,7 @@ func AIK(area []byte) (crypto.PublicKey, error) {
 	}
 	const must = fixedTPM | fixedParent | sensitiveDataOrigin | restricted | sign
 	if bits&(must|decrypt) != must {
-		return nil, fmt.Errorf("%w: %#08x", errAttributes, bits)
+		return nil, fmt.Errorf("%w: 0x%08X", errAttributes, bits)
 	}
 	return key, nil
 }

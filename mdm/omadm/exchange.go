@@ -45,7 +45,7 @@ func (s *Session) run(ctx context.Context, alerts []Alert) (*Result, error) {
 	s.presented.Store(false)
 	e, err := s.begin(alerts)
 	if err != nil {
-		return nil, s.failure(err)
+		return nil, &mdm.Error{Op: operation, Err: err}
 	}
 	if t, ok := e.client.Transport.(*http.Transport); ok { // the session's own
 		defer t.CloseIdleConnections()

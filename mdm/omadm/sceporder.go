@@ -211,7 +211,7 @@ func (t *Tree) readOrder(uri string) (*SCEPOrder, error) {
 	case o.Subject == "":
 		return nil, errors.New("the order names no subject")
 	case o.KeyUsage&0xA0 == 0:
-		return nil, fmt.Errorf("the order's key usage %#x has neither signature nor encipherment", o.KeyUsage)
+		return nil, fmt.Errorf("the order's key usage 0x%04X has neither signature nor encipherment", o.KeyUsage)
 	}
 	for _, u := range o.URLs {
 		if parsed, err := url.Parse(u); err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {

@@ -1,0 +1,50 @@
+// Package errtext judges the texts of errors, for tests: nothing is said twice, and
+// numbers in hexadecimal digits have one form.
+package errtext
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+var (
+	number = regexp.MustCompile(`\b0[xX][0-9A-Za-z]+`)
+	good   = regexp.MustCompile(`^0x(?:[0-9A-F]{2}){1,8}$|^0x[0-9A-F]{3}$`)
+	url    = regexp.MustCompile(`https?://[^\s"():;,]+(?::\d+)?[^\s"():;,]*`)
+	name   = regexp.MustCompile(`^[a-z]+$`)
+)
+
+// Faults returns what is wrong with the text of an error, one sentence each:
+//
+//   - two parts between colons that follow each other and are the same, as in "aik:
+//     aik: enroll";
+//   - a part of one word, such as the name of a package, that comes again;
+//   - a URL that comes again;
+//   - a number that is not 0x and an even number of upper-case digits, or three, as of
+//     a response code of a TPM.
+func Faults(text string) []string {
+	var faults []string
+	last, seen := "", map[string]bool{}
+	for part := range strings.SplitSeq(text, ": ") {
+		if strings.EqualFold(part, last) {
+			faults = append(faults, fmt.Sprintf("%q is said twice in a row", part))
+		} else if seen[part] && name.MatchString(part) {
+			faults = append(faults, fmt.Sprintf("%q comes again", part))
+		}
+		last, seen[part] = part, true
+	}
+	urls := map[string]bool{}
+	for _, u := range url.FindAllString(text, -1) {
+		if urls[u] {
+			faults = append(faults, fmt.Sprintf("the URL %s comes again", u))
+		}
+		urls[u] = true
+	}
+	for _, n := range number.FindAllString(text, -1) {
+		if !good.MatchString(n) {
+			faults = append(faults, fmt.Sprintf("%s is not 0x and an even number of upper-case digits", n))
+		}
+	}
+	return faults
+}
