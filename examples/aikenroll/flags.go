@@ -22,7 +22,14 @@ type options struct {
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{
-		Name: "aikenroll", Status: "0 if the key is certified, or asked for with -begin; 1 if not; 2 for wrong usage",
+		Name: "aikenroll",
+		About: "aikenroll obtains a certificate for an attestation key from an attestation CA, as Windows does: it\n" +
+			"makes the key in the TPM, asks the CA over SCEP, and lets the TPM open the CA's challenge. Without\n" +
+			"flags it uses an emulated TPM and a mock CA, both in this process.",
+		Usage: "aikenroll [-url URL] [-roots FILE] [-tpm TPM] [-out DIR]\n" +
+			"aikenroll -url URL -begin FILE\n" +
+			"aikenroll -complete FILE [-out DIR]",
+		Status:  "0 if the key is certified, or asked for with -begin; 1 if not; 2 for wrong usage",
 		Timeout: 2 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Explain: explain,
 	}
 }

@@ -203,3 +203,6 @@ func TestUsage(t *testing.T) {
 		t.Errorf("-h: exit code %d", code)
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

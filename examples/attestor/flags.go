@@ -26,7 +26,12 @@ type options struct {
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{
-		Name: "attestor", Status: "0 if the verifier trusts the device, 3 if it refuses it, 1 if something else failed, 2 for wrong usage",
+		Name: "attestor",
+		About: "attestor is a device that attests to a verifier over HTTPS: it shows the certificate of its TPM's\n" +
+			"endorsement key, makes an attestation key, proves that the TPM has both, and sends a quote of its\n" +
+			"PCRs with the event log.",
+		Usage:   "attestor -url URL [-roots FILE] [-tpm TPM] [-state FILE] [-token @FILE] [FLAGS]",
+		Status:  "0 if the verifier trusts the device, 3 if it refuses it, 1 if something else failed, 2 for wrong usage",
 		Timeout: 2 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
 	}
 }

@@ -85,3 +85,6 @@ func TestUsage(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(log), err)
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

@@ -29,21 +29,23 @@ type options struct {
 	pause                                   time.Duration
 }
 
-const usage = `Usage of autopilot:
-  autopilot [FLAGS] hash [FILE|-]           what a hardware hash says; without a file that of this Windows
-  autopilot [FLAGS] csv lint FILE…          what the portal would refuse
-  autopilot [FLAGS] csv merge FILE…         all devices, each once
-  autopilot [FLAGS] csv convert FILE        the devices in the -format
-  autopilot [FLAGS] import FILE             register devices
-  autopilot [FLAGS] profile FILE|-          what a device with this profile will do
-  autopilot [FLAGS] match FILE|-            does the hash belong to the TPM?
-  autopilot [FLAGS] mock                    a made-up device with the TPM's endorsement key`
+const about = `autopilot reads hardware hashes, files of them and deployment profiles, compares a hash with a TPM,
+and registers devices through Microsoft Graph.`
+
+const usage = `autopilot [FLAGS] hash [FILE|-]           what a hardware hash says; without a file that of this Windows
+autopilot [FLAGS] csv lint FILE…          what the portal would refuse
+autopilot [FLAGS] csv merge FILE…         all devices, each once
+autopilot [FLAGS] csv convert FILE        the devices in the -format
+autopilot [FLAGS] import FILE             register devices
+autopilot [FLAGS] profile FILE|-          what a device with this profile will do
+autopilot [FLAGS] match FILE|-            does the hash belong to the TPM?
+autopilot [FLAGS] mock                    a made-up device with the TPM's endorsement key`
 
 // program returns the example as a command. Each call has flags of its own.
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{
-		Name: "autopilot", Usage: usage,
+		Name: "autopilot", About: about, Usage: usage,
 		Status:  "0 if all is well, 1 if the service would refuse something, a hash does not match or something failed, 2 for wrong usage",
 		Args:    true,
 		Timeout: 3 * time.Hour, Flags: o.flags, Check: o.check, Do: o.run,

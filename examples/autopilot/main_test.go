@@ -218,3 +218,6 @@ func TestUsage(t *testing.T) {
 		}
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

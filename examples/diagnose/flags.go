@@ -24,12 +24,18 @@ type options struct {
 func program() *command.Command {
 	o := &options{stdin: os.Stdin}
 	return &command.Command{
-		Name: "diagnose", Status: "0 if every code is known and the evidence shows no fault, 1 if a code is not known or a file\n" +
+		Name: "diagnose",
+		About: "diagnose says in words what a code means that the setup screen of Windows, its logs or the services\n" +
+			"of pre-provisioning show, and what helps. Given files, it finds out from them why a setup failed.\n" +
+			"CODE is hexadecimal, decimal, a symbol, \"AADSTS50155\", \"807\", \"MD event 171\" or what the setup\n" +
+			"screen shows. PATH is a file or a folder of evidence: MDMDiagReport.zip or .cab, event logs,\n" +
+			"registry exports, logs, output of certreq, dsregcmd and tpmtool, HTTP archives, logs of proxies,\n" +
+			"lists of times and hosts; - is standard input.",
+		Usage: "diagnose [-json] CODE…\n" +
+			"diagnose [-json] [-timeline] [-html FILE] [-traffic FILE] [-personal] PATH…\n" +
+			"diagnose [-json] -list",
+		Status: "0 if every code is known and the evidence shows no fault, 1 if a code is not known or a file\n" +
 			"cannot be read, 2 for wrong usage, 3 if the evidence shows a fault",
-		Usage: "usage: diagnose [-json] CODE…, diagnose [-json] [-timeline] [-html FILE] [-traffic FILE] [-personal] PATH…, or diagnose [-json] -list\n" +
-			"PATH is a file or a folder of evidence: MDMDiagReport.zip or .cab, event logs, registry exports, logs, output of certreq,\n" +
-			"dsregcmd and tpmtool, HTTP archives, logs of proxies, lists of times and hosts; - is standard input.\n" +
-			`CODE is hexadecimal, decimal, a symbol, "AADSTS50155", "807", "MD event 171" or what the setup screen shows.`,
 		Args: true, Flags: o.flags, Check: o.check, Do: o.run,
 	}
 }
@@ -37,8 +43,8 @@ func program() *command.Command {
 func (o *options) flags(f *flag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print one JSON array")
 	f.BoolVar(&o.timeline, "timeline", false, "print what happened, in order of time, and not only the findings")
-	f.StringVar(&o.html, "html", "", "write a page with findings and time line to this `file`")
-	f.StringVar(&o.traffic, "traffic", "", "write the capture of traffic that the only PATH is to this `file`, with the time line of a run: as Markdown if it ends in .md, else as a page")
+	f.StringVar(&o.html, "html", "", "write a page with findings and time line to `FILE`")
+	f.StringVar(&o.traffic, "traffic", "", "write the capture of traffic that the only PATH is to `FILE`, with the time line of a run: as Markdown if it ends in .md, else as a page")
 	f.BoolVar(&o.personal, "personal", false, "keep names, serial numbers, addresses and the like")
 	f.BoolVar(&o.list, "list", false, "print every code of the table")
 }

@@ -76,7 +76,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%v: %d, %q, %q", args, code, stdout, stderr)
 		}
 	}
-	if code, _, stderr := exampletest.Run(t, program(), "-h"); code != 0 || !strings.Contains(stderr, "usage: diagnose") {
+	if code, _, stderr := exampletest.Run(t, program(), "-h"); code != 0 || !strings.Contains(stderr, "Usage:\n  diagnose ") {
 		t.Errorf("-h: %d, %q", code, stderr)
 	}
 }
@@ -95,3 +95,6 @@ func TestWriteFails(t *testing.T) {
 		}
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

@@ -21,7 +21,13 @@ type options struct {
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{
-		Name: "ekcert", Status: "0 if there is a certificate and none is bad, 1 if not or if something failed, 2 for wrong usage",
+		Name: "ekcert",
+		About: "ekcert finds, prints and judges the certificates of endorsement keys: those of a TPM, those in a\n" +
+			"dump of its NV memory, or one in a file. Without flags it uses an emulated TPM in this process. It\n" +
+			"fetches nothing unless -online is given.",
+		Usage: "ekcert [-tpm TPM] [-online] [-json]\n" +
+			"ekcert -file FILE | -nv DIR [-json]",
+		Status:  "0 if there is a certificate and none is bad, 1 if not or if something failed, 2 for wrong usage",
 		Timeout: time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Explain: explain,
 	}
 }

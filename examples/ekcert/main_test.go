@@ -29,7 +29,7 @@ func TestTPM(t *testing.T) {
 	if code != 0 || errs != "" {
 		t.Fatalf("%d: %s", code, errs)
 	}
-	for _, want := range []string{"rsa2048", "verdict      good\n", "origin       nv:0x01c00002", "maker        SIM0 id:53494D30", "chain        CN="} {
+	for _, want := range []string{"rsa2048", "verdict      good\n", "origin       nv:0x01C00002", "maker        SIM0 id:53494D30", "chain        CN="} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -149,7 +149,7 @@ func TestDump(t *testing.T) {
 		}
 	}
 	args := []string{"-nv", dir, "-ek-roots", rootsFile(t, m)}
-	if code, out, errs := try(t, args...); code != 0 || !strings.Contains(out, "origin       nv:0x01c0000a") {
+	if code, out, errs := try(t, args...); code != 0 || !strings.Contains(out, "origin       nv:0x01C0000A") {
 		t.Errorf("%d: %s%s", code, out, errs)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "0x01c00012"), []byte("no certificate"), 0o600); err != nil {
@@ -194,3 +194,6 @@ func TestUsage(t *testing.T) {
 		t.Errorf("no certificate: %d", code)
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

@@ -32,7 +32,12 @@ type options struct {
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{
-		Name: "join", Status: "0 if all steps are done, 1 if one failed, 2 for wrong usage",
+		Name: "join",
+		About: "join takes a device through its life in a directory: it finds the tenant's services, proves its\n" +
+			"TPM, joins, leaves, joins again for a user and signs that user in. Without -server it uses a mock\n" +
+			"directory in this process.",
+		Usage:   "join [-step STEPS] [-ticket @FILE] [-server URL -roots FILE] [-tpm TPM] [-out DIR] [FLAGS]",
+		Status:  "0 if all steps are done, 1 if one failed, 2 for wrong usage",
 		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
 	}
 }
@@ -43,7 +48,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.roots, "roots", "", "trust the roots of TLS and of the services in `FILE` (PEM)")
 	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
 	f.StringVar(&o.tenant, "tenant", provisiontest.Tenant, "join the tenant with this domain `NAME`")
-	f.StringVar(&o.ticket, "ticket", "", "join without a user by the device ticket in `FILE` (default: prove the TPM to the directory)")
+	f.StringVar(&o.ticket, "ticket", "", "join without a user by this device `TICKET`, or @FILE to read it from a file (default: prove the TPM to the directory)")
 	f.StringVar(&o.user, "user", defaultUser, "rejoin for the user with this `NAME`")
 	f.StringVar(&o.password, "password", defaultPassword, "the user's `PASSWORD`, or @FILE to read it from a file")
 	o.signIn.Flags(f)

@@ -80,7 +80,7 @@ func (d *joiner) identity(ctx context.Context) error {
 func (d *joiner) request(dk, tk *attest.Key) (*drs.Request, error) {
 	pub, ok := tk.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("the transport key is %T", tk.Public())
+		return nil, fmt.Errorf("the transport key in %s is no RSA key: remove %s, and a new one is made", d.out, fileTransportKey)
 	}
 	return &drs.Request{DeviceKey: dk, TransportKey: pub, DisplayName: "example", OSVersion: "10.0.26100.1"}, nil
 }

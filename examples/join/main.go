@@ -5,10 +5,10 @@
 // A device without a user can join in two ways. A directory with TPM challenges, as
 // the mock directory, answers a proof of the TPM with a token for the join. For any
 // other, such as Microsoft's public service, the token must come from elsewhere: -ticket
-// names a file with a device ticket. How Windows gets one is not public.
+// is a device ticket. How Windows gets one is not public.
 //
 //	go run ./examples/join
-//	go run ./examples/join -ticket ticket.txt -server URL -roots roots.pem
+//	go run ./examples/join -ticket @ticket.txt -server URL -roots roots.pem
 //	go run ./examples/join -server URL -roots roots.pem -tpm soft:tpm -out DIR -step discover,token,join
 //
 // Without -server, it uses a mock directory in this process. Each step can be
@@ -92,7 +92,7 @@ func (d *joiner) authenticate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if d.ticket != "" {
-		return "device ticket from " + d.ticket, nil
+		return "device ticket of -ticket", nil
 	}
 	return fmt.Sprintf("token for the pre-registered device %s", d.token.ZTDID), nil
 }
@@ -103,11 +103,11 @@ func (d *joiner) authenticate(ctx context.Context) (string, error) {
 // token.
 func (d *joiner) tokenSource(ctx context.Context) (drs.TokenSource, error) {
 	if d.ticket != "" {
-		text, err := command.Secret("@" + d.ticket)
+		text, err := command.Secret(d.ticket)
 		return &drs.DeviceToken{Token: drs.Token(text)}, err
 	}
 	if d.discovery.ProofEndpoint == "" {
-		return nil, fmt.Errorf("%w: name a file with a device ticket from elsewhere with -ticket, or take only the steps discover, rejoin and signin of a user", drs.ErrNoChallenge)
+		return nil, fmt.Errorf("%w: give a device ticket from elsewhere with -ticket @FILE, or take only the steps discover, rejoin and signin of a user", drs.ErrNoChallenge)
 	}
 	if err := d.identity(ctx); err != nil {
 		return nil, err

@@ -112,7 +112,7 @@ func TestTicket(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := exampletest.File(t, []byte(ticket.Token+"\n"))
-	code, out, errs := exampletest.Run(t, program(), append(args, "-ticket", file)...)
+	code, out, errs := exampletest.Run(t, program(), append(args, "-ticket", "@"+file)...)
 	if o := server.Directory.Objects(); code != 0 || len(o) != 1 || o[0].Owner != defaultUser || strings.Contains(out+errs, string(ticket.Token)) {
 		t.Errorf("%d %s%s%q %+v", code, out, errs, server.Refusals(), o)
 	}
@@ -153,3 +153,6 @@ func TestUsage(t *testing.T) {
 		t.Errorf("-h: %d", code)
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

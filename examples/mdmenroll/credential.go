@@ -20,13 +20,16 @@ import (
 func (o *options) credential() (with mdm.Credential, ofDevice bool, err error) {
 	if o.user != "" {
 		secret, err := command.Secret(o.password)
-		return mdm.Password{User: o.user, Secret: mdm.Token(secret)}, false, err
+		return mdm.Password{User: o.user, Secret: mdm.Token(strings.TrimSpace(secret))}, false, err
 	}
-	text, err := os.ReadFile(o.token)
+	if _, err := os.Stat(o.token); err == nil && !strings.HasPrefix(o.token, "@") {
+		return nil, false, fmt.Errorf("-token %s is a file: write @%s to read the token from it", o.token, o.token)
+	}
+	secret, err := command.Secret(o.token)
 	if err != nil {
 		return nil, false, err
 	}
-	token := mdm.Token(strings.TrimSpace(string(text)))
+	token := mdm.Token(strings.TrimSpace(secret))
 	claims, err := token.Claims()
 	if err != nil {
 		return mdm.OpaqueToken(token), false, nil
@@ -47,7 +50,7 @@ func warn(stderr io.Writer, err error) {
 // newClient returns the client of a machine. The machine's identifier is derived
 // from its endorsement key, so it stays the same.
 func (o *options) newClient(ctx context.Context, tpm *attest.TPM) (*mdm.Client, error) {
-	roots, err := command.ReadRoots(o.ca)
+	roots, err := command.ReadRoots(o.roots)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 
 // options are the flags.
 type options struct {
-	discover, domain, token, user, password, tpm, out, ca string
+	discover, domain, token, user, password, tpm, out, roots string
 
 	sessions int
 	esp      bool
@@ -33,11 +33,14 @@ type node struct{ uri, value string }
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{
-		Name: "mdmenroll", Status: "0 if the device is enrolled, no session failed and, with -esp, the page is over and no command failed; 1 if not, 2 for wrong usage",
-		Usage: "mdmenroll enrolls this machine, or an emulated TPM, with a management server, and holds management sessions:\n" +
-			"  mdmenroll -discover URL|entra or -domain D, -token FILE or -user NAME -password @FILE [-session N [-esp]] [-out DIR]\n" +
-			"It renews the certificate of an enrollment, or ends the management:\n" +
-			"  mdmenroll -renew|-unenroll -out DIR -tpm TPM",
+		Name: "mdmenroll",
+		About: "mdmenroll enrolls this machine, or an emulated TPM, with any management server that speaks the\n" +
+			"enrollment protocol of Windows, holds management sessions, and shows the enrollment status page. It\n" +
+			"also renews the certificate of an enrollment, or ends the management.",
+		Usage: "mdmenroll -discover URL|entra -token @FILE [-session N [-esp]] [-out DIR] [FLAGS]\n" +
+			"mdmenroll -domain D -user NAME -password @FILE [-session N [-esp]] [-out DIR] [FLAGS]\n" +
+			"mdmenroll -renew|-unenroll -out DIR -tpm TPM",
+		Status:  "0 if the device is enrolled, no session failed and, with -esp, the page is over and no command failed; 1 if not, 2 for wrong usage",
 		Timeout: 10 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
 	}
 }
@@ -45,12 +48,12 @@ func program() *command.Command {
 func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.discover, "discover", "", "ask the discovery service at `URL`, or \"entra\" for the public one of Entra tenants")
 	f.StringVar(&o.domain, "domain", "", "ask the discovery service of domain `D`, at the host EnterpriseEnrollment.D")
-	f.StringVar(&o.token, "token", "", "enroll with the token in `FILE`: a JWT, or a token that only the server can read; with a device's token the device is pre-provisioned (WhiteGlove)")
+	f.StringVar(&o.token, "token", "", "enroll with this `TOKEN`, or @FILE to read it from a file: a JWT, or a token that only the server can read; with a device's token the device is pre-provisioned (WhiteGlove)")
 	f.StringVar(&o.user, "user", "", "enroll as the user `NAME`, an e-mail address")
 	f.StringVar(&o.password, "password", "", "with -user: the user's `PASSWORD`, or @FILE to read it from a file")
 	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
 	f.StringVar(&o.out, "out", "", "write certificate, key (wrapped by the TPM) and summary.json to `DIR`")
-	f.StringVar(&o.ca, "roots", "", "trust the TLS roots in `FILE` (PEM) instead of the system's")
+	f.StringVar(&o.roots, "roots", "", "trust the TLS roots in `FILE` (PEM) instead of the system's")
 	f.IntVar(&o.sessions, "session", 0, "hold `N` management sessions")
 	f.IntVar(&o.keySize, "key-size", 0, "make a management key of at least `BITS`: 2048 or 3072 (default: what the server's policy asks for)")
 	f.BoolVar(&o.shortKey, "short-key", false, "where the policy asks for more than 3072 bits, take the longest key that the TPM makes")

@@ -2,7 +2,7 @@
 // that speaks the enrollment protocol of Windows ([MS-MDE2]). It holds management
 // sessions, and shows the enrollment status page as Windows would.
 //
-//	go run ./examples/mdmenroll -discover URL -roots roots.pem -token FILE
+//	go run ./examples/mdmenroll -discover URL -roots roots.pem -token @FILE
 //	go run ./examples/mdmenroll -renew -out DIR -tpm soft:STATE -roots roots.pem
 //	go run ./examples/mdmenroll -domain contoso.com -user NAME -password @FILE -session 5 -esp
 //

@@ -102,7 +102,7 @@ func TestDevice(t *testing.T) {
 		}
 	}
 	out := t.TempDir()
-	code, stdout, stderr := try(t, "-discover", s.discover, "-roots", s.ca, "-token", s.token, "-session", "5", "-esp", "-out", out)
+	code, stdout, stderr := try(t, "-discover", s.discover, "-roots", s.ca, "-token", "@"+s.token, "-session", "5", "-esp", "-out", out)
 	if code != 0 || stderr != "" {
 		t.Fatalf("exit code %d\n%s%s; server: %q", code, stdout, stderr, s.Refusals())
 	}
@@ -178,7 +178,7 @@ func TestOrder(t *testing.T) {
 		s := startSite(t, ofDevice())
 		s.Session.Commands = mdmtest.Order("wifi", map[string]string{"ServerURL": h.URL + "/scep", "Challenge": "once", "CAThumbprint": c.thumbprint})
 		out := t.TempDir()
-		code, stdout, stderr := try(t, "-discover", s.discover, "-roots", s.ca, "-token", s.token, "-session", "1", "-out", out)
+		code, stdout, stderr := try(t, "-discover", s.discover, "-roots", s.ca, "-token", "@"+s.token, "-session", "1", "-out", out)
 		if code != 0 || !strings.Contains(stdout, fmt.Sprintf("%d of them failed", c.failed)) {
 			t.Errorf("%s: exit code %d\n%s%s; CA: %q", c.name, code, stdout, stderr, ca.Refusals())
 		}
@@ -210,7 +210,7 @@ func TestUnfinished(t *testing.T) {
 		s := startSite(t, ofDevice())
 		s.Session.Commands = c.commands
 		out := t.TempDir()
-		args := []string{"-discover", s.discover, "-roots", s.ca, "-token", s.token, "-session", "2", "-out", out}
+		args := []string{"-discover", s.discover, "-roots", s.ca, "-token", "@" + s.token, "-session", "2", "-out", out}
 		if c.esp {
 			args = append(args, "-esp")
 		}
@@ -241,7 +241,7 @@ func TestAgain(t *testing.T) {
 	dir := t.TempDir()
 	out, har, tpm := filepath.Join(dir, "out"), filepath.Join(dir, "har"), "soft:"+filepath.Join(dir, "tpm")
 	enroll := []string{
-		"-discover", s.discover, "-roots", s.ca, "-token", s.token, "-tpm", tpm, "-session", "1", "-out", out, "-har", har,
+		"-discover", s.discover, "-roots", s.ca, "-token", "@" + s.token, "-tpm", tpm, "-session", "1", "-out", out, "-har", har,
 		"-request-version", "4.0", "-device-id", "unit-7", "-enrollment-type", "Device", "-key-size", "2048", "-node", "./Vendor/MSFT/A=b=c",
 	}
 	if code, stdout, stderr := try(t, enroll...); code != 1 || !strings.Contains(stderr, "-short-key") {
@@ -276,7 +276,7 @@ func TestAgain(t *testing.T) {
 
 func TestUser(t *testing.T) {
 	s := startSite(t, jwt.MapClaims{"upn": "user@contoso.test", "scp": "mdm_delegation", "deviceid": "0d9e0f0a-6d35-4b7e-8c11-3a0f5b1c2d3e"})
-	if code, stdout, stderr := try(t, "-discover", s.discover, "-roots", s.ca, "-token", s.token); code != 0 || stderr != "" {
+	if code, stdout, stderr := try(t, "-discover", s.discover, "-roots", s.ca, "-token", "@"+s.token); code != 0 || stderr != "" {
 		t.Errorf("token: exit code %d\n%s%s", code, stdout, stderr)
 	}
 	code, stdout, stderr := try(t, "-discover", s.discover, "-roots", s.ca, "-user", "user@contoso.test", "-password", "@"+exampletest.File(t, []byte("secret word\n")))
@@ -297,15 +297,16 @@ func TestFailures(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"permission", []string{"-discover", s.discover, "-roots", s.ca, "-token", s.token}, []string{"warning: The token's scp has no mdm_delegation", "0x80180003", "MDM scope"}},
+		{"permission", []string{"-discover", s.discover, "-roots", s.ca, "-token", "@" + s.token}, []string{"warning: The token's scp has no mdm_delegation", "0x80180003", "MDM scope"}},
 		{"password", []string{"-discover", s.discover, "-roots", s.ca, "-user", "user@contoso.test", "-password", "x"}, []string{"0x80180002"}},
-		{"opaque token", []string{"-discover", s.discover, "-roots", s.ca, "-token", exampletest.File(t, []byte("abc"))}, []string{"0x80180007"}},
-		{"unknown root", []string{"-discover", s.discover, "-token", s.token}, []string{"0x80180012"}},
-		{"clear text", []string{"-discover", "http://mdm.test/", "-token", s.token}, []string{"0x8018001a"}},
-		{"no domain", []string{"-domain", "x", "-token", s.token}, []string{"not a domain"}},
-		{"no token", []string{"-domain", "contoso.test", "-token", filepath.Join(t.TempDir(), "none")}, []string{"no such file"}},
-		{"no roots", []string{"-discover", s.discover, "-roots", s.token, "-token", s.token}, []string{"no certificate"}},
-		{"no such TPM", []string{"-discover", s.discover, "-tpm", "hard", "-token", s.token}, []string{"hard"}},
+		{"opaque token", []string{"-discover", s.discover, "-roots", s.ca, "-token", "@" + exampletest.File(t, []byte("abc"))}, []string{"0x80180007"}},
+		{"unknown root", []string{"-discover", s.discover, "-token", "@" + s.token}, []string{"0x80180012"}},
+		{"clear text", []string{"-discover", "http://mdm.test/", "-token", "@" + s.token}, []string{"0x8018001A"}},
+		{"no domain", []string{"-domain", "x", "-token", "@" + s.token}, []string{"not a domain"}},
+		{"no token", []string{"-domain", "contoso.test", "-token", "@" + filepath.Join(t.TempDir(), "none")}, []string{"no such file"}},
+		{"file without @", []string{"-discover", s.discover, "-token", s.token}, []string{"write @"}},
+		{"no roots", []string{"-discover", s.discover, "-roots", s.token, "-token", "@" + s.token}, []string{"no certificate"}},
+		{"no such TPM", []string{"-discover", s.discover, "-tpm", "hard", "-token", "@" + s.token}, []string{"hard"}},
 	} {
 		code, stdout, stderr := try(t, c.args...)
 		for _, want := range c.want {
@@ -342,7 +343,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out, errs bytes.Buffer
-	if code := program().Run(ctx, []string{"-discover", s.discover, "-roots", s.ca, "-token", s.token}, &out, &errs); code != 1 || !strings.Contains(errs.String(), "canceled") {
+	if code := program().Run(ctx, []string{"-discover", s.discover, "-roots", s.ca, "-token", "@" + s.token}, &out, &errs); code != 1 || !strings.Contains(errs.String(), "canceled") {
 		t.Errorf("exit code %d: %s", code, &errs)
 	}
 }
@@ -354,7 +355,10 @@ func TestAzure(t *testing.T) {
 	h := httptest.NewTLSServer(s.Azure)
 	t.Cleanup(h.Close)
 	s.Azure.BaseURL = h.URL
-	if code, stdout, stderr := try(t, "-discover", s.discover, "-roots", s.ca, "-token", s.token, "-request-version", "6.0"); code != 0 || stderr != "" {
+	if code, stdout, stderr := try(t, "-discover", s.discover, "-roots", s.ca, "-token", "@"+s.token, "-request-version", "6.0"); code != 0 || stderr != "" {
 		t.Errorf("exit code %d\n%s%s; server: %q, %q", code, stdout, stderr, s.Refusals(), s.Azure.Refusals())
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

@@ -24,13 +24,15 @@ type options struct {
 func program() *command.Command {
 	o := &options{users: make(map[string]string)}
 	return &command.Command{
-		Name: "mockserver", Status: "0 after an interrupt, 1 if it cannot serve, 2 for wrong usage",
-		Usage: "mockserver is every party that a device meets until it is enrolled, behind one TLS listener: the SCEP CA of a TPM\n" +
-			"maker, an attestation CA, a directory, a management server (URL/mdm/EnrollmentServer/Discovery.svc), and Microsoft\n" +
-			"Graph as far as it registers devices (URL/autopilot). It logs what it refuses and why, and serves until it is\n" +
-			"interrupted. It is for tests only:\n" +
-			"  mockserver -ready-file url -roots-out roots.pem [-user NAME:PASSWORD] [-fault STEP:KIND]",
-		Flags: o.flags, Do: o.run,
+		Name: "mockserver",
+		About: "mockserver is every party that a device meets until it is enrolled, behind one TLS listener: the\n" +
+			"SCEP CA of a TPM maker, an attestation CA, a directory, a management server\n" +
+			"(URL/mdm/EnrollmentServer/Discovery.svc), and Microsoft Graph as far as it registers devices\n" +
+			"(URL/autopilot). It logs what it refuses and why, and serves until it is interrupted. It is for\n" +
+			"tests only.",
+		Usage:  "mockserver -ready-file FILE -roots-out FILE [-user NAME:@FILE] [-fault STEP:KIND] [FLAGS]",
+		Status: "0 after an interrupt, 1 if it cannot serve, 2 for wrong usage",
+		Flags:  o.flags, Do: o.run,
 	}
 }
 

@@ -138,6 +138,7 @@ func TestPasswordFile(t *testing.T) {
 
 // The help says first what the program does and how it ends.
 func TestHelp(t *testing.T) {
+	exampletest.Help(t, program())
 	_, _, stderr := exampletest.Run(t, program(), "-h")
 	if !strings.HasPrefix(stderr, "mockserver is every party") || strings.Index(stderr, "Exit status") > strings.Index(stderr, "-addr") || !strings.Contains(stderr, "-public") {
 		t.Error(stderr)

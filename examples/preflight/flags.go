@@ -27,8 +27,14 @@ type options struct {
 func program() *command.Command {
 	o := &options{hosts: make(map[string]string)}
 	return &command.Command{
-		Name: "preflight", Status: "0 if every check passed or ended with a warning, 1 if one failed, 2 for wrong usage, 3 if it could not check",
-		Flags: o.flags, Check: o.check, Do: o.run,
+		Name: "preflight",
+		About: "preflight says whether a device would get through pre-provisioning from where it is: which services\n" +
+			"can be reached and are genuine, whether the clock is right, and whether the TPM is ready. It\n" +
+			"changes nothing.",
+		Usage: "preflight [-tpm TPM] [FLAGS]\n" +
+			"preflight -server URL -roots FILE [-tpm TPM]",
+		Status: "0 if every check passed or ended with a warning, 1 if one failed, 2 for wrong usage, 3 if it could not check",
+		Flags:  o.flags, Check: o.check, Do: o.run,
 	}
 }
 

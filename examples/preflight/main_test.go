@@ -300,3 +300,6 @@ func TestEndpoints(t *testing.T) {
 		seen[e.url] = true
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

@@ -33,7 +33,12 @@ type options struct {
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{
-		Name: "provision", Status: "0 if all steps are done, 1 if one failed, 2 for wrong usage",
+		Name: "provision",
+		About: "provision takes a device from a bare TPM to an enrolled one, and shows each step. Without flags it\n" +
+			"uses an emulated TPM and a mock server, both in this process.",
+		Usage: "provision [-server URL -roots FILE] [-tpm TPM] [-state FILE] [-out DIR] [FLAGS]\n" +
+			"provision -steps technician,user -user NAME -password @FILE [FLAGS]",
+		Status:  "0 if all steps are done, 1 if one failed, 2 for wrong usage",
 		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
 		Explain: func(err error) string { return diagnose.Explain(err).String() },
 		Resume:  o.resume,

@@ -49,7 +49,7 @@ func TestNoFlags(t *testing.T) {
 		t.Fatalf("it printed\n%s", stdout)
 	}
 	for _, step := range steps {
-		if strings.Count(stdout, "\ndone    "+step+" ") != 1 {
+		if strings.Count(stdout, "\ndone     "+step+" ") != 1 {
 			t.Errorf("step %s is not done once:\n%s", step, stdout)
 		}
 	}
@@ -159,7 +159,7 @@ func TestUserPhase(t *testing.T) {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
 	code, stdout, stderr = runProvision(t, append(flags, "-steps", "user", "-user", "ada@contoso.test", "-password", "@"+password)...)
-	if code != 0 || !strings.Contains(stdout, "done    signin") || !strings.Contains(stdout, "is ada@contoso.test's") || !strings.Contains(stdout, "warning: ") {
+	if code != 0 || !strings.Contains(stdout, "done     signin") || !strings.Contains(stdout, "is ada@contoso.test's") || !strings.Contains(stdout, "warning: ") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
 	noSecrets(t, filepath.Dir(flags[len(flags)-1]), "pass word")
@@ -172,7 +172,7 @@ func TestSealAndTraces(t *testing.T) {
 	dir := t.TempDir()
 	md, har, page := filepath.Join(dir, "md"), filepath.Join(dir, "har"), filepath.Join(dir, "html")
 	code, stdout, stderr := runProvision(t, "-steps", "technician", "-trace-md", md, "-har", har, "-report", page)
-	if code != 0 || !strings.Contains(stdout, "done    seal") {
+	if code != 0 || !strings.Contains(stdout, "done     seal") {
 		t.Fatalf("exit %d: %s%s", code, stdout, stderr)
 	}
 	for _, name := range []string{md, har, page} {
@@ -303,7 +303,10 @@ func TestTerminal(t *testing.T) {
 		r.observe(ev)
 	}
 	text := out.String()
-	if !strings.Contains(text, "\r\x1b[K…       aik, keys\r\x1b[Kdone    keys ") || !strings.Contains(text, "…       aik\r\x1b[Kdone    aik ") || strings.Count(text, "\n") != 2 {
+	if !strings.Contains(text, "\r\x1b[K…        aik, keys\r\x1b[Kdone     keys ") || !strings.Contains(text, "…        aik\r\x1b[Kdone     aik ") || strings.Count(text, "\n") != 2 {
 		t.Errorf("it showed %q", text)
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

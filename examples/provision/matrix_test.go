@@ -19,6 +19,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs/login"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/services"
+	"github.com/whiteglove/whiteglove/internal/errtext"
 	"github.com/whiteglove/whiteglove/provision"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 	"github.com/whiteglove/whiteglove/trace"
@@ -38,7 +39,7 @@ var passingFaults = []string{"429", "500", "503", "cut", "slow", "timeout"}
 
 // TestFaultMatrix lets requests of each step go wrong in each way, in a run of
 // both phases. The run must end in success after a retry, or in one typed error
-// whose diagnosis is complete. It leaves out the faults that have no meaning, see
+// whose diagnosis is complete and whose text says nothing twice. It leaves out the faults that have no meaning, see
 // [provisiontest.Fault.Valid], and prints how each run ended. Without
 // WHITEGLOVE_CAMPAIGN it takes every kind once.
 func TestFaultMatrix(t *testing.T) {
@@ -183,6 +184,9 @@ func (c *cell) judge(t *testing.T, err error) bool {
 	if !errors.As(err, &e) || d.Step == "" || d.Op == "" || d.HRESULT == 0 || d.Symbol == "" || d.Remedy == "" {
 		t.Errorf("%v\n%+v", err, d)
 		return false
+	}
+	for _, fault := range errtext.Faults(err.Error()) {
+		t.Errorf("%s: %v", fault, err)
 	}
 	if slices.Contains(passingFaults, c.fault.Kind) {
 		t.Errorf("not overcome: %v", err)

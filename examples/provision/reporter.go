@@ -98,7 +98,7 @@ func (r *reporter) showRunning() {
 	for i, s := range r.running {
 		words[i] = string(s)
 	}
-	fmt.Fprintf(r.out, "…       %s", strings.Join(words, ", "))
+	fmt.Fprintf(r.out, "…        %s", strings.Join(words, ", "))
 }
 
 // printJSON prints an event as a line of JSON.
@@ -146,13 +146,13 @@ func (r *reporter) printResult(s *provision.State, err error) {
 
 // printLine prints an event as a line of text, with its warnings below.
 func (r *reporter) printLine(ev provision.Event, rep stepReport) {
-	fmt.Fprintf(r.out, "%-7s %-9s %-38s %8.1f ms  %2d TPM commands  %2d requests\n",
+	fmt.Fprintf(r.out, "%-8s %-9s %-38s %8.1f ms  %2d TPM commands  %2d requests\n",
 		ev.Status, ev.Step, what[ev.Step], rep.Milliseconds, rep.TPMCommands, rep.HTTPRequests)
 	if ev.Status == provision.Retrying {
-		fmt.Fprintf(r.out, "        %v; again in %v\n", ev.Err, ev.Wait.Round(100*time.Millisecond))
+		fmt.Fprintf(r.out, "         %v; again in %v\n", ev.Err, ev.Wait.Round(100*time.Millisecond))
 	}
 	for _, w := range ev.Warnings {
-		fmt.Fprintf(r.out, "        warning: %s\n", w)
+		fmt.Fprintf(r.out, "         warning: %s\n", w)
 	}
 }
 
@@ -160,7 +160,7 @@ func (r *reporter) printLine(ev provision.Event, rep stepReport) {
 // page when that changes.
 func (r *reporter) progress(page *esp.Report) {
 	done, total := page.Progress()
-	text := fmt.Sprintf("        status page: %s, %d of %d done", page.State, done, total)
+	text := fmt.Sprintf("         status page: %s, %d of %d done", page.State, done, total)
 	if r.json || text == r.shown {
 		return
 	}

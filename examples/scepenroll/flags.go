@@ -24,7 +24,13 @@ type options struct {
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{
-		Name: "scepenroll", Status: "0 if the certificate is written, or the capabilities printed with -caps; 1 if not; 2 for wrong usage",
+		Name: "scepenroll",
+		About: "scepenroll enrolls a key with a SCEP CA (RFC 8894) or renews a certificate, and writes the key and\n" +
+			"the certificates to files. The key may be in a TPM.",
+		Usage: "scepenroll -url URL -caps\n" +
+			"scepenroll -url URL -ca-fingerprint HEX|-roots FILE [-challenge @FILE] [-subject CN=NAME] -out DIR\n" +
+			"scepenroll -url URL -ca-fingerprint HEX|-roots FILE -renew -out DIR",
+		Status:  "0 if the certificate is written, or the capabilities printed with -caps; 1 if not; 2 for wrong usage",
 		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Explain: explain,
 	}
 }

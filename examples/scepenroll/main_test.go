@@ -153,3 +153,6 @@ func TestCaps(t *testing.T) {
 		}
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

@@ -16,8 +16,13 @@ type options struct {
 func program() *command.Command {
 	o := new(options)
 	return &command.Command{
-		Name: "verifier", Status: "0 after an interrupt, 1 if it cannot serve, 2 for wrong usage",
-		Flags: o.flags, Check: o.check, Do: o.run,
+		Name: "verifier",
+		About: "verifier is a relying party: devices attest to it over HTTPS, and it prints what each of them has\n" +
+			"proven. Without -ek-roots it trusts the TPM emulator's maker, and is for trials only.",
+		Usage: "verifier [-ready-file FILE -roots-out FILE] [-token @FILE]\n" +
+			"verifier -addr HOST:PORT -cert FILE -key FILE -ek-roots FILE|makers [-policy FILE] [-token @FILE]",
+		Status: "0 after an interrupt, 1 if it cannot serve, 2 for wrong usage",
+		Flags:  o.flags, Check: o.check, Do: o.run,
 	}
 }
 

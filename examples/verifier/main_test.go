@@ -269,3 +269,6 @@ func TestUsage(t *testing.T) {
 		t.Errorf("%+v, %v", client, err)
 	}
 }
+
+// What the program says of itself, and of wrong flags.
+func TestHelp(t *testing.T) { exampletest.Help(t, program()) }

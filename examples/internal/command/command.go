@@ -24,11 +24,15 @@ type Command struct {
 	// Name is the program's name. Messages on stderr begin with it.
 	Name string
 
-	// Usage is printed above the list of flags. If it is empty, that is
-	// "Usage of" and the name.
+	// About says what the program does, in a sentence that begins with its name, and
+	// whole sentences after that. Help begins with it.
+	About string
+
+	// Usage has the forms of the command line, each on a line that begins with the
+	// name. If it is empty, that is the name with "[FLAGS]".
 	Usage string
 
-	// Status explains the exit codes, between Usage and the list of flags.
+	// Status explains the exit codes. Help prints it before the flags.
 	Status string
 
 	// Args permits arguments after the flags. The first of them may be a

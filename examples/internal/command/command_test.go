@@ -38,7 +38,7 @@ func TestRun(t *testing.T) {
 		{name: "explained", err: fmt.Errorf("a: %w", coded{"b"}), code: 1, stderr: "name: a: b (0x80180014). Ask the maker.\n"},
 		{name: "own code", err: &ExitError{Code: 3, Err: errors.New("why")}, code: 3, stderr: "name: why\n"},
 		{name: "own code, no message", err: fmt.Errorf("x: %w", &ExitError{Code: 4}), code: 4},
-		{name: "help", args: []string{"-h"}, stderr: "Usage of name:\n"},
+		{name: "help", args: []string{"-h"}, stderr: "name does x.\n"},
 		{name: "unknown flag", args: []string{"-y"}, code: 2, stderr: "name: flag provided but not defined: -y; see name -h\n"},
 		{name: "bad value", args: []string{"-x", "a"}, code: 2, stderr: "name: invalid value"},
 		{name: "argument", args: []string{"a"}, code: 2, stderr: "name: unexpected argument \"a\"; see name -h\n"},
@@ -47,7 +47,7 @@ func TestRun(t *testing.T) {
 	} {
 		x, did := 0, false
 		c := &Command{
-			Name: "name", Status: "0 or not", Timeout: time.Minute,
+			Name: "name", About: "name does x.", Status: "0 or not", Timeout: time.Minute,
 			Flags: func(f *flag.FlagSet) { f.IntVar(&x, "x", 0, "number") },
 			Check: func(*flag.FlagSet) error {
 				if x == 7 {
@@ -66,7 +66,7 @@ func TestRun(t *testing.T) {
 		if code != tt.code || !strings.HasPrefix(errs.String(), tt.stderr) || (tt.stderr == "") != (errs.Len() == 0) || out.Len() > 0 {
 			t.Errorf("%s: exit code %d: %q", tt.name, code, &errs)
 		}
-		if usage := strings.HasPrefix(errs.String(), "Usage of name:\nExit status: 0 or not.\n\n  -"); usage != (tt.name == "help") || did != (code != 2 && !usage) || code == 2 && strings.Count(errs.String(), "\n") != 1 {
+		if usage := strings.HasPrefix(errs.String(), "name does x.\n\nUsage:\n  name [FLAGS]\n\nExit status: 0 or not.\n\nFlags:\n  -"); usage != (tt.name == "help") || did != (code != 2 && !usage) || code == 2 && strings.Count(errs.String(), "\n") != 1 {
 			t.Errorf("%s: did its work: %v; usage: %v: %q", tt.name, did, usage, &errs)
 		}
 	}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -52,14 +53,17 @@ func (c *Command) check(f *flag.FlagSet, timeout time.Duration) error {
 	return nil
 }
 
-// usage prints what the program does, its exit codes and its flags.
+// usage prints what the program does, the forms of the command line, the exit codes and
+// the flags.
 func (c *Command) usage(f *flag.FlagSet) {
-	head := c.Usage
-	if head == "" {
-		head = "Usage of " + c.Name + ":"
+	forms := cmp.Or(c.Usage, c.Name+" [FLAGS]")
+	fmt.Fprintf(f.Output(), "%s\n\nUsage:\n  %s\n\nExit status: %s.\n", c.About, strings.ReplaceAll(forms, "\n", "\n  "), c.Status)
+	flags := 0
+	f.VisitAll(func(*flag.Flag) { flags++ })
+	if flags > 0 {
+		fmt.Fprintln(f.Output(), "\nFlags:")
+		f.PrintDefaults()
 	}
-	fmt.Fprintf(f.Output(), "%s\nExit status: %s.\n\n", head, c.Status)
-	f.PrintDefaults()
 }
 
 // guardNumber inserts "--" before the first argument that is not a flag if it

@@ -1,0 +1,104 @@
+package device_test
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-tpm/tpm2"
+
+	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+)
+
+// authFlags parses flags and sets them in a TPM.
+func authFlags(t *testing.T, tpm *attest.TPM, args ...string) error {
+	t.Helper()
+	var a device.Auth
+	f := flag.NewFlagSet("", flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	a.Flags(f)
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	return a.Set(tpm)
+}
+
+// Each flag sets its own value, which may be in a file; a line end after it does not
+// belong to it.
+func TestAuthFlags(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "value")
+	if err := os.WriteFile(file, []byte("in a file\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, field := range map[string]func(*attest.TPM) *[]byte{
+		"-owner-auth":       func(t *attest.TPM) *[]byte { return &t.OwnerAuth },
+		"-endorsement-auth": func(t *attest.TPM) *[]byte { return &t.EndorsementAuth },
+		"-srk-auth":         func(t *attest.TPM) *[]byte { return &t.StorageAuth },
+	} {
+		for value, want := range map[string]string{"": "", "value": "value", "@" + file: "in a file"} {
+			tpm := new(attest.TPM)
+			err := authFlags(t, tpm, name, value)
+			got := *field(tpm)
+			if err != nil || string(got) != want || len(tpm.OwnerAuth)+len(tpm.EndorsementAuth)+len(tpm.StorageAuth) != len(want) {
+				t.Errorf("%s %s: %q, %v", name, value, got, err)
+			}
+		}
+		if err := authFlags(t, new(attest.TPM), name, "@"+file+"-none"); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s, no file: %v", name, err)
+		}
+	}
+	tpm := new(attest.TPM)
+	if err := authFlags(t, tpm, "-srk", "0x81000002"); err != nil || tpm.StorageKey != 0x81000002 {
+		t.Errorf("%#x, %v", tpm.StorageKey, err)
+	}
+	if err := authFlags(t, new(attest.TPM), "-srk", "key"); err == nil {
+		t.Error("-srk key is taken")
+	}
+}
+
+// A TPM whose endorsement hierarchy has an authorization value makes its endorsement
+// keys for who gives that.
+func TestEndorsementAuth(t *testing.T) {
+	chip, err := attesttest.New(attesttest.Config{Fresh: true, EndorsementAuth: []byte("e")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { chip.Close() })
+	for value, want := range map[string]error{"e": nil, "f": tpm2.TPMRCBadAuth} {
+		tpm := &attest.TPM{Transport: chip}
+		if err := authFlags(t, tpm, "-endorsement-auth", value); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tpm.EK(t.Context()); !errors.Is(err, want) {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
+// The values of the owner hierarchy and of the storage key are those that a TPM asks
+// for when it makes a storage key, or a key under it.
+func TestOwnerAuth(t *testing.T) {
+	chip, err := attesttest.New(attesttest.Config{Fresh: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { chip.Close() })
+	_, err = tpm2.HierarchyChangeAuth{AuthHandle: tpm2.TPMRHOwner, NewAuth: tpm2.TPM2BAuth{Buffer: []byte("o")}}.Execute(chip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[string]error{"o": nil, "": tpm2.TPMRCBadAuth, "p": tpm2.TPMRCBadAuth} {
+		tpm := &attest.TPM{Transport: chip}
+		if err := authFlags(t, tpm, "-owner-auth", value); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tpm.CreateKey(t.Context(), attest.Template{Algorithm: attest.P256, Usage: attest.Sign}); !errors.Is(err, want) {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
