@@ -14,9 +14,10 @@ import (
 
 // Reasons of failures that have a remedy of their own.
 var (
-	errTPM12   = errors.New("it is a TPM 1.2, which cannot do this")
-	errAnswer  = errors.New("malformed answer")
-	errKeyFile = errors.New("not a key file that can be used")
+	errTPM12     = errors.New("it is a TPM 1.2, which cannot do this")
+	errNotDevice = errors.New("it is not a device")
+	errAnswer    = errors.New("malformed answer")
+	errKeyFile   = errors.New("not a key file that can be used")
 
 	errNoLog     = errors.New("the system has no event log")
 	errLogDenied = errors.New("this user may not read the event log")
@@ -46,10 +47,12 @@ var failures = []failure{
 	{[]error{fs.ErrPermission}, tbsAccessDenied, "Allow this user to use the TPM: on Linux add the user to the group tss, on Windows run as administrator."},
 	{[]error{syscall.EBUSY}, busy, "Stop the program that has the TPM open. On Linux, use /dev/tpmrm0, which several programs can open."},
 	{[]error{syscall.ECONNREFUSED}, tbsNotFound, "Nothing answers at this address. Start the TPM emulator, or correct the address."},
+	{[]error{errNotDevice}, tbsNotFound, "Name the TPM's device, such as /dev/tpmrm0. For an emulator at a socket, write unix:SOCKET instead of device:SOCKET."},
 	{[]error{fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR, syscall.EINVAL, syscall.ENOTTY, fs.ErrExist}, tbsNotFound, checkPath},
 	{[]error{syscall.ENODEV, syscall.ENXIO}, tbsNotFound, "The TPM's driver has lost the TPM. Turn the machine off and on; if that does not help, turn the TPM on in the firmware setup."},
 	{[]error{syscall.EPIPE, syscall.ECONNRESET, io.EOF, io.ErrUnexpectedEOF, fs.ErrClosed}, tbsIOError, "The TPM's driver or emulator has ended. Start the emulator again. If it is the machine's own TPM, turn the machine off and on."},
 	{[]error{errAnswer}, tbsIOError, "This is not how a TPM 2.0 answers. Check that the device or address is that of a TPM. " + checkChip},
+	{[]error{syscall.EIO}, tbsIOError, checkChip},
 	{[]error{ErrNoTPM}, tbsNotFound, "Turn on the TPM 2.0 in the firmware setup, or add one to the virtual machine."},
 }
 

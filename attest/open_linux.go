@@ -25,7 +25,8 @@ var devices = []string{"/dev/tpmrm0", "/dev/tpm0"}
 //
 // The error is an [*Error]. It wraps [ErrNoTPM] if there is no TPM or it cannot be
 // opened, and the error of the operating system as well, such as [fs.ErrPermission] or
-// [syscall.EBUSY]. Of a device that another program has open, it names the program.
+// [syscall.EBUSY]. Of a device that another program has open, it names the program; of
+// a file that is no device, it says so.
 func Open(path string) (*TPM, error) {
 	paths := devices
 	if path != "" {
@@ -39,8 +40,11 @@ func Open(path string) (*TPM, error) {
 			return &TPM{Transport: tr}, nil
 		}
 		var pe *fs.PathError
-		if errors.As(err, &pe) {
+		switch {
+		case errors.As(err, &pe):
 			err = pe.Err
+		case errors.Is(err, linuxtpm.ErrFileIsNotDevice):
+			err = errNotDevice
 		}
 		// That the system's own TPM is not there is no mistake in a name.
 		if path != "" || !errors.Is(err, fs.ErrNotExist) {
