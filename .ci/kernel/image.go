@@ -10,7 +10,7 @@ import (
 )
 
 // programs are what the image holds beside the guest, which is /init.
-var programs = []string{"provision", "preflight", "mockserver"}
+var programs = []string{"provision", "preflight", "mockserver", "verifier", "attestor"}
 
 // buildImage builds the programs and writes them as an initramfs, with files in dir.
 func buildImage(image, dir string) error {
