@@ -43,6 +43,7 @@ func tryAll() {
 		if !strings.Contains(string(line), "tpm_device="+t.on) || !chosen.MatchString(t.name) {
 			continue
 		}
+		fmt.Println("try:", t.name)
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 		err := t.do(ctx)
