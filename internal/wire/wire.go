@@ -68,8 +68,14 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 // net/http may return context.DeadlineExceeded for all of them. own is req with
 // the limit that bounded set.
 func timedOut(req, own *http.Request, err error) error {
+	ended := req.Context().Err()
 	switch {
-	case req.Context().Err() != nil:
+	case ended != nil && !errors.Is(err, ended): // net/http may return the context's cause instead
+		if sent, ok := errors.AsType[*url.Error](err); ok {
+			err = sent.Err
+		}
+		return &url.Error{Op: req.Method, URL: req.URL.String(), Err: fmt.Errorf("%w: %w", ended, err)}
+	case ended != nil:
 		return err
 	case isSlow(own, err):
 		return &url.Error{Op: req.Method, URL: req.URL.String(), Err: ErrSlow}

@@ -169,3 +169,36 @@ func TestRedact(t *testing.T) {
 		}
 	}
 }
+
+// A request that its caller stops ends with the context's error, whatever cause the caller
+// has: while it connects, while it waits, and while it reads.
+func TestStoppedWithCause(t *testing.T) {
+	cause := errors.New("the operator went home")
+	for name, stopAt := range map[string]string{"connecting": "dial", "waiting": "wait", "reading": "read"} {
+		ctx, stop := context.WithCancelCause(t.Context())
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if stopAt == "read" {
+				w.Write([]byte("a"))
+				w.(http.Flusher).Flush()
+			}
+			stop(cause)
+			<-r.Context().Done()
+		}))
+		client := server.Client()
+		if stopAt == "dial" {
+			client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				stop(cause)
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}}
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"?secret", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := wire.Do(client, req, 10); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", name, err)
+		}
+		server.Close()
+	}
+}
