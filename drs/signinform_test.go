@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,5 +100,23 @@ func TestOptionalMembers(t *testing.T) {
 				t.Errorf("%s: %v, want %q", name, got, want)
 			}
 		}
+	}
+}
+
+// The tokens of a session have at most maxToken bytes.
+func TestSessionBounds(t *testing.T) {
+	for size, ok := range map[int]bool{1: true, maxToken: true, maxToken + 1: false} {
+		for name, a := range map[string]*sessionAnswer{
+			"refresh token": {RefreshToken: strings.Repeat("x", size), SessionKey: "x"},
+			"session key":   {RefreshToken: "x", SessionKey: strings.Repeat("x", size)},
+		} {
+			_, err := new(Client).session(a, secrets{})
+			if refused := err != nil && strings.Contains(err.Error(), "the refresh token has"); refused == ok {
+				t.Errorf("%s of %d bytes: %v", name, size, err)
+			}
+		}
+	}
+	if _, err := new(Client).session(&sessionAnswer{SessionKey: "x"}, secrets{}); err == nil {
+		t.Error("no refresh token")
 	}
 }

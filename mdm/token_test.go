@@ -2,6 +2,7 @@ package mdm_test
 
 import (
 	"crypto"
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -55,6 +56,47 @@ func TestExchange(t *testing.T) {
 	}
 	if !mdmKey().PublicKey.Equal(e.Certificate.PublicKey) {
 		t.Errorf("certificate of %v", e.Certificate.PublicKey)
+	}
+}
+
+// The token of a user on a joined device enrolls it for that user.
+func TestExchangeUserEnrolls(t *testing.T) {
+	dir, tokens, req := directory(t)
+	dir.AddUser(drstest.User{UPN: "ada@contoso.test", Password: "pa55"})
+	res, err := http.PostForm(tokens.Endpoint, url.Values{
+		"grant_type": {"password"}, "client_id": {"29d9ed98-a469-4536-ade2-f981bc1d605e"}, "username": {"ada@contoso.test"}, "password": {"pa55"},
+		"resource": {drstest.JoinResource}, "scope": {"openid"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var user struct {
+		RefreshToken string `json:"refresh_token"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&user); err != nil || user.RefreshToken == "" {
+		t.Fatalf("%v; directory: %q", err, dir.Refusals())
+	}
+	req.RefreshToken = mdm.Token(user.RefreshToken)
+	token, err := tokens.Exchange(t.Context(), req)
+	if err != nil {
+		t.Fatalf("%v; directory: %q", err, dir.Refusals())
+	}
+	server := &mdmtest.Server{TokenKey: dir.TokenKey, Issuer: dir.Issuer(), TenantID: drstest.DefaultTenantID, Users: func(string) bool { return true }}
+	h := httptest.NewServer(server)
+	t.Cleanup(h.Close)
+	c := &mdm.Client{Device: mdm.Device{ID: req.Certificate.Subject.CommonName}}
+	d, err := c.Discover(t.Context(), h.URL+mdmtest.DiscoveryPath, "ada@contoso.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Enroll(t.Context(), d, nil, &mdm.Request{Credential: token, Key: mdmKey()}); err != nil {
+		t.Fatalf("%v; server: %q", err, server.Refusals())
+	}
+	req.RefreshToken = "unknown"
+	var e *mdm.Error
+	if _, err := tokens.Exchange(t.Context(), req); !errors.As(err, &e) || e.OAuth != "invalid_grant" {
+		t.Errorf("an unknown refresh token: %v", err)
 	}
 }
 

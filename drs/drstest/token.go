@@ -73,7 +73,10 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, text strin
 	if err := s.checkClient(claimText(claims, "client_id"), claimText(claims, "redirect_uri")); err != nil {
 		return err
 	}
-	if claimText(claims, "grant_type") != "device_token" {
+	switch grant := claimText(claims, "grant_type"); {
+	case grant == "refresh_token" && claims["resource"] != nil:
+		return s.serveUserOnDevice(w, r, claims, device)
+	case grant != "device_token":
 		protocol, err := s.protocolOf(r)
 		if err != nil {
 			return err
@@ -102,6 +105,22 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, text strin
 	}
 	reply(w, http.StatusOK, answer)
 	return nil
+}
+
+// serveUserOnDevice issues a token for a resource to the user of a refresh token, in a request
+// that the user's device signed.
+func (s *Server) serveUserOnDevice(w http.ResponseWriter, r *http.Request, claims jwt.MapClaims, device *Object) error {
+	if err := s.useNonce(claims); err != nil {
+		return err
+	}
+	u, err := s.userOf(claims)
+	if err != nil {
+		return err
+	}
+	return s.replyUser(w, r, &userAnswer{
+		user: u, client: claimText(claims, "client_id"), resource: claimText(claims, "resource"),
+		scope: strings.Fields(claimText(claims, "scope")), deviceID: device.DeviceID,
+	})
 }
 
 // claimText returns a claim, or "" if it is not a string.
