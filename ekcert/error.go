@@ -105,10 +105,11 @@ type Error struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("ekcert: " + e.Op + ": ")
-	if e.Origin != "" {
+	cause := wire.Cause(e.Err, e.Origin)
+	if e.Origin != "" && !strings.Contains(cause, e.Origin) {
 		b.WriteString(e.Origin + ": ")
 	}
-	b.WriteString(wire.Cause(e.Err, e.Origin))
+	b.WriteString(cause)
 	if e.Message != "" && !strings.Contains(e.Err.Error(), e.Message) {
 		b.WriteString(": " + e.Message)
 	}

@@ -21,8 +21,14 @@ func (e *Error) Error() string {
 	if e.Step == "" {
 		return fmt.Sprintf("provision: %v", e.Err)
 	}
-	// The error of a package with the step's name begins with that.
-	return fmt.Sprintf("provision: %s: %s", e.Step, strings.TrimPrefix(e.Err.Error(), string(e.Step)+": "))
+	// The error of a package with the step's name begins with that, and that of an
+	// operation with the step's name has it after the name of its package.
+	step := string(e.Step) + ": "
+	text := strings.TrimPrefix(e.Err.Error(), step)
+	if name, rest, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(rest, step) {
+		text = name + ": " + strings.TrimPrefix(rest, step)
+	}
+	return "provision: " + step + text
 }
 
 // Unwrap returns e.Err.

@@ -249,3 +249,17 @@ func checkText(t *testing.T, name string, err error) {
 		t.Errorf("%s: %s: %v", name, fault, err)
 	}
 }
+
+// The name of a step is said once, also if it is that of a package or of its operation.
+func TestStepSaidOnce(t *testing.T) {
+	for text, err := range map[string]error{
+		"provision: join: drs: https://a.test/: 404": &provision.Error{Step: provision.StepJoin, Err: &drs.Error{Op: "Join", URL: "https://a.test/", HTTPStatus: 404}},
+		"provision: aik: request: incomplete":        &provision.Error{Step: provision.StepAIK, Err: &aik.Error{Op: "request", Err: errors.New("incomplete")}},
+		"provision: join: full":                      &provision.Error{Step: provision.StepJoin, Err: errors.New("full")},
+		"provision: no TPM":                          &provision.Error{Err: errors.New("no TPM")},
+	} {
+		if err.Error() != text {
+			t.Errorf("%q, not %q", err, text)
+		}
+	}
+}

@@ -57,7 +57,7 @@ func (r *Recorder) Close() error {
 
 // Counts returns how often each command was sent, by its name, such as
 // "TPM2_Create". A command that the emulator does not know is named by its code,
-// such as "0x1ff", and one of less than ten bytes is "short". The caller owns the
+// such as "0x000001FF", and one of less than ten bytes is "short". The caller owns the
 // map.
 func (r *Recorder) Counts() map[string]int {
 	r.mu.Lock()

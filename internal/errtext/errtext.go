@@ -12,6 +12,7 @@ var (
 	number = regexp.MustCompile(`\b0[xX][0-9A-Za-z]+`)
 	good   = regexp.MustCompile(`^0x(?:[0-9A-F]{2}){1,8}$|^0x[0-9A-F]{3}$`)
 	url    = regexp.MustCompile(`https?://[^\s"():;,]+(?::\d+)?[^\s"():;,]*`)
+	said   = regexp.MustCompile(`"[^"\\]* (?:[^"\\]|\\.)*"`)
 	name   = regexp.MustCompile(`^[a-z]+$`)
 )
 
@@ -23,8 +24,11 @@ var (
 //   - a URL that comes again;
 //   - a number that is not 0x and an even number of upper-case digits, or three, as of
 //     a response code of a TPM.
+//
+// What stands in quotation marks and has a space is another's words, and not judged.
 func Faults(text string) []string {
 	var faults []string
+	text = said.ReplaceAllString(text, "")
 	last, seen := "", map[string]bool{}
 	for part := range strings.SplitSeq(text, ": ") {
 		if strings.EqualFold(part, last) {

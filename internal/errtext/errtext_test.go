@@ -13,6 +13,7 @@ func TestFaults(t *testing.T) {
 		"provision: aik: attest: aik: no key":                                    1,
 		`scep: GetCACaps http://a.test/b: Get "http://a.test/b": EOF`:            1,
 		`mdm: Discover http://a.test/b: Get "http://a.test/c": EOF (0x80072EFE)`: 0,
+		`mdm: Session http://a.test/b: "the service http://a.test/b says 0x1"`:   0,
 		"code 0x80072efe":                   1,
 		"code 0xFFF":                        0,
 		"code 0x1":                          1,
