@@ -19,12 +19,19 @@ import (
 // the TPM's. The session is also flushed if the TPM complains about one.
 func run[R any](ctx context.Context, t *TPM, cmd tpm2.Command[R, *R], s ...tpm2.Session) (*R, error) {
 	name := commandName(cmd.Command())
+	if t.reopened {
+		return nil, &Error{Op: name, Err: errReopened}
+	}
 	p := &port{ctx: ctx, tpm: t, name: name}
 	rsp, err := execute(p, cmd, s)
 	if err == nil {
 		return rsp, nil
 	}
 	e := &Error{Op: name, Err: err}
+	if errors.Is(err, errReopened) {
+		t.forget()
+		return nil, e
+	}
 	if !errors.As(err, &e.RC) {
 		t.distrust(p.made)
 	} else if isSessionRC(e.RC) {

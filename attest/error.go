@@ -64,12 +64,19 @@ func (e *Error) ResponseCode() uint32 { return uint32(e.RC) }
 
 // Codes of the Windows SDK's winerror.h.
 const (
-	busy             = 0x800700AA // ERROR_BUSY
-	invalidParameter = 0x80070057 // ERROR_INVALID_PARAMETER
-	tbsIOError       = 0x80284006 // TBS_E_IOERROR
-	tbsNotFound      = 0x8028400F // TBS_E_TPM_NOT_FOUND
-	tbsAccessDenied  = 0x80284012 // TBS_E_ACCESS_DENIED
-	tbsBlocked       = 0x80280400 // TPM_E_COMMAND_BLOCKED: not passed on to the TPM
+	busy              = 0x800700AA // ERROR_BUSY
+	invalidParameter  = 0x80070057 // ERROR_INVALID_PARAMETER
+	tbsInvalidContext = 0x80284004 // TBS_E_INVALID_CONTEXT
+	tbsIOError        = 0x80284006 // TBS_E_IOERROR
+	tbsNotRunning     = 0x80284008 // TBS_E_SERVICE_NOT_RUNNING
+	tbsStartPending   = 0x8028400B // TBS_E_SERVICE_START_PENDING
+	tbsCanceled       = 0x8028400D // TBS_E_COMMAND_CANCELED
+	tbsNotFound       = 0x8028400F // TBS_E_TPM_NOT_FOUND
+	tbsDisabled       = 0x80284010 // TBS_E_SERVICE_DISABLED
+	tbsNoLog          = 0x80284011 // TBS_E_NO_EVENT_LOG
+	tbsAccessDenied   = 0x80284012 // TBS_E_ACCESS_DENIED
+	tbsBlocked        = 0x80280400 // TPM_E_COMMAND_BLOCKED: not passed on to the TPM
+	tbsInvalidHandle  = 0x80280401 // TPM_E_INVALID_HANDLE: not one of the context's
 )
 
 // HRESULT returns the code that Windows has for e: a TPM_20_E_ code for a response code
@@ -86,8 +93,14 @@ func (e *Error) HRESULT() uint32 {
 }
 
 // Retryable reports whether the same call may succeed later, because the TPM was
-// busy, limits writes to NV memory, or is locked for a time (see After).
+// busy, limits writes to NV memory, or is locked for a time (see After), or because TBS
+// is starting or canceled the command, as it does with long ones when the machine goes
+// to sleep.
 func (e *Error) Retryable() bool {
+	switch tbsCode(e.Err) {
+	case tbsStartPending, tbsCanceled:
+		return true
+	}
 	switch e.RC {
 	case tpm2.TPMRCRetry, tpm2.TPMRCYielded, tpm2.TPMRCTesting, tpm2.TPMRCNVRate, tpm2.TPMRCNVUnavailable, tpm2.TPMRCLockout:
 		return true
@@ -98,14 +111,17 @@ func (e *Error) Retryable() bool {
 // Remedy returns what a technician can do, in English sentences, or "" if nothing
 // is known.
 func (e *Error) Remedy() string {
+	code := tbsCode(e.Err)
 	switch {
-	case tbsCode(e.Err) == tbsAccessDenied:
+	case code == tbsAccessDenied && !errors.Is(e.Err, errLogDenied):
 		return (&Error{Err: fs.ErrPermission}).Remedy()
+	case tbsRemedies[code] != "":
+		return tbsRemedies[code]
 	case e.RC == tpm2.TPMRCLockout && e.After > 0:
 		return fmt.Sprintf("Leave the machine on for %v, then try again: the TPM is locked after wrong authorization values.", e.After)
 	case e.RC == tpm2.TPMRCLockout:
 		return "Wait until the TPM's lockout ends. The time counts only while the machine is on."
-	case e.RC == 0 && tbsCode(e.Err) == 0:
+	case e.RC == 0 && (code == 0 || code == tbsNotFound || code == tbsNoLog || code == tbsAccessDenied):
 		return e.failure().remedy
 	}
 	for _, r := range remedies {

@@ -25,9 +25,9 @@ func EventLog() ([]byte, error) {
 	switch {
 	case err == nil:
 		return log, nil
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), tbsCode(err) == tbsAccessDenied:
 		err = fmt.Errorf("%w: %w", errLogDenied, err)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), tbsCode(err) == tbsNoLog:
 		err = fmt.Errorf("%w: %w", errNoLog, err)
 	}
 	return nil, &Error{Op: "EventLog", Err: err}

@@ -21,6 +21,9 @@ var (
 
 	errNoLog     = errors.New("the system has no event log")
 	errLogDenied = errors.New("this user may not read the event log")
+
+	errPath     = errors.New("on Windows the TPM has no path")
+	errReopened = errors.New("TBS was started again, and the TPM's objects are lost")
 )
 
 // A failure is a kind of error that has no response code of the TPM.
@@ -29,6 +32,14 @@ type failure struct {
 	hresult uint32
 	remedy  string
 }
+
+// Codes of Windows for connections, which are not those of package syscall:
+// WSAECONNABORTED, WSAECONNRESET and WSAECONNREFUSED.
+const (
+	wsaAborted syscall.Errno = 10053
+	wsaReset   syscall.Errno = 10054
+	wsaRefused syscall.Errno = 10061
+)
 
 const (
 	checkPath = "Check the name: it must be that of the TPM's device or of an emulator's socket. On Linux the TPM is /dev/tpmrm0; if that is missing, turn the TPM on in the firmware setup."
@@ -41,19 +52,30 @@ var failures = []failure{
 	{[]error{ErrNotFound}, hresult.NotFound, "The TPM has no such object or NV index. Check that it is the right TPM, and what its maker stores there."},
 	{[]error{ErrProof}, hresult.ValidationFailed, "The statement is not of the key and the nonce that were expected, or it was changed. Have the TPM make a new one."},
 	{[]error{errKeyFile}, hresult.InvalidData, "Give the file of a key of this TPM: PEM that begins with TSS2 PRIVATE KEY."},
+	{[]error{errPath}, tbsNotFound, "Leave out the path: on Windows there is one TPM, which TBS has."},
+	{[]error{errReopened}, tbsIOError, "Run again. If that does not help, restart the machine."},
 	{[]error{errNoLog}, hresult.NotFound, "The firmware or the kernel keeps no event log. On Linux, check that securityfs is mounted at /sys/kernel/security."},
-	{[]error{errLogDenied}, hresult.AccessDenied, "Run as root: usually only root may read the event log."},
+	{[]error{errLogDenied}, hresult.AccessDenied, "Run as root, or on Windows as administrator: usually others may not read the event log."},
 	{[]error{errTPM12}, tbsNotFound, "Switch the TPM to version 2.0 in the firmware setup if the machine's maker offers that. A TPM 1.2 cannot be used."},
 	{[]error{fs.ErrPermission}, tbsAccessDenied, "Allow this user to use the TPM: on Linux add the user to the group tss, on Windows run as administrator."},
 	{[]error{syscall.EBUSY}, busy, "Stop the program that has the TPM open. On Linux, use /dev/tpmrm0, which several programs can open."},
-	{[]error{syscall.ECONNREFUSED}, tbsNotFound, "Nothing answers at this address. Start the TPM emulator, or correct the address."},
+	{[]error{syscall.ECONNREFUSED, wsaRefused}, tbsNotFound, "Nothing answers at this address. Start the TPM emulator, or correct the address."},
 	{[]error{errNotDevice}, tbsNotFound, "Name the TPM's device, such as /dev/tpmrm0. For an emulator at a socket, write unix:SOCKET instead of device:SOCKET."},
 	{[]error{fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR, syscall.EINVAL, syscall.ENOTTY, fs.ErrExist}, tbsNotFound, checkPath},
 	{[]error{syscall.ENODEV, syscall.ENXIO}, tbsNotFound, "The TPM's driver has lost the TPM. Turn the machine off and on; if that does not help, turn the TPM on in the firmware setup."},
-	{[]error{syscall.EPIPE, syscall.ECONNRESET, io.EOF, io.ErrUnexpectedEOF, fs.ErrClosed}, tbsIOError, "The TPM's driver or emulator has ended. Start the emulator again. If it is the machine's own TPM, turn the machine off and on."},
+	{[]error{syscall.EPIPE, syscall.ECONNRESET, wsaReset, wsaAborted, io.EOF, io.ErrUnexpectedEOF, fs.ErrClosed}, tbsIOError, "The TPM's driver or emulator has ended. Start the emulator again. If it is the machine's own TPM, turn the machine off and on."},
 	{[]error{errAnswer}, tbsIOError, "This is not how a TPM 2.0 answers. Check that the device or address is that of a TPM. " + checkChip},
 	{[]error{syscall.EIO}, tbsIOError, checkChip},
 	{[]error{ErrNoTPM}, tbsNotFound, "Turn on the TPM 2.0 in the firmware setup, or add one to the virtual machine."},
+}
+
+// tbsRemedies are those of codes by which TBS refuses a command itself.
+var tbsRemedies = map[uint32]string{
+	tbsBlocked:      "Windows does not pass this command to the TPM. Ask the administrator for the policy \"Configure the list of blocked TPM commands\".",
+	tbsNotRunning:   "Start the service TBS (TPM Base Services), then run again.",
+	tbsStartPending: "Wait a little and run again: the service TBS is starting.",
+	tbsCanceled:     "Run again: Windows cancels commands of the TPM when the machine goes to sleep.",
+	tbsDisabled:     "Enable the service TBS (TPM Base Services), then run again.",
 }
 
 // failure returns what kind of failure e is. It is the caller's mistake if nothing else

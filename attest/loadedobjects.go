@@ -164,5 +164,16 @@ func (t *TPM) flush(ctx context.Context, handles ...tpm2.TPMHandle) error {
 			errs = append(errs, err)
 		}
 	}
+	if t.reopened { // all of them are gone
+		return nil
+	}
 	return errors.Join(errs...)
+}
+
+// forget gives up all objects and sessions without a command: they are gone with the
+// connection that the transport had. The method that runs then sends no more commands,
+// because the handles that it has may be those of other objects soon. It starts over.
+func (t *TPM) forget() {
+	t.loaded, t.parents, t.storage, t.session, t.stray = nil, nil, nil, nil, nil
+	t.reopened = true
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/go-tpm/tpm2/transport"
 	"github.com/google/go-tpm/tpm2/transport/windowstpm"
 	"github.com/google/go-tpm/tpmutil/tbs"
 )
@@ -19,13 +20,41 @@ import (
 // [io/fs.ErrPermission].
 func Open(path string) (*TPM, error) {
 	if path != "" {
-		return nil, &Error{Op: "Open", Err: errors.New("path must be empty on Windows")}
+		return nil, &Error{Op: "Open", Err: fmt.Errorf("%w: %w: %q", ErrNoTPM, errPath, path)}
 	}
-	tr, err := windowstpm.Open()
+	tr, err := openTBS()
 	if err != nil {
 		return nil, &Error{Op: "Open", Err: fmt.Errorf("%w: %w", ErrNoTPM, err)}
 	}
-	return &TPM{Transport: tr}, nil
+	return &TPM{Transport: &tbsTPM{tr}}, nil
+}
+
+// openTBS opens a context of TBS.
+func openTBS() (transport.TPMCloser, error) {
+	tr, err := windowstpm.Open()
+	if errors.Is(err, windowstpm.ErrNotTPM20) {
+		err = errTPM12
+	}
+	return tr, err
+}
+
+// A tbsTPM is a context of TBS. If TBS does not know it any more, because the service
+// was started again, Send opens another, in which the objects of the first are missing,
+// and returns errReopened.
+type tbsTPM struct{ transport.TPMCloser }
+
+// Send implements transport.TPM.
+func (t *tbsTPM) Send(command []byte) ([]byte, error) {
+	rsp, err := t.TPMCloser.Send(command)
+	if tbsCode(err) != tbsInvalidContext {
+		return rsp, err
+	}
+	tr, oerr := openTBS()
+	if oerr != nil {
+		return nil, errors.Join(err, oerr)
+	}
+	t.TPMCloser = tr
+	return nil, fmt.Errorf("%w: %w", errReopened, err)
 }
 
 // tbsCode returns the TBS_E_ or TPM_E_ code by which TBS refused a command, or

@@ -66,6 +66,7 @@ type TPM struct {
 	storage        *object          // the one of parents under which new keys are made
 	loaded         []*object        // transient objects, least recently used first
 	stray          []tpm2.TPMHandle // to be flushed when the method returns
+	reopened       bool             // the transport lost all of it during this method: see forget
 	noCreateLoaded bool             // the TPM does not have TPM2_CreateLoaded
 	noRSASalt      bool             // the TPM refuses sessions salted to its RSA storage key
 }
@@ -171,8 +172,10 @@ func (t *TPM) do(ctx context.Context, op func() error) error {
 		return &Error{Op: "TPM", Err: ErrNoTPM}
 	}
 	kept := t.session != nil || len(t.loaded) > 0
+	t.reopened = false
 	err := op()
-	if kept && isLost(err) {
+	if kept && isLost(err) || t.reopened && err != nil {
+		t.reopened = false
 		_ = t.drop(ctx) // most of it is gone already
 		err = op()
 	}
@@ -186,10 +189,10 @@ func (t *TPM) do(ctx context.Context, op func() error) error {
 }
 
 // isLost reports whether the TPM said that it does not know a handle that it gave
-// out before (TPM_RC_REFERENCE_H0 to S6).
+// out before (TPM_RC_REFERENCE_H0 to S6), or TBS did (TPM_E_INVALID_HANDLE).
 func isLost(err error) bool {
 	var rc tpm2.TPMRC
-	return errors.As(err, &rc) && rc&^0xF == tpm2.TPMRCReferenceH0
+	return tbsCode(err) == tbsInvalidHandle || errors.As(err, &rc) && rc&^0xF == tpm2.TPMRCReferenceH0
 }
 
 // simplify returns the only error in a join of one, else err.

@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/rename"
 )
 
 // maxState is the largest size of a stored state in bytes. Most of it can be the
@@ -52,7 +54,8 @@ type Store interface {
 var ErrLocked = errors.New("another run is using the stored state")
 
 // A FileStore is a [Store] in the file of that name. The file is JSON with mode
-// 0600. Save writes a new file beside it, syncs it and renames it into place. The
+// 0600. Save writes a new file beside it, syncs it and renames it into place; on Windows
+// it waits up to two seconds for programs that have the old file open. The
 // SHA-256 in the file detects damage and careless edits, not tampering: whoever
 // can write the file can compute it.
 type FileStore string
@@ -193,7 +196,7 @@ func (f FileStore) Save(_ context.Context, s *State) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(tmp.Name(), string(f)); err != nil {
+	if err := rename.File(tmp.Name(), string(f)); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(string(f)))

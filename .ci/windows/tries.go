@@ -15,6 +15,7 @@ var tries = []struct {
 }{
 	{"a whole run over TBS", wholeRun},
 	{"the run goes on", resumed},
+	{"answers of TBS", tbsAnswers},
 }
 
 // provision returns the program with the machine's TPM and its state in a file.

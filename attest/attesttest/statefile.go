@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/whiteglove/whiteglove/internal/rename"
 )
 
 // readState reads a state file of at most maxStateFile bytes.
@@ -63,7 +65,7 @@ func writeState(path string, b []byte) error {
 	_, err = f.Write(b)
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = rename.File(f.Name(), path)
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(f.Name()))

@@ -60,8 +60,20 @@ func Retryable(err error) bool {
 	case inNetwork, errors.As(err, &dns):
 		return true
 	}
-	for _, passes := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, os.ErrDeadlineExceeded, ErrSlow} {
-		if errors.Is(err, passes) {
+	return isCut(err) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ErrSlow)
+}
+
+// Codes of Windows for a connection that ended, which are not those of package syscall:
+// WSAECONNABORTED and WSAECONNRESET.
+const (
+	wsaAborted syscall.Errno = 10053
+	wsaReset   syscall.Errno = 10054
+)
+
+// isCut reports whether a connection ended before the answer did.
+func isCut(err error) bool {
+	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, wsaReset, wsaAborted} {
+		if errors.Is(err, cut) {
 			return true
 		}
 	}
@@ -100,7 +112,7 @@ func HRESULT(err error) uint32 {
 		return hresult.InternetTimeout
 	case errors.As(err, &op) && op.Op == "dial":
 		return hresult.CannotConnect
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case isCut(err):
 		return hresult.ConnectionReset
 	}
 	return 0

@@ -128,6 +128,8 @@ func TestRetryableErrors(t *testing.T) {
 		"no route":              {dial("tcp", syscall.EHOSTUNREACH), true},
 		"no network":            {dial("tcp", syscall.ENETUNREACH), true},
 		"reset":                 {syscall.ECONNRESET, true},
+		"reset on Windows":      {os.NewSyscallError("wsarecv", syscall.Errno(10054)), true},
+		"aborted on Windows":    {os.NewSyscallError("wsasend", syscall.Errno(10053)), true},
 		"name":                  {&net.DNSError{Err: "no such host", Name: "a.test", IsNotFound: true}, true},
 		"end":                   {io.EOF, true},
 		"end within":            {fmt.Errorf("x: %w", io.ErrUnexpectedEOF), true},

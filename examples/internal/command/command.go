@@ -3,7 +3,7 @@
 // code. It also has what several examples do with files, JSON and HTTP, so that
 // each example shows only its own subject.
 //
-// It imports nothing but the standard library, so that an example compiles no
+// It imports next to nothing but the standard library, so that an example compiles no
 // more of the SDK than it shows.
 package command
 

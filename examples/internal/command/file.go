@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/rename"
 )
 
 // A File is a file to be written.
@@ -45,7 +47,7 @@ func WriteFile(name string, text []byte) error {
 		err = cerr
 	}
 	if err == nil {
-		err = os.Rename(tmp.Name(), name)
+		err = rename.File(tmp.Name(), name)
 	}
 	if err != nil {
 		os.Remove(tmp.Name())
@@ -73,14 +75,12 @@ func Secret(flag string) (string, error) {
 	return strings.TrimRight(string(text), "\r\n"), err
 }
 
-// IsTerminal reports whether w is a terminal, which shows text to a person.
+// IsTerminal reports whether w is a terminal, which shows text to a person and
+// understands escape codes. It tells the console of Windows to do so, which cannot
+// before Windows 10.
 func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && takesEscapes(file)
 }
 
 // CheckFolder returns an error unless a file named name could be in a folder that is
