@@ -54,6 +54,9 @@ func readStore(path string) ([][]byte, error) {
 			return blobs, err
 		}
 		blob, err := readBlob(store, syscall.UTF16ToString(name[:size]))
+		if errors.Is(err, syscall.ERROR_FILE_NOT_FOUND) {
+			continue // no certificate
+		}
 		if err != nil {
 			return blobs, err
 		}

@@ -61,6 +61,9 @@ type behavior struct {
 	// is how many commands there were before, in the input: a command, or what else the
 	// function has.
 	fault func(function, n int, in []byte) uint32
+
+	// before, if not nil, is called before each command. Other calls go on meanwhile.
+	before func(n int)
 }
 
 // startBridge starts TBS with a TPM whose state is in the folder dir.
@@ -134,6 +137,10 @@ func (b *bridge) serve(conn net.Conn) {
 			b.contexts++
 			b.mu.Unlock()
 		}
+		if result == errInvalidContext && created {
+			b.release(false) // the program opens another
+			created = false
+		}
 		room := int(head[2])
 		if result == 0 && room > 0 && room < len(out) {
 			result = errInsufficientBuffer
@@ -148,26 +155,39 @@ func (b *bridge) serve(conn net.Conn) {
 		}
 	}
 	if created {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if b.contexts--; b.contexts == 0 {
-			n, err := flush(b.tpm)
-			if err != nil {
-				fmt.Println("   TBS:", err)
-			}
-			b.left += n
-		}
+		b.release(true)
+	}
+}
+
+// release ends a context. own is whether the program closed it, or ended itself.
+func (b *bridge) release(own bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.contexts--; b.contexts > 0 {
+		return
+	}
+	n, err := flush(b.tpm)
+	if err != nil {
+		fmt.Println("   TBS:", err)
+	}
+	if own {
+		b.left += n
 	}
 }
 
 // call runs a function of TBS.
 func (b *bridge) call(function int, in []byte) (result uint32, out []byte) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	n := b.commands
 	if function == submitCommand {
 		b.commands++
+		if before := b.before; before != nil {
+			b.mu.Unlock()
+			before(n)
+			b.mu.Lock()
+		}
 	}
+	defer b.mu.Unlock()
 	if b.fault != nil {
 		if result := b.fault(function, n, in); result != 0 {
 			return result, nil

@@ -22,7 +22,7 @@ type machine struct {
 }
 
 // programs are those that run in Wine.
-var programs = []string{"provision", "preflight", "mockserver", "attestor", "verifier", "ekcert", "diagnose"}
+var programs = []string{"provision", "preflight", "mockserver", "attestor", "ekcert", "diagnose"}
 
 // newMachine makes a machine with files in dir.
 func newMachine(ctx context.Context, dir string) (*machine, error) {
@@ -65,9 +65,9 @@ func newMachine(ctx context.Context, dir string) (*machine, error) {
 	return m, m.serve(ctx)
 }
 
-// build builds the programs for Windows, and the mock server for this system.
+// build builds the programs for Windows, and the servers for this system.
 func (m *machine) build(ctx context.Context) error {
-	for system, names := range map[string][]string{"windows": programs, "linux": {"mockserver"}} {
+	for system, names := range map[string][]string{"windows": programs, "linux": {"mockserver", "verifier"}} {
 		args := []string{"build", "-ldflags=-s -w", "-o", m.dir + "/"}
 		for _, name := range names {
 			args = append(args, "./examples/"+name)
@@ -117,9 +117,13 @@ func (m *machine) close() {
 	_ = end.Run() // it may not run
 }
 
-// program returns a program in Wine, in the folder of the machine.
+// program returns a program in Wine, in the folder of the machine: one of programs, or if
+// name is empty one of Wine's own.
 func (m *machine) program(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, wine, append([]string{filepath.Join(m.dir, name+".exe")}, args...)...)
+	if name != "" {
+		args = append([]string{filepath.Join(m.dir, name+".exe")}, args...)
+	}
+	cmd := exec.CommandContext(ctx, wine, args...)
 	cmd.Dir, cmd.Env = m.dir, m.env
 	return cmd
 }

@@ -15,7 +15,19 @@ var tries = []struct {
 }{
 	{"a whole run over TBS", wholeRun},
 	{"the run goes on", resumed},
-	{"answers of TBS", tbsAnswers},
+	{"answers of TBS that end a run", tbsAnswers},
+	{"answers of TBS that do not", tbsSurvived},
+	{"exit statuses", statuses},
+	{"the technician's phase, then the user's", phases},
+	{"killed again and again, and finished", killed},
+	{"two runs with one state", locked},
+	{"long names, names beyond ASCII, line ends of Windows", names},
+	{"text in a console", printed},
+	{"Ctrl-C in a run", interrupted},
+	{"Ctrl-C ends the server", served},
+	{"the event log of TBS", eventLog},
+	{"authorization values that Windows keeps", keptAuth},
+	{"certificates in the registry", keptCertificates},
 }
 
 // provision returns the program with the machine's TPM and its state in a file.

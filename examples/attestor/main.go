@@ -57,7 +57,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 		}
 	}
 	a := &attestor{tpm: &attest.TPM{Transport: dev}}
-	if err := o.auth.Set(a.tpm); err != nil {
+	if err := o.auth.Set(a.tpm, dev); err != nil {
 		return err
 	}
 	if a.client, err = o.client(); err != nil {

@@ -133,7 +133,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 		}
 		defer dev.Close()
 		tpm := &attest.TPM{Transport: dev}
-		if err = o.auth.Set(tpm); err == nil {
+		if err = o.auth.Set(tpm, dev); err == nil {
 			results, err = judgeTPM(ctx, client, tpm)
 		}
 	}

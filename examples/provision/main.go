@@ -89,7 +89,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 
 	t, rep := new(trace.Trace), newReporter(stdout, o.json)
 	p := newProvisioner(dev, s, ekRoots, rep.counts, t)
-	if err := o.auth.Set(p.TPM); err != nil {
+	if err := o.auth.Set(p.TPM, dev); err != nil {
 		return err
 	}
 	p.SelectEK, p.EnrollEK = o.selectEK(), o.ekEnroll

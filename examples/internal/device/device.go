@@ -26,6 +26,8 @@ const Usage = "use this `TPM`: " + Kinds
 type Device struct {
 	transport.TPMCloser
 	Name string // what it is, in a few words for people
+
+	owner, endorsement []byte // authorization values that the system keeps
 }
 
 // Open opens the TPM that spec names: the emulator in this process, which is
@@ -46,9 +48,9 @@ func Open(spec string) (*Device, error) {
 			return nil, unopened(spec, err)
 		}
 		if arg == "" {
-			return &Device{tpm, "emulated TPM in this process"}, nil
+			return &Device{TPMCloser: tpm, Name: "emulated TPM in this process"}, nil
 		}
-		return &Device{tpm, "emulated TPM in this process, state in " + arg}, nil
+		return &Device{TPMCloser: tpm, Name: "emulated TPM in this process, state in " + arg}, nil
 	case "swtpm":
 		if network, address, ok := tcti(arg); ok {
 			return dial(network, address)
@@ -61,7 +63,10 @@ func Open(spec string) (*Device, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Device{closer{tpm.Transport, tpm}, "this machine's TPM"}, nil
+		d := &Device{TPMCloser: closer{tpm.Transport, tpm}, Name: "this machine's TPM"}
+		// A TPM that needs a value which this user may not read says so when it is used.
+		d.owner, d.endorsement, _ = attest.SystemAuth()
+		return d, nil
 	}
 	if hint := hints[kind]; hint != "" {
 		return nil, fmt.Errorf("tpm: %q: %s", spec, hint)
@@ -120,7 +125,7 @@ func start(dir string) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tpm: swtpm:%s: %w (Debian: apt-get install swtpm; or use -tpm soft)", dir, err)
 	}
-	return &Device{tpm, "swtpm child, state in " + dir}, nil
+	return &Device{TPMCloser: tpm, Name: "swtpm child, state in " + dir}, nil
 }
 
 // dial connects to the command socket of an emulator. The emulator needs
@@ -136,5 +141,5 @@ func dial(network, address string) (*Device, error) {
 		conn.Close()
 		return nil, &attest.Error{Op: "TPM2_Startup", Err: fmt.Errorf("%s:%s: %w", network, address, err)}
 	}
-	return &Device{tpm, "TPM at " + network + ":" + address}, nil
+	return &Device{TPMCloser: tpm, Name: "TPM at " + network + ":" + address}, nil
 }
