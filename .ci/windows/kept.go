@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/binary"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/verify/verifytest"
 )
 
@@ -145,14 +147,27 @@ func keptCertificates(ctx context.Context, m *machine) error {
 			return err
 		}
 	}
-	out, err := ends(m.program(ctx, "ekcert", "-tpm", "device", "-json"), 0, `"origin":"system"`)
+	issuing, err := m.bridge.take(ctx, 0x01C00100)
+	if err != nil {
+		return err
+	}
+	var cas strings.Builder
+	for _, der := range [][]byte{attesttest.DefaultMaker().Root().Raw, issuing} {
+		if err := pem.Encode(&cas, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
+			return err
+		}
+	}
+	if err := m.write("maker.pem", windowsLines([]byte(cas.String()))); err != nil {
+		return err
+	}
+	out, err := ends(m.program(ctx, "ekcert", "-tpm", "device", "-ek-roots", "maker.pem", "-json"), 0, `"origin":"system"`)
 	if err == nil && strings.Count(out, `"verdict":"good"`) != 2 {
 		err = fmt.Errorf("not two certificates\n%s", out)
 	}
 	if err != nil {
 		return err
 	}
-	_, err = ends(m.provision(ctx, "registry"), 0, enrolled)
+	_, err = ends(m.provision(ctx, "registry", "-ek-roots", "maker.pem"), 0, enrolled)
 	return err
 }
 
