@@ -1,6 +1,7 @@
 package ekcert
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -101,7 +102,8 @@ func TestVersion1(t *testing.T) {
 	if usage(0) != "none" || usage(1) != "bits 0x0001" {
 		t.Error(usage(0), usage(1))
 	}
-	_, err := new(Client).Find(t.Context(), nil, "", ed25519.PublicKey{1})
+	none := func(context.Context) ([][]byte, error) { return nil, nil } // this machine may keep some
+	_, err := (&Client{SystemStore: none}).Find(t.Context(), nil, "", ed25519.PublicKey{1})
 	if err == nil || !strings.HasSuffix(err.Error(), ErrNotFound.Error()) {
 		t.Error(err)
 	}

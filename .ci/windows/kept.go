@@ -125,7 +125,7 @@ func keptAuth(ctx context.Context, m *machine) error {
 const registry = `HKLM\SYSTEM\CurrentControlSet\Services\TPM\WMI\Endorsement\`
 
 // keptCertificates moves the certificates of the endorsement keys from the TPM into the
-// registry, beside a key of the registry that is none. It has to be the last try.
+// registry, beside a key of the registry that has none. The tries after it need no TPM.
 func keptCertificates(ctx context.Context, m *machine) error {
 	reg := func(args ...string) error {
 		out, err := m.program(ctx, "", append([]string{"reg"}, args...)...).CombinedOutput()

@@ -22,7 +22,7 @@ import (
 
 var (
 	only    = flag.String("run", "", "try only what matches this regular `EXPRESSION`")
-	timeout = flag.Duration("timeout", 3*time.Minute, "of each try")
+	timeout = flag.Duration("timeout", 5*time.Minute, "of each try")
 )
 
 func main() {

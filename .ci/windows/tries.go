@@ -28,6 +28,7 @@ var tries = []struct {
 	{"the event log of TBS", eventLog},
 	{"authorization values that Windows keeps", keptAuth},
 	{"certificates in the registry", keptCertificates},
+	{"tests of packages", packageTests},
 }
 
 // provision returns the program with the machine's TPM and its state in a file.
