@@ -115,8 +115,8 @@ func (e *Error) Remedy() string {
 	switch {
 	case code == tbsAccessDenied && !errors.Is(e.Err, errLogDenied):
 		return (&Error{Err: fs.ErrPermission}).Remedy()
-	case tbsRemedies[code] != "":
-		return tbsRemedies[code]
+	case tbsRemedy(code) != "":
+		return tbsRemedy(code)
 	case e.RC == tpm2.TPMRCLockout && e.After > 0:
 		return fmt.Sprintf("Leave the machine on for %v, then try again: the TPM is locked after wrong authorization values.", e.After)
 	case e.RC == tpm2.TPMRCLockout:

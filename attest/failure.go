@@ -69,13 +69,21 @@ var failures = []failure{
 	{[]error{ErrNoTPM}, tbsNotFound, "Turn on the TPM 2.0 in the firmware setup, or add one to the virtual machine."},
 }
 
-// tbsRemedies are those of codes by which TBS refuses a command itself.
-var tbsRemedies = map[uint32]string{
-	tbsBlocked:      "Windows does not pass this command to the TPM. Ask the administrator for the policy \"Configure the list of blocked TPM commands\".",
-	tbsNotRunning:   "Start the service TBS (TPM Base Services), then run again.",
-	tbsStartPending: "Wait a little and run again: the service TBS is starting.",
-	tbsCanceled:     "Run again: Windows cancels commands of the TPM when the machine goes to sleep.",
-	tbsDisabled:     "Enable the service TBS (TPM Base Services), then run again.",
+// tbsRemedy returns that of a code by which TBS refuses a command itself, or "".
+func tbsRemedy(code uint32) string {
+	switch code {
+	case tbsBlocked:
+		return "Windows does not pass this command to the TPM. Run as administrator; if that does not help, ask who sets the policy \"Configure the list of blocked TPM commands\"."
+	case tbsNotRunning:
+		return "Start the service TBS (TPM Base Services), then run again."
+	case tbsStartPending:
+		return "Wait a little and run again: the service TBS is starting."
+	case tbsCanceled:
+		return "Run again: Windows cancels commands of the TPM when the machine goes to sleep."
+	case tbsDisabled:
+		return "Enable the service TBS (TPM Base Services), then run again."
+	}
+	return ""
 }
 
 // failure returns what kind of failure e is. It is the caller's mistake if nothing else

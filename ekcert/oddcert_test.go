@@ -1,8 +1,8 @@
 package ekcert_test
 
 import (
-	"context"
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/elliptic"
 	"crypto/sha256"
