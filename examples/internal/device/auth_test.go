@@ -25,7 +25,7 @@ func authFlags(t *testing.T, tpm *attest.TPM, args ...string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	return a.Set(tpm)
+	return a.Set(tpm, new(device.Device))
 }
 
 // Each flag sets its own value, which may be in a file; a line end after it does not
