@@ -71,10 +71,14 @@ func (e *exchanger) ECDH(peer *ecdh.PublicKey) ([]byte, error) {
 	if err != nil {
 		return nil, &Error{Op: "TPM2_ECDH_ZGen", Err: err}
 	}
-	z := out.X.Buffer
+	return coordinate(out.X.Buffer, n)
+}
+
+// coordinate returns the x-coordinate of a point in n bytes. Some chips leave zeros at its
+// start out.
+func coordinate(z []byte, n int) ([]byte, error) {
 	if len(z) == 0 || len(z) > n {
 		return nil, &Error{Op: "TPM2_ECDH_ZGen", Err: errors.New("the TPM's coordinate is empty or too long")}
 	}
-	// Some chips leave zeros at its start out.
 	return append(make([]byte, n-len(z), n), z...), nil
 }

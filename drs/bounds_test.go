@@ -137,3 +137,30 @@ func TestThumbprint(t *testing.T) {
 		t.Error("an Ed25519 key")
 	}
 }
+
+// The tenant of a token is a GUID in a JWT of at most maxToken bytes.
+func TestTokenTenant(t *testing.T) {
+	const tenant = "3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f69"
+	token := func(head, claims string, size int) Token {
+		text := b64.EncodeToString([]byte(head)) + "." + b64.EncodeToString([]byte(claims)) + "."
+		return Token(text + strings.Repeat("A", max(0, size-len(text))))
+	}
+	const head, claims = `{"alg":"RS256"}`, `{"tid":"` + tenant + `"}`
+	for name, tt := range map[string]struct {
+		token Token
+		want  string
+	}{
+		"short":                {token(head, claims, 0), tenant},
+		"the longest":          {token(head, claims, maxToken), tenant},
+		"too long":             {token(head, claims, maxToken+1), ""},
+		"no GUID":              {token(head, `{"tid":"contoso.test"}`, 0), ""},
+		"no tenant":            {token(head, `{}`, 0), ""},
+		"an unknown algorithm": {token(`{"alg":"unknown"}`, claims, 0), ""},
+		"two parts":            {token(head, claims, 0)[:len(token(head, claims, 0))-1], ""},
+		"no JWT":               {"1.AXYZ", ""},
+	} {
+		if got := tokenTenant(tt.token); got != tt.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
