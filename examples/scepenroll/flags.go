@@ -40,7 +40,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.id, "ca", "", "`NAME` of a CA behind the server")
 	f.StringVar(&o.challenge, "challenge", "", "challenge `PASSWORD`, or @FILE to read it from a file")
 	f.StringVar(&o.fingerprint, "ca-fingerprint", "", "trust the CA certificate with this SHA-256, in `HEX`")
-	f.StringVar(&o.roots, "roots", "", "trust the CA certificates in `FILE` (PEM)")
+	f.StringVar(&o.roots, "roots", "", "trust the CA certificates in `FILE` (PEM), for an https URL also beside the system's roots")
 	f.StringVar(&o.subject, "subject", "", "subject of the certificate, such as `CN=device,O=company`")
 	f.StringVar(&o.dns, "dns", "", "DNS `NAMES` of the certificate, separated by commas")
 	f.StringVar(&o.key, "key", "rsa2048", "`KIND` of key: rsa2048, p256 or tpm (RSA 2048 in the TPM)")

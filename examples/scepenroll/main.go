@@ -12,6 +12,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -92,9 +93,23 @@ func (o *options) client() (*scep.Client, error) {
 			return nil, fmt.Errorf("-ca-fingerprint: %w", err)
 		}
 	}
-	if c.Roots, err = command.ReadRoots(o.roots); err != nil {
+	if o.roots == "" {
+		return c, nil
+	}
+	certs, err := command.ReadCertificates(o.roots)
+	if err != nil {
 		return nil, fmt.Errorf("-roots: %w", err)
 	}
+	c.Roots = command.Pool(certs)
+	// The CA's own certificates often stand for its web server, too, but not always.
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	for _, cert := range certs {
+		pool.AddCert(cert)
+	}
+	c.HTTPClient = command.HTTPClient(pool)
 	return c, nil
 }
 

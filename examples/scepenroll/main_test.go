@@ -81,6 +81,21 @@ func TestEnroll(t *testing.T) {
 	}
 }
 
+// The roots vouch for the server of an https URL, too.
+func TestRootsOfTLS(t *testing.T) {
+	server := new(sceptest.Server)
+	ts := httptest.NewTLSServer(server)
+	defer ts.Close()
+	roots := exampletest.File(t, command.EncodeCertificates(append(server.Certificates(), ts.Certificate())...))
+	if code, out, errs := call(t, "-url", ts.URL, "-roots", roots, "-caps"); code != 0 || !strings.Contains(out, "capabilities:") {
+		t.Errorf("exit status %d: %s%s", code, out, errs)
+	}
+	roots = exampletest.File(t, command.EncodeCertificates(server.Certificates()...))
+	if code, _, errs := call(t, "-url", ts.URL, "-roots", roots, "-caps"); code != 1 || !strings.Contains(errs, "certificate") {
+		t.Errorf("exit status %d: %s", code, errs)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	dir := t.TempDir()
 	base := start(t, &sceptest.Server{Password: "secret"})
