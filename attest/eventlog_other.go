@@ -2,11 +2,8 @@
 
 package attest
 
-import (
-	"fmt"
-	"runtime"
-)
+import "fmt"
 
 func eventLog() ([]byte, error) {
-	return nil, fmt.Errorf("%w: no event log is supported on %s", ErrNoTPM, runtime.GOOS)
+	return nil, fmt.Errorf("%w: %w", ErrNoTPM, errSystem)
 }

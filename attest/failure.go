@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"runtime"
 	"syscall"
 
 	"github.com/google/go-tpm/tpm2"
@@ -15,6 +16,7 @@ import (
 // Reasons of failures that have a remedy of their own.
 var (
 	errTPM12     = errors.New("it is a TPM 1.2, which cannot do this")
+	errSystem    = errors.New("none is supported on " + runtime.GOOS)
 	errNotDevice = errors.New("it is not a device")
 	errAnswer    = errors.New("malformed answer")
 	errKeyFile   = errors.New("not a key file that can be used")
@@ -60,6 +62,7 @@ var failures = []failure{
 	{[]error{fs.ErrPermission}, tbsAccessDenied, "Allow this user to use the TPM: on Linux add the user to the group tss, on Windows run as administrator."},
 	{[]error{syscall.EBUSY}, busy, "Stop the program that has the TPM open. On Linux, use /dev/tpmrm0, which several programs can open."},
 	{[]error{syscall.ECONNREFUSED, wsaRefused}, tbsNotFound, "Nothing answers at this address. Start the TPM emulator, or correct the address."},
+	{[]error{errSystem}, tbsNotFound, "Use a machine with Linux or Windows, or a TPM emulator."},
 	{[]error{errNotDevice}, tbsNotFound, "Name the TPM's device, such as /dev/tpmrm0. For an emulator at a socket, write unix:SOCKET instead of device:SOCKET."},
 	{[]error{fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR, syscall.EINVAL, syscall.ENOTTY, fs.ErrExist}, tbsNotFound, checkPath},
 	{[]error{syscall.ENODEV, syscall.ENXIO}, tbsNotFound, "The TPM's driver has lost the TPM. Turn the machine off and on; if that does not help, turn the TPM on in the firmware setup."},

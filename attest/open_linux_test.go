@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,5 +29,13 @@ func TestHolders(t *testing.T) {
 	}
 	if got := holders("/proc", path+"0"); got != nil {
 		t.Errorf("%q have another file open", got)
+	}
+}
+
+// Where no TPM is supported, nobody is sent to the firmware setup.
+func TestOpenElsewhere(t *testing.T) {
+	err := &Error{Op: "Open", Err: fmt.Errorf("%w: %w", ErrNoTPM, errSystem)}
+	if r := err.Remedy(); !strings.Contains(r, "emulator") || strings.Contains(r, "firmware") || err.HRESULT() != tbsNotFound {
+		t.Errorf("%q, %#x", r, err.HRESULT())
 	}
 }

@@ -2,10 +2,7 @@
 
 package attest
 
-import (
-	"fmt"
-	"runtime"
-)
+import "fmt"
 
 // Open opens a TPM. path is a device file, such as "/dev/tpmrm0", or "" for the
 // system's own TPM: on Linux /dev/tpmrm0, or /dev/tpm0 if that cannot be opened;
@@ -17,5 +14,5 @@ import (
 // opened, and on Linux the error of the operating system as well, such as
 // [io/fs.ErrPermission].
 func Open(string) (*TPM, error) {
-	return nil, &Error{Op: "Open", Err: fmt.Errorf("%w: none is supported on %s", ErrNoTPM, runtime.GOOS)}
+	return nil, &Error{Op: "Open", Err: fmt.Errorf("%w: %w", ErrNoTPM, errSystem)}
 }

@@ -76,6 +76,7 @@ func says(cmd *exec.Cmd, err error, words ...string) error {
 		return err
 	}
 	out, err := cmd.CombinedOutput()
+	fmt.Printf("%s", out)
 	if cmd.ProcessState.ExitCode() != 1 {
 		return fmt.Errorf("%v instead of exit status 1\n%s", err, out)
 	}

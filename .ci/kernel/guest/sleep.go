@@ -17,8 +17,17 @@ import (
 )
 
 // asleep suspends the machine to memory in the middle of a run on tpmrm0, where the
-// kernel keeps the run's keys and sessions.
+// kernel keeps the keys and sessions of the run and of another program.
 func asleep(ctx context.Context) error {
+	tpm, err := attest.Open(managed)
+	if err != nil {
+		return err
+	}
+	defer tpm.Close()
+	session, err := startSession(tpm)
+	if err != nil {
+		return err
+	}
 	cmd, err := provision(ctx, managed, "/tmp/asleep")
 	rest, err := reachKeeping(cmd, err, "keys")
 	if err != nil {
@@ -31,7 +40,21 @@ func asleep(ctx context.Context) error {
 	if err := errors.Join(err, cmd.Wait()); err != nil || !bytes.Contains(out, []byte(`"reached":"enrolled"`)) {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
-	return nothingLeft()
+	if _, err := (tpm2.PolicyGetDigest{PolicySession: session}).Execute(tpm.Transport); err != nil {
+		return fmt.Errorf("a session after the sleep: %w", err)
+	}
+	return errors.Join(tpm.Close(), nothingLeft())
+}
+
+func startSession(tpm *attest.TPM) (tpm2.TPMISHPolicy, error) {
+	rsp, err := tpm2.StartAuthSession{
+		TPMKey: tpm2.TPMRHNull, Bind: tpm2.TPMRHNull, NonceCaller: tpm2.TPM2BNonce{Buffer: make([]byte, 16)}, SessionType: tpm2.TPMSEPolicy,
+		Symmetric: tpm2.TPMTSymDef{Algorithm: tpm2.TPMAlgNull}, AuthHash: tpm2.TPMAlgSHA256,
+	}.Execute(tpm.Transport)
+	if err != nil {
+		return 0, err
+	}
+	return rsp.SessionHandle, nil
 }
 
 // forgetful suspends the machine to memory while a program has a key and a session in
@@ -48,14 +71,11 @@ func forgetful(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	session, err := tpm2.StartAuthSession{
-		TPMKey: tpm2.TPMRHNull, Bind: tpm2.TPMRHNull, NonceCaller: tpm2.TPM2BNonce{Buffer: make([]byte, 16)}, SessionType: tpm2.TPMSEPolicy,
-		Symmetric: tpm2.TPMTSymDef{Algorithm: tpm2.TPMAlgNull}, AuthHash: tpm2.TPMAlgSHA256,
-	}.Execute(tpm.Transport)
+	session, err := startSession(tpm)
 	if err := errors.Join(err, sleep()); err != nil {
 		return err
 	}
-	_, err = tpm2.PolicyGetDigest{PolicySession: session.SessionHandle}.Execute(tpm.Transport)
+	_, err = tpm2.PolicyGetDigest{PolicySession: session}.Execute(tpm.Transport)
 	if !errors.Is(err, tpm2.TPMRCReferenceH0) {
 		return fmt.Errorf("the TPM did not forget the session: %w", err)
 	}

@@ -161,6 +161,7 @@ func lost(ctx context.Context) error {
 		return err
 	}
 	out, _ := io.ReadAll(rest)
+	fmt.Printf("%s", out)
 	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 1 {
 		return fmt.Errorf("%v instead of exit status 1\n%s", err, out)
 	}
