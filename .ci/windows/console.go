@@ -129,7 +129,7 @@ func printed(ctx context.Context, m *machine) error {
 	}
 	text := c.shown()
 	for _, step := range []string{"ek", "keys", "aik", "join", "enroll"} {
-		if !strings.Contains(text, "done    "+step) {
+		if !strings.Contains(oneLine(text), "done "+step) {
 			return fmt.Errorf("no %s in\n%q", step, text)
 		}
 	}

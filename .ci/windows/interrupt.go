@@ -15,10 +15,10 @@ func phases(ctx context.Context, m *machine) error {
 	if err := m.write("password", "secret\r\n"); err != nil {
 		return err
 	}
-	if _, err := ends(m.provision(ctx, "phases", "-json=false", "-steps", "technician", "-pause", "100ms"), 0, "done    seal"); err != nil {
+	if _, err := ends(m.provision(ctx, "phases", "-json=false", "-steps", "technician", "-pause", "100ms"), 0, "done seal"); err != nil {
 		return err
 	}
-	if _, err := ends(m.provision(ctx, "phases", "-json=false", "-steps", "user", "-user", "ada@contoso.test", "-password", "@password"), 0, "done    signin"); err != nil {
+	if _, err := ends(m.provision(ctx, "phases", "-json=false", "-steps", "user", "-user", "ada@contoso.test", "-password", "@password"), 0, "done signin"); err != nil {
 		return err
 	}
 	return m.nothingLeft(150)

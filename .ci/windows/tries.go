@@ -37,7 +37,8 @@ func (m *machine) provision(ctx context.Context, state string, more ...string) *
 	return m.program(ctx, "provision", append(args, more...)...)
 }
 
-// ends runs a program, which must end with an exit status and print these words.
+// ends runs a program, which must end with an exit status and print these words, between
+// which there may be more space.
 func ends(cmd *exec.Cmd, status int, words ...string) (output string, _ error) {
 	out, err := cmd.CombinedOutput()
 	output = string(out)
@@ -45,7 +46,7 @@ func ends(cmd *exec.Cmd, status int, words ...string) (output string, _ error) {
 		return "", fmt.Errorf("%v instead of exit status %d\n%s", err, status, out)
 	}
 	for _, word := range words {
-		if !strings.Contains(output, word) {
+		if !strings.Contains(oneLine(output), word) {
 			return "", fmt.Errorf("no %q in\n%s", word, out)
 		}
 	}
@@ -54,6 +55,9 @@ func ends(cmd *exec.Cmd, status int, words ...string) (output string, _ error) {
 	}
 	return output, nil
 }
+
+// oneLine returns text with one space for each run of white space.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // nothingLeft checks that programs left nothing for TBS to remove, and how many commands
 // they sent at most.
