@@ -107,9 +107,6 @@ func (s *ekSearch) kind(ctx context.Context, kind *ekKind) (*EK, error) {
 		if err != nil && !hasRC(err, tpm2.TPMRCHandle) {
 			return nil, err
 		}
-		if err == nil && s.unfit == nil {
-			s.unfit = unfitKey(area)
-		}
 		if err == nil && sameTemplate(area, *template) {
 			return newEK(area, h, kind.certificate, nil)
 		}
@@ -163,7 +160,10 @@ func (s *ekSearch) others(ctx context.Context, yield func(*EK, error) bool) {
 			b, _, err = t.readPublic(ctx, h)
 			return err
 		})
-		if err != nil && !hasRC(err, tpm2.TPMRCHandle) {
+		if hasRC(err, tpm2.TPMRCHandle) {
+			continue // it was evicted since
+		}
+		if err != nil {
 			yield(nil, err)
 			return
 		}
