@@ -28,6 +28,7 @@ var packages = []struct {
 	{"ekcert", "System|Registry|Find|Version1|Every|Service", "", ""},
 	{"provision", "FileStore|Edited", "TooLarge", "TooLarge takes long everywhere"},
 	{"attest/attesttest", "State", "", ""},
+	{"diagnose", "TBS", "", ""},
 	{"autopilot", "WMI|Hash|File", "", ""},
 	{"internal/rename", "", "", ""},
 	{"internal/wire", "", "", ""},
