@@ -80,7 +80,7 @@ type Request struct {
 
 	// Signer is the key that signs the SCEP messages and decrypts the replies,
 	// an RSA key that has nothing to do with the TPM. If nil, a key of 2048
-	// bits is made.
+	// bits is made, while the CA is looked up and the attestation key is made.
 	Signer SignerDecrypter
 }
 
@@ -126,9 +126,13 @@ func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
 	if len(urls) == 0 {
 		return nil, ch.fail("authority", fmt.Errorf("%w: the endorsement certificate has no authority key identifier", ErrNoAuthority))
 	}
+	signer := challenge.StartSigner(p.Signer)
 	find := func(ctx context.Context) *Error { return failed("authority", c.findAuthority(ctx, ch, urls)) }
 	if e := inParallel(ctx, find, p.makeKey); e != nil {
 		return nil, ch.fail(e.Op, e.Err)
+	}
+	if p.signer, err = signer(); err != nil {
+		return nil, ch.fail("enroll", err)
 	}
 	if err := c.ask(ctx, ch, p); err != nil {
 		return nil, ch.fail("enroll", err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/attest"
+	exchange "github.com/whiteglove/whiteglove/internal/challenge"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -63,6 +64,63 @@ func TestMake(t *testing.T) {
 	}
 	if !d.key.Public().(interface{ Equal(crypto.PublicKey) bool }).Equal(chain[0].PublicKey) || d.AIKCreation != nil {
 		t.Error("the certificate is for another key, or the request was changed")
+	}
+}
+
+// TestSignerBesideMake makes the key of the SCEP messages while the attestation key is
+// made: each waits until the other has begun.
+func TestSignerBesideMake(t *testing.T) {
+	d, s := newDevice(t, isRSA, rsaAIK), newServer()
+	ctx := within(t)
+	making, signing := make(chan struct{}), make(chan struct{})
+	generate := exchange.NewSigner
+	t.Cleanup(func() { exchange.NewSigner = generate })
+	exchange.NewSigner = func() (exchange.Signer, error) {
+		close(signing)
+		select {
+		case <-making:
+			return generate()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	creation := d.AIKCreation
+	d.AIKCreation, d.Signer = nil, nil
+	d.MakeAIK = func(ctx context.Context) (*attest.Statement, error) {
+		close(making)
+		select {
+		case <-signing:
+			return creation, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	chain, err := start(t, s, s.Roots()).Enroll(ctx, d.Request)
+	if err != nil || len(chain) != 3 {
+		t.Fatalf("%d certificates, %v; refusals %q", len(chain), err, s.Refusals())
+	}
+	if d.Signer != nil {
+		t.Error("the request was changed")
+	}
+}
+
+// A signer that cannot be made ends the enrollment before anything is sent to the CA but
+// the questions of the look-up.
+func TestNoSigner(t *testing.T) {
+	d, s := newDevice(t, isRSA, rsaAIK), newServer()
+	d.Signer = nil
+	broken := errors.New("no random numbers")
+	generate := exchange.NewSigner
+	t.Cleanup(func() { exchange.NewSigner = generate })
+	exchange.NewSigner = func() (exchange.Signer, error) { return nil, broken }
+	s.Fail = func(op string, w http.ResponseWriter) bool {
+		if op == "PKIOperation" {
+			t.Error("a request was sent")
+		}
+		return false
+	}
+	if _, err := start(t, s, s.Roots()).Enroll(within(t), d.Request); !errors.Is(err, broken) {
+		t.Error(err)
 	}
 }
 

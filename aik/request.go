@@ -33,6 +33,7 @@ type prepared struct {
 	vendor  string
 	subject challenge.Subject // its Key is nil until the statement is known
 	aik     *attest.Statement // the attestation key's creation
+	signer  challenge.Signer  // of the SCEP messages: Signer or the one that was made
 }
 
 // prepare checks everything that a CA would refuse and that is known before the
@@ -102,7 +103,7 @@ func sameKey(a, b crypto.PublicKey) bool {
 // message returns the SCEP request for the CA of x, and keeps in x what the answer
 // needs.
 func (p *prepared) message(x *challenge.Exchange, now time.Time) (req *scep.Request, err error) {
-	if err := x.SignAs(p.Signer, now); err != nil {
+	if err := x.SignAs(p.signer, now); err != nil {
 		return nil, err
 	}
 	if x.CSR, err = p.csr(x.CA.Recipient, x.Certificate.Raw); err != nil {

@@ -77,12 +77,17 @@ func (c *Client) Begin(ctx context.Context, req *Request) (*Challenge, error) {
 }
 
 func (c *Client) begin(ctx context.Context, req *Request) (*Challenge, error) {
+	signer := challenge.StartSigner(nil) // while the CA is asked
 	client, ca, err := c.findCA(ctx, VendorName(req.Vendor))
 	if err != nil {
 		return nil, err
 	}
 	x := challenge.Exchange{URL: c.SCEPURL, CA: ca}
-	if err := x.SignAs(nil, c.now()); err != nil {
+	key, err := signer()
+	if err != nil {
+		return nil, err
+	}
+	if err := x.SignAs(key, c.now()); err != nil {
 		return nil, err
 	}
 	if x.CSR, err = req.csr(ca.Recipient); err != nil {

@@ -32,7 +32,7 @@ type Exchange struct {
 // an RSA key of 2048 bits. The error is that of [scep.ProtocolCertificate].
 func (x *Exchange) SignAs(key Signer, now time.Time) (err error) {
 	if x.Signer = key; key == nil {
-		if x.Signer, err = newSigner(); err != nil {
+		if x.Signer, err = NewSigner(); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,31 @@ type Signer interface {
 // signerBits is the size of a new key for SCEP messages.
 const signerBits = 2048
 
-func newSigner() (Signer, error) { return rsa.GenerateKey(rand.Reader, signerBits) }
+// NewSigner makes a key for SCEP messages. It is a variable for tests, which must not
+// change it while a request is under way.
+var NewSigner = func() (Signer, error) { return rsa.GenerateKey(rand.Reader, signerBits) }
+
+// StartSigner begins to make a key for SCEP messages, which takes a processor a tenth of
+// a second, unless key is that key. The function that it returns waits for the key; it
+// is called at most once, and need not be called.
+func StartSigner(key Signer) func() (Signer, error) {
+	if key != nil {
+		return func() (Signer, error) { return key, nil }
+	}
+	type result struct {
+		key Signer
+		err error
+	}
+	made := make(chan result, 1)
+	go func(generate func() (Signer, error)) {
+		key, err := generate()
+		made <- result{key, err}
+	}(NewSigner)
+	return func() (Signer, error) {
+		r := <-made
+		return r.key, r.err
+	}
+}
 
 // marshalSigner returns a key in PKCS #8, or nil if it cannot be exported.
 func marshalSigner(key Signer) ([]byte, error) {
