@@ -77,7 +77,7 @@ func (p *Proof) profile() string {
 
 // Authenticate proves the device's TPM and returns a device token for a join
 // ([Request.DeviceToken]). It requests a challenge from d.ProofEndpoint, has p.Activate
-// decrypt it, and sends the token endpoint an assertion whose MAC key is derived from the
+// decrypt it while it requests a nonce from the token endpoint, and sends the token endpoint an assertion whose MAC key is derived from the
 // decrypted secret. The token is bound to p.DeviceKey and
 // p.TransportKey, so that a join with other keys is refused.
 //
@@ -107,11 +107,7 @@ func (c *Client) authenticate(ctx context.Context, d *Discovery, p *Proof, id *i
 	if err != nil {
 		return nil, err
 	}
-	nonce, err := c.requestNonce(ctx, opAuthenticate, ch.token)
-	if err != nil {
-		return nil, err
-	}
-	assertion, err := c.answer(ctx, p, id, ch, nonce)
+	assertion, err := c.answerWithNonce(ctx, p, id, ch)
 	if err != nil {
 		return nil, err
 	}
@@ -125,12 +121,49 @@ func (c *Client) authenticate(ctx context.Context, d *Discovery, p *Proof, id *i
 
 // answer has the TPM decrypt a challenge and returns the assertion.
 func (c *Client) answer(ctx context.Context, p *Proof, id *identity, ch *challenge, nonce string) (string, error) {
-	secret, err := p.Activate(ctx, ch.blob, ch.secret)
+	secret, err := p.activate(ctx, ch)
 	if err != nil {
-		return "", fmt.Errorf("answering the challenge: %w", err)
+		return "", err
 	}
 	defer clear(secret)
 	return c.assertion(id, ch, nonce, secret)
+}
+
+// answerWithNonce does the same, but puts a nonce of the token endpoint into the
+// assertion, which it requests while the TPM works. If both fail, the error is that of
+// the endpoint.
+func (c *Client) answerWithNonce(ctx context.Context, p *Proof, id *identity, ch *challenge) (string, error) {
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	var nonce string
+	var refused error
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		nonce, refused = c.requestNonce(asking, opAuthenticate, ch.token)
+	}()
+	secret, err := p.activate(ctx, ch)
+	defer clear(secret)
+	if err != nil {
+		stop()
+	}
+	<-asked
+	switch {
+	case refused != nil && (err == nil || ctx.Err() != nil || !errors.Is(refused, context.Canceled)):
+		return "", refused
+	case err != nil:
+		return "", err
+	}
+	return c.assertion(id, ch, nonce, secret)
+}
+
+// activate has the TPM decrypt a challenge.
+func (p *Proof) activate(ctx context.Context, ch *challenge) ([]byte, error) {
+	secret, err := p.Activate(ctx, ch.blob, ch.secret)
+	if err != nil {
+		return nil, fmt.Errorf("answering the challenge: %w", err)
+	}
+	return secret, nil
 }
 
 // asError returns err as an *Error.
