@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -66,7 +67,7 @@ func indices(ek crypto.PublicKey) []uint32 {
 //   - the NV memory of the TPM that nv reads, at the indices that the TCG assigns to
 //     the kind of key; nv may be nil. If Roots and Intermediates do not suffice to
 //     verify the certificate, the chain in NV memory is read too, as far as the TPM
-//     permits, and becomes its Issuers;
+//     permits and until it leads to a root, and becomes its Issuers;
 //   - SystemStore;
 //   - the maker's service, if Services has one. It learns a hash of the key, which
 //     identifies the machine.
@@ -299,6 +300,7 @@ func (c *Client) addChain(ctx context.Context, nv NVReader, cert *Certificate) e
 		return nil
 	}
 	var joined []byte
+	var issuers []*x509.Certificate
 	for index := firstChainIndex; index <= lastChainIndex && len(joined) < maxSize; index++ {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -315,11 +317,27 @@ func (c *Client) addChain(ctx context.Context, nv NVReader, cert *Certificate) e
 			return fmt.Errorf("%s: %w", origin(index), err)
 		}
 		joined = append(joined, b...)
+		before := len(issuers)
+		issuers = splitChain(joined)
+		if tries := int(index - firstChainIndex); len(issuers) > before && tries < maxChainTries && c.leadsToRoot(ctx, cert, issuers) {
+			break
+		}
 	}
-	issuers := splitChain(joined)
 	c.debug("chain in NV memory", "bytes", len(joined), "certificates", len(issuers))
 	cert.Issuers = append(cert.Issuers, issuers...)
 	return nil
+}
+
+// maxChainTries is after how many NV indices a search asks whether it has the whole chain.
+// Chains of makers take two or three.
+const maxChainTries = 4
+
+// leadsToRoot reports whether cert leads to a root with more issuers.
+func (c *Client) leadsToRoot(ctx context.Context, cert *Certificate, issuers []*x509.Certificate) bool {
+	with := *cert
+	with.Issuers = append(slices.Clone(cert.Issuers), issuers...)
+	_, err := c.chain(ctx, &with, c.trusted(with.Vendor(), with.Issuers))
+	return err == nil
 }
 
 // splitChain returns the certificates in b, between which there may be padding (00

@@ -112,7 +112,7 @@ func TestFindGoesOn(t *testing.T) {
 }
 
 // TestFindWithLockedChain uses a chain in two NV indices; the TPM refuses to read the
-// second.
+// second. The search knows no root, so it wants both.
 func TestFindWithLockedChain(t *testing.T) {
 	m := newMaker(t, "Intel")
 	ek := ekKey(t).Public()
@@ -121,12 +121,45 @@ func TestFindWithLockedChain(t *testing.T) {
 		fail:    map[uint32]error{0x01C00101: coded(0x80280148)}, // TPM_20_E_NV_LOCKED
 	}
 	c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}, Services: nobody}
-	cert, err := c.Find(t.Context(), nv, "INTC", ek)
+	cert, err := (&ekcert.Client{Services: nobody}).Find(t.Context(), nv, "INTC", ek)
 	if err == nil {
 		_, err = c.Verify(t.Context(), cert, ek)
 	}
 	if err != nil {
 		t.Error(err)
+	}
+	if !slices.Contains(nv.reads, 0x01C00101) {
+		t.Error("the second index was not read")
+	}
+}
+
+// TestFindStopsAtRoot reads no index of NV memory behind the one with which the chain
+// leads to a root.
+func TestFindStopsAtRoot(t *testing.T) {
+	m := newMaker(t, "Intel")
+	ek := ekKey(t).Public()
+	leaf, ca := m.issue(t, ek, intel).Raw, m.ca.Raw
+	const first = 0x01C00100
+	for name, tt := range map[string]struct {
+		chain map[uint32][]byte
+		want  []uint32
+	}{
+		"one index":            {map[uint32][]byte{first: ca, first + 1: m.root.Raw}, []uint32{0x01C00002, first}},
+		"two indices":          {map[uint32][]byte{first: ca[:100], first + 1: ca[100:], first + 2: m.root.Raw}, []uint32{0x01C00002, first, first + 1}},
+		"another CA before it": {map[uint32][]byte{first: newMaker(t, "Other").ca.Raw, first + 1: ca, first + 2: m.root.Raw}, []uint32{0x01C00002, first, first + 1}},
+	} {
+		nv := &nvMemory{content: map[uint32][]byte{0x01C00002: leaf}}
+		for k, v := range tt.chain {
+			nv.content[k] = v
+		}
+		c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}}
+		cert, err := c.Find(t.Context(), nv, "INTC", ek)
+		if err == nil {
+			_, err = c.Verify(t.Context(), cert, ek)
+		}
+		if err != nil || !slices.Equal(nv.reads, tt.want) {
+			t.Errorf("%s: %#x were read, %v", name, nv.reads, err)
+		}
 	}
 }
 
@@ -166,7 +199,7 @@ func TestFindChain(t *testing.T) {
 			nv.content[k] = v
 		}
 		c := &ekcert.Client{Roots: ekcert.Roots{"INTC": m.roots()}}
-		cert, err := c.Find(t.Context(), nv, "INTC", ek)
+		cert, err := new(ekcert.Client).Find(t.Context(), nv, "INTC", ek) // without roots it reads the whole chain
 		if err != nil || len(cert.Issuers) != tt.want {
 			t.Errorf("%s: %v, %v", name, cert, err)
 			continue
