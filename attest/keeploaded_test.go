@@ -78,6 +78,47 @@ func TestKeep(t *testing.T) {
 	}
 }
 
+// An attestation key that gave its slot up is the first to go, and is loaded again when
+// it is used.
+func TestGiveUpSlot(t *testing.T) {
+	forBackends(t, "ready", func(t *testing.T, tr transport.TPM) {
+		p := &tap{TPM: tr}
+		tpm := &attest.TPM{Transport: p}
+		release := tpm.Keep()
+		aik := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
+		key := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
+		p.reset()
+		tpm.GiveUpSlot(aik)
+		tpm.GiveUpSlot(nil)
+		(*attest.TPM)(nil).GiveUpSlot(aik)
+		if log := p.reset(); len(log) != 0 {
+			t.Errorf("commands: %v", log)
+		}
+		another := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
+		p.reset()
+		signs(t, key)
+		signs(t, another)
+		if log := p.reset(); len(log) == 0 || slices.ContainsFunc(log, func(name string) bool { return name != "Sign" }) {
+			t.Errorf("commands of two keys that are loaded: %v", log)
+		}
+		certify(t, tpm, key, aik, nil)
+		signs(t, key)
+		p.reset()
+		create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Sign}) // the attestation key is needed again, so it stays
+		p.reset()
+		if _, err := tpm.Quote(t.Context(), aik, []byte("nonce"), crypto.SHA256, 0); err != nil {
+			t.Fatal(err)
+		}
+		if log := p.reset(); slices.Contains(log, "Load") || !slices.Contains(log, "Quote") {
+			t.Errorf("commands of a quote: %v", log)
+		}
+		if err := release(t.Context()); err != nil {
+			t.Error(err)
+		}
+		noneLoaded(t, tr)
+	})
+}
+
 // Where others have filled the TPM, what can be missed is evicted, and an
 // error says so where nothing can.
 func TestForeignObjects(t *testing.T) {

@@ -18,7 +18,8 @@ const slots = 3
 type role int
 
 const (
-	roleEK role = iota
+	roleSpare role = iota // its key gave up its slot
+	roleEK
 	roleKey
 	roleAIK
 	roleParent // evicted only if another parent is needed
@@ -90,6 +91,22 @@ func (t *TPM) withSlots(ctx context.Context, need int, f func() error, use ...*o
 		return err
 	}
 	return f()
+}
+
+// GiveUpSlot says that a key is not needed soon. While [TPM.Keep] is in force, it is then
+// the first to be flushed when another key needs its slot, even if it is an attestation
+// key. It stays usable: the next use loads it again. GiveUpSlot sends no command.
+func (t *TPM) GiveUpSlot(k *Key) {
+	if t == nil || k == nil {
+		return
+	}
+	_ = t.lock(context.Background())
+	defer t.unlock()
+	for _, o := range t.loaded {
+		if bytes.Equal(o.name, k.name) {
+			o.role = roleSpare
+		}
+	}
 }
 
 // evict flushes the loaded object that is least needed and not in use, and reports

@@ -99,7 +99,7 @@ func (t *TPM) Close() error {
 // or two if the storage key is persistent, because it takes a slot while it is
 // used. If another slot is needed, the endorsement key is flushed first, then the
 // other keys, least recently used first, then attestation keys. The storage key in
-// use stays.
+// use stays. See also [TPM.GiveUpSlot].
 //
 // Calls of Keep nest: after the last release nothing is loaded. A release may be
 // called more than once; later calls do nothing and return nil. It flushes even if

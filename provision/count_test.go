@@ -57,20 +57,25 @@ func TestCommands(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		config attesttest.Config
+		steps  []provision.Step
 		most   int
 	}{
-		{"ready", attesttest.Config{}, 32},
-		{"fresh", attesttest.Config{Fresh: true}, 38},
+		{"ready", attesttest.Config{}, nil, 31},
+		{"fresh", attesttest.Config{Fresh: true}, nil, 36},
+		{"technician ready", attesttest.Config{}, provision.Technician(), 33},
+		{"technician fresh", attesttest.Config{Fresh: true}, provision.Technician(), 38},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			tpm, chip := newTPM(t, c.config)
 			w.admit(t, tpm)
 			count := &stepCounter{TPM: chip}
-			if _, err := w.provisioner(&attest.TPM{Transport: count}).Run(t.Context()); err != nil {
+			p := w.provisioner(&attest.TPM{Transport: count})
+			p.Steps = c.steps
+			if _, err := p.Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			for _, step := range append(steps(allDone), "") {
+			for _, step := range append(slices.Concat(steps(allDone), []provision.Step{provision.StepSession, provision.StepSeal}), "") {
 				n := 0
 				var parts []string
 				for _, command := range slices.Sorted(maps.Keys(count.counts[step])) {

@@ -18,6 +18,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/provision"
+	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
 // gate holds requests whose URL has a part until what they wait for has
@@ -113,6 +114,43 @@ func TestDiscoveryBesideTPM(t *testing.T) {
 	}
 	if _, err := p.Run(t.Context()); err != nil {
 		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
+	}
+}
+
+// The management server is asked for its services while the device proves its TPM to the
+// directory: here that gives a challenge only when the other has been asked.
+func TestManagementDiscoveryBesideToken(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	p := w.provisioner(tpm)
+	open := make(chan struct{})
+	close(open)
+	asked := &gate{RoundTripper: w.Client().Transport, part: provisiontest.DiscoveryPath, opened: open, passed: make(chan struct{})}
+	p.HTTPClient = &http.Client{Timeout: 30 * time.Second, Transport: &gate{
+		RoundTripper: asked, part: "/tpmchallenge/", opened: asked.passed, passed: make(chan struct{}),
+	}}
+	state, err := p.Run(t.Context())
+	if err != nil {
+		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
+	}
+	checkEnrolled(t, w, state)
+}
+
+// A discovery that failed early is a failure of StepEnroll, whose next attempt asks again.
+func TestManagementDiscoveryFailsEarly(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	p := w.provisioner(tpm)
+	p.Backoff = func(provision.Step, int, error) time.Duration { return time.Millisecond }
+	w.SetFaults(provisiontest.Fault{Step: provision.StepEnroll, Kind: "503", Requests: 1})
+	got := events(p)
+	if _, err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(strings.Join(*got, "\n"), "retrying enroll"); n != 1 {
+		t.Errorf("%d retries; events %q", n, *got)
 	}
 }
 

@@ -206,7 +206,9 @@ type User struct {
 //
 // Steps run side by side where they can: discovery beside the TPM's work, and
 // the making of the device's keys while the attestation CA prepares its
-// challenge. If one fails, Run stops the others.
+// challenge. If one fails, Run stops the others. The management server's discovery
+// service is asked as soon as the attestation key is certified, so it also hears of
+// devices, though not which they are, that the tenant then does not let join.
 //
 // Run saves the state whenever it has something that a later run can use. If a
 // run is cut off, the next one goes on where it stopped. When Run returns, it

@@ -48,6 +48,10 @@ type Run struct {
 	marks    map[Step]chan struct{} // closed when the step has been reached
 	warnings map[Step][]string      // since the step's last event
 
+	early    chan services // has the management server's services once they are known; nil if StepEnroll asks for them
+	document []byte        // the provisioning document, if this run enrolled the device
+	managed  *attest.Key   // the key of its management certificate, if this run enrolled the device
+
 	proof  sync.Mutex // guards proven, and is held while the TPM is asked
 	proven bool       // whether the state is known to belong to this TPM
 }
@@ -154,6 +158,11 @@ func (r *Run) steps(ctx context.Context) error {
 	defer stop(nil)
 	var all sync.WaitGroup
 	errs := make(chan error, len(r.stages)) // in the order in which they came up
+	if r.takes(StepEnroll) && r.Provisioner.Do[StepEnroll] == nil {
+		early := make(chan services, 1)
+		r.early = early
+		all.Go(func() { r.discoverEarly(ctx, early) })
+	}
 	for _, s := range r.stages {
 		all.Go(func() {
 			if err := r.await(ctx, s.needs, s.after); err != nil {

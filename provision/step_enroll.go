@@ -21,7 +21,7 @@ func enroll(ctx context.Context, r *Run) (bool, error) {
 		return false, err
 	}
 	c := r.management()
-	d, err := c.Discover(ctx, r.Provisioner.Management, "")
+	d, err := r.services(ctx, c)
 	if err != nil {
 		return false, err
 	}
@@ -41,16 +41,18 @@ func enroll(ctx context.Context, r *Run) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return false, r.keepEnrollment(ctx, e)
+	return false, r.keepEnrollment(ctx, e, key)
 }
 
 // keepEnrollment stores an enrollment. Its document holds the account's secret,
-// so it is encrypted to the transport key.
-func (r *Run) keepEnrollment(ctx context.Context, e *mdm.Enrollment) error {
+// so it is encrypted to the transport key. The sessions of the same run take document and
+// key from memory.
+func (r *Run) keepEnrollment(ctx context.Context, e *mdm.Enrollment, key *attest.Key) error {
 	box, err := sealToTPM(r.TransportKey, e.Document)
 	if err != nil {
 		return err
 	}
+	r.document, r.managed = e.Document, key
 	return r.Commit(ctx, func(s *State) {
 		s.ManagementCertificates = rawChain(append([]*x509.Certificate{e.Certificate}, e.Issuers...))
 		s.ManagementServer, s.ManagementDocument = e.Server, box
@@ -89,6 +91,8 @@ func (r *Run) managementKey(ctx context.Context, bits int) (*attest.Key, error) 
 			"some servers do not insist, see MDM.ShortKeys", bits)
 	case bits > 2048:
 		return r.key(ctx, at, large)
+	case r.managed != nil:
+		return r.managed, nil
 	}
 	return r.key(ctx, at, small, large)
 }

@@ -31,6 +31,7 @@ func join(ctx context.Context, r *Run) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	r.Provisioner.TPM.GiveUpSlot(r.AIK) // from here on other keys sign
 	if r.Profile != nil {
 		r.checkProfile(ctx, "device identifier", dev.ID, r.Profile.DeviceID)
 		r.checkProfile(ctx, "tenant", dev.TenantID, r.Profile.TenantID)

@@ -107,9 +107,11 @@ func (r *Run) session(ctx context.Context) (*omadm.Session, *esp.Page, error) {
 // account fills the tree from the stored tree or, if there is none, from the
 // provisioning document. It returns the management account of the document.
 func (r *Run) account(ctx context.Context) (*mdm.Account, error) {
-	text, err := openSealed(ctx, r.TransportKey, r.State.ManagementDocument)
-	if err != nil {
-		return nil, err
+	text, err := r.document, error(nil)
+	if text == nil {
+		if text, err = openSealed(ctx, r.TransportKey, r.State.ManagementDocument); err != nil {
+			return nil, err
+		}
 	}
 	document, err := mdm.ParseDocument(text)
 	if err != nil {

@@ -66,7 +66,7 @@ func traced(t *testing.T, admit bool) (md, har, html string, secrets []string, e
 	t.Helper()
 	s := provisiontest.NewServer()
 	t.Cleanup(func() { s.Close() })
-	d, err := provisiontest.NewDevice(attesttest.Config{})
+	d, err := provisiontest.NewDevice(attesttest.Config{Fresh: true}) // its first command asks for a key that is not there
 	if err != nil {
 		t.Fatal(err)
 	}
