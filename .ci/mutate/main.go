@@ -1,10 +1,11 @@
 // Mutate negates conditions and changes comparisons of packages, one at a time, and
 // runs the tests that reach the change. A change that no test notices survives.
 //
-//	go run ./.ci/mutate [-run regexp] [-skip regexp] [-also packages] [-every n] [-j n] [-timeout 20s] [-known file] [-list] package...
+//	go run ./.ci/mutate [-run regexp] [-skip regexp] [-also packages] [-again file] [-every n] [-j n] [-timeout 20s] [-known file] [-list] package...
 //
 // A package is a folder such as ./attest, or some of its files: ./attest:statement.go,quote.go.
-// -skip leaves out tests, such as slow ones. -also names packages, separated by commas,
+// -skip leaves out tests, such as slow ones; -again tries what survived then with others.
+// -also names packages, separated by commas,
 // whose tests are run, too. No file changes: the tests are built with an overlay, once
 // for all mutants, and each runs alone once to see which mutants it reaches. -known names
 // a file with mutants that no test can notice: on each line the file, the line's code
@@ -12,6 +13,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"fmt"
 	"go/build"
@@ -41,6 +43,7 @@ var (
 	skip    = pattern("skip", "leave out these tests")
 	also    = flag.String("also", "", "run the tests of these packages, too, separated by commas")
 	every   = flag.Int("every", 1, "take every nth mutant only")
+	again   = flag.String("again", "", "take only the mutants that survived a run, whose output this file has")
 	jobs    = flag.Int("j", runtime.NumCPU(), "how many mutants run at once")
 	timeout = flag.Duration("timeout", 20*time.Second, "added to ten times what the tests take without a change; a mutant that takes longer is killed")
 	known   = flag.String("known", ".ci/mutate/known.txt", "the list of mutants that no test can notice")
@@ -115,11 +118,17 @@ func mutate(dir, only string, equivalent map[string]bool) (left bool, err error)
 	if err != nil {
 		return false, err
 	}
+	var before []byte
+	if *again != "" {
+		if before, err = os.ReadFile(*again); err != nil {
+			return false, err
+		}
+	}
 	var mu sync.Mutex
 	var killed, survivors, same int
 	var wait workers
 	for i, m := range all {
-		if (i+1)%*every != 0 {
+		if (i+1)%*every != 0 || *again != "" && !bytes.Contains(before, []byte(": "+m.name()+"\n")) {
 			continue
 		}
 		wait.start(func() {
