@@ -45,8 +45,9 @@ type traceStep struct {
 
 // A traceEntry is an HTTP exchange or a TPM command.
 type traceEntry struct {
-	Kind       string // "HTTP" or "TPM"
-	Step       int    // index in Trace.steps; -1 before the first step
+	Kind       string         // "HTTP" or "TPM"
+	Step       int            // index in Trace.steps; -1 before the first step
+	early      provision.Step // the step that it is for, if that had not begun
 	Begin, End time.Time
 	Name       string // "GET https://…" or "TPM2_Create"
 	Why        string // what it is for, in words; may be empty
@@ -143,7 +144,8 @@ func (t *Trace) begin(at time.Time) {
 	}
 }
 
-// add records an entry of a step or, if step is "", of the step that began last.
+// add records an entry of a step or, if step is "", of the step that began last. If the
+// step has not begun, the entry is one of its first attempt.
 func (t *Trace) add(step provision.Step, e traceEntry) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -152,7 +154,9 @@ func (t *Trace) add(step provision.Step, e traceEntry) {
 		t.lost++
 		return
 	}
-	e.Step = t.last(step)
+	if e.Step = t.last(step); e.Step < 0 {
+		e.early = step
+	}
 	t.entries = append(t.entries, e)
 }
 
@@ -171,6 +175,11 @@ func (t *Trace) view() traceView {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v := traceView{Subject: t.subject, Start: t.start, Lost: t.lost, Capture: t.capture, Steps: slices.Clone(t.steps), Entries: slices.Clone(t.entries)}
+	for i, e := range v.Entries {
+		if e.early != "" {
+			v.Entries[i].Step = slices.IndexFunc(v.Steps, func(s traceStep) bool { return s.Step == e.early })
+		}
+	}
 	slices.SortStableFunc(v.Entries, func(a, b traceEntry) int { return a.Begin.Compare(b.Begin) })
 	return v
 }
