@@ -36,7 +36,7 @@ func TestAuthenticateRefused(t *testing.T) {
 		}, "Token", "tpm_activation_failed", "not by the challenge's secret"},
 		{"challenge expired", func(r *rig, p *drs.Proof) {
 			p.Activate = func(ctx context.Context, b, s []byte) ([]byte, error) {
-				r.now = r.now.Add(6 * time.Minute)
+				r.later.Add(int64(6 * time.Minute))
 				return r.device.activate(ctx, b, s)
 			}
 		}, "Token", "tpm_challenge_expired", "has expired"},

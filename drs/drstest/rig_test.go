@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ type rig struct {
 	device *softTPM
 	url    string
 	now    time.Time
+	later  atomic.Int64 // nanoseconds beyond now, for changes while a request is under way
 
 	transport http.RoundTripper
 	roots     *x509.CertPool // root of the server's TLS certificate; nil without TLS
@@ -62,7 +64,7 @@ func startTLS(h http.Handler, auth tls.ClientAuthType) *httptest.Server {
 func startRig(t testing.TB, start func(http.Handler) *httptest.Server) *rig {
 	t.Helper()
 	r := &rig{t: t, server: new(drstest.Server), device: newSoftTPM(t, 0), now: time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)}
-	clock := func() time.Time { return r.now }
+	clock := func() time.Time { return r.now.Add(time.Duration(r.later.Load())) }
 	r.server.Now = clock
 	ts := start(r.server)
 	t.Cleanup(ts.Close)
