@@ -50,12 +50,12 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 	defer cancel()
 	res, err := secure(c).Do(own)
 	if err != nil {
-		return nil, withoutQuery(timedOut(req, own, err))
+		return nil, failed(req.Method, req, own, err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(timelyReader(c, res.Body), limit+1))
 	if err != nil {
-		return nil, &url.Error{Op: "read", URL: Redact(req.URL.String()), Err: timedOut(req, own, err)}
+		return nil, failed("read", req, own, err)
 	}
 	if int64(len(body)) > limit {
 		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, limit)
@@ -63,35 +63,27 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 	return &Answer{Authenticated: res.TLS != nil && len(res.TLS.VerifiedChains) > 0, Status: res.StatusCode, Header: res.Header, Body: body}, nil
 }
 
-// timedOut returns err, or ErrSlow or os.ErrDeadlineExceeded if it was not req's
-// context that ended but own's or a timeout of the client or its transport:
-// net/http may return context.DeadlineExceeded for all of them. own is req with
-// the limit that bounded set.
-func timedOut(req, own *http.Request, err error) error {
+// failed returns the error of a request, with the cause that counts: the error of req's
+// context if that ended, ErrSlow if it was own's, which is req with the limit that bounded
+// set, and os.ErrDeadlineExceeded for a timeout of the client or its transport. net/http may
+// return context.DeadlineExceeded for all of them, or the context's cause. The query of a URL
+// may be secret and is left out.
+func failed(op string, req, own *http.Request, err error) error {
+	at := req.URL.String()
+	if sent, ok := errors.AsType[*url.Error](err); ok {
+		op, at, err = sent.Op, sent.URL, sent.Err
+	}
 	ended := req.Context().Err()
 	switch {
-	case ended != nil && !errors.Is(err, ended): // net/http may return the context's cause instead
-		if sent, ok := errors.AsType[*url.Error](err); ok {
-			err = sent.Err
-		}
-		return &url.Error{Op: req.Method, URL: req.URL.String(), Err: fmt.Errorf("%w: %w", ended, err)}
+	case ended != nil && !errors.Is(err, ended):
+		err = fmt.Errorf("%w: %w", ended, err)
 	case ended != nil:
-		return err
 	case isSlow(own, err):
-		return &url.Error{Op: req.Method, URL: req.URL.String(), Err: ErrSlow}
+		err = ErrSlow
 	case errors.Is(err, context.DeadlineExceeded):
-		return &url.Error{Op: req.Method, URL: req.URL.String(), Err: os.ErrDeadlineExceeded}
+		err = os.ErrDeadlineExceeded
 	}
-	return err
-}
-
-// withoutQuery removes the query, whose values may be secret, from a [url.Error].
-func withoutQuery(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return &url.Error{Op: ue.Op, URL: Redact(ue.URL), Err: datedTLS(ue.Err)}
-	}
-	return err
+	return &url.Error{Op: op, URL: Redact(at), Err: datedTLS(err)}
 }
 
 // Redact returns a URL without its query, fragment and user, for errors and logs.

@@ -183,7 +183,9 @@ func TestStoppedWithCause(t *testing.T) {
 				w.Write([]byte("a"))
 				w.(http.Flusher).Flush()
 			}
-			stop(cause)
+			if stopAt == "wait" {
+				stop(cause)
+			}
 			<-r.Context().Done()
 		}))
 		client := server.Client()
@@ -193,6 +195,14 @@ func TestStoppedWithCause(t *testing.T) {
 				<-ctx.Done()
 				return nil, ctx.Err()
 			}}
+		}
+		if stopAt == "read" {
+			next := client.Transport
+			client.Transport = roundTripper(func(req *http.Request) (*http.Response, error) {
+				res, err := next.RoundTrip(req)
+				stop(cause)
+				return res, err
+			})
 		}
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"?secret", nil)
 		if err != nil {
@@ -204,3 +214,8 @@ func TestStoppedWithCause(t *testing.T) {
 		server.Close()
 	}
 }
+
+// A roundTripper is a function that sends requests.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
