@@ -114,7 +114,7 @@ func (c *Client) ask(ctx context.Context, op, target string, m *message, want st
 // call. If that fails they are logged, and its error carries them.
 func (c *Client) authenticate(m *message, with Credential) error {
 	if with == nil {
-		return errors.New("no token")
+		return errors.New("no token: the credential is nil")
 	}
 	secret, err := with.security()
 	if err != nil {

@@ -27,7 +27,7 @@ type Credential interface {
 // encoded in base64 once more, as servers expect.
 func (t Token) security() (string, error) {
 	if t == "" {
-		return "", errors.New("no token")
+		return "", errors.New("no token: the credential is an empty token")
 	}
 	return securityToken(typeJWT, []byte(t)), nil
 }
@@ -52,7 +52,7 @@ func (t OpaqueToken) MarshalText() ([]byte, error) { return Token("").MarshalTex
 
 func (t OpaqueToken) security() (string, error) {
 	if t == "" {
-		return "", errors.New("no token")
+		return "", errors.New("no token: the credential is an empty token")
 	}
 	return securityToken(typeUserToken, []byte(t)), nil
 }

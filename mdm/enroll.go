@@ -17,7 +17,7 @@ import (
 // clockSkew is how far a server's clock may be ahead of the device's.
 const clockSkew = 10 * time.Minute
 
-// A Request asks a server to enroll the client's device. Token and Key are
+// A Request asks a server to enroll the client's device. Credential and Key are
 // required.
 type Request struct {
 	// Credential authenticates the request. A token of a device, which names no user,
@@ -33,7 +33,7 @@ type Request struct {
 	Attestation *Attestation
 
 	// Context holds items besides those that the client makes of its Device and
-	// of Attestation. If Token is that of a device, an enrollment (not a recovery)
+	// of Attestation. If Credential is the token of a device, an enrollment (not a recovery)
 	// must have one of ItemWhiteGlove, ItemHybrid, ItemSelfDeploy and ItemAzureVM,
 	// true or false; [PreProvisioning] and [SelfDeploying] return what the first
 	// and the third go with. An item with the name of one that is made of Device takes

@@ -85,7 +85,8 @@ type Token struct {
 // the user needs a second factor or signs in elsewhere. It is for tests.
 //
 // The error is a [*drs.Error]. It wraps [drs.ErrEndpoint] if d has no token endpoint of the
-// known form, or one that is not https; [drs.ErrMalformed]; or the error of ctx if that ended
+// known form, or one that is not https (http is for a server on this machine that was found over
+// http); [drs.ErrMalformed]; or the error of ctx if that ended
 // first. If the service refuses, it has the service's HTTPStatus and Code.
 func (c *Client) Password(ctx context.Context, d *drs.Discovery, user string, password drs.Token) (*Token, error) {
 	form := url.Values{"grant_type": {"password"}, "username": {user}, "password": {string(password)}, "scope": {"openid"}}

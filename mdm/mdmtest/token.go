@@ -136,7 +136,7 @@ func (s *Server) checkToken(text string) (*caller, error) {
 	case c.Type != "device" && s.Users != nil:
 		return s.checkUser(c)
 	case c.Type != "device":
-		return nil, refuse(authorizationFault, "token of type %.60q, not of a device", c.Type)
+		return nil, refuse(authorizationFault, "token of type %.60q, not of a device, and Server.Users is nil", c.Type)
 	case !guid.MatchString(c.DeviceID):
 		return nil, refuse(authenticationFault, "token: deviceid %.60q is not a GUID", c.DeviceID)
 	}

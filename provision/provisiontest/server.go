@@ -107,7 +107,7 @@ type Server struct {
 }
 
 // NewServer returns a started Server without users and faults, which knows no
-// device. The caller must call [Server.Close] when finished with it. NewServer
+// device. Its CAs are new, too: a state of another Server cannot be continued here. The caller must call [Server.Close] when finished with it. NewServer
 // panics if the server cannot listen.
 func NewServer() *Server {
 	s := new(Server)
