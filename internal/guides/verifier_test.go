@@ -9,6 +9,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/ekcert/roots"
+	"github.com/whiteglove/whiteglove/prove"
 	"github.com/whiteglove/whiteglove/verify"
 )
 
@@ -55,6 +56,23 @@ func helloHandler(v *verify.Verifier) http.HandlerFunc {
 	}
 }
 
+// hello makes a device's first message: which TPM it has, and an attestation key in it.
+func hello(ctx context.Context, tpm *attest.TPM) (*verify.Hello, *attest.EK, *attest.Key, error) {
+	ek, cert, err := prove.FindEK(ctx, tpm, nil, "")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	aik, err := tpm.CreateKey(ctx, attest.Template{Usage: attest.Attest}) // keep it: aik.MarshalText
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	h := &verify.Hello{EKCertificate: cert.Raw, EKPublicArea: ek.PublicArea, AIKCreation: aik.Creation()}
+	for _, issuer := range cert.Issuers {
+		h.Issuers = append(h.Issuers, issuer.Raw) // some makers put them into the TPM
+	}
+	return h, ek, aik, nil
+}
+
 // evidence is in the guide.
 func evidence(ctx context.Context, request *verify.Request, tpm *attest.TPM, aik, key *attest.Key) (*verify.Evidence, error) {
 	e, err := request.Evidence(ctx, tpm, aik, key) // key is certified along with the quote
@@ -71,7 +89,7 @@ func TestVerifierGuide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = evidence // needs a real TPM's log
+	_, _ = hello, evidence // needs a real TPM's log
 	if v.EKs == nil || helloHandler(v) == nil {
 		t.Error("nothing there")
 	}
