@@ -115,7 +115,7 @@ var remedies = []struct {
 	remedy string
 }{
 	{[]tpm2.TPMRC{tpm2.TPMRCIntegrity}, "The key or the credential belongs to another TPM: make new keys."},
-	{[]tpm2.TPMRC{tpm2.TPMRCBadAuth, tpm2.TPMRCAuthFail}, "The key or a hierarchy of the TPM has an authorization value: supply it, or clear the TPM. Windows gives it to programs that run as administrator."},
+	{[]tpm2.TPMRC{tpm2.TPMRCBadAuth, tpm2.TPMRCAuthFail}, "The key or a hierarchy of the TPM has an authorization value: supply it. Windows gives it to programs that run as administrator. If nobody has the value, clearing the TPM removes it, with all keys in the TPM, so have BitLocker's recovery key first."},
 	{[]tpm2.TPMRC{tpm2.TPMRCHierarchy}, "Turn on the TPM's storage and endorsement hierarchies in the firmware setup."},
 	{
 		[]tpm2.TPMRC{tpm2.TPMRCObjectMemory, tpm2.TPMRCSessionMemory, tpm2.TPMRCSessionHandles, tpm2.TPMRCMemory},

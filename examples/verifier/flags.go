@@ -38,8 +38,12 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.token, "token", "", "serve only devices that send this `TOKEN` as bearer token, or @FILE to read it from a file")
 }
 
-func (o *options) check(*flag.FlagSet) error {
+func (o *options) check(f *flag.FlagSet) error {
+	open := false // as if there were no -token
+	f.Visit(func(given *flag.Flag) { open = open || given.Name == "token" && o.token == "" })
 	switch {
+	case open:
+		return errors.New("-token is empty")
 	case (o.cert == "") != (o.key == ""):
 		return errors.New("-cert and -key go together")
 	case o.cert != "" && o.rootsOut != "":

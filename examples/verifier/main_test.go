@@ -259,6 +259,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"-policy", missing}, 1},
 		{[]string{"-policy", text}, 1},
 		{[]string{"-token", "@" + missing}, 1},
+		{[]string{"-token", "@" + exampletest.File(t, nil)}, 1},
+		{[]string{"-token", ""}, 2},
 		{[]string{"-cert", missing, "-key", missing}, 1},
 	} {
 		if code, stdout, stderr := exampletest.Run(t, program(), c.args...); code != c.code {

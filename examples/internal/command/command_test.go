@@ -149,6 +149,12 @@ func TestSecret(t *testing.T) {
 	if _, err := Secret("@" + name + "x"); err == nil {
 		t.Error("there is no such file")
 	}
+	if err := os.WriteFile(name, []byte("\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Secret("@" + name); err == nil {
+		t.Error("the file is empty")
+	}
 }
 
 // A secret may come from a descriptor, such as that of a pipe.

@@ -72,7 +72,14 @@ func Secret(flag string) (string, error) {
 		return flag, nil
 	}
 	text, err := os.ReadFile(name)
-	return strings.TrimRight(string(text), "\r\n"), err
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimRight(string(text), "\r\n")
+	if secret == "" {
+		return "", fmt.Errorf("the file %q is empty, but should have a secret", name)
+	}
+	return secret, nil
 }
 
 // IsTerminal reports whether w is a terminal, which shows text to a person and

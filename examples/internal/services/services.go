@@ -4,6 +4,8 @@ package services
 
 import (
 	"crypto/x509"
+	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -29,6 +31,9 @@ func Open(server, roots string, mock *provisiontest.Server) (*Services, error) {
 			return nil, err
 		}
 		return &Services{URL: mock.URL, Roots: mock.RootPool(), mock: mock}, nil
+	}
+	if u, err := url.Parse(server); err == nil && u.User != nil {
+		return nil, errors.New("the URL of the services has a user name or a password, which they do not take")
 	}
 	pool, err := command.ReadRoots(roots)
 	return &Services{URL: strings.TrimSuffix(server, "/"), Roots: pool}, err
