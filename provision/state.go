@@ -85,7 +85,7 @@ type State struct {
 // A UserState is what the user's phase has reached. Its fields are encoded as
 // those of [State], and empty ones mean the same.
 type UserState struct {
-	// Name is User.Name.
+	// Name is User.Name, once the user has a token of the directory; before that it is empty.
 	Name string `json:"name"`
 
 	// DeviceID is the GUID of the device in the directory. It is State.DeviceID,

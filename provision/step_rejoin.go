@@ -11,13 +11,13 @@ import (
 // new keys. If the directory can recognize the device, that must stay the same.
 func rejoin(ctx context.Context, r *Run) (bool, error) {
 	user := r.Provisioner.User
-	if u := r.State.User; u != nil && u.Name != user.Name {
+	if u := r.State.User; u != nil && u.Name != "" && u.Name != user.Name {
 		return false, fmt.Errorf("%w: the device belongs to %q, not to %q", ErrState, u.Name, user.Name)
 	}
 	resumed := r.State.rejoined()
 	if !resumed {
 		r.warnOfWindow(ctx)
-		if err := r.beginUser(ctx, user.Name); err != nil {
+		if err := r.beginUser(ctx); err != nil {
 			return false, err
 		}
 	}
@@ -39,6 +39,10 @@ func rejoin(ctx context.Context, r *Run) (bool, error) {
 		return false, err
 	}
 	if err := r.attest(ctx, req, r.UserDeviceKey, r.UserTransportKey, nil); err != nil {
+		return false, err
+	}
+	// The directory knows the user, who has a token. From here on it may also know the keys.
+	if err := r.Commit(ctx, func(s *State) { s.User.Name = user.Name }); err != nil {
 		return false, err
 	}
 	dev, err := r.joinAgain(ctx, req)
@@ -84,11 +88,11 @@ func (r *Run) joinAgain(ctx context.Context, req *drs.Request) (*drs.Device, err
 
 // beginUser adds the user's part to the state. A part that is there stays: if the
 // answer to an earlier rejoin was lost, the directory knows the keys in it.
-func (r *Run) beginUser(ctx context.Context, name string) error {
+func (r *Run) beginUser(ctx context.Context) error {
 	if r.State.User != nil {
 		return nil
 	}
-	return r.Commit(ctx, func(s *State) { s.User = &UserState{Name: name} })
+	return r.Commit(ctx, func(s *State) { s.User = new(UserState) })
 }
 
 // warnOfWindow warns if this is not the time to hand the device to its user.

@@ -112,6 +112,38 @@ func TestTechnicianThenUser(t *testing.T) {
 	}
 }
 
+// A user whom the directory does not know leaves the device to another, with the same keys.
+func TestMistypedUser(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	file := filepath.Join(t.TempDir(), "state")
+	p := w.provisioner(tpm)
+	p.Store, p.Steps = provision.FileStore(file), provision.Technician()
+	if _, err := p.Run(t.Context()); err != nil {
+		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
+	}
+	known := w.user()
+	p = w.provisioner(tpm)
+	p.Store, p.Steps, p.User = provision.FileStore(file), provision.UserPhase(), w.User("aad@contoso.test")
+	before, err := p.Run(t.Context())
+	if err == nil || errors.Is(err, provision.ErrState) || before.User == nil || before.User.DeviceKey == "" {
+		t.Fatalf("mistyped: %v, %+v", err, before)
+	}
+	p.User = known
+	after, err := p.Run(t.Context())
+	if err != nil {
+		t.Fatalf("%v\nrefused: %q", err, w.Refusals())
+	}
+	if after.User.Name != userName || after.User.DeviceKey != before.User.DeviceKey || after.User.TransportKey != before.User.TransportKey || len(after.User.Session) == 0 {
+		t.Errorf("%+v, before %+v", after.User, before.User)
+	}
+	p.User = w.User("eve@contoso.test")
+	if _, err := p.Run(t.Context()); !errors.Is(err, provision.ErrState) {
+		t.Errorf("another user of a device that was joined: %v", err)
+	}
+}
+
 func TestWindow(t *testing.T) {
 	sealed := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	from, until := (&provision.State{Sealed: sealed}).Window()
