@@ -1,14 +1,7 @@
 package attest
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"errors"
-	"math/big"
-	"strings"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
@@ -52,51 +45,5 @@ func TestAnswerHeader(t *testing.T) {
 	p := &port{tpm: new(TPM), name: "TPM2_NV_Read"}
 	if _, err := p.check(none, answer(none, 14, 0, handle...)); err != nil || p.made != 0 {
 		t.Errorf("NV_Read made %v, %v", p.made, err)
-	}
-}
-
-// Each part of a credential has one to maxCredential bytes.
-func TestCredentialLimits(t *testing.T) {
-	for size, ok := range map[int]bool{0: false, 1: true, maxCredential: true, maxCredential + 1: false} {
-		for name, c := range map[string]*Credential{
-			"blob":             {Blob: make([]byte, size), EncryptedSecret: []byte{1}},
-			"encrypted secret": {Blob: []byte{1}, EncryptedSecret: make([]byte, size)},
-		} {
-			// The endorsement key without an area is what is wrong with the others.
-			_, err := new(TPM).ActivateCredential(t.Context(), new(EK), new(Key), c)
-			if err == nil || strings.Contains(err.Error(), "empty or too long") == ok {
-				t.Errorf("%s of %d bytes: %v", name, size, err)
-			}
-		}
-	}
-}
-
-// A coordinate has as many bytes as the curve.
-func TestCoordinate(t *testing.T) {
-	for size, ok := range map[int]bool{0: false, 1: true, 31: true, 32: true, 33: false} {
-		z := bytes.Repeat([]byte{7}, size)
-		got, err := coordinate(z, 32)
-		if (err == nil) != ok || ok && !bytes.Equal(got, append(make([]byte, 32-size), z...)) {
-			t.Errorf("%d bytes: %x, %v", size, got, err)
-		}
-	}
-}
-
-// DefaultEK knows a template for each kind of key, and a handle only if the TCG reserves one.
-func TestDefaultEKs(t *testing.T) {
-	for bits, handle := range map[int]bool{2048: true, 3072: true, 4096: true} {
-		pub := &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), bits-1, 1), E: 65537}
-		if ek, err := DefaultEK(pub); err != nil || (ek.Handle != 0) != handle {
-			t.Errorf("RSA of %d bits: %+v, %v", bits, ek, err)
-		}
-	}
-	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
-		key, err := ecdsa.GenerateKey(curve, rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if ek, err := DefaultEK(key.Public()); err != nil || ek.CertificateIndex == 0 {
-			t.Errorf("%s: %+v, %v", curve.Params().Name, ek, err)
-		}
 	}
 }

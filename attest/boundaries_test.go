@@ -267,3 +267,37 @@ func TestKeyFileBounds(t *testing.T) {
 		t.Errorf("a byte behind the statement: %v", err)
 	}
 }
+
+// Each part of a credential has one to maxCredential bytes.
+func TestCredentialLimits(t *testing.T) {
+	for size, ok := range map[int]bool{0: false, 1: true, maxCredential: true, maxCredential + 1: false} {
+		for name, c := range map[string]*Credential{
+			"blob":             {Blob: make([]byte, size), EncryptedSecret: []byte{1}},
+			"encrypted secret": {Blob: []byte{1}, EncryptedSecret: make([]byte, size)},
+		} {
+			// The endorsement key without an area is what is wrong with the others.
+			_, err := new(TPM).ActivateCredential(t.Context(), new(EK), new(Key), c)
+			if err == nil || strings.Contains(err.Error(), "empty or too long") == ok {
+				t.Errorf("%s of %d bytes: %v", name, size, err)
+			}
+		}
+	}
+}
+
+// A coordinate has as many bytes as the curve.
+func TestCoordinate(t *testing.T) {
+	for size, ok := range map[int]bool{0: false, 1: true, 31: true, 32: true, 33: false} {
+		z := bytes.Repeat([]byte{7}, size)
+		got, err := coordinate(z, 32)
+		if (err == nil) != ok || ok && !bytes.Equal(got, append(make([]byte, 32-size), z...)) {
+			t.Errorf("%d bytes: %x, %v", size, got, err)
+		}
+	}
+}
+
+// Attestation keys are evicted after other keys.
+func TestRole(t *testing.T) {
+	if aik, key := (&Key{attrs: attrRestricted}).role(), (&Key{}).role(); aik != roleAIK || key != roleKey || key >= aik {
+		t.Errorf("%v, %v", aik, key)
+	}
+}

@@ -1,6 +1,13 @@
 package attest
 
-import "testing"
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"math/big"
+	"testing"
+)
 
 // Two ways to write the usual exponent are the same template; another exponent is not, and
 // the unique part does not count.
@@ -54,9 +61,21 @@ func TestSetNonce(t *testing.T) {
 	}
 }
 
-// Attestation keys are evicted after other keys.
-func TestRole(t *testing.T) {
-	if aik, key := (&Key{attrs: attrRestricted}).role(), (&Key{}).role(); aik != roleAIK || key != roleKey || key >= aik {
-		t.Errorf("%v, %v", aik, key)
+// DefaultEK knows a template for each kind of key, and a handle only if the TCG reserves one.
+func TestDefaultEKs(t *testing.T) {
+	for bits, handle := range map[int]bool{2048: true, 3072: true, 4096: true} {
+		pub := &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), bits-1, 1), E: 65537}
+		if ek, err := DefaultEK(pub); err != nil || (ek.Handle != 0) != handle {
+			t.Errorf("RSA of %d bits: %+v, %v", bits, ek, err)
+		}
+	}
+	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+		key, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ek, err := DefaultEK(key.Public()); err != nil || ek.CertificateIndex == 0 {
+			t.Errorf("%s: %+v, %v", curve.Params().Name, ek, err)
+		}
 	}
 }

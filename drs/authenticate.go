@@ -77,7 +77,8 @@ func (p *Proof) profile() string {
 
 // Authenticate proves the device's TPM and returns a device token for a join
 // ([Request.DeviceToken]). It requests a challenge from d.ProofEndpoint, has p.Activate
-// decrypt it while it requests a nonce from the token endpoint, and sends the token endpoint an assertion whose MAC key is derived from the
+// decrypt it while it requests a nonce from the token endpoint, and sends that endpoint an
+// assertion whose MAC key is derived from the
 // decrypted secret. The token is bound to p.DeviceKey and
 // p.TransportKey, so that a join with other keys is refused.
 //

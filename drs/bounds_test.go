@@ -41,25 +41,6 @@ func TestIsIssuer(t *testing.T) {
 	}
 }
 
-func TestIsGUID(t *testing.T) {
-	for s, want := range map[string]bool{
-		"3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f69":  true,
-		"3F0D6C1E-52A4-4B8E-9A57-1C2D7BE04F69":  true,
-		"3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f6":   false,
-		"3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f690": false,
-		"3f0d6c1e-52a4-4b8e-9a57-1c2d7be04f6g":  false,
-		"3f0d6c1e-52a4-4b8e-9a57-1c2d7be0-f6-":  false,
-		"3f0d6c1e052a4-4b8e-9a57-1c2d7be04f69":  false,
-		"3f0d6c1e-52a404b8e-9a57-1c2d7be04f69":  false,
-		"3f0d6c1e-52a4-4b8e09a57-1c2d7be04f69":  false,
-		"3f0d6c1e-52a4-4b8e-9a5701c2d7be04f69":  false,
-	} {
-		if got := isGUID(s); got != want {
-			t.Errorf("%s: %v", s, got)
-		}
-	}
-}
-
 // The contents of an extension are in an OCTET STRING, or as they are.
 func TestExtension(t *testing.T) {
 	id := asn1.ObjectIdentifier{1, 2, 3}

@@ -4,10 +4,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // Object identifiers of the extensions of a device certificate ([MS-DVRJ], and those
@@ -48,7 +49,7 @@ func ParseDevice(cert *x509.Certificate) (*Device, error) {
 		return nil, fmt.Errorf("%w: there is none", ErrCertificate)
 	}
 	d := &Device{Certificate: cert, ID: strings.ToLower(cert.Subject.CommonName)}
-	if !isGUID(d.ID) {
+	if !wire.IsGUID(d.ID) {
 		return nil, fmt.Errorf("%w: common name %q is not a GUID", ErrCertificate, cert.Subject.CommonName)
 	}
 	var inside string
@@ -104,13 +105,4 @@ func guidText(b []byte) (string, bool) {
 	}
 	return fmt.Sprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%x-%x",
 		b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8:10], b[10:]), true
-}
-
-// isGUID reports whether s has the form of a GUID, without braces.
-func isGUID(s string) bool {
-	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
-		return false
-	}
-	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
-	return err == nil && len(b) == 16
 }

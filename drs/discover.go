@@ -235,10 +235,10 @@ func (c *Client) services(d *Discovery) *Discovery {
 // checkTenant checks that the answer is for the tenant that was asked for. That is possible
 // only if tenant is a GUID.
 func (d *Discovery) checkTenant(tenant string) error {
-	if d.TenantID != "" && !isGUID(d.TenantID) {
+	if d.TenantID != "" && !wire.IsGUID(d.TenantID) {
 		return fmt.Errorf("%w: the tenant's identifier %q is not a GUID", ErrMalformed, d.TenantID)
 	}
-	if !isGUID(tenant) {
+	if !wire.IsGUID(tenant) {
 		return nil
 	}
 	if d.TenantID == "" {

@@ -100,7 +100,7 @@ func (c *Client) hybrid(d *Discovery, computer *Computer, req *Request) (*hybrid
 		return nil, errors.New("the request is nil")
 	case req.UserToken != "" || req.DeviceToken != nil || req.Proof != nil || req.PreAuthorized != "" || req.Attestation != nil || req.StorageKey != nil:
 		return nil, errors.New("a hybrid join has no token, ticket, proof, challenge, attestation or storage key")
-	case computer == nil || !isGUID(computer.ID):
+	case computer == nil || !wire.IsGUID(computer.ID):
 		return nil, errors.New("the computer has no identifier, or it is not a GUID")
 	case isEC(req.DeviceKey):
 		return nil, errors.New("a hybrid join needs an RSA device key")

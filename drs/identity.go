@@ -60,7 +60,7 @@ func (t *identityToken) check(req *SignIn, d *Discovery, now time.Time) error {
 		return malformed("names no tenant")
 	case d.TenantID != "" && !strings.EqualFold(t.Tenant, d.TenantID):
 		return fmt.Errorf("%w: the identity token is of %q, not %q", ErrTenant, cut(t.Tenant), d.TenantID)
-	case t.Tenant != "" && !isGUID(t.Tenant):
+	case t.Tenant != "" && !wire.IsGUID(t.Tenant):
 		return malformed("is of the tenant %q, not a GUID", cut(t.Tenant))
 	case !slices.Contains(t.Audience, client):
 		return malformed("is for the clients %.64q, not for %q", t.Audience, client)

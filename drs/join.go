@@ -150,7 +150,7 @@ func (c *Client) Rejoin(ctx context.Context, d *Discovery, deviceID string, req 
 	fail := func(err error) (*Device, error) {
 		return nil, &Error{Op: opRejoin, URL: wire.Redact(c.services(d).JoinEndpoint), Err: err}
 	}
-	if req == nil || req.UserToken == "" || !isGUID(deviceID) {
+	if req == nil || req.UserToken == "" || !wire.IsGUID(deviceID) {
 		return nil, &Error{Op: opRejoin, Err: errors.New("the request has no user's token, or the device's identifier is not a GUID")}
 	}
 	dev, err := c.joinAs(ctx, opRejoin, d, req)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // leaveVersion is the API version of Leave.
@@ -37,7 +39,7 @@ func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypt
 		return fail(err)
 	}
 	switch {
-	case dev == nil || dev.Certificate == nil || !pub.Equal(dev.Certificate.PublicKey) || !isGUID(dev.ID):
+	case dev == nil || dev.Certificate == nil || !pub.Equal(dev.Certificate.PublicKey) || !wire.IsGUID(dev.ID):
 		return fail(errors.New("the device has no identifier, or no certificate for its key"))
 	case !strings.HasPrefix(strings.ToLower(endpoint), "https://"):
 		at = endpoint // which is wrong

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // sameTenant returns an error that wraps [ErrTenant] if got and want are identifiers of
@@ -29,7 +31,7 @@ func tokenTenant(token Token) string {
 	if len(token) > maxToken {
 		return ""
 	}
-	if _, _, err := jwt.NewParser().ParseUnverified(string(token), &claims); err != nil || !isGUID(claims.Tenant) {
+	if _, _, err := jwt.NewParser().ParseUnverified(string(token), &claims); err != nil || !wire.IsGUID(claims.Tenant) {
 		return ""
 	}
 	return claims.Tenant
@@ -39,7 +41,7 @@ func tokenTenant(token Token) string {
 // begins, as in https://login.microsoftonline.com/{tenant}/oauth2/token, else "".
 func endpointTenant(endpoint string) string {
 	u, err := url.Parse(endpoint)
-	if err != nil || !isGUID(firstSegment(u)) {
+	if err != nil || !wire.IsGUID(firstSegment(u)) {
 		return ""
 	}
 	return firstSegment(u)

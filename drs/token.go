@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // A Token is a secret text, such as a bearer token or a password. It prints as "[token]"
@@ -118,7 +120,7 @@ func ztdID(text string) string {
 		jwt.RegisteredClaims
 		ZTDID string `json:"ztdid"`
 	}
-	if _, _, err := jwt.NewParser().ParseUnverified(text, &claims); err != nil || !isGUID(claims.ZTDID) {
+	if _, _, err := jwt.NewParser().ParseUnverified(text, &claims); err != nil || !wire.IsGUID(claims.ZTDID) {
 		return ""
 	}
 	return strings.ToLower(claims.ZTDID)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/autopilot"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // takeProfile takes StepProfile if there is a hash or a profile to get, and
@@ -70,7 +71,7 @@ func (p *Provisioner) Apply(profile *autopilot.Profile) error {
 	if plan.Hybrid && p.Do[StepJoin] == nil {
 		return refuse("the profile has the device join Active Directory: set a function for StepJoin in Provisioner.Do")
 	}
-	if isGUID(p.Tenant) && isGUID(profile.TenantID) && !strings.EqualFold(p.Tenant, profile.TenantID) {
+	if wire.IsGUID(p.Tenant) && wire.IsGUID(profile.TenantID) && !strings.EqualFold(p.Tenant, profile.TenantID) {
 		return refuse("the profile belongs to tenant %s, not %s", profile.TenantID, p.Tenant)
 	}
 	p.Tenant = or(p.Tenant, plan.Tenant)
@@ -87,10 +88,6 @@ func (p *Provisioner) Apply(profile *autopilot.Profile) error {
 	}
 	return nil
 }
-
-// isGUID reports whether a tenant is named by its identifier. A domain name has a
-// dot.
-func isGUID(s string) bool { return len(s) == 36 && strings.Count(s, "-") == 4 }
 
 // fetchProfile does StepProfile.
 func fetchProfile(ctx context.Context, r *Run) (bool, error) {

@@ -5,11 +5,11 @@
 //
 // A package is a folder such as ./attest, or some of its files: ./attest:statement.go,quote.go.
 // -skip leaves out tests, such as slow ones; -again tries what survived then with others.
-// -also names packages, separated by commas,
-// whose tests are run, too. No file changes: the tests are built with an overlay, once
-// for all mutants, and each runs alone once to see which mutants it reaches. -known names
-// a file with mutants that no test can notice: on each line the file, the line's code
-// without spaces at its ends, the change and the reason, separated by " | ".
+// -also names packages, separated by commas, whose tests are run, too. No file changes:
+// the tests are built with an overlay, once for all mutants, and each runs alone once to
+// see which mutants it reaches. -known names a file with mutants that no test can notice:
+// on each line the file, the line's code without spaces at its ends, the change and the
+// reason, separated by " | ".
 package main
 
 import (

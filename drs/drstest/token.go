@@ -73,10 +73,9 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, text strin
 	if err := s.checkClient(claimText(claims, "client_id"), claimText(claims, "redirect_uri")); err != nil {
 		return err
 	}
-	switch grant := claimText(claims, "grant_type"); {
-	case grant == "refresh_token" && claims["resource"] != nil:
-		return s.serveUserOnDevice(w, r, claims, device)
-	case grant != "device_token":
+	grant := claimText(claims, "grant_type")
+	onDevice := grant == "refresh_token" && claims["resource"] != nil
+	if grant != "device_token" && !onDevice {
 		protocol, err := s.protocolOf(r)
 		if err != nil {
 			return err
@@ -88,6 +87,9 @@ func (s *Server) serveRequest(w http.ResponseWriter, r *http.Request, text strin
 	}
 	if iss := claimText(claims, "iss"); iss != "aad:brokerplugin" {
 		return noGrant("invalid_grant", "", 50013, "issuer %q", iss)
+	}
+	if onDevice {
+		return s.serveUserOnDevice(w, r, claims, device)
 	}
 	resource := claimText(claims, "resource")
 	if !s.hasResource(resource) {

@@ -134,6 +134,8 @@ func TestDeviceTokenRefused(t *testing.T) {
 		c[name] = v
 		return c
 	}
+	refreshed := set("grant_type", "refresh_token")
+	refreshed["iss"] = "x"
 	for _, c := range []struct {
 		name      string
 		key       *rsa.PrivateKey
@@ -150,6 +152,7 @@ func TestDeviceTokenRefused(t *testing.T) {
 		{"no refresh token", key, cert, set("grant_type", "refresh_token"), "invalid_grant", "the refresh token or code is unknown"},
 		{"another resource", key, cert, set("resource", "https://graph.microsoft.com/"), "invalid_resource", "graph"},
 		{"another issuer", key, cert, set("iss", "x"), "invalid_grant", "issuer"},
+		{"another issuer, with a refresh token", key, cert, refreshed, "invalid_grant", "issuer"},
 		{"no client", key, cert, set("client_id", ""), "invalid_request", "client_id"},
 		{"expired", key, cert, set("exp", r.now.Add(-time.Hour).Unix()), "invalid_grant", "exp is"},
 		{"expired, as a string", key, cert, set("exp", "1"), "invalid_grant", "exp is"},
