@@ -5,7 +5,6 @@ import (
 	"flag"
 	"time"
 
-	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/scep"
@@ -30,7 +29,7 @@ func program() *command.Command {
 			"aikenroll -url URL -begin FILE\n" +
 			"aikenroll -complete FILE [-out DIR]",
 		Status:  "0 if the key is certified, or asked for with -begin; 1 if not; 2 for wrong usage",
-		Timeout: 2 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Explain: explain,
+		Timeout: 2 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Hint: hint,
 	}
 }
 
@@ -64,15 +63,10 @@ func (o *options) check(*flag.FlagSet) error {
 	return nil
 }
 
-// explain returns an error on one line, names the flag that may help, and says if it
-// may pass.
-func explain(err error) string {
+// hint names the flag that may help against an error.
+func hint(err error) string {
 	if errors.Is(err, scep.ErrLegacy) {
-		return command.Explain(err) + " (-legacy)"
+		return "The flag -legacy permits them."
 	}
-	var e *aik.Error
-	if errors.As(err, &e) && e.Retryable() {
-		return command.Explain(err, "Trying again later may help.")
-	}
-	return command.Explain(err)
+	return ""
 }

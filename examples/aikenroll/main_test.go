@@ -78,7 +78,7 @@ func TestServer(t *testing.T) {
 	// Another server's roots.
 	others := exampletest.StartMock(t, new(provisiontest.Server))
 	code, _, stderr := try(t, "-url", server.URL+provisiontest.AIKPath, "-roots", others)
-	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "aikenroll: aik: authority: ") {
+	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "aikenroll: GetCACaps https://") || !strings.Contains(stderr, "(0x80072F8F ERROR_WINHTTP_SECURE_FAILURE). ") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 	// A URL at which there is no authority.
@@ -121,7 +121,7 @@ func TestLegacy(t *testing.T) {
 	ts := httptest.NewServer(s)
 	defer ts.Close()
 	args := []string{"-url", ts.URL + "/{authority}", "-roots", exampletest.File(t, command.EncodeCertificates(s.Certificates()...))}
-	if code, _, stderr := try(t, args...); code != 1 || !strings.Contains(stderr, "SHA-1") || !strings.HasSuffix(stderr, "(-legacy)\n") {
+	if code, _, stderr := try(t, args...); code != 1 || !strings.Contains(stderr, "SHA-1") || !strings.HasSuffix(stderr, ". The flag -legacy permits them.\n") {
 		t.Errorf("without leave: exit code %d: %s", code, stderr)
 	}
 	must(t, append(args, "-legacy")...)
@@ -206,3 +206,8 @@ func TestUsage(t *testing.T) {
 
 // What the program says of itself, and of wrong flags.
 func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
+
+// A server that does not answer is reported with code and remedy.
+func TestExplained(t *testing.T) {
+	exampletest.Explained(t, program(), "-url", "https://127.0.0.1:1")
+}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/autopilot/graph"
-	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/internal/wire"
@@ -49,7 +48,6 @@ func program() *command.Command {
 		Status:  "0 if all is well, 1 if the service would refuse something, a hash does not match or something failed, 2 for wrong usage",
 		Args:    true,
 		Timeout: 3 * time.Hour, Flags: o.flags, Check: o.check, Do: o.run,
-		Explain: func(err error) string { return diagnose.Explain(err).String() },
 	}
 }
 

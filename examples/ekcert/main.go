@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -47,9 +46,9 @@ func judgeTPM(ctx context.Context, c *ekcert.Client, tpm *attest.TPM) ([]*result
 		case err == nil:
 			results = append(results, judge(ctx, c, cert, ek.Public, info.Firmware))
 		case errors.Is(err, ekcert.ErrNotFound):
-			results = append(results, &result{Key: device.KeyName(ek.Public), Verdict: none, Error: explain(err)})
+			results = append(results, &result{Key: device.KeyName(ek.Public), Verdict: none, Error: command.Explain(err)})
 		default:
-			results = append(results, &result{Key: device.KeyName(ek.Public), Verdict: bad, Error: explain(err)})
+			results = append(results, &result{Key: device.KeyName(ek.Public), Verdict: bad, Error: command.Explain(err)})
 		}
 	}
 	return results, nil
@@ -77,7 +76,7 @@ func judge(ctx context.Context, c *ekcert.Client, cert *ekcert.Certificate, ek c
 	r.Firmware = firmware
 	report, err := c.Verify(ctx, cert, ek)
 	if err != nil {
-		r.Verdict, r.Error = bad, explain(err)
+		r.Verdict, r.Error = bad, command.Explain(err)
 		return r
 	}
 	for _, issuer := range report.Chain[1:] {
@@ -142,6 +141,3 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	}
 	return o.print(stdout, results)
 }
-
-// explain returns an error on one line.
-func explain(err error) string { return strings.TrimPrefix(command.Explain(err), "ekcert: ") }

@@ -197,3 +197,8 @@ func TestUsage(t *testing.T) {
 
 // What the program says of itself, and of wrong flags.
 func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
+
+// A file that is not there is reported with code and remedy.
+func TestExplained(t *testing.T) {
+	exampletest.Explained(t, program(), "-file", "none")
+}

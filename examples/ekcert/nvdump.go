@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 )
 
@@ -77,7 +78,7 @@ func judgeDump(ctx context.Context, c *ekcert.Client, dir string) ([]*result, er
 			cert, err = c.Find(ctx, dump, "", key)
 		}
 		if err != nil {
-			results = append(results, &result{Origin: dump[index], Key: device.KeyName(key), Verdict: bad, Error: explain(err)})
+			results = append(results, &result{Origin: dump[index], Key: device.KeyName(key), Verdict: bad, Error: command.Explain(err)})
 			continue
 		}
 		results = append(results, judge(ctx, c, cert, key, ""))

@@ -266,7 +266,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 	o.signIn.Start(d.client.HTTPClient, o.user, o.password, stderr)
 	if !o.takes("discover") { // all steps need it
 		if _, err := d.discover(ctx); err != nil {
-			return fmt.Errorf("discover: %w", err)
+			return command.At("discover", err)
 		}
 	}
 	for _, step := range steps {
@@ -276,7 +276,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 		start := time.Now()
 		what, err := step.take(d, ctx)
 		if err != nil {
-			return fmt.Errorf("%s: %w", step.name, err)
+			return command.At(step.name, err)
 		}
 		fmt.Fprintf(stdout, "%-9s %7.1f ms  %s\n", step.name, float64(time.Since(start).Microseconds())/1000, what)
 	}

@@ -362,3 +362,8 @@ func TestAzure(t *testing.T) {
 
 // What the program says of itself, and of wrong flags.
 func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
+
+// A server that does not answer is reported with code and remedy.
+func TestExplained(t *testing.T) {
+	exampletest.Explained(t, program(), "-discover", "https://127.0.0.1:1", "-token", "x")
+}

@@ -18,7 +18,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -68,7 +67,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	}
 	switch {
 	case err != nil:
-		return &command.ExitError{Code: 3, Err: fmt.Errorf("could not check: %w", err)}
+		return &command.ExitError{Code: 3, Err: command.At("could not check", err)}
 	case count(results)[fail] > 0:
 		return &command.ExitError{Code: 1}
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
-	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/examples/internal/services"
@@ -40,8 +39,7 @@ func program() *command.Command {
 			"provision -steps technician,user -user NAME -password @FILE [FLAGS]",
 		Status:  "0 if all steps are done, 1 if one failed, 2 for wrong usage",
 		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
-		Explain: func(err error) string { return diagnose.Explain(err).String() },
-		Resume:  o.resume,
+		Resume: o.resume,
 	}
 }
 

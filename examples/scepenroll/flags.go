@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -31,7 +30,7 @@ func program() *command.Command {
 			"scepenroll -url URL -ca-fingerprint HEX|-roots FILE [-challenge @FILE] [-subject CN=NAME] -out DIR\n" +
 			"scepenroll -url URL -ca-fingerprint HEX|-roots FILE -renew -out DIR",
 		Status:  "0 if the certificate is written, or the capabilities printed with -caps; 1 if not; 2 for wrong usage",
-		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Explain: explain,
+		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Hint: hint,
 	}
 }
 
@@ -71,11 +70,10 @@ func (o *options) check(*flag.FlagSet) error {
 	return err
 }
 
-// explain returns an error on one line, and names the flag that may help.
-func explain(err error) string {
-	line := strings.TrimPrefix(command.Explain(err), "scep: ")
+// hint names the flag that may help against an error.
+func hint(err error) string {
 	if errors.Is(err, scep.ErrLegacy) {
-		line += " (-legacy)"
+		return "The flag -legacy permits them."
 	}
-	return line
+	return ""
 }

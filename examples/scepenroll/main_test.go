@@ -111,7 +111,7 @@ func TestRefused(t *testing.T) {
 		"odd fingerprint":   {[]string{base[0], base[1], "-ca-fingerprint", "x", "-caps"}, 1, "-ca-fingerprint"},
 		"nothing to trust":  {[]string{base[0], base[1], "-caps"}, 1, "neither roots, nor a fingerprint, nor TLS"},
 		"no roots":          {append(base, "-caps", "-roots", filepath.Join(dir, "none")), 1, "-roots"},
-		"old algorithms":    {append(old, "-out", dir, "-subject", "CN=a"), 1, "(-legacy)"},
+		"old algorithms":    {append(old, "-out", dir, "-subject", "CN=a"), 1, ". The flag -legacy permits them.\n"},
 		"nothing to renew":  {append(base, "-out", dir, "-renew"), 1, "cert.pem"},
 		"no URL":            {nil, 2, "-url is required"},
 		"no subject":        {append(base, "-out", dir), 2, "-subject is required"},
@@ -171,3 +171,8 @@ func TestCaps(t *testing.T) {
 
 // What the program says of itself, and of wrong flags.
 func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
+
+// A server that does not answer is reported with code and remedy.
+func TestExplained(t *testing.T) {
+	exampletest.Explained(t, program(), "-url", "https://127.0.0.1:1", "-caps")
+}

@@ -197,7 +197,7 @@ func TestServe(t *testing.T) {
 	if status := other.attest(t, s); status != 403 {
 		t.Errorf("started otherwise: %d", status)
 	}
-	if code, out := s.stop(); code != 0 || !strings.Contains(out, "refused: verify: check: policy is not met: PCR 0 has another value") {
+	if code, out := s.stop(); code != 0 || !strings.Contains(out, "refused: check: policy is not met: PCR 0 has another value") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }
@@ -274,3 +274,8 @@ func TestUsage(t *testing.T) {
 
 // What the program says of itself, and of wrong flags.
 func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
+
+// A file that is not there is reported with code and remedy.
+func TestExplained(t *testing.T) {
+	exampletest.Explained(t, program(), "-cert", "none", "-key", "none")
+}

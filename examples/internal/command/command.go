@@ -3,8 +3,9 @@
 // code. It also has what several examples do with files, JSON and HTTP, so that
 // each example shows only its own subject.
 //
-// It imports next to nothing but the standard library, so that an example compiles no
-// more of the SDK than it shows.
+// It imports next to nothing but the standard library and package diagnose, which
+// imports none of the clients, so that an example compiles no more of the SDK than it
+// shows.
 package command
 
 import (
@@ -54,9 +55,9 @@ type Command struct {
 	// when the time is up.
 	Do func(ctx context.Context, stdout, stderr io.Writer) error
 
-	// Explain returns an error as one line for stderr. If it is nil, the
-	// function [Explain] does that.
-	Explain func(err error) string
+	// Hint, if not nil, returns a sentence that follows what [Explain] says of an
+	// error, such as the flag that may help, or "".
+	Hint func(err error) string
 
 	// Resume tells how to continue after an interrupt. If it is nil or returns "",
 	// nothing is told.
@@ -134,10 +135,10 @@ func (c *Command) fail(err error, stderr io.Writer) int {
 			return code
 		}
 	}
-	explain := c.Explain
-	if explain == nil {
-		explain = func(err error) string { return Explain(err) }
+	hint := ""
+	if c.Hint != nil {
+		hint = c.Hint(err)
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", c.Name, explain(err))
+	fmt.Fprintf(stderr, "%s: %s\n", c.Name, Explain(err, hint))
 	return code
 }

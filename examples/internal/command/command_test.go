@@ -7,12 +7,26 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 )
+
+// failed is an error of a client's operation.
+type failed struct{}
+
+func (failed) Error() string     { return "drs: join: busy" }
+func (failed) Operation() string { return "Join" }
+func (failed) Service() string   { return "https://a.test/" }
+func (failed) Status() int       { return 503 }
+func (failed) Retryable() bool   { return true }
+func (failed) HRESULT() uint32   { return 0x801901F7 }
+func (failed) Unwrap() error     { return errors.New("busy") }
+func (failed) Remedy() string    { return "Wait." }
+func (failed) StepName() string  { return "leave" }
 
 // coded is an error with a code and a remedy.
 type coded struct{ text string }
@@ -35,7 +49,8 @@ func TestRun(t *testing.T) {
 	}{
 		{name: "done", args: []string{"-x", "1"}},
 		{name: "failed", err: errors.New("two\nlines"), code: 1, stderr: "name: two lines\n"},
-		{name: "explained", err: fmt.Errorf("a: %w", coded{"b"}), code: 1, stderr: "name: a: b (0x80180014). Ask the maker.\n"},
+		{name: "explained", err: fmt.Errorf("a: %w", coded{"b"}), code: 1, stderr: "name: a: b (0x80180014 MENROLL_E_DEVICENOTSUPPORTED). Ask the maker.\n"},
+		{name: "hinted", err: fs.ErrExist, code: 1, stderr: "name: file already exists. Use another.\n"},
 		{name: "own code", err: &ExitError{Code: 3, Err: errors.New("why")}, code: 3, stderr: "name: why\n"},
 		{name: "own code, no message", err: fmt.Errorf("x: %w", &ExitError{Code: 4}), code: 4},
 		{name: "help", args: []string{"-h"}, stderr: "name does x.\n"},
@@ -54,6 +69,12 @@ func TestRun(t *testing.T) {
 					return errors.New("not 7")
 				}
 				return nil
+			},
+			Hint: func(err error) string {
+				if errors.Is(err, fs.ErrExist) {
+					return "Use another."
+				}
+				return ""
 			},
 			Do: func(ctx context.Context, _, _ io.Writer) error {
 				_, limited := ctx.Deadline()
@@ -95,12 +116,27 @@ func TestExplain(t *testing.T) {
 	}{
 		{errors.New(" a \n b"), nil, "a b"},
 		{errors.New("a"), []string{"Try again."}, "a. Try again."},
-		{coded{"a (0x80180014)"}, nil, "a (0x80180014). Ask the maker."},
-		{coded{"a"}, []string{"Try again."}, "a (0x80180014). Try again. Ask the maker."},
+		{coded{"a"}, []string{"", "Try again."}, "a (0x80180014 MENROLL_E_DEVICENOTSUPPORTED). Ask the maker. Try again."},
+		{fmt.Errorf("x: %w", failed{}), nil, "leave: Join https://a.test/: HTTP status 503: busy (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL); may pass. Wait."},
+		{At("-url", failed{}), nil, "-url: leave: Join https://a.test/: HTTP status 503: busy (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL); may pass. Wait."},
+		{&ExitError{Code: 3, Err: At("-out", errors.New("no"))}, nil, "-out: no"},
+		{errors.Join(coded{"a"}, At("-har", errors.New("no"))), nil, "a (0x80180014 MENROLL_E_DEVICENOTSUPPORTED). Ask the maker. Also: -har: no"},
+		{errors.Join(nil, At("-har", errors.New("no"))), nil, "-har: no"},
 	} {
 		if got := Explain(tt.err, tt.notes...); got != tt.want {
 			t.Errorf("%q, want %q", got, tt.want)
 		}
+	}
+}
+
+// A brief explanation has the code, and neither step nor remedy.
+func TestBrief(t *testing.T) {
+	const want = "Join https://a.test/: HTTP status 503: busy (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL)"
+	if got := Brief(failed{}); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if At("x", nil) != nil {
+		t.Error("no error became one")
 	}
 }
 

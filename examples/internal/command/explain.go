@@ -1,35 +1,74 @@
 package command
 
 import (
-	"errors"
-	"fmt"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/diagnose"
 )
 
-// Explain returns err on one line: its text; the code that Windows has for it,
-// as in "(0x80180014)", unless the text already has it; the notes; and the
-// remedy, if the error or one that it wraps has one.
+// Explain returns err on one line, as package diagnose reads it: what failed and
+// where, the code that Windows has for it, and the remedy; then the notes, which are
+// whole sentences. It begins with where an error of [At] belongs to. Of joined errors
+// it explains each.
 func Explain(err error, notes ...string) string {
-	line := err.Error()
-	var known interface {
-		error
-		HRESULT() uint32
-		Remedy() string
-	}
-	remedy := ""
-	if errors.As(err, &known) {
-		remedy = known.Remedy()
-		if code := known.HRESULT(); code != 0 && !strings.Contains(strings.ToLower(line), fmt.Sprintf("%#08x", code)) {
-			line += fmt.Sprintf(" (0x%08X)", code)
-		}
-	}
-	for _, sentence := range append(notes, remedy) {
-		if sentence != "" {
-			line = strings.TrimSuffix(line, ".") + ". " + sentence
+	line := strings.Join(explain(err), " Also: ")
+	for _, note := range notes {
+		if note != "" {
+			line = strings.TrimSuffix(line, ".") + ". " + note
 		}
 	}
 	return OneLine(line)
 }
+
+// explain returns the explanation of each error that err joins, or that of err.
+func explain(err error) (lines []string) {
+	switch e := err.(type) {
+	case *ExitError:
+		return explain(e.Err)
+	case *located:
+		for _, line := range explain(e.err) {
+			lines = append(lines, e.where+": "+line)
+		}
+		return lines
+	case interface{ Unwrap() []error }:
+		if all := e.Unwrap(); len(all) == 1 || strings.HasPrefix(err.Error(), all[0].Error()+"\n") { // by errors.Join
+			for _, err := range all {
+				lines = append(lines, explain(err)...)
+			}
+			return lines
+		}
+	}
+	return []string{diagnose.Explain(err).String()}
+}
+
+// Brief returns err on one line as [Explain] does, but without remedy and step. It is for
+// an error that does not end the program.
+func Brief(err error) string {
+	d := diagnose.Explain(err)
+	d.Step, d.Remedy, d.Retryable = "", "", false
+	return OneLine(d.String())
+}
+
+// At returns err as an error of what where names: a flag, a file or a step. It returns
+// nil if err is nil.
+func At(where string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &located{where, err}
+}
+
+// A located is an error of which it is known where it belongs to.
+type located struct {
+	where string
+	err   error
+}
+
+// Error returns the text of the error after the name of where it belongs to.
+func (e *located) Error() string { return e.where + ": " + e.err.Error() }
+
+// Unwrap returns the error.
+func (e *located) Unwrap() error { return e.err }
 
 // OneLine returns text with each run of white space, line ends too, replaced by
 // one space.

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -49,6 +50,20 @@ func StartMock(t testing.TB, server *provisiontest.Server) (roots string) {
 	t.Cleanup(func() { server.Close() })
 	return Roots(t, server.Roots...)
 }
+
+// Explained runs a command that fails, and checks that it says so in one line, with the
+// code of Windows by number and name, and in whole sentences what to do. It returns the
+// line.
+func Explained(t testing.TB, c *command.Command, args ...string) string {
+	t.Helper()
+	code, _, stderr := Run(t, c, args...)
+	if code != 1 || strings.Count(stderr, "\n") != 1 || !explained.MatchString(stderr) {
+		t.Errorf("%s %q: exit code %d: %s", c.Name, args, code, stderr)
+	}
+	return stderr
+}
+
+var explained = regexp.MustCompile(`^[a-z]+: .*[^.] \(0x[0-9A-F]{8} [A-Z][0-9A-Z_]+\)(; may pass)?\. [A-Z].*\.\n$`)
 
 // Help checks what a command says of itself: -h prints what the program does, in whole
 // sentences, then the forms of its command line, the exit codes, and each flag with what
