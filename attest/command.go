@@ -19,8 +19,11 @@ import (
 // the TPM's. The session is also flushed if the TPM complains about one.
 func run[R any](ctx context.Context, t *TPM, cmd tpm2.Command[R, *R], s ...tpm2.Session) (*R, error) {
 	name := commandName(cmd.Command())
-	if t.reopened {
+	switch {
+	case t.reopened:
 		return nil, &Error{Op: name, Err: errReopened}
+	case t.silence != nil:
+		return nil, &Error{Op: name, Err: t.silence.again()}
 	}
 	p := &port{ctx: ctx, tpm: t, name: name}
 	rsp, err := execute(p, cmd, s)
@@ -30,6 +33,9 @@ func run[R any](ctx context.Context, t *TPM, cmd tpm2.Command[R, *R], s ...tpm2.
 	e := &Error{Op: name, Err: err}
 	if errors.Is(err, errReopened) {
 		t.forget()
+		return nil, e
+	}
+	if t.silence != nil {
 		return nil, e
 	}
 	if !errors.As(err, &e.RC) {
@@ -100,16 +106,6 @@ func (p *port) Send(command []byte) ([]byte, error) {
 		case <-time.After(pause):
 		}
 	}
-}
-
-// pass sends a command to the transport once, with the context if it takes one.
-func (p *port) pass(command []byte) ([]byte, error) {
-	if tr, ok := p.tpm.Transport.(interface {
-		SendContext(ctx context.Context, command []byte) ([]byte, error)
-	}); ok {
-		return tr.SendContext(p.ctx, command)
-	}
-	return p.tpm.Transport.Send(command)
 }
 
 // check checks the header of a response and returns its response code. A successful

@@ -49,7 +49,8 @@
 //
 // Functions and methods fail with an [*Error]. If the cleanup after a failed command
 // fails as well, the error joins several of them, in which errors.As finds the
-// first. If ctx ends first, the error wraps the error of ctx.
+// first. If ctx ends first, the error wraps the error of ctx. A TPM that does not answer
+// holds no method for long: see [TPM] and [ErrNoAnswer].
 //
 // # Protection on the way to the chip
 //

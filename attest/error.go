@@ -18,6 +18,12 @@ var (
 	// a TPM 1.2.
 	ErrNoTPM = errors.New("no TPM 2.0 found")
 
+	// ErrNoAnswer is returned by the methods of a [TPM] that does not answer a
+	// command in the time that [TPM] describes, and by all later calls. The error of
+	// the call that waited for the answer wraps the error of ctx, too, if ctx had ended.
+	// It has a method Timeout that returns true.
+	ErrNoAnswer error = noAnswer{}
+
 	// ErrNotFound is returned by [TPM.ReadNV] for an NV index that is not
 	// defined or was never written, and by [TPM.EK] and [TPM.EKs] if the TPM
 	// has no endorsement key that can be used.
@@ -81,7 +87,8 @@ const (
 
 // HRESULT returns the code that Windows has for e: a TPM_20_E_ code for a response code
 // of the TPM, a TBS_E_ code for a TPM that cannot be reached or does not answer, and
-// ERROR_INVALID_PARAMETER for what cannot be asked of a TPM. It is 0 if ctx ended first.
+// ERROR_INVALID_PARAMETER for what cannot be asked of a TPM. It is 0 if ctx ended first,
+// unless the TPM did not answer.
 func (e *Error) HRESULT() uint32 {
 	if e.RC != 0 {
 		return hresult.TPM(uint32(e.RC))

@@ -18,6 +18,7 @@ var (
 	errTPM12     = errors.New("it is a TPM 1.2, which cannot do this")
 	errSystem    = errors.New("none is supported on " + runtime.GOOS)
 	errNotDevice = errors.New("it is not a device")
+	errNotTPM    = errors.New("it is the device of something else")
 	errAnswer    = errors.New("malformed answer")
 	errKeyFile   = errors.New("not a key file that can be used")
 
@@ -50,6 +51,7 @@ const (
 
 // failures are in the order of their weight: the first that is wrapped counts.
 var failures = []failure{
+	{[]error{ErrNoAnswer}, tbsIOError, "Run again. If the TPM still does not answer: check that the device or address is that of a TPM, and start an emulator again. " + checkChip},
 	{[]error{context.Canceled, context.DeadlineExceeded}, 0, ""}, // the caller's own
 	{[]error{ErrNotFound}, hresult.NotFound, "The TPM has no such object or NV index. Check that it is the right TPM, and what its maker stores there."},
 	{[]error{ErrProof}, hresult.ValidationFailed, "The statement is not of the key and the nonce that were expected, or it was changed. Have the TPM make a new one."},
@@ -61,9 +63,10 @@ var failures = []failure{
 	{[]error{errTPM12}, tbsNotFound, "Switch the TPM to version 2.0 in the firmware setup if the machine's maker offers that. A TPM 1.2 cannot be used."},
 	{[]error{fs.ErrPermission}, tbsAccessDenied, "Allow this user to use the TPM: on Linux add the user to the group tss, on Windows run as administrator."},
 	{[]error{syscall.EBUSY}, busy, "Stop the program that has the TPM open. On Linux, use /dev/tpmrm0, which several programs can open."},
-	{[]error{syscall.ECONNREFUSED, wsaRefused}, tbsNotFound, "Nothing answers at this address. Start the TPM emulator, or correct the address."},
+	{[]error{syscall.ECONNREFUSED, wsaRefused, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.ETIMEDOUT}, tbsNotFound, "Nothing answers at this address. Start the TPM emulator, or correct the address."},
 	{[]error{errSystem}, tbsNotFound, "Use a machine with Linux or Windows, or a TPM emulator."},
 	{[]error{errNotDevice}, tbsNotFound, "Name the TPM's device, such as /dev/tpmrm0. For an emulator at a socket, write unix:SOCKET instead of device:SOCKET."},
+	{[]error{errNotTPM}, tbsNotFound, "Name the TPM's device, such as /dev/tpmrm0. If that is missing, turn the TPM on in the firmware setup."},
 	{[]error{fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR, syscall.EINVAL, syscall.ENOTTY, fs.ErrExist}, tbsNotFound, checkPath},
 	{[]error{syscall.ENODEV, syscall.ENXIO}, tbsNotFound, "The TPM's driver has lost the TPM. Turn the machine off and on; if that does not help, turn the TPM on in the firmware setup."},
 	{[]error{syscall.EPIPE, syscall.ECONNRESET, wsaReset, wsaAborted, io.EOF, io.ErrUnexpectedEOF, fs.ErrClosed}, tbsIOError, "The TPM's driver or emulator has ended. Start the emulator again. If it is the machine's own TPM, turn the machine off and on."},

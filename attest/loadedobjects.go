@@ -155,10 +155,14 @@ func (t *TPM) endSession() {
 func (t *TPM) sweep(ctx context.Context) error {
 	stray := t.stray
 	t.stray = nil
+	if t.silence != nil {
+		return nil
+	}
 	return t.flush(ctx, stray...)
 }
 
-// drop flushes all objects and sessions.
+// drop flushes all objects and sessions. It gives them up without a command if the TPM
+// does not answer any more.
 func (t *TPM) drop(ctx context.Context) error {
 	for _, o := range t.loaded {
 		t.stray = append(t.stray, o.handle)
@@ -179,6 +183,9 @@ func (t *TPM) flush(ctx context.Context, handles ...tpm2.TPMHandle) error {
 	for _, h := range handles {
 		if _, err := run(ctx, t, tpm2.FlushContext{FlushHandle: h}); err != nil {
 			errs = append(errs, err)
+		}
+		if t.silence != nil {
+			break
 		}
 	}
 	if t.reopened { // all of them are gone

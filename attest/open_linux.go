@@ -10,7 +10,9 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/google/go-tpm/tpm2/transport"
 	"github.com/google/go-tpm/tpm2/transport/linuxtpm"
+	"golang.org/x/sys/unix"
 )
 
 // devices are tried in this order. At the first, the kernel keeps programs apart,
@@ -26,7 +28,7 @@ var devices = []string{"/dev/tpmrm0", "/dev/tpm0"}
 // The error is an [*Error]. It wraps [ErrNoTPM] if there is no TPM or it cannot be
 // opened, and the error of the operating system as well, such as [fs.ErrPermission] or
 // [syscall.EBUSY]. Of a device that another program has open, it names the program; of
-// a file that is no device, it says so.
+// a file that is no device, or that is one of something else, it says so.
 func Open(path string) (*TPM, error) {
 	paths := devices
 	if path != "" {
@@ -35,7 +37,11 @@ func Open(path string) (*TPM, error) {
 	var tried []string
 	cause := ErrNoTPM
 	for _, p := range paths {
-		tr, err := linuxtpm.Open(p)
+		err := checkDevice("/sys", p)
+		var tr transport.TPMCloser
+		if err == nil {
+			tr, err = linuxtpm.Open(p)
+		}
 		if err == nil {
 			return &TPM{Transport: tr}, nil
 		}
@@ -57,6 +63,32 @@ func Open(path string) (*TPM, error) {
 		tried = append(tried, p+": "+text)
 	}
 	return nil, &Error{Op: "Open", Err: &unopened{cause, strings.Join(tried, "; ")}}
+}
+
+// checkDevice returns an error if path is surely not the device of a TPM, so that no
+// command is written to a disk, say. sys is the folder /sys, in which the kernel says of
+// which class a device is. What is not known there may be a TPM.
+func checkDevice(sys, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&os.ModeCharDevice == 0 {
+		return errNotDevice
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	class, err := os.Readlink(fmt.Sprintf("%s/dev/char/%d:%d/subsystem", sys, unix.Major(stat.Rdev), unix.Minor(stat.Rdev)))
+	if err != nil {
+		return nil //nolint:nilerr // it is not known
+	}
+	switch class = filepath.Base(class); {
+	case strings.HasPrefix(class, "tpm"), strings.HasPrefix(class, "vtpm"), class == "misc", class == "cuse":
+		return nil
+	}
+	return fmt.Errorf("%w: the kernel has it in class %s", errNotTPM, class)
 }
 
 // An unopened error says why each device could not be opened.

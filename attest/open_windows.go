@@ -3,6 +3,7 @@ package attest
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/google/go-tpm/tpm2/transport"
 	"github.com/google/go-tpm/tpm2/transport/windowstpm"
@@ -26,7 +27,7 @@ func Open(path string) (*TPM, error) {
 	if err != nil {
 		return nil, &Error{Op: "Open", Err: fmt.Errorf("%w: %w", ErrNoTPM, err)}
 	}
-	return &TPM{Transport: &tbsTPM{tr}}, nil
+	return &TPM{Transport: &tbsTPM{tpm: tr}}, nil
 }
 
 // openTBS opens a context of TBS.
@@ -40,21 +41,45 @@ func openTBS() (transport.TPMCloser, error) {
 
 // A tbsTPM is a context of TBS. If TBS does not know it any more, because the service
 // was started again, Send opens another, in which the objects of the first are missing,
-// and returns errReopened.
-type tbsTPM struct{ transport.TPMCloser }
+// and returns errReopened. Close may be called while Send waits for an answer.
+type tbsTPM struct {
+	mu     sync.Mutex
+	tpm    transport.TPMCloser
+	closed bool
+}
+
+// context returns the context.
+func (t *tbsTPM) context() transport.TPMCloser {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.tpm
+}
 
 // Send implements transport.TPM.
 func (t *tbsTPM) Send(command []byte) ([]byte, error) {
-	rsp, err := t.TPMCloser.Send(command)
+	rsp, err := t.context().Send(command)
 	if tbsCode(err) != tbsInvalidContext {
 		return rsp, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, err
 	}
 	tr, oerr := openTBS()
 	if oerr != nil {
 		return nil, errors.Join(err, oerr)
 	}
-	t.TPMCloser = tr
+	t.tpm = tr
 	return nil, fmt.Errorf("%w: %w", errReopened, err)
+}
+
+// Close implements transport.TPMCloser.
+func (t *tbsTPM) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+	return t.tpm.Close()
 }
 
 // tbsCode returns the TBS_E_ or TPM_E_ code by which TBS refused a command, or

@@ -18,10 +18,21 @@ import (
 // other, in the order of the calls. A command that the TPM answers with
 // TPM_RC_RETRY, TPM_RC_YIELDED or TPM_RC_TESTING is repeated, with pauses of up to
 // a quarter of a second, until the TPM runs it, two minutes have passed or ctx ends.
-// Whether ctx has ended is checked between commands; during a command only the
-// transport can. Methods leave no object and no session loaded when they return, unless the caller holds
-// [TPM.Keep]. If the TPM has lost what was kept, as after a reset, the method
+// Methods leave no object and no session loaded when they return, unless the caller
+// holds [TPM.Keep]. If the TPM has lost what was kept, as after a reset, the method
 // starts over once.
+//
+// If ctx ends, no further command is sent but those that flush what is loaded. A command
+// that the TPM is running then may take a little longer, because what it makes could not
+// be flushed otherwise: up to 15 seconds since it was sent if it makes a key or a
+// session, and 5 seconds if it does not, but at least one second after ctx has ended. A
+// command that flushes has up to 11 seconds.
+//
+// If the TPM has not answered by then, or within six minutes if ctx does not end, the TPM
+// is given up: the error wraps [ErrNoAnswer], and the methods send no command any more.
+// The TPM may still run the last one. What is loaded stays so until the connection is
+// closed or, without a resource manager such as that of the kernel or TBS, until the TPM
+// starts again. Close the TPM then, and open it again to go on.
 type TPM struct {
 	// Transport sends the commands, one at a time. If it has a method
 	//
@@ -32,6 +43,10 @@ type TPM struct {
 	// it ends. A transport that gives up should first cancel the command in the
 	// TPM. Otherwise the TPM may finish the command, and the object or session
 	// that it makes stays loaded.
+	//
+	// Each command is sent by a goroutine of its own. When a TPM is given up because it
+	// does not answer, that goroutine runs until the transport returns; the transport
+	// gets no further command then, but Close may be called meanwhile.
 	//
 	// Objects and sessions are flushed even if the ctx of the method has ended:
 	// the ctx of these commands keeps its values, but not its end, and lasts ten
@@ -67,13 +82,16 @@ type TPM struct {
 	loaded         []*object        // transient objects, least recently used first
 	stray          []tpm2.TPMHandle // to be flushed when the method returns
 	reopened       bool             // the transport lost all of it during this method: see forget
+	silence        *silence         // not nil if the TPM has been given up because it does not answer
 	noCreateLoaded bool             // the TPM does not have TPM2_CreateLoaded
 	noRSASalt      bool             // the TPM refuses sessions salted to its RSA storage key
 }
 
 // Close flushes what is loaded, and closes the Transport if it is an io.Closer.
 // It waits for methods that are running. The error joins those of both; it wraps
-// an [*Error] if flushing fails. Closing a TPM without a Transport does nothing.
+// an [*Error] if flushing fails. Closing a TPM without a Transport does nothing. If the
+// TPM has been given up because it does not answer, Close flushes nothing, and waits no
+// longer than three seconds for the Transport.
 func (t *TPM) Close() error {
 	if t == nil {
 		return nil
@@ -85,7 +103,12 @@ func (t *TPM) Close() error {
 	}
 	t.keeps = 0
 	err := ignoreGone(t.drop(context.Background()))
-	if c, ok := t.Transport.(io.Closer); ok {
+	c, ok := t.Transport.(io.Closer)
+	switch {
+	case !ok:
+	case t.silence != nil:
+		err = errors.Join(err, closeSilent(c))
+	default:
 		err = errors.Join(err, c.Close())
 	}
 	return err
@@ -170,6 +193,9 @@ func (t *TPM) do(ctx context.Context, op func() error) error {
 	defer t.unlock()
 	if t.Transport == nil {
 		return &Error{Op: "TPM", Err: ErrNoTPM}
+	}
+	if t.silence != nil {
+		return &Error{Op: "TPM", Err: t.silence.again()}
 	}
 	kept := t.session != nil || len(t.loaded) > 0
 	t.reopened = false

@@ -90,7 +90,7 @@ type Diagnosis struct {
 // fails. Explain(nil) is the zero Diagnosis.
 //
 // If an error in the chain is [context.Canceled], the remedy says only that the
-// caller ended the operation. If one is [context.DeadlineExceeded], the remedy ends
+// caller ended the operation, unless a TPM had not answered. If one is [context.DeadlineExceeded], the remedy ends
 // with the caller's time limit. An error without a code of its own gets no remedy of
 // a code that was chosen for it, such as E_FAIL.
 func Explain(err error) (diagnosis Diagnosis) {
@@ -199,7 +199,7 @@ const (
 // that they gave. The end of the caller's context has words of its own.
 func (d *diagnoser) remedy(err error, own string) {
 	switch {
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled) && d.HRESULT != tpmSilent:
 		d.Remedy = remedyCanceled
 		return
 	case errors.Is(err, context.DeadlineExceeded):
@@ -286,6 +286,10 @@ const (
 	deviceAIK         uint32 = 0x801C0010 // DSREG_E_DEVICE_AIK_VALIDATION_ERROR
 	deviceAttestation uint32 = 0x801C0011 // DSREG_E_DEVICE_ATTESTATION_ERROR
 )
+
+// tpmSilent is TBS_E_IOERROR. A TPM that does not answer has it even if the caller ended
+// the wait for the answer.
+const tpmSilent uint32 = 0x80284006
 
 // screen returns the code that Windows' setup screen shows for d, or 0 if that is
 // d.HRESULT. The screen has one code for a phase where d has the code of the cause.

@@ -22,8 +22,9 @@ type SWTPM struct {
 	dir  string
 	temp bool // dir is ours
 
-	mu    sync.Mutex
-	child *child // nil when closed
+	turn  sync.Mutex // held while a command runs
+	mu    sync.Mutex // guards child
+	child *child     // nil when closed
 }
 
 // StartSWTPM starts the program swtpm with its state in dir, which must exist; if
@@ -60,6 +61,8 @@ func (s *SWTPM) start() error {
 	if err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.child = c
 	return nil
 }
@@ -68,16 +71,33 @@ func (s *SWTPM) start() error {
 // [ErrClosed], or says that the child did not answer within a minute or sent what
 // is no response, and then the SWTPM should be closed.
 func (s *SWTPM) Send(command []byte) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.child == nil {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	c := s.current()
+	if c == nil {
 		return nil, ErrClosed
 	}
-	rsp, err := exchange(s.child, command)
+	rsp, err := exchange(c, command)
 	if err != nil {
 		return nil, fmt.Errorf("attesttest: swtpm: %w", err)
 	}
 	return rsp, nil
+}
+
+// current returns the child, or nil when s is closed.
+func (s *SWTPM) current() *child {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.child
+}
+
+// take returns the child, or nil when s is closed. It closes s.
+func (s *SWTPM) take() *child {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.child
+	s.child = nil
+	return c
 }
 
 // exchange writes a command and reads a response by the size in its header.
@@ -98,16 +118,15 @@ func exchange(rw io.ReadWriter, command []byte) ([]byte, error) {
 	return rsp, err
 }
 
-// Close ends the child, and removes the directory if StartSWTPM made it. The
+// Close ends the child, and removes the directory if StartSWTPM made it. It does not
+// wait for a command that is running: Send fails then. A child that does not end within
+// five seconds is killed. The
 // error says how the child ended if it did not end well, with its messages, or is
 // that of removing the directory.
 func (s *SWTPM) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var err error
-	if s.child != nil {
-		err = s.child.stop()
-		s.child = nil
+	if c := s.take(); c != nil {
+		err = c.stop()
 	}
 	if s.temp {
 		err = errors.Join(err, removeDir(s.dir))
@@ -119,14 +138,13 @@ func (s *SWTPM) Close() error {
 // The error is [ErrClosed], or says how the old child ended or why no new one
 // starts; the SWTPM is closed then.
 func (s *SWTPM) Reboot() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.child == nil {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	c := s.take()
+	if c == nil {
 		return ErrClosed
 	}
-	err := s.child.stop()
-	s.child = nil
-	if err != nil {
+	if err := c.stop(); err != nil {
 		return err
 	}
 	return s.start()

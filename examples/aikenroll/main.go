@@ -74,7 +74,7 @@ func (e *enroller) request(ctx context.Context) (*aik.Request, error) {
 
 // run opens the TPM and does what the flags ask for: all of it, or one half.
 func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
-	dev, err := device.Open(o.tpm)
+	dev, err := device.Open(ctx, o.tpm)
 	if err != nil {
 		return err
 	}

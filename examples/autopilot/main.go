@@ -117,7 +117,7 @@ func (o *options) match(ctx context.Context, stdout io.Writer) error {
 // matchTPM compares a hash with each endorsement key of a TPM, and returns the best
 // match.
 func matchTPM(ctx context.Context, spec string, h *autopilot.Hash) (autopilot.Match, error) {
-	dev, err := device.Open(spec)
+	dev, err := device.Open(ctx, spec)
 	if err != nil {
 		return autopilot.Match{}, err
 	}
@@ -176,7 +176,7 @@ func (o *options) showProfile(stdout io.Writer) error {
 
 // mock prints the hash of a made-up device with a TPM, as a file for the portal.
 func (o *options) mock(ctx context.Context, stdout io.Writer) error {
-	dev, err := device.Open(o.tpm)
+	dev, err := device.Open(ctx, o.tpm)
 	if err != nil {
 		return err
 	}

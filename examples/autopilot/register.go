@@ -93,7 +93,7 @@ func (o *options) service(ctx context.Context, stderr io.Writer) (c *graph.Clien
 		c.Token = a.cached(a.bySecret)
 	case o.clientCert != "":
 		var dev *device.Device
-		if dev, err = device.Open(o.tpm); err == nil {
+		if dev, err = device.Open(ctx, o.tpm); err == nil {
 			done = func() { dev.Close() }
 			err = o.loadKey(ctx, a, &attest.TPM{Transport: dev})
 		}

@@ -126,7 +126,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	case o.nv != "":
 		results, err = judgeDump(ctx, client, o.nv)
 	default:
-		dev, derr := device.Open(o.tpm)
+		dev, derr := device.Open(ctx, o.tpm)
 		if derr != nil {
 			return derr
 		}

@@ -237,7 +237,7 @@ func (d *joiner) signIn(ctx context.Context) (string, error) {
 
 // run opens the TPM, finds the server and takes the steps of the flags.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
-	dev, err := device.Open(o.tpm)
+	dev, err := device.Open(ctx, o.tpm)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 
 func TestAllSteps(t *testing.T) {
 	for _, spec := range []string{"soft", "swtpm:" + t.TempDir()} {
-		if d, err := device.Open(spec); errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
+		if d, err := device.Open(t.Context(), spec); errors.Is(err, attesttest.ErrNoSWTPM) && os.Getenv("WHITEGLOVE_REQUIRE_SWTPM") == "" {
 			t.Skip(err)
 		} else if err == nil {
 			d.Close()
@@ -87,7 +87,7 @@ func TestTicket(t *testing.T) {
 	roots := exampletest.StartMock(t, server)
 	dir := t.TempDir()
 	tpm := "soft:" + filepath.Join(dir, "tpm")
-	dev, err := device.Open(tpm)
+	dev, err := device.Open(t.Context(), tpm)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -137,7 +137,7 @@ func (e *enrollment) attest(ctx context.Context, p *mdm.Policy, req *mdm.Request
 // run opens the TPM, enrolls and holds the sessions. If a session fails, it
 // writes the results up to there before it returns the error.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
-	dev, err := device.Open(o.tpm)
+	dev, err := device.Open(ctx, o.tpm)
 	if err != nil {
 		return err
 	}

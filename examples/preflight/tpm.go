@@ -49,7 +49,7 @@ func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*res
 		return nil, nil, err
 	}
 	found := o.found()
-	dev, err := device.Open(o.tpm)
+	dev, err := device.Open(ctx, o.tpm)
 	if errors.Is(err, attest.ErrNoTPM) {
 		return nil, append(found, r.failed(err, remedyNoTPM)), nil
 	}

@@ -58,7 +58,7 @@ func newProvisioner(chip transport.TPM, s *services.Services, ekRoots ekcert.Roo
 
 // run provisions as the flags say, and writes the results.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
-	dev, err := device.Open(o.tpm)
+	dev, err := device.Open(ctx, o.tpm)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -52,6 +53,19 @@ func TestNoFlags(t *testing.T) {
 		if strings.Count(stdout, "\ndone     "+step+" ") != 1 {
 			t.Errorf("step %s is not done once:\n%s", step, stdout)
 		}
+	}
+}
+
+// A TPM that does not answer ends the run at its time limit, with what to do.
+func TestSilentTPM(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	line := exampletest.Explained(t, program(), "-timeout", "100ms", "-tpm", "tcp:"+l.Addr().String())
+	if !strings.Contains(line, "TPM2_Startup") || !strings.Contains(line, "does not answer") || !strings.Contains(line, "off and on") {
+		t.Error(line)
 	}
 }
 

@@ -31,7 +31,7 @@ func profileFile(t *testing.T, members string) string {
 // mockHash writes the hash of the emulated TPM's device.
 func mockHash(t *testing.T) string {
 	t.Helper()
-	dev, err := device.Open("soft")
+	dev, err := device.Open(t.Context(), "soft")
 	if err != nil {
 		t.Fatal(err)
 	}

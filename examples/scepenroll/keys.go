@@ -34,13 +34,13 @@ type keys struct {
 }
 
 // open opens the TPM if -key asks for a key in it.
-func (o *options) open() (*keys, error) {
+func (o *options) open(ctx context.Context) (*keys, error) {
 	k := &keys{o: o}
 	if o.key != "tpm" {
 		return k, nil
 	}
 	var err error
-	if k.dev, err = device.Open(o.tpm); err != nil {
+	if k.dev, err = device.Open(ctx, o.tpm); err != nil {
 		return nil, err
 	}
 	k.tpm = &attest.TPM{Transport: k.dev}

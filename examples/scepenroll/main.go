@@ -43,7 +43,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
 		describe(stdout, ca, o.legacy)
 		return nil
 	}
-	keys, err := o.open()
+	keys, err := o.open(ctx)
 	if err != nil {
 		return err
 	}

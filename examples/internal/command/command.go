@@ -84,7 +84,7 @@ func (e *ExitError) Unwrap() error { return e.Err }
 // Main runs c with the arguments of the process and ends the process. The
 // context of c.Do ends with an interrupt or SIGTERM.
 func Main(c *Command) {
-	ctx, stop := untilSignal()
+	ctx, stop := untilSignal(c.Name, os.Stderr)
 	code := c.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -111,6 +111,10 @@ func (c *Command) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 	case err == nil:
 		return 0
 	case errors.As(context.Cause(ctx), &signal) && errors.Is(err, context.Canceled):
+		var wait interface{ Timeout() bool }
+		if errors.As(err, &wait) && wait.Timeout() { // why it did not end at once
+			c.fail(err, stderr)
+		}
 		return c.interrupted(signal, stderr)
 	}
 	return c.fail(err, stderr)

@@ -1,8 +1,10 @@
 package command
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -43,6 +45,47 @@ func TestSignalCause(t *testing.T) {
 	var errs bytes.Buffer
 	if code := c.Run(ctx, nil, io.Discard, &errs); code != 130 || errs.String() != "name: interrupted; run it again\n" {
 		t.Errorf("code %d: %s", code, errs.String())
+	}
+}
+
+// A silence is an error of a wait that a signal ended.
+type silence struct{ error }
+
+func (silence) Timeout() bool { return true }
+
+// A program that waited for an answer when a signal came says for which.
+func TestSignalSilence(t *testing.T) {
+	c := waiting()
+	c.Do = func(ctx context.Context, _, _ io.Writer) error {
+		return fmt.Errorf("%w: %w", silence{errors.New("the TPM has not answered")}, ctx.Err())
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(&Interrupted{syscall.SIGINT})
+	var errs bytes.Buffer
+	if code := c.Run(ctx, nil, io.Discard, &errs); code != 130 || !strings.HasPrefix(errs.String(), "name: the TPM has not answered: context canceled") || !strings.HasSuffix(errs.String(), "\nname: interrupted; run it again\n") {
+		t.Errorf("code %d: %s", code, errs.String())
+	}
+}
+
+// A program that does not end soon after a signal says that a second one ends it at once.
+func TestSecondSignal(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot send itself these signals")
+	}
+	r, w := io.Pipe()
+	ctx, stop := untilSignal("name", w)
+	defer stop()
+	own, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := own.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	<-ctx.Done()
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, "name: ") || !strings.HasSuffix(line, "press Ctrl-C again to end at once\n") {
+		t.Errorf("%q, %v", line, err)
 	}
 }
 

@@ -2,17 +2,14 @@
 package device
 
 import (
+	"context"
 	"fmt"
-	"io"
 	"net"
-	"os"
 	"strings"
 
-	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 
 	"github.com/whiteglove/whiteglove/attest"
-	"github.com/whiteglove/whiteglove/attest/attesttest"
 )
 
 // Kinds are the forms of the flag's value, besides the TCTI strings of tpm2-tss for the
@@ -35,43 +32,78 @@ type Device struct {
 // a state folder; an emulator at a socket; or the machine's own TPM. It opens
 // the machine's TPM only if spec names it, and never an emulator instead of it. The
 // TCTI strings "device:PATH", "swtpm:path=SOCKET" and "swtpm:host=HOST,port=PORT" are
-// understood, too.
+// understood, too. Open ends soon after ctx.
 //
-// The error wraps [attest.ErrNoTPM] if the machine has no TPM, and
-// [attesttest.ErrNoSWTPM] if swtpm is not installed.
-func Open(spec string) (*Device, error) {
+// The error is that of [Check] if that has one. It wraps [attest.ErrNoTPM] if the machine
+// has no TPM, [attesttest.ErrNoSWTPM] if swtpm is not installed, and
+// [attest.ErrNoAnswer] if a TPM at a socket does not answer within ten seconds or when
+// ctx ends; the error of ctx is wrapped then, too.
+func Open(ctx context.Context, spec string) (*Device, error) {
+	if err := Check(spec); err != nil {
+		return nil, err
+	}
 	kind, arg, _ := strings.Cut(spec, ":")
 	switch kind {
 	case "soft":
-		tpm, err := attesttest.New(attesttest.Config{StateFile: arg})
-		if err != nil {
-			return nil, unopened(spec, err)
-		}
-		if arg == "" {
-			return &Device{TPMCloser: tpm, Name: "emulated TPM in this process"}, nil
-		}
-		return &Device{TPMCloser: tpm, Name: "emulated TPM in this process, state in " + arg}, nil
+		return emulate(arg)
 	case "swtpm":
 		if network, address, ok := tcti(arg); ok {
-			return dial(network, address)
+			return dial(ctx, network, address)
 		}
-		return start(arg)
+		return start(ctx, arg)
 	case "unix", "tcp":
-		return dial(kind, arg)
-	case "device":
-		tpm, err := attest.Open(arg)
-		if err != nil {
-			return nil, err
+		return dial(ctx, kind, arg)
+	}
+	tpm, err := attest.Open(arg)
+	if err != nil {
+		return nil, err
+	}
+	d := &Device{TPMCloser: closer{tpm.Transport, tpm}, Name: "this machine's TPM"}
+	// A TPM that needs a value which this user may not read says so when it is used.
+	d.owner, d.endorsement, _ = attest.SystemAuth()
+	return d, nil
+}
+
+// Check checks the form of spec without opening anything. Its error is a mistake in the
+// command line.
+func Check(spec string) error {
+	kind, arg, _ := strings.Cut(spec, ":")
+	switch {
+	case kind == "soft" || kind == "device":
+		return nil
+	case kind == "swtpm" && arg == "":
+		return fmt.Errorf("tpm: %q: name a state folder, as in swtpm:STATEDIR", spec)
+	case kind == "swtpm":
+		if network, address, ok := tcti(arg); ok && network == "tcp" {
+			return checkAddress(spec, address)
 		}
-		d := &Device{TPMCloser: closer{tpm.Transport, tpm}, Name: "this machine's TPM"}
-		// A TPM that needs a value which this user may not read says so when it is used.
-		d.owner, d.endorsement, _ = attest.SystemAuth()
-		return d, nil
+		return nil
+	case kind == "unix" && arg == "":
+		return fmt.Errorf("tpm: %q: name a socket, as in unix:SOCKET", spec)
+	case kind == "unix":
+		return nil
+	case kind == "tcp":
+		return checkAddress(spec, arg)
+	case strings.HasPrefix(spec, "/dev/"):
+		return fmt.Errorf("tpm: %q: did you mean device:%s?", spec, spec)
+	case strings.HasPrefix(spec, "/"):
+		return fmt.Errorf("tpm: %q: did you mean unix:%s, swtpm:%s or soft:%s?", spec, spec, spec, spec)
+	case hints[kind] != "":
+		return fmt.Errorf("tpm: %q: %s", spec, hints[kind])
 	}
-	if hint := hints[kind]; hint != "" {
-		return nil, fmt.Errorf("tpm: %q: %s", spec, hint)
+	return fmt.Errorf("tpm: %q: want %s", spec, Kinds)
+}
+
+// checkAddress checks that an address has a host and a port.
+func checkAddress(spec, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
 	}
-	return nil, fmt.Errorf("tpm: %q: want %s", spec, Kinds)
+	if err != nil || port == "" || port == "0" {
+		return fmt.Errorf("tpm: %q: want a host and a port number, as in tcp:localhost:2321", spec)
+	}
+	return nil
 }
 
 // hints are for the other TCTIs of tpm2-tss.
@@ -79,6 +111,7 @@ var hints = map[string]string{
 	"tabrmd": "programs need no resource manager beside the kernel's: use device:/dev/tpmrm0",
 	"mssim":  "the protocol of Microsoft's simulator is not spoken: use swtpm, or soft",
 	"cmd":    "no command is run: use swtpm:STATEDIR, or an emulator at unix:SOCKET or tcp:HOST:PORT",
+	"tbs":    "Windows' own TPM is -tpm device",
 	"pcap":   "it only records what another TPM does: name that, and use -trace-md to record",
 }
 
@@ -100,46 +133,4 @@ func tcti(arg string) (network, address string, ok bool) {
 		}
 	}
 	return "tcp", net.JoinHostPort(host, port), true
-}
-
-// unopened returns an error that says what can be done, as package attest knows it.
-func unopened(spec string, err error) error {
-	return &attest.Error{Op: "Open", Err: fmt.Errorf("%s: %w", spec, err)}
-}
-
-// closer is a transport that something else closes.
-type closer struct {
-	transport.TPM
-	io.Closer
-}
-
-// start starts swtpm with its state in dir.
-func start(dir string) (*Device, error) {
-	if dir == "" {
-		return nil, fmt.Errorf("tpm: swtpm: name a state folder, as in swtpm:STATEDIR")
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, unopened("swtpm:"+dir, err)
-	}
-	tpm, err := attesttest.StartSWTPM(dir)
-	if err != nil {
-		return nil, fmt.Errorf("tpm: swtpm:%s: %w (Debian: apt-get install swtpm; or use -tpm soft)", dir, err)
-	}
-	return &Device{TPMCloser: tpm, Name: "swtpm child, state in " + dir}, nil
-}
-
-// dial connects to the command socket of an emulator. The emulator needs
-// TPM2_Startup; it answers TPM_RC_INITIALIZE if it has had one.
-func dial(network, address string) (*Device, error) {
-	conn, err := net.Dial(network, address)
-	if err != nil {
-		return nil, unopened(network+":"+address, err)
-	}
-	tpm := transport.FromReadWriteCloser(conn)
-	_, err = tpm2.Startup{StartupType: tpm2.TPMSUClear}.Execute(tpm)
-	if err != nil && err != error(tpm2.TPMRCInitialize) {
-		conn.Close()
-		return nil, &attest.Error{Op: "TPM2_Startup", Err: fmt.Errorf("%s:%s: %w", network, address, err)}
-	}
-	return &Device{TPMCloser: tpm, Name: "TPM at " + network + ":" + address}, nil
 }

@@ -143,7 +143,7 @@ func TestOpenErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for spec, says := range specs {
-		_, err := device.Open(spec)
+		_, err := device.Open(t.Context(), spec)
 		sane(t, spec, err)
 		if d := diagnose.Explain(err); !strings.Contains(d.Remedy, says) {
 			t.Errorf("%s: %v", spec, d)

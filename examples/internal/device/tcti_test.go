@@ -29,7 +29,7 @@ func TestTCTI(t *testing.T) {
 	}
 	port := forward(t, socket)
 	for _, spec := range []string{spec, "swtpm:host=127.0.0.1,port=" + port, "swtpm:port=" + port + ",host=127.0.0.1", "tcp:127.0.0.1:" + port, "unix:" + socket} {
-		d, err := device.Open(spec)
+		d, err := device.Open(t.Context(), spec)
 		if err != nil {
 			t.Errorf("%s: %v", spec, err)
 			continue
@@ -51,7 +51,7 @@ func TestTCTI(t *testing.T) {
 		"swtpm:host=127.0.0.1,port=1": "tcp:127.0.0.1:1",
 		"nonsense":                    "want soft",
 	} {
-		d, err := device.Open(spec)
+		d, err := device.Open(t.Context(), spec)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", spec, err)
 		}
