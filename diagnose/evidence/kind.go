@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -82,8 +83,19 @@ func kindOf(name string, head []byte) string {
 		return kindUnread
 	case strings.HasSuffix(base, ".log"):
 		return kindLog
+	case misnamed[path.Ext(base)] != nil:
+		return kindUnread
 	}
 	return kindText
+}
+
+// misnamed has why a file is not read that is plain text by its contents, but should be
+// of another kind by the end of its name.
+var misnamed = map[string]error{
+	".zip":  errors.New("it is no ZIP archive, though its name says so"),
+	".cab":  errors.New("it is no cabinet, though its name says so"),
+	".evtx": errors.New("it is no event log, though its name says so"),
+	".har":  errors.New("it is no HTTP archive, though its name says so: it has no log with entries"),
 }
 
 // isBinary reports whether decoded text has many control characters.
@@ -112,7 +124,7 @@ func (c *Case) readFile(ctx context.Context, name string, head []byte, r io.Read
 	r = c.budget(ctx, r)
 	switch s.Kind {
 	case kindUnread:
-		err = errBinary
+		err = cmp.Or(misnamed[strings.ToLower(path.Ext(name))], errBinary)
 	case kindEventLog:
 		err = c.readEvtx(s, r)
 	case kindEventXML:

@@ -54,7 +54,7 @@ func (e *enroller) begin(ctx context.Context, name string, stdout io.Writer) err
 func (e *enroller) complete(ctx context.Context, name string) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return err
+		return command.At("-complete", err)
 	}
 	var f challengeFile
 	if err := json.Unmarshal(text, &f); err != nil {

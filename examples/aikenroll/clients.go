@@ -31,7 +31,7 @@ func (o *options) enroller(tpm *attest.TPM) (e *enroller, stop func(), err error
 			return nil, nil, err
 		}
 		e.aik.URL, e.aik.Roots, stop = mock.URL+provisiontest.AIKPath, mock.Roots, mock.Close
-	} else if e.aik.Roots, err = command.ReadRoots(o.roots); err != nil {
+	} else if e.aik.Roots, err = command.ReadRoots("-roots", o.roots); err != nil {
 		return nil, nil, err
 	}
 	e.aik.HTTPClient = command.HTTPClient(e.aik.Roots)

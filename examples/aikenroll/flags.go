@@ -60,7 +60,12 @@ func (o *options) check(*flag.FlagSet) error {
 	case o.roots != "" && o.url == "" && o.complete == "":
 		return errors.New("-roots goes with -url or -complete")
 	}
-	return nil
+	if o.url != "windows" {
+		if err := command.CheckOpenURL("-url", o.url); err != nil {
+			return err
+		}
+	}
+	return errors.Join(command.CheckDir("-out", o.out), command.CheckFile("-begin", o.begin))
 }
 
 // hint names the flag that may help against an error.

@@ -18,11 +18,11 @@ type client struct {
 }
 
 func (o *options) client() (*client, error) {
-	roots, err := command.ReadRoots(o.roots)
+	roots, err := command.ReadRoots("-roots", o.roots)
 	if err != nil {
 		return nil, err
 	}
-	token, err := command.Secret(o.token)
+	token, err := command.Secret("-token", o.token)
 	return &client{strings.TrimSuffix(o.url, "/"), token, command.HTTPClient(roots)}, err
 }
 
@@ -61,9 +61,16 @@ type refusal struct {
 	verdict *verify.Verdict
 }
 
-// refused returns the error for a verdict, with the exit code.
+// refused returns the error for a verdict, with the exit code. Where the verifier did not
+// get to the device, since the bearer token is wrong, a message was too old or it is busy,
+// it has not judged it.
 func refused(status int, v *verify.Verdict) error {
-	return &command.ExitError{Code: 3, Err: &refusal{status, v}}
+	code := 3
+	switch status {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable:
+		code = 1
+	}
+	return &command.ExitError{Code: code, Err: &refusal{status, v}}
 }
 
 func (r *refusal) Error() string {

@@ -10,7 +10,6 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/verify/verifytest"
 )
 
@@ -52,13 +51,10 @@ func (o *options) check(*flag.FlagSet) error {
 	if o.url == "" {
 		return errors.New("-url is required")
 	}
-	if err := wire.CheckSecure(o.url); err != nil {
-		return err
-	}
 	if o.boot && o.real() {
 		return errors.New("-boot is for emulated TPMs: the firmware has extended the PCRs of this one")
 	}
-	return errors.Join(command.CheckFolder(o.state), command.CheckFolder(o.certify))
+	return errors.Join(command.CheckURL("-url", o.url), o.auth.Check(), command.CheckFile("-state", o.state), command.CheckFile("-certify", o.certify))
 }
 
 // real reports whether the TPM is the machine's own.
@@ -68,7 +64,8 @@ func (o *options) real() bool { return o.tpm == "device" || strings.HasPrefix(o.
 func (o *options) log() ([]byte, error) {
 	switch {
 	case o.eventLog != "":
-		return os.ReadFile(o.eventLog)
+		log, err := os.ReadFile(o.eventLog)
+		return log, command.At("-eventlog", err)
 	case o.real():
 		return attest.EventLog()
 	case o.boot:

@@ -20,9 +20,10 @@ func (a *attestor) load(ctx context.Context, name string) (*attest.Key, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, command.At("-state", err)
 	}
-	return a.tpm.LoadKey(ctx, text)
+	key, err := a.tpm.LoadKey(ctx, text)
+	return key, command.At("-state "+name, err)
 }
 
 // writeKey writes a key, wrapped by the TPM, to a file.

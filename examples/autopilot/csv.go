@@ -17,13 +17,9 @@ func (o *options) csv(stdout, stderr io.Writer) error {
 	var sheets []*autopilot.Sheet
 	var failed error
 	for _, name := range o.args[2:] {
-		text, err := command.ReadFile(name)
+		s, err := readSheet(name)
 		if err != nil {
 			return err
-		}
-		s, err := autopilot.ReadCSV(bytes.NewReader(text))
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
 		}
 		sheets = append(sheets, s)
 		if o.args[1] == "lint" {
@@ -43,6 +39,16 @@ func (o *options) csv(stdout, stderr io.Writer) error {
 		return o.write(stdout, merged.Format, merged.Rows)
 	}
 	return o.write(stdout, autopilot.Format(o.format), sheets[0].Rows)
+}
+
+// readSheet reads a file of devices.
+func readSheet(name string) (*autopilot.Sheet, error) {
+	text, err := command.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	s, err := autopilot.ReadCSV(bytes.NewReader(text))
+	return s, command.At(name, err)
 }
 
 // lint prints the findings of a file.

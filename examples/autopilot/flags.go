@@ -13,7 +13,6 @@ import (
 	"github.com/whiteglove/whiteglove/autopilot/graph"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
-	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // options are the flags, and the command with its arguments.
@@ -47,7 +46,7 @@ func program() *command.Command {
 		Name: "autopilot", About: about, Usage: usage,
 		Status:  "0 if all is well, 1 if the service would refuse something, a hash does not match or something failed, 2 for wrong usage",
 		Args:    true,
-		Timeout: 3 * time.Hour, Flags: o.flags, Check: o.check, Do: o.run,
+		Timeout: 3 * time.Hour, Flags: o.flags, Check: o.check, Do: o.run, Resume: o.resume,
 	}
 }
 
@@ -108,9 +107,19 @@ func (o *options) check(f *flag.FlagSet) error {
 	case !slices.Contains([]autopilot.Format{autopilot.Intune, autopilot.PartnerCenter, autopilot.ManagedDesktop, autopilot.Identifiers}, autopilot.Format(o.format)):
 		return fmt.Errorf("-format %q: want Intune, \"Partner Center\", \"Managed Desktop\" or \"corporate identifiers\"", o.format)
 	case o.graph != "" && o.graph != "public":
-		return wire.CheckSecure(o.graph)
+		return errors.Join(command.CheckURL("-graph", o.graph), command.CheckURL("-authority", o.authority), command.CheckTenant("-tenant", o.tenant))
+	case o.graph != "":
+		return errors.Join(command.CheckURL("-authority", o.authority), command.CheckTenant("-tenant", o.tenant))
 	}
-	return nil
+	return command.CheckFile("-out", o.out)
+}
+
+// resume tells how to continue after an interrupt.
+func (o *options) resume() string {
+	if o.args[0] != "import" {
+		return ""
+	}
+	return "the same command goes on: a device that is registered already counts as imported"
 }
 
 // run runs the command.

@@ -197,7 +197,7 @@ func TestWrongUsage(t *testing.T) {
 		t.Errorf("%d: %s", code, errs)
 	}
 	spoiled := exampletest.File(t, []byte("Device Serial Number,Windows Product ID,Hardware Hash\r\n5.12E+12,,"+autopilottest.Device{Serial: "5120000000001"}.Text()+"\r\n"))
-	if _, _, errs := try(t, "-until", "imported", "import", spoiled); !strings.Contains(errs, "line 2: spreadsheet (refused)") {
+	if code, _, errs := try(t, "-until", "imported", "import", spoiled); code != 1 || !strings.Contains(errs, "line 2: spreadsheet (refused)") || !strings.Contains(errs, "took what the real one refuses") {
 		t.Errorf("what a spreadsheet changed: %s", errs)
 	}
 	empty := exampletest.File(t, []byte("Device Serial Number,Windows Product ID,Hardware Hash\r\n"))
@@ -222,7 +222,7 @@ func TestImportMany(t *testing.T) {
 		}
 		fmt.Fprintf(&file, "%s,,%s\r\n", d.Serial, d.Text())
 	}
-	code, out, errs := try(t, "-graph", h.URL, "-token", "x", "-until", "imported", "-pause", "50ms", "import", exampletest.File(t, []byte(file.String())))
+	code, out, errs := try(t, "-graph", h.URL, "-token", "x", "-until", "imported", "-pause", "50ms", "-json", "import", exampletest.File(t, []byte(file.String())))
 	if code != 1 || !strings.Contains(errs, "1 of 501 devices failed") || !strings.Contains(errs, "ZTD 808/") || len(s.Devices()) != 500 {
 		t.Errorf("%d: %d devices: %s", code, len(s.Devices()), errs)
 	}

@@ -11,8 +11,8 @@
 //
 // Flags come before the command. "hash" without a file takes the hash of this
 // machine, which works on Windows as an administrator. "import" registers the
-// devices of a file and shows how far each is: a line a device on a terminal, else
-// a JSON object a line. Without -graph it does so at a mock service in this process,
+// devices of a file and shows how far each is: a line a device on a terminal, else a
+// line an event, with -json a JSON object. Without -graph it does so at a mock service in this process,
 // and with -graph public at the real one, which needs an application in the tenant:
 // see -client-id, -client-secret and -client-cert. "mock" prints the hash of a made-up
 // device with the TPM's endorsement key, which no real service gets.
@@ -97,7 +97,7 @@ func (o *options) match(ctx context.Context, stdout io.Writer) error {
 	if o.ek != "" {
 		certs, err := command.ReadCertificates(o.ek)
 		if err != nil {
-			return err
+			return command.At("-ek", err)
 		}
 		best = h.MatchCertificate(certs[0])
 	} else if best, err = matchTPM(ctx, o.tpm, h); err != nil {
@@ -147,7 +147,7 @@ func (o *options) showProfile(stdout io.Writer) error {
 	}
 	p, err := autopilot.ParseProfile(text)
 	if err != nil {
-		return err
+		return command.At(o.args[1], err)
 	}
 	if o.profileID != "" {
 		p.ProfileID = o.profileID

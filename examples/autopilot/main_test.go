@@ -2,16 +2,19 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/autopilot/autopilottest"
 	"github.com/whiteglove/whiteglove/autopilot/graph"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
 )
 
@@ -152,7 +155,7 @@ func TestMatch(t *testing.T) {
 
 // The devices of a file are registered at the mock service.
 func TestImport(t *testing.T) {
-	code, out, errs := try(t, "import", mockFile(t))
+	code, out, errs := try(t, "-json", "import", mockFile(t))
 	if code != 0 || errs != "a mock service in this process registers the devices; see -graph\n" {
 		t.Fatalf("%d: %s%s", code, out, errs)
 	}
@@ -178,14 +181,16 @@ func TestImport(t *testing.T) {
 // On a terminal each device has a line, which changes.
 func TestProgress(t *testing.T) {
 	var b bytes.Buffer
-	p := newProgress(&b, true, []autopilot.Row{{Serial: "S1"}, {Serial: "S2"}})
+	p := newProgress(&b, false, true, []autopilot.Row{{Serial: "S1"}, {Serial: "S2"}})
 	p.observe(graph.Event{Row: 0, Serial: "S1", Stage: graph.StageSubmitted, Status: "unknown"})
-	p.observe(graph.Event{Row: -1, Stage: graph.StageSyncing, Err: &graph.Error{Op: "SyncBeta", HTTPStatus: 429}, Wait: 90 * time.Second})
-	p.observe(graph.Event{Row: 1, Serial: "S2", Stage: graph.StageFailed, Err: &graph.Error{Op: "Import", Code: 808}})
+	busy, foreign := &graph.Error{Op: "SyncBeta", HTTPStatus: 429}, &graph.Error{Op: "Import", Code: 808}
+	p.observe(graph.Event{Row: -1, Stage: graph.StageSyncing, Err: busy, Wait: 90 * time.Second})
+	p.observe(graph.Event{Row: 1, Serial: "S2", Stage: graph.StageFailed, Err: foreign})
+	again, failed := "not syncing yet: "+command.Brief(busy)+"; again in 1m30s", "failed: "+command.Brief(foreign)
 	want := "\r\x1b[K  1 S1                   submitted unknown\n\r\x1b[K  2 S2                   waiting\n" +
-		"\x1b[2A\r\x1b[K  1 S1                   syncing graph: SyncBeta: HTTP status 429; again in 1m30s\n\r\x1b[K  2 S2                   syncing graph: SyncBeta: HTTP status 429; again in 1m30s\n" +
-		"\x1b[2A\r\x1b[K  1 S1                   syncing graph: SyncBeta: HTTP status 429; again in 1m30s\n\r\x1b[K  2 S2                   failed graph: Import: ZTD 808\n"
-	if err := p.print(nil); err != nil || b.String() != want {
+		"\x1b[2A\r\x1b[K  1 S1                   " + again + "\n\r\x1b[K  2 S2                   " + again + "\n" +
+		"\x1b[2A\r\x1b[K  1 S1                   " + again + "\n\r\x1b[K  2 S2                   " + failed + "\n"
+	if err := p.print(nil); err != nil || b.String() != want || !strings.HasPrefix(again, "not syncing yet: SyncBeta: HTTP status 429 (0x801901AD") || !strings.HasPrefix(failed, "failed: Import: ZTD 808") {
 		t.Errorf("%v\n%q\n%q", err, b.String(), want)
 	}
 }
@@ -225,4 +230,31 @@ func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
 // A file that is not there is reported with code and remedy.
 func TestExplained(t *testing.T) {
 	exampletest.Explained(t, program(), "hash", "none")
+}
+
+// Without -json there is a line for each event, and a dead service is given up soon.
+func TestImportLines(t *testing.T) {
+	code, out, errs := try(t, "import", mockFile(t))
+	if code != 0 || strings.Contains(out, "{") || !strings.Contains(out, " importing unknown\n  1 MOCK-") || !strings.Contains(out, " is the device ") {
+		t.Errorf("%d: %s%s", code, out, errs)
+	}
+	line := exampletest.Explained(t, program(), "-graph", "https://127.0.0.1:1", "-token", "x", "-pause", "1ms", "import", mockFile(t))
+	if !strings.Contains(line, "127.0.0.1:1") || strings.Contains(line, "devices failed") {
+		t.Error(line)
+	}
+	code, out, errs = try(t, "-graph", "https://127.0.0.1:1", "-token", "x", "-pause", "1ms", "-json", "import", mockFile(t))
+	if code != 1 || strings.Count(out, `"next":"submitted","wait":"1ms"`) != tries || strings.Contains(out, `"stage":"submitted"`) {
+		t.Errorf("%d: %s%s", code, out, errs)
+	}
+}
+
+// After an interrupt nothing is said to have failed.
+func TestImportInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(200*time.Millisecond, func() { cancel(&command.Interrupted{Signal: syscall.SIGINT}) })
+	var out, errs bytes.Buffer
+	code := program().Run(ctx, []string{"-graph", "https://127.0.0.1:1", "-token", "x", "-pause", "1h", "import", mockFile(t)}, &out, &errs)
+	if code != 130 || strings.Contains(errs.String()+out.String(), "failed") || !strings.Contains(errs.String(), "autopilot: interrupted; the same command goes on") {
+		t.Errorf("%d: %s%s", code, &out, &errs)
+	}
 }

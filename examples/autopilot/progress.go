@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,17 +18,18 @@ import (
 // again.
 const maxLive = 20
 
-// A progress shows how far devices are.
+// A progress shows how far devices are: a line for each event, unless live.
 type progress struct {
 	w     io.Writer
+	json  bool // the lines are JSON objects
 	live  bool // a terminal: each device has a line that changes
 	lines []string
 	drawn bool
 	err   error
 }
 
-func newProgress(w io.Writer, live bool, rows []autopilot.Row) *progress {
-	p := &progress{w: w, live: live && len(rows) <= maxLive}
+func newProgress(w io.Writer, json, terminal bool, rows []autopilot.Row) *progress {
+	p := &progress{w: w, json: json, live: terminal && !json && len(rows) <= maxLive}
 	for i, r := range rows {
 		p.lines = append(p.lines, fmt.Sprintf("%3d %-20s waiting", i+1, r.Serial))
 	}
@@ -38,19 +41,23 @@ type line struct {
 	Time   time.Time   `json:"time,omitzero"`
 	Device int         `json:"device,omitempty"` // from 1; 0 for all
 	Serial string      `json:"serial,omitempty"`
-	Stage  graph.Stage `json:"stage"`
+	Stage  graph.Stage `json:"stage,omitempty"`
+	Next   graph.Stage `json:"next,omitempty"` // the stage that was not reached yet, and is tried again after Wait
 	Status string      `json:"status,omitempty"`
 	Wait   string      `json:"wait,omitempty"`
 	ZTDID  string      `json:"ztdId,omitempty"`
 	Error  string      `json:"error,omitempty"`
 }
 
-// observe is called at each event.
+// observe is called at each event. That the run was ended is no failure of a device.
 func (p *progress) observe(e graph.Event) {
-	if !p.live {
+	if errors.Is(e.Err, context.Canceled) {
+		return
+	}
+	if p.json {
 		l := line{Time: e.Time, Device: e.Row + 1, Serial: e.Serial, Stage: e.Stage, Status: e.Status}
 		if e.Wait > 0 {
-			l.Wait = e.Wait.String()
+			l.Wait, l.Stage, l.Next = e.Wait.String(), "", e.Stage
 		}
 		if e.Err != nil {
 			l.Error = command.Explain(e.Err)
@@ -58,12 +65,13 @@ func (p *progress) observe(e graph.Event) {
 		p.fail(command.WriteJSONLine(p.w, l))
 		return
 	}
-	text := fmt.Sprintf("%s %s", e.Stage, e.Status)
-	if e.Err != nil {
-		text += command.OneLine(e.Err.Error())
-	}
-	if e.Wait > 0 {
-		text += fmt.Sprintf("; again in %v", e.Wait.Round(time.Second))
+	text := describe(e)
+	if !p.live {
+		if e.Row >= 0 {
+			text = fmt.Sprintf("%3d %-20.20s %s", e.Row+1, e.Serial, text)
+		}
+		p.fail(p.println(text))
+		return
 	}
 	for i := range p.lines {
 		if e.Row == i || e.Row < 0 {
@@ -74,6 +82,23 @@ func (p *progress) observe(e graph.Event) {
 		}
 	}
 	p.draw()
+}
+
+// describe returns an event in words.
+func describe(e graph.Event) string {
+	switch {
+	case e.Wait > 0:
+		return fmt.Sprintf("not %s yet: %s; again in %v", e.Stage, command.Brief(e.Err), e.Wait.Round(time.Second))
+	case e.Err != nil:
+		return fmt.Sprintf("%s: %s", e.Stage, command.Brief(e.Err))
+	}
+	return strings.TrimSpace(fmt.Sprintf("%s %s", e.Stage, e.Status))
+}
+
+// println writes a line. What a service says cannot control a terminal.
+func (p *progress) println(text string) error {
+	_, err := fmt.Fprintln(p.w, wire.Visible(strings.ToValidUTF8(text, "")))
+	return err
 }
 
 // draw writes the lines, over those that were written before.
@@ -103,6 +128,15 @@ func (p *progress) print(results []graph.Result) error {
 		return p.err
 	}
 	for i, r := range results {
+		if errors.Is(r.Err, context.Canceled) {
+			continue
+		}
+		if !p.json {
+			if r.Device != nil {
+				p.fail(p.println(fmt.Sprintf("%3d %-20.20s is the device %s", i+1, r.Device.Serial, r.Device.ID)))
+			}
+			continue
+		}
 		l := line{Device: i + 1, Serial: r.Row.Serial, Stage: r.Stage}
 		if r.Device != nil {
 			l.ZTDID, l.Serial = r.Device.ID, r.Device.Serial

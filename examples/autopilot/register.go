@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto"
 	"errors"
@@ -19,11 +18,7 @@ import (
 
 // register registers the devices of a file, and shows how far each is.
 func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error {
-	text, err := command.ReadFile(o.args[1])
-	if err != nil {
-		return err
-	}
-	s, err := autopilot.ReadCSV(bytes.NewReader(text))
+	s, err := readSheet(o.args[1])
 	if err != nil {
 		return err
 	}
@@ -31,8 +26,10 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 		return fmt.Errorf("%s: there is no device in it", o.args[1])
 	}
 	// What the service would refuse is said, and sent all the same: it decides.
+	refused := false
 	for _, f := range (&autopilot.Sheet{Format: s.Format, Rows: s.Rows}).Lint() {
 		if f.Refused {
+			refused = true
 			fmt.Fprintf(stderr, "%s: %s\n", o.args[1], f)
 		}
 	}
@@ -41,11 +38,32 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 		return err
 	}
 	defer done()
-	p := newProgress(stdout, command.IsTerminal(stdout) && !o.json, s.Rows)
-	r := &graph.Registration{Client: c, Until: graph.Stage(o.until), Pause: pause, Observe: p.observe, Forget: o.forget}
+	p := newProgress(stdout, o.json, command.IsTerminal(stdout), s.Rows)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	unreached := 0
+	r := &graph.Registration{Client: c, Until: graph.Stage(o.until), Pause: pause, Forget: o.forget, Observe: func(e graph.Event) {
+		p.observe(e)
+		if unanswered(e) {
+			unreached++
+		}
+		if unreached >= tries {
+			stop(&unreachedError{e.Err})
+		}
+	}}
 	results, err := r.Run(ctx, s.Rows)
+	var unreachable *unreachedError
+	if errors.As(context.Cause(ctx), &unreachable) {
+		return unreachable
+	}
 	if perr := p.print(results); err == nil {
-		return perr
+		err = perr
+	}
+	switch {
+	case err == nil && refused && o.graph == "":
+		return fmt.Errorf("the mock service took what the real one refuses: mend %s", o.args[1])
+	case err == nil || ctx.Err() != nil:
+		return err
 	}
 	failed := 0
 	for _, res := range results {
@@ -53,9 +71,28 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 			failed++
 		}
 	}
-	fmt.Fprintf(stderr, "%d of %d devices failed; the first of them:\n", failed, len(results))
-	return err
+	return command.At(fmt.Sprintf("%d of %d devices failed, the first of them", failed, len(results)), err)
 }
+
+// tries is how often a service is asked that does not answer before anything is
+// submitted. The pauses between the tries are 30 seconds in all.
+const tries = 5
+
+// unanswered reports whether nothing could be submitted, since the service did not
+// answer.
+func unanswered(e graph.Event) bool {
+	var failed *graph.Error
+	return e.Stage == graph.StageSubmitted && errors.As(e.Err, &failed) && failed.HTTPStatus == 0
+}
+
+// An unreachedError is why nothing was submitted.
+type unreachedError struct{ err error }
+
+// Error returns that nothing was submitted, and why.
+func (e *unreachedError) Error() string { return "nothing was submitted: " + e.err.Error() }
+
+// Unwrap returns why.
+func (e *unreachedError) Unwrap() error { return e.err }
 
 // service returns a client of the service that the flags name. Without one it
 // starts a mock service, for which it also returns a pause: it is a thousand times
@@ -72,7 +109,7 @@ func (o *options) service(ctx context.Context, stderr io.Writer) (c *graph.Clien
 		}
 		return s.Graph(), pause, func() { s.Close() }, nil
 	}
-	pool, err := command.ReadRoots(o.roots)
+	pool, err := command.ReadRoots("-roots", o.roots)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -86,10 +123,10 @@ func (o *options) service(ctx context.Context, stderr io.Writer) (c *graph.Clien
 	done = func() {}
 	switch {
 	case o.token != "":
-		token, err := command.Secret(o.token)
+		token, err := command.Secret("-token", o.token)
 		c.Token = func(context.Context) (string, error) { return token, err }
 	case o.clientSecret != "":
-		a.secret, err = command.Secret(o.clientSecret)
+		a.secret, err = command.Secret("-client-secret", o.clientSecret)
 		c.Token = a.cached(a.bySecret)
 	case o.clientCert != "":
 		var dev *device.Device
@@ -112,15 +149,15 @@ func (o *options) service(ctx context.Context, stderr io.Writer) (c *graph.Clien
 func (o *options) loadKey(ctx context.Context, a *authorization, tpm *attest.TPM) error {
 	certs, err := command.ReadCertificates(o.clientCert)
 	if err != nil {
-		return err
+		return command.At("-client-cert", err)
 	}
 	text, err := command.ReadFile(o.clientKey)
 	if err != nil {
-		return err
+		return command.At("-client-key", err)
 	}
 	key, err := tpm.LoadKey(ctx, text)
 	if err != nil {
-		return fmt.Errorf("%s: %w", o.clientKey, err)
+		return command.At("-client-key "+o.clientKey, err)
 	}
 	if pub, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); ok && !pub.Equal(certs[0].PublicKey) {
 		return errors.New("-client-cert is for another key than -client-key")

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/diagnose/evidence"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -12,6 +15,9 @@ import (
 
 // exitFault is the exit code if the evidence shows a fault.
 const exitFault = 3
+
+// stdinName is the name of the standard input in reports.
+const stdinName = "standard input"
 
 // A result is what -json prints for evidence.
 type result struct {
@@ -38,7 +44,7 @@ func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes [
 	for _, path := range paths {
 		var err error
 		if path == "-" {
-			err = c.Add(ctx, "standard input", o.stdin)
+			err = c.Add(ctx, stdinName, o.stdin)
 		} else {
 			err = c.AddPath(ctx, path)
 		}
@@ -46,8 +52,11 @@ func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes [
 			return err
 		}
 	}
+	c.Personal = true // so that the names of sources are those of the files
+	unread := unreadable(c.Report().Sources, paths)
+	c.Personal = o.personal
 	report := c.Report()
-	found, known := decode(codes)
+	found, unknown := decode(codes)
 	if err := o.print(stdout, report, found); err != nil {
 		return err
 	}
@@ -64,10 +73,51 @@ func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes [
 	switch {
 	case len(report.Findings) > 0:
 		return &command.ExitError{Code: exitFault}
-	case !known:
-		return &command.ExitError{Code: 1}
+	case len(unread) > 0 || unknown != nil:
+		return errors.Join(append(unread, unknown)...)
 	}
 	return nil
+}
+
+// unreadable returns an error for each path in which there is nothing to judge.
+func unreadable(sources []evidence.Source, paths []string) (unread []error) {
+	for _, path := range paths {
+		if path == "-" {
+			path = stdinName
+		}
+		n, readable, problem := 0, false, ""
+		for _, s := range sources {
+			if !within(s.Name, path) {
+				continue
+			}
+			archive := strings.HasSuffix(s.Kind, "archive") || s.Kind == "cabinet"
+			readable = readable || s.Records > 0 && !archive
+			if n++; problem == "" && len(s.Problems) > 0 {
+				problem = ": " + s.Problems[0]
+			}
+			if n == 1 && !archive && problem == "" {
+				problem = ": it is empty"
+			}
+		}
+		if !readable {
+			unread = append(unread, fmt.Errorf("%s: %s, and there is no evidence in it%s", path, files(n), problem))
+		}
+	}
+	return unread
+}
+
+// within reports whether a source is a file, one in an archive or one in a folder.
+func within(source, path string) bool {
+	rel, err := filepath.Rel(path, source)
+	return source == path || strings.HasPrefix(source, path+"!") || err == nil && filepath.IsLocal(rel)
+}
+
+// files returns a number of files in words.
+func files(n int) string {
+	if n == 1 {
+		return "1 file"
+	}
+	return fmt.Sprintf("%d files", n)
 }
 
 func (o *options) print(stdout io.Writer, report *evidence.Report, found []reading) error {

@@ -113,7 +113,7 @@ func TestStandardInput(t *testing.T) {
 		o := &options{stdin: strings.NewReader(text), args: []string{"-"}}
 		c.Do = o.run
 		code, stdout, _ := exampletest.Run(t, c, "-")
-		if code != want || want == 0 && !strings.HasPrefix(stdout, "no known fault in 1 files\n") {
+		if code != want || want == 0 && !strings.HasPrefix(stdout, "no known fault in 1 file\n") {
 			t.Errorf("%q: %d %s", text, code, stdout)
 		}
 	}
@@ -121,5 +121,59 @@ func TestStandardInput(t *testing.T) {
 	o := &options{stdin: strings.NewReader("GetCACaps: Not Found\n"), args: []string{"-", "nonsense"}}
 	if err := o.run(t.Context(), &out, nil); err == nil || !strings.HasPrefix(out.String(), "nonsense: unknown\n\nThe attestation CA") {
 		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+// Files in which there is nothing to judge are an error that names them.
+func TestUnreadable(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	var empty bytes.Buffer
+	if err := zip.NewWriter(&empty).Close(); err != nil {
+		t.Fatal(err)
+	}
+	good := write("good.txt", "all is well\n")
+	bare := filepath.Join(dir, "bare")
+	if err := os.Mkdir(bare, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		write("bad.zip", "PK"):                                  "1 file, and there is no evidence in it: it is no ZIP archive",
+		write("empty.zip", empty.String()):                      "1 file, and there is no evidence in it\n",
+		write("cut.zip", "PK\x03\x04abc"):                       "1 file, and there is no evidence in it: zip: ",
+		write("cut.cab", "MSCF"+strings.Repeat("\x00", 60)):     "1 file, and there is no evidence in it: cab: ",
+		write("text.cab", "text\n"):                             "it is no cabinet",
+		write("broken.evtx", "ElfFile\x00"+good):                "1 file, and there is no evidence in it: evtx: ",
+		write("none.har", "{}"):                                 "it is no HTTP archive",
+		write("program", "\x7fELF"+strings.Repeat("\x01", 999)): "neither text nor a known format",
+		write("empty.txt", ""):                                  "it is empty",
+		bare:                                                    "0 files, and there is no evidence in it\n",
+	} {
+		code, _, stderr := exampletest.Run(t, program(), path)
+		if code != 1 || !strings.HasPrefix(stderr, "diagnose: "+path+": ") || !strings.Contains(stderr, want) {
+			t.Errorf("%s: %d: %s", path, code, stderr)
+		}
+		if code, _, both := exampletest.Run(t, program(), "-json", good, path); code != 1 || both != stderr {
+			t.Errorf("beside another file: %s: %d: %s", path, code, both)
+		}
+	}
+	if code, stdout, stderr := exampletest.Run(t, program(), dir); code != 0 || stderr != "" || !strings.HasPrefix(stdout, "no known fault in 10 files\n") {
+		t.Errorf("a folder with one that can be read: %d: %s%s", code, stdout, stderr)
+	}
+}
+
+// Files that could not be written in the end are known before anything is read.
+func TestOutputFirst(t *testing.T) {
+	for _, flag := range []string{"-html", "-traffic"} {
+		code, stdout, stderr := exampletest.Run(t, program(), flag, filepath.Join(t.TempDir(), "none", "x"), diagReport(t))
+		if code != 2 || stdout != "" || !strings.Contains(stderr, flag+": there is no folder") {
+			t.Errorf("%s: %d: %s%s", flag, code, stdout, stderr)
+		}
 	}
 }

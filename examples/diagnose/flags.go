@@ -59,5 +59,5 @@ func (o *options) check(f *flag.FlagSet) error {
 	case !o.list && len(o.args) == 0:
 		return errors.New("name a CODE, a PATH, or -list")
 	}
-	return nil
+	return errors.Join(command.CheckFile("-html", o.html), command.CheckFile("-traffic", o.traffic))
 }

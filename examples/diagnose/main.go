@@ -20,6 +20,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"slices"
 
@@ -48,7 +50,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	if len(paths) > 0 || o.traffic != "" {
 		return o.evidence(ctx, stdout, paths, codes)
 	}
-	found, known := decode(codes)
+	found, unknown := decode(codes)
 	var err error
 	if o.json {
 		err = writeJSON(stdout, found)
@@ -58,20 +60,22 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if !known {
-		return &command.ExitError{Code: 1}
-	}
-	return nil
+	return unknown
 }
 
-// decode returns what codes mean, and whether all are known.
-func decode(codes []string) (found []reading, known bool) {
-	known = true
+// decode returns what codes mean. The error names those that are not known.
+func decode(codes []string) (found []reading, unknown error) {
 	for _, code := range codes {
 		r := reading{Input: code, Meanings: diagnose.Decode(code)}
 		r.Known = slices.ContainsFunc(r.Meanings, diagnose.Meaning.Known)
-		known = known && r.Known
+		switch {
+		case r.Known:
+		case len(r.Meanings) == 0:
+			unknown = errors.Join(unknown, fmt.Errorf("%q is neither a code that is known nor a file that is there", code))
+		default:
+			unknown = errors.Join(unknown, fmt.Errorf("what %q means is not public", code))
+		}
 		found = append(found, r)
 	}
-	return found, known
+	return found, unknown
 }

@@ -33,11 +33,20 @@ func TestRun(t *testing.T) {
 		{[]string{"nonsense"}, 1, "nonsense: unknown\n"},
 		{[]string{"807", "nonsense"}, 1, "ZtdDeviceIsNotRegistered"},
 		{[]string{"-json", "nonsense"}, 1, `"known": false`},
+		{[]string{"nonsense", "none.zip"}, 1, "\n\nnone.zip: unknown\n"},
 	} {
 		code, stdout, stderr := exampletest.Run(t, program(), c.args...)
-		if code != c.code || !strings.Contains(stdout, c.want) || stderr != "" {
+		if code != c.code || !strings.Contains(stdout, c.want) || (stderr == "") != (code == 0) || strings.Count(stderr, "\n") > 1 {
 			t.Errorf("%v: %d\n%s\n%s\nwant %d, %q", c.args, code, stdout, stderr, c.code, c.want)
 		}
+	}
+}
+
+// What is not known is named on the standard error.
+func TestUnknown(t *testing.T) {
+	_, _, stderr := exampletest.Run(t, program(), "nonsense", "807", "0x8018000C")
+	if want := "diagnose: \"nonsense\" is neither a code that is known nor a file that is there. Also: what \"0x8018000C\" means is not public\n"; stderr != want {
+		t.Errorf("%q, want %q", stderr, want)
 	}
 }
 

@@ -32,7 +32,7 @@ func page(r *evidence.Report) []byte {
 	b.WriteString(style)
 	put("</style>\n<h1>Why the setup failed</h1>\n")
 	if len(r.Findings) == 0 {
-		put("<p>No known fault in %s files.</p>\n", strconv.Itoa(len(r.Sources)))
+		put("<p>No known fault in %s.</p>\n", files(len(r.Sources)))
 	}
 	for _, f := range r.Findings {
 		class := ""

@@ -26,7 +26,7 @@ func writeReport(w io.Writer, r *evidence.Report, timeline, color bool) error {
 		return code + text + plain
 	}
 	if len(r.Findings) == 0 {
-		fmt.Fprintf(b, "no known fault in %d files\n", len(r.Sources))
+		fmt.Fprintf(b, "no known fault in %s\n", files(len(r.Sources)))
 	}
 	for i, f := range r.Findings {
 		if i > 0 {

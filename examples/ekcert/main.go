@@ -16,7 +16,6 @@ import (
 	"context"
 	"crypto"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -59,11 +58,11 @@ func judgeTPM(ctx context.Context, c *ekcert.Client, tpm *attest.TPM) ([]*result
 func judgeFile(ctx context.Context, c *ekcert.Client, name string) ([]*result, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return nil, err
+		return nil, command.At("-file", err)
 	}
 	cert, err := ekcert.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, command.At("-file "+name, err)
 	}
 	cert.Origin = name
 	return []*result{judge(ctx, c, cert, cert.PublicKey, "")}, nil
@@ -100,7 +99,7 @@ func (o *options) client() (*ekcert.Client, error) {
 		c.Services = map[string]ekcert.Fetcher{} // none, and not the defaults
 	}
 	if o.roots != "" {
-		pool, err := command.ReadRoots(o.roots)
+		pool, err := command.ReadRoots("-ek-roots", o.roots)
 		c.Roots = ekcert.Roots{"": pool}
 		return c, err
 	}

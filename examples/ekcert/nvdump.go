@@ -28,7 +28,7 @@ type nvDump map[uint32]string
 func readDump(dir string) (nvDump, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, command.At("-nv", err)
 	}
 	dump := make(nvDump)
 	for _, e := range entries {
@@ -38,7 +38,7 @@ func readDump(dir string) (nvDump, error) {
 		}
 	}
 	if len(dump) == 0 {
-		return nil, fmt.Errorf("%s: no file is named after an NV index, such as 0x01c00002.bin", dir)
+		return nil, fmt.Errorf("-nv %s: no file is named after an NV index, such as 0x01c00002.bin", dir)
 	}
 	return dump, nil
 }

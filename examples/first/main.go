@@ -4,13 +4,16 @@
 //
 //	go run ./examples/first
 //
-// It exits with 0 if the device is sealed, and with 1 if a step failed.
+// It exits with 0 if the device is sealed, with 1 if a step failed, and with 2 if it was
+// called with a flag.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log"
+	"os"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/diagnose"
@@ -19,6 +22,10 @@ import (
 )
 
 func main() {
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "first takes an emulated device through the technician's phase, against test doubles. It has no flags.")
+	}
+	flag.Parse() // prints that for -h
 	ctx := context.Background()
 
 	server := provisiontest.NewServer() // every service, on the loopback interface

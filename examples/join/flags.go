@@ -64,10 +64,7 @@ func (o *options) check(*flag.FlagSet) error {
 	if o.server == "" && o.roots != "" {
 		return errors.New("-roots goes with -server")
 	}
-	if err := o.signIn.Check(); err != nil {
-		return err
-	}
-	return services.Check(o.server)
+	return errors.Join(o.signIn.Check(), command.CheckURL("-server", o.server), command.CheckTenant("-tenant", o.tenant), command.CheckDir("-out", o.out))
 }
 
 // takes reports whether the flags ask for a step.

@@ -103,7 +103,7 @@ func (d *joiner) authenticate(ctx context.Context) (string, error) {
 // token.
 func (d *joiner) tokenSource(ctx context.Context) (drs.TokenSource, error) {
 	if d.ticket != "" {
-		text, err := command.Secret(d.ticket)
+		text, err := command.Secret("-ticket", d.ticket)
 		return &drs.DeviceToken{Token: drs.Token(text)}, err
 	}
 	if d.discovery.ProofEndpoint == "" {
@@ -242,7 +242,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 		return err
 	}
 	defer dev.Close()
-	if o.password, err = command.Secret(o.password); err != nil {
+	if o.password, err = command.Secret("-password", o.password); err != nil {
 		return err
 	}
 	s, err := services.Open(o.server, o.roots, &provisiontest.Server{AdmitAny: true, Users: map[string]string{o.user: o.password}})

@@ -15,23 +15,25 @@ import (
 // again does -renew or -unenroll with what an enrollment wrote to the folder of
 // -out. The TPM must be the one that holds the key.
 func (e *enrollment) again(ctx context.Context) error {
-	text, err := command.ReadFile(filepath.Join(e.out, "summary.json"))
+	name := filepath.Join(e.out, "summary.json")
+	text, err := command.ReadFile(name)
 	if err != nil {
-		return err
+		return command.At("-out", err)
 	}
 	var sum struct{ DeviceID, ProviderID, Server, EnrollURL, EnrollVersion string }
-	if err := json.Unmarshal(text, &sum); err != nil {
-		return err
+	if json.Unmarshal(text, &sum) != nil {
+		return fmt.Errorf("%s is not what an enrollment wrote, or is damaged: name the folder of one with -out, or enroll again", name)
 	}
 	certs, err := command.ReadCertificates(filepath.Join(e.out, "mdm.pem"))
 	if err != nil {
-		return err
+		return command.At("-out", err)
 	}
-	if text, err = command.ReadFile(filepath.Join(e.out, "mdm-key.pem")); err != nil {
-		return err
+	name = filepath.Join(e.out, "mdm-key.pem")
+	if text, err = command.ReadFile(name); err != nil {
+		return command.At("-out", err)
 	}
 	if e.key, err = e.tpm.LoadKey(ctx, text); err != nil {
-		return err
+		return command.At(name, err)
 	}
 	e.cert, e.client.Device.ID = certs[0], sum.DeviceID
 	e.at = &mdm.Discovery{EnrollURL: sum.EnrollURL, EnrollVersion: sum.EnrollVersion}

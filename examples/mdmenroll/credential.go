@@ -19,13 +19,13 @@ import (
 // with. ofDevice reports that the token is a device's and names no user.
 func (o *options) credential() (with mdm.Credential, ofDevice bool, err error) {
 	if o.user != "" {
-		secret, err := command.Secret(o.password)
+		secret, err := command.Secret("-password", o.password)
 		return mdm.Password{User: o.user, Secret: mdm.Token(strings.TrimSpace(secret))}, false, err
 	}
 	if _, err := os.Stat(o.token); err == nil && !strings.HasPrefix(o.token, "@") {
 		return nil, false, fmt.Errorf("-token %s is a file: write @%s to read the token from it", o.token, o.token)
 	}
-	secret, err := command.Secret(o.token)
+	secret, err := command.Secret("-token", o.token)
 	if err != nil {
 		return nil, false, err
 	}
@@ -50,7 +50,7 @@ func warn(stderr io.Writer, err error) {
 // newClient returns the client of a machine. The machine's identifier is derived
 // from its endorsement key, so it stays the same.
 func (o *options) newClient(ctx context.Context, tpm *attest.TPM) (*mdm.Client, error) {
-	roots, err := command.ReadRoots(o.roots)
+	roots, err := command.ReadRoots("-roots", o.roots)
 	if err != nil {
 		return nil, err
 	}

@@ -93,18 +93,33 @@ func (o *options) check(*flag.FlagSet) error {
 	case o.enrollmentType != "" && o.enrollmentType != "Device" && o.enrollmentType != "Full":
 		return errors.New("-enrollment-type must be Device or Full")
 	case again:
-		return nil
+		return o.checkOutput()
 	case (o.discover == "") == (o.domain == ""):
 		return errors.New("exactly one of -discover and -domain is needed")
 	case (o.token == "") == (o.user == ""):
 		return errors.New("exactly one of -token and -user is needed")
 	case o.password != "" && o.user == "":
 		return errors.New("-password goes with -user")
+	case o.user != "" && !strings.ContainsAny(o.user, "@\\"):
+		return fmt.Errorf("-user %q: want an e-mail address, such as user@contoso.com", o.user)
 	case o.sessions < 0:
 		return errors.New("-session must not be negative")
+	}
+	if _, err := o.address(); err != nil {
+		return fmt.Errorf("-domain %q: want the part of an e-mail address after the @, such as contoso.com", o.domain)
+	}
+	if o.discover != "entra" {
+		if err := command.CheckURL("-discover", o.discover); err != nil {
+			return err
+		}
 	}
 	if o.esp && o.sessions == 0 {
 		o.sessions = 1
 	}
-	return nil
+	return o.checkOutput()
+}
+
+// checkOutput returns an error if something could not be written in the end.
+func (o *options) checkOutput() error {
+	return errors.Join(command.CheckDir("-out", o.out), command.CheckFile("-har", o.har))
 }

@@ -301,8 +301,6 @@ func TestFailures(t *testing.T) {
 		{"password", []string{"-discover", s.discover, "-roots", s.ca, "-user", "user@contoso.test", "-password", "x"}, []string{"0x80180002"}},
 		{"opaque token", []string{"-discover", s.discover, "-roots", s.ca, "-token", "@" + exampletest.File(t, []byte("abc"))}, []string{"0x80180007"}},
 		{"unknown root", []string{"-discover", s.discover, "-token", "@" + s.token}, []string{"0x80180012"}},
-		{"clear text", []string{"-discover", "http://mdm.test/", "-token", "@" + s.token}, []string{"0x8018001A"}},
-		{"no domain", []string{"-domain", "x", "-token", "@" + s.token}, []string{"not a domain"}},
 		{"no token", []string{"-domain", "contoso.test", "-token", "@" + filepath.Join(t.TempDir(), "none")}, []string{"no such file"}},
 		{"file without @", []string{"-discover", s.discover, "-token", s.token}, []string{"write @"}},
 		{"no roots", []string{"-discover", s.discover, "-roots", s.token, "-token", "@" + s.token}, []string{"no certificate"}},
@@ -324,6 +322,19 @@ func TestFailures(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
+	for want, args := range map[string]string{
+		"-discover: http://mdm.test/ is not https":                      "-discover http://mdm.test/ -token x",
+		"-domain \"x\": want the part of an e-mail address after the @": "-domain x -token y",
+		"-user \"a\": want an e-mail address":                           "-discover https://mdm.test -user a -password b",
+		"-har: there is no folder":                                      "-discover https://mdm.test -token x -har none/x",
+		"-out: \"main.go\" is a file, not a folder":                     "-discover https://mdm.test -token x -out main.go/x",
+		"-session \"many\": want a whole number":                        "-discover https://mdm.test -token x -session many",
+		"-timeout \"5\": want a time with its unit, such as 90s or 5m":  "-discover https://mdm.test -token x -timeout 5",
+	} {
+		if code, _, stderr := try(t, strings.Fields(args)...); code != 2 || !strings.HasPrefix(stderr, "mdmenroll: "+want) {
+			t.Errorf("%q: exit code %d: %s", args, code, stderr)
+		}
+	}
 	for _, args := range []string{
 		"", "-discover x", "-token x", "-discover x -domain y -token z", "-discover x -token y -user z", "-discover x -token y -password z",
 		"-discover x -token y -session -1", "-discover x -token y -timeout 0s", "-discover x -token y extra", "-renew", "-renew -unenroll -out x", "-renew -out x -token y", "-unenroll -out x -session 1",

@@ -174,7 +174,7 @@ func (e *enrollment) newSession() (*omadm.Session, error) {
 	if e.trace == nil {
 		return s, nil
 	}
-	roots, err := command.ReadRoots(e.roots)
+	roots, err := command.ReadRoots("-roots", e.roots)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func program() *command.Command {
 			"tests only.",
 		Usage:  "mockserver -ready-file FILE -roots-out FILE [-user NAME:@FILE] [-fault STEP:KIND] [FLAGS]",
 		Status: "0 after an interrupt, 1 if it cannot serve, 2 for wrong usage",
-		Flags:  o.flags, Do: o.run,
+		Flags:  o.flags, Check: o.check, Do: o.run,
 	}
 }
 
@@ -49,6 +49,10 @@ func (o *options) flags(f *flag.FlagSet) {
 		o.faults = append(o.faults, fault)
 		return err
 	})
+}
+
+func (o *options) check(*flag.FlagSet) error {
+	return errors.Join(command.CheckAddress("-addr", o.addr), command.CheckFile("-roots-out", o.rootsOut), command.CheckFile("-ready-file", o.readyFile))
 }
 
 // addUser is -user.

@@ -36,7 +36,7 @@ func main() { command.Main(program()) }
 // run serves until ctx ends.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	for name, password := range o.users {
-		if o.users[name], err = command.Secret(password); err != nil {
+		if o.users[name], err = command.Secret("-user", password); err != nil {
 			return err
 		}
 	}
@@ -45,7 +45,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 	}
 	if o.ekRoots != "" {
 		if s.EKRoots, err = command.ReadCertificates(o.ekRoots); err != nil {
-			return err
+			return command.At("-ek-roots", err)
 		}
 	}
 	hardware, err := o.hardware(ctx)
@@ -72,7 +72,8 @@ func (o *options) hardware(ctx context.Context) ([]crypto.PublicKey, error) {
 	case "any", "none":
 		return nil, nil
 	}
-	return command.ReadKeys(o.admit)
+	keys, err := command.ReadKeys(o.admit)
+	return keys, command.At("-admit", err)
 }
 
 // emulatorEKs returns the endorsement keys of the default emulated TPM.

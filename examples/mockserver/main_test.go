@@ -164,7 +164,11 @@ func TestUsage(t *testing.T) {
 		{[]string{"-ek-roots", missing}, 1},
 		{[]string{"-admit", missing}, 1},
 		{[]string{"-user", "alice@contoso.test:@" + missing}, 1},
-		{[]string{"-addr", "nowhere"}, 1},
+		{[]string{"-addr", "nowhere"}, 2},
+		{[]string{"-addr", "127.0.0.1"}, 2},
+		{[]string{"-ready-file", filepath.Join(missing, "url")}, 2},
+		{[]string{"-roots-out", filepath.Join(missing, "roots")}, 2},
+		{[]string{"-addr", "192.0.2.1:1"}, 1},
 	} {
 		if code, stdout, stderr := exampletest.Run(t, program(), c.args...); code != c.code {
 			t.Errorf("%q: exit %d, want %d: %s%s", c.args, code, c.code, stdout, stderr)

@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"net"
-	"net/url"
 	"strings"
 	"time"
 
@@ -68,16 +66,13 @@ func (o *options) check(*flag.FlagSet) error {
 	default:
 		o.tenant = "common"
 	}
-	u, err := url.Parse(o.server)
 	switch {
-	case o.server != "" && (err != nil || u.Scheme != "https" || u.Host == ""):
+	case strings.HasPrefix(strings.ToLower(o.server), "http:"):
 		return errors.New("-server must be an https URL")
 	case o.ekRoots != "" && o.tpm == "":
 		return errors.New("-ek-roots goes with -tpm")
-	case strings.ContainsAny(o.tenant, "/?#% "):
-		return fmt.Errorf("-tenant %q is not a domain name", o.tenant)
 	case o.timeout <= 0:
 		return errors.New("-timeout must be positive")
 	}
-	return nil
+	return errors.Join(command.CheckURL("-server", o.server), command.CheckTenant("-tenant", o.tenant))
 }

@@ -56,7 +56,7 @@ func (o *options) prober() (*prober, error) {
 	}
 	var err error
 	p.roots, err = command.ReadCertificates(o.roots)
-	return p, err
+	return p, command.At("-roots", err)
 }
 
 // run makes all checks and prints the results.

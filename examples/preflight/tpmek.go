@@ -22,7 +22,7 @@ import (
 func (o *options) ekClient() (*ekcert.Client, error) {
 	c := &ekcert.Client{Services: map[string]ekcert.Fetcher{}}
 	if o.ekRoots != "" {
-		pool, err := command.ReadRoots(o.ekRoots)
+		pool, err := command.ReadRoots("-ek-roots", o.ekRoots)
 		c.Roots = ekcert.Roots{"": pool}
 		return c, err
 	}

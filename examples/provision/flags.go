@@ -79,12 +79,10 @@ func (o *options) check(*flag.FlagSet) error {
 	case o.ek != "" && !slices.Contains([]string{"rsa2048", "p256", "p384"}, o.ek):
 		return fmt.Errorf("-ek %q: want rsa2048, p256 or p384", o.ek)
 	}
-	for _, name := range []string{o.state, o.traceMD, o.har, o.report} {
-		if err := command.CheckFolder(name); err != nil {
-			return err
-		}
-	}
-	return errors.Join(services.Check(o.server), o.signIn.Check(), o.checkSteps())
+	return errors.Join(
+		command.CheckURL("-server", o.server), command.CheckTenant("-tenant", o.tenant), o.signIn.Check(), o.auth.Check(), o.checkSteps(), command.CheckFile("-state", o.state), command.CheckDir("-out", o.out),
+		command.CheckFile("-trace-md", o.traceMD), command.CheckFile("-har", o.har), command.CheckFile("-report", o.report),
+	)
 }
 
 // checkSteps returns an error if there is no such step, or no user for it.

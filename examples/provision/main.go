@@ -67,7 +67,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	password, err := command.Secret(o.password)
+	password, err := command.Secret("-password", o.password)
 	if err != nil {
 		return err
 	}

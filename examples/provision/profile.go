@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/autopilot"
@@ -20,9 +19,10 @@ func (o *options) readProfile() (*autopilot.Profile, error) {
 	}
 	text, err := command.ReadFile(o.profile)
 	if err != nil {
-		return nil, err
+		return nil, command.At("-profile", err)
 	}
-	return autopilot.ParseProfile(text)
+	p, err := autopilot.ParseProfile(text)
+	return p, command.At("-profile "+o.profile, err)
 }
 
 // newDirectory returns a mock directory with the tenant of a profile.
@@ -38,7 +38,7 @@ func (o *options) follow(p *provision.Provisioner, profile *autopilot.Profile) (
 	p.Tenant, p.Steps = o.tenant, o.selectSteps()
 	if o.hash != "" {
 		if p.Hash, err = device.ReadHash(o.hash); err != nil {
-			return err
+			return command.At("-hash", err)
 		}
 	}
 	if profile == nil {
@@ -49,7 +49,7 @@ func (o *options) follow(p *provision.Provisioner, profile *autopilot.Profile) (
 	}
 	if p.Hash != nil {
 		if p.Device.Name, err = profile.ComputerName(strings.TrimSpace(p.Hash.Hardware().Serial)); err != nil {
-			return fmt.Errorf("%s: %w", o.profile, err)
+			return command.At("-profile "+o.profile, err)
 		}
 	}
 	return p.Apply(profile)

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -67,7 +70,27 @@ func (o *options) check(*flag.FlagSet) error {
 		return errors.New("-poll must be positive")
 	}
 	_, err := parseSubject(o.subject)
-	return err
+	return errors.Join(err, command.CheckOpenURL("-url", o.url), o.checkFingerprint(), command.CheckDir("-out", o.out))
+}
+
+// checkFingerprint returns an error unless -ca-fingerprint is a SHA-256.
+func (o *options) checkFingerprint() error {
+	if o.fingerprint == "" {
+		return nil
+	}
+	sum, err := parseFingerprint(o.fingerprint)
+	switch {
+	case err != nil:
+		return fmt.Errorf("-ca-fingerprint %q: want hexadecimal digits, as \"openssl x509 -fingerprint -sha256\" prints them", o.fingerprint)
+	case len(sum) != sha256.Size:
+		return fmt.Errorf("-ca-fingerprint has %d bytes: want the SHA-256 of the CA certificate, which has %d (64 digits)", len(sum), sha256.Size)
+	}
+	return nil
+}
+
+// parseFingerprint reads hexadecimal digits, which colons or spaces may separate.
+func parseFingerprint(text string) ([]byte, error) {
+	return hex.DecodeString(strings.NewReplacer(":", "", " ", "").Replace(text))
 }
 
 // hint names the flag that may help against an error.

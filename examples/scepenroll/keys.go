@@ -104,7 +104,7 @@ func (k *keys) request(ctx context.Context) (*scep.Request, error) {
 func (k *keys) renewal(ctx context.Context) (*scep.Request, error) {
 	certs, err := command.ReadCertificates(filepath.Join(k.o.out, "cert.pem"))
 	if err != nil {
-		return nil, err
+		return nil, command.At("-out", err)
 	}
 	signer, err := k.load(ctx, filepath.Join(k.o.out, "key.pem"))
 	if err != nil {
@@ -125,10 +125,11 @@ func (k *keys) renewal(ctx context.Context) (*scep.Request, error) {
 func (k *keys) load(ctx context.Context, name string) (crypto.Signer, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return nil, err
+		return nil, command.At("-out", err)
 	}
 	if k.tpm != nil {
-		return k.tpm.LoadKey(ctx, text)
+		key, err := k.tpm.LoadKey(ctx, text)
+		return key, command.At(name, err)
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {

@@ -13,7 +13,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"strings"
@@ -28,7 +27,7 @@ func main() { command.Main(program()) }
 // run fetches the CA's certificates and capabilities, enrolls and writes what
 // that gave.
 func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
-	if o.challenge, err = command.Secret(o.challenge); err != nil {
+	if o.challenge, err = command.Secret("-challenge", o.challenge); err != nil {
 		return err
 	}
 	c, err := o.client()
@@ -88,9 +87,8 @@ func (o *options) client() (*scep.Client, error) {
 	c := &scep.Client{URL: o.url, AllowLegacy: o.legacy}
 	var err error
 	if o.fingerprint != "" {
-		text := strings.NewReplacer(":", "", " ", "").Replace(o.fingerprint)
-		if c.Fingerprint, err = hex.DecodeString(text); err != nil {
-			return nil, fmt.Errorf("-ca-fingerprint: %w", err)
+		if c.Fingerprint, err = parseFingerprint(o.fingerprint); err != nil {
+			return nil, command.At("-ca-fingerprint", err)
 		}
 	}
 	if o.roots == "" {
@@ -98,7 +96,7 @@ func (o *options) client() (*scep.Client, error) {
 	}
 	certs, err := command.ReadCertificates(o.roots)
 	if err != nil {
-		return nil, fmt.Errorf("-roots: %w", err)
+		return nil, command.At("-roots", err)
 	}
 	c.Roots = command.Pool(certs)
 	// The CA's own certificates often stand for its web server, too, but not always.

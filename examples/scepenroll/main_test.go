@@ -108,7 +108,8 @@ func TestRefused(t *testing.T) {
 		"password's file":   {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "@"+filepath.Join(dir, "none")), 1, "no such file"},
 		"wrong password":    {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "x"), 1, "Check the challenge password"},
 		"wrong fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", strings.Repeat("00", 32), "-caps"}, 1, "no CA certificate has the fingerprint"},
-		"odd fingerprint":   {[]string{base[0], base[1], "-ca-fingerprint", "x", "-caps"}, 1, "-ca-fingerprint"},
+		"odd fingerprint":   {[]string{base[0], base[1], "-ca-fingerprint", "x", "-caps"}, 2, "-ca-fingerprint"},
+		"short fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", "00:11", "-caps"}, 2, "-ca-fingerprint has 2 bytes: want the SHA-256"},
 		"nothing to trust":  {[]string{base[0], base[1], "-caps"}, 1, "neither roots, nor a fingerprint, nor TLS"},
 		"no roots":          {append(base, "-caps", "-roots", filepath.Join(dir, "none")), 1, "-roots"},
 		"old algorithms":    {append(old, "-out", dir, "-subject", "CN=a"), 1, ". The flag -legacy permits them.\n"},
@@ -119,7 +120,7 @@ func TestRefused(t *testing.T) {
 		"bad subject":       {append(base, "-out", dir, "-subject", "device"), 2, "not like CN=device"},
 		"unknown attribute": {append(base, "-out", dir, "-subject", "X=1"), 2, "not one of"},
 		"unknown key":       {append(base, "-out", dir, "-subject", "CN=a", "-key", "dsa"), 2, "want rsa2048"},
-		"unknown flag":      {append(base, "-x"), 2, "not defined"},
+		"unknown flag":      {append(base, "-x"), 2, "there is no flag -x"},
 		"an argument":       {append(base, "-caps", "x"), 2, "unexpected argument"},
 		"no patience":       {append(base, "-caps", "-timeout", "0s"), 2, "must be positive"},
 	} {

@@ -49,10 +49,8 @@ func (o *options) check(f *flag.FlagSet) error {
 	case o.cert != "" && o.rootsOut != "":
 		return errors.New("-roots-out goes without -cert")
 	}
-	for _, name := range []string{o.rootsOut, o.readyFile, o.learn} {
-		if err := command.CheckFolder(name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(
+		command.CheckAddress("-addr", o.addr),
+		command.CheckFile("-roots-out", o.rootsOut), command.CheckFile("-ready-file", o.readyFile), command.CheckFile("-learn", o.learn),
+	)
 }

@@ -40,7 +40,7 @@ func main() { command.Main(program()) }
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	s := &service{verifier: new(verify.Verifier), log: log.New(stdout, "", 0), learn: o.learn}
 	var err error
-	if s.token, err = command.Secret(o.token); err != nil {
+	if s.token, err = command.Secret("-token", o.token); err != nil {
 		return err
 	}
 	if s.verifier.EKs, err = o.makers(); err != nil {
@@ -84,7 +84,7 @@ func (o *options) makers() (*ekcert.Client, error) {
 		makers, intermediates, err := roots.Load()
 		return &ekcert.Client{Roots: makers, Pins: roots.Pins(), Intermediates: intermediates, KnownCAs: new(ekcert.KnownCAs)}, err
 	}
-	pool, err := command.ReadRoots(o.ekRoots)
+	pool, err := command.ReadRoots("-ek-roots", o.ekRoots)
 	return &ekcert.Client{Roots: ekcert.Roots{"": pool}}, err
 }
 
@@ -95,12 +95,12 @@ func (o *options) readPolicy() (*verify.Policy, error) {
 	}
 	f, err := os.Open(o.policy)
 	if err != nil {
-		return nil, err
+		return nil, command.At("-policy", err)
 	}
 	defer f.Close()
 	p := new(verify.Policy)
 	if err := verify.Decode(f, p); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.policy, err)
+		return nil, command.At("-policy "+o.policy, err)
 	}
 	return p, nil
 }

@@ -253,7 +253,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-key", "x"}, 2},
 		{[]string{"-cert", "x", "-key", "y", "-roots-out", "z"}, 2},
 		{[]string{"-learn", filepath.Join(missing, "policy")}, 2},
-		{[]string{"-addr", "nowhere"}, 1},
+		{[]string{"-addr", "nowhere"}, 2},
 		{[]string{"-addr", "host.invalid:0"}, 1},
 		{[]string{"-ek-roots", missing}, 1},
 		{[]string{"-policy", missing}, 1},

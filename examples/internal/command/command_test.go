@@ -54,8 +54,13 @@ func TestRun(t *testing.T) {
 		{name: "own code", err: &ExitError{Code: 3, Err: errors.New("why")}, code: 3, stderr: "name: why\n"},
 		{name: "own code, no message", err: fmt.Errorf("x: %w", &ExitError{Code: 4}), code: 4},
 		{name: "help", args: []string{"-h"}, stderr: "name does x.\n"},
-		{name: "unknown flag", args: []string{"-y"}, code: 2, stderr: "name: flag provided but not defined: -y; see name -h\n"},
-		{name: "bad value", args: []string{"-x", "a"}, code: 2, stderr: "name: invalid value"},
+		{name: "unknown flag", args: []string{"-y"}, code: 2, stderr: "name: there is no flag -y; see name -h\n"},
+		{name: "bad value", args: []string{"-x", "a"}, code: 2, stderr: "name: -x \"a\": want a whole number; see name -h\n"},
+		{name: "huge value", args: []string{"-x", "99999999999999999999"}, code: 2, stderr: "name: -x \"99999999999999999999\": want a whole number; see name -h\n"},
+		{name: "no unit", args: []string{"-timeout", "5"}, code: 2, stderr: "name: -timeout \"5\": want a time with its unit, such as 90s or 5m; see name -h\n"},
+		{name: "no boolean", args: []string{"-b=maybe"}, code: 2, stderr: "name: -b \"maybe\": want true or false, or no value; see name -h\n"},
+		{name: "own words", args: []string{"-f", "a"}, code: 2, stderr: "name: -f \"a\": want b; see name -h\n"},
+		{name: "no value", args: []string{"-x"}, code: 2, stderr: "name: -x needs a value; see name -h\n"},
 		{name: "argument", args: []string{"a"}, code: 2, stderr: "name: unexpected argument \"a\"; see name -h\n"},
 		{name: "no time", args: []string{"-timeout", "0s"}, code: 2, stderr: "name: -timeout must be positive; see name -h\n"},
 		{name: "checked", args: []string{"-x", "7"}, code: 2, stderr: "name: not 7; see name -h\n"},
@@ -63,7 +68,11 @@ func TestRun(t *testing.T) {
 		x, did := 0, false
 		c := &Command{
 			Name: "name", About: "name does x.", Status: "0 or not", Timeout: time.Minute,
-			Flags: func(f *flag.FlagSet) { f.IntVar(&x, "x", 0, "number") },
+			Flags: func(f *flag.FlagSet) {
+				f.IntVar(&x, "x", 0, "number")
+				f.Bool("b", false, "boolean")
+				f.Func("f", "function", func(string) error { return errors.New("want b") })
+			},
 			Check: func(*flag.FlagSet) error {
 				if x == 7 {
 					return errors.New("not 7")
@@ -178,17 +187,17 @@ func TestSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	for flag, want := range map[string]string{"": "", "plain": "plain", "@" + name: " pass word"} {
-		if got, err := Secret(flag); err != nil || got != want {
+		if got, err := Secret("-x", flag); err != nil || got != want {
 			t.Errorf("%q: %q, %v", flag, got, err)
 		}
 	}
-	if _, err := Secret("@" + name + "x"); err == nil {
+	if _, err := Secret("-x", "@"+name+"x"); err == nil || !strings.HasPrefix(err.Error(), "-x: ") {
 		t.Error("there is no such file")
 	}
 	if err := os.WriteFile(name, []byte("\r\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Secret("@" + name); err == nil {
+	if _, err := Secret("-x", "@"+name); err == nil || !strings.HasPrefix(err.Error(), "-x: ") {
 		t.Error("the file is empty")
 	}
 }
@@ -207,7 +216,7 @@ func TestSecretOfDescriptor(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Close()
-	if got, err := Secret(fmt.Sprintf("@/dev/fd/%d", r.Fd())); err != nil || got != "pass word" {
+	if got, err := Secret("-x", fmt.Sprintf("@/dev/fd/%d", r.Fd())); err != nil || got != "pass word" {
 		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -11,13 +11,21 @@ import (
 // whole sentences. It begins with where an error of [At] belongs to. Of joined errors
 // it explains each.
 func Explain(err error, notes ...string) string {
-	line := strings.Join(explain(err), " Also: ")
+	line := joined(explain(err))
 	for _, note := range notes {
 		if note != "" {
 			line = strings.TrimSuffix(line, ".") + ". " + note
 		}
 	}
 	return OneLine(line)
+}
+
+// joined returns explanations as one text.
+func joined(lines []string) string {
+	for i := range lines[1:] {
+		lines[i] = strings.TrimSuffix(lines[i], ".") + "."
+	}
+	return strings.Join(lines, " Also: ")
 }
 
 // explain returns the explanation of each error that err joins, or that of err.

@@ -65,19 +65,19 @@ func ReadFile(name string) ([]byte, error) {
 }
 
 // Secret returns the secret that a flag gives: what the file NAME holds, without
-// line ends at its end, if the flag is "@NAME", and otherwise the flag itself.
-func Secret(flag string) (string, error) {
-	name, ok := strings.CutPrefix(flag, "@")
+// line ends at its end, if the flag's value is "@NAME", and otherwise the value itself.
+func Secret(flag, value string) (string, error) {
+	name, ok := strings.CutPrefix(value, "@")
 	if !ok {
-		return flag, nil
+		return value, nil
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return "", err
+		return "", At(flag, err)
 	}
 	secret := strings.TrimRight(string(text), "\r\n")
 	if secret == "" {
-		return "", fmt.Errorf("the file %q is empty, but should have a secret", name)
+		return "", fmt.Errorf("%s: the file %q is empty, but should have a secret", flag, name)
 	}
 	return secret, nil
 }
@@ -88,14 +88,4 @@ func Secret(flag string) (string, error) {
 func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && takesEscapes(file)
-}
-
-// CheckFolder returns an error unless a file named name could be in a folder that is
-// there. It takes the empty name for no file.
-func CheckFolder(name string) error {
-	dir := filepath.Dir(name)
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return fmt.Errorf("there is no folder %q for the file %q", dir, filepath.Base(name))
-	}
-	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ func (c *Command) parse(args []string, stderr io.Writer) (timeout time.Duration,
 	if c.Args {
 		args = guardNumber(args)
 	}
-	err = f.Parse(args)
+	err = plainly(f, f.Parse(args))
 	if errors.Is(err, flag.ErrHelp) {
 		f.SetOutput(stderr)
 		c.usage(f)
@@ -34,10 +35,45 @@ func (c *Command) parse(args []string, stderr io.Writer) (timeout time.Duration,
 		err = c.check(f, timeout)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v; see %s -h\n", c.Name, err, c.Name)
+		text, _, _ := strings.Cut(err.Error(), "\n") // the first of joined errors
+		fmt.Fprintf(stderr, "%s: %s; see %s -h\n", c.Name, text, c.Name)
 		return 0, err
 	}
 	return timeout, nil
+}
+
+// badValue is what package flag says of a value that it, or a function, cannot read.
+var badValue = regexp.MustCompile(`(?s)^invalid (?:boolean )?value "(.*)" for (?:flag )?-([^ ]+): (.*)$`)
+
+// plainly returns an error of package flag in words that say what the flag takes.
+func plainly(f *flag.FlagSet, err error) error {
+	if err == nil {
+		return nil
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "flag provided but not defined: "); ok {
+		return fmt.Errorf("there is no flag %s", name)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "flag needs an argument: "); ok {
+		return fmt.Errorf("%s needs a value", name)
+	}
+	m := badValue.FindStringSubmatch(err.Error())
+	if m == nil || f.Lookup(m[2]) == nil {
+		return err
+	}
+	want := m[3]
+	if v, ok := f.Lookup(m[2]).Value.(flag.Getter); ok {
+		switch v.Get().(type) {
+		case time.Duration:
+			want = "want a time with its unit, such as 90s or 5m"
+		case int:
+			want = "want a whole number"
+		case uint:
+			want = "want a whole number, such as 10 or 0x81000001"
+		case bool:
+			want = "want true or false, or no value"
+		}
+	}
+	return fmt.Errorf("-%s %q: %s", m[2], m[1], want)
 }
 
 // check returns an error if the arguments or flags are wrong.

@@ -37,15 +37,15 @@ func ParseCertificates(name string, text []byte) ([]*x509.Certificate, error) {
 	return certs, err
 }
 
-// ReadRoots reads the certificates in a PEM file into a pool. Without a name it
-// returns nil, which stands for the system's roots.
-func ReadRoots(name string) (*x509.CertPool, error) {
+// ReadRoots reads the certificates in the PEM file that a flag names into a pool. Without
+// a name it returns nil, which stands for the system's roots.
+func ReadRoots(flag, name string) (*x509.CertPool, error) {
 	if name == "" {
 		return nil, nil
 	}
 	certs, err := ReadCertificates(name)
 	if err != nil {
-		return nil, err
+		return nil, At(flag, err)
 	}
 	return Pool(certs), nil
 }

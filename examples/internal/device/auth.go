@@ -2,6 +2,7 @@ package device
 
 import (
 	"flag"
+	"fmt"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -23,16 +24,31 @@ func (a *Auth) Flags(f *flag.FlagSet) {
 	f.UintVar(&a.key, "srk", 0, "make keys under the storage key at this persistent `HANDLE`, such as 0x81000001 (default: the TPM's own choice)")
 }
 
+// Check returns an error if a flag is wrong.
+func (a *Auth) Check() error {
+	switch key := a.key; {
+	case key == 0 || key>>24 == 0x81:
+		return nil
+	case key > 81e6 && key < 82e6:
+		return fmt.Errorf("-srk %d: this is no persistent handle: is 0x missing before it?", key)
+	default:
+		return fmt.Errorf("-srk %#x: this is no persistent handle, which is from 0x81000000 to 0x81ffffff", key)
+	}
+}
+
 // Set sets the values in tpm, which is that of dev. The error is that of reading a file.
 func (a *Auth) Set(tpm *attest.TPM, dev *Device) error {
 	tpm.OwnerAuth, tpm.EndorsementAuth = dev.owner, dev.endorsement
-	for to, flag := range map[*[]byte]string{&tpm.OwnerAuth: a.owner, &tpm.EndorsementAuth: a.endorsement, &tpm.StorageAuth: a.storage} {
-		value, err := command.Secret(flag)
+	for _, auth := range []struct {
+		to         *[]byte
+		flag, from string
+	}{{&tpm.OwnerAuth, "-owner-auth", a.owner}, {&tpm.EndorsementAuth, "-endorsement-auth", a.endorsement}, {&tpm.StorageAuth, "-srk-auth", a.storage}} {
+		value, err := command.Secret(auth.flag, auth.from)
 		if err != nil {
 			return err
 		}
-		if flag != "" {
-			*to = []byte(value)
+		if auth.from != "" {
+			*auth.to = []byte(value)
 		}
 	}
 	tpm.StorageKey = uint32(a.key)

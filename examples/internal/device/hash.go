@@ -26,7 +26,7 @@ func ReadHash(name string) (*autopilot.Hash, error) {
 	sheet, err := autopilot.ReadCSV(bytes.NewReader(text))
 	switch {
 	case err != nil && (strings.HasPrefix(plain(text), "T0") || strings.HasPrefix(plain(text), "VD")):
-		return nil, fmt.Errorf("%s: %w", name, hashErr) // it starts as a hash does, in base64 once or twice
+		return nil, command.At(name, hashErr) // it starts as a hash does, in base64 once or twice
 	case err != nil:
 		return nil, fmt.Errorf("%s: neither a hardware hash nor a file of them", name)
 	case len(sheet.Rows) != 1:
@@ -34,7 +34,8 @@ func ReadHash(name string) (*autopilot.Hash, error) {
 	case sheet.Rows[0].Hash == "":
 		return nil, fmt.Errorf("%s: the device has no hardware hash", name)
 	}
-	return autopilot.ParseHash(sheet.Rows[0].Hash)
+	h, err = autopilot.ParseHash(sheet.Rows[0].Hash)
+	return h, command.At(name, err)
 }
 
 // plain returns a text that may be UTF-16 with a byte order mark.

@@ -4,8 +4,6 @@ package services
 
 import (
 	"crypto/x509"
-	"errors"
-	"net/url"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -32,10 +30,10 @@ func Open(server, roots string, mock *provisiontest.Server) (*Services, error) {
 		}
 		return &Services{URL: mock.URL, Roots: mock.RootPool(), mock: mock}, nil
 	}
-	if u, err := url.Parse(server); err == nil && u.User != nil {
-		return nil, errors.New("the URL of the services has a user name or a password, which they do not take")
+	if err := command.CheckURL("-server", server); err != nil {
+		return nil, err
 	}
-	pool, err := command.ReadRoots(roots)
+	pool, err := command.ReadRoots("-roots", roots)
 	return &Services{URL: strings.TrimSuffix(server, "/"), Roots: pool}, err
 }
 
@@ -57,7 +55,7 @@ func EKRoots(file string) (ekcert.Roots, []*x509.Certificate, error) {
 	}
 	certs, err := command.ReadCertificates(file)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, command.At("-ek-roots", err)
 	}
 	return ekcert.Roots{"": command.Pool(certs)}, certs, nil
 }

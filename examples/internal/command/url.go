@@ -1,0 +1,62 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
+)
+
+// CheckURL returns an error, which begins with the flag, unless raw is the URL of a
+// service that may be sent a secret: one of https, or of http on the loopback interface.
+// It takes the empty URL for none.
+func CheckURL(flag, raw string) error {
+	if raw == "" {
+		return nil
+	}
+	if u, err := url.Parse(raw); err == nil && u.User != nil {
+		return fmt.Errorf("%s: the URL has a user name or a password, which the services do not take", flag)
+	}
+	if err := wire.CheckSecure(raw); err != nil {
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return nil
+}
+
+// CheckOpenURL is [CheckURL] for a service that is also asked over plain http, because
+// its messages are protected by themselves.
+func CheckOpenURL(flag, raw string) error {
+	err := CheckURL(flag, raw)
+	if errors.Is(err, wire.ErrInsecure) {
+		if u, perr := url.Parse(raw); perr == nil && strings.EqualFold(u.Scheme, "http") {
+			return nil
+		}
+		return fmt.Errorf("%s: %.100q is a URL neither of https nor of http", flag, wire.Redact(raw))
+	}
+	return err
+}
+
+// CheckAddress returns an error, which begins with the flag, unless address is one to
+// listen at: a host, which may be missing, and a port.
+func CheckAddress(flag, address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil || port == "" {
+		return fmt.Errorf("%s: %.100q is not HOST:PORT, such as 127.0.0.1:8443 or :8443", flag, address)
+	}
+	return nil
+}
+
+// CheckTenant returns an error, which begins with the flag, unless name can be the domain
+// name or the identifier of a tenant. It takes the empty name for none.
+func CheckTenant(flag, name string) error {
+	if len(name) > 253 || strings.ContainsAny(name, "/\\?#%@ :") {
+		return fmt.Errorf("%s: %.100q is not the domain name or identifier of a tenant, such as contoso.com", flag, name)
+	}
+	return nil
+}
