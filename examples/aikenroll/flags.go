@@ -65,7 +65,7 @@ func (o *options) check(*flag.FlagSet) error {
 			return err
 		}
 	}
-	return errors.Join(command.CheckDir("-out", o.out), command.CheckFile("-begin", o.begin))
+	return errors.Join(device.CheckFlag(o.tpm), command.CheckDir("-out", o.out), command.CheckFile("-begin", o.begin))
 }
 
 // hint names the flag that may help against an error.

@@ -189,12 +189,17 @@ func TestUsage(t *testing.T) {
 		{"-begin", "a", "-url", "https://x.test", "-out", "d"},
 		{"-complete", "a", "-url", "https://x.test"},
 		{"-complete", "a", "-windows"},
+		{"-tpm", "none"},
+		{"-url", "windoze"},
+		{"-url", "ftp://x.test"},
+		{"-url", "https://x.test", "-out", "main.go"},
+		{"-url", "https://x.test", "-begin", "."},
 	} {
 		if code, _, stderr := try(t, args...); code != 2 || !strings.HasSuffix(stderr, "; see aikenroll -h\n") || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: exit code %d: %s", args, code, stderr)
 		}
 	}
-	for _, args := range [][]string{{"-tpm", "none"}, {"-complete", "no-such-file"}, {"-ek-roots", "no-such-file"}} {
+	for _, args := range [][]string{{"-complete", "no-such-file"}, {"-ek-roots", "no-such-file"}} {
 		if code, _, stderr := try(t, args...); code != 1 || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: exit code %d: %s", args, code, stderr)
 		}

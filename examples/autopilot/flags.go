@@ -82,6 +82,9 @@ func (o *options) check(f *flag.FlagSet) error {
 	if len(o.args) == 0 {
 		return errors.New("name a command")
 	}
+	if err := device.CheckFlag(o.tpm); err != nil {
+		return err
+	}
 	c, ok := commands[o.args[0]]
 	switch n := len(o.args) - 1; {
 	case !ok:

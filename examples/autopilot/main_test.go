@@ -216,7 +216,7 @@ func TestUsage(t *testing.T) {
 		{"csv lint no-such-file", 1},
 		{"import no-such-file", 1},
 		{"profile no-such-file", 1},
-		{"-tpm what mock", 1},
+		{"-tpm what mock", 2},
 	} {
 		if code, _, errs := try(t, strings.Fields(tt.args)...); code != tt.code || errs == "" {
 			t.Errorf("%s: %d, %q", tt.args, code, errs)

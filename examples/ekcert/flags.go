@@ -53,5 +53,5 @@ func (o *options) check(f *flag.FlagSet) error {
 	if sources > 1 {
 		return errors.New("-tpm, -file and -nv exclude each other")
 	}
-	return o.auth.Check()
+	return errors.Join(device.CheckFlag(o.tpm), o.auth.Check())
 }

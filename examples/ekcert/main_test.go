@@ -183,7 +183,8 @@ func TestUsage(t *testing.T) {
 		{"-timeout 0s", 2},
 		{"-h", 0},
 		{"-file no-such-file", 1},
-		{"-tpm what", 1},
+		{"-tpm what", 2},
+		{"-srk 81000001", 2},
 		{"-ek-roots no-such-file", 1},
 	} {
 		if code, _, errs := try(t, strings.Fields(tt.args)...); code != tt.code || errs == "" {

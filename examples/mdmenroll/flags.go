@@ -121,5 +121,5 @@ func (o *options) check(*flag.FlagSet) error {
 
 // checkOutput returns an error if something could not be written in the end.
 func (o *options) checkOutput() error {
-	return errors.Join(command.CheckDir("-out", o.out), command.CheckFile("-har", o.har))
+	return errors.Join(device.CheckFlag(o.tpm), command.CheckDir("-out", o.out), command.CheckFile("-har", o.har))
 }

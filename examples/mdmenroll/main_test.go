@@ -304,7 +304,6 @@ func TestFailures(t *testing.T) {
 		{"no token", []string{"-domain", "contoso.test", "-token", "@" + filepath.Join(t.TempDir(), "none")}, []string{"no such file"}},
 		{"file without @", []string{"-discover", s.discover, "-token", s.token}, []string{"write @"}},
 		{"no roots", []string{"-discover", s.discover, "-roots", s.token, "-token", "@" + s.token}, []string{"no certificate"}},
-		{"no such TPM", []string{"-discover", s.discover, "-tpm", "hard", "-token", "@" + s.token}, []string{"hard"}},
 	} {
 		code, stdout, stderr := try(t, c.args...)
 		for _, want := range c.want {
@@ -326,6 +325,7 @@ func TestUsage(t *testing.T) {
 		"-discover: http://mdm.test/ is not https":                      "-discover http://mdm.test/ -token x",
 		"-domain \"x\": want the part of an e-mail address after the @": "-domain x -token y",
 		"-user \"a\": want an e-mail address":                           "-discover https://mdm.test -user a -password b",
+		"-tpm \"hard\": want soft[:STATEFILE], ":                        "-discover https://mdm.test -token x -tpm hard",
 		"-har: there is no folder":                                      "-discover https://mdm.test -token x -har none/x",
 		"-out: \"main.go\" is a file, not a folder":                     "-discover https://mdm.test -token x -out main.go/x",
 		"-session \"many\": want a whole number":                        "-discover https://mdm.test -token x -session many",

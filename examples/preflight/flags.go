@@ -74,5 +74,10 @@ func (o *options) check(*flag.FlagSet) error {
 	case o.timeout <= 0:
 		return errors.New("-timeout must be positive")
 	}
+	if o.tpm != "" {
+		if err := device.CheckFlag(o.tpm); err != nil {
+			return err
+		}
+	}
 	return errors.Join(command.CheckURL("-server", o.server), command.CheckTenant("-tenant", o.tenant))
 }

@@ -80,7 +80,7 @@ func (o *options) check(*flag.FlagSet) error {
 		return fmt.Errorf("-ek %q: want rsa2048, p256 or p384", o.ek)
 	}
 	return errors.Join(
-		command.CheckURL("-server", o.server), command.CheckTenant("-tenant", o.tenant), o.signIn.Check(), o.auth.Check(), o.checkSteps(), command.CheckFile("-state", o.state), command.CheckDir("-out", o.out),
+		command.CheckURL("-server", o.server), command.CheckTenant("-tenant", o.tenant), o.signIn.Check(), device.CheckFlag(o.tpm), o.auth.Check(), o.checkSteps(), command.CheckFile("-state", o.state), command.CheckDir("-out", o.out),
 		command.CheckFile("-trace-md", o.traceMD), command.CheckFile("-har", o.har), command.CheckFile("-report", o.report),
 	)
 }

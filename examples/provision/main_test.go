@@ -288,6 +288,18 @@ func TestUsage(t *testing.T) {
 		{"-steps", "ek,user"},
 		{"-report", filepath.Join("no", "such", "run.html")},
 		{"-state", filepath.Join("no", "state")},
+		{"-state", "."},
+		{"-out", filepath.Join("main.go", "x")},
+		{"-har", "."},
+		{"-trace-md", filepath.Join("no", "trace.md")},
+		{"-server", "https://u:p@mock.test"},
+		{"-tenant", "foo bar"},
+		{"-tpm", "hard"},
+		{"-tpm", "swtpm"},
+		{"-tpm", "/dev/tpmrm0"},
+		{"-srk", "x"},
+		{"-srk", "81000001"},
+		{"-srk", "0x1"},
 	} {
 		if code, _, stderr := runProvision(t, args...); code != 2 || !strings.HasSuffix(stderr, "; see provision -h\n") {
 			t.Errorf("%q: exit %d, %q", args, code, stderr)
@@ -296,7 +308,7 @@ func TestUsage(t *testing.T) {
 	if code, _, _ := runProvision(t, "-h"); code != 0 {
 		t.Errorf("-h: exit %d", code)
 	}
-	for _, tpm := range []string{"hard", "swtpm", "unix:" + filepath.Join(t.TempDir(), "none"), "device:" + filepath.Join(t.TempDir(), "none")} {
+	for _, tpm := range []string{"unix:" + filepath.Join(t.TempDir(), "none"), "device:" + filepath.Join(t.TempDir(), "none")} {
 		if code, _, stderr := runProvision(t, "-tpm", tpm); code != 1 || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("-tpm %s: exit %d, %q", tpm, code, stderr)
 		}

@@ -70,7 +70,7 @@ func (o *options) check(*flag.FlagSet) error {
 		return errors.New("-poll must be positive")
 	}
 	_, err := parseSubject(o.subject)
-	return errors.Join(err, command.CheckOpenURL("-url", o.url), o.checkFingerprint(), command.CheckDir("-out", o.out))
+	return errors.Join(err, device.CheckFlag(o.tpm), command.CheckOpenURL("-url", o.url), o.checkFingerprint(), command.CheckDir("-out", o.out))
 }
 
 // checkFingerprint returns an error unless -ca-fingerprint is a SHA-256.
