@@ -13,7 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"os"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/diagnose"
@@ -22,10 +21,7 @@ import (
 )
 
 func main() {
-	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "first takes an emulated device through the technician's phase, against test doubles. It has no flags.")
-	}
-	flag.Parse() // prints that for -h
+	flag.Parse() // there are no flags, which -h says
 	ctx := context.Background()
 
 	server := provisiontest.NewServer() // every service, on the loopback interface
