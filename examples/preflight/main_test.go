@@ -265,6 +265,7 @@ func TestUsage(t *testing.T) {
 		{"-tenant", "a/b"},
 		{"-tenant", "a b"},
 		{"-ek-roots", "file"},
+		{"-tpm", "magic"},
 	} {
 		if code, stdout, stderr := preflight(t, args...); code != 2 || stdout != "" || stderr == "" {
 			t.Errorf("%q: exit %d, %q, %q", args, code, stdout, stderr)
@@ -278,7 +279,7 @@ func TestUsage(t *testing.T) {
 func TestCouldNotCheck(t *testing.T) {
 	nowhere := "*=" + closed(t)
 	for _, args := range [][]string{
-		{"-roots", filepath.Join(t.TempDir(), "none")}, {"-tpm", "soft", "-ek-roots", filepath.Join(t.TempDir(), "none")}, {"-tpm", "magic"},
+		{"-roots", filepath.Join(t.TempDir(), "none")}, {"-tpm", "soft", "-ek-roots", filepath.Join(t.TempDir(), "none")}, {"-tpm", "soft:" + t.TempDir()},
 	} {
 		if code, stdout, stderr := preflight(t, append(args, "-host", nowhere)...); code != 3 || stdout != "" || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: exit %d, %q, %q", args, code, stdout, stderr)
