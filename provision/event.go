@@ -57,7 +57,8 @@ func (ev Event) MarshalJSON() ([]byte, error) {
 type Status string
 
 // The statuses of a step. Every attempt begins with Started and ends with one
-// of the others.
+// of the others. If the run ends during the pause after Retrying, Failed or Stopped
+// follows, for the same attempt.
 const (
 	Started  Status = "started"
 	Done     Status = "done"

@@ -71,7 +71,10 @@ func (r *Run) try(ctx context.Context, s stage) error {
 		}
 		last = ev.Err
 		if err := pause(ctx, ev.Wait); err != nil {
-			return because(ctx, last, err)
+			ev.Time, ev.Wait, ev.Err = r.Provisioner.Now(), 0, because(ctx, last, err)
+			ev.Status = ended(ctx, err)
+			r.observe(ev)
+			return ev.Err
 		}
 	}
 }
@@ -105,11 +108,9 @@ func (r *Run) attempt(ctx context.Context, s stage, n int) Event {
 	case err == nil && resumed:
 		ev.Status = Resumed
 	case err == nil:
-	case context.Cause(ctx) == errStopped && errors.Is(err, context.Canceled):
-		ev.Status = Stopped
 	default:
-		ev.Status = Failed
-		if e := (&Error{Step: s.step, Err: err}); e.Retryable() && ctx.Err() == nil {
+		ev.Status = ended(ctx, err)
+		if e := (&Error{Step: s.step, Err: err}); e.Retryable() && ctx.Err() == nil && !late(ctx, retryAfter(err)) {
 			ev.Wait = p.Backoff(s.step, n, err)
 		}
 		if ev.Wait > 0 {
@@ -118,6 +119,21 @@ func (r *Run) attempt(ctx context.Context, s stage, n int) Event {
 	}
 	r.observe(ev)
 	return ev
+}
+
+// ended returns the status of a step that err ended.
+func ended(ctx context.Context, err error) Status {
+	if context.Cause(ctx) == errStopped && errors.Is(err, context.Canceled) {
+		return Stopped
+	}
+	return Failed
+}
+
+// late reports whether a pause that a server asks for, or 0, is longer than the time
+// that is left. Then there is nothing to wait for.
+func late(ctx context.Context, asked time.Duration) bool {
+	deadline, limited := ctx.Deadline()
+	return limited && asked > time.Until(deadline)
 }
 
 // observe reports an event, with the warnings that came up since the step's last

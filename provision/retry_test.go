@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,6 +54,7 @@ type busy struct {
 	http.RoundTripper
 	path  string
 	reply string // body
+	after string // Retry-After; "2" if empty
 
 	mu   sync.Mutex
 	left int
@@ -64,7 +66,7 @@ func (b *busy) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	return &http.Response{
 		Status: "503 Service Unavailable", StatusCode: http.StatusServiceUnavailable, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Retry-After": {"2"}}, Body: io.NopCloser(bytes.NewReader([]byte(b.reply))), Request: req,
+		Header: http.Header{"Retry-After": {cmp.Or(b.after, "2")}}, Body: io.NopCloser(bytes.NewReader([]byte(b.reply))), Request: req,
 	}, nil
 }
 
@@ -118,6 +120,48 @@ func TestNoRetryOfFinalErrors(t *testing.T) {
 	})
 	if err == nil {
 		t.Fatal("enrolled all the same")
+	}
+}
+
+// A run that ends during a pause says so of the step, too. It does not begin a pause that
+// a server asks for if that is longer than the time that is left.
+func TestPauseAtLimit(t *testing.T) {
+	for name, after := range map[string]string{"pause": "", "asked": "300", "asked too much": "86400"} {
+		w := newWorld(t, nil)
+		tpm, _ := newTPM(t, attesttest.Config{})
+		w.admit(t, tpm)
+		p := w.provisioner(tpm)
+		c := *w.Client()
+		c.Transport = &busy{RoundTripper: c.Transport, path: "/Discover", left: 99, after: after}
+		p.HTTPClient, p.Steps = &c, []provision.Step{provision.StepEK, provision.StepDiscover}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		if after == "" {
+			p.Backoff = func(provision.Step, int, error) time.Duration {
+				time.AfterFunc(10*time.Millisecond, cancel)
+				return time.Hour
+			}
+		}
+		var statuses []provision.Status
+		var last provision.Event
+		p.Observe = func(ev provision.Event) {
+			if ev.Step == provision.StepDiscover {
+				statuses, last = append(statuses, ev.Status), ev
+			}
+		}
+		start := time.Now()
+		_, err := p.Run(ctx)
+		want := []provision.Status{provision.Started, provision.Failed}
+		if after == "" {
+			want = []provision.Status{provision.Started, provision.Retrying, provision.Failed}
+		}
+		var refused *drs.Error
+		if !slices.Equal(statuses, want) || !errors.As(err, &refused) || last.Err == nil || last.Attempt != 1 || last.Wait != 0 || time.Since(start) > 20*time.Second {
+			t.Errorf("%s: %v, %v after %v", name, statuses, err, time.Since(start))
+		}
+		if (after == "") != errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -272,6 +272,26 @@ func TestFailure(t *testing.T) {
 	}
 }
 
+// A retry says why with the code of Windows, and a step that waits when the time is up
+// has failed.
+func TestAtLimit(t *testing.T) {
+	fault, err := provisiontest.ParseFault("discover:503:all")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &provisiontest.Server{Faults: []provisiontest.Fault{fault}}
+	roots := exampletest.StartMock(t, server)
+	code, stdout, stderr := runProvision(t, "-server", server.URL, "-roots", roots, "-timeout", "2s")
+	if code != 1 || !strings.Contains(stderr, "(0x801901F7 ") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	for _, want := range []string{"\n         Discover " + server.URL, " (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL); again in ", "\nfailed   discover  "} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q in:\n%s", want, stdout)
+		}
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"-no-such-flag"},

@@ -109,7 +109,7 @@ func (r *reporter) printJSON(ev provision.Event, rep stepReport) {
 		Error string `json:"error,omitempty"`
 	}{Time: ev.Time, stepReport: rep}
 	if ev.Err != nil {
-		line.Error = ev.Err.Error()
+		line.Error = command.Brief(ev.Err)
 	}
 	command.WriteJSONLine(r.out, line)
 }
@@ -149,7 +149,7 @@ func (r *reporter) printLine(ev provision.Event, rep stepReport) {
 	fmt.Fprintf(r.out, "%-8s %-9s %-38s %8.1f ms  %2d TPM commands  %2d requests\n",
 		ev.Status, ev.Step, what[ev.Step], rep.Milliseconds, rep.TPMCommands, rep.HTTPRequests)
 	if ev.Status == provision.Retrying {
-		fmt.Fprintf(r.out, "         %v; again in %v\n", ev.Err, ev.Wait.Round(100*time.Millisecond))
+		fmt.Fprintf(r.out, "         %s; again in %v\n", command.Brief(ev.Err), ev.Wait.Round(100*time.Millisecond))
 	}
 	for _, w := range ev.Warnings {
 		fmt.Fprintf(r.out, "         warning: %s\n", w)
