@@ -1,6 +1,7 @@
 package attest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,8 @@ func makeCredential(ekPublicArea, name, secret []byte) (*Credential, error) {
 // aik (TPM2_ActivateCredential) and returns the secret, which crosses the bus
 // encrypted. The TPM refuses a credential for another attestation key with
 // TPM_RC_INTEGRITY, and one for another endorsement key with that or, for RSA, with
-// TPM_RC_VALUE. The error wraps an [*Error], and the error of ctx if that ended
+// TPM_RC_VALUE. The error wraps [ErrOtherEK] if ek is of [DefaultEK] and the TPM has
+// another. The error wraps an [*Error], and the error of ctx if that ended
 // first.
 func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, aik *Key, c *Credential) ([]byte, error) {
 	if ek == nil || aik == nil {
@@ -77,7 +79,7 @@ func (t *TPM) ActivateCredential(ctx context.Context, ek *EK, aik *Key, c *Crede
 		if _, err := t.load(ctx, aik); err != nil {
 			return err
 		}
-		mk, err := t.lacksEK(ctx, ek, t.knownParent(aik.parent))
+		mk, _, err := t.lacksEK(ctx, ek, t.knownParent(aik.parent))
 		if err != nil {
 			return err
 		}
@@ -104,21 +106,24 @@ func (t *TPM) Activator(ek *EK, aik *Key) func(ctx context.Context, blob, encryp
 }
 
 // lacksEK reports whether ek has to be made because its handle is only assumed and
-// there is no key. If the storage key is not persistent (or is no longer loaded),
-// neither is ek. If the storage key is a persistent RSA key, so is ek, because
-// Windows leaves both. Otherwise lacksEK asks the TPM.
-func (t *TPM) lacksEK(ctx context.Context, ek *EK, parent *object) (bool, error) {
+// there is no key, and whether that is known. If the storage key is not persistent (or is
+// no longer loaded), neither is ek. If the storage key is a persistent RSA key, so is ek,
+// because Windows leaves both. Otherwise lacksEK asks the TPM.
+func (t *TPM) lacksEK(ctx context.Context, ek *EK, parent *object) (lacks, known bool, err error) {
 	if !ek.assumed || parent == nil || !parent.persistent() {
-		return ek.assumed, nil
+		return ek.assumed, !ek.assumed, nil
 	}
 	if a, err := parseArea(parent.area); err == nil && a.typ == algRSA {
-		return false, nil
+		return false, false, nil
 	}
-	_, _, err := t.readPublic(ctx, ek.Handle)
+	_, name, err := t.readPublic(ctx, ek.Handle)
 	if hasRC(err, tpm2.TPMRCHandle) {
-		return true, nil
+		return true, true, nil
 	}
-	return false, err
+	if own, nerr := Name(ek.PublicArea); err == nil && (nerr != nil || !bytes.Equal(name, own)) {
+		err = &Error{Op: "TPM2_ReadPublic", Err: ErrOtherEK}
+	}
+	return false, true, err
 }
 
 // activateWith opens c with ek, which it makes from its template if mk is true and
@@ -135,7 +140,7 @@ func (t *TPM) activateWith(ctx context.Context, ek *EK, aik *Key, c *Credential,
 	secret, err := t.activate(ctx, e, o, aik, c)
 	var rc *Error
 	if ek.assumed && errors.As(err, &rc) && isSessionRC(rc.RC) && hasRC(err, tpm2.TPMRCAuthFail, tpm2.TPMRCBadAuth) {
-		err = &Error{Op: rc.Op, RC: rc.RC, Err: fmt.Errorf("%w, or a wrong authorization value was used: %w", errOtherEK, rc.Err)}
+		err = &Error{Op: rc.Op, RC: rc.RC, Err: fmt.Errorf("%w, or a wrong authorization value was used: %w", ErrOtherEK, rc.Err)}
 	}
 	return secret, err
 }

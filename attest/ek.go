@@ -35,7 +35,7 @@ type EK struct {
 // the key was made from the TCG's default template and that, in a TPM with a
 // persistent RSA storage key, the key is persistent at its usual handle.
 //
-// If that is wrong, [TPM.ActivateCredential] fails, because the name of the key is
+// If that is wrong, [TPM.ActivateCredential] fails with [ErrOtherEK], because the name of the key is
 // part of what it authenticates. Then, or if the TPM has an EK template or nonce
 // of its own in NV memory, take the key from [TPM.EKs].
 //
@@ -105,12 +105,46 @@ func (t *TPM) loadEK(ctx context.Context, ek *EK, mk bool) (*object, error) {
 		return nil, err
 	}
 	if !bytes.Equal(o.name, name) {
-		return nil, &Error{Op: "TPM2_CreatePrimary", Err: errOtherEK}
+		return nil, &Error{Op: "TPM2_CreatePrimary", Err: ErrOtherEK}
 	}
 	return o, nil
 }
 
-var errOtherEK = errors.New("the TPM has another endorsement key")
+// PrepareEK does beforehand what [TPM.ActivateCredential] needs of ek, so that it can be
+// done while a service makes the credential. It returns ek as the TPM has it: with the
+// Handle 0 if the key is not persistent. The key is made in that case and, while
+// [TPM.Keep] is in force, stays loaded. aik is the key for which credentials will be
+// opened. Only a key of [DefaultEK] can differ from what PrepareEK returns, and if its
+// Handle is not 0, PrepareEK may send no command: it is ActivateCredential that proves
+// that the TPM has the key.
+//
+// The error wraps an [*Error], and the error of ctx if that ended first. It wraps
+// [ErrOtherEK] if the TPM makes another key, or has another one at the Handle.
+func (t *TPM) PrepareEK(ctx context.Context, ek *EK, aik *Key) (*EK, error) {
+	if ek == nil || aik == nil {
+		return nil, &Error{Op: "PrepareEK", Err: errNoKey}
+	}
+	own := *ek
+	err := t.do(ctx, func() error {
+		if _, err := t.load(ctx, aik); err != nil { // the storage key comes first
+			return err
+		}
+		mk, known, err := t.lacksEK(ctx, ek, t.knownParent(aik.parent))
+		if err != nil {
+			return err
+		}
+		if mk {
+			own.Handle = 0
+		}
+		own.assumed = ek.assumed && !mk && !known
+		_, err = t.loadEK(ctx, &own, false)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &own, nil
+}
 
 // defaultTemplate returns the default template from which an endorsement key was
 // made.

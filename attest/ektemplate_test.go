@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"testing"
 
@@ -225,7 +226,7 @@ func TestDefaultEK(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = tpm.ActivateCredential(context.Background(), d, aik, cred)
-			if err == nil || !bytes.Contains([]byte(err.Error()), []byte("another endorsement key")) {
+			if !errors.Is(err, attest.ErrOtherEK) || !bytes.Contains([]byte(err.Error()), []byte("another endorsement key")) {
 				t.Errorf("key of another TPM: %v", err)
 			}
 			noneLoaded(t, tr)
@@ -275,5 +276,76 @@ func TestAreaOfOddKeys(t *testing.T) {
 		if _, err := attest.EKPublicArea(pub); err == nil {
 			t.Errorf("%s: an area", name)
 		}
+	}
+}
+
+// PrepareEK makes a key that is not persistent, so that the credential costs no further
+// command for it, and notices another one where it has to look.
+func TestPrepareEK(t *testing.T) {
+	for _, c := range []struct {
+		state   string
+		persist bool // the P-256 SRK
+		handle  bool // of the key that comes back
+		want    []string
+	}{
+		{"ready", false, true, nil},
+		{"fresh", false, false, []string{"CreatePrimary"}},
+		{"fresh", true, false, []string{"ReadPublic", "CreatePrimary"}},
+	} {
+		forBackends(t, c.state, func(t *testing.T, tr transport.TPM) {
+			p := &tap{TPM: tr}
+			tpm := &attest.TPM{Transport: p}
+			if c.persist {
+				if err := tpm.PersistSRK(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				defer forget(t, tr, 0x81000001)
+			}
+			d, err := attest.DefaultEK(firstEK(t, tpm).Public)
+			if err != nil {
+				t.Fatal(err)
+			}
+			release := tpm.Keep()
+			aik := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
+			p.reset()
+			ek, err := tpm.PrepareEK(t.Context(), d, aik)
+			if err != nil || (ek.Handle != 0) != c.handle || !bytes.Equal(ek.PublicArea, d.PublicArea) {
+				t.Fatalf("%+v, %v", ek, err)
+			}
+			if log := p.reset(); !slices.Equal(log, c.want) {
+				t.Errorf("%s: commands %v", c.state, log)
+			}
+			activates(t, tpm, ek, aik)
+			if log := p.reset(); slices.Contains(log, "CreatePrimary") || slices.Contains(log, "ReadPublic") {
+				t.Errorf("%s: commands %v", c.state, log)
+			}
+			if err := release(t.Context()); err != nil {
+				t.Error(err)
+			}
+			noneLoaded(t, tr)
+		})
+	}
+	foreign, err := attesttest.New(attesttest.Config{Seed: "foreign", NoCertificate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := attest.DefaultEK(firstEK(t, &attest.TPM{Transport: foreign}).Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, persistent := range []bool{false, true} {
+		tr := emulator(t, "fresh")
+		tpm := &attest.TPM{Transport: tr}
+		if persistent {
+			if err := tpm.PersistSRK(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			persist(t, tr, tpm2.TPMRHEndorsement, tpm2.RSAEKTemplate, 0x81010001)
+		}
+		aik := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
+		if _, err := tpm.PrepareEK(t.Context(), d, aik); !errors.Is(err, attest.ErrOtherEK) {
+			t.Errorf("key of another TPM, persistent %t: %v", persistent, err)
+		}
+		noneLoaded(t, tr)
 	}
 }

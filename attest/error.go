@@ -29,6 +29,11 @@ var (
 	// has no endorsement key that can be used.
 	ErrNotFound = hresult.NewError(hresult.NotFound, "not in the TPM")
 
+	// ErrOtherEK is returned by [TPM.ActivateCredential] and [TPM.PrepareEK] for an
+	// endorsement key of [DefaultEK] if the TPM has another one, or one from another
+	// template.
+	ErrOtherEK = errors.New("the TPM has another endorsement key")
+
 	// ErrProof is returned by [Statement.Verify] and [Quote.Verify] for a proof
 	// that does not hold, and by [TPM.CreateKey] and [TPM.LoadKey] for a
 	// creation statement that does not.

@@ -51,6 +51,7 @@ func TestNil(t *testing.T) {
 		"EKPublicArea, RSA":        second(attest.EKPublicArea((*rsa.PublicKey)(nil))),
 		"EKPublicArea, ECC":        second(attest.EKPublicArea(&ecdsa.PublicKey{})),
 		"DefaultEK":                second(attest.DefaultEK(nil)),
+		"PrepareEK":                second(tpm.PrepareEK(ctx, nil, nil)),
 		"PublicKey":                second(attest.PublicKey(nil)),
 		"Name":                     second(attest.Name(nil)),
 		"Attributes":               second(attest.Attributes(nil)),

@@ -60,10 +60,10 @@ func TestCommands(t *testing.T) {
 		steps  []provision.Step
 		most   int
 	}{
-		{"ready", attesttest.Config{}, nil, 31},
-		{"fresh", attesttest.Config{Fresh: true}, nil, 36},
-		{"technician ready", attesttest.Config{}, provision.Technician(), 33},
-		{"technician fresh", attesttest.Config{Fresh: true}, provision.Technician(), 38},
+		{"ready", attesttest.Config{}, nil, 30},
+		{"fresh", attesttest.Config{Fresh: true}, nil, 34},
+		{"technician ready", attesttest.Config{}, provision.Technician(), 32},
+		{"technician fresh", attesttest.Config{Fresh: true}, provision.Technician(), 36},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, nil)

@@ -52,6 +52,8 @@ type Run struct {
 	document []byte        // the provisioning document, if this run enrolled the device
 	managed  *attest.Key   // the key of its management certificate, if this run enrolled the device
 
+	assumed bool // EK is that of a certificate, and no step has shown yet that the TPM has it
+
 	proof  sync.Mutex // guards proven, and is held while the TPM is asked
 	proven bool       // whether the state is known to belong to this TPM
 }

@@ -2,7 +2,9 @@ package provision
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"sync"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/prove"
@@ -14,22 +16,53 @@ func certifyAIK(ctx context.Context, r *Run) (bool, error) {
 	if len(r.State.AIKCertificates) > 0 {
 		return true, r.resumeAIK(ctx)
 	}
+	chain, err := r.enrollAIK(ctx)
+	if err != nil {
+		again, err := r.otherEK(ctx, err)
+		if !again || err != nil {
+			return false, err
+		}
+		if chain, err = r.enrollAIK(ctx); err != nil {
+			return false, err
+		}
+	}
+	r.assumed = false
+	r.AIKChain = chain
+	return false, r.Commit(ctx, func(s *State) { s.AIKCertificates, s.AIKName = rawChain(chain), r.AIK.Name() })
+}
+
+// enrollAIK has the CA certify the attestation key, and returns the chain. The
+// endorsement key is made ready meanwhile.
+func (r *Run) enrollAIK(ctx context.Context) ([]*x509.Certificate, error) {
 	id := r.identity()
 	req := id.AIKRequest()
-	req.AIKCreation, req.MakeAIK = nil, func(ctx context.Context) (*attest.Statement, error) {
-		creation, err := r.attestationKey(ctx)
-		if err == nil && r.EK.Handle != 0 {
-			r.reach(tpmFree)
+	activate, ready := req.Activate, make(chan struct{})
+	var work sync.WaitGroup
+	defer work.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	req.AIKCreation, req.MakeAIK = nil, func(mctx context.Context) (*attest.Statement, error) {
+		creation, err := r.attestationKey(mctx)
+		if err != nil {
+			return nil, err
 		}
 		id.AIK = r.AIK
-		return creation, err
+		work.Go(func() {
+			defer close(ready)
+			id.EK = r.prepareEK(ctx, id.EK)
+		})
+		return creation, nil
+	}
+	req.Activate = func(ctx context.Context, blob, encryptedSecret []byte) ([]byte, error) {
+		<-ready // PrepareEK ends with ctx, too
+		return activate(ctx, blob, encryptedSecret)
 	}
 	chain, err := r.Provisioner.AIK.Enroll(ctx, req)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	r.AIKChain = chain
-	return false, r.Commit(ctx, func(s *State) { s.AIKCertificates, s.AIKName = rawChain(chain), r.AIK.Name() })
+	r.EK = id.EK
+	return chain, nil
 }
 
 // resumeAIK loads the attestation key and its certificates from the state.

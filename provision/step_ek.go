@@ -22,13 +22,21 @@ func findEK(ctx context.Context, r *Run) (bool, error) {
 	if err := r.proveTPM(ctx); err != nil {
 		return false, err
 	}
-	cert, err := r.findCertificate(ctx)
+	cert, err := r.assumeEK(ctx)
+	if cert == nil && err == nil {
+		cert, err = r.findCertificate(ctx)
+	}
 	if err != nil {
 		return false, err
 	}
+	return false, r.acceptEK(ctx, cert)
+}
+
+// acceptEK checks the certificate of r.EK and stores it.
+func (r *Run) acceptEK(ctx context.Context, cert *ekcert.Certificate) error {
 	report, err := r.Provisioner.EKCert.Verify(ctx, cert, r.EK.Public)
 	if err != nil {
-		return false, err
+		return err
 	}
 	for _, f := range report.Findings {
 		r.debug("endorsement certificate", "finding", f.ID, "detail", f.Detail)
@@ -39,9 +47,9 @@ func findEK(ctx context.Context, r *Run) (bool, error) {
 	r.EKChain = report.Chain
 	sum, err := spkiSHA256(r.EK.Public)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return false, r.Commit(ctx, func(s *State) { s.EKCertificates, s.EKSHA256 = rawChain(r.EKChain), sum })
+	return r.Commit(ctx, func(s *State) { s.EKCertificates, s.EKSHA256 = rawChain(r.EKChain), sum })
 }
 
 // findCertificate sets r.EK to the first endorsement key that has a certificate
@@ -149,7 +157,7 @@ func (r *Run) resumeEK(ctx context.Context) (err error) {
 		r.EKChain = append(r.EKChain, cert.Certificate)
 	}
 	if r.EK, err = r.storedEK(ctx); err != nil {
-		return err
+		return r.reviseEK(ctx, err)
 	}
 	r.provenTPM()
 	return nil
