@@ -19,9 +19,8 @@ const assertionLife = 300 * time.Second
 
 // A ticket is a device token that the server issued.
 type ticket struct {
-	nonce   []byte // nonce of its challenge, for the attestation of the join
-	aikArea []byte // public area of the attestation key that was proved; nil for a device key
-	expires time.Time
+	nonce   []byte  // nonce of its challenge, for the attestation of the join
+	aikArea []byte  // public area of the attestation key that was proved; nil for a device key
 	joined  *joined // nil until it is used
 }
 
@@ -120,16 +119,8 @@ func (s *Server) grant(ch *challenge, claims jwt.MapClaims) error {
 		return noGrant("invalid_grant", "tpm_ek_unknown", 50155, "no device with this endorsement key is registered")
 	}
 	claims["ztdid"] = o.ZTDID
-	for id, t := range s.tickets {
-		if now.After(t.expires.Add(repeatLife)) || len(s.tickets) >= nonceLimit {
-			delete(s.tickets, id)
-		}
-	}
-	if s.tickets == nil {
-		s.tickets = make(map[string]*ticket)
-	}
 	id, _ := claims["jti"].(string)
-	s.tickets[id] = &ticket{nonce: ch.serverNonce, aikArea: ch.aikArea, expires: now.Add(joinTokenLife)}
+	s.keepTicket(id, &ticket{nonce: ch.serverNonce, aikArea: ch.aikArea}, now)
 	return nil
 }
 
@@ -172,23 +163,6 @@ func (s *Server) answered(text string, join bool) (*challenge, *assertionClaims,
 		return nil, nil, noGrant("invalid_grant", "", 50196, "request_nonce is unknown, used or expired")
 	}
 	return ch, claims, nil
-}
-
-// useChallenge returns an open challenge and uses it up.
-func (s *Server) useChallenge(id string) (*challenge, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	ch := s.challenges[id]
-	switch {
-	case ch == nil:
-		return nil, noGrant("invalid_grant", "tpm_challenge_expired", 50155, "the challenge is unknown")
-	case ch.used:
-		return nil, noGrant("invalid_grant", "tpm_challenge_replayed", 50155, "the challenge was answered before")
-	case s.now().After(ch.expires):
-		return nil, noGrant("invalid_grant", "tpm_challenge_expired", 50155, "the challenge has expired")
-	}
-	ch.used = true
-	return ch, nil
 }
 
 // checkClaims checks the claims of an assertion whose MAC is right.

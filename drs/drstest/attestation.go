@@ -251,7 +251,7 @@ func (s *Server) checkNonce(j *join, p *proof) error {
 	defer s.mu.Unlock()
 	var t *ticket
 	if j.token != nil {
-		t = s.tickets[j.token.ID]
+		t, _ = s.tickets.Get(j.token.ID)
 	}
 	if t != nil && subtle.ConstantTimeCompare(p.Nonce, t.nonce) == 1 {
 		return nil

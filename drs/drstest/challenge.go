@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,13 +27,11 @@ const (
 	profileJoin = "challenge-401" // of either, during a join
 )
 
-// Limits of challenges. An expired challenge is kept for challengeMemory, so that a second
-// answer is refused as such and not as an answer to an unknown challenge.
+// Limits of challenges.
 const (
 	challengeLife   = 300 * time.Second // how long a challenge can be answered
-	challengeMemory = 10 * time.Minute
-	challengeLimit  = 4096 // of all challenges
-	challengesPerEK = 32   // of open challenges for one endorsement key
+	challengeLimit  = 4096              // of all open challenges
+	challengesPerEK = 32                // of open challenges for one endorsement key
 )
 
 // Object attributes (TCG TPM 2.0 Library Part 2, TPMA_OBJECT), and those that keys must
@@ -67,7 +64,6 @@ type challenge struct {
 	device      crypto.PublicKey // that key, if it is a device key; nil for an attestation key
 	audience    string           // of the assertion
 	expires     time.Time
-	used        bool
 }
 
 type challengeRequest struct {
@@ -281,31 +277,6 @@ func (s *Server) checkAIKChain(leaf []byte, rest [][]byte) (*x509.Certificate, e
 	known.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(cert.UnhandledCriticalExtensions), func(id asn1ID) bool { return id.Equal(asn1ID{2, 5, 29, 17}) })
 	_, err = known.Verify(x509.VerifyOptions{Roots: s.AIKRoots, Intermediates: pool(chain[1:]), CurrentTime: s.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	return cert, err
-}
-
-// keepChallenge keeps a challenge and returns its identifier.
-func (s *Server) keepChallenge(ch *challenge) (string, error) {
-	now := s.now()
-	ch.expires = now.Add(challengeLife)
-	id := base64.RawURLEncoding.EncodeToString(random(24))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	open := 0
-	for old, c := range s.challenges {
-		if now.After(c.expires.Add(challengeMemory)) {
-			delete(s.challenges, old)
-		} else if c.ek == ch.ek && !c.used && !now.After(c.expires) {
-			open++
-		}
-	}
-	if open >= challengesPerEK || len(s.challenges) >= challengeLimit {
-		return "", &refused{status: http.StatusTooManyRequests, code: "invalid_request", subcode: "error_throttled", retry: true, reason: errors.New("too many open challenges")}
-	}
-	if s.challenges == nil {
-		s.challenges = make(map[string]*challenge)
-	}
-	s.challenges[id] = ch
-	return id, nil
 }
 
 func pool(certs []*x509.Certificate) *x509.CertPool {

@@ -35,10 +35,7 @@ func (s *Server) serveDeviceCode(w http.ResponseWriter, r *http.Request) error {
 	code := &deviceCode{userCode: strings.ToUpper(rand.Text()[:9]), client: client, expires: s.now().Add(deviceCodeLife)}
 	id := secret()
 	s.mu.Lock()
-	if s.deviceCodes == nil || len(s.deviceCodes) >= nonceLimit {
-		s.deviceCodes = make(map[string]*deviceCode)
-	}
-	s.deviceCodes[id] = code
+	s.deviceCodes.Put(id, code, s.now(), code.expires.Add(deviceCodeLife)) // an expired one is refused as such for a while
 	s.mu.Unlock()
 	page := s.base(r) + "/devicelogin"
 	answer := map[string]any{
@@ -60,13 +57,18 @@ func (s *Server) serveDeviceCode(w http.ResponseWriter, r *http.Request) error {
 func (s *Server) EnterCode(userCode, upn string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.deviceCodes {
+	var found *deviceCode
+	for _, c := range s.deviceCodes.All() {
 		if strings.EqualFold(c.userCode, userCode) && c.upn == "" && !c.declined {
-			c.upn, c.declined = upn, upn == ""
-			return true
+			found = c
+			break
 		}
 	}
-	return false
+	if found == nil {
+		return false
+	}
+	found.upn, found.declined = upn, upn == ""
+	return true
 }
 
 // PendingCodes returns the user codes that have not been entered, in no order.
@@ -74,7 +76,7 @@ func (s *Server) PendingCodes() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []string
-	for _, c := range s.deviceCodes {
+	for _, c := range s.deviceCodes.All() {
 		if c.upn == "" && !c.declined {
 			out = append(out, c.userCode)
 		}
@@ -90,7 +92,7 @@ func (s *Server) byDeviceCode(form url.Values) (*User, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.deviceCodes[id]
+	c, _ := s.deviceCodes.Get(id)
 	switch {
 	case c == nil || !strings.EqualFold(c.client, form.Get("client_id")):
 		return nil, noGrant("invalid_grant", "", 70018, "the device code is not known, or is of another client")
@@ -101,6 +103,6 @@ func (s *Server) byDeviceCode(form url.Values) (*User, error) {
 	case c.upn == "":
 		return nil, noGrant("authorization_pending", "", 70016, "authorization is pending, continue polling")
 	}
-	delete(s.deviceCodes, id)
+	s.deviceCodes.Delete(id)
 	return s.userLocked(c.upn)
 }

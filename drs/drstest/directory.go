@@ -51,11 +51,14 @@ type Object struct {
 	// attested join. It identifies a device that joins with a user's token alone. An
 	// imported device keeps it after it leaves.
 	AIKName string
+
+	number int // of the object in the order of the list, from 1; 0 if it is not in it
 }
 
 // clone returns a copy that shares only values that do not change.
 func (o *Object) clone() Object {
 	c := *o
+	c.number = 0
 	c.PhysicalIDs = slices.Clone(o.PhysicalIDs)
 	c.Identities = slices.Clone(o.Identities)
 	c.Certificates = slices.Clone(o.Certificates)
@@ -80,7 +83,7 @@ func (s *Server) Import(ek crypto.PublicKey) (ztdID string, err error) {
 	}
 	o := &Object{DeviceID: newGUID(), ObjectID: newGUID(), ZTDID: newGUID(), EK: hash}
 	o.PhysicalIDs = []string{"[ZTDID]:" + o.ZTDID}
-	s.objects = append(s.objects, o)
+	s.objects.add(o)
 	return o.ZTDID, nil
 }
 
@@ -89,26 +92,39 @@ func (s *Server) Import(ek crypto.PublicKey) (ztdID string, err error) {
 func (s *Server) Remove(deviceID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := len(s.objects)
-	s.objects = slices.DeleteFunc(s.objects, func(o *Object) bool {
-		if !strings.EqualFold(o.DeviceID, deviceID) {
-			return false
-		}
-		s.revoke(o)
-		return true
-	})
-	return len(s.objects) < n
+	o := s.byDeviceID(deviceID)
+	if o == nil {
+		return false
+	}
+	s.revoke(o)
+	s.objects.remove(o)
+	return true
 }
 
 // Objects returns copies of all devices of the directory, oldest first.
 func (s *Server) Objects() []Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]Object, 0, len(s.objects))
-	for _, o := range s.objects {
+	out := make([]Object, 0, len(s.objects.list))
+	for _, o := range s.objects.list {
 		out = append(out, o.clone())
 	}
 	return out
+}
+
+// Object returns a copy of the device with a DeviceID or ZTDID, in upper or lower case. It
+// reports whether there is one. It takes as long as it does in a directory of one device.
+func (s *Server) Object(id string) (o Object, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := s.byDeviceID(id)
+	if found == nil {
+		found = s.byZTDID(strings.ToLower(id))
+	}
+	if found == nil {
+		return Object{}, false
+	}
+	return found.clone(), true
 }
 
 // AddDevice adds a device that has joined already, with the device key pub, an
@@ -129,7 +145,7 @@ func (s *Server) AddDevice(pub crypto.PublicKey) (*x509.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o.identify(cert)
-	s.objects = append(s.objects, o)
+	s.objects.add(o)
 	return cert, nil
 }
 
@@ -139,58 +155,6 @@ func (o *Object) identify(cert *x509.Certificate) {
 	key := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
 	o.Identities = append(o.Identities, fmt.Sprintf("X509:<SHA1-TP-PUBKEY>%X%s", thumb, base64.StdEncoding.EncodeToString(key[:])))
 	o.Certificates = append(o.Certificates, cert)
-}
-
-// byEK returns the object of an endorsement key, or nil. The caller locks.
-func (s *Server) byEK(hash [32]byte) *Object {
-	for _, o := range s.objects {
-		if o.ZTDID != "" && o.EK == hash {
-			return o
-		}
-	}
-	return nil
-}
-
-// byZTDID returns the imported object with a ZTDID, or nil. The caller locks.
-func (s *Server) byZTDID(id string) *Object {
-	for _, o := range s.objects {
-		if o.ZTDID != "" && o.ZTDID == id {
-			return o
-		}
-	}
-	return nil
-}
-
-// byDeviceID returns the object with a device identifier, or nil. The caller
-// locks.
-func (s *Server) byDeviceID(id string) *Object {
-	for _, o := range s.objects {
-		if strings.EqualFold(o.DeviceID, id) {
-			return o
-		}
-	}
-	return nil
-}
-
-// byAIK returns the object that the attestation key with a name attested last, or nil. The
-// caller locks.
-func (s *Server) byAIK(name string) *Object {
-	for _, o := range s.objects {
-		if name != "" && o.AIKName == name {
-			return o
-		}
-	}
-	return nil
-}
-
-// byCertificate returns the object with a device certificate, or nil. The caller locks.
-func (s *Server) byCertificate(cert *x509.Certificate) *Object {
-	for _, o := range s.objects {
-		if slices.ContainsFunc(o.Certificates, cert.Equal) {
-			return o
-		}
-	}
-	return nil
 }
 
 // keyHash returns the SHA-256 of a key's SubjectPublicKeyInfo.

@@ -180,10 +180,11 @@ func (s *Server) serveNonce(w http.ResponseWriter, r *http.Request) error {
 
 // newNonce issues a nonce. With FaultNonce for op, it is used already.
 func (s *Server) newNonce(op string, list *nonces, enc *base64.Encoding) string {
+	used := s.fault(op) == FaultNonce
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	nonce := list.issue(s.now(), enc)
-	if s.faults[op] == FaultNonce {
+	if used {
 		list.use(nonce, s.now())
 	}
 	return nonce

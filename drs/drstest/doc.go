@@ -83,8 +83,9 @@
 //
 // # Limits
 //
-//	nonces                        10 minutes, 10000 of each kind
-//	challenges                    5 minutes, 32 open for one endorsement key, 4096 in all
+//	nonces, refresh tokens, codes 10000 of each kind; the oldest goes first; nonces 10 minutes
+//	tokens for a join, sessions   10000 of each kind; the oldest goes first
+//	open challenges               5 minutes, 32 for one endorsement key, 4096 in all
 //	token for a join              1 hour
 //	token of a joined device      65 minutes
 //	primary refresh token         14 days; a renewal replaces a session key of over 30 days
@@ -92,6 +93,9 @@
 //	devices that a user may join  50 ([DefaultQuota])
 //	body of a request             256 KiB
 //	[Server.Refusals]             the newest 1000
+//
+// Devices and users are kept until they are removed: about 9 kB for a device that has
+// joined. [Server.Object] finds one without looking at the others.
 //
 // # What is not known of the real service
 //

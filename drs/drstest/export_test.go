@@ -14,8 +14,9 @@ func (s *Server) ReplaceEK(ek crypto.PublicKey) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, o := range s.objects {
-		o.EK = hash
+	clear(s.objects.ek)
+	for _, o := range s.objects.list {
+		o.EK, s.objects.ek[hash] = hash, o
 	}
 	return nil
 }

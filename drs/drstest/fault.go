@@ -28,8 +28,8 @@ const (
 // SetFault makes every request of an operation have a fault, until another one or FaultNone
 // is set for that operation. The operations are those of Server.Fail.
 func (s *Server) SetFault(op string, f Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.faultMu.Lock()
+	defer s.faultMu.Unlock()
 	if s.faults == nil {
 		s.faults = make(map[string]Fault)
 	}
@@ -37,8 +37,8 @@ func (s *Server) SetFault(op string, f Fault) {
 }
 
 func (s *Server) fault(op string) Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.faultMu.Lock()
+	defer s.faultMu.Unlock()
 	return s.faults[op]
 }
 

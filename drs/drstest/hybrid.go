@@ -41,7 +41,7 @@ func (s *Server) AddComputer(sid string, cert *x509.Certificate) (deviceID strin
 	o := &Object{DeviceID: newGUID(), ObjectID: newGUID(), ComputerSID: sid, computer: cert}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.objects = append(s.objects, o)
+	s.objects.add(o)
 	return o.DeviceID, nil
 }
 

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -256,7 +255,7 @@ func (s *Server) repeated(j *join) (*x509.Certificate, error) {
 
 func (s *Server) repeatedLocked(j *join) (*x509.Certificate, error) {
 	if j.token == nil {
-		if done := s.joins[j.hash()]; done != nil && s.stands(done) {
+		if done, ok := s.joins.Get(j.hash()); ok && s.stands(done) {
 			return done.cert, nil
 		}
 		if j.challenge != "" && !s.preAuthorized.valid(j.challenge, s.now()) {
@@ -264,9 +263,9 @@ func (s *Server) repeatedLocked(j *join) (*x509.Certificate, error) {
 		}
 		return nil, nil
 	}
-	t := s.tickets[j.token.ID]
+	t, ok := s.tickets.Get(j.token.ID)
 	switch {
-	case t == nil:
+	case !ok:
 		return nil, noJoin(subTicket, "device token: it is not known")
 	case t.joined == nil, j.token.Source != "" && t.joined.request != j.hash():
 		return nil, nil
@@ -295,100 +294,6 @@ func (j *join) hash() [32]byte {
 		text = append(text, strings.ToLower(j.user.UPN)...)
 	}
 	return sha256.Sum256(append(text, j.challenge+strings.ToLower(j.deviceID)...))
-}
-
-// commit uses up the token and the nonces, changes the object and issues the certificate. If
-// it fails, it has done none of this.
-func (s *Server) commit(j *join) (*x509.Certificate, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.now()
-	if cert, err := s.repeatedLocked(j); cert != nil || err != nil {
-		return cert, err
-	}
-	o, err := s.find(j)
-	if err != nil {
-		return nil, err
-	}
-	for _, nonce := range []string{j.csrNonce, j.drsNonce} {
-		if nonce != "" && !s.drsNonces.valid(nonce, now) {
-			return nil, noJoin(subAttestation, "nonce is unknown, used or expired")
-		}
-	}
-	o.Registered = j.JoinType == int(drs.Register)
-	cert, err := s.issue(o, j.device, j.user)
-	if err != nil {
-		return nil, err
-	}
-	s.drsNonces.use(j.csrNonce, now)
-	s.drsNonces.use(j.drsNonce, now)
-	s.preAuthorized.use(j.challenge, now)
-	s.done(j, cert, now)
-	s.change(o, j, cert)
-	return cert, nil
-}
-
-// find returns the object of the device that joins: the one that its authorization, its
-// device token or its attestation key identifies, or a new one. The caller locks.
-func (s *Server) find(j *join) (*Object, error) {
-	var o *Object
-	switch {
-	case j.deviceID != "":
-		if o = s.byDeviceID(j.deviceID); o == nil {
-			return nil, errMissing
-		}
-	case j.token != nil:
-		if o = s.byZTDID(j.token.ZTDID); o == nil {
-			return nil, errMissing
-		}
-	case j.Attributes.is("ReuseDevice"):
-		o = s.byAIK(j.aikName)
-	}
-	if j.user != nil {
-		if err := s.mayJoin(j.user, o); err != nil {
-			return nil, err
-		}
-	}
-	if o == nil {
-		o = &Object{DeviceID: newGUID(), ObjectID: newGUID()}
-	}
-	return o, nil
-}
-
-// done keeps a join in case that it is repeated. The caller locks.
-func (s *Server) done(j *join, cert *x509.Certificate, now time.Time) {
-	d := &joined{request: j.hash(), cert: cert, at: now}
-	if j.token != nil {
-		s.tickets[j.token.ID].joined = d
-		return
-	}
-	for hash, old := range s.joins {
-		if now.After(old.at.Add(repeatLife)) || len(s.joins) >= nonceLimit {
-			delete(s.joins, hash)
-		}
-	}
-	if s.joins == nil {
-		s.joins = make(map[[32]byte]*joined)
-	}
-	s.joins[d.request] = d
-}
-
-// change enables the object of a device that joined. It adds the certificate, replaces the
-// transport key and ends the sessions with the old one. The caller locks.
-func (s *Server) change(o *Object, j *join, cert *x509.Certificate) {
-	if !slices.Contains(s.objects, o) {
-		s.objects = append(s.objects, o)
-	}
-	s.revoke(o)
-	o.identify(cert)
-	o.Enabled, o.TransportKey, o.StorageKey, o.AttestationLevel = true, j.transport, j.storage, j.level
-	o.DisplayName, o.OSType, o.OSVersion = j.DeviceDisplayName, j.DeviceType, j.OSVersion
-	if j.aikName != "" {
-		o.AIKName = j.aikName
-	}
-	if j.user != nil {
-		o.Owner = j.user.UPN
-	}
 }
 
 // adminRoles are the directory roles whose members administer joined devices.

@@ -2,9 +2,9 @@ package drstest
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/rsablob"
@@ -26,16 +26,27 @@ func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) error {
 		return unknownDevice("no client certificate")
 	}
 	cert := r.TLS.PeerCertificates[0]
+	key, err := s.leave(cert, strings.Trim(id, "/"))
+	if err != nil {
+		return err
+	}
+	reply(w, http.StatusOK, map[string]any{"AttestationResult": map[string]any{"KeyId": key}})
+	return nil
+}
+
+// leave removes the device with a certificate and an identifier. It returns the SHA-256 of
+// its transport key, or nothing if it has none.
+func (s *Server) leave(cert *x509.Certificate, id string) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o := s.byCertificate(cert)
 	switch {
 	case o == nil:
-		return unknownDevice("no device has this certificate")
+		return nil, unknownDevice("no device has this certificate")
 	case s.now().After(cert.NotAfter):
-		return unknownDevice("device certificate has expired")
-	case strings.Trim(id, "/") != o.DeviceID:
-		return badRequest("the certificate is that of another device")
+		return nil, unknownDevice("device certificate has expired")
+	case id != o.DeviceID:
+		return nil, badRequest("the certificate is that of another device")
 	}
 	key := []byte{}
 	if o.TransportKey != nil {
@@ -43,17 +54,16 @@ func (s *Server) serveLeave(w http.ResponseWriter, r *http.Request) error {
 		key = sum[:]
 	}
 	s.forget(o)
-	reply(w, http.StatusOK, map[string]any{"AttestationResult": map[string]any{"KeyId": key}})
-	return nil
+	return key, nil
 }
 
 // forget removes a device from the tenant. The caller locks.
 func (s *Server) forget(o *Object) {
 	s.revoke(o)
 	if o.ZTDID == "" {
-		s.objects = slices.DeleteFunc(s.objects, func(other *Object) bool { return other == o })
+		s.objects.remove(o)
 		return
 	}
 	o.Enabled, o.Owner, o.TransportKey, o.StorageKey, o.AttestationLevel = false, "", nil, nil, 0
-	o.Identities, o.Certificates = nil, nil
+	s.objects.update(o, func() { o.Identities, o.Certificates = nil, nil })
 }

@@ -28,7 +28,7 @@ func (s *Server) PreAuthorize() (challenge drs.Token, deviceID string, err error
 	o := &Object{DeviceID: newGUID(), ObjectID: newGUID()}
 	s.mu.Lock()
 	id := s.preAuthorized.issue(now, base64.RawURLEncoding)
-	s.objects = append(s.objects, o)
+	s.objects.add(o)
 	s.mu.Unlock()
 	text, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
 		"aud": JoinResource, "iss": s.Issuer(), "tid": s.tenantID(), "idtyp": typePreAuthorized, "sub": o.DeviceID, "jti": id,

@@ -68,7 +68,7 @@ func (s *Server) readKADS(j *join, b, aikArea []byte) (*proof, error) {
 	}
 	p := &proof{aikArea: aikArea, keys: make(map[string]*certified)}
 	s.mu.Lock()
-	if t := s.tickets[j.token.ID]; t != nil {
+	if t, ok := s.tickets.Get(j.token.ID); ok {
 		p.Nonce = t.nonce
 		if p.aikArea == nil {
 			p.aikArea = t.aikArea

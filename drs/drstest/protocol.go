@@ -136,7 +136,7 @@ func (s *Server) serveDeviceSession(w http.ResponseWriter, r *http.Request, clai
 		return err
 	}
 	s.mu.Lock()
-	v := s.sessions[claimText(claims, "refresh_token")]
+	v, _ := s.sessions.Get(claimText(claims, "refresh_token"))
 	var own session
 	if v != nil {
 		own = *v

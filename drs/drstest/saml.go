@@ -24,9 +24,9 @@ func (s *Server) userBySAML(text string) (*User, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, g := range s.assertions {
+	for id, g := range s.assertions.All() {
 		if string(raw) == `<saml:Assertion xmlns:saml="urn:oasis:names:tc:SAML:1.0:assertion" MajorVersion="1" MinorVersion="1" AssertionID="`+id+`"/>` {
-			delete(s.assertions, id)
+			s.assertions.Delete(id)
 			return s.userLocked(g.upn)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/kept"
 	"github.com/whiteglove/whiteglove/internal/refusal"
 )
 
@@ -111,21 +112,25 @@ type Server struct {
 	tokenKey *rsa.PrivateKey
 	keyErr   error
 
+	faultMu sync.Mutex
+	faults  map[string]Fault // by operation
+
+	// mu guards the following fields. What takes long, such as a signature or an answer
+	// to a client, is made without it.
 	mu            sync.Mutex
-	objects       []*Object
+	objects       objects
 	nonces        nonces // of the token endpoint
 	drsNonces     nonces // of the registration service
 	preAuthorized nonces // identifiers of challenges for joins that are authorized beforehand
-	challenges    map[string]*challenge
-	tickets       map[string]*ticket   // by identifier of the token
-	joins         map[[32]byte]*joined // joins without a device token, by join.hash
-	users         map[string]*User     // by UPN in lower case
-	refresh       map[string]grant     // by refresh token of a user
-	codes         map[string]grant     // by authorization code
-	deviceCodes   map[string]*deviceCode
-	assertions    map[string]grant    // by identifier, of IssueSAML
-	sessions      map[string]*session // by primary refresh token
-	faults        map[string]Fault    // by operation
+	challenges    challenges
+	tickets       kept.Map[string, *ticket]   // by identifier of the token
+	joins         kept.Map[[32]byte, *joined] // joins without a device token, by join.hash
+	users         map[string]*User            // by UPN in lower case
+	refresh       kept.Map[string, grant]     // by refresh token of a user
+	codes         kept.Map[string, grant]     // by authorization code
+	deviceCodes   kept.Map[string, *deviceCode]
+	assertions    kept.Map[string, grant]    // by identifier, of IssueSAML
+	sessions      kept.Map[string, *session] // by primary refresh token
 }
 
 // authority returns the CA of device certificates. The first call makes it.

@@ -50,7 +50,7 @@ func (s *Server) Sessions() []Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Session
-	for _, v := range s.sessions {
+	for _, v := range s.sessions.All() {
 		kdf := 1
 		if v.version2 {
 			kdf = 2
@@ -63,7 +63,7 @@ func (s *Server) Sessions() []Session {
 
 // revoke ends all sessions on a device. The caller locks.
 func (s *Server) revoke(o *Object) {
-	for _, v := range s.sessions {
+	for _, v := range s.sessions.All() {
 		if v.deviceID == o.DeviceID {
 			v.revoked = true
 		}
@@ -219,15 +219,7 @@ func (s *Server) keepSession(v *session, rekey bool) (map[string]any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sessions == nil {
-		s.sessions = make(map[string]*session)
-	}
-	for old, o := range s.sessions {
-		if now.After(o.expires) || len(s.sessions) >= nonceLimit {
-			delete(s.sessions, old)
-		}
-	}
-	s.sessions[token] = v
+	s.sessions.Put(token, v, now, v.expires)
 	return answer, nil
 }
 
@@ -295,7 +287,8 @@ func (s *Server) checkStanding(v *session) error {
 		return noGrant("invalid_grant", suberror, 50155, format, args...)
 	}
 	s.mu.Lock()
-	device := v.deviceID == "" || slices.ContainsFunc(s.objects, func(o *Object) bool { return o.DeviceID == v.deviceID && o.Enabled })
+	o := s.byDeviceID(v.deviceID)
+	device := v.deviceID == "" || o != nil && o.Enabled
 	s.mu.Unlock()
 	switch {
 	case v.revoked:
@@ -320,7 +313,7 @@ func (s *Server) bySession(text string) (*session, jwt.MapClaims, error) {
 		return no("", "request: %w", err)
 	}
 	s.mu.Lock()
-	v := s.sessions[claimText(claims, "refresh_token")]
+	v, _ := s.sessions.Get(claimText(claims, "refresh_token"))
 	var own session
 	if v != nil {
 		own = *v

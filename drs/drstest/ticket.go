@@ -3,6 +3,7 @@ package drstest
 import (
 	"encoding/base64"
 	"fmt"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -27,10 +28,8 @@ func (s *Server) IssueTicket(ztdID string) (*drs.DeviceToken, error) {
 	}
 	now, id := s.now(), newGUID()
 	expires := now.Add(joinTokenLife)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := s.byZTDID(ztdID)
-	if o == nil {
+	o, ok := s.Object(ztdID)
+	if !ok || o.ZTDID != ztdID || ztdID == "" {
 		return nil, fmt.Errorf("drstest: issue ticket: no imported device has the ZTDID %q", ztdID)
 	}
 	text, err := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
@@ -41,9 +40,14 @@ func (s *Server) IssueTicket(ztdID string) (*drs.DeviceToken, error) {
 	if err != nil {
 		return nil, fmt.Errorf("drstest: issue ticket: %w", err)
 	}
-	if s.tickets == nil {
-		s.tickets = make(map[string]*ticket)
-	}
-	s.tickets[id] = &ticket{expires: expires}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keepTicket(id, new(ticket), now)
 	return &drs.DeviceToken{Token: drs.Token(text), ZTDID: o.ZTDID, Expires: expires}, nil
+}
+
+// keepTicket keeps a token for a join, until a join with it cannot be repeated any more. The
+// caller locks.
+func (s *Server) keepTicket(id string, t *ticket, now time.Time) {
+	s.tickets.Put(id, t, now, now.Add(joinTokenLife+repeatLife))
 }

@@ -6,13 +6,15 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/whiteglove/whiteglove/internal/kept"
 )
 
 // DefaultQuota is the default of User.Quota.
@@ -49,10 +51,14 @@ func (s *Server) AddUser(u User) {
 	if old == nil || old.Password == u.Password {
 		return
 	}
-	for _, v := range s.sessions {
+	for _, v := range s.sessions.All() {
 		v.revoked = v.revoked || strings.EqualFold(v.upn, u.UPN)
 	}
-	maps.DeleteFunc(s.refresh, func(_ string, g grant) bool { return strings.EqualFold(g.upn, u.UPN) })
+	for token, g := range s.refresh.All() {
+		if strings.EqualFold(g.upn, u.UPN) {
+			s.refresh.Delete(token)
+		}
+	}
 }
 
 // user returns a copy of a user who is not disabled.
@@ -143,12 +149,10 @@ func (s *Server) wanted(r *http.Request, resource, scope string) (string, []stri
 }
 
 // newGrant keeps a refresh token or a code, and returns it. It looks like those of the service.
-func newGrant(m *map[string]grant, g grant) string {
+// The oldest one goes when there are too many.
+func newGrant(m *kept.Map[string, grant], g grant) string {
 	token := secret()
-	if *m == nil || len(*m) >= nonceLimit {
-		*m = make(map[string]grant)
-	}
-	(*m)[token] = g
+	m.Put(token, g, time.Time{}, time.Time{})
 	return token
 }
 
@@ -156,7 +160,7 @@ func newGrant(m *map[string]grant, g grant) string {
 func (s *Server) byRefreshToken(token, client string) (*User, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g, ok := s.refresh[token]
+	g, ok := s.refresh.Get(token)
 	switch {
 	case !ok:
 		return nil, noGrant("invalid_grant", "", 70008, "the refresh token or code is unknown or was used")
@@ -170,8 +174,7 @@ func (s *Server) byRefreshToken(token, client string) (*User, error) {
 func (s *Server) byCode(form url.Values) (*User, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g, ok := s.codes[form.Get("code")]
-	delete(s.codes, form.Get("code"))
+	g, ok := s.codes.Take(form.Get("code"))
 	sum := sha256.Sum256([]byte(form.Get("code_verifier")))
 	switch {
 	case !ok:
@@ -267,7 +270,7 @@ func (s *Server) mayJoin(u *User, o *Object) error {
 	if quota == 0 {
 		quota = DefaultQuota
 	}
-	for _, other := range s.objects {
+	for _, other := range s.objects.list {
 		if other != o && strings.EqualFold(other.Owner, u.UPN) {
 			count++
 		}

@@ -22,16 +22,9 @@ func (s *Server) newNonce() string {
 	rand.Read(random)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.nonces == nil {
-		s.nonces = make(map[string]time.Time)
-	}
 	now := s.now()
-	for old, end := range s.nonces {
-		if now.After(end) {
-			delete(s.nonces, old)
-		}
-	}
-	s.nonces[base64.RawURLEncoding.EncodeToString(random)] = now.Add(nonceTime)
+	end := now.Add(nonceTime)
+	s.nonces.Put(base64.RawURLEncoding.EncodeToString(random), end, now, end)
 	return base64.StdEncoding.EncodeToString(random)
 }
 
@@ -92,8 +85,7 @@ func (s *Server) checkBlob(i items, key *rsa.PublicKey, directoryID string) erro
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	end, known := s.nonces[r.RelyingData]
-	delete(s.nonces, r.RelyingData)
+	end, known := s.nonces.Take(r.RelyingData)
 	if !known || s.now().After(end) {
 		return badItem("%s is for a nonce that is not known, was used before or has ended", name)
 	}

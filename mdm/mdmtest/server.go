@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/kept"
 	"github.com/whiteglove/whiteglove/internal/refusal"
 )
 
@@ -152,11 +153,11 @@ type Server struct {
 	log      refusal.Log
 
 	mu       sync.Mutex
-	devices  map[string]*device   // by deviceKey of DeviceID
-	owners   map[[32]byte]string  // DeviceID by SHA-256 of a management certificate
-	keys     map[string]string    // DeviceID by SHA-256 of a management key
-	claims   map[[32]byte]bool    // SHA-256 of the statements in claims
-	nonces   map[string]time.Time // when each nonce of a policy ends, in base64url
+	devices  map[string]*device          // by deviceKey of DeviceID
+	owners   map[[32]byte]string         // DeviceID by SHA-256 of a management certificate
+	keys     map[string]string           // DeviceID by SHA-256 of a management key
+	claims   map[[32]byte]bool           // SHA-256 of the statements in claims
+	nonces   kept.Map[string, time.Time] // when each nonce of a policy ends, in base64url
 	enrolled []*x509.Certificate
 }
 

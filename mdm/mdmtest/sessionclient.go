@@ -64,12 +64,8 @@ func (s *Server) checkClient(r *http.Request, dev *managed, entID string) error 
 func (s *Server) issued(cert *x509.Certificate) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, own := range s.enrolled {
-		if own.Equal(cert) {
-			return true
-		}
-	}
-	return false
+	_, ok := s.owners[sha256.Sum256(cert.Raw)]
+	return ok
 }
 
 // prove checks the digest of a device. It challenges the device if the digest

@@ -48,28 +48,21 @@ func (s *Server) precreate(h *autopilot.Hash, _ string) (ztdID, deviceID string,
 	if ztdID, err = s.Directory.Import(ek); err != nil {
 		return "", "", err
 	}
-	for _, o := range s.Directory.Objects() {
-		if o.ZTDID != ztdID {
-			continue
-		}
-		if o.Enabled {
-			return "", "", autopilottest.ErrInDirectory
-		}
-		deviceID = o.DeviceID
+	o, _ := s.Directory.Object(ztdID)
+	if o.Enabled {
+		return "", "", autopilottest.ErrInDirectory
 	}
-	return ztdID, deviceID, nil
+	return ztdID, o.DeviceID, nil
 }
 
 // objects returns the objects of a registration. They are named by the identifier
 // of the device, by which the directory deletes them.
 func (s *Server) objects(ztdID string) []graph.DirectoryDevice {
-	var list []graph.DirectoryDevice
-	for _, o := range s.Directory.Objects() {
-		if strings.EqualFold(o.ZTDID, ztdID) {
-			list = append(list, directoryDevice(&o))
-		}
+	o, ok := s.Directory.Object(ztdID)
+	if !ok || !strings.EqualFold(o.ZTDID, ztdID) {
+		return nil
 	}
-	return list
+	return []graph.DirectoryDevice{directoryDevice(&o)}
 }
 
 func directoryDevice(o *drstest.Object) graph.DirectoryDevice {

@@ -168,10 +168,8 @@ const azurePath = ManagementPath + "/azure"
 
 // deviceKey returns the key that a device has in the directory, or nil.
 func (s *Server) deviceKey(deviceID string) crypto.PublicKey {
-	for _, o := range s.Directory.Objects() {
-		if strings.EqualFold(o.DeviceID, deviceID) && len(o.Certificates) > 0 {
-			return o.Certificates[len(o.Certificates)-1].PublicKey
-		}
+	if o, ok := s.Directory.Object(deviceID); ok && len(o.Certificates) > 0 {
+		return o.Certificates[len(o.Certificates)-1].PublicKey
 	}
 	return nil
 }
@@ -199,7 +197,8 @@ func (s *Server) registered(ztdID string) bool {
 	if slices.ContainsFunc(s.Autopilot.Devices(), known) && !s.Autopilot.Allowed(ztdID) {
 		return false
 	}
-	return slices.ContainsFunc(s.Directory.Objects(), func(o drstest.Object) bool { return o.ZTDID == ztdID })
+	o, ok := s.Directory.Object(ztdID)
+	return ok && o.ZTDID != "" && o.ZTDID == ztdID
 }
 
 // partyRoots returns the root of each party's CA. It has the parties make these

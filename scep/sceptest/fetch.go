@@ -47,7 +47,7 @@ func (h *handling) fetch(content []byte) (status int, out []byte, err error) {
 	}
 	s, ca := h.server, h.keys.authority
 	s.mu.Lock()
-	cert := s.issued.entries[serial.String()]
+	cert, _ := s.issued.Get(serial.String())
 	s.mu.Unlock()
 	if cert == nil || !bytes.Equal(issuer, ca.Certificate.RawSubject) {
 		return 0, nil, bad(scep.BadCertID, "this CA did not issue such a certificate")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
@@ -116,11 +117,11 @@ func (h *handling) fresh() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	nonce := string(h.message.SenderNonce)
-	id, used := s.nonces.entries[nonce]
+	id, used := s.nonces.Get(nonce)
 	if used && (id != h.message.TransactionID || !s.Quirks.has(QuirkRepeatedNonce)) {
 		return bad(scep.BadRequest, "senderNonce was used before")
 	}
-	s.nonces.put(nonce, h.message.TransactionID)
+	s.nonces.Put(nonce, h.message.TransactionID, time.Time{}, time.Time{})
 	return nil
 }
 
@@ -162,7 +163,7 @@ func (h *handling) request(content []byte) (status int, out []byte, err error) {
 func (h *handling) proceed(req *Request) (status int, out []byte, err error) {
 	if h.server.Pending != nil && h.server.Pending(req) {
 		h.server.mu.Lock()
-		h.server.waiting.put(req.TransactionID, req)
+		h.server.waiting.Put(req.TransactionID, req, time.Time{}, time.Time{})
 		h.server.mu.Unlock()
 		return pkimsg.Pending, nil, nil
 	}
@@ -174,7 +175,7 @@ func (h *handling) proceed(req *Request) (status int, out []byte, err error) {
 		return 0, nil, err
 	}
 	h.server.mu.Lock()
-	h.server.challenged.put(req.TransactionID, req)
+	h.server.challenged.Put(req.TransactionID, req, time.Time{}, time.Time{})
 	h.server.mu.Unlock()
 	return pkimsg.Challenge, challenge, nil
 }
@@ -202,10 +203,10 @@ func (h *handling) answer(content []byte) (status int, out []byte, err error) {
 		return 0, nil, bad(scep.BadRequest, "%v is not supported", h.message.Type)
 	}
 	s.mu.Lock()
-	req := s.challenged.entries[h.message.TransactionID]
+	req, _ := s.challenged.Get(h.message.TransactionID)
 	ours := req != nil && req.Signer.Equal(h.signer)
 	if ours {
-		delete(s.challenged.entries, h.message.TransactionID)
+		s.challenged.Delete(h.message.TransactionID)
 	}
 	s.mu.Unlock()
 	switch {
@@ -235,7 +236,7 @@ func (h *handling) issue(req *Request) (status int, out []byte, err error) {
 		return 0, nil, &scep.Error{HTTPStatus: http.StatusInternalServerError, Message: "The certificate is for another key."}
 	}
 	h.server.mu.Lock()
-	h.server.issued.put(cert.SerialNumber.String(), cert)
+	h.server.issued.Put(cert.SerialNumber.String(), cert, time.Time{}, time.Time{})
 	h.server.mu.Unlock()
 	out, err = bag(append([]*x509.Certificate{cert}, h.keys.authority.chain()...))
 	return pkimsg.Success, out, err

@@ -69,7 +69,7 @@ func (h *handling) poll(content []byte) (status int, out []byte, err error) {
 		return 0, nil, bad(scep.BadRequest, "%v", err)
 	}
 	s.mu.Lock()
-	req := s.waiting.entries[h.message.TransactionID]
+	req, _ := s.waiting.Get(h.message.TransactionID)
 	s.mu.Unlock()
 	if req == nil {
 		return 0, nil, bad(scep.BadCertID, "no request is pending in this transaction")
@@ -84,7 +84,7 @@ func (h *handling) poll(content []byte) (status int, out []byte, err error) {
 		return 0, nil, bad(scep.BadCertID, "the names are those of another CA or request")
 	}
 	s.mu.Lock()
-	delete(s.waiting.entries, h.message.TransactionID)
+	s.waiting.Delete(h.message.TransactionID)
 	s.mu.Unlock()
 	return h.proceed(req)
 }

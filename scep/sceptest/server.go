@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/kept"
 	"github.com/whiteglove/whiteglove/internal/refusal"
 	"github.com/whiteglove/whiteglove/scep"
 )
@@ -89,11 +90,11 @@ type Server struct {
 	keysErr  error
 
 	mu         sync.Mutex
-	nonces     recent[string] // their transactions
-	challenged recent[*Request]
-	waiting    recent[*Request]           // by transaction
-	issued     recent[*x509.Certificate]  // by serial number
-	revoked    []x509.RevocationListEntry // oldest first
+	nonces     kept.Map[string, string] // their transactions
+	challenged kept.Map[string, *Request]
+	waiting    kept.Map[string, *Request]          // by transaction
+	issued     kept.Map[string, *x509.Certificate] // by serial number
+	revoked    []x509.RevocationListEntry          // oldest first
 }
 
 // A Request is a client's request for a certificate, as hooks of [Server] see it.
@@ -201,27 +202,4 @@ func attributes(in []cms.Attribute) []scep.Attribute {
 		out = append(out, scep.Attribute{Type: a.Type, Value: asn1.RawValue{FullBytes: a.Value}})
 	}
 	return out
-}
-
-// recent is a map that keeps only the newest entries. Its owner locks it.
-type recent[V any] struct {
-	entries map[string]V
-	order   []string
-}
-
-const mostRecent = 10000
-
-// put adds an entry or replaces its value.
-func (r *recent[V]) put(key string, v V) {
-	if r.entries == nil {
-		r.entries = make(map[string]V)
-	}
-	if _, ok := r.entries[key]; !ok {
-		r.order = append(r.order, key)
-	}
-	r.entries[key] = v
-	if len(r.order) > mostRecent {
-		delete(r.entries, r.order[0])
-		r.order = r.order[1:]
-	}
 }
