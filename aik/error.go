@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -63,7 +64,7 @@ func failed(op string, err error) *Error {
 
 // Error returns "aik: ", e.Op, the text of e.Err and, unless that names it, e.URL.
 func (e *Error) Error() string {
-	s := fmt.Sprintf("aik: %s: %v", e.Op, e.Err)
+	s := fmt.Sprintf("aik: %s: %s", e.Op, plain.Text(e.Err))
 	if e.URL != "" && !strings.Contains(s, e.URL) {
 		s += " (" + e.URL + ")"
 	}
@@ -135,6 +136,9 @@ func (e *Error) Remedy() string {
 	}
 	if errors.Is(e.Err, scep.ErrCapability) && !errors.Is(e.Err, scep.ErrLegacy) {
 		return "The server at this address does not offer attestation. Check the address of the CA, and whether a proxy answers in its place."
+	}
+	if errors.Is(e.Err, ErrRequest) {
+		return "Nothing was sent. The program has to give what the message names, or the challenge that it began with."
 	}
 	var s *scep.Error
 	if errors.As(e.Err, &s) {

@@ -246,7 +246,7 @@ func TestMakeCanceled(t *testing.T) {
 	}
 	_, err := c.Begin(ctx, d.Request)
 	var e *aik.Error
-	if !errors.As(err, &e) || !errors.Is(err, context.Canceled) || !ended || strings.Count(err.Error(), context.Canceled.Error()) != 1 {
+	if !errors.As(err, &e) || !errors.Is(err, context.Canceled) || !ended || strings.Count(err.Error(), "canceled") != 1 {
 		t.Errorf("error is %v, ended: %v", err, ended)
 	}
 }

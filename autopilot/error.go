@@ -164,6 +164,8 @@ func (e *Error) Remedy() string {
 		return r
 	}
 	switch {
+	case errors.Is(e.Err, wire.ErrWebPage):
+		return wire.RemedyPage
 	case errors.Is(e.Err, fs.ErrPermission):
 		return "Run as administrator."
 	case errors.Is(e.Err, errors.ErrUnsupported):
@@ -182,6 +184,8 @@ func (e *Error) Remedy() string {
 		return "Take the file as it was made: from the device, or from the tool that exports profiles."
 	case errors.Is(e.Err, ErrMalformed):
 		return "Take the file from the device again, and do not open it with a spreadsheet."
+	case e.HTTPStatus >= 300:
+		return wire.StatusRemedy(e.HTTPStatus, e.RetryAfter)
 	}
-	return ""
+	return wire.Remedy(e.Err)
 }

@@ -125,7 +125,12 @@ func (c *ProfileClient) read(answer *wire.Answer, vector string) (*Profile, erro
 	var e *Error
 	if !errors.As(err, &e) {
 		e = &Error{}
-		if !refused {
+		switch {
+		case wire.IsHTML(answer.Body) && (!refused || wire.Barred(answer.Status)):
+			e.Message, e.Err = wire.Page(answer.Body), malformed("%w", wire.ErrWebPage)
+		case refused:
+			e.Message = wire.Page(answer.Body)
+		default:
 			e.Err = err
 		}
 	}

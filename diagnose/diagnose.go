@@ -164,7 +164,7 @@ func (d *diagnoser) collect(err error) {
 		d.typed, d.Cause = true, ""
 		d.collectReport(err)
 	} else {
-		setDefault(&d.Cause, oneLine(fmt.Sprint(err))) // fmt survives an Error that panics
+		setDefault(&d.Cause, oneLine(causeText(err, d.URL)))
 	}
 	if e, ok := err.(interface{ HRESULT() uint32 }); ok {
 		setDefault(&d.HRESULT, e.HRESULT())
@@ -175,6 +175,17 @@ func (d *diagnoser) collect(err error) {
 	if e, ok := err.(interface{ Retryable() bool }); ok && !d.judged {
 		d.judged, d.Retryable = true, e.Retryable()
 	}
+}
+
+// causeText returns the text of err in plain words, without the URL that the diagnosis
+// names. It survives an Error that panics.
+func causeText(err error, url string) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = fmt.Sprint(err)
+		}
+	}()
+	return wire.Cause(err, url)
 }
 
 // setDefault sets *p to v if *p is zero.
@@ -207,6 +218,10 @@ func (d *diagnoser) remedy(err error, own string) {
 		return
 	}
 	setDefault(&d.Remedy, own)
+	setDefault(&d.Remedy, wire.Remedy(err))
+	if d.HRESULT == hresult.HTTP(d.HTTPStatus) || d.RetryAfter > 0 {
+		setDefault(&d.Remedy, wire.StatusRemedy(d.HTTPStatus, d.RetryAfter))
+	}
 	if d.HRESULT == hresult.Fail {
 		setDefault(&d.Remedy, remedyUnknown) // the table's is about hybrid joins
 	}
@@ -329,8 +344,8 @@ func (d Diagnosis) String() string {
 	}
 	part(d.Step)
 	part(strings.TrimSpace(d.Op + " " + d.URL))
-	if d.HTTPStatus != 0 {
-		part(fmt.Sprintf("HTTP status %d", d.HTTPStatus))
+	if status := fmt.Sprintf("HTTP status %d", d.HTTPStatus); d.HTTPStatus != 0 && !strings.HasSuffix(d.Cause, status) {
+		part(status)
 	}
 	if !strings.HasPrefix(d.Cause, d.Protocol) {
 		part(d.Protocol)
@@ -354,10 +369,17 @@ func (d Diagnosis) String() string {
 
 // codes returns d's codes in parentheses after a space, or "" if there are none.
 func (d Diagnosis) codes() string {
-	if d.HRESULT == 0 {
+	if d.HRESULT == 0 || d.HRESULT>>16 == hresult.FacilityHTTP && d.HRESULT&0xFFFF < 300 { // a success of HTTP is no reason
 		return ""
 	}
-	s := fmt.Sprintf(" (0x%08X %s", d.HRESULT, d.Symbol)
+	symbol := d.Symbol
+	if inner, ok := strings.CutPrefix(symbol, "("); ok {
+		symbol = strings.TrimSuffix(inner, ")")
+	}
+	if strings.HasPrefix(symbol, "0x") { // the code once more
+		symbol = ""
+	}
+	s := strings.TrimSuffix(fmt.Sprintf(" (0x%08X %s", d.HRESULT, symbol), " ")
 	if d.Screen != 0 {
 		s += fmt.Sprintf("; setup screen 0x%08X", d.Screen)
 	}

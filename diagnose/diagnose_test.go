@@ -47,10 +47,10 @@ func TestDiagnose(t *testing.T) {
 		"the TPM below the attestation CA": {
 			step(provision.StepAIK, &aik.Error{Op: "activate", URL: "https://ca.test/scep", RequestID: "id-1", Err: integrity}),
 			diagnose.Diagnosis{
-				Step: "aik", Op: "TPM2_ActivateCredential", URL: "https://ca.test/scep", RequestID: "id-1",
+				Step: "aik", Op: "TPM2_ActivateCredential", RequestID: "id-1",
 				Protocol: "TPM_RC_INTEGRITY (parameter 1)", HRESULT: 0x8028009F, Symbol: "TPM_20_E_INTEGRITY",
 			},
-			"aik: TPM2_ActivateCredential https://ca.test/scep: TPM_RC_INTEGRITY (parameter 1)",
+			"aik: TPM2_ActivateCredential: TPM_RC_INTEGRITY (parameter 1)",
 		},
 		"the attestation CA refuses": {
 			step(provision.StepAIK, &aik.Error{Op: "enroll", URL: "https://ca.test/scep", Err: badRequest}),
@@ -66,7 +66,7 @@ func TestDiagnose(t *testing.T) {
 				Step: "aik", Op: "GetCACaps", URL: "https://ca.test/scep", HTTPStatus: 503,
 				HRESULT: 0x801901F7, Symbol: "HTTP_E_STATUS_SERVICE_UNAVAIL", Screen: 0x81039001, Retryable: true, RetryAfter: 30 * time.Second,
 			},
-			"(0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL; setup screen 0x81039001); may pass after 30s. Wait",
+			"(0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL; setup screen 0x81039001); may pass after 30s. The service is busy or under maintenance, and asks to wait 30 s",
 		},
 		"no attestation CA": {
 			&aik.Error{Op: "authority", Err: aik.ErrNoAuthority},
@@ -99,9 +99,9 @@ func TestDiagnose(t *testing.T) {
 		"the directory does not know the EK": {
 			step(provision.StepToken, &drs.Error{Op: "Authenticate", HTTPStatus: 400, Code: "invalid_grant", Subcode: "tpm_ek_unknown"}),
 			diagnose.Diagnosis{
-				Step: "token", Op: "Authenticate", HTTPStatus: 400, Protocol: "DRS invalid_grant/tpm_ek_unknown", HRESULT: 0x801C03EA, Symbol: "(DSREG 0x03EA)",
+				Step: "token", Op: "Authenticate", HTTPStatus: 400, Protocol: "OAuth invalid_grant/tpm_ek_unknown", HRESULT: 0x801C03EA, Symbol: "(DSREG 0x03EA)",
 			},
-			"(0x801C03EA (DSREG 0x03EA)). Check",
+			"(0x801C03EA DSREG 0x03EA). Check",
 		},
 		"the management server": {
 			step(provision.StepEnroll, &mdm.Error{
@@ -122,7 +122,7 @@ func TestDiagnose(t *testing.T) {
 		"an answer that is no envelope": {
 			&mdm.Error{Op: "Discover", HTTPStatus: 200, Err: errors.New("no SOAP envelope")},
 			diagnose.Diagnosis{Op: "Discover", HTTPStatus: 200, HRESULT: 0x801900C8, Symbol: "(HTTP 200)"},
-			"no SOAP envelope (0x801900C8 (HTTP 200)). The server",
+			"no SOAP envelope. The server",
 		},
 		"the network": {
 			step(provision.StepDiscover, &drs.Error{Op: "Discover", URL: "https://drs.test/", Err: refused}),
@@ -137,7 +137,7 @@ func TestDiagnose(t *testing.T) {
 		},
 		"the state":            {&provision.Error{Err: fmt.Errorf("%w: of another TPM", provision.ErrState)}, diagnose.Diagnosis{HRESULT: 0x8007000D, Symbol: "ERROR_INVALID_DATA"}, "Remove the stored state"},
 		"a file":               {&fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, diagnose.Diagnosis{HRESULT: 0x80070005, Symbol: "ERROR_ACCESS_DENIED"}, "administrator"},
-		"canceled":             {step(provision.StepEK, context.Canceled), diagnose.Diagnosis{Step: "ek", HRESULT: 0x80004004, Symbol: "E_ABORT"}, "context canceled"},
+		"canceled":             {step(provision.StepEK, context.Canceled), diagnose.Diagnosis{Step: "ek", HRESULT: 0x80004004, Symbol: "E_ABORT"}, "canceled (0x80004004"},
 		"out of time":          {step("something", context.DeadlineExceeded), diagnose.Diagnosis{Step: "something", HRESULT: 0x800705B4, Symbol: "ERROR_TIMEOUT"}, "ERROR_TIMEOUT"},
 		"not in the TPM":       {&attest.Error{Op: "ReadNV", Err: attest.ErrNotFound}, diagnose.Diagnosis{Op: "ReadNV", HRESULT: 0x80070490, Symbol: "ERROR_NOT_FOUND"}, "not in the TPM"},
 		"a proof":              {&attest.Error{Op: "Verify", Err: attest.ErrProof}, diagnose.Diagnosis{Op: "Verify", HRESULT: 0x80090032, Symbol: "NTE_VALIDATION_FAILED"}, "proof"},

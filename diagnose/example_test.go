@@ -21,7 +21,7 @@ func ExampleExplain() {
 	}}
 	fmt.Println(diagnose.Explain(err))
 	// Output:
-	// aik: GetCACaps https://ca.example/templates/Aik/scep: HTTP status 503 (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL; setup screen 0x81039001); may pass. Wait a little and run again.
+	// aik: GetCACaps https://ca.example/templates/Aik/scep: HTTP status 503 (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL; setup screen 0x81039001); may pass. The service is busy, under maintenance or down: run again later, then ask its operator.
 }
 
 // The fields of a Diagnosis, for programs.

@@ -37,6 +37,9 @@ func (d *diagnoser) collectReport(err error) {
 	}
 	if e, ok := err.(interface{ ResponseCode() uint32 }); ok {
 		setDefault(&d.Protocol, tpmName(e.ResponseCode()))
+		if e.ResponseCode() != 0 && d.HTTPStatus == 0 {
+			d.URL = "" // the TPM refused, and no service
+		}
 	}
 	if e, ok := err.(interface{ ServerMessage() string }); ok {
 		setDefault(&d.Message, e.ServerMessage())

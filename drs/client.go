@@ -172,7 +172,7 @@ func (c *Client) do(ctx context.Context, k *call, out any) error {
 
 // read reads a JSON answer into out.
 func (k *call) read(answer *wire.Answer, out any) error {
-	err := checkType(answer.Header, "json")
+	err := checkType(answer, "json")
 	if err == nil {
 		if err = json.Unmarshal(withoutMark(answer.Body), out); err == nil {
 			return nil
@@ -184,7 +184,11 @@ func (k *call) read(answer *wire.Answer, out any) error {
 
 // failed returns the Error of an answer with the cause err.
 func (k *call) failed(answer *wire.Answer, err error) error {
-	return &Error{Op: k.op, URL: wire.Redact(k.url), HTTPStatus: answer.Status, RequestID: requestID(answer.Header), Err: err}
+	e := &Error{Op: k.op, URL: wire.Redact(k.url), HTTPStatus: answer.Status, RequestID: requestID(answer.Header), Err: err}
+	if errors.Is(err, wire.ErrWebPage) {
+		e.Message = wire.Page(answer.Body)
+	}
+	return e
 }
 
 // send makes a call and returns its answer if its status is a success. Its errors are
@@ -217,9 +221,13 @@ func (c *Client) send(ctx context.Context, k *call) (*wire.Answer, error) {
 }
 
 // checkType checks that the content type of an answer is one of kinds, such as "json".
-// It accepts none and plain text too, because some services send these.
-func checkType(h http.Header, kinds ...string) error {
-	v := h.Get("Content-Type")
+// It accepts none and plain text too, because some services send these, unless it is a web
+// page.
+func checkType(answer *wire.Answer, kinds ...string) error {
+	if wire.IsHTML(answer.Body) {
+		return fmt.Errorf("%w: %w", ErrMalformed, wire.ErrWebPage)
+	}
+	v := answer.Header.Get("Content-Type")
 	kind, _, err := mime.ParseMediaType(v)
 	if v == "" || err == nil && (kind == "text/plain" || slices.ContainsFunc(kinds, func(k string) bool {
 		return kind == "application/"+k || kind == "text/"+k || strings.HasSuffix(kind, "+"+k)

@@ -163,7 +163,7 @@ func (c *Client) discover(ctx context.Context, k *call, tenant string) (*Discove
 		return nil, err
 	}
 	var answer discoveryAnswer
-	if err = checkType(reply.Header, "json", "xml"); err == nil {
+	if err = checkType(reply, "json", "xml"); err == nil {
 		err = answer.read(reply.Body)
 	}
 	var d *Discovery
@@ -171,7 +171,7 @@ func (c *Client) discover(ctx context.Context, k *call, tenant string) (*Discove
 		d, err = c.discovery(tenant, &answer)
 	}
 	if err != nil {
-		return nil, &Error{Op: opDiscover, URL: wire.Redact(k.url), HTTPStatus: reply.Status, RequestID: requestID(reply.Header), Err: err}
+		return nil, k.failed(reply, err)
 	}
 	return d, nil
 }

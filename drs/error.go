@@ -113,9 +113,24 @@ func (e *Error) Service() string { return e.URL }
 // Status returns e.HTTPStatus.
 func (e *Error) Status() int { return e.HTTPStatus }
 
-// Protocol returns "DRS" with the code and subcode, such as
-// "DRS AuthorizationError/tpm_ek_unknown", or "" if there are none.
-func (e *Error) Protocol() string { return wire.Protocol("DRS", e.Code, e.Subcode) }
+// Protocol returns the code and subcode after "DRS" or, if the code is one of RFC 6749,
+// after "OAuth", such as "DRS AuthorizationError/AttestationFailed" and "OAuth
+// invalid_grant/tpm_ek_unknown"; or "" if there are none.
+func (e *Error) Protocol() string {
+	name := "DRS"
+	if oauth[strings.ToLower(e.Code)] {
+		name = "OAuth"
+	}
+	return wire.Protocol(name, e.Code, e.Subcode)
+}
+
+// oauth are the codes of a token endpoint (RFC 6749, sections 4.1.2.1 and 5.2; RFC 8628,
+// section 3.5).
+var oauth = map[string]bool{
+	"invalid_request": true, "invalid_client": true, "invalid_grant": true, "unauthorized_client": true, "unsupported_grant_type": true,
+	"invalid_scope": true, "access_denied": true, "unsupported_response_type": true, "server_error": true, "temporarily_unavailable": true,
+	"authorization_pending": true, "slow_down": true, "expired_token": true, "interaction_required": true, "invalid_resource": true,
+}
 
 // ServerMessage returns e.Message.
 func (e *Error) ServerMessage() string { return e.Message }
@@ -226,7 +241,7 @@ func (e *Error) Remedy() string {
 		Remedy() string
 	}
 	switch {
-	case errors.As(e.Err, &advised):
+	case errors.As(e.Err, &advised) && advised.Remedy() != "":
 		return advised.Remedy()
 	case errors.Is(e.Err, ErrNoChallenge):
 		return "The tenant's service cannot check this TPM. Join with a device ticket from elsewhere, or with a user's token."
@@ -236,21 +251,30 @@ func (e *Error) Remedy() string {
 		return "Check whether a proxy intercepts TLS connections to the registration service."
 	case errors.Is(e.Err, ErrSession):
 		return "Sign in again. The session belongs to another transport key."
+	case errors.Is(e.Err, wire.ErrRedirect):
+		return wire.Remedy(e.Err)
 	case errors.Is(e.Err, ErrEndpoint):
 		return "Check whether a proxy changes the answers of the registration service."
 	case errors.Is(e.Err, ErrMalformed):
 		return "Check whether a proxy answers in the service's place. If there is none, tell the service's operator."
 	case errors.Is(e.Err, ErrCertificate):
 		return "Check the device's clock, and whether a proxy changes the answers of the registration service."
-	case e.Retryable():
-		return "The service is busy or cannot be reached. Try again later."
+	case !e.refused():
+		return wire.Remedy(e.Err)
+	case e.unexplained() && e.HTTPStatus == http.StatusForbidden:
+		return "No message of the directory came with this status, so a proxy may have sent it: check the proxy, then what the tenant lets devices do."
+	case e.unexplained() && e.HTTPStatus == http.StatusUnauthorized:
+		return "No message of the directory came with this status, so a proxy may have sent it: check the proxy, then the token that was sent."
 	case e.HTTPStatus == http.StatusNotFound:
 		return "There is no such service at this address. Check the address, and whether a proxy answers in the service's place."
 	case e.HTTPStatus == http.StatusBadRequest:
 		return "The service cannot read the request. Check the address, and whether a proxy changes requests."
 	}
-	return ""
+	return wire.StatusRemedy(e.HTTPStatus, e.RetryAfter)
 }
+
+// unexplained reports whether the service said nothing but an HTTP status.
+func (e *Error) unexplained() bool { return e.Code == "" && e.Subcode == "" && e.Message == "" }
 
 // remedyOf returns the remedy of a known code or subcode, or "".
 func remedyOf(code string) string {

@@ -68,7 +68,7 @@ func TestErrorForms(t *testing.T) {
 		},
 		{"other types", `{"code":7,"message":["x"],"subcode":"ok"}`, drs.Error{Subcode: "ok"}},
 		{"with a mark", "\xEF\xBB\xBF" + `{"code":"x"}`, drs.Error{Code: "x"}},
-		{"HTML", "<html>no</html>", drs.Error{}},
+		{"HTML", "<html>no</html>", drs.Error{Message: "no"}},
 		{"nothing", "", drs.Error{}},
 	} {
 		got := discoverError(t, answering(t, 400, c.body))
@@ -93,8 +93,8 @@ func TestErrorRemedy(t *testing.T) {
 		{400, `{"error":"invalid_grant","error_description":"AADSTS1: no"}`, "clock"},
 		{400, `{"error":"invalid_grant","suberror":"device_disabled"}`, "Enable the device"},
 		{400, `{"code":"AuthorizationError","subcode":"MsaTicketTpmValidationFailed"}`, "clock"},
-		{503, "", "Try again later"},
-		{401, "", ""}, // its HRESULT has a remedy
+		{503, "", "run again later"},
+		{401, "", "a proxy may have sent it"},
 	} {
 		if got := discoverError(t, answering(t, c.status, c.body)).Remedy(); !strings.Contains(got, c.want) || (got == "") != (c.want == "") {
 			t.Errorf("%d %s: %q", c.status, c.body, got)

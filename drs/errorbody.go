@@ -73,6 +73,10 @@ func refusal(op, url string, a *wire.Answer, now time.Time) *Error {
 func (e *Error) read(b []byte) {
 	var body errorBody
 	if json.Unmarshal(withoutMark(b), &body) != nil {
+		e.Message = wire.Page(b)
+		if wire.IsHTML(b) && wire.Barred(e.HTTPStatus) {
+			e.Err = wire.ErrWebPage
+		}
 		return
 	}
 	var outer errorBody

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
@@ -63,8 +64,8 @@ func (c *Client) explain(cert *Certificate, failure error) error {
 		}
 		return fmt.Errorf("%w: %w: %w", ErrUntrusted, errSHA1, failure)
 	case errors.As(failure, &unknown):
-		return fmt.Errorf("%w: the certificate of the CA %q, which signed %s, is not among the roots for %s, nor among the intermediate CAs: %w", ErrUntrusted,
-			wire.Words(unknown.Cert.Issuer.String()), nameOf(unknown.Cert, cert), makerOf(cert), failure)
+		return fmt.Errorf("%w: %w", ErrUntrusted, plain.Because(failure, "the certificate of the CA %q, which signed %s, is not among the roots for %s, nor among the intermediate CAs",
+			wire.Words(unknown.Cert.Issuer.String()), nameOf(unknown.Cert, cert), makerOf(cert)))
 	}
 	return fmt.Errorf("%w: %w", ErrUntrusted, failure)
 }

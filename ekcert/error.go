@@ -201,7 +201,7 @@ func (e *Error) HRESULT() uint32 {
 		return coded.HRESULT()
 	case errors.Is(e.Err, errSlow):
 		return hresult.InternetTimeout
-	case e.HTTPStatus != 0:
+	case e.HTTPStatus >= 300:
 		return hresult.HTTP(e.HTTPStatus)
 	}
 	return wire.HRESULT(e.Err)
@@ -238,14 +238,23 @@ func (e *Error) Remedy() string {
 	if errors.Is(e.Err, ErrNotFound) && (e.Vendor == "INTC" || e.Vendor == "AMD") {
 		return "Neither the TPM nor its maker's service has a certificate for this key. Update the firmware, which may create a new key."
 	}
+	if errors.Is(e.Err, wire.ErrWebPage) {
+		return wire.RemedyPage
+	}
+	if errors.Is(e.Err, ErrMalformed) && !errors.Is(e.Err, ErrNegativeSerial) && e.Service() != "" {
+		return "What the service sent is not a certificate. Check the URL, and whether a proxy answers in the service's place; then tell the maker."
+	}
 	for _, s := range sentinels {
 		if errors.Is(e.Err, s.err) {
 			return s.remedy
 		}
 	}
 	var r interface{ Remedy() string }
-	if errors.As(e.Err, &r) {
+	if errors.As(e.Err, &r) && r.Remedy() != "" {
 		return r.Remedy()
 	}
-	return ""
+	if text := wire.Remedy(e.Err); text != "" {
+		return text
+	}
+	return wire.StatusRemedy(e.HTTPStatus, e.RetryAfter)
 }

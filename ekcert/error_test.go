@@ -47,9 +47,9 @@ func TestError(t *testing.T) {
 			ekcert.Error{Op: "find", HTTPStatus: 405, Err: ekcert.ErrNoService},
 			"ekcert: find: service does not serve certificates in this way", 0x80190195, false, true,
 		},
-		"busy service": {ekcert.Error{Op: "find", HTTPStatus: 429, Err: errors.New("HTTP status 429")}, "ekcert: find: HTTP status 429", 0x801901AD, true, false},
-		"busy server":  {ekcert.Error{Op: "enroll", HTTPStatus: 503, Err: busy}, "ekcert: enroll: " + busy.Error(), 0x801901F7, true, false},
-		"connection":   {ekcert.Error{Op: "enroll", Err: io.ErrUnexpectedEOF}, "ekcert: enroll: unexpected EOF", 0x80072EFF, true, false},
+		"busy service": {ekcert.Error{Op: "find", HTTPStatus: 429, Err: errors.New("HTTP status 429")}, "ekcert: find: HTTP status 429", 0x801901AD, true, true},
+		"busy server":  {ekcert.Error{Op: "enroll", HTTPStatus: 503, Err: busy}, "ekcert: enroll: " + busy.Error(), 0x801901F7, true, true},
+		"connection":   {ekcert.Error{Op: "enroll", Err: io.ErrUnexpectedEOF}, "ekcert: enroll: it ends too early", 0x80072EFF, true, true},
 		"else":         {ekcert.Error{Op: "find", Err: errors.New("else")}, "ekcert: find: else", 0, false, false},
 	} {
 		e := &tt.err

@@ -81,7 +81,11 @@ func (s *Service) Fetch(ctx context.Context, ek crypto.PublicKey) ([]byte, error
 	fail.HTTPStatus, fail.RetryAfter = answer.Status, wire.RetryAfter(answer.Header, time.Now())
 	switch answer.Status {
 	case http.StatusOK:
-		return answer.Body, nil
+		if !wire.IsHTML(answer.Body) {
+			return answer.Body, nil
+		}
+		fail.HTTPStatus, fail.RetryAfter = 0, 0
+		fail.Err = fmt.Errorf("%w: %w: %q", ErrMalformed, wire.ErrWebPage, wire.Page(answer.Body))
 	case http.StatusNotFound, http.StatusGone:
 		fail.Err = ErrNotFound
 	case http.StatusForbidden, http.StatusMethodNotAllowed:

@@ -139,7 +139,7 @@ func TestServiceRefusals(t *testing.T) {
 		"overloaded":  {status: 503, code: 0x801901F7, retryable: true},
 		"bad request": {status: 400, code: 0x80190190},
 		"too large":   {status: 200, body: strings.Repeat("x", 64<<10+1)},
-		"elsewhere":   {status: 302, header: map[string]string{"Location": far.URL}},
+		"elsewhere":   {status: 302, code: 0x80072F7C, header: map[string]string{"Location": far.URL}},
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			for k, v := range tt.header {

@@ -262,6 +262,10 @@ func (c *Client) azureCall(ctx context.Context, target string, message, to any) 
 			err = json.Unmarshal(inner, to)
 		}
 	}
+	if wire.IsHTML(got.Body) {
+		failed.Message, failed.Err = wire.Page(got.Body), fmt.Errorf("%w, not JSON", wire.ErrWebPage)
+		return failed
+	}
 	if err != nil {
 		failed.Message, failed.Err = wire.Said(got.Body), fmt.Errorf("reading the answer: %w", err)
 		return failed

@@ -267,7 +267,7 @@ func TestAzureArguments(t *testing.T) {
 		want    string
 		code    uint32
 	}{
-		{"web page", []string{"200 <html>"}, nil, "reading the answer", 0x80072F78},
+		{"web page", []string{"200 <html>"}, nil, "the answer is a web page (HTML), not JSON", 0x80072F78},
 		{"refusal", []string{`400 {"error":{"code":"X","message":"not today"}}`}, nil, "not today", 0x80190190},
 		{"no challenge", []string{"200 " + wrap(`{}`)}, nil, "challenge", 0},
 		{"no base64url", []string{"200 " + wrap(`{"challenge":"*"}`)}, nil, "challenge", 0},

@@ -94,7 +94,7 @@ func (c *Client) ask(ctx context.Context, op, target string, m *message, want st
 	case len(bytes.TrimSpace(got.Body)) == 0:
 		failed.Err = errors.New("the answer is empty")
 	case wire.IsHTML(got.Body):
-		failed.Message, failed.Err = wire.Said(got.Body), errors.New("the answer is a web page (HTML), not a SOAP envelope")
+		failed.Message, failed.Err = wire.Page(got.Body), fmt.Errorf("%w, not a SOAP envelope", wire.ErrWebPage)
 	case err != nil:
 		failed.Message, failed.Err = wire.Said(got.Body), err
 	case !r.Content.Is(want):

@@ -144,15 +144,20 @@ type settled struct {
 // because discovery carries no secret. Each address must pass [checkService]:
 // no redirect leads from https to http.
 func (c *Client) settle(ctx context.Context, target string, m *message) (*settled, error) {
+	from := ""
 	for range wire.MaxRedirects {
 		answer, err := c.ask(ctx, opDiscover, target, m, "DiscoverResponse")
 		var moved *Error
 		if err == nil {
 			return &settled{target, answer.Activity, answer.Content}, nil
 		}
-		if !errors.As(err, &moved) || moved.location == "" {
+		if errors.As(err, &moved) {
+			moved.from = from
+		}
+		if moved == nil || moved.location == "" {
 			return nil, err
 		}
+		from = wire.Redact(target)
 		next, err := resolve(target, moved.location)
 		if err == nil {
 			err = checkService(next, isPlain(target))
@@ -163,7 +168,7 @@ func (c *Client) settle(ctx context.Context, target string, m *message) (*settle
 		}
 		target = next
 	}
-	return nil, &Error{Op: opDiscover, URL: wire.Redact(target), Err: fmt.Errorf("stopped after %d redirects", wire.MaxRedirects)}
+	return nil, &Error{Op: opDiscover, URL: wire.Redact(target), Err: fmt.Errorf("%w: more than %d", wire.ErrRedirect, wire.MaxRedirects)}
 }
 
 // resolve returns where location leads from target.

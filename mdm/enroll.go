@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
@@ -286,7 +285,7 @@ func (c *Client) verify(leaf *x509.Certificate, certs []StoredCertificate) ([]*x
 		return nil, hresult.Errorf(codeProvCertStore, "%w", err)
 	}
 	if err != nil {
-		return nil, hresult.Errorf(codeProvCertStore, "the certificate of %.80q: %w", strings.ToValidUTF8(leaf.Subject.CommonName, "?"), err)
+		return nil, hresult.Errorf(codeProvCertStore, "the device's certificate does not hold: %w", err)
 	}
 	if len(chains[0]) < 2 {
 		return nil, hresult.Errorf(codeProvCertStore, "the certificate of the request's key is its own root")

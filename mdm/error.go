@@ -59,6 +59,7 @@ type Error struct {
 	Warnings []string
 
 	location        string // target of a redirect
+	from            string // URL that led to URL by a redirect, or ""
 	preprovisioning bool   // the device enrolls without a user
 	password        bool   // a password authenticates the call, not a token
 }
@@ -83,11 +84,14 @@ func (e *Error) Error() string {
 	if e.URL != "" {
 		b.WriteString(" " + e.URL)
 	}
+	if e.from != "" {
+		b.WriteString(", redirected from " + e.from)
+	}
 	b.WriteString(": " + e.what())
 	if said := e.ServerMessage(); said != "" {
 		fmt.Fprintf(&b, ": %q", said)
 	}
-	if code := e.HRESULT(); code != 0 {
+	if code := e.HRESULT(); code != 0 && code != codeNoEnvelope { // that code says only that the status was 200
 		fmt.Fprintf(&b, " (0x%08X)", code)
 	}
 	return wire.Visible(b.String())

@@ -123,7 +123,7 @@ func TestTransport(t *testing.T) {
 		{"429", canned{Status: 429, Header: seconds}, 0x80180033, true, "status 429"},
 		{"503", canned{Status: 503, Header: seconds}, 0x801901F7, true, "status 503"},
 		{"redirect to http", canned{Status: 302, Header: http.Header{"Location": {"http://mdm.test/"}}}, 0x8018001A, false, "redirect"},
-		{"redirect in a circle", canned{Status: 307, Header: http.Header{"Location": {"/again"}}}, 0, false, "5 redirects"},
+		{"redirect in a circle", canned{Status: 307, Header: http.Header{"Location": {"/again"}}}, 0x80072F7C, false, "redirect is not followed: more than 5"},
 		{"no enrollment service", canned{Status: 200, Body: soap12 + "<DiscoverResponse><DiscoverResult/></DiscoverResponse>" + end}, 0x80180031, false, "no enrollment service"},
 		{"service in clear text", canned{Status: 200, Body: discovered("<EnrollmentServiceUrl>http://mdm.test/e</EnrollmentServiceUrl>")}, 0x8018001A, false, "not https"},
 	} {

@@ -60,10 +60,10 @@ func TestLyingServers(t *testing.T) {
 			return strings.Replace(doc, myStore.FindString(doc), myStore.FindString(doc)+myStore.FindString(foreignIssuer), 1)
 		}, "several certificates", 0x80180024},
 		{"wrong thumbprint", cut(thumbprint, `type="`+strings.Repeat("AB", 20)+`"`), "thumbprint", 0x8018001E},
-		{"foreign issuer", cut(myStore, myStore.FindString(foreignIssuer)), "unknown authority", 0x8018001E},
-		{"no root", cut(rootStore, ""), "unknown authority", 0x8018001E},
-		{"no issuer", cut(caStore, ""), "unknown authority", 0x8018001E},
-		{"root of another", cut(rootStore, rootStore.FindString(foreign)), "unknown authority", 0x8018001E},
+		{"foreign issuer", cut(myStore, myStore.FindString(foreignIssuer)), "leads to no trusted root", 0x8018001E},
+		{"no root", cut(rootStore, ""), "leads to no trusted root", 0x8018001E},
+		{"no issuer", cut(caStore, ""), "leads to no trusted root", 0x8018001E},
+		{"root of another", cut(rootStore, rootStore.FindString(foreign)), "leads to no trusted root", 0x8018001E},
 		{"broken certificate", func(doc string) string { return strings.Replace(doc, `value="MII`, `value="MIJ`, 1) }, "thumbprint", 0x8018001E},
 		{"no account", cut(application, ""), "no w7", 0x8018001F},
 		{"two accounts", func(doc string) string {

@@ -29,8 +29,6 @@ var remedies = map[uint32]string{
 	codeInMaintenance:       "The account is under maintenance: try again later.",
 	codeUserLicense:         "Assign a license for device management.",
 	codeEnrollmentData:      "The server did not accept the description of the device: check the context items of the request.",
-	codeDiscoveryDate:       "The discovery server's TLS certificate is not valid at this time: check the device's clock, then the certificate.",
-	codeInvalidCert:         "The server's TLS certificate is not trusted: add its root, or correct its name or chain.",
 	codeInsecureRedirect:    "The address is not one of https: correct it.",
 	codeUnknown:             "The server refuses without a reason that is known: see its message, and its log at the time or under the trace id.",
 	codeProvCertStore:       "The certificates in the server's provisioning document do not belong together: the server's operator must correct them.",
@@ -40,7 +38,6 @@ var remedies = map[uint32]string{
 	codeKeyCreation:         "Make a key that the server's certificate policy allows, with an attestation if it asks for one.",
 	codeNotConfigured:       "The tenant names no management service: set up MDM for it.",
 	codeCustomServer:        "See the server's message.",
-	codeServer429:           "The server has too many requests: try again later.",
 	hresult.InvalidResponse: "The answer of the token service cannot be read: check its address, and whether a proxy answers in its place.",
 	codeNoEnvelope:          "The server's answer is not a SOAP envelope: check whether a proxy answers in its place, and whether the server accepts tokens of devices.",
 }
@@ -130,6 +127,12 @@ func (e *Error) Remedy() string {
 	if date := wire.DateOf(e.Err); date != nil {
 		return date.Remedy()
 	}
+	if e.HTTPStatus == 0 && badCertificate(e.Err) != 0 {
+		return wire.Remedy(e.Err)
+	}
+	if errors.Is(e.Err, wire.ErrWebPage) {
+		return wire.RemedyPage
+	}
 	if errors.Is(e.Err, errShortKey) {
 		return "TPMs make RSA keys of at most 3072 bits. If the policy asks for more, its operator should lower the length of keys. " +
 			"Until then allow a shorter key: some servers do not insist on what their policy says."
@@ -158,34 +161,13 @@ func (e *Error) Remedy() string {
 	if text == "" && e.HTTPStatus != 0 && e.Fault == nil && e.OAuth == "" {
 		text = e.statusRemedy()
 	}
-	return text
-}
-
-// statuses has what a technician can do about an answer that has an HTTP status
-// and neither a fault nor an OAuth error.
-var statuses = map[int]string{
-	http.StatusBadRequest:        "The service refuses the request: see its message, then check the address and that no proxy changes requests.",
-	http.StatusUnauthorized:      "The service does not accept the credentials: see its message, then check that the token or password is the right one and still valid.",
-	http.StatusForbidden:         "The service, or a proxy before it, does not let the device in: see its message, then check restrictions, addresses that are allowed, and the proxy.",
-	http.StatusNotFound:          "The address has no such service: check the URL, its path included.",
-	http.StatusMethodNotAllowed:  "The address has no such service: check the URL, its path included.",
-	http.StatusProxyAuthRequired: "A proxy asks for a sign-in: let the address pass without one, or give the proxy's URL with name and password.",
-	http.StatusTooManyRequests:   "The server has too many requests: try again later.",
+	return or(text, wire.Remedy(e.Err))
 }
 
 // statusRemedy returns what a technician can do about an HTTP status.
 func (e *Error) statusRemedy() string {
-	text := statuses[e.HTTPStatus]
-	switch {
-	case errors.Is(e.Err, wire.ErrHTTPAuth) && e.HTTPStatus == http.StatusUnauthorized:
-		text = "The server, or a gateway before it, asks for a sign-in by HTTP, which devices do not do: let the address pass without one."
-	case text != "":
-	case e.HTTPStatus >= 500:
-		text = "The service, or a proxy before it, failed: try again later, then show its message to the operator of the server."
-	case e.HTTPStatus >= 300 && e.HTTPStatus < 400:
-		text = "The service has moved: use the address that it leads to."
-	case e.HTTPStatus >= 400:
-		text = "The service, or a proxy before it, refuses the request: see its message, then check the address."
+	if errors.Is(e.Err, wire.ErrHTTPAuth) && e.HTTPStatus == http.StatusUnauthorized {
+		return "The server, or a gateway before it, asks for a sign-in by HTTP, which devices do not do: let the address pass without one."
 	}
-	return text
+	return wire.StatusRemedy(e.HTTPStatus, e.RetryAfter)
 }

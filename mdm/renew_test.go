@@ -129,8 +129,8 @@ func TestRenewRefused(t *testing.T) {
 		{"in clear text", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Renewal) { d.EnrollURL = "http://mdm.test/e" }, "not https", 0x8018001A, false},
 		{"of another server", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Certificate = foreign.cert }, "client certificate", 0x80180002, true},
 		{"for another device", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Renewal) { c.Device.ID = "another" }, "DeviceID", 0x80180019, true},
-		{"no issuers known", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Issuers = nil }, "unknown authority", 0x8018001E, true},
-		{"other issuers", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Issuers = foreign.Issuers }, "unknown authority", 0x8018001E, true},
+		{"no issuers known", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Issuers = nil }, "leads to no trusted root", 0x8018001E, true},
+		{"other issuers", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Issuers = foreign.Issuers }, "leads to no trusted root", 0x8018001E, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client, d, r := *e.client, *e.at, e.renewal()

@@ -19,14 +19,14 @@ func TestWordsWithoutSOAP(t *testing.T) {
 		cure  string
 		cause string
 	}{
-		{got: canned{Status: 400, Body: `{"message":"Bad request","errors":[{"name":"base","reason":"no"}]}`}, words: "Bad request", cure: "see its message", cause: "status 400"},
+		{got: canned{Status: 400, Body: `{"message":"Bad request","errors":[{"name":"base","reason":"no"}]}`}, words: "Bad request", cure: "refuses the request", cause: "status 400"},
 		{got: canned{Status: 401, Body: "Token\x1b[2J is expired\n"}, words: "Token\ufffd[2J is expired", cure: "credentials", cause: "status 401"},
 		{got: canned{Status: 401, Body: "no", Header: basic}, words: "no", cure: "sign-in by HTTP", cause: `asks for "Basic"`},
 		{got: canned{Status: 403, Body: "<html><head><title>Blocked</title><script>x()</script></head><p>by policy</html>"}, words: "Blocked by policy", cure: "let the device in", cause: "status 403"},
 		{got: canned{Status: 404, Body: "404 page not found"}, words: "404 page not found", cure: "check the URL", cause: "status 404"},
 		{got: canned{Status: 407}, words: "", cure: "proxy asks", cause: "status 407"},
 		{got: canned{Status: 409, Body: `{"x":1}`}, words: `{"x":1}`, cure: "refuses", cause: "status 409"},
-		{got: canned{Status: 500, Body: "<!DOCTYPE html><h1>Server Error</h1>"}, words: "Server Error", cure: "try again later", cause: "status 500"},
+		{got: canned{Status: 500, Body: "<!DOCTYPE html><h1>Server Error</h1>"}, words: "Server Error", cure: "run again later", cause: "status 500"},
 		{got: canned{Status: 502, Body: strings.Repeat("bad gateway ", 1000)}, words: strings.Repeat("bad gateway ", 3), cure: "proxy", cause: "status 502"},
 		{got: canned{Status: 200, Body: "<!DOCTYPE html><html><body>Please sign in</body></html>"}, words: "Please sign in", cure: "proxy", cause: "web page"},
 	} {

@@ -203,7 +203,7 @@ func TestTokenAnswers(t *testing.T) {
 	}{
 		{"good", []string{"200 " + nonce, `200 {"token_type":"bearer","access_token":"a.b.c"}`}, "", false, 0, ""},
 		{"no nonce", []string{"200 {}"}, "Nonce", false, 0x80072F78, "no nonce"},
-		{"no JSON", []string{"200 <html>"}, "Nonce", false, 0x80072F78, "reading the answer"},
+		{"no JSON", []string{"200 <html>"}, "Nonce", false, 0x80072F78, "the answer is a web page (HTML), not JSON"},
 		{"empty", []string{"200 "}, "Nonce", false, 0x80072F78, "reading the answer"},
 		{"unavailable", []string{"503 <html>"}, "Nonce", true, 0x801901F7, "status 503"},
 		{"many", []string{"429 {}"}, "Nonce", true, 0x801901AD, "status 429"},

@@ -207,7 +207,7 @@ func (c *TokenClient) post(ctx context.Context, op string, form url.Values) (*to
 	if err := json.Unmarshal(got.Body, answer); err != nil && got.Status == http.StatusOK {
 		failed.Err = fmt.Errorf("reading the answer: %w", err)
 		if wire.IsHTML(got.Body) {
-			failed.Message, failed.Err = wire.Said(got.Body), errors.New("reading the answer: it is a web page (HTML), not JSON")
+			failed.Message, failed.Err = wire.Page(got.Body), fmt.Errorf("%w, not JSON", wire.ErrWebPage)
 		}
 		return nil, failed
 	}

@@ -2,10 +2,10 @@ package provision
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 // An Error says why a run failed. [errors.As] finds the error of the step's
@@ -19,12 +19,12 @@ type Error struct {
 // none.
 func (e *Error) Error() string {
 	if e.Step == "" {
-		return fmt.Sprintf("provision: %v", e.Err)
+		return "provision: " + plain.Text(e.Err)
 	}
 	// The error of a package with the step's name begins with that, and that of an
 	// operation with the step's name has it after the name of its package.
 	step := string(e.Step) + ": "
-	text := strings.TrimPrefix(e.Err.Error(), step)
+	text := strings.TrimPrefix(plain.Text(e.Err), step)
 	if name, rest, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(rest, step) {
 		text = name + ": " + strings.TrimPrefix(rest, step)
 	}

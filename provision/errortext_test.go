@@ -8,6 +8,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -23,6 +24,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/autopilot/graph"
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/login"
 	"github.com/whiteglove/whiteglove/ekcert"
@@ -54,7 +56,22 @@ var failures = map[string]func(*http.Request) (*http.Response, error){
 	"busy":         answering(503, "text/html", "<html><title>Busy</title></html>"),
 	"forbidden":    answering(403, "application/json", `{"error":"invalid_grant","error_description":"AADSTS50034: no such user"}`),
 	"junk":         answering(200, "text/plain", "junk"),
-	"moved":        answering(302, "", ""),
+	"page":         answering(200, "text/html", "<!DOCTYPE html><html><head><title>Zscaler</title></head><body>Sign in at the proxy</body></html>"),
+	"barred":       answering(403, "text/html", "<html><body>Blocked by policy</body></html>"),
+	"silent":       answering(403, "", ""),
+	"half":         answering(200, "application/json", `{"token_type":`),
+	"cut":          func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
+	"HTTP/2": func(*http.Request) (*http.Response, error) {
+		return nil, errors.New("stream error: stream ID 1; INTERNAL_ERROR; received from peer")
+	},
+	"no host": func(*http.Request) (*http.Response, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "a.test", IsNotFound: true}}
+	},
+	"wrong name": func(*http.Request) (*http.Response, error) {
+		return nil, &tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: &x509.Certificate{DNSNames: []string{"b.test"}}, Host: "a.test"}}
+	},
+	"late":  func(*http.Request) (*http.Response, error) { return nil, context.DeadlineExceeded },
+	"moved": answering(302, "", ""),
 }
 
 func answering(status int, kind, body string) func(*http.Request) (*http.Response, error) {
@@ -245,8 +262,17 @@ func checkText(t *testing.T, name string, err error) {
 	if testing.Verbose() {
 		t.Logf("%s: %v", name, err)
 	}
-	for _, fault := range errtext.Faults(err.Error()) {
-		t.Errorf("%s: %s: %v", name, fault, err)
+	d := diagnose.Explain(err)
+	for _, text := range []string{err.Error(), d.String()} {
+		for _, fault := range errtext.Faults(text) {
+			t.Errorf("%s: %s: %s", name, fault, text)
+		}
+	}
+	if testing.Verbose() {
+		t.Logf("        = %v", d)
+	}
+	if d.Remedy == "" {
+		t.Errorf("%s: no remedy: %v", name, err)
 	}
 }
 

@@ -110,7 +110,7 @@ func (c *Client) fail(op string, err error) *Error {
 // [ErrMalformed] if the answer is too large, and the error of ctx if that ended
 // first. [Client.CA] shows how to go on after an error.
 func (c *Client) GetCACaps(ctx context.Context, id string) (Caps, error) {
-	const op = "GetCACaps"
+	const op = opCaps
 	answer, err := c.do(ctx, op, http.MethodGet, op, id, nil)
 	if err != nil {
 		return nil, err
@@ -165,6 +165,9 @@ func (c *Client) certificates(ctx context.Context, op, id string) (certs []*x509
 	}
 	return certs, answer.Authenticated, nil
 }
+
+// opCaps is the operation that asks for capabilities.
+const opCaps = "GetCACaps"
 
 // pkiOperation is the operation that carries messages. They are signed and
 // encrypted, so it may run over plain http.
@@ -223,6 +226,11 @@ func (c *Client) do(ctx context.Context, op, method, operation, message string, 
 		e.RetryAfter = wire.RetryAfter(answer.Header, c.now())
 		return nil, e
 	}
+	if op != opCaps && wire.IsHTML(answer.Body) { // some servers answer an unknown GetCACaps so
+		e := c.fail(op, fmt.Errorf("%w: %w", ErrMalformed, wire.ErrWebPage))
+		e.HTTPStatus, e.Message = answer.Status, wire.Page(answer.Body)
+		return nil, e
+	}
 	c.log(ctx, "answer", "op", op, "size", len(answer.Body))
 	return answer, nil
 }
@@ -246,19 +254,19 @@ func staying(client *http.Client) *http.Client {
 	return &own
 }
 
-// maxWords is the largest size of a body that is taken for the server's own description, in bytes.
+// maxWords is the largest size of a plain text that is kept whole, in bytes.
 const maxWords = 500
 
 // words returns the server's own description of an error: the Message in a JSON
-// body, as Windows's attestation CA sends it, or a short plain text, cleaned and
-// shortened by [wire.Words].
+// body, as Windows's attestation CA sends it, a short plain text, or the first words of
+// another text or a web page.
 func words(a *wire.Answer) string {
 	var body struct{ Message string }
-	text := ""
-	if json.Unmarshal(a.Body, &body) == nil {
-		text = body.Message
-	} else if strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain") && len(a.Body) <= maxWords {
-		text = string(a.Body)
+	if json.Unmarshal(a.Body, &body) == nil && body.Message != "" {
+		return wire.Words(body.Message)
 	}
-	return wire.Words(text)
+	if strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain") && len(a.Body) <= maxWords {
+		return wire.Words(string(a.Body))
+	}
+	return wire.Page(a.Body)
 }

@@ -65,7 +65,7 @@ func TestErrorsOfHTTP(t *testing.T) {
 	}{
 		"404 of Windows": {404, json, "application/json", `The authority "x" does not exist`, 0x80190194, false},
 		"400 in text":    {400, "no\x00 way\n", "text/plain", "no\ufffd way", 0x80190190, false},
-		"500 in HTML":    {500, "<html>", "text/html", "", 0x801901F4, true},
+		"500 in HTML":    {500, "<html><script>x</script><h1>No</h1>way", "text/html", "No way", 0x801901F4, true},
 		"503":            {503, "", "", "", 0x801901F7, true},
 		"302 to nowhere": {302, "", "", "", 0x8019012E, false},
 		"long JSON":      {429, `{"Message":"` + strings.Repeat("é", 600) + `"}`, "", strings.Repeat("é", 500) + "…", 0x801901AD, true},
@@ -361,7 +361,7 @@ func TestFailureOfServer(t *testing.T) {
 		message   string
 		retryable bool
 	}{
-		{&scep.Error{FailInfo: scep.BadTime, Message: "zu spät"}, scep.BadTime, 200, "zu spät", true},
+		{&scep.Error{FailInfo: scep.BadTime, Message: "zu spät"}, scep.BadTime, 200, "zu spät", false},
 		{fmt.Errorf("wrapped: %w", &scep.Error{FailInfo: scep.BadCertID}), scep.BadCertID, 200, "", false},
 		{errors.New("tpm-revoked"), scep.BadRequest, 200, "tpm-revoked", false},
 		{&scep.Error{HTTPStatus: 400, Message: "No valid TPM EK"}, scep.NoFailInfo, 400, "No valid TPM EK", false},

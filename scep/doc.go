@@ -104,22 +104,23 @@
 //
 //	answer                                       wraps          again  Remedy says
 //	-------------------------------------------  -------------  -----  ------------------------
-//	no answer: no connection, or it was reset    the cause      yes    -
+//	no answer: no connection, or it was reset    the cause      yes    what the cause calls for
 //	no answer before ctx ended                   the cause      no     -
 //	no answer: TLS certificate refused           the cause      no     TLS inspection
-//	HTTP 408, 425, 429, 500, 502, 503, 504       -              yes    - (see RetryAfter)
+//	HTTP 408, 425, 429, 500, 502, 503, 504       -              yes    run again
 //	HTTP 404                                     -              no     There is no CA
-//	other HTTP status                            -              no     -
+//	other HTTP status                            -              no     what the status calls for
 //	failInfo badAlg                              -              no     correct its capabilities
 //	failInfo badMessageCheck                     -              no     the expected CA
 //	failInfo badRequest                          -              no     challenge password
-//	failInfo badTime                             -              yes    clock
+//	failInfo badTime                             -              no     clock
 //	failInfo badCertId                           -              no     Enroll again
 //	GetCACaps fails, or has no keyword           -              -      taken as no capabilities
 //	unknown capabilities                         -              -      kept, not used
 //	SHA-2 or AES not advertised                  ErrCapability, no     permit older algorithms
 //	                                             ErrLegacy
 //	challenge, GetNextCACert not advertised      ErrCapability  no     Check its address
+//	a web page, but to GetCACaps                 ErrMalformed   no     A proxy or a portal
 //	not CMS; trailing, missing or changed bytes  ErrMalformed   no     Check the address
 //	over 256 KiB, or over 32 levels deep         ErrMalformed   no     Check the address
 //	BER, chunked strings                         -              -      accepted

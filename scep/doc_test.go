@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -48,6 +49,9 @@ func TestBadAnswersTable(t *testing.T) {
 			}
 		case wraps[kind] != nil:
 			err := wraps[kind]
+			if strings.HasPrefix(answer, "a web page") {
+				err = fmt.Errorf("%w: %w", err, wire.ErrWebPage)
+			}
 			if strings.HasSuffix(answer, "is expired") {
 				err = fmt.Errorf("%w: %w", err, x509.CertificateInvalidError{Reason: x509.Expired})
 			}
@@ -66,7 +70,7 @@ func TestBadAnswersTable(t *testing.T) {
 			}
 		}
 	}
-	if rows != 25 {
+	if rows != 26 {
 		t.Errorf("%d rows were compared", rows)
 	}
 }

@@ -128,7 +128,7 @@ func TestAddresses(t *testing.T) {
 
 // TestWordsAtTheirLimit has a text of the greatest length, and a longer one.
 func TestWordsAtTheirLimit(t *testing.T) {
-	for n, want := range map[int]int{500: 500, 501: 0} {
+	for n, want := range map[int]int{500: 500, 501: 100 + len("…")} {
 		c := start(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")
 			w.WriteHeader(http.StatusForbidden)

@@ -111,9 +111,9 @@ type Error struct {
 	Code uint32
 
 	// Message is the server's own description, empty if it gave none: the
-	// failInfoText of a refusal, or the Message (JSON) or the text in the body of
-	// an HTTP error. It has at most 500 bytes of printable characters, and is not
-	// authenticated with an HTTP error.
+	// failInfoText of a refusal, or the Message (JSON), the text or the first words
+	// of a web page in the body of an answer. It has printable characters only, and is
+	// not authenticated unless it is of a refusal.
 	Message string
 
 	// RetryAfter is the pause that the server asked for in the Retry-After field
@@ -227,12 +227,12 @@ func (e *Error) HRESULT() uint32 {
 }
 
 // Retryable reports whether the same call may succeed later. That is so after a
-// network failure, after an HTTP status such as 503 (see the package
-// documentation), and after badTime, once the clock is right.
+// network failure and after an HTTP status such as 503 (see the package
+// documentation). After badTime somebody has to set a clock first.
 func (e *Error) Retryable() bool {
 	switch {
 	case e.FailInfo != NoFailInfo:
-		return e.FailInfo == BadTime
+		return false
 	case e.HTTPStatus != 0 && e.HTTPStatus != http.StatusOK:
 		return wire.RetryableStatus(e.HTTPStatus)
 	}
@@ -244,7 +244,7 @@ func (e *Error) Retryable() bool {
 func (e *Error) Remedy() string {
 	switch {
 	case e.FailInfo == BadTime:
-		return "Set the device's clock, then run again."
+		return "The clocks of this device and of the CA differ. Compare both with the right time, and set the one that is wrong."
 	case e.FailInfo == BadAlg:
 		return "The CA refuses the algorithms that it advertises. Ask its operator to correct its capabilities."
 	case e.FailInfo == BadRequest && e.Code == 0:
@@ -253,6 +253,12 @@ func (e *Error) Remedy() string {
 		return "The CA cannot decrypt or verify the message. Check that it is the expected CA, and ask its operator."
 	case e.FailInfo == BadCertID:
 		return "The CA does not know the certificate or the transaction. Enroll again from the beginning."
+	case e.HTTPStatus == http.StatusNotFound:
+		return "There is no CA at this address. Check the address."
+	case e.HTTPStatus != 0 && e.HTTPStatus != http.StatusOK:
+		return wire.StatusRemedy(e.HTTPStatus, e.RetryAfter)
+	case errors.Is(e.Err, wire.ErrWebPage):
+		return wire.RemedyPage
 	case errors.Is(e.Err, ErrLegacy) && errors.Is(e.Err, ErrCapability):
 		return "The CA does not advertise SHA-256 and AES. Check the address, ask its operator to enable them, or permit older algorithms."
 	case errors.Is(e.Err, ErrLegacy):
@@ -263,18 +269,16 @@ func (e *Error) Remedy() string {
 		return "The answer belongs to another request. Check whether a proxy answers in the CA's place, and ask the CA's operator."
 	case errors.Is(e.Err, ErrMalformed), errors.Is(e.Err, ErrDecrypt):
 		return "The answer cannot be read. Check the address, and ask the CA's operator."
-	case e.HTTPStatus == http.StatusNotFound:
-		return "There is no CA at this address. Check the address."
 	case wire.DateOf(e.Err) != nil:
 		return wire.DateOf(e.Err).Remedy()
+	case isHandshake(e.Err):
+		return wire.Remedy(e.Err)
 	case untimely(e.Err):
 		return "A certificate is not valid at this time. Set the device's clock, and ask the CA's operator to check the CA's clock."
 	case errors.Is(e.Err, ErrUntrusted):
 		return "The CA is not the expected one. Check the trusted roots, and whether a proxy inspects the connection."
 	case errors.Is(e.Err, ErrCapability):
 		return "The CA does not offer what is needed. Check its address, and ask its operator."
-	case wire.HRESULT(e.Err) == hresult.SecureFailure:
-		return "Exempt this address from the proxy's TLS inspection, or trust the proxy's root certificate."
 	}
-	return ""
+	return wire.Remedy(e.Err)
 }

@@ -24,7 +24,7 @@ func TestError(t *testing.T) {
 		retryable bool
 		remedy    string
 	}{
-		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadTime}, "scep: PKCSReq: badTime (0x800B0101)", 0x800B0101, true, "clock"},
+		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadTime}, "scep: PKCSReq: badTime (0x800B0101)", 0x800B0101, false, "clock"},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadAlg, Message: "no"}, `scep: PKCSReq: badAlg: "no" (0x80090008)`, 0x80090008, false, "algorithms"},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadRequest, Code: 0x80094817}, "scep: PKCSReq: badRequest (0x80094817)", 0x80094817, false, ""},
 		{scep.Error{Op: "PKCSReq", FailInfo: scep.BadRequest}, "scep: PKCSReq: badRequest", 0, false, "challenge password"},
@@ -42,12 +42,12 @@ func TestError(t *testing.T) {
 			scep.Error{Op: "GetCACaps", URL: "https://h/x", HTTPStatus: 404},
 			"scep: GetCACaps https://h/x: HTTP status 404 (0x80190194)", 0x80190194, false, "no CA",
 		},
-		{scep.Error{Op: "GetCACaps", HTTPStatus: 300}, "scep: GetCACaps: HTTP status 300 (0x8019012C)", 0x8019012C, false, ""},
+		{scep.Error{Op: "GetCACaps", HTTPStatus: 300}, "scep: GetCACaps: HTTP status 300 (0x8019012C)", 0x8019012C, false, "moved"},
 		{
 			scep.Error{Op: "GetCACert", Err: fmt.Errorf("%w: %w", scep.ErrUntrusted, x509.CertificateInvalidError{Reason: x509.NotAuthorizedToSign})},
-			"scep: GetCACert: not trusted: x509: certificate is not authorized to sign other certificates (0x800B0109)", 0x800B0109, false, "roots",
+			"scep: GetCACert: not trusted: the certificate issued another, but is not a CA's (0x800B0109)", 0x800B0109, false, "roots",
 		},
-		{scep.Error{Op: "GetCACaps", HTTPStatus: 503}, "scep: GetCACaps: HTTP status 503 (0x801901F7)", 0x801901F7, true, ""},
+		{scep.Error{Op: "GetCACaps", HTTPStatus: 503}, "scep: GetCACaps: HTTP status 503 (0x801901F7)", 0x801901F7, true, "run again later"},
 		{
 			scep.Error{Op: "GetCACert", Err: fmt.Errorf("x: %w", scep.ErrUntrusted)},
 			"scep: GetCACert: x: not trusted (0x800B0109)", 0x800B0109, false, "roots",
@@ -58,11 +58,11 @@ func TestError(t *testing.T) {
 		},
 		{
 			scep.Error{Op: "GetCACert", Err: fmt.Errorf("%w: %w", scep.ErrUntrusted, x509.CertificateInvalidError{Reason: x509.Expired})},
-			"scep: GetCACert: not trusted: x509: certificate has expired or is not yet valid:  (0x800B0101)", 0x800B0101, false, "clock",
+			"scep: GetCACert: not trusted: the certificate is outside of its dates (0x800B0101)", 0x800B0101, false, "clock",
 		},
 		{
 			scep.Error{Op: "GetCACert", Err: &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}},
-			"scep: GetCACert: tls: failed to verify certificate: x509: certificate has expired or is not yet valid:  (0x80072F8F)", 0x80072F8F, false, "clock",
+			"scep: GetCACert: the certificate is outside of its dates (0x80072F8F)", 0x80072F8F, false, "clock",
 		},
 		{scep.Error{Op: "PKCSReq", Err: scep.ErrCapability}, "scep: PKCSReq: capability not advertised", 0, false, "ask its operator"},
 		{
@@ -71,16 +71,16 @@ func TestError(t *testing.T) {
 		},
 		{
 			scep.Error{Op: "GetCACaps", URL: "http://ca.test/x", Err: &url.Error{Op: "Get", URL: "http://ca.test/x", Err: io.EOF}},
-			"scep: GetCACaps http://ca.test/x: EOF (0x80072EFF)", 0x80072EFF, true, "",
+			"scep: GetCACaps http://ca.test/x: the connection was cut before the answer (0x80072EFF)", 0x80072EFF, true, "ca.test, or a proxy",
 		},
 		{
 			scep.Error{Op: "GetCACaps", URL: "http://ca.test/x", Err: &url.Error{Op: "Get", URL: "http://ca.test/y", Err: io.EOF}},
-			`scep: GetCACaps http://ca.test/x: Get "http://ca.test/y": EOF (0x80072EFF)`, 0x80072EFF, true, "",
+			`scep: GetCACaps http://ca.test/x: Get "http://ca.test/y": the connection was cut before the answer (0x80072EFF)`, 0x80072EFF, true, "ca.test, or a proxy",
 		},
-		{scep.Error{Op: "PKCSReq", Err: io.ErrUnexpectedEOF}, "scep: PKCSReq: unexpected EOF (0x80072EFF)", 0x80072EFF, true, ""},
+		{scep.Error{Op: "PKCSReq", Err: io.ErrUnexpectedEOF}, "scep: PKCSReq: it ends too early (0x80072EFF)", 0x80072EFF, true, "The service, or a proxy"},
 		{
 			scep.Error{Op: "PKCSReq", Err: context.DeadlineExceeded},
-			"scep: PKCSReq: context deadline exceeded (0x80072EE2)", 0x80072EE2, false, "",
+			"scep: PKCSReq: the time limit ended (0x80072EE2)", 0x80072EE2, false, "",
 		},
 	} {
 		e := &tt.err

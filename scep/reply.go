@@ -8,10 +8,12 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -70,7 +72,7 @@ func unreadable(err error) error {
 	if errors.Is(err, cms.ErrAlgorithm) {
 		return fmt.Errorf("%w: %w", ErrAlgorithm, err)
 	}
-	return fmt.Errorf("%w: %w", ErrMalformed, err)
+	return fmt.Errorf("%w: %w", ErrMalformed, plain.Because(err, "it is not CMS (%s)", strings.TrimPrefix(err.Error(), "cms: malformed: ")))
 }
 
 // authenticate checks that the CA signed a message. It ignores the certificates

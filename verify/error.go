@@ -6,6 +6,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 // Errors that an [Error] may wrap.
@@ -53,7 +54,7 @@ func malformed(format string, args ...any) error {
 }
 
 // Error returns "verify: ", e.Op and the text of e.Err.
-func (e *Error) Error() string { return fmt.Sprintf("verify: %s: %v", e.Op, e.Err) }
+func (e *Error) Error() string { return "verify: " + e.Op + ": " + plain.Text(e.Err) }
 
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }

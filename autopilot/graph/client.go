@@ -125,7 +125,11 @@ func (c *Client) do(ctx context.Context, k *call, out any) error {
 		return refusal(k.op, wire.Redact(address), answer, c.now())
 	}
 	if err := k.read(answer.Body, out); err != nil {
-		return &Error{Op: k.op, URL: wire.Redact(address), HTTPStatus: answer.Status, RequestID: answer.Header.Get("request-id"), Err: err}
+		e := &Error{Op: k.op, URL: wire.Redact(address), HTTPStatus: answer.Status, RequestID: answer.Header.Get("request-id"), Err: err}
+		if errors.Is(err, wire.ErrWebPage) {
+			e.Message = wire.Page(answer.Body)
+		}
+		return e
 	}
 	return nil
 }
@@ -138,6 +142,9 @@ func (k *call) read(body []byte, out any) error {
 	}
 	if out == nil {
 		out = new(any)
+	}
+	if wire.IsHTML(body) {
+		return fmt.Errorf("%w: %w", ErrMalformed, wire.ErrWebPage)
 	}
 	if err := json.Unmarshal(body, out); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)

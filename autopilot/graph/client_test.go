@@ -331,7 +331,7 @@ func TestError(t *testing.T) {
 		retryable bool
 		remedy    bool
 	}{
-		"status":  {graph.Error{Op: "Sync", URL: "https://g/x", HTTPStatus: 503, GraphCode: "ServiceUnavailable", Message: "busy"}, `graph: Sync https://g/x: HTTP status 503: ServiceUnavailable: "busy"`, 0x801901F7, true, false},
+		"status":  {graph.Error{Op: "Sync", URL: "https://g/x", HTTPStatus: 503, GraphCode: "ServiceUnavailable", Message: "busy"}, `graph: Sync https://g/x: HTTP status 503: ServiceUnavailable: "busy"`, 0x801901F7, true, true},
 		"code":    {graph.Error{Op: "Import", Code: 808, Name: "ZtdDeviceAssignedToOtherTenant"}, "graph: Import: ZTD 808/ZtdDeviceAssignedToOtherTenant", 0, false, true},
 		"storage": {graph.Error{Op: "Import", Name: "StorageError"}, "graph: Import: ZTD StorageError", 0, true, true},
 		"cause":   {graph.Error{Op: "Import", Err: graph.ErrMalformed}, "graph: Import: malformed answer", 0x8007000D, false, true},

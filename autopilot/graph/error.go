@@ -11,6 +11,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/internal/ztd"
 )
@@ -181,7 +182,7 @@ func (e *Error) Retryable() bool {
 type tokenError struct{ err error }
 
 // Error returns what failed.
-func (e *tokenError) Error() string { return "access token: " + e.err.Error() }
+func (e *tokenError) Error() string { return "access token: " + plain.Text(e.err) }
 
 // Unwrap returns the error of Client.Token.
 func (e *tokenError) Unwrap() error { return e.err }
@@ -193,6 +194,8 @@ func (e *Error) Remedy() string {
 		return r
 	}
 	switch {
+	case errors.Is(e.Err, wire.ErrWebPage):
+		return wire.RemedyPage
 	case errors.Is(e.Err, ErrChanged):
 		return "Read the object again, then decide anew."
 	case errors.Is(e.Err, ErrBusy):
@@ -201,7 +204,7 @@ func (e *Error) Remedy() string {
 		return "Take the hash from a real device."
 	case errors.Is(e.Err, ErrMalformed), e.HTTPStatus >= 300 && e.HTTPStatus < 400:
 		return "Check for a proxy that answers in the service's place. If there is none, tell the service's operator."
-	case e.HTTPStatus == http.StatusTooManyRequests:
+	case e.HTTPStatus == http.StatusTooManyRequests && e.RetryAfter == 0:
 		return "The service limits how often it may be asked, a synchronization to once in ten minutes: try again later."
 	case e.HTTPStatus == http.StatusUnauthorized:
 		return "Obtain a fresh access token."
@@ -211,8 +214,10 @@ func (e *Error) Remedy() string {
 		return "The hardware hash is not padded base64. Take it from the device again."
 	case e.HTTPStatus == http.StatusNotFound:
 		return "The object was deleted, or has not appeared yet: look again later."
+	case e.HTTPStatus >= 300:
+		return wire.StatusRemedy(e.HTTPStatus, e.RetryAfter)
 	}
-	return ""
+	return wire.Remedy(e.Err)
 }
 
 // refusal returns the error of an answer.
@@ -233,6 +238,10 @@ func refusal(op, url string, a *wire.Answer, now time.Time) *Error {
 		}
 	}
 	if json.Unmarshal(a.Body, &body) != nil {
+		e.Message = wire.Page(a.Body)
+		if wire.IsHTML(a.Body) && wire.Barred(a.Status) && e.Err == nil {
+			e.Err = wire.ErrWebPage
+		}
 		return e
 	}
 	e.GraphCode, e.Message = wire.Words(body.Error.Code), body.Error.Message

@@ -80,7 +80,7 @@ func TestCampaign(t *testing.T) {
 		"503": {"service-error", "directory-busy"}, "429": {"service-error", "directory-busy"}, "404": {"service-refuses"}, "400": {"service-refuses", "join-token"},
 		"timeout": {"service-unreachable"}, "cut": {"answer-damaged", "service-unreachable"}, "truncate": {"answer-damaged"}, "garbage": {"answer-damaged"},
 		"ek": {"ek-missing"}, "tls": {"tls-inspection"},
-		"aik timeout": {"aik-host-blocked"}, "aik 404": {"aik-unknown-maker"}, "aik 400": {"aik-refused"},
+		"aik timeout": {"aik-host-blocked"}, "aik cut": {"aik-host-blocked"}, "aik 404": {"aik-unknown-maker"}, "aik 400": {"aik-refused"},
 	}
 	kinds := []string{"503", "timeout", "404", "cut", "garbage", "429", "400", "truncate", "expired"}
 	planted, named := 0, 0

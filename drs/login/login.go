@@ -147,9 +147,20 @@ func (c *Client) post(ctx context.Context, op, at string, form url.Values, out a
 			Suberror    string `json:"suberror"`
 			TraceID     string `json:"trace_id"`
 		}
-		_ = json.Unmarshal(got.Body, &no) // a body of another form leaves the status
+		failed.RetryAfter = wire.RetryAfter(got.Header, c.now())
+		if json.Unmarshal(got.Body, &no) != nil { // a proxy's page or text
+			failed.Message = wire.Page(got.Body)
+			if wire.IsHTML(got.Body) && wire.Barred(got.Status) {
+				failed.Err = wire.ErrWebPage
+			}
+			return failed
+		}
 		failed.Code, failed.Subcode = visible(no.Error), visible(no.Suberror)
 		failed.Message, failed.RequestID = visible(no.Description), visible(no.TraceID)
+		return failed
+	}
+	if wire.IsHTML(got.Body) {
+		failed.Message, failed.Err = wire.Page(got.Body), fmt.Errorf("%w: %w", drs.ErrMalformed, wire.ErrWebPage)
 		return failed
 	}
 	if err := json.Unmarshal(got.Body, out); err != nil {

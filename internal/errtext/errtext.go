@@ -1,5 +1,5 @@
-// Package errtext judges the texts of errors, for tests: nothing is said twice, and
-// numbers in hexadecimal digits have one form.
+// Package errtext judges the texts of errors, for tests: nothing is said twice, nothing in
+// the words of Go's packages, and numbers in hexadecimal digits have one form.
 package errtext
 
 import (
@@ -14,6 +14,10 @@ var (
 	url    = regexp.MustCompile(`https?://[^\s"():;,]+(?::\d+)?[^\s"():;,]*`)
 	said   = regexp.MustCompile(`"[^"\\]* (?:[^"\\]|\\.)*"`)
 	name   = regexp.MustCompile(`^[a-z]+$`)
+	// What packages of Go say for programmers.
+	words = regexp.MustCompile(`invalid character '|looking for beginning|unexpected end of JSON|cannot unmarshal|context deadline|context canceled|deadline exceeded|` +
+		`stream ID|GOAWAY|IP SANs|possibly because of|unknown authority|x509: |asn1: |tls: |encoding/|strconv\.|struct field|proxyconnect|parse error|\bEOF\b|` +
+		`dial tcp|lookup |read tcp|i/o timeout|illegal base64|invalid byte|invalid syntax|value out of range|constructed form|unmarshalling|0x801900C8|\(\(`)
 )
 
 // Faults returns what is wrong with the text of an error, one sentence each:
@@ -22,6 +26,8 @@ var (
 //     aik: enroll";
 //   - a part of one word, such as the name of a package, that comes again;
 //   - a URL that comes again;
+//   - words of Go's packages, such as "unexpected end of JSON input", and brackets within
+//     brackets;
 //   - a number that is not 0x and an even number of upper-case digits, or three, as of
 //     a response code of a TPM.
 //
@@ -29,6 +35,9 @@ var (
 func Faults(text string) []string {
 	var faults []string
 	text = said.ReplaceAllString(text, "")
+	if w := words.FindString(text); w != "" {
+		faults = append(faults, fmt.Sprintf("%q is said in the words of Go's packages", w))
+	}
 	last, seen := "", map[string]bool{}
 	for part := range strings.SplitSeq(text, ": ") {
 		if strings.EqualFold(part, last) {

@@ -5,16 +5,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
-	"syscall"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 // RetryableStatus reports whether a request that was answered with an HTTP status
@@ -60,24 +59,7 @@ func Retryable(err error) bool {
 	case inNetwork, errors.As(err, &dns):
 		return true
 	}
-	return isCut(err) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ErrSlow)
-}
-
-// Codes of Windows for a connection that ended, which are not those of package syscall:
-// WSAECONNABORTED and WSAECONNRESET.
-const (
-	wsaAborted syscall.Errno = 10053
-	wsaReset   syscall.Errno = 10054
-)
-
-// isCut reports whether a connection ended before the answer did.
-func isCut(err error) bool {
-	for _, cut := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, wsaReset, wsaAborted} {
-		if errors.Is(err, cut) {
-			return true
-		}
-	}
-	return false
+	return plain.IsCut(err) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ErrSlow)
 }
 
 // isAddress reports whether the address of a connection is invalid.
@@ -104,6 +86,10 @@ func HRESULT(err error) uint32 {
 		return 0
 	case errors.Is(err, ErrInsecure):
 		return hresult.HTTPSToHTTP
+	case errors.Is(err, ErrWebPage):
+		return hresult.InvalidResponse
+	case errors.Is(err, ErrRedirect):
+		return hresult.RedirectFailed
 	case isTLS(err):
 		return hresult.SecureFailure
 	case errors.As(err, &dns):
@@ -112,7 +98,7 @@ func HRESULT(err error) uint32 {
 		return hresult.InternetTimeout
 	case errors.As(err, &op) && op.Op == "dial":
 		return hresult.CannotConnect
-	case isCut(err):
+	case plain.IsCut(err):
 		return hresult.ConnectionReset
 	}
 	return 0
@@ -128,5 +114,5 @@ func isTLS(err error) bool {
 		root   x509.UnknownAuthorityError
 	)
 	return errors.As(err, &verify) || errors.As(err, &record) || errors.As(err, &alert) ||
-		errors.As(err, &host) || errors.As(err, &root)
+		errors.As(err, &host) || errors.As(err, &root) || errors.Is(err, http.ErrSchemeMismatch)
 }

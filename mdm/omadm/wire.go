@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -105,7 +104,7 @@ func (e *exchange) refused(got *wire.Answer, err error) *mdm.Error {
 	switch {
 	case got.Status != http.StatusOK:
 	case wire.IsHTML(got.Body):
-		failed.Err = errors.New("the answer is a web page (HTML), not a SyncML message")
+		failed.Message, failed.Err = wire.Page(got.Body), fmt.Errorf("%w, not a SyncML message", wire.ErrWebPage)
 	default:
 		failed.Err = err
 	}

@@ -1,0 +1,58 @@
+package plain
+
+import (
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// dataWords returns what an error of a package that reads data says, and whether err
+// is one.
+func dataWords(err error) (string, bool) {
+	switch e := err.(type) {
+	case *json.SyntaxError:
+		if strings.Contains(e.Error(), "unexpected end") {
+			return "the JSON ends in the middle", true
+		}
+		return fmt.Sprintf("it is not JSON (at byte %d)", e.Offset), true
+	case *json.UnmarshalTypeError:
+		if e.Field == "" {
+			return fmt.Sprintf("the JSON is of another kind (%s)", e.Value), true
+		}
+		return fmt.Sprintf("%q in the JSON is of the wrong kind (%s)", e.Field, e.Value), true
+	case *xml.SyntaxError:
+		return fmt.Sprintf("it is not well-formed XML (line %d: %s)", e.Line, e.Msg), true
+	case xml.UnmarshalError:
+		return "the XML is of another kind (" + string(e) + ")", true
+	case hex.InvalidByteError:
+		return fmt.Sprintf("%q is not a hexadecimal digit", rune(e)), true
+	case base64.CorruptInputError:
+		return fmt.Sprintf("it is not base64 (at byte %d)", int64(e)), true
+	case asn1.SyntaxError, asn1.StructuralError:
+		return "it is not DER of the expected form", true
+	case *strconv.NumError:
+		if e.Err == strconv.ErrRange {
+			return fmt.Sprintf("the number %.40q is too large or too small", e.Num), true
+		}
+		return fmt.Sprintf("%.40q is not a number", e.Num), true
+	case *time.ParseError:
+		return fmt.Sprintf("%.40q is not a date", e.Value), true
+	case *csv.ParseError:
+		if e.Err == csv.ErrFieldCount {
+			return fmt.Sprintf("line %d has another number of columns", e.Line), true
+		}
+		return fmt.Sprintf("a quotation mark in line %d, column %d is out of place", e.Line, e.Column), true
+	}
+	switch err {
+	case hex.ErrLength:
+		return "the number of hexadecimal digits is odd", true
+	}
+	return "", false
+}
