@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -109,7 +111,7 @@ func Explain(err error) (diagnosis Diagnosis) {
 		d.collect(e)
 	}
 	if !d.judged {
-		d.Retryable = wire.Retryable(err)
+		d.Retryable = !isFile(err) && wire.Retryable(err)
 	}
 	own := ""
 	if d.HRESULT == 0 {
@@ -121,6 +123,19 @@ func Explain(err error) (diagnosis Diagnosis) {
 	d.remedy(err, own)
 	d.Screen = screen(&d.Diagnosis, err)
 	return d.Diagnosis
+}
+
+// isFile reports whether err says that something ended too early that did not come
+// through the network, such as a file.
+func isFile(err error) bool {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false
+	}
+	var service interface {
+		error
+		Service() string
+	}
+	return !errors.As(err, new(*url.Error)) && !errors.As(err, new(*net.OpError)) && !(errors.As(err, &service) && service.Service() != "")
 }
 
 // maxChain is how many errors Explain looks at.
@@ -203,6 +218,7 @@ const (
 	remedyDeadline = "The time limit that the caller set has ended: allow more time, or find out why it takes so long."
 	remedyAccess   = "Run as administrator, or let this account use the file or device."
 	remedyMissing  = "Check the name of the file or device."
+	remedyCut      = "Something that was to be read is cut off: take it again from where it came."
 	remedyUnknown  = "Read the cause. If it does not tell what to do, report it as a bug."
 )
 
@@ -218,7 +234,9 @@ func (d *diagnoser) remedy(err error, own string) {
 		return
 	}
 	setDefault(&d.Remedy, own)
-	setDefault(&d.Remedy, wire.Remedy(err))
+	if !isFile(err) {
+		setDefault(&d.Remedy, wire.Remedy(err))
+	}
 	if d.HRESULT == hresult.HTTP(d.HTTPStatus) || d.RetryAfter > 0 {
 		setDefault(&d.Remedy, wire.StatusRemedy(d.HTTPStatus, d.RetryAfter))
 	}
@@ -245,6 +263,9 @@ func plainCode(err error, typed bool) (code uint32, remedy string) {
 		if errors.Is(err, s.is) {
 			return s.code, s.remedy
 		}
+	}
+	if isFile(err) {
+		return hresult.InvalidData, remedyCut
 	}
 	var refused *url.Error
 	switch code := wire.HRESULT(err); {

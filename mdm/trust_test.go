@@ -109,7 +109,7 @@ func TestDiscoverRedirects(t *testing.T) {
 	}))
 	defer h.Close()
 	_, err = new(mdm.Client).Discover(t.Context(), h.URL, "")
-	if e := failure(t, err); !strings.Contains(e.Error(), "redirects") || loops > 6 {
+	if e := failure(t, err); !strings.Contains(e.Error(), "redirect is not followed") || loops > 6 {
 		t.Errorf("in circles: %v after %d requests", e, loops)
 	}
 }

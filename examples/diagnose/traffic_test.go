@@ -56,7 +56,7 @@ func TestTrafficFails(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"neither an HTTP archive": {"-traffic", out, other}, "unexpected EOF": {"-traffic", out, damaged}, "no such file": {"-traffic", out, filepath.Join(dir, "none")},
+		"neither an HTTP archive": {"-traffic", out, other}, "it ends too early": {"-traffic", out, damaged}, "no such file": {"-traffic", out, filepath.Join(dir, "none")},
 	} {
 		if code, _, stderr := exampletest.Run(t, program(), args...); code != 1 || !strings.Contains(stderr, want) {
 			t.Errorf("%v: %d %s", args, code, stderr)

@@ -32,6 +32,6 @@ func Example_import() {
 	state, err := server.Provisioner(device).Run(ctx)
 	fmt.Println(state.DeviceID != "", err)
 	// Output:
-	// token DRS invalid_grant/tpm_ek_unknown
+	// token OAuth invalid_grant/tpm_ek_unknown
 	// true <nil>
 }

@@ -3,10 +3,8 @@ package plain
 import (
 	"encoding/asn1"
 	"encoding/base64"
-	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/xml"
 	"fmt"
 	"strconv"
 	"strings"
@@ -27,10 +25,6 @@ func dataWords(err error) (string, bool) {
 			return fmt.Sprintf("the JSON is of another kind (%s)", e.Value), true
 		}
 		return fmt.Sprintf("%q in the JSON is of the wrong kind (%s)", e.Field, e.Value), true
-	case *xml.SyntaxError:
-		return fmt.Sprintf("it is not well-formed XML (line %d: %s)", e.Line, e.Msg), true
-	case xml.UnmarshalError:
-		return "the XML is of another kind (" + string(e) + ")", true
 	case hex.InvalidByteError:
 		return fmt.Sprintf("%q is not a hexadecimal digit", rune(e)), true
 	case base64.CorruptInputError:
@@ -44,11 +38,16 @@ func dataWords(err error) (string, bool) {
 		return fmt.Sprintf("%.40q is not a number", e.Num), true
 	case *time.ParseError:
 		return fmt.Sprintf("%.40q is not a date", e.Value), true
-	case *csv.ParseError:
-		if e.Err == csv.ErrFieldCount {
-			return fmt.Sprintf("line %d has another number of columns", e.Line), true
-		}
-		return fmt.Sprintf("a quotation mark in line %d, column %d is out of place", e.Line, e.Column), true
+	}
+	// The packages of these types are not imported, so that a program that does without
+	// them still does.
+	switch fmt.Sprintf("%T", err) {
+	case "*xml.SyntaxError":
+		return "it is not well-formed XML (" + strings.ReplaceAll(strings.TrimPrefix(err.Error(), "XML syntax error on "), "unexpected EOF", "it ends too early") + ")", true
+	case "xml.UnmarshalError":
+		return "the XML is of another kind (" + err.Error() + ")", true
+	case "*csv.ParseError":
+		return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "parse error on "), "record on "), true
 	}
 	switch err {
 	case hex.ErrLength:

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"regexp"
 	"strings"
 	"syscall"
 )
@@ -49,9 +48,26 @@ func isAny(err error, among ...error) bool {
 	return false
 }
 
-// stream matches what HTTP/2 says of a stream or connection that ended, whose types
-// net/http does not export.
-var stream = regexp.MustCompile(`^(?:stream error: stream ID \d+; ([A-Z_0-9]+).*|connection error: ([A-Z_0-9]+).*|http2: server sent GOAWAY.*?ErrCode=([A-Z_0-9]+).*|http2: client connection (?:lost|force closed).*|http: server closed idle connection|net/http: HTTP/1.x transport connection broken: .*EOF.*)$`)
+// streamed returns the code of HTTP/2 in what net/http says of a stream or a connection
+// that ended, such as "INTERNAL_ERROR", and whether it says that. The types of these errors
+// are not exported.
+func streamed(text string) (code string, ok bool) {
+	rest, isStream := strings.CutPrefix(text, "stream error: stream ID ")
+	if isStream {
+		_, rest, _ = strings.Cut(rest, "; ")
+	} else if rest, isStream = strings.CutPrefix(text, "connection error: "); !isStream {
+		if strings.HasPrefix(text, "http2: server sent GOAWAY") {
+			_, rest, _ = strings.Cut(text, "ErrCode=")
+		} else if !strings.HasPrefix(text, "http2: client connection ") && text != "http: server closed idle connection" {
+			return "", false
+		}
+	}
+	end := strings.IndexFunc(rest, func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') && (r < '0' || r > '9') })
+	if end >= 0 {
+		rest = rest[:end]
+	}
+	return rest, true
+}
 
 // IsStream reports whether an error in the chain of err says that HTTP/2 ended a stream
 // or a connection.
@@ -60,10 +76,12 @@ func IsStream(err error) bool {
 		if err == nil {
 			return false
 		}
-		if _, ok := err.(interface{ Unwrap() []error }); !ok && stream.MatchString(err.Error()) {
-			return true
+		inner := errors.Unwrap(err)
+		if _, ok := err.(interface{ Unwrap() []error }); inner == nil && !ok {
+			_, ok := streamed(err.Error())
+			return ok
 		}
-		err = errors.Unwrap(err)
+		err = inner
 	}
 	return false
 }
@@ -91,8 +109,8 @@ func networkWords(err error) (string, bool) {
 	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
 		return "", false
 	}
-	if m := stream.FindStringSubmatch(err.Error()); m != nil {
-		if code := m[1] + m[2] + m[3]; code != "" {
+	if code, ok := streamed(err.Error()); ok {
+		if code != "" {
 			return cutOff + " (HTTP/2 " + code + ")", true
 		}
 		return cutOff, true

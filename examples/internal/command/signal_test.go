@@ -62,7 +62,7 @@ func TestSignalSilence(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(&Interrupted{syscall.SIGINT})
 	var errs bytes.Buffer
-	if code := c.Run(ctx, nil, io.Discard, &errs); code != 130 || !strings.HasPrefix(errs.String(), "name: the TPM has not answered: context canceled") || !strings.HasSuffix(errs.String(), "\nname: interrupted; run it again\n") {
+	if code := c.Run(ctx, nil, io.Discard, &errs); code != 130 || !strings.HasPrefix(errs.String(), "name: the TPM has not answered: canceled") || !strings.HasSuffix(errs.String(), "\nname: interrupted; run it again\n") {
 		t.Errorf("code %d: %s", code, errs.String())
 	}
 }
@@ -132,7 +132,7 @@ func TestOtherEnd(t *testing.T) {
 	c := waiting()
 	c.Do = func(context.Context, io.Writer, io.Writer) error { return io.ErrUnexpectedEOF }
 	var errs bytes.Buffer
-	if code := c.Run(ctx, nil, io.Discard, &errs); code != 1 || !strings.Contains(errs.String(), "unexpected EOF") {
+	if code := c.Run(ctx, nil, io.Discard, &errs); code != 1 || !strings.Contains(errs.String(), "name: it ends too early") {
 		t.Errorf("exit code %d, %q", code, errs.String())
 	}
 }
