@@ -24,10 +24,14 @@ func (t *TPM) CreateKey(ctx context.Context, tmpl Template) (*Key, error) {
 	}
 	var k *Key
 	err = t.do(ctx, func() (err error) {
-		if tmpl.Usage == Attest {
-			k, err = t.createAIK(ctx, template, slices.Clone(tmpl.Auth))
-		} else {
-			k, err = t.create(ctx, template, slices.Clone(tmpl.Auth))
+		auth := slices.Clone(tmpl.Auth)
+		switch {
+		case tmpl.Usage == Attest:
+			k, err = t.createAIK(ctx, template, auth)
+		case tmpl.Unloaded:
+			k, err = t.createUnloaded(ctx, template, auth)
+		default:
+			k, err = t.create(ctx, template, auth)
 		}
 		return err
 	})
@@ -56,6 +60,16 @@ func (t *TPM) create(ctx context.Context, template *area, auth []byte) (*Key, er
 		return nil, err
 	}
 	_, err = t.load(ctx, k)
+	return k, err
+}
+
+// createUnloaded makes a key and does not load it.
+func (t *TPM) createUnloaded(ctx context.Context, template *area, auth []byte) (*Key, error) {
+	parent, err := t.newParent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k, _, err := t.createWrapped(ctx, parent, template, auth)
 	return k, err
 }
 

@@ -289,3 +289,62 @@ func (c *closer) Close() error {
 	c.closed = true
 	return nil
 }
+
+// A key that is made unloaded costs one command, and its first use loads it.
+func TestUnloaded(t *testing.T) {
+	forBackends(t, "ready", func(t *testing.T, tr transport.TPM) {
+		p := &tap{TPM: tr}
+		tpm := &attest.TPM{Transport: p}
+		tmpl := attest.Template{Algorithm: attest.P256, Usage: attest.Sign, Unloaded: true, Auth: []byte("value")}
+		alone := create(t, tpm, tmpl)
+		p.reset()
+		release := tpm.Keep()
+		aik := create(t, tpm, attest.Template{Algorithm: attest.P256, Usage: attest.Attest, Unloaded: true})
+		p.reset()
+		k := create(t, tpm, tmpl)
+		if log := p.reset(); !slices.Equal(log, []string{"Create"}) {
+			t.Errorf("commands %v", log)
+		}
+		for _, k := range []*attest.Key{k, alone} {
+			signs(t, k)
+			if log := p.reset(); !slices.Contains(log, "Load") {
+				t.Errorf("commands %v", log)
+			}
+			certify(t, tpm, k, aik, []byte("nonce"))
+			if log := p.reset(); slices.Contains(log, "Load") || slices.Contains(log, "Create") {
+				t.Errorf("commands %v", log)
+			}
+			if !k.Matches(tmpl) {
+				t.Error("the key is another")
+			}
+		}
+		if err := release(t.Context()); err != nil {
+			t.Error(err)
+		}
+		noneLoaded(t, tr)
+	})
+}
+
+// Keys that gave up their slots go together when one slot is needed.
+func TestGiveUpSlots(t *testing.T) {
+	forBackends(t, "ready", func(t *testing.T, tr transport.TPM) {
+		p := &tap{TPM: tr}
+		tpm := &attest.TPM{Transport: p}
+		release := tpm.Keep()
+		tmpl := attest.Template{Algorithm: attest.P256, Usage: attest.Sign}
+		a, b := create(t, tpm, tmpl), create(t, tpm, tmpl)
+		tpm.GiveUpSlot(a)
+		tpm.GiveUpSlot(b)
+		p.reset()
+		c := create(t, tpm, tmpl)
+		if log := p.reset(); !slices.Equal(log, []string{"FlushContext", "FlushContext", "CreateLoaded"}) {
+			t.Errorf("commands %v", log)
+		}
+		signs(t, c)
+		signs(t, a)
+		if err := release(t.Context()); err != nil {
+			t.Error(err)
+		}
+		noneLoaded(t, tr)
+	})
+}

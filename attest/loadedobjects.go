@@ -77,7 +77,14 @@ func (t *TPM) find(name []byte) *object {
 // first if there are too many. If the TPM still has no slot, because other programs
 // have loaded objects, it evicts all but those in use and runs f again.
 func (t *TPM) withSlots(ctx context.Context, need int, f func() error, use ...*object) error {
+	evicted := false
 	for len(t.loaded)+need > slots && t.evict(ctx, use) {
+		evicted = true
+	}
+	// Those that gave up their slots go at the same time, because the kernel's resource
+	// manager saves and loads every object around each command.
+	for evicted && slices.ContainsFunc(t.loaded, func(o *object) bool { return o.role == roleSpare && !slices.Contains(use, o) }) {
+		t.evict(ctx, use)
 	}
 	err := f()
 	if !hasRC(err, tpm2.TPMRCObjectMemory) {
@@ -94,8 +101,8 @@ func (t *TPM) withSlots(ctx context.Context, need int, f func() error, use ...*o
 }
 
 // GiveUpSlot says that a key is not needed soon. While [TPM.Keep] is in force, it is then
-// the first to be flushed when another key needs its slot, even if it is an attestation
-// key. It stays usable: the next use loads it again. GiveUpSlot sends no command.
+// the first to be flushed when another key needs a slot, even if it is an attestation
+// key, and all that gave up their slots are flushed together. It stays usable: the next use loads it again. GiveUpSlot sends no command.
 func (t *TPM) GiveUpSlot(k *Key) {
 	if t == nil || k == nil {
 		return

@@ -4,7 +4,7 @@ import "bytes"
 
 // Matches reports whether k has the properties that CreateKey gives a key of
 // this template: its algorithm and size, usage, hash, authorization policy and
-// attributes. It does not look at Template.Auth. Use it after [TPM.LoadKey] for a
+// attributes. It does not look at Template.Auth and Template.Unloaded. Use it after [TPM.LoadKey] for a
 // key file that somebody else may have written.
 func (k *Key) Matches(tmpl Template) bool {
 	want, err := tmpl.area()

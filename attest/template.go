@@ -27,6 +27,12 @@ type Template struct {
 	// Auth is the authorization value of the key, at most 32 bytes, or nil for
 	// the empty value. See [Key.WithAuth].
 	Auth []byte
+
+	// Unloaded makes the key without loading it, even while [TPM.Keep] is in force;
+	// its first use loads it. That saves a command for a key that is not used before
+	// other keys have needed its slot. It makes no difference for an Attest key, which
+	// signs its creation statement when it is made.
+	Unloaded bool
 }
 
 // An Algorithm is the type and size of a key.

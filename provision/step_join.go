@@ -32,6 +32,7 @@ func join(ctx context.Context, r *Run) (bool, error) {
 		return false, err
 	}
 	r.Provisioner.TPM.GiveUpSlot(r.AIK) // from here on other keys sign
+	r.Provisioner.TPM.GiveUpSlot(r.TransportKey)
 	if r.Profile != nil {
 		r.checkProfile(ctx, "device identifier", dev.ID, r.Profile.DeviceID)
 		r.checkProfile(ctx, "tenant", dev.TenantID, r.Profile.TenantID)

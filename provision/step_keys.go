@@ -20,5 +20,5 @@ func makeKeys(ctx context.Context, r *Run) (bool, error) {
 // Templates of the device's keys. Directories accept no other kinds.
 var (
 	deviceTemplate    = attest.Template{Algorithm: attest.RSA2048, Usage: attest.Sign}
-	transportTemplate = attest.Template{Algorithm: attest.RSA2048, Usage: attest.Decrypt}
+	transportTemplate = attest.Template{Algorithm: attest.RSA2048, Usage: attest.Decrypt, Unloaded: true} // the device key signs first
 )
