@@ -17,14 +17,14 @@ const maxDigests = 2
 // (OMA DM Security 1.2).
 type digestState struct {
 	nonce   []byte
-	active  bool // messages carry credentials
+	active  bool // messages carry credentials, which the account has
 	answers int  // challenges that were answered
 }
 
 // credentials returns the credentials of the next message and the name they are
 // for, or nil if the message carries none.
 func (d *digestState) credentials(a *mdm.Auth) (*syncml.Cred, string) {
-	if a == nil || !d.active {
+	if !d.active {
 		return nil, ""
 	}
 	meta := syncml.Meta{Format: "b64", Type: syncml.TypeMD5}
@@ -52,7 +52,7 @@ func (d *digestState) answer(a *mdm.Auth, code int, chal *syncml.Meta) (bool, er
 	if code == syncml.StatusAuthAccepted {
 		d.active = false // not needed for the rest of the session
 	}
-	if !wanted || chal == nil || a == nil || d.answers == maxDigests {
+	if !wanted || chal == nil || d.answers == maxDigests {
 		return false, nil
 	}
 	d.answers++

@@ -20,10 +20,7 @@ func splitPath(uri string) ([]string, bool) {
 	if uri == "" {
 		return nil, true
 	}
-	if strings.Count(uri, "/") >= maxNodeDepth {
-		return nil, false
-	}
-	names := strings.Split(uri, "/")
+	names := strings.SplitN(uri, "/", maxNodeDepth+1)
 	for i, n := range names {
 		if plain, err := url.PathUnescape(n); err == nil {
 			n = plain // otherwise the name has a percent sign in it

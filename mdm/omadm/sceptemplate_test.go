@@ -3,6 +3,7 @@ package omadm_test
 import (
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -61,6 +62,41 @@ func TestSCEPTemplate(t *testing.T) {
 		if template, err := bad.CSRTemplate(); err == nil || template != nil {
 			t.Errorf("%+v: %+v, %v", bad, template, err)
 		}
+	}
+}
+
+// Parts of names and addresses that are written in other ways.
+func TestSCEPTemplateForms(t *testing.T) {
+	subject := func(text string) string {
+		template, err := (&omadm.SCEPOrder{Subject: text, KeyUsage: 0x80}).CSRTemplate()
+		if err != nil {
+			return err.Error()
+		}
+		return hex.EncodeToString(template.RawSubject)
+	}
+	for text, same := range map[string]string{
+		"OID.2.5.4.3=a": "CN=a", "oid.2.5.4.3=a": "CN=a", "2.5.4.3=a": "CN=a", "CN=a,+": "CN=a", ",CN=a,,": "CN=a", `CN="a`: `CN=\"a`, `CN=a"`: `CN=a\"`, `CN="a""b"`: `CN=a\"b`,
+	} {
+		if got, want := subject(text), subject(same); got != want {
+			t.Errorf("%s is %s, and %s is %s", text, got, same, want)
+		}
+	}
+	if bad := subject("CN=+"); strings.Contains(bad, "not a part") {
+		t.Error(bad)
+	}
+	long := "2.5" + strings.Repeat(".1", 30)
+	for id, good := range map[string]bool{long: true, long + ".1": false, "2.5": true, "9.9": false, "2": false} {
+		_, err := (&omadm.SCEPOrder{Subject: "CN=a", KeyUsage: 0x80, EKUs: []string{id}}).CSRTemplate()
+		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "object identifier") {
+			t.Errorf("%s: %v", id, err)
+		}
+	}
+	template, err := (&omadm.SCEPOrder{Subject: "CN=a", KeyUsage: 0x80, AlternativeNames: "8+192.0.2.7;8+2001:db8::1"}).CSRTemplate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(template.ExtraExtensions[1].Value); got != "30188704c0000207871020010db8000000000000000000000001" {
+		t.Errorf("addresses %s", got)
 	}
 }
 
