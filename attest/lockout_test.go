@@ -110,22 +110,42 @@ func TestLockout(t *testing.T) {
 	})
 }
 
-// A TPM that is locked and does not say for how long.
+// A TPM that is locked and does not say for how long, or answers another question.
 func TestLockoutUnknown(t *testing.T) {
 	tr := emulator(t, "ready")
-	p := &tap{TPM: tr, before: func(command []byte) []byte {
-		switch commandCode(command) {
-		case tpm2.TPMCCSign:
-			return rcAnswer(0x921)
-		case tpm2.TPMCCGetCapability:
-			return rcAnswer(0x143)
+	properties := func(list ...uint32) []byte { // TPM_CAP_TPM_PROPERTIES
+		b := binary.BigEndian.AppendUint32([]byte{0, 0, 0, 0, 6}, uint32(len(list)/2))
+		for _, word := range list {
+			b = binary.BigEndian.AppendUint32(b, word)
 		}
-		return nil
-	}}
-	k := create(t, &attest.TPM{Transport: p}, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
-	_, err := k.Sign(nil, make32(), crypto.SHA256)
-	var e *attest.Error
-	if !errors.As(err, &e) || e.RC != tpm2.TPMRCLockout || e.After != 0 || !strings.Contains(e.Remedy(), "lockout ends") {
-		t.Errorf("%v", err)
+		return append([]byte{0x80, 1, 0, 0, 0, byte(10 + len(b)), 0, 0, 0, 0}, b...)
+	}
+	const interval = 0x210 // TPM_PT_LOCKOUT_INTERVAL
+	for name, tt := range map[string]struct {
+		answer []byte
+		after  time.Duration
+	}{
+		"refused":          {rcAnswer(0x143), 0},
+		"said":             {properties(interval, 7), 7 * time.Second},
+		"nothing":          {properties(), 0},
+		"another property": {properties(interval+1, 7), 0},
+		"two":              {properties(interval, 7, interval+1, 8), 0},
+		"handles":          {[]byte{0x80, 1, 0, 0, 0, 23, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 2, 0x10}, 0},
+	} {
+		p := &tap{TPM: tr, before: func(command []byte) []byte {
+			switch commandCode(command) {
+			case tpm2.TPMCCSign:
+				return rcAnswer(0x921)
+			case tpm2.TPMCCGetCapability:
+				return tt.answer
+			}
+			return nil
+		}}
+		k := create(t, &attest.TPM{Transport: p}, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
+		_, err := k.Sign(nil, make32(), crypto.SHA256)
+		var e *attest.Error
+		if !errors.As(err, &e) || e.RC != tpm2.TPMRCLockout || e.After != tt.after || tt.after == 0 && !strings.Contains(e.Remedy(), "lockout ends") {
+			t.Errorf("%s: %v, after %v", name, err, e.After)
+		}
 	}
 }

@@ -21,9 +21,7 @@ func (t *TPM) newParent(ctx context.Context) (*object, error) {
 	}
 	if t.StorageKey != 0 {
 		o, err := t.persistentParent(ctx, t.StorageKey)
-		if err == nil {
-			t.storage = o
-		}
+		t.storage = o
 		return o, err
 	}
 	o, err := t.persistentParent(ctx, persistentSRK)
@@ -37,9 +35,7 @@ func (t *TPM) newParent(ctx context.Context) (*object, error) {
 		}
 	}
 	o, err = t.primaryParent(ctx)
-	if err == nil {
-		t.storage = o
-	}
+	t.storage = o
 	return o, err
 }
 
