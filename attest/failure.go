@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/google/go-tpm/tpm2"
@@ -106,7 +107,7 @@ func (e *Error) failure() failure {
 	if errors.As(e.Err, &errno) {
 		return failure{nil, tbsIOError, checkChip}
 	}
-	if len(e.Op) > 4 && e.Op[:4] == "TPM2" {
+	if strings.HasPrefix(e.Op, "TPM2_") {
 		return failure{nil, tbsIOError, checkChip}
 	}
 	return failure{nil, invalidParameter, "The program asked for what the TPM cannot do. Report this message to its makers."}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,9 +70,31 @@ func TestReadNV(t *testing.T) {
 		if err != nil || !bytes.Equal(got, data) {
 			t.Errorf("in small chunks: %d bytes, %v", len(got), err)
 		}
-		p.before = answerTo(tpm2.TPMCCNVRead, 0x1C4)
-		if _, err := tpm.ReadNV(ctx, 0x01800001); !errors.Is(err, tpm2.TPMRCValue) {
-			t.Errorf("no chunk is small enough: %v", err)
+		var asked []uint16
+		p.before = func(command []byte) []byte {
+			if commandCode(command) != tpm2.TPMCCNVRead {
+				return nil
+			}
+			asked = append(asked, binary.BigEndian.Uint16(command[len(command)-4:]))
+			return rcAnswer(0x1C4)
+		}
+		if _, err := tpm.ReadNV(ctx, 0x01800001); !errors.Is(err, tpm2.TPMRCValue) || !slices.Equal(asked, []uint16{1024, 512, 256, 128, 64, 32}) {
+			t.Errorf("no chunk is small enough: %v after %d", err, asked)
+		}
+		// A chip that answers nothing, or more than it was asked for.
+		for _, n := range []uint16{0, 1025, 1201} {
+			p.before = func(command []byte) []byte {
+				if commandCode(command) != tpm2.TPMCCNVRead {
+					return nil
+				}
+				b := binary.BigEndian.AppendUint32([]byte{0x80, 2}, uint32(10+4+2+n+5))
+				b = binary.BigEndian.AppendUint32(b, 0)
+				b = binary.BigEndian.AppendUint32(b, uint32(2+n))
+				return append(append(binary.BigEndian.AppendUint16(b, n), make([]byte, n)...), 0, 0, 1, 0, 0)
+			}
+			if _, err := tpm.ReadNV(ctx, 0x01800001); err == nil || !strings.Contains(err.Error(), "answer of") {
+				t.Errorf("answers of %d bytes: %v", n, err)
+			}
 		}
 		p.before = nil
 		_, err = tpm.ReadNV(ctx, 0x01800002)
@@ -122,6 +145,9 @@ func TestOpenNothing(t *testing.T) {
 	_, err := attest.Open(t.TempDir() + "/tpm")
 	if err == nil || !errors.Is(err, attest.ErrNoTPM) && !strings.Contains(err.Error(), "only the system's") {
 		t.Errorf("%v", err)
+	}
+	if strings.Count(err.Error(), "/tpm") > 1 { // the system's error names it again
+		t.Errorf("it is named twice: %v", err)
 	}
 	_, err = new(attest.TPM).Info(context.Background())
 	if !errors.Is(err, attest.ErrNoTPM) {

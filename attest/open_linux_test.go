@@ -32,6 +32,19 @@ func TestHolders(t *testing.T) {
 	}
 }
 
+// Only a device that is in use is said to be.
+func TestHeldFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tpm0")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := Open(path); err == nil || strings.Contains(err.Error(), "open in") || strings.Contains(err.Error(), "may not see") {
+		t.Errorf("%v", err)
+	}
+}
+
 // Where no TPM is supported, nobody is sent to the firmware setup.
 func TestOpenElsewhere(t *testing.T) {
 	err := &Error{Op: "Open", Err: fmt.Errorf("%w: %w", ErrNoTPM, errSystem)}
