@@ -21,7 +21,7 @@ func findBelow(root string) (found []Device) {
 			continue
 		}
 		for _, path := range paths {
-			found = append(found, Device{path, usable(path)})
+			found = append(found, Device{path, usable(root, path)})
 		}
 	}
 	return found
@@ -41,9 +41,9 @@ func numbers(root string) (all []int) {
 	return all
 }
 
-// usable returns why a device cannot be opened, or nil.
-func usable(path string) error {
-	tpm, err := Open(path)
+// usable returns why a device of the folder root cannot be opened, or nil.
+func usable(root, path string) error {
+	tpm, err := openBelow(root, path)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,10 @@ var devices = []string{"/dev/tpmrm0", "/dev/tpm0"}
 // opened, and the error of the operating system as well, such as [fs.ErrPermission] or
 // [syscall.EBUSY]. Of a device that another program has open, it names the program; of
 // a file that is no device, or that is one of something else, it says so.
-func Open(path string) (*TPM, error) {
+func Open(path string) (*TPM, error) { return openBelow("", path) }
+
+// openBelow is Open with the folders /sys and /proc of the folder root.
+func openBelow(root, path string) (*TPM, error) {
 	paths := devices
 	if path != "" {
 		paths = []string{path}
@@ -37,7 +40,7 @@ func Open(path string) (*TPM, error) {
 	var tried []string
 	cause := ErrNoTPM
 	for _, p := range paths {
-		err := checkDevice("/sys", p)
+		err := checkDevice(root+"/sys", p)
 		var tr transport.TPMCloser
 		if err == nil {
 			tr, err = linuxtpm.Open(p)
@@ -46,11 +49,8 @@ func Open(path string) (*TPM, error) {
 			return &TPM{Transport: tr}, nil
 		}
 		var pe *fs.PathError
-		switch {
-		case errors.As(err, &pe):
+		if errors.As(err, &pe) {
 			err = pe.Err
-		case errors.Is(err, linuxtpm.ErrFileIsNotDevice):
-			err = errNotDevice
 		}
 		// That the system's own TPM is not there is no mistake in a name.
 		if path != "" || !errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +58,7 @@ func Open(path string) (*TPM, error) {
 		}
 		text := err.Error()
 		if errors.Is(err, syscall.EBUSY) {
-			text += openBy(holders("/proc", p))
+			text += openBy(holders(root+"/proc", p))
 		}
 		tried = append(tried, p+": "+text)
 	}

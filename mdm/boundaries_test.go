@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/hresult"
 	"github.com/whiteglove/whiteglove/internal/xmltree"
 )
 
@@ -296,5 +297,23 @@ func TestBadCertificate(t *testing.T) {
 	}
 	if got := (&Error{Op: opNonce, Err: refused(expired)}).HRESULT(); got == codeInvalidCert {
 		t.Errorf("at the token endpoint: %#x", got)
+	}
+}
+
+// The text of an error has the parts that there are.
+func TestErrorParts(t *testing.T) {
+	for want, e := range map[string]*Error{
+		"mdm: Enroll https://mdm.test/x: no":                      {Op: opEnroll, URL: "https://mdm.test/x", Err: hresult.Errorf(1, "no")},
+		"mdm: Enroll: no":                                         {Op: opEnroll, Err: hresult.Errorf(1, "no")},
+		"mdm: Enroll: fault s:Receiver s:Authorization DeviceCap": {Op: opEnroll, Fault: &Fault{Code: "s:Receiver", Subcode: "s:Authorization", Type: "DeviceCap"}},
+		"mdm: Enroll: fault s:Receiver DeviceCap":                 {Op: opEnroll, Fault: &Fault{Code: "s:Receiver", Type: "DeviceCap"}},
+	} {
+		got := e.Error()
+		if text, code, _ := strings.Cut(got, " (0x"); text != want || len(code) != 9 {
+			t.Errorf("%q, want %q and a code", got, want)
+		}
+	}
+	if got := (&Error{Op: opEnroll, Err: context.Canceled}).Error(); strings.Contains(got, "0x") {
+		t.Errorf("%q has no code", got)
 	}
 }
