@@ -3,12 +3,10 @@ package main
 import (
 	"errors"
 	"flag"
-	"fmt"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/services"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
@@ -44,11 +42,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.rootsOut, "roots-out", "", "write the roots of TLS and of every party to `FILE` (PEM)")
 	f.StringVar(&o.readyFile, "ready-file", "", "write the base URL to `FILE` when the server listens")
 	f.Func("user", "add the user `NAME:PASSWORD`, such as alice@contoso.test:secret, to the directory and the management server, or NAME:@FILE to read the password from a file; may be repeated", o.addUser)
-	f.Func("fault", faultUsage(), func(text string) error {
-		fault, err := provisiontest.ParseFault(text)
-		o.faults = append(o.faults, fault)
-		return err
-	})
+	services.FaultFlag(f, &o.faults)
 }
 
 func (o *options) check(*flag.FlagSet) error {
@@ -63,20 +57,4 @@ func (o *options) addUser(text string) error {
 	}
 	o.users[name] = password
 	return nil
-}
-
-// faultUsage returns the help text of -fault.
-func faultUsage() string {
-	var steps []string
-	for _, step := range provisiontest.FaultSteps() {
-		steps = append(steps, string(step))
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "let N requests of a step go wrong, `STEP:KIND[:N]`; N is 1 if it is left out, and may be \"all\"; may be repeated.\nSteps: %s.\nKinds: an HTTP status from 400 to 599, or", strings.Join(steps, ", "))
-	kinds := provisiontest.FaultKinds()
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
-		fmt.Fprintf(&b, "\n  %-9s %s", kind, kinds[kind])
-	}
-	b.WriteString("\nThe step tls stands for connections. It goes only with expired and skew: the server shows a certificate made by that clock. nonce goes only with the step token")
-	return b.String()
 }
