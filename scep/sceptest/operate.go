@@ -185,7 +185,7 @@ func (s *Server) proven(req *Request) error {
 	if s.CheckCSR != nil {
 		return s.CheckCSR(req)
 	}
-	csr, err := x509.ParseCertificateRequest(req.CSR)
+	csr, err := req.parse()
 	if err == nil {
 		err = csr.CheckSignature()
 	}
@@ -193,6 +193,18 @@ func (s *Server) proven(req *Request) error {
 		return bad(scep.BadMessageCheck, "CSR: %v", err)
 	}
 	return nil
+}
+
+// parse returns the CSR as crypto/x509 parses it, once.
+func (r *Request) parse() (*x509.CertificateRequest, error) {
+	if r.parsed != nil {
+		return r.parsed, nil
+	}
+	csr, err := x509.ParseCertificateRequest(r.CSR)
+	if err == nil {
+		r.parsed = csr
+	}
+	return csr, err
 }
 
 // answer handles the answer to a challenge. A challenge may be answered once,
@@ -244,7 +256,7 @@ func (h *handling) issue(req *Request) (status int, out []byte, err error) {
 
 // certifyCSR issues a certificate with the subject and names of the CSR.
 func certifyCSR(req *Request) (*x509.Certificate, error) {
-	csr, err := x509.ParseCertificateRequest(req.CSR)
+	csr, err := req.parse()
 	if err != nil {
 		return nil, bad(scep.BadRequest, "CSR: %v", err)
 	}

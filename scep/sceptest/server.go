@@ -111,6 +111,7 @@ type Request struct {
 	Data          any                 // for the hooks; the server does not use it
 
 	server *Server
+	parsed *x509.CertificateRequest // nil until it was parsed
 }
 
 // Decrypt returns the content of a ContentInfo with EnvelopedData, in BER or DER,
