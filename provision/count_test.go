@@ -97,10 +97,10 @@ func TestCommands(t *testing.T) {
 		most   int
 		chip   int
 	}{
-		{"ready", attesttest.Config{}, nil, 29, 165},
-		{"fresh", attesttest.Config{Fresh: true}, nil, 33, 262},
-		{"technician ready", attesttest.Config{}, provision.Technician(), 31, 183},
-		{"technician fresh", attesttest.Config{Fresh: true}, provision.Technician(), 35, 286},
+		{"ready", attesttest.Config{}, nil, 29, 168},
+		{"fresh", attesttest.Config{Fresh: true}, nil, 33, 265},
+		{"technician ready", attesttest.Config{}, provision.Technician(), 31, 186},
+		{"technician fresh", attesttest.Config{Fresh: true}, provision.Technician(), 35, 289},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, nil)

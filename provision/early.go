@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 
+	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
@@ -35,6 +36,47 @@ func (r *Run) services(ctx context.Context, c *mdm.Client) (*mdm.Discovery, erro
 	select {
 	case s := <-early:
 		return s.at, s.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// An earlyKey is the key of the management certificate, which is made while StepJoin waits
+// for the directory.
+type earlyKey struct {
+	done chan struct{} // closed when it is made or has failed
+	key  *attest.Key   // nil if it could not be made
+}
+
+// makeKeyEarly makes the management key beside the request of a join. StepJoin calls it
+// when the TPM has signed all of that request. Before the management server's policy
+// is known, the key has 2048 bits, as nearly all servers want; StepEnroll makes another if
+// that is too short. A failure is left to StepEnroll, too, which makes the key then.
+func (r *Run) makeKeyEarly() {
+	if r.beside == nil || r.managing != nil || !r.takes(StepEnroll) || r.Provisioner.Do[StepEnroll] != nil || r.State.enrolled() {
+		return
+	}
+	e := &earlyKey{done: make(chan struct{})}
+	r.managing = e
+	r.beside(func(ctx context.Context) {
+		defer close(e.done)
+		key, err := r.smallKey(context.WithValue(ctx, stepKey{}, StepEnroll))
+		if err != nil {
+			r.debug("management key beside the join", "err", err)
+			return
+		}
+		e.key = key
+	})
+}
+
+// keyMadeEarly returns the key of makeKeyEarly, or nil if there is none.
+func (r *Run) keyMadeEarly(ctx context.Context) (*attest.Key, error) {
+	if r.managing == nil {
+		return nil, nil
+	}
+	select {
+	case <-r.managing.done:
+		return r.managing.key, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

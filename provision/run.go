@@ -48,9 +48,11 @@ type Run struct {
 	marks    map[Step]chan struct{} // closed when the step has been reached
 	warnings map[Step][]string      // since the step's last event
 
-	early    chan services // has the management server's services once they are known; nil if StepEnroll asks for them
-	document []byte        // the provisioning document, if this run enrolled the device
-	managed  *attest.Key   // the key of its management certificate, if this run enrolled the device
+	early    chan services               // has the management server's services once they are known; nil if StepEnroll asks for them
+	managing *earlyKey                   // made while the device joins; nil if StepEnroll makes it
+	beside   func(func(context.Context)) // runs a function beside the steps, until they end
+	document []byte                      // the provisioning document, if this run enrolled the device
+	managed  *attest.Key                 // the key of its management certificate, if this run enrolled the device
 
 	assumed bool // EK is that of a certificate, and no step has shown yet that the TPM has it
 
@@ -159,6 +161,7 @@ func (r *Run) steps(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
+	r.beside = func(f func(context.Context)) { all.Go(func() { f(ctx) }) }
 	errs := make(chan error, len(r.stages)) // in the order in which they came up
 	if r.takes(StepEnroll) && r.Provisioner.Do[StepEnroll] == nil {
 		early := make(chan services, 1)

@@ -59,7 +59,9 @@ type State struct {
 
 	// ManagementKey is the key of the first of ManagementCertificates, which
 	// authenticates the device to the management sessions at the URL
-	// ManagementServer. Set by StepEnroll.
+	// ManagementServer. Set by StepEnroll; the key is made before that, while
+	// StepJoin waits for the directory, and replaced if the management server's policy
+	// wants a longer one.
 	ManagementKey          string   `json:"managementKey,omitempty"`
 	ManagementCertificates [][]byte `json:"managementCertificates,omitempty"`
 	ManagementServer       string   `json:"managementServer,omitempty"`

@@ -80,19 +80,48 @@ func (r *Run) managementToken(ctx context.Context) (mdm.Token, error) {
 	return client.Exchange(ctx, &mdm.TokenRequest{Certificate: cert, DeviceKey: r.DeviceKey.WithContext(ctx)})
 }
 
-// managementKey loads the key of the management certificate, or makes an RSA key
-// with at least that many bits.
+// Templates of the key of the management certificate.
+var (
+	smallTemplate = attest.Template{Algorithm: attest.RSA2048, Usage: attest.Sign}
+	largeTemplate = attest.Template{Algorithm: attest.RSA3072, Usage: attest.Sign}
+)
+
+// inManagementKey is the field of the key of the management certificate.
+func inManagementKey(s *State) *string { return &s.ManagementKey }
+
+// smallKey loads the key of the management certificate, or makes an RSA key of 2048 bits.
+func (r *Run) smallKey(ctx context.Context) (*attest.Key, error) {
+	return r.key(ctx, inManagementKey, smallTemplate, largeTemplate)
+}
+
+// managementKey returns the key of the management certificate, which is an RSA key with at
+// least that many bits. It loads or makes the key, unless this run has it already. A
+// shorter one, which was made before the policy was known, is replaced.
 func (r *Run) managementKey(ctx context.Context, bits int) (*attest.Key, error) {
-	small, large := attest.Template{Algorithm: attest.RSA2048, Usage: attest.Sign}, attest.Template{Algorithm: attest.RSA3072, Usage: attest.Sign}
-	at := func(s *State) *string { return &s.ManagementKey }
-	switch {
-	case bits > 3072 && !r.Provisioner.MDM.ShortKeys:
-		return nil, fmt.Errorf("the management server's policy requires an RSA key of %d bits, but TPMs make RSA keys of at most 3072 bits; "+
-			"some servers do not insist, see MDM.ShortKeys", bits)
-	case bits > 2048:
-		return r.key(ctx, at, large)
-	case r.managed != nil:
+	if r.managed != nil {
 		return r.managed, nil
 	}
-	return r.key(ctx, at, small, large)
+	if bits > 3072 && !r.Provisioner.MDM.ShortKeys {
+		return nil, fmt.Errorf("the management server's policy requires an RSA key of %d bits, but TPMs make RSA keys of at most 3072 bits; "+
+			"some servers do not insist, see MDM.ShortKeys", bits)
+	}
+	key, err := r.keyMadeEarly(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if key == nil && (bits <= 2048 || r.State.ManagementKey != "") {
+		if key, err = r.smallKey(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if key != nil && (bits <= 2048 || key.Matches(largeTemplate)) {
+		return key, nil
+	}
+	if key != nil {
+		r.Provisioner.TPM.GiveUpSlot(key)
+		if err := r.Commit(ctx, func(s *State) { s.ManagementKey = "" }); err != nil {
+			return nil, err
+		}
+	}
+	return r.key(ctx, inManagementKey, largeTemplate)
 }

@@ -2,9 +2,11 @@ package provision
 
 import (
 	"context"
+	"crypto"
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/whiteglove/whiteglove/attest"
@@ -27,12 +29,15 @@ func join(ctx context.Context, r *Run) (bool, error) {
 	if err := r.attest(ctx, req, r.DeviceKey, r.TransportKey, r.Token.Nonce); err != nil {
 		return false, err
 	}
+	r.afterSigning(req, func() {
+		r.Provisioner.TPM.GiveUpSlot(r.AIK) // from here on other keys sign
+		r.Provisioner.TPM.GiveUpSlot(r.TransportKey)
+		r.makeKeyEarly()
+	})
 	dev, err := r.Provisioner.DRS.Join(ctx, r.Discovery, req)
 	if err != nil {
 		return false, err
 	}
-	r.Provisioner.TPM.GiveUpSlot(r.AIK) // from here on other keys sign
-	r.Provisioner.TPM.GiveUpSlot(r.TransportKey)
 	if r.Profile != nil {
 		r.checkProfile(ctx, "device identifier", dev.ID, r.Profile.DeviceID)
 		r.checkProfile(ctx, "tenant", dev.TenantID, r.Profile.TenantID)
@@ -40,6 +45,40 @@ func join(ctx context.Context, r *Run) (bool, error) {
 	return false, r.Commit(ctx, func(s *State) {
 		s.DeviceID, s.TenantID, s.DeviceCertificate = dev.ID, dev.TenantID, dev.Certificate.Raw
 	})
+}
+
+// afterSigning has f called when the TPM has signed all that is in a join's request.
+// That is the statement about the transport key or, without statements, the certificate
+// request.
+func (r *Run) afterSigning(req *drs.Request, f func()) {
+	a := req.Attestation
+	if a == nil {
+		req.DeviceKey = &signed{req.DeviceKey, f}
+		return
+	}
+	certify := a.Certify
+	a.Certify = func(ctx context.Context, usage string, qualifyingData []byte) (*drs.Statement, error) {
+		s, err := certify(ctx, usage, qualifyingData)
+		if usage == drs.UsageTransport && err == nil {
+			f()
+		}
+		return s, err
+	}
+}
+
+// A signed key calls a function when it has signed.
+type signed struct {
+	crypto.Signer
+	then func()
+}
+
+// Sign implements [crypto.Signer].
+func (s *signed) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	signature, err := s.Signer.Sign(random, digest, opts)
+	if err == nil {
+		s.then()
+	}
+	return signature, err
 }
 
 // joinRequest returns the request of a join with two keys.
