@@ -57,17 +57,18 @@ func (e *enroller) complete(ctx context.Context, name string) error {
 		return command.At("-complete", err)
 	}
 	var f challengeFile
-	if err := json.Unmarshal(text, &f); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	if f.Challenge == nil {
-		return fmt.Errorf("%s: no challenge in it", name)
+	var other *json.SyntaxError
+	switch err := json.Unmarshal(text, &f); {
+	case err != nil && !errors.As(err, &other):
+		return command.At("-complete "+name, err)
+	case err != nil || f.Challenge == nil:
+		return fmt.Errorf("-complete %s: no challenge in it: name the file that -begin wrote", name)
 	}
 	if err := e.findEK(ctx, f.EK); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return command.At("-complete "+name, err)
 	}
 	if e.key, err = e.tpm.LoadKey(ctx, []byte(f.Key)); err != nil {
-		return err
+		return command.At("-complete "+name, err)
 	}
 	secret, err := e.tpm.ActivateCredential(ctx, e.ek, e.key, f.Challenge.Credential)
 	if err != nil {

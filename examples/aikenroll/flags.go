@@ -52,7 +52,7 @@ func (o *options) check(*flag.FlagSet) error {
 	case o.begin != "" && o.out != "":
 		return errors.New("-out goes with -complete, not with -begin")
 	case o.begin != "" && o.url == "":
-		return errors.New("-begin goes with -url")
+		return errors.New("-begin needs -url, since a mock CA in this process is gone before -complete")
 	case o.complete != "" && (o.url != "" || o.windows):
 		return errors.New("-complete takes CA and key from its file, not from -url or -windows")
 	case o.legacy && o.url == "" && o.complete == "":

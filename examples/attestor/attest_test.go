@@ -108,7 +108,7 @@ func TestAttest(t *testing.T) {
 		t.Errorf("%s, %v", text, err)
 	}
 	code, _, stderr := exampletest.Run(t, program(), args[:6]...) // without -boot
-	if code != 3 || !strings.Contains(stderr, "there is no event log") {
+	if code != 3 || !strings.Contains(stderr, "there is no event log") || !strings.Contains(stderr, "This device sent no event log: give one with -eventlog.") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 }

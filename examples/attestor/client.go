@@ -50,33 +50,66 @@ func (c *client) send(ctx context.Context, path string, m, answer verify.Message
 	}
 	var verdict verify.Verdict
 	if err := verify.Decode(res.Body, &verdict); err != nil {
-		return fmt.Errorf("%s answers %s, which is not a verifier's answer", c.url+path, res.Status)
+		return fmt.Errorf("%s answers %s, which is not a verifier's answer%s", c.url+path, res.Status, elsewhere(res.StatusCode))
 	}
-	return refused(res.StatusCode, &verdict)
+	return refused(res.StatusCode, &verdict, advice(path, m))
+}
+
+// elsewhere says whose fault an answer is that no verifier gives.
+func elsewhere(status int) string {
+	switch {
+	case status == http.StatusNotFound:
+		return ". Check -url, its path included"
+	case status == http.StatusProxyAuthRequired:
+		return ". Let the proxy pass this host without authentication"
+	case status >= 500:
+		return ". The service, or a proxy before it, is down or busy: try again later, then ask its operator"
+	}
+	return ". Check -url, and whether a proxy or a sign-in page answers"
+}
+
+// advice says what a device can do that was refused because of a message.
+func advice(path string, m verify.Message) string {
+	evidence, ok := m.(*verify.Evidence)
+	switch {
+	case path == "/hello":
+		return "The verifier does not trust this TPM, or not its maker: have its operator add the maker's root certificates (verifier -ek-roots)."
+	case ok && len(evidence.EventLog) == 0:
+		return "This device sent no event log: give one with -eventlog. If it still does not meet the policy, have the verifier's operator compare them."
+	case ok:
+		return "This machine started with other firmware, boot loader or settings than the policy allows. If they are right, have the verifier's operator add the new values."
+	}
+	return ""
 }
 
 // A refusal is an error of the verifier's verdict.
 type refusal struct {
 	status  int
 	verdict *verify.Verdict
+	advice  string // for a device that was judged; may be empty
 }
 
 // refused returns the error for a verdict, with the exit code. Where the verifier did not
 // get to the device, since the bearer token is wrong, a message was too old or it is busy,
 // it has not judged it.
-func refused(status int, v *verify.Verdict) error {
+func refused(status int, v *verify.Verdict, advice string) error {
 	code := 3
 	switch status {
 	case http.StatusUnauthorized, http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable:
 		code = 1
 	}
-	return &command.ExitError{Code: code, Err: &refusal{status, v}}
+	return &command.ExitError{Code: code, Err: &refusal{status, v, advice}}
 }
 
 func (r *refusal) Error() string {
-	text := "refused: " + command.OneLine(r.verdict.Reason)
-	if r.verdict.Retryable {
-		text += ". Trying again later may help."
+	reason := command.OneLine(r.verdict.Reason)
+	switch {
+	case r.status == http.StatusUnauthorized:
+		return "the verifier does not let this device speak: " + reason + ". Give the verifier's token with -token @FILE."
+	case r.status == http.StatusConflict:
+		return "the verifier waits for no such answer: " + reason + ". Run again."
+	case r.verdict.Retryable:
+		return "not judged: " + reason + ". Trying again later may help."
 	}
-	return text
+	return strings.TrimSuffix("refused: "+reason+". "+r.advice, ". ")
 }

@@ -42,15 +42,15 @@ type attestor struct {
 
 // run opens the TPM and attests.
 func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
-	log, err := o.log()
-	if err != nil {
-		return err
-	}
 	dev, err := device.Open(ctx, o.tpm)
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
+	log, err := o.log()
+	if err != nil {
+		return err
+	}
 	if o.boot {
 		if err := verifytest.Boot(dev, log); err != nil {
 			return err
@@ -96,7 +96,7 @@ func (o *options) prove(ctx context.Context, a *attestor, request *verify.Reques
 		return err
 	}
 	if !verdict.Trusted {
-		return refused(http.StatusOK, &verdict)
+		return refused(http.StatusOK, &verdict, advice("/evidence", evidence))
 	}
 	if o.certify == "" {
 		return nil

@@ -33,11 +33,11 @@ func TestRefused(t *testing.T) {
 		code   int
 		says   string
 	}{
-		{403, `{"v":1,"type":"verdict","trusted":false,"reason":"a\nb"}`, 3, "attestor: refused: a b\n"},
+		{403, `{"v":1,"type":"verdict","trusted":false,"reason":"a\nb"}`, 3, "attestor: refused: a b. The verifier does not trust this TPM, or not its maker: "},
 		{503, `{"v":1,"type":"verdict","trusted":false,"reason":"full","retryable":true}`, 1, "Trying again later may help."},
-		{401, `{"v":1,"type":"verdict","trusted":false,"reason":"bearer token is missing or wrong"}`, 1, "bearer token is missing or wrong"},
-		{409, `{"v":1,"type":"verdict","trusted":false,"reason":"old"}`, 1, "old"},
-		{404, `not found`, 1, "404 Not Found, which is not a verifier's answer"},
+		{401, `{"v":1,"type":"verdict","trusted":false,"reason":"bearer token is missing or wrong"}`, 1, "bearer token is missing or wrong. Give the verifier's token with -token"},
+		{409, `{"v":1,"type":"verdict","trusted":false,"reason":"old"}`, 1, "old. Run again."},
+		{404, `not found`, 1, "404 Not Found, which is not a verifier's answer. Check -url"},
 		{200, `{"v":1,"type":"verdict","trusted":true}`, 1, "malformed"},
 	} {
 		url, roots := serve(t, tt.status, tt.body)

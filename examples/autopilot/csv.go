@@ -65,7 +65,7 @@ func (o *options) lint(stdout io.Writer, name string, s *autopilot.Sheet) error 
 			}
 		}
 	} else {
-		fmt.Fprintf(stdout, "%s: %d devices, format %s\n", name, len(s.Rows), s.Format)
+		fmt.Fprintf(stdout, "%s: %s, format %s\n", name, command.Count(len(s.Rows), "device"), s.Format)
 	}
 	return o.judge(stdout, name+": ", findings)
 }
@@ -90,7 +90,7 @@ func (o *options) write(stdout io.Writer, f autopilot.Format, rows []autopilot.R
 		if err := command.WriteFile(name, b.Bytes()); err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "%s: %d devices\n", name, len(part))
+		fmt.Fprintf(stdout, "%s: %s\n", name, command.Count(len(part), "device"))
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ var commands = map[string]struct{ least, most int }{
 func (o *options) check(f *flag.FlagSet) error {
 	o.args = f.Args()
 	if len(o.args) == 0 {
-		return errors.New("name a command")
+		return errors.New("name a command: hash, csv, import, profile, match or mock")
 	}
 	if err := device.CheckFlag(o.tpm); err != nil {
 		return err
@@ -88,11 +88,13 @@ func (o *options) check(f *flag.FlagSet) error {
 	c, ok := commands[o.args[0]]
 	switch n := len(o.args) - 1; {
 	case !ok:
-		return fmt.Errorf("there is no command %q", o.args[0])
-	case n < c.least || n > c.most:
-		return fmt.Errorf("%s with %d arguments", o.args[0], n)
-	case o.args[0] == "csv" && !slices.Contains([]string{"lint", "merge", "convert"}, o.args[1]):
-		return fmt.Errorf("there is no command csv %q", o.args[1])
+		return fmt.Errorf("there is no command %q: name hash, csv, import, profile, match or mock", o.args[0])
+	case o.args[0] == "csv" && (n == 0 || !slices.Contains([]string{"lint", "merge", "convert"}, o.args[1])):
+		return errors.New("csv: name lint, merge or convert, and then the files")
+	case n < c.least:
+		return fmt.Errorf("%s: name a file", o.args[0])
+	case n > c.most:
+		return fmt.Errorf("%s: %q is one argument too many; flags come before the command", o.args[0], o.args[c.most+1])
 	case o.args[0] == "csv" && o.args[1] == "convert" && n != 2:
 		return errors.New("csv convert takes one file")
 	case (o.clientCert == "") != (o.clientKey == ""):

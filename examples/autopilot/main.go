@@ -23,11 +23,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/autopilot"
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
@@ -108,10 +110,14 @@ func (o *options) match(ctx context.Context, stdout io.Writer) error {
 	} else {
 		_, err = fmt.Fprintln(stdout, best)
 	}
-	if err == nil && best.Verdict != autopilot.Same {
-		err = errFound
+	damage := h.Verify()
+	switch {
+	case err != nil || best.Verdict == autopilot.Same:
+		return err
+	case damage != nil:
+		return fmt.Errorf("%s: the hash is damaged, or was put together by hand: %s. The verdict says nothing; take the hash from the device again", o.args[1], diagnose.Explain(damage).Cause)
 	}
-	return err
+	return errFound
 }
 
 // matchTPM compares a hash with each endorsement key of a TPM, and returns the best
@@ -146,6 +152,9 @@ func (o *options) showProfile(stdout io.Writer) error {
 		return err
 	}
 	p, err := autopilot.ParseProfile(text)
+	if errors.Is(err, autopilot.ErrNoProfile) {
+		return fmt.Errorf("%s: there is no profile in it, for it names no tenant: name the file of a profile or, if the service gave this file, assign a profile to the device first", o.args[1])
+	}
 	if err != nil {
 		return command.At(o.args[1], err)
 	}

@@ -104,7 +104,7 @@ func TestCSV(t *testing.T) {
 	for i := range 501 {
 		many.WriteString("N" + strings.Repeat("1", i%9+1) + ",," + hash + "\r\n")
 	}
-	if code, out, errs = try(t, "-out", name, "csv", "convert", exampletest.File(t, []byte(many.String()))); code != 0 || !strings.Contains(out, "out.csv: 500 devices\n") || !strings.Contains(out, "out-2.csv: 1 devices\n") {
+	if code, out, errs = try(t, "-out", name, "csv", "convert", exampletest.File(t, []byte(many.String()))); code != 0 || !strings.Contains(out, "out.csv: 500 devices\n") || !strings.Contains(out, "out-2.csv: 1 device\n") {
 		t.Errorf("%d: %s%s", code, out, errs)
 	}
 }

@@ -71,7 +71,7 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 			failed++
 		}
 	}
-	return command.At(fmt.Sprintf("%d of %d devices failed, the first of them", failed, len(results)), err)
+	return command.At(fmt.Sprintf("%d of %s failed, the first of them", failed, command.Count(len(results), "device")), err)
 }
 
 // tries is how often a service is asked that does not answer before anything is

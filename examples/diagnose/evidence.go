@@ -100,7 +100,7 @@ func unreadable(sources []evidence.Source, paths []string) (unread []error) {
 			}
 		}
 		if !readable {
-			unread = append(unread, fmt.Errorf("%s: %s, and there is no evidence in it%s", path, files(n), problem))
+			unread = append(unread, fmt.Errorf("%s: %s, and there is no evidence in it%s", path, command.Count(n, "file"), problem))
 		}
 	}
 	return unread
@@ -110,14 +110,6 @@ func unreadable(sources []evidence.Source, paths []string) (unread []error) {
 func within(source, path string) bool {
 	rel, err := filepath.Rel(path, source)
 	return source == path || strings.HasPrefix(source, path+"!") || err == nil && filepath.IsLocal(rel)
-}
-
-// files returns a number of files in words.
-func files(n int) string {
-	if n == 1 {
-		return "1 file"
-	}
-	return fmt.Sprintf("%d files", n)
 }
 
 func (o *options) print(stdout io.Writer, report *evidence.Report, found []reading) error {

@@ -16,11 +16,13 @@ import (
 	"context"
 	"crypto"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/ekcert/roots"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -62,7 +64,7 @@ func judgeFile(ctx context.Context, c *ekcert.Client, name string) ([]*result, e
 	}
 	cert, err := ekcert.Parse(text)
 	if err != nil {
-		return nil, command.At("-file "+name, err)
+		return nil, fmt.Errorf("-file %s: there is no certificate in it that can be read: %s. Name a file with a certificate in DER, PEM, PKCS #7 or Intel's JSON, or as NV memory or the registry of Windows holds it", name, diagnose.Explain(err).Cause)
 	}
 	cert.Origin = name
 	return []*result{judge(ctx, c, cert, cert.PublicKey, "")}, nil

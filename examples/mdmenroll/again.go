@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -17,6 +19,9 @@ import (
 func (e *enrollment) again(ctx context.Context) error {
 	name := filepath.Join(e.out, "summary.json")
 	text, err := command.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("-out %s: there is no enrollment in it, for summary.json is missing: name the folder that an enrollment wrote", e.out)
+	}
 	if err != nil {
 		return command.At("-out", err)
 	}

@@ -37,11 +37,14 @@ func (o *options) credential() (with mdm.Credential, ofDevice bool, err error) {
 	return token, claims.Type == "device" || claims.UPN == "", nil
 }
 
-// warn prints what servers may have against the token with which a call failed. A
-// run that succeeds has no use for it.
+// warn prints what servers may have against the token with which a call failed, unless
+// the error's remedy says it. A run that succeeds has no use for it.
 func warn(stderr io.Writer, err error) {
 	if failed := (*mdm.Error)(nil); errors.As(err, &failed) {
 		for _, warning := range failed.Warnings {
+			if strings.Contains(failed.Remedy(), warning) {
+				continue
+			}
 			fmt.Fprintln(stderr, "mdmenroll: warning:", warning)
 		}
 	}

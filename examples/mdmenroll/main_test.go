@@ -297,7 +297,7 @@ func TestFailures(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{"permission", []string{"-discover", s.discover, "-roots", s.ca, "-token", "@" + s.token}, []string{"warning: The token's scp has no mdm_delegation", "0x80180003", "MDM scope"}},
+		{"permission", []string{"-discover", s.discover, "-roots", s.ca, "-token", "@" + s.token}, []string{". The token's scp has no mdm_delegation", "0x80180003", "MDM scope"}},
 		{"password", []string{"-discover", s.discover, "-roots", s.ca, "-user", "user@contoso.test", "-password", "x"}, []string{"0x80180002"}},
 		{"opaque token", []string{"-discover", s.discover, "-roots", s.ca, "-token", "@" + exampletest.File(t, []byte("abc"))}, []string{"0x80180007"}},
 		{"unknown root", []string{"-discover", s.discover, "-token", "@" + s.token}, []string{"0x80180012"}},
@@ -311,7 +311,7 @@ func TestFailures(t *testing.T) {
 				t.Errorf("%s: no %q in %s", c.name, want, stderr)
 			}
 		}
-		if code != 1 || strings.Contains(stdout, "enrollment") || strings.Count(stderr, "\n") > 3 {
+		if code != 1 || strings.Contains(stdout, "enrollment") || strings.Count(stderr, "\n") > 3 || strings.Count(stderr, "The token's scp has no") > 1 {
 			t.Errorf("%s: exit code %d\n%s%s", c.name, code, stdout, stderr)
 		}
 	}

@@ -39,7 +39,7 @@ func program() *command.Command {
 			"provision -steps technician,user -user NAME -password @FILE [FLAGS]",
 		Status:  "0 if all steps are done, 1 if one failed, 2 for wrong usage",
 		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
-		Resume: o.resume,
+		Resume: o.resume, Hint: hint,
 	}
 }
 
@@ -104,6 +104,14 @@ func (o *options) resume() string {
 		return ""
 	}
 	return "the state is kept in " + o.state + ", and the same command continues from it"
+}
+
+// hint names the flag that may help against an error.
+func hint(err error) string {
+	if errors.Is(err, provision.ErrNotDone) {
+		return "Add the missing steps to -steps, or give the -state of the run that took them."
+	}
+	return ""
 }
 
 // selectEK returns the function that selects the endorsement key, or nil if any

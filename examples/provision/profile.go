@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/autopilot"
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/drs/drstest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
@@ -22,7 +25,15 @@ func (o *options) readProfile() (*autopilot.Profile, error) {
 		return nil, command.At("-profile", err)
 	}
 	p, err := autopilot.ParseProfile(text)
-	return p, command.At("-profile "+o.profile, err)
+	switch {
+	case errors.Is(err, autopilot.ErrNoProfile):
+		return nil, fmt.Errorf("-profile %s: there is no profile in it, for it names no tenant: name the file of a profile or, if the service gave this file, assign a profile to the device first", o.profile)
+	case err != nil:
+		return nil, command.At("-profile "+o.profile, err)
+	case p.Plan("").Hybrid:
+		return nil, fmt.Errorf("-profile %s: the profile has the device join Active Directory (hybrid join), which this program does not do: use a profile that joins Microsoft Entra", o.profile)
+	}
+	return p, nil
 }
 
 // newDirectory returns a mock directory with the tenant of a profile.
@@ -39,6 +50,9 @@ func (o *options) follow(p *provision.Provisioner, profile *autopilot.Profile) (
 	if o.hash != "" {
 		if p.Hash, err = device.ReadHash(o.hash); err != nil {
 			return command.At("-hash", err)
+		}
+		if err := p.Hash.Verify(); err != nil {
+			return fmt.Errorf("-hash %s: the hash is damaged, or was put together by hand: %s. Take it from the device again", o.hash, diagnose.Explain(err).Cause)
 		}
 	}
 	if profile == nil {

@@ -69,8 +69,19 @@ func (o *options) check(*flag.FlagSet) error {
 	case o.poll <= 0:
 		return errors.New("-poll must be positive")
 	}
+	if err := command.CheckOpenURL("-url", o.url); err != nil {
+		return err
+	}
+	if !o.caps && !o.trusting() {
+		return errors.New("-url is of http, so nothing vouches for the CA: give -ca-fingerprint or -roots, or use https")
+	}
 	_, err := parseSubject(o.subject)
-	return errors.Join(err, device.CheckFlag(o.tpm), command.CheckOpenURL("-url", o.url), o.checkFingerprint(), command.CheckDir("-out", o.out))
+	return errors.Join(err, device.CheckFlag(o.tpm), o.checkFingerprint(), command.CheckDir("-out", o.out))
+}
+
+// trusting reports whether the flags name something that vouches for the CA.
+func (o *options) trusting() bool {
+	return o.roots != "" || o.fingerprint != "" || strings.HasPrefix(strings.ToLower(o.url), "https:")
 }
 
 // checkFingerprint returns an error unless -ca-fingerprint is a SHA-256.

@@ -34,12 +34,17 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.caps && !o.trusting() {
+		return look(ctx, c, o, stdout)
+	}
 	ca, err := c.CA(ctx, o.id)
 	if err != nil {
 		return err
 	}
 	if o.caps {
-		describe(stdout, ca, o.legacy)
+		describe(stdout, ca.Caps, ca.Chain, o.legacy)
+		fmt.Fprintf(stdout, "encrypt to:   %s\n", ca.Recipient.Subject)
+		fmt.Fprintf(stdout, "signed by:    %s\n", ca.Signer.Subject)
 		return nil
 	}
 	keys, err := o.open(ctx)
@@ -111,15 +116,29 @@ func (o *options) client() (*scep.Client, error) {
 	return c, nil
 }
 
+// look prints what a server supports whose CA nothing vouches for.
+func look(ctx context.Context, c *scep.Client, o *options, stdout io.Writer) error {
+	c.Fingerprint = make([]byte, sha256.Size) // of nothing: these requests verify none
+	caps, err := c.GetCACaps(ctx, o.id)
+	if err != nil {
+		return err
+	}
+	certs, err := c.GetCACert(ctx, o.id)
+	if err != nil {
+		return err
+	}
+	describe(stdout, caps, certs, o.legacy)
+	_, err = fmt.Fprintln(stdout, "not verified: ask the CA's operator for the SHA-256 of its certificate, compare, and give it with -ca-fingerprint")
+	return err
+}
+
 // describe prints what a server supports and what would be used with it.
-func describe(w io.Writer, ca *scep.CA, legacy bool) {
-	fmt.Fprintf(w, "capabilities: %s\n", strings.Join(ca.Caps, " "))
-	for _, c := range ca.Chain {
+func describe(w io.Writer, caps scep.Caps, certs []*x509.Certificate, legacy bool) {
+	fmt.Fprintf(w, "capabilities: %s\n", strings.Join(caps, " "))
+	for _, c := range certs {
 		fmt.Fprintf(w, "certificate:  %s, SHA-256 %x\n", c.Subject, sha256.Sum256(c.Raw))
 	}
-	fmt.Fprintf(w, "encrypt to:   %s\n", ca.Recipient.Subject)
-	fmt.Fprintf(w, "signed by:    %s\n", ca.Signer.Subject)
-	used, err := ca.Caps.Algorithms(legacy)
+	used, err := caps.Algorithms(legacy)
 	if err != nil {
 		fmt.Fprintf(w, "would use:    nothing: %v (-legacy)\n", err)
 		return

@@ -110,7 +110,7 @@ func TestRefused(t *testing.T) {
 		"wrong fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", strings.Repeat("00", 32), "-caps"}, 1, "no CA certificate has the fingerprint"},
 		"odd fingerprint":   {[]string{base[0], base[1], "-ca-fingerprint", "x", "-caps"}, 2, "-ca-fingerprint"},
 		"short fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", "00:11", "-caps"}, 2, "-ca-fingerprint has 2 bytes: want the SHA-256"},
-		"nothing to trust":  {[]string{base[0], base[1], "-caps"}, 1, "neither roots, nor a fingerprint, nor TLS"},
+		"nothing to trust":  {[]string{base[0], base[1], "-out", dir, "-subject", "CN=a"}, 2, "nothing vouches for the CA: give -ca-fingerprint or -roots"},
 		"no roots":          {append(base, "-caps", "-roots", filepath.Join(dir, "none")), 1, "-roots"},
 		"old algorithms":    {append(old, "-out", dir, "-subject", "CN=a"), 1, ". The flag -legacy permits them.\n"},
 		"nothing to renew":  {append(base, "-out", dir, "-renew"), 1, "cert.pem"},
@@ -167,6 +167,18 @@ func TestCaps(t *testing.T) {
 				t.Errorf("no %q in %s", want, out)
 			}
 		}
+	}
+}
+
+// What a server supports is shown without anything that vouches for it, with the
+// fingerprint to compare.
+func TestCapsOfStranger(t *testing.T) {
+	server := new(sceptest.Server)
+	ts := httptest.NewServer(server)
+	defer ts.Close()
+	code, out, errs := call(t, "-url", ts.URL, "-caps")
+	if want := fmt.Sprintf("SHA-256 %x\n", sha256.Sum256(server.Certificates()[0].Raw)); code != 0 || errs != "" || !strings.HasPrefix(out, "capabilities: ") || !strings.Contains(out, want) || !strings.Contains(out, "\nwould use:    SHA-256") || !strings.Contains(out, "\nnot verified: ") {
+		t.Errorf("exit status %d: %s%s", code, out, errs)
 	}
 }
 

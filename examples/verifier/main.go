@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/ekcert/roots"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -100,7 +101,7 @@ func (o *options) readPolicy() (*verify.Policy, error) {
 	defer f.Close()
 	p := new(verify.Policy)
 	if err := verify.Decode(f, p); err != nil {
-		return nil, command.At("-policy "+o.policy, err)
+		return nil, fmt.Errorf("-policy %s: this is not a policy as -learn writes one (JSON): %s", o.policy, diagnose.Explain(err).Cause)
 	}
 	return p, nil
 }

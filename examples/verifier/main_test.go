@@ -197,7 +197,7 @@ func TestServe(t *testing.T) {
 	if status := other.attest(t, s); status != 403 {
 		t.Errorf("started otherwise: %d", status)
 	}
-	if code, out := s.stop(); code != 0 || !strings.Contains(out, "refused: check: policy is not met: PCR 0 has another value") {
+	if code, out := s.stop(); code != 0 || !strings.Contains(out, "\nrefused: device 000b") || !strings.Contains(out, ": check: policy is not met: PCR 0 has another value") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }

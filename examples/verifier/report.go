@@ -2,16 +2,16 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/verify"
 )
 
 // summary says in a line what a device has proven.
 func summary(d *verify.Device, r *verify.Result) string {
-	parts := []string{"trusted: device " + d.ID()[4:20]} // the name without its hash algorithm, shortened
+	parts := []string{"trusted: device " + d.ID()}
 	switch b := r.Boot; {
 	case b == nil:
 		parts = append(parts, "no event log")
@@ -23,16 +23,16 @@ func summary(d *verify.Device, r *verify.Result) string {
 		parts = append(parts, "secure boot off")
 	}
 	if r.Boot != nil {
-		parts = append(parts, fmt.Sprintf("%d boot loaders", len(r.Boot.Loaders)))
+		parts = append(parts, command.Count(len(r.Boot.Loaders), "boot loader"))
 	}
 	if r.Firmware != "" {
 		parts = append(parts, "firmware "+r.Firmware)
 	}
 	if r.Since != nil {
-		parts = append(parts, fmt.Sprintf("started %d times since", r.Since.Resets))
+		parts = append(parts, "started "+command.Count(int(r.Since.Resets), "time")+" since")
 	}
 	if len(r.Keys) > 0 {
-		parts = append(parts, fmt.Sprintf("%d keys", len(r.Keys)))
+		parts = append(parts, command.Count(len(r.Keys), "key"))
 	}
 	return strings.Join(parts, ", ")
 }

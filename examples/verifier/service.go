@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"log"
 	"net/http"
@@ -82,12 +83,32 @@ func answer[M any, P interface {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
-			s.log.Println("refused:", command.Explain(err))
+			s.log.Printf("refused: %s: %s", sender(r, in), command.Explain(err))
 			out = verdict(err)
 			w.WriteHeader(status(err))
 		}
 		_ = verify.Encode(w, out) // it fails only if the device has gone
 	}
+}
+
+// sender names the device that sent a message as attestor does, or says where it is if the
+// message does not tell which device it is.
+func sender(r *http.Request, m any) string {
+	id := ""
+	switch m := m.(type) {
+	case *verify.Hello:
+		if m.AIKCreation != nil {
+			id = (&verify.Device{AIKPublicArea: m.AIKCreation.PublicArea}).ID()
+		}
+	case *verify.Again:
+		id = m.Device
+	case *verify.Evidence:
+		id = m.Device
+	}
+	if _, err := hex.DecodeString(id); err != nil || id == "" { // a name is not to be trusted
+		return "a device at " + r.RemoteAddr
+	}
+	return "device " + id
 }
 
 // admit checks the bearer token.

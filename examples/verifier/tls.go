@@ -6,16 +6,43 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net"
+	"os"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/scep/sceptest"
 )
 
+// load reads -cert and -key.
+func (o *options) load() (c tls.Certificate, err error) {
+	chain, err := command.ReadCertificates(o.cert)
+	if err != nil {
+		return c, command.At("-cert", err)
+	}
+	text, err := os.ReadFile(o.key)
+	if err != nil {
+		return c, command.At("-key", err)
+	}
+	c, err = tls.X509KeyPair(command.EncodeCertificates(chain...), text)
+	switch {
+	case err == nil:
+		return c, nil
+	case strings.Contains(string(text), "ENCRYPTED"):
+		return c, fmt.Errorf("-key %s: the key is encrypted: give one without a password", o.key)
+	case !strings.Contains(string(text), "PRIVATE KEY-----"):
+		return c, fmt.Errorf("-key %s: no private key (PEM) in it", o.key)
+	case strings.Contains(err.Error(), "does not match"):
+		return c, fmt.Errorf("-key %s is not the key of the first certificate in -cert %s", o.key, o.cert)
+	}
+	return c, command.At("-key "+o.key, err)
+}
+
 // certificate returns the TLS certificate of -cert, or a new one with its root in PEM.
 func (o *options) certificate() (cert *tls.Certificate, root []byte, err error) {
 	if o.cert != "" {
-		c, err := tls.LoadX509KeyPair(o.cert, o.key)
+		c, err := o.load()
 		return &c, nil, err
 	}
 	host, _, err := net.SplitHostPort(o.addr)

@@ -1,13 +1,15 @@
 package command
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/diagnose"
 )
 
 // Explain returns err on one line, as package diagnose reads it: what failed and
-// where, the code that Windows has for it, and the remedy; then the notes, which are
+// where, the code that Windows has for it, the remedy, and the ID by which the operator of the
+// service finds the request; then the notes, which are
 // whole sentences. It begins with where an error of [At] belongs to. Of joined errors
 // it explains each.
 func Explain(err error, notes ...string) string {
@@ -46,7 +48,12 @@ func explain(err error) (lines []string) {
 			return lines
 		}
 	}
-	return []string{diagnose.Explain(err).String()}
+	d := diagnose.Explain(err)
+	line := d.String()
+	if d.RequestID != "" && !strings.Contains(line, d.RequestID) {
+		line = strings.TrimSuffix(line, ".") + ". The operator finds the request by its ID, " + d.RequestID + "."
+	}
+	return []string{line}
 }
 
 // Brief returns err on one line as [Explain] does, but without remedy and step. It is for
@@ -77,6 +84,14 @@ func (e *located) Error() string { return e.where + ": " + e.err.Error() }
 
 // Unwrap returns the error.
 func (e *located) Unwrap() error { return e.err }
+
+// Count returns a number of things in words, such as "1 file" or "2 files".
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
 
 // OneLine returns text with each run of white space, line ends too, replaced by
 // one space.

@@ -1,8 +1,11 @@
 package device
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+
+	"github.com/google/go-tpm/tpm2"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -36,7 +39,8 @@ func (a *Auth) Check() error {
 	}
 }
 
-// Set sets the values in tpm, which is that of dev. The error is that of reading a file.
+// Set sets the values in tpm, which is that of dev. The error is that of reading a file, or
+// that the TPM has no key at the handle.
 func (a *Auth) Set(tpm *attest.TPM, dev *Device) error {
 	tpm.OwnerAuth, tpm.EndorsementAuth = dev.owner, dev.endorsement
 	for _, auth := range []struct {
@@ -51,6 +55,16 @@ func (a *Auth) Set(tpm *attest.TPM, dev *Device) error {
 			*auth.to = []byte(value)
 		}
 	}
+	if a.key == 0 {
+		return nil
+	}
 	tpm.StorageKey = uint32(a.key)
+	if dev.TPMCloser == nil {
+		return nil
+	}
+	_, err := tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(a.key)}.Execute(dev)
+	if errors.Is(err, tpm2.TPMRCHandle) || errors.Is(err, tpm2.TPMRCValue) {
+		return fmt.Errorf("-srk %#x: the TPM has no key at this handle: leave out -srk, or name one of the TPM's persistent handles (tpm2_getcap handles-persistent)", a.key)
+	}
 	return nil
 }

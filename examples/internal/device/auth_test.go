@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
@@ -58,6 +59,38 @@ func TestAuthFlags(t *testing.T) {
 	}
 	if err := authFlags(t, new(attest.TPM), "-srk", "key"); err == nil {
 		t.Error("-srk key is taken")
+	}
+}
+
+// A handle that no key can have is wrong usage, and one that no key has is said before
+// anything else is done.
+func TestStorageKeyFlag(t *testing.T) {
+	chip, err := attesttest.New(attesttest.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { chip.Close() })
+	for value, want := range map[string]struct{ usage, set string }{
+		"0x81000077": {"", "-srk 0x81000077: the TPM has no key at this handle"},
+		"81000001":   {"is 0x missing before it?", ""},
+		"0x40000001": {"-srk 0x40000001: this is no persistent handle", ""},
+		"0":          {"", ""},
+	} {
+		var a device.Auth
+		f := flag.NewFlagSet("", flag.ContinueOnError)
+		a.Flags(f)
+		if err := f.Parse([]string{"-srk", value}); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Check(); (err == nil) != (want.usage == "") || err != nil && !strings.Contains(err.Error(), want.usage) {
+			t.Errorf("%s: %v", value, err)
+		}
+		if want.usage != "" {
+			continue
+		}
+		if err := a.Set(&attest.TPM{Transport: chip}, &device.Device{TPMCloser: chip}); (err == nil) != (want.set == "") || err != nil && !strings.HasPrefix(err.Error(), want.set) {
+			t.Errorf("%s: %v", value, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -15,7 +16,10 @@ func FaultFlag(f *flag.FlagSet, faults *[]provisiontest.Fault) {
 	f.Func("fault", faultUsage(), func(text string) error {
 		fault, err := provisiontest.ParseFault(text)
 		*faults = append(*faults, fault)
-		return err
+		if err != nil {
+			return errors.New(strings.TrimPrefix(err.Error(), fmt.Sprintf("fault %q: ", text))) // the flag's value is named anyway
+		}
+		return nil
 	})
 }
 
