@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/verify"
 )
 
@@ -23,8 +24,12 @@ func (o *options) client() (*client, error) {
 		return nil, err
 	}
 	token, err := command.Secret("-token", o.token)
-	return &client{strings.TrimSuffix(o.url, "/"), token, command.HTTPClient(roots)}, err
+	return &client{strings.TrimSuffix(o.url, "/"), token, wire.NoRedirects(command.HTTPClient(roots))}, err
 }
+
+// maxAnswer is the size in bytes that no answer may exceed. It is more than a verifier's
+// largest message.
+const maxAnswer = 4 << 20
 
 // send sends a message and reads the answer.
 func (c *client) send(ctx context.Context, path string, m, answer verify.Message) error {
@@ -40,19 +45,24 @@ func (c *client) send(ctx context.Context, path string, m, answer verify.Message
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
-	res, err := c.http.Do(req)
+	got, err := wire.Do(c.http, req, maxAnswer)
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
-	if res.StatusCode == http.StatusOK {
-		return verify.Decode(res.Body, answer)
+	status := strings.TrimSpace(fmt.Sprintf("%d %s", got.Status, http.StatusText(got.Status)))
+	switch {
+	case got.Status/100 == 3:
+		return fmt.Errorf("%s leads to %s, which is not followed. If that is the verifier, give it as -url; else a proxy or a sign-in page answers", c.url+path, wire.Redact(got.Header.Get("Location")))
+	case bytes.HasPrefix(bytes.TrimSpace(got.Body), []byte("<")):
+		return fmt.Errorf("%s answers %s with a web page (HTML), which no verifier does: a proxy or a sign-in page answers, or -url is wrong", c.url+path, status)
+	case got.Status == http.StatusOK:
+		return command.At(c.url+path, verify.Decode(bytes.NewReader(got.Body), answer))
 	}
 	var verdict verify.Verdict
-	if err := verify.Decode(res.Body, &verdict); err != nil {
-		return fmt.Errorf("%s answers %s, which is not a verifier's answer%s", c.url+path, res.Status, elsewhere(res.StatusCode))
+	if err := verify.Decode(bytes.NewReader(got.Body), &verdict); err != nil {
+		return fmt.Errorf("%s answers %s, which is not a verifier's answer%s", c.url+path, status, elsewhere(got.Status))
 	}
-	return refused(res.StatusCode, &verdict, advice(path, m))
+	return refused(got.Status, &verdict, advice(path, m))
 }
 
 // elsewhere says whose fault an answer is that no verifier gives.

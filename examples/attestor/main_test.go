@@ -17,6 +17,9 @@ import (
 func serve(t *testing.T, status int, body string) (url, roots string) {
 	t.Helper()
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if status == http.StatusFound {
+			w.Header().Set("Location", "https://portal.test/?token=x")
+		}
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}))
@@ -38,6 +41,10 @@ func TestRefused(t *testing.T) {
 		{401, `{"v":1,"type":"verdict","trusted":false,"reason":"bearer token is missing or wrong"}`, 1, "bearer token is missing or wrong. Give the verifier's token with -token"},
 		{409, `{"v":1,"type":"verdict","trusted":false,"reason":"old"}`, 1, "old. Run again."},
 		{404, `not found`, 1, "404 Not Found, which is not a verifier's answer. Check -url"},
+		{200, `<html>Sign in</html>`, 1, "answers 200 OK with a web page (HTML), which no verifier does"},
+		{502, `<html>`, 1, "answers 502 Bad Gateway with a web page"},
+		{302, ``, 1, "leads to https://portal.test/, which is not followed"},
+		{503, `busy`, 1, "The service, or a proxy before it, is down or busy"},
 		{200, `{"v":1,"type":"verdict","trusted":true}`, 1, "malformed"},
 	} {
 		url, roots := serve(t, tt.status, tt.body)

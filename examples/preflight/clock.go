@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/internal/traffic"
 )
 
@@ -69,7 +71,42 @@ func describe(off time.Duration) string {
 	case off.Abs() < 2*time.Second:
 		return "right to the second"
 	case off < 0:
-		return off.Abs().Round(time.Second).String() + " slow"
+		return inWords(off.Abs()) + " slow"
 	}
-	return off.Round(time.Second).String() + " fast"
+	return inWords(off) + " fast"
+}
+
+// inWords returns a duration in its two largest units, such as "6 days 13 hours".
+func inWords(d time.Duration) string {
+	d = d.Round(time.Second)
+	var words []string
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}, {time.Second, "second"}} {
+		n := int(d / unit.length)
+		d -= time.Duration(n) * unit.length
+		if n > 0 {
+			words = append(words, command.Count(n, unit.name))
+		} else if len(words) > 0 {
+			break
+		}
+		if len(words) == 2 {
+			break
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// blameServices notes that certificates which are not valid now are not the clock's fault,
+// as the clock is right.
+func blameServices(clock *result, answers []*answer) {
+	if clock.Status != pass {
+		return
+	}
+	for _, a := range answers {
+		if a.untimely {
+			a.Remedy = "This machine's clock is right: tell the operator of the service; or, if the certificate is a proxy's, exclude this host from TLS inspection."
+		}
+	}
 }

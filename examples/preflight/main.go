@@ -40,7 +40,9 @@ func (o *options) preflight(ctx context.Context) ([]*result, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	results := []*result{checkProxy(p), checkClock(answers)}
+	clock := checkClock(answers)
+	blameServices(clock, answers)
+	results := []*result{checkProxy(p), clock}
 	results = append(results, tpmResults...)
 	for _, a := range answers {
 		results = append(results, a.result)

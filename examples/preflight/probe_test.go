@@ -179,6 +179,29 @@ func TestProxyEnvironment(t *testing.T) {
 	}
 }
 
+// A duration is told in its two largest units.
+func TestInWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		157*time.Hour + 7*time.Minute: "6 days 13 hours", 24 * time.Hour: "1 day", 24*time.Hour + time.Minute: "1 day",
+		time.Hour + time.Minute + time.Second: "1 hour 1 minute", 61 * time.Second: "1 minute 1 second", 2 * time.Second: "2 seconds",
+	} {
+		if got := inWords(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}
+
+// That a certificate is not valid now is not the clock's fault if that is right.
+func TestBlameServices(t *testing.T) {
+	for _, status := range []string{pass, warn, fail} {
+		a := &answer{result: &result{Status: fail, Remedy: remedyClock, untimely: true}}
+		blameServices(&result{Status: status}, []*answer{a})
+		if right := strings.HasPrefix(a.Remedy, "This machine's clock is right"); right != (status == pass) {
+			t.Errorf("%s: %s", status, a.Remedy)
+		}
+	}
+}
+
 func TestClock(t *testing.T) {
 	ca := newCA(t, "Contoso")
 	dated := func(off time.Duration) string {
@@ -197,10 +220,10 @@ func TestClock(t *testing.T) {
 	}{
 		{right, right, right, pass, "right to the second", "as 3"},
 		{right, right, cached, pass, "as 2", ""},
-		{slow, slow, right, fail, "10m", " fast"},
-		{slow, slow, slow, fail, "10m", " fast"},
-		{fast, fast, right, fail, "1h0m", " slow"},
-		{little, little, little, warn, "2m", " slow"},
+		{slow, slow, right, fail, "10 minutes", " fast"},
+		{slow, slow, slow, fail, "10 minutes", " fast"},
+		{fast, fast, right, fail, "1 hour", " slow"},
+		{little, little, little, warn, "2 minutes", " slow"},
 		{right, right, slow, warn, "do not agree", ""},
 		{closed(t), closed(t), closed(t), warn, "no service", ""},
 	} {

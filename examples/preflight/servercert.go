@@ -4,10 +4,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // pool returns the roots that TLS trusts. Nil stands for the system's.
@@ -47,7 +50,7 @@ func judgeCertificate(r *result, err error) bool {
 	case errors.As(err, &unknown):
 		r.note(fail, "tls: its certificate was issued by "+r.Issuer+", which this machine does not trust: TLS inspection?", remedies[stageTLS]+" If the root is right, as that of a mock server, name it with -roots.")
 	case errors.As(err, &name):
-		r.note(fail, "tls: "+name.Error()+": another server answers", "Look for a proxy, a sign-in page or a DNS server that leads this name elsewhere.")
+		r.note(fail, "tls: its certificate is for "+namesOf(leaf)+", not for "+name.Host+": another server answers", "Look for a proxy, a sign-in page or a DNS server that leads this name elsewhere.")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		judgeTime(r, leaf)
 	default:
@@ -100,6 +103,21 @@ func issuerName(c *x509.Certificate) string {
 		return `"` + name + `"`
 	}
 	return "an issuer without a name"
+}
+
+// namesOf returns up to three names for which a certificate is valid.
+func namesOf(c *x509.Certificate) string {
+	names := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	switch n := len(names); {
+	case n == 0:
+		return "no host"
+	case n > 3:
+		names = append(names[:3], fmt.Sprintf("%d more", n-3))
+	}
+	return wire.Visible(strings.Join(names, ", "))
 }
 
 // day returns the date of t in UTC.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/internal/hresult"
@@ -30,6 +31,9 @@ var remedies = map[string]string{
 	stageHTTP:  "Look for a proxy or web filter that cuts the connection, and exclude this host from it.",
 }
 
+// wsaRefused is WSAECONNREFUSED, which is what Windows has for ECONNREFUSED.
+const wsaRefused = syscall.Errno(10061)
+
 // judgeError notes in which stage a connection ended, and why.
 func judgeError(r *result, err error) {
 	r.code = wire.HRESULT(err)
@@ -52,7 +56,11 @@ func judgeError(r *result, err error) {
 	case r.Stage == stageDNS && dns != nil:
 		detail = command.OneLine(dns.Err)
 	}
-	r.note(fail, r.Stage+": "+detail, remedies[r.Stage])
+	remedy := remedies[r.Stage]
+	if r.Stage == stageTCP && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, wsaRefused)) {
+		remedy = "Nothing listens at the address, so the service is down or the address is wrong; or a firewall refuses the connection: let it through there."
+	}
+	r.note(fail, r.Stage+": "+detail, remedy)
 }
 
 // plain returns the text of an error without the URL that [http.Client] adds.
