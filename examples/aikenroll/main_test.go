@@ -163,6 +163,15 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%s: exit code %d: %s", name, code, stderr)
 		}
 	}
+	for _, text := range []string{"text", "{}"} {
+		file := filepath.Join(dir, "other")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _, stderr := try(t, "-complete", file, "-roots", roots); code != 1 || stderr != "aikenroll: -complete "+file+": no challenge in it: name the file that -begin wrote\n" {
+			t.Errorf("%s: exit code %d: %s", text, code, stderr)
+		}
+	}
 	// The bad files did not use up the challenge.
 	must(t, "-complete", good, "-roots", roots)
 }

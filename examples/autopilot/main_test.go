@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -230,6 +231,50 @@ func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
 // A file that is not there is reported with code and remedy.
 func TestExplained(t *testing.T) {
 	exampletest.Explained(t, program(), "hash", "none")
+}
+
+// damage changes a character of a hash so that it can still be read.
+func damage(t *testing.T, text string) []byte {
+	t.Helper()
+	for i := range text {
+		changed := []byte(text)
+		changed[i] ^= 1
+		if h, err := autopilot.ParseHash(string(changed)); err == nil && errors.Is(h.Verify(), autopilot.ErrChecksum) {
+			return changed
+		}
+	}
+	t.Fatal("no such character")
+	return nil
+}
+
+// What is wrong with a file is said with its name.
+func TestBadFiles(t *testing.T) {
+	text, empty := exampletest.File(t, []byte("text")), exampletest.File(t, []byte("{}"))
+	damaged := exampletest.File(t, damage(t, autopilottest.Device{EK: testKey()}.Text()))
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"csv", "lint", text}, text + ": ReadCSV: "},
+		{[]string{"import", text}, text + ": ReadCSV: "},
+		{[]string{"profile", text}, text + ": ParseProfile: "},
+		{[]string{"profile", empty}, empty + ": there is no profile in it, for it names no tenant: "},
+		{[]string{"match", damaged}, damaged + ": the hash is damaged, or was put together by hand: "},
+	} {
+		if code, _, errs := try(t, tt.args...); code != 1 || !strings.HasPrefix(errs, "autopilot: "+tt.want) {
+			t.Errorf("%q: %d: %s", tt.args, code, errs)
+		}
+	}
+	for want, args := range map[string][]string{
+		"csv: name lint, merge or convert":     {"csv"},
+		"name a command: hash, csv":            nil,
+		"import: name a file":                  {"import"},
+		"hash: \"b\" is one argument too many": {"hash", "a", "b"},
+	} {
+		if code, _, errs := try(t, args...); code != 2 || !strings.HasPrefix(errs, "autopilot: "+want) {
+			t.Errorf("%q: %d: %s", args, code, errs)
+		}
+	}
 }
 
 // Without -json there is a line for each event, and a dead service is given up soon.

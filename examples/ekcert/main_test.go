@@ -191,8 +191,8 @@ func TestUsage(t *testing.T) {
 			t.Errorf("%s: %d, %q", tt.args, code, errs)
 		}
 	}
-	if code, _, _ := try(t, "-file", exampletest.File(t, []byte("hello"))); code != 1 {
-		t.Errorf("no certificate: %d", code)
+	if code, _, errs := try(t, "-file", exampletest.File(t, []byte("hello"))); code != 1 || !strings.HasPrefix(errs, "ekcert: -file ") || !strings.Contains(errs, ": there is no certificate in it that can be read: ") || strings.Contains(errs, "Ask the maker") {
+		t.Errorf("no certificate: %d: %s", code, errs)
 	}
 }
 

@@ -320,6 +320,20 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// A folder without an enrollment is named.
+func TestNothingToRenew(t *testing.T) {
+	dir := t.TempDir()
+	if code, _, stderr := try(t, "-renew", "-out", dir); code != 1 || !strings.HasPrefix(stderr, "mdmenroll: -out "+dir+": there is no enrollment in it") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "summary.json"), []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, stderr := try(t, "-renew", "-out", dir); code != 1 || !strings.Contains(stderr, "summary.json is not what an enrollment wrote, or is damaged") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for want, args := range map[string]string{
 		"-discover: http://mdm.test/ is not https":                      "-discover http://mdm.test/ -token x",

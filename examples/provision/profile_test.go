@@ -4,11 +4,13 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/autopilot/autopilottest"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/examples/internal/exampletest"
@@ -82,12 +84,15 @@ func TestProfile(t *testing.T) {
 // before anything is sent.
 func TestProfileRefused(t *testing.T) {
 	other := exampletest.File(t, []byte(autopilottest.Device{EK: foreignKey(t)}.Text()))
+	damaged := exampletest.File(t, damage(t, autopilottest.Device{EK: foreignKey(t)}.Text()))
 	flags := start(t, &provisiontest.Server{AdmitAny: true})
 	for name, tt := range map[string]struct {
 		args []string
 		want string
 	}{
-		"hybrid":       {[]string{"-profile", profileFile(t, contoso+`,"CloudAssignedDomainJoinMethod":1`)}, "profile: the profile has the device join Active Directory"},
+		"hybrid":       {[]string{"-profile", profileFile(t, contoso+`,"CloudAssignedDomainJoinMethod":1`)}, ": the profile has the device join Active Directory (hybrid join), which this program does not do"},
+		"empty":        {[]string{"-profile", profileFile(t, "")}, ": there is no profile in it, for it names no tenant"},
+		"damaged":      {[]string{"-hash", damaged}, "-hash " + damaged + ": the hash is damaged"},
 		"other tenant": {[]string{"-profile", profileFile(t, contoso), "-tenant", "5b0d6c1e-52a4-4b8e-9a57-1c2d7be04f69"}, "belongs to tenant"},
 		"none":         {[]string{"-profile", profileFile(t, `"ErrorCode":807`)}, "ZTD 807"},
 		"no file":      {[]string{"-profile", "no-such-file"}, "no-such-file"},
@@ -102,6 +107,20 @@ func TestProfileRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// damage changes a character of a hash so that it can still be read.
+func damage(t *testing.T, text string) []byte {
+	t.Helper()
+	for i := range text {
+		changed := []byte(text)
+		changed[i] ^= 1
+		if h, err := autopilot.ParseHash(string(changed)); err == nil && errors.Is(h.Verify(), autopilot.ErrChecksum) {
+			return changed
+		}
+	}
+	t.Fatal("no such character")
+	return nil
 }
 
 // foreignKey returns a key of another TPM.

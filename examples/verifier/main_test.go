@@ -3,6 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"os"
@@ -269,6 +274,44 @@ func TestUsage(t *testing.T) {
 	}
 	if client, err := (&options{ekRoots: "makers"}).makers(); err != nil || client.Roots["INTC"] == nil || client.Roots[attesttest.Vendor] != nil {
 		t.Errorf("%+v, %v", client, err)
+	}
+}
+
+// What is wrong with a file is said with its flag.
+func TestBadFiles(t *testing.T) {
+	text := exampletest.File(t, []byte("text"))
+	der := func(key any) []byte {
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		check(t, err)
+		return der
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	other := exampletest.File(t, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der(key)}))
+	locked := exampletest.File(t, pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: []byte{0}}))
+	broken := exampletest.File(t, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{0}}))
+	_, root, err := (&options{addr: "localhost:0"}).certificate()
+	check(t, err)
+	cert := exampletest.File(t, root)
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-cert", text, "-key", other}, "-cert: " + text + ": no certificate in it"},
+		{[]string{"-cert", cert, "-key", text}, "-key " + text + ": no private key (PEM) in it"},
+		{[]string{"-cert", cert, "-key", cert}, "-key " + cert + ": no private key (PEM) in it"},
+		{[]string{"-cert", cert, "-key", locked}, "the key is encrypted: give one without a password"},
+		{[]string{"-cert", cert, "-key", other}, "-key " + other + " is not the key of the first certificate in -cert " + cert},
+		{[]string{"-cert", cert, "-key", broken}, "-key " + broken + ": "},
+		{[]string{"-cert", cert, "-key", text + "-none"}, "-key: open "},
+		{[]string{"-policy", text}, "-policy " + text + ": this is not a policy as -learn writes one (JSON): "},
+		{[]string{"-policy", exampletest.File(t, []byte("{}"))}, "this is not a policy as -learn writes one (JSON): "},
+		{[]string{"-ek-roots", text}, "-ek-roots: "},
+	} {
+		code, _, stderr := exampletest.Run(t, program(), tt.args...)
+		if code != 1 || !strings.HasPrefix(stderr, "verifier: -") || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: exit %d: %s", tt.args, code, stderr)
+		}
 	}
 }
 
