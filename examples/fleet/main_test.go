@@ -92,7 +92,7 @@ func TestCutOff(t *testing.T) {
 		t.Errorf("exit %d: %s%s", code, &stdout, &stderr)
 	}
 	code, out, errs := exampletest.Run(t, program(), "-devices", "100000", "-fast-keys", "-timeout", "500ms")
-	if code != 1 || !strings.Contains(errs, "deadline") || !strings.Contains(out, "of 100000 devices done") {
+	if code != 1 || !strings.Contains(errs, "time limit") || !strings.Contains(out, "of 100000 devices done") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
 	}
 }
