@@ -114,21 +114,28 @@ func TestSlots(t *testing.T) {
 	}
 	memory := &Error{Op: "TPM2_Load", Err: tpm2.TPMRCObjectMemory, RC: tpm2.TPMRCObjectMemory}
 	for name, tt := range map[string]struct {
-		loaded, need  int
+		loaded, spare int
+		need          int
 		fails         error
 		runs, flushed int
 	}{
-		"room":                  {2, 1, nil, 1, 0},
-		"no room":               {3, 1, nil, 1, 1},
-		"two needed":            {3, 2, nil, 1, 2},
-		"others have the slots": {2, 1, memory, 2, 2},
-		"nothing to free":       {0, 1, memory, 1, 0},
-		"another error":         {2, 1, errors.New("no"), 1, 0},
+		"room":                  {2, 0, 1, nil, 1, 0},
+		"no room":               {3, 0, 1, nil, 1, 1},
+		"two needed":            {3, 0, 2, nil, 1, 2},
+		"others have the slots": {2, 0, 1, memory, 2, 2},
+		"two spare, and room":   {2, 2, 1, nil, 1, 0},
+		"two spare, no room":    {3, 2, 1, nil, 1, 2},
+		"one spare, two needed": {3, 1, 2, nil, 1, 2},
+		"nothing to free":       {0, 0, 1, memory, 1, 0},
+		"another error":         {2, 0, 1, errors.New("no"), 1, 0},
 	} {
 		f, runs := new(flusher), 0
 		tpm := &TPM{Transport: f}
 		for n := range tt.loaded {
-			tpm.loaded = append(tpm.loaded, &object{handle: tpm2.TPMHandle(0x80000000 + n)})
+			tpm.loaded = append(tpm.loaded, &object{handle: tpm2.TPMHandle(0x80000000 + n), role: roleKey})
+		}
+		for _, o := range tpm.loaded[:tt.spare] {
+			o.role = roleSpare
 		}
 		err := tpm.withSlots(t.Context(), tt.need, func() error { runs++; return tt.fails })
 		if !errors.Is(err, tt.fails) || runs != tt.runs || len(f.flushed) != tt.flushed {
