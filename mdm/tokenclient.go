@@ -72,14 +72,26 @@ type TokenRequest struct {
 	ClientID    string
 	RedirectURI string
 
+	// Nonce is a nonce of the directory, from [TokenClient.Nonce]. If it is empty,
+	// Exchange requests one first.
+	Nonce string
+
 	// RefreshToken is a refresh token of a user. If it is not empty, the answer
 	// is a token of that user; if it is empty, a token of the device.
 	RefreshToken Token
 }
 
-// Exchange requests a nonce, signs a request that holds it with the device key,
-// and returns the token that the directory answers with. The two requests are a
-// form each; the signed one is a JWT with the device certificate in its header
+// Nonce requests a nonce of the directory for the field Nonce of one [TokenRequest]. It
+// needs nothing of the device, so it can be requested beforehand; the directory accepts a
+// nonce once and for some minutes.
+//
+// The error is an [*Error] with the operation "Nonce". It wraps the error of ctx if that
+// ended first.
+func (c *TokenClient) Nonce(ctx context.Context) (string, error) { return c.nonce(ctx) }
+
+// Exchange requests a nonce, unless the request has one, signs a request that holds it
+// with the device key, and returns the token that the directory answers with. The two
+// requests are a form each; the signed one is a JWT with the device certificate in its header
 // (x5c).
 //
 // The error is an [*Error] with the operation "Nonce" or "Exchange". Its field
@@ -90,9 +102,12 @@ func (c *TokenClient) Exchange(ctx context.Context, req *TokenRequest) (Token, e
 	if err := req.check(); err != nil {
 		return "", &Error{Op: opExchange, Err: err}
 	}
-	nonce, err := c.nonce(ctx)
-	if err != nil {
-		return "", err
+	nonce := req.Nonce
+	if nonce == "" {
+		var err error
+		if nonce, err = c.nonce(ctx); err != nil {
+			return "", err
+		}
 	}
 	signed, err := jose.Sign(req.DeviceKey, req.Certificate, req.claims(nonce))
 	if err != nil {

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/mdm"
@@ -80,4 +81,54 @@ func (r *Run) keyMadeEarly(ctx context.Context) (*attest.Key, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// An earlyNonce is the nonce of the management token, which is requested while StepJoin
+// waits for the directory.
+type earlyNonce struct {
+	done  chan struct{} // closed when it is there or has failed
+	nonce string        // empty if it could not be had
+	asked time.Time     // when it was asked for
+}
+
+// nonceTime is how long a nonce is used. Directories accept one for some minutes.
+const nonceTime = time.Minute
+
+// fetchNonceEarly requests the nonce of the management token beside the request of a join,
+// because it needs nothing of that. A failure is left to StepEnroll, which asks again.
+func (r *Run) fetchNonceEarly() {
+	if r.beside == nil || r.nonce != nil || !r.takes(StepEnroll) || r.Provisioner.Do[StepEnroll] != nil || r.State.enrolled() {
+		return
+	}
+	n := &earlyNonce{done: make(chan struct{}), asked: time.Now()}
+	r.nonce = n
+	client := r.tokenClient()
+	r.beside(func(ctx context.Context) {
+		defer close(n.done)
+		nonce, err := client.Nonce(context.WithValue(ctx, stepKey{}, StepEnroll))
+		if err != nil {
+			r.debug("nonce of the management token beside the join", "err", err)
+		}
+		n.nonce = nonce
+	})
+}
+
+// takeNonce returns the nonce of fetchNonceEarly, once, or "" if there is none or it is too
+// old.
+func (r *Run) takeNonce(ctx context.Context) (string, error) {
+	n := r.nonce
+	if n == nil {
+		return "", nil
+	}
+	select {
+	case <-n.done:
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	nonce := n.nonce
+	n.nonce = ""
+	if time.Since(n.asked) > nonceTime {
+		nonce = ""
+	}
+	return nonce, nil
 }

@@ -49,6 +49,7 @@ type Run struct {
 	warnings map[Step][]string      // since the step's last event
 
 	early    chan services               // has the management server's services once they are known; nil if StepEnroll asks for them
+	nonce    *earlyNonce                 // of the management token, requested while the device joins; nil if StepEnroll requests it
 	managing *earlyKey                   // made while the device joins; nil if StepEnroll makes it
 	beside   func(func(context.Context)) // runs a function beside the steps, until they end
 	document []byte                      // the provisioning document, if this run enrolled the device

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 
 	"github.com/whiteglove/whiteglove/attest"
@@ -73,11 +74,29 @@ func (r *Run) managementToken(ctx context.Context) (mdm.Token, error) {
 	if err != nil {
 		return "", err
 	}
+	client := r.tokenClient()
+	req := &mdm.TokenRequest{Certificate: cert, DeviceKey: r.DeviceKey.WithContext(ctx)}
+	if req.Nonce, err = r.takeNonce(ctx); err != nil {
+		return "", err
+	}
+	token, err := client.Exchange(ctx, req)
+	var refused *mdm.Error
+	if req.Nonce == "" || !errors.As(err, &refused) || refused.OAuth == "" {
+		return token, err
+	}
+	// It may be the nonce that the directory does not accept.
+	r.debug("management token with the nonce from beside the join", "err", err)
+	req.Nonce = ""
+	return client.Exchange(ctx, req)
+}
+
+// tokenClient returns the client of the token service.
+func (r *Run) tokenClient() *mdm.TokenClient {
 	client := *r.Provisioner.Token
 	if client.Endpoint == "" {
 		client.Endpoint = r.Discovery.TokenEndpoint
 	}
-	return client.Exchange(ctx, &mdm.TokenRequest{Certificate: cert, DeviceKey: r.DeviceKey.WithContext(ctx)})
+	return &client
 }
 
 // Templates of the key of the management certificate.

@@ -33,6 +33,7 @@ func join(ctx context.Context, r *Run) (bool, error) {
 		r.Provisioner.TPM.GiveUpSlot(r.AIK) // from here on other keys sign
 		r.Provisioner.TPM.GiveUpSlot(r.TransportKey)
 		r.makeKeyEarly()
+		r.fetchNonceEarly()
 	})
 	dev, err := r.Provisioner.DRS.Join(ctx, r.Discovery, req)
 	if err != nil {
