@@ -107,6 +107,11 @@ type Config struct {
 	// the command, such as "TPM2_Create". If nil, commands take no longer.
 	Delay func(command string) time.Duration
 
+	// Chip, if not nil, has each command take as long as on a chip, besides Delay and
+	// what the emulator itself takes. Persistent keys that this TPM object has not made count
+	// as RSA keys.
+	Chip *Chip
+
 	// Fail returns the response code by which a command is answered without
 	// being run, or 0 to run it. It is given the name of the command, such as
 	// "TPM2_Create". If nil, every command is run.
@@ -116,10 +121,11 @@ type Config struct {
 // A TPM is an emulated TPM 2.0. It is safe for concurrent use, and runs one
 // command at a time. A process may have any number of them.
 type TPM struct {
-	cfg  Config
-	mu   sync.Mutex
-	core *softtpm.TPM // nil when closed
-	busy []byte       // command answered with TPM_RC_RETRY
+	cfg   Config
+	mu    sync.Mutex
+	core  *softtpm.TPM // nil when closed
+	busy  []byte       // command answered with TPM_RC_RETRY
+	bench bench        // of Config.Chip
 }
 
 // ErrClosed is returned by the methods of a [TPM] or [SWTPM] that was closed.
@@ -197,6 +203,7 @@ func (t *TPM) Send(command []byte) ([]byte, error) {
 		return refusal(rc), nil
 	}
 	rsp := t.core.Execute(bytes.Clone(command)) // objects keep parts of it
+	t.sleep(command, rsp)
 	if err := t.save(); err != nil {
 		return nil, err
 	}

@@ -4,16 +4,17 @@ import (
 	"bytes"
 	_ "embed" // for page.html
 	"fmt"
-	"html/template"
 	"slices"
 	"strings"
+	"text/template"
 	"time"
 )
 
 //go:embed page.html
 var pageText string
 
-// page returns the result as one HTML page that loads nothing from elsewhere.
+// page returns the result as one HTML page that loads nothing from elsewhere. The page itself
+// escapes what servers say: it has no more than a few texts.
 func (r *result) page() ([]byte, error) {
 	t, err := template.New("fleet").Parse(pageText)
 	if err != nil {

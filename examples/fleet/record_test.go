@@ -107,9 +107,9 @@ func TestSamples(t *testing.T) {
 
 // The page shows what failed, escapes what servers say, and does without plots if it must.
 func TestPage(t *testing.T) {
-	r := &result{Devices: 1, Failed: 1, Failures: []*failure{{Cause: "join: x", Devices: 1, Example: "<script>", Remedy: "Wait."}}}
+	r := &result{Devices: 1, Failed: 1, Failures: []*failure{{Cause: "join: <b>", Devices: 1, Example: "<script>", Remedy: "<i>&"}}}
 	text, err := r.page()
-	if err != nil || !strings.Contains(string(text), "&lt;script&gt;") || strings.Contains(string(text), "<script>") || !strings.Contains(string(text), "too short") {
+	if err != nil || !strings.Contains(string(text), "&lt;script&gt;") || strings.Contains(string(text), "<script>") || strings.Contains(string(text), ": <b>") || strings.Contains(string(text), "<i>") || !strings.Contains(string(text), "too short") {
 		t.Errorf("%v: %s", err, text)
 	}
 	if got := points([]sample{{Seconds: 0, Done: 0}, {Seconds: 2, Done: 4}}, func(s sample) float64 { return float64(s.Done) }, 2, 4); got != "0.0,120.0 600.0,0.0" {
