@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/whiteglove/whiteglove/ekcert"
@@ -49,6 +50,9 @@ func TestError(t *testing.T) {
 		},
 		"busy service": {ekcert.Error{Op: "find", HTTPStatus: 429, Err: errors.New("HTTP status 429")}, "ekcert: find: HTTP status 429", 0x801901AD, true, true},
 		"busy server":  {ekcert.Error{Op: "enroll", HTTPStatus: 503, Err: busy}, "ekcert: enroll: " + busy.Error(), 0x801901F7, true, true},
+		"moved":        {ekcert.Error{Op: "find", HTTPStatus: 300, Err: errors.New("no")}, "ekcert: find: no", 0x8019012C, false, true},
+		"what came":    {ekcert.Error{Op: "find", HTTPStatus: 299, Err: errors.New("no")}, "ekcert: find: no", 0, false, false},
+		"origin twice": {ekcert.Error{Op: "find", Origin: "nv:0x01C00002", Err: errors.New("nv:0x01C00002 is odd")}, "ekcert: find: nv:0x01C00002 is odd", 0, false, false},
 		"connection":   {ekcert.Error{Op: "enroll", Err: io.ErrUnexpectedEOF}, "ekcert: enroll: it ends too early", 0x80072EFF, true, true},
 		"else":         {ekcert.Error{Op: "find", Err: errors.New("else")}, "ekcert: find: else", 0, false, false},
 	} {
@@ -77,5 +81,24 @@ func TestRemedyByMaker(t *testing.T) {
 	other := (&ekcert.Error{Op: "find", Vendor: "IFX", Err: ekcert.ErrNotFound}).Remedy()
 	if intel == other || intel == "" || other == "" {
 		t.Errorf("%q, %q", intel, other)
+	}
+}
+
+// A service that sends what is no certificate is told apart from a TPM that has none,
+// and from a service that sends another one.
+func TestMalformedRemedy(t *testing.T) {
+	const service = "https://ek.test/x"
+	for name, tt := range map[string]struct {
+		err  ekcert.Error
+		want bool
+	}{
+		"of a service":           {ekcert.Error{Op: "find", Origin: service, Err: ekcert.ErrMalformed}, true},
+		"of a TPM":               {ekcert.Error{Op: "find", Origin: "nv:0x01C00002", Err: ekcert.ErrMalformed}, false},
+		"a serial of a service":  {ekcert.Error{Op: "find", Origin: service, Err: errors.Join(ekcert.ErrMalformed, ekcert.ErrNegativeSerial)}, false},
+		"another of the service": {ekcert.Error{Op: "find", Origin: service, Err: ekcert.ErrMismatch}, false},
+	} {
+		if got := strings.HasPrefix(tt.err.Remedy(), "What the service sent"); got != tt.want {
+			t.Errorf("%s: %q", name, tt.err.Remedy())
+		}
 	}
 }

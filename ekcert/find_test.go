@@ -140,13 +140,23 @@ func TestFindStopsAtRoot(t *testing.T) {
 	ek := ekKey(t).Public()
 	leaf, ca := m.issue(t, ek, intel).Raw, m.ca.Raw
 	const first = 0x01C00100
+	other := newMaker(t, "Other").ca.Raw
+	late := func(n uint32, ca []byte) map[uint32][]byte {
+		chain := map[uint32][]byte{first + n: ca}
+		for i := range n {
+			chain[first+i] = other
+		}
+		return chain
+	}
 	for name, tt := range map[string]struct {
 		chain map[uint32][]byte
 		want  []uint32
 	}{
 		"one index":            {map[uint32][]byte{first: ca, first + 1: m.root.Raw}, []uint32{0x01C00002, first}},
 		"two indices":          {map[uint32][]byte{first: ca[:100], first + 1: ca[100:], first + 2: m.root.Raw}, []uint32{0x01C00002, first, first + 1}},
-		"another CA before it": {map[uint32][]byte{first: newMaker(t, "Other").ca.Raw, first + 1: ca, first + 2: m.root.Raw}, []uint32{0x01C00002, first, first + 1}},
+		"the fourth index":     {late(3, ca), []uint32{0x01C00002, first, first + 1, first + 2, first + 3}},
+		"too late to be asked": {late(4, ca), []uint32{0x01C00002, first, first + 1, first + 2, first + 3, first + 4, first + 5}},
+		"another CA before it": {map[uint32][]byte{first: other, first + 1: ca, first + 2: m.root.Raw}, []uint32{0x01C00002, first, first + 1}},
 	} {
 		nv := &nvMemory{content: map[uint32][]byte{0x01C00002: leaf}}
 		for k, v := range tt.chain {
