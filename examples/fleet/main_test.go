@@ -102,7 +102,7 @@ func TestCutOff(t *testing.T) {
 func TestSoak(t *testing.T) {
 	n, err := strconv.Atoi(os.Getenv("WHITEGLOVE_SOAK"))
 	if err != nil || n < 1 {
-		n = 40
+		n = 24
 	}
 	r, code := fleetOf(t, "-devices", strconv.Itoa(n), "-concurrency", "64")
 	t.Log(r.facts())
