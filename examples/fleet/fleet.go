@@ -41,6 +41,7 @@ func (f *fleet) run(ctx context.Context) *result {
 	all.Wait()
 	elapsed, cpu := time.Since(u.start), cputime.Process()-u.cpu
 	stop()
+	u.sample(&f.record)
 	return f.result(elapsed, cpu, u)
 }
 
