@@ -31,7 +31,7 @@ func program() *command.Command {
 			"PCRs with the event log.",
 		Usage:   "attestor -url URL [-roots FILE] [-tpm TPM] [-state FILE] [-token @FILE] [FLAGS]",
 		Status:  "0 if the verifier trusts the device, 3 if it refuses it, 1 if something else failed, 2 for wrong usage",
-		Timeout: 2 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
+		Timeout: 2 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Hint: o.auth.Hint,
 	}
 }
 

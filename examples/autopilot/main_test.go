@@ -293,6 +293,14 @@ func TestImportLines(t *testing.T) {
 	}
 }
 
+// When the time is up, devices have not failed: the service works on.
+func TestImportLate(t *testing.T) {
+	code, out, errs := try(t, "-timeout", "1s", "-pause", "1h", "import", mockFile(t))
+	if code != 1 || strings.Contains(out, "failed") || !strings.Contains(errs, "autopilot: -timeout ended first for 1 of 1 device. ") {
+		t.Errorf("%d: %s%s", code, out, errs)
+	}
+}
+
 // After an interrupt nothing is said to have failed.
 func TestImportInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -51,7 +51,7 @@ type line struct {
 
 // observe is called at each event. That the run was ended is no failure of a device.
 func (p *progress) observe(e graph.Event) {
-	if errors.Is(e.Err, context.Canceled) {
+	if ended(e.Err) {
 		return
 	}
 	if p.json {
@@ -82,6 +82,11 @@ func (p *progress) observe(e graph.Event) {
 		}
 	}
 	p.draw()
+}
+
+// ended reports whether err is that the run was ended, by somebody or by the time limit.
+func ended(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // describe returns an event in words.
@@ -128,7 +133,7 @@ func (p *progress) print(results []graph.Result) error {
 		return p.err
 	}
 	for i, r := range results {
-		if errors.Is(r.Err, context.Canceled) {
+		if ended(r.Err) {
 			continue
 		}
 		if !p.json {

@@ -62,8 +62,10 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 	switch {
 	case err == nil && refused && o.graph == "":
 		return fmt.Errorf("the mock service took what the real one refuses: mend %s", o.args[1])
-	case err == nil || ctx.Err() != nil:
+	case err == nil || errors.Is(err, context.Canceled):
 		return err
+	case ctx.Err() != nil:
+		return late(results)
 	}
 	failed := 0
 	for _, res := range results {
@@ -72,6 +74,18 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 		}
 	}
 	return command.At(fmt.Sprintf("%d of %s failed, the first of them", failed, command.Count(len(results), "device")), err)
+}
+
+// late returns the error of a run whose time was up. Since the service works on, nothing is
+// lost.
+func late(results []graph.Result) error {
+	open := 0
+	for _, res := range results {
+		if ended(res.Err) {
+			open++
+		}
+	}
+	return fmt.Errorf("-timeout ended first for %d of %s. The service works on: run the same command again, with more time, to follow it", open, command.Count(len(results), "device"))
 }
 
 // tries is how often a service is asked that does not answer before anything is

@@ -28,7 +28,7 @@ func program() *command.Command {
 		Usage: "ekcert [-tpm TPM] [-online] [-json]\n" +
 			"ekcert -file FILE | -nv DIR [-json]",
 		Status:  "0 if there is a certificate and none is bad, 1 if not or if something failed, 2 for wrong usage",
-		Timeout: time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
+		Timeout: time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Hint: o.auth.Hint,
 	}
 }
 

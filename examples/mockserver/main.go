@@ -53,7 +53,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 		return err
 	}
 	if err := s.Start(o.addr); err != nil {
-		return err
+		return command.NotListening("-addr", o.addr, err)
 	}
 	if err = s.Import(hardware...); err == nil {
 		err = o.announce(s, stdout)

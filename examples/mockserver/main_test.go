@@ -171,7 +171,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-addr", "127.0.0.1"}, 2},
 		{[]string{"-ready-file", filepath.Join(missing, "url")}, 2},
 		{[]string{"-roots-out", filepath.Join(missing, "roots")}, 2},
-		{[]string{"-addr", "192.0.2.1:1"}, 1},
+		{[]string{"-addr", "host.invalid:1"}, 1},
 	} {
 		if code, stdout, stderr := exampletest.Run(t, program(), c.args...); code != c.code {
 			t.Errorf("%q: exit %d, want %d: %s%s", c.args, code, c.code, stdout, stderr)

@@ -39,7 +39,7 @@ func program() *command.Command {
 			"provision -steps technician,user -user NAME -password @FILE [FLAGS]",
 		Status:  "0 if all steps are done, 1 if one failed, 2 for wrong usage",
 		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
-		Resume: o.resume, Hint: hint,
+		Resume: o.resume, Hint: o.hint,
 	}
 }
 
@@ -107,11 +107,11 @@ func (o *options) resume() string {
 }
 
 // hint names the flag that may help against an error.
-func hint(err error) string {
+func (o *options) hint(err error) string {
 	if errors.Is(err, provision.ErrNotDone) {
 		return "Add the missing steps to -steps, or give the -state of the run that took them."
 	}
-	return ""
+	return o.auth.Hint(err)
 }
 
 // selectEK returns the function that selects the endorsement key, or nil if any

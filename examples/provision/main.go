@@ -16,6 +16,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -113,6 +114,9 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	if terr := o.writeTraces(t); err == nil {
 		err = terr
+	}
+	if errors.Is(err, provision.ErrState) {
+		return command.At("-state "+o.state, err)
 	}
 	if err != nil {
 		return err

@@ -292,6 +292,20 @@ func TestAtLimit(t *testing.T) {
 	}
 }
 
+// What is wrong with the state's file is said with its name.
+func TestBadState(t *testing.T) {
+	file := exampletest.File(t, []byte("text"))
+	if code, _, stderr := runProvision(t, "-state", file); code != 1 || !strings.HasPrefix(stderr, "provision: -state "+file+": ") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if code, _, stderr := runProvision(t, "-srk", "0x81000001", "-srk-auth", "x"); code != 1 || !strings.Contains(stderr, "A value was given with -srk-auth: if it is for this, it is wrong.") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+	if code, _, stderr := runProvision(t, "-steps", "session"); code != 1 || !strings.HasSuffix(stderr, ". Add the missing steps to -steps, or give the -state of the run that took them.\n") {
+		t.Errorf("exit %d: %s", code, stderr)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"-no-such-flag"},

@@ -33,7 +33,7 @@ func program() *command.Command {
 			"scepenroll -url URL -ca-fingerprint HEX|-roots FILE [-challenge @FILE] [-subject CN=NAME] -out DIR\n" +
 			"scepenroll -url URL -ca-fingerprint HEX|-roots FILE -renew -out DIR",
 		Status:  "0 if the certificate is written, or the capabilities printed with -caps; 1 if not; 2 for wrong usage",
-		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Hint: hint,
+		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Hint: o.hint,
 	}
 }
 
@@ -105,9 +105,12 @@ func parseFingerprint(text string) ([]byte, error) {
 }
 
 // hint names the flag that may help against an error.
-func hint(err error) string {
-	if errors.Is(err, scep.ErrLegacy) {
+func (o *options) hint(err error) string {
+	switch {
+	case errors.Is(err, scep.ErrLegacy):
 		return "The flag -legacy permits them."
+	case errors.Is(err, scep.ErrUntrusted) && o.fingerprint != "":
+		return "See which certificates the server has with -caps and without -ca-fingerprint."
 	}
 	return ""
 }

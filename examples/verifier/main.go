@@ -56,7 +56,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	l, err := net.Listen("tcp", o.addr)
 	if err != nil {
-		return err
+		return command.NotListening("-addr", o.addr, err)
 	}
 	if err := o.announce(l, root, stdout); err != nil {
 		l.Close()

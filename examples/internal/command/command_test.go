@@ -28,6 +28,11 @@ func (failed) Unwrap() error     { return errors.New("busy") }
 func (failed) Remedy() string    { return "Wait." }
 func (failed) StepName() string  { return "leave" }
 
+// numbered is an error of a request that has an identifier.
+type numbered struct{ failed }
+
+func (numbered) Reference() string { return "4711" }
+
 // coded is an error with a code and a remedy.
 type coded struct{ text string }
 
@@ -129,6 +134,7 @@ func TestExplain(t *testing.T) {
 		{fmt.Errorf("x: %w", failed{}), nil, "leave: Join https://a.test/: HTTP status 503: busy (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL); may pass. Wait."},
 		{At("-url", failed{}), nil, "-url: leave: Join https://a.test/: HTTP status 503: busy (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL); may pass. Wait."},
 		{&ExitError{Code: 3, Err: At("-out", errors.New("no"))}, nil, "-out: no"},
+		{numbered{failed{}}, nil, "leave: Join https://a.test/: HTTP status 503: busy (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL); may pass. Wait. The operator finds the request by its ID, 4711."},
 		{errors.Join(coded{"a"}, At("-har", errors.New("no"))), nil, "a (0x80180014 MENROLL_E_DEVICENOTSUPPORTED). Ask the maker. Also: -har: no"},
 		{errors.Join(nil, At("-har", errors.New("no"))), nil, "-har: no"},
 	} {

@@ -50,7 +50,7 @@ func explain(err error) (lines []string) {
 	}
 	d := diagnose.Explain(err)
 	line := d.String()
-	if d.RequestID != "" && !strings.Contains(line, d.RequestID) {
+	if d.RequestID != "" && d.URL != "" && !strings.Contains(line, d.RequestID) {
 		line = strings.TrimSuffix(line, ".") + ". The operator finds the request by its ID, " + d.RequestID + "."
 	}
 	return []string{line}

@@ -32,9 +32,17 @@ func ParseCertificates(name string, text []byte) ([]*x509.Certificate, error) {
 		return err
 	})
 	if err == nil && len(certs) == 0 {
-		err = fmt.Errorf("%s: no certificate in it", name)
+		err = fmt.Errorf("%s: no certificate in it%s", name, asDER(text))
 	}
 	return certs, err
+}
+
+// asDER says what to do with a file that is not PEM.
+func asDER(text []byte) string {
+	if _, err := x509.ParseCertificate(text); err == nil {
+		return ", as it is in DER: convert it to PEM (openssl x509 -inform DER)"
+	}
+	return ": name a file in PEM"
 }
 
 // ReadRoots reads the certificates in the PEM file that a flag names into a pool. Without
@@ -86,7 +94,7 @@ func ReadKeys(name string) ([]crypto.PublicKey, error) {
 		return nil
 	})
 	if err == nil && len(keys) == 0 {
-		err = fmt.Errorf("%s: no public key or certificate in it", name)
+		err = fmt.Errorf("%s: no public key or certificate in it%s", name, asDER(text))
 	}
 	return keys, err
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -37,6 +38,27 @@ func (a *Auth) Check() error {
 	default:
 		return fmt.Errorf("-srk %#x: this is no persistent handle, which is from 0x81000000 to 0x81ffffff", key)
 	}
+}
+
+// Hint returns a sentence about the values that were given if the TPM took none of them,
+// or "".
+func (a *Auth) Hint(err error) string {
+	if !errors.Is(err, tpm2.TPMRCBadAuth) && !errors.Is(err, tpm2.TPMRCAuthFail) {
+		return ""
+	}
+	var given []string
+	for _, flag := range []struct{ name, value string }{{"-owner-auth", a.owner}, {"-endorsement-auth", a.endorsement}, {"-srk-auth", a.storage}} {
+		if flag.value != "" {
+			given = append(given, flag.name)
+		}
+	}
+	switch len(given) {
+	case 0:
+		return "Values are given with -owner-auth, -endorsement-auth and -srk-auth."
+	case 1:
+		return "A value was given with " + given[0] + ": if it is for this, it is wrong."
+	}
+	return "Values were given with " + strings.Join(given, " and ") + ": the one for this is wrong."
 }
 
 // Set sets the values in tpm, which is that of dev. The error is that of reading a file, or
