@@ -281,7 +281,7 @@ func TestAtLimit(t *testing.T) {
 	}
 	server := &provisiontest.Server{Faults: []provisiontest.Fault{fault}}
 	roots := exampletest.StartMock(t, server)
-	code, stdout, stderr := runProvision(t, "-server", server.URL, "-roots", roots, "-timeout", "2s")
+	code, stdout, stderr := runProvision(t, "-server", server.URL, "-roots", roots, "-steps", "ek,discover", "-timeout", "3s")
 	if code != 1 || !strings.Contains(stderr, "(0x801901F7 ") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
