@@ -121,6 +121,19 @@ func (e *Error) Retryable() bool {
 	return errors.As(e.Err, &judged) && judged.Retryable()
 }
 
+// issuer returns the key identifier of the issuer in e.URL in parentheses, or "".
+func (e *Error) issuer() string {
+	_, id, ok := strings.Cut(e.URL, "-KeyId-")
+	if !ok {
+		return ""
+	}
+	end := strings.IndexFunc(id, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') })
+	if end >= 0 {
+		id = id[:end]
+	}
+	return " (key identifier " + id + ")"
+}
+
 // remedies are what helps against a refusal by the CA, by words in its message.
 var remedies = []struct{ words, remedy string }{
 	{"firmware needs update", "Install the machine maker's TPM firmware update, then run again."},
@@ -132,7 +145,8 @@ var remedies = []struct{ words, remedy string }{
 // is known.
 func (e *Error) Remedy() string {
 	if errors.Is(e.Err, ErrNoAuthority) {
-		return "The attestation CA does not know the issuer of this TPM's endorsement certificate. Update the TPM's firmware, or ask the maker."
+		return fmt.Sprintf("There is no attestation CA at this address: check it. If it is right, the CA does not know the issuer of this TPM's endorsement certificate%s: "+
+			"ask its operator. For Microsoft's CA, update the TPM's firmware.", e.issuer())
 	}
 	if errors.Is(e.Err, scep.ErrCapability) && !errors.Is(e.Err, scep.ErrLegacy) {
 		return "The server at this address does not offer attestation. Check the address of the CA, and whether a proxy answers in its place."

@@ -241,7 +241,7 @@ func BenchmarkDecode(b *testing.B) {
 func TestMeaningString(t *testing.T) {
 	m := diagnose.Decode("(6, 0x80190193)")
 	const want = "0x80190193 HTTP_E_STATUS_FORBIDDEN: not permitted; likely: a proxy, or a decision of the service. " +
-		"Check that no proxy answers in the server's place, and that the device may use the service. [HTTP; documented; while enrolling in management]"
+		"Check restrictions, the addresses that are allowed and the proxy: the service or a proxy before it does not let the device in. [HTTP; documented; while enrolling in management]"
 	if len(m) != 1 || m[0].String() != want {
 		t.Errorf("%v, want %s", m, want)
 	}

@@ -38,7 +38,7 @@ func TestField(t *testing.T) {
 
 		// Causes and remedies.
 		"0x80180027": {"0x80180027 MENROLL_E_CERTPOLICY_PRIVATEKEYCREATION_FAILED", []string{"authentication policy"}},
-		"0x80180014": {"0x80180014 MENROLL_E_DEVICENOTSUPPORTED", []string{"personally owned", "record still exists", "restriction", "Register the device as corporate."}},
+		"0x80180014": {"0x80180014 MENROLL_E_DEVICENOTSUPPORTED", []string{"personally owned", "record still exists", "restriction", "register it as corporate."}},
 		"0x8018000B": {"0x8018000B MENROLL_E_DEVICE_NOT_ENROLLED", []string{"already enrolled", "Leave the earlier enrollment first"}},
 		"0x802800A5": {"0x802800A5 TPM_20_E_BINDING", []string{"Infineon", "firmware"}},
 		"0x80090030": {"0x80090030 NTE_DEVICE_NOT_READY", []string{"Infineon", "firmware"}},

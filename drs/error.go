@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -227,6 +228,9 @@ func (e *Error) Retryable() bool {
 // Remedy returns what a technician can do, in whole sentences, or "" if nothing is known
 // to help.
 func (e *Error) Remedy() string {
+	if remedy := e.saidRemedy(); remedy != "" {
+		return remedy
+	}
 	if remedy := remedyOf(e.Subcode); remedy != "" {
 		return remedy
 	}
@@ -261,6 +265,8 @@ func (e *Error) Remedy() string {
 		return "Check the device's clock, and whether a proxy changes the answers of the registration service."
 	case !e.refused():
 		return wire.Remedy(e.Err)
+	case e.Op == opAuthenticate && e.HTTPStatus == http.StatusUnauthorized:
+		return "The service does not accept the device's proof. No user signs in at this step: check that no proxy answers in the service's place, then ask the service's operator."
 	case e.unexplained() && e.HTTPStatus == http.StatusForbidden:
 		return "No message of the directory came with this status, so a proxy may have sent it: check the proxy, then what the tenant lets devices do."
 	case e.unexplained() && e.HTTPStatus == http.StatusUnauthorized:
@@ -271,6 +277,36 @@ func (e *Error) Remedy() string {
 		return "The service cannot read the request. Check the address, and whether a proxy changes requests."
 	}
 	return wire.StatusRemedy(e.HTTPStatus, e.RetryAfter)
+}
+
+// saidRemedy returns what helps if the service's message tells the cause, whatever its
+// codes, or "".
+func (e *Error) saidRemedy() string {
+	said := strings.ToLower(e.Message)
+	row := hresult.AADSTS(e.Message)
+	switch {
+	case row != nil && row.Low != invalidAssertion && row.Low != notAuthenticated, strings.EqualFold(e.Subcode, "tpm_challenge_expired"):
+		return "" // the code tells as much
+	case containsAny(said, "expired", "not valid yet", "not yet valid", "not valid now", "used before issued"):
+		return "The service says that what it was shown is not valid at this time. Compare the device's clock with the right time first. " +
+			"If the clock is right, obtain a new token, ticket or certificate."
+	case strings.Contains(said, "audience"):
+		return "What was shown is for another service: check the address of the service, and where the token or ticket is from."
+	case containsAny(said, "token is malformed", "not a jwt", "no token") && isJoin(e.Op):
+		return "The ticket or token that was given is not one that the directory can read: give another (in the programs: -ticket)."
+	}
+	return ""
+}
+
+// Numbers of AADSTS codes that have many causes.
+const (
+	invalidAssertion uint32 = 50013
+	notAuthenticated uint32 = 50155
+)
+
+// containsAny reports whether s has one of some parts.
+func containsAny(s string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(s, part) })
 }
 
 // unexplained reports whether the service said nothing but an HTTP status.

@@ -240,3 +240,32 @@ func TestRemedies(t *testing.T) {
 		t.Errorf("with a subcode: %s", got)
 	}
 }
+
+// What the service says of a time, an audience or a ticket decides about the remedy,
+// whatever code comes with it.
+func TestRemedyOfMessage(t *testing.T) {
+	for _, c := range []struct{ op, code, subcode, message, want string }{
+		{"Join", "AuthorizationError", "MsaTicketTpmValidationFailed", "token: token has invalid claims: token is expired", "Compare the device's clock"},
+		{"Join", "AuthorizationError", "MsaTicketTpmValidationFailed", "token is not valid yet", "Compare the device's clock"},
+		{"Join", "AuthorizationError", "MsaTicketTpmValidationFailed", "token: token is malformed", "is not one that the directory can read"},
+		{"Join", "AuthorizationError", "MsaTicketTpmValidationFailed", "", "Update the TPM's firmware"},
+		{"Join", "", "", "", "No message of the directory came with this status"},
+		{"Authenticate", "", "", "", "The service does not accept the device's proof."},
+		{"Authenticate", "AuthorizationError", "tpm_aik_untrusted", "certificate has expired or is not yet valid", "Compare the device's clock"},
+		{"Authenticate", "invalid_grant", "tpm_challenge_expired", "the challenge has expired", "again"},
+		{"SignIn", "invalid_grant", "", "AADSTS50013: assertion: token has invalid audience", "for another service"},
+		{"SignIn", "invalid_grant", "", "AADSTS50013: assertion: token is expired", "Compare the device's clock"},
+		{"SignIn", "invalid_grant", "", "AADSTS70008: the refresh token has expired", "sign in again"},
+		{"SignIn", "invalid_grant", "device_authentication_failed", "AADSTS50155: device certificate is not valid now", "Compare the device's clock"},
+	} {
+		e := &drs.Error{Op: c.op, HTTPStatus: 401, Code: c.code, Subcode: c.subcode, Message: c.message}
+		if got := e.Remedy(); !strings.Contains(got, c.want) {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+	for code, want := range map[string]string{"invalid_grant": "OAuth invalid_grant/x", "AuthorizationError": "DRS AuthorizationError/x"} {
+		if got := (&drs.Error{Code: code, Subcode: "x"}).Protocol(); got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
+	}
+}

@@ -45,8 +45,9 @@ func TestNotSupported(t *testing.T) {
 		_, err := client.Enroll(t.Context(), &mdm.Discovery{EnrollURL: strings.Replace(discovery, "Discovery", "Enrollment", 1)}, nil,
 			&mdm.Request{Credential: with, Key: mdmKey(), Context: c.items})
 		e := failure(t, err)
-		first, rest, _ := strings.Cut(e.Remedy(), " Or ")
-		if e.HRESULT() != 0x80180014 || !strings.Contains(first, c.want) || strings.Count(rest, " Or ") != 1 {
+		_, list, _ := strings.Cut(e.Remedy(), "the likeliest first. ")
+		first, rest, _ := strings.Cut(list, ". ")
+		if e.HRESULT() != 0x80180014 || !strings.Contains(first, c.want) || strings.Contains(rest, c.want) || strings.Count(rest, "If ") != 2 {
 			t.Errorf("%q: %v; %s", c.message, e, e.Remedy())
 		}
 	}

@@ -26,7 +26,7 @@ var remedies = map[uint32]string{
 	codeDeviceCapReached:    "Remove old devices of this account, or raise the limit.",
 	codeNotSupported:        "The server does not manage this kind of device.",
 	codeNotEligible:         "The device must enroll again; check its clock, too.",
-	codeInMaintenance:       "The account is under maintenance: try again later.",
+	codeInMaintenance:       "The tenant's device management is under maintenance: try again later.",
 	codeUserLicense:         "Assign a license for device management.",
 	codeEnrollmentData:      "The server did not accept the description of the device: check the context items of the request.",
 	codeInsecureRedirect:    "The address is not one of https: correct it.",
@@ -80,41 +80,41 @@ var passwordRemedies = map[uint32]string{
 }
 
 // notSupported has, for each cause of codeDeviceNotSupported, the words in servers'
-// messages that tell of it. The causes and their remedies, in the same order, are in
-// the table of package hresult.
+// messages that tell of it. The remedies, a sentence for each cause in the same order, are
+// in the table of package hresult.
 var notSupported = [][]string{
 	{"already", "one-time", "one time", "limit", "record"},
 	{"preregistered", "pre-registered", "personal", "corporate"},
 	{"platform", "version", "edition"},
 }
 
-// notSupportedRemedy names the causes of codeDeviceNotSupported, the likeliest first.
-// That is the first one of which the message has a word, or else the record in
-// pre-provisioning and the platform otherwise.
+// notSupportedRemedy has what helps against each cause of codeDeviceNotSupported, the
+// likeliest first. That is the first one of which the message has a word, or else the
+// record in pre-provisioning and the platform otherwise.
 func notSupportedRemedy(message string, preprovisioning bool) string {
 	likely := 2
 	if preprovisioning {
 		likely = 0
 	}
-	message = strings.ToLower(message)
-	for i, words := range notSupported {
-		if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(message, w) }) {
-			likely = i
-			break
-		}
+	if told := notSupportedCause(message); told >= 0 {
+		likely = told
 	}
-	row := hresult.Find(codeDeviceNotSupported)[0]
-	causes, remedies := strings.Split(row.Causes, "; "), strings.SplitAfter(row.Remedy, ". ")
-	cause := func(i int) string {
-		return causes[i] + ": " + strings.ToLower(remedies[i][:1]) + strings.TrimSpace(remedies[i][1:])
-	}
-	text := fmt.Sprintf("This code has %d causes. Most likely %s", len(causes), cause(likely))
-	for i := range causes {
+	remedies := strings.SplitAfter(hresult.Find(codeDeviceNotSupported)[0].Remedy, ". ")
+	text := fmt.Sprintf("This code has %d causes, the likeliest first. %s", len(remedies), strings.TrimSpace(remedies[likely]))
+	for i, remedy := range remedies {
 		if i != likely {
-			text += " Or " + cause(i)
+			text += " " + strings.TrimSpace(remedy)
 		}
 	}
 	return text
+}
+
+// notSupportedCause returns the number of the cause of which a message has a word, or -1.
+func notSupportedCause(message string) int {
+	message = strings.ToLower(message)
+	return slices.IndexFunc(notSupported, func(words []string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(message, w) })
+	})
 }
 
 // Remedy returns what a technician can do about the failure, in one sentence or
@@ -148,6 +148,12 @@ func (e *Error) Remedy() string {
 	switch code {
 	case codeDeviceNotSupported:
 		text = notSupportedRemedy(e.ServerMessage(), e.preprovisioning)
+	case codeNotSupported:
+		if cause := notSupportedCause(e.ServerMessage()); cause >= 0 {
+			text = strings.TrimSpace(strings.SplitAfter(hresult.Find(codeDeviceNotSupported)[0].Remedy, ". ")[cause])
+		} else if e.ServerMessage() != "" {
+			text = "The server does not manage this device: do what its message says, and ask the server's operator if that does not tell."
+		}
 	case codeInsecureRedirect:
 		switch {
 		case e.HTTPStatus == http.StatusOK:

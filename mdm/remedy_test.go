@@ -41,7 +41,7 @@ func TestFaultDetail(t *testing.T) {
 		t.Errorf("%v; %q", e, e.ServerMessage())
 	}
 	e = discoverCanned(t, canned{Status: 200, Body: strings.Replace(fault("s:Authorization", "DeviceNotSupported"), "in detail", "personally owned", 1)})
-	if !strings.Contains(e.Remedy(), "Most likely personally owned") {
+	if !strings.Contains(e.Remedy(), "the likeliest first. If the device is personally owned, register it as corporate.") {
 		t.Errorf("%s", e.Remedy())
 	}
 	e = discoverCanned(t, canned{Status: 200, Body: strings.Replace(fault("s:Authorization", "DeviceNotSupported"), "in detail", "words", 1)})

@@ -247,6 +247,8 @@ func (e *Error) Remedy() string {
 		return "The clocks of this device and of the CA differ. Compare both with the right time, and set the one that is wrong."
 	case e.FailInfo == BadAlg:
 		return "The CA refuses the algorithms that it advertises. Ask its operator to correct its capabilities."
+	case e.FailInfo == BadRequest && e.Code == 0 && e.Op == "RenewalReq":
+		return "The CA refuses the renewal, or does not allow any. Check the names in the request, and enroll anew otherwise."
 	case e.FailInfo == BadRequest && e.Code == 0:
 		return "The CA refuses the request. Check the challenge password and the names in the request."
 	case e.FailInfo == BadMessageCheck:

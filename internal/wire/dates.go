@@ -71,6 +71,15 @@ func (e *DateError) kind() string {
 	return "CA certificate"
 }
 
+// name returns how a text names the certificate: by its subject or, if that is empty, by
+// its serial number and issuer.
+func (e *DateError) name() string {
+	if len(e.Cert.Subject.Names) > 0 || e.Cert.SerialNumber == nil {
+		return fmt.Sprintf("%s %.200q", e.kind(), Visible(e.Cert.Subject.String()))
+	}
+	return fmt.Sprintf("%s with the serial number %s of %.200q", e.kind(), e.Cert.SerialNumber, Visible(e.Cert.Issuer.String()))
+}
+
 // Error returns which certificate it is, its dates and the time of the check.
 func (e *DateError) Error() string {
 	const day = "2006-01-02 15:04 MST"
@@ -78,7 +87,7 @@ func (e *DateError) Error() string {
 	if !e.ended() {
 		verb = "is not valid yet"
 	}
-	return fmt.Sprintf("the %s %.200q %s: it is valid from %s to %s, and the time is %s", e.kind(), Visible(e.Cert.Subject.String()), verb,
+	return fmt.Sprintf("the %s %s: it is valid from %s to %s, and the time is %s", e.name(), verb,
 		e.Cert.NotBefore.UTC().Format(day), e.Cert.NotAfter.UTC().Format(day), e.At.UTC().Format(day))
 }
 
@@ -98,10 +107,9 @@ func (e *DateError) As(target any) bool {
 // Remedy returns what to do, in a sentence or two.
 func (e *DateError) Remedy() string {
 	if !e.ended() {
-		return fmt.Sprintf("Check the device's clock. If it is right, %s must correct the %s %.200q.", e.Owner, e.kind(), Visible(e.Cert.Subject.String()))
+		return fmt.Sprintf("Check the device's clock. If it is right, %s must correct the %s.", e.Owner, e.name())
 	}
-	return fmt.Sprintf("The %s %.200q ended on %s: %s must replace it. Check the device's clock, too.", e.kind(), Visible(e.Cert.Subject.String()),
-		e.Cert.NotAfter.UTC().Format(time.DateOnly), e.Owner)
+	return fmt.Sprintf("The %s ended on %s: %s must replace it. Check the device's clock, too.", e.name(), e.Cert.NotAfter.UTC().Format(time.DateOnly), e.Owner)
 }
 
 // DateOf returns the DateError in err, or nil.
