@@ -135,7 +135,7 @@ func TestDiagnose(t *testing.T) {
 			diagnose.Diagnosis{HRESULT: 0x80072F78, Symbol: "WININET_E_INVALID_SERVER_RESPONSE", Retryable: true},
 			"malformed",
 		},
-		"the state":            {&provision.Error{Err: fmt.Errorf("%w: of another TPM", provision.ErrState)}, diagnose.Diagnosis{HRESULT: 0x8007000D, Symbol: "ERROR_INVALID_DATA"}, "Remove the stored state"},
+		"the state":            {&provision.Error{Err: fmt.Errorf("%w: of another TPM", provision.ErrState)}, diagnose.Diagnosis{HRESULT: 0x8007000D, Symbol: "ERROR_INVALID_DATA"}, "remove it to provision the device again"},
 		"a file":               {&fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, diagnose.Diagnosis{HRESULT: 0x80070005, Symbol: "ERROR_ACCESS_DENIED"}, "administrator"},
 		"canceled":             {step(provision.StepEK, context.Canceled), diagnose.Diagnosis{Step: "ek", HRESULT: 0x80004004, Symbol: "E_ABORT"}, "canceled (0x80004004"},
 		"out of time":          {step("something", context.DeadlineExceeded), diagnose.Diagnosis{Step: "something", HRESULT: 0x800705B4, Symbol: "ERROR_TIMEOUT"}, "ERROR_TIMEOUT"},

@@ -47,7 +47,7 @@ func (r *Run) checkStage(s stage) error {
 	done := s.done != nil && s.done(r.State)
 	switch {
 	case !slices.Contains(p.Steps, s.step) && s.done != nil && !done:
-		return fmt.Errorf("%w, and %s needs it", ErrNotDone, r.neededBy(s.step))
+		return fmt.Errorf("%w, and %s", ErrNotDone, r.neededBy(s.step))
 	case p.Do[s.step] != nil:
 		return nil
 	case s.do == nil:
@@ -66,7 +66,7 @@ func (r *Run) checkStage(s stage) error {
 	return nil
 }
 
-// neededBy names the listed steps that need a step which is not listed.
+// neededBy says which of the listed steps need a step that is not listed.
 func (r *Run) neededBy(step Step) string {
 	var names []string
 	for _, s := range r.Provisioner.Steps {
@@ -74,7 +74,10 @@ func (r *Run) neededBy(step Step) string {
 			names = append(names, string(s))
 		}
 	}
-	return strings.Join(names, ", ")
+	if len(names) == 1 {
+		return names[0] + " needs it"
+	}
+	return strings.Join(names, ", ") + " need it"
 }
 
 // needs reports whether a step needs the results of another one, or those of a step

@@ -77,11 +77,16 @@ func (e *Error) Retryable() bool {
 // Remedy returns what a technician can do, in whole sentences, or "" if nothing
 // is known.
 func (e *Error) Remedy() string {
-	if errors.Is(e.Err, ErrState) {
-		return "Remove the stored state to provision this device again."
-	}
-	if errors.Is(e.Err, ErrNotDone) {
-		return "Run this step first, or together with the others."
+	var state *stateError
+	switch {
+	case errors.As(e.Err, &state):
+		return state.remedy
+	case errors.Is(e.Err, ErrState):
+		return "If it is the state of this device, remove it to provision the device again. If not, give the right one."
+	case errors.Is(e.Err, ErrLocked):
+		return "Wait until the other run with this state has ended, or end it."
+	case errors.Is(e.Err, ErrNotDone):
+		return "Add this step to those of the run (in the programs: -steps), or continue from the state of the run that took it (-state)."
 	}
 	if errors.Is(e.Err, ErrNoJoinToken) {
 		return "Give the program a device ticket or the token of a bulk enrollment, or join the device as a user. How Windows gets such a ticket is not public."

@@ -257,5 +257,5 @@ func ExampleError() {
 	}
 	// Output:
 	// provision: ek: stored state cannot be continued: it is of another TPM
-	// Remove the stored state to provision this device again.
+	// If it is the state of this device, remove it to provision the device again. If not, give the right one.
 }

@@ -5,6 +5,6 @@ var Pause = pause
 
 // ParseState reads a stored state, and FormatState writes one.
 var (
-	ParseState  = parseState
+	ParseState  = func(text []byte) (*State, error) { return parseState("file", text) }
 	FormatState = formatState
 )

@@ -3,7 +3,6 @@ package provision
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -66,7 +65,7 @@ func (s *State) keys() []string {
 func (r *Run) loadKey(ctx context.Context, text string) (*attest.Key, error) {
 	key, err := r.Provisioner.TPM.LoadKey(ctx, []byte(text))
 	if errors.Is(err, tpm2.TPMRCIntegrity) {
-		return nil, fmt.Errorf("%w: another TPM made its keys, or this TPM was cleared since: %w", ErrState, err)
+		return nil, unusable(remedyOtherTPM, "another TPM made its keys, or this TPM was cleared since: %w", err)
 	}
 	return key, err
 }

@@ -1,7 +1,6 @@
 package provision
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/whiteglove/whiteglove/autopilot"
@@ -125,10 +124,10 @@ func (s *State) Window() (from, until time.Time) {
 // check returns why p cannot continue a stored state, or nil if it can.
 func (s *State) check(p *Provisioner) error {
 	if s.Version != stateVersion {
-		return fmt.Errorf("%w: its version is %d, not %d", ErrState, s.Version, stateVersion)
+		return unusable(remedyVersion, "its version is %d, not %d", s.Version, stateVersion)
 	}
 	if s.Tenant != p.Tenant && p.Tenant != "" {
-		return fmt.Errorf("%w: it belongs to tenant %q, not %q", ErrState, s.Tenant, p.Tenant)
+		return unusable(remedyTenant, "it belongs to tenant %q, not %q", s.Tenant, p.Tenant)
 	}
 	return nil
 }

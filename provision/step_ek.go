@@ -178,5 +178,5 @@ func (r *Run) storedEK(ctx context.Context) (*attest.EK, error) {
 			return ek, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: it belongs to another TPM: none of the endorsement keys here has the SHA-256 %x", ErrState, r.State.EKSHA256)
+	return nil, unusable(remedyOtherTPM, "it belongs to another TPM: none of the endorsement keys here has the SHA-256 %x", r.State.EKSHA256)
 }

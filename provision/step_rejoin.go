@@ -2,7 +2,6 @@ package provision
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/whiteglove/whiteglove/drs"
 )
@@ -12,7 +11,7 @@ import (
 func rejoin(ctx context.Context, r *Run) (bool, error) {
 	user := r.Provisioner.User
 	if u := r.State.User; u != nil && u.Name != "" && u.Name != user.Name {
-		return false, fmt.Errorf("%w: the device belongs to %q, not to %q", ErrState, u.Name, user.Name)
+		return false, unusable(remedyUser, "the device belongs to %q, not to %q", u.Name, user.Name)
 	}
 	resumed := r.State.rejoined()
 	if !resumed {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/rename"
 )
 
@@ -28,6 +30,32 @@ var ErrNoState = errors.New("no stored state")
 // cannot be used: it is damaged, has another version, or belongs to another TPM,
 // tenant or user. The state was not changed. Remove it to start over.
 var ErrState = errors.New("stored state cannot be continued")
+
+// A stateError wraps ErrState and has a remedy for why the state cannot be used.
+type stateError struct {
+	err    error
+	remedy string
+}
+
+// unusable returns an error that wraps ErrState and says why, as fmt.Errorf does.
+func unusable(remedy, format string, args ...any) error {
+	return &stateError{fmt.Errorf("%w: %w", ErrState, fmt.Errorf(format, args...)), remedy}
+}
+
+// Error returns that the state cannot be used, and why.
+func (e *stateError) Error() string { return e.err.Error() }
+
+// Unwrap returns the error without its remedy.
+func (e *stateError) Unwrap() error { return e.err }
+
+// What helps if a stored state cannot be used, by why.
+const (
+	remedyDamaged  = "Give the right file (in the programs: -state), or a copy from before it was damaged. If there is none, remove it to provision the device again."
+	remedyOtherTPM = "Give the state of this device (in the programs: -state), and keep this one for the device that it belongs to. If the TPM of this device was cleared, its keys are lost: begin with a new state."
+	remedyTenant   = "Give the tenant that the state belongs to (in the programs: -tenant), or another state (-state)."
+	remedyUser     = "Give the user whom the device belongs to (in the programs: -user), or the state of another device (-state)."
+	remedyVersion  = "Another version of the program wrote it. Continue with that one."
+)
 
 // A Store keeps the state of a run across a reboot.
 //
@@ -51,7 +79,9 @@ type Store interface {
 
 // ErrLocked is returned by Lock of a [Store], and wrapped by the error of Run, if
 // another run uses the same Store.
-var ErrLocked = errors.New("another run is using the stored state")
+var ErrLocked = hresult.NewError(sharingViolation, "another run is using the stored state")
+
+const sharingViolation = 0x80070020 // ERROR_SHARING_VIOLATION
 
 // A FileStore is a [Store] in the file of that name. The file is JSON with mode
 // 0600. Save writes a new file beside it, syncs it and renames it into place; on Windows
@@ -103,13 +133,13 @@ func (f FileStore) Load(context.Context) (*State, error) {
 	}
 	defer file.Close()
 	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(fmt.Errorf("%w: %s is not a regular file", ErrState, f), err)
+		return nil, errors.Join(unusable(remedyDamaged, "%s is a folder or another thing that is not a file", f), err)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxState+1))
 	if err != nil {
 		return nil, err
 	}
-	return parseState(text)
+	return parseState(string(f), text)
 }
 
 // A stateFile is what a FileStore writes.
@@ -128,25 +158,39 @@ func digest(text []byte) ([]byte, error) {
 	return sum[:], nil
 }
 
-// parseState reads a state that formatState wrote.
-func parseState(text []byte) (*State, error) {
+// parseState reads a state that formatState wrote from the file of a name. The error
+// wraps ErrState and says what the file is.
+func parseState(name string, text []byte) (*State, error) {
+	s, err := decodeState(text)
+	if err != nil {
+		return nil, unusable(remedyDamaged, "%s %w", name, err)
+	}
+	return s, nil
+}
+
+// decodeState reads a state. The error is to follow the name of the file.
+func decodeState(text []byte) (*State, error) {
 	if len(text) > maxState {
-		return nil, fmt.Errorf("%w: it is larger than %d bytes", ErrState, maxState)
+		return nil, fmt.Errorf("is larger than %d bytes", maxState)
 	}
 	var file stateFile
 	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrState, err)
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) && syntax.Offset == int64(len(text)) && len(bytes.TrimSpace(text)) > 0 {
+			return nil, plain.Because(err, "ends in the middle")
+		}
+		return nil, plain.Because(err, "is not a state file")
 	}
 	sum, err := digest(file.State)
-	if err != nil {
-		return nil, fmt.Errorf("%w: it holds no state", ErrState)
+	if err != nil || len(file.SHA256) == 0 {
+		return nil, errors.New("is not a state file")
 	}
 	if !bytes.Equal(sum, file.SHA256) {
-		return nil, fmt.Errorf("%w: it was edited or damaged", ErrState)
+		return nil, errors.New("was edited or damaged")
 	}
 	s := new(State)
 	if err := json.Unmarshal(file.State, s); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrState, err)
+		return nil, fmt.Errorf("has a state of another form: %w", err)
 	}
 	return s, nil
 }
