@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 // Lint returns the findings of the file, and those of its rows: all that
@@ -61,7 +63,7 @@ func (r *Row) lint(f *findings, format Format) *Hash {
 	}
 	h, err := parseHash(r.Hash)
 	if err != nil {
-		f.add(true, true, "malformed-hash", "%v", err)
+		f.add(true, true, "malformed-hash", "%s", plain.Text(err))
 		return nil
 	}
 	*f = append(*f, h.Lint()...)

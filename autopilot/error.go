@@ -137,7 +137,7 @@ func (e *Error) HRESULT() uint32 {
 		return 0
 	case e.HTTPStatus >= 300:
 		return hresult.HTTP(e.HTTPStatus)
-	case errors.Is(e.Err, ErrMalformed), errors.Is(e.Err, ErrChecksum):
+	case errors.Is(e.Err, ErrMalformed), errors.Is(e.Err, ErrChecksum), errors.Is(e.Err, ErrNoProfile) && e.Op == "ParseProfile":
 		return hresult.InvalidData
 	case errors.As(e.Err, &coded):
 		return coded.HRESULT()
@@ -170,6 +170,8 @@ func (e *Error) Remedy() string {
 		return "Run as administrator."
 	case errors.Is(e.Err, errors.ErrUnsupported):
 		return "Take the hash on the device's own Windows, and read the file that was written there."
+	case errors.Is(e.Err, ErrNoProfile) && e.Op == "ParseProfile":
+		return "Give the file of a profile: from a device to which one is assigned, or from the tool that exports profiles."
 	case errors.Is(e.Err, ErrNoProfile):
 		return ztd.Remedy(ztd.NoProfile, "")
 	case errors.Is(e.Err, ErrChecksum):

@@ -204,6 +204,9 @@ func parseProfile(file []byte) (*Profile, error) {
 		p.Other = fields
 	}
 	if p.TenantID == "" && p.TenantDomain == "" && p.serverData().Domain == "" {
+		if len(p.present) == 0 {
+			return nil, fmt.Errorf("%w: the JSON has no field of a profile", ErrNoProfile)
+		}
 		return nil, fmt.Errorf("%w: the profile names no tenant", ErrNoProfile)
 	}
 	return p, nil

@@ -84,7 +84,7 @@ func nameOf(cert *x509.Certificate, leaf *Certificate) string {
 // makerOf returns how an error names the maker of cert.
 func makerOf(cert *Certificate) string {
 	if v := cert.Vendor(); v != "" {
-		return v
+		return makerName(v)
 	}
 	return "a certificate that names no maker"
 }

@@ -176,7 +176,7 @@ var sentinels = []struct {
 	{ErrNegativeSerial, hresult.InvalidData, "Ask the maker for a certificate with a valid serial number."},
 	{ErrMalformed, hresult.InvalidData, "The stored certificate is damaged, or it is something else. Ask the maker for a new one."},
 	{ErrExpired, certExpired, "Check the machine's clock. If it is right, ask the maker for a new certificate."},
-	{ErrUntrusted, hresult.CertUntrusted, "Add the root certificate of this TPM's maker, or the missing certificates of the CAs below it."},
+	{ErrUntrusted, hresult.CertUntrusted, "Add the root certificate of this TPM's maker, or the missing certificates of the CAs below it (in the programs: to the file of -ek-roots)."},
 	{ErrNoService, 0, "Check the URL of the maker's service, and that no proxy answers in its place."},
 	{ErrNotFound, hresult.CertNotFound, "This TPM has no certificate. Update its firmware, or enroll it with its maker's CA."},
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
@@ -118,7 +119,7 @@ func findings(c *Certificate) []Finding {
 	}
 	f, err := readFields(cert)
 	if err != nil {
-		add(true, "malformed-extension", err.Error())
+		add(true, "malformed-extension", plain.Text(err))
 	}
 	vendor := VendorName(f.manufacturer)
 	add(f.manufacturer == "" || f.model == "" || f.version == "", "no-manufacturer", missing(f))

@@ -60,6 +60,15 @@ func vendorOf(cert *x509.Certificate, manufacturer string) string {
 	return VendorName(manufacturer)
 }
 
+// makerName returns a short name for texts. That of IBM, of whose code many emulators are, has
+// no letters.
+func makerName(vendor string) string {
+	if vendor == "00001014" {
+		return "IBM (id:00001014)"
+	}
+	return vendor
+}
+
 // trimVendor removes the padding of a vendor ID.
 func trimVendor(s string) string { return strings.TrimRight(s, "\x00 ") }
 

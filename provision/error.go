@@ -77,10 +77,10 @@ func (e *Error) Retryable() bool {
 // Remedy returns what a technician can do, in whole sentences, or "" if nothing
 // is known.
 func (e *Error) Remedy() string {
-	var state *stateError
+	var own *advisedError
 	switch {
-	case errors.As(e.Err, &state):
-		return state.remedy
+	case errors.As(e.Err, &own):
+		return own.remedy
 	case errors.Is(e.Err, ErrState):
 		return "If it is the state of this device, remove it to provision the device again. If not, give the right one."
 	case errors.Is(e.Err, ErrLocked):

@@ -4,11 +4,11 @@ import (
 	"context"
 	"crypto/rsa"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/autopilot"
+	"github.com/whiteglove/whiteglove/internal/hresult"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -64,15 +64,18 @@ func (r *Run) settle() error {
 // than p, or has the device join Active Directory and p.Do has no function for
 // StepJoin.
 func (p *Provisioner) Apply(profile *autopilot.Profile) error {
-	refuse := func(format string, args ...any) error {
-		return &Error{Step: StepProfile, Err: fmt.Errorf(format, args...)}
-	}
 	plan := profile.Plan("")
 	if plan.Hybrid && p.Do[StepJoin] == nil {
-		return refuse("the profile has the device join Active Directory: set a function for StepJoin in Provisioner.Do")
+		return &Error{Step: StepProfile, Err: &advisedError{
+			hresult.NewError(hresult.NotSupported, "the profile has the device join Active Directory (hybrid join), which this run does not do"),
+			"Give the device a profile that joins Microsoft Entra only. A program can do the join itself: a function for StepJoin in Provisioner.Do.",
+		}}
 	}
 	if wire.IsGUID(p.Tenant) && wire.IsGUID(profile.TenantID) && !strings.EqualFold(p.Tenant, profile.TenantID) {
-		return refuse("the profile belongs to tenant %s, not %s", profile.TenantID, p.Tenant)
+		return &Error{Step: StepProfile, Err: &advisedError{
+			hresult.Errorf(hresult.InvalidData, "the profile belongs to tenant %s, not %s", profile.TenantID, p.Tenant),
+			"Give the tenant of the profile (in the programs: -tenant), or the profile of another tenant.",
+		}}
 	}
 	p.Tenant = or(p.Tenant, plan.Tenant)
 	if p.Steps != nil {

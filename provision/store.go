@@ -31,22 +31,22 @@ var ErrNoState = errors.New("no stored state")
 // tenant or user. The state was not changed. Remove it to start over.
 var ErrState = errors.New("stored state cannot be continued")
 
-// A stateError wraps ErrState and has a remedy for why the state cannot be used.
-type stateError struct {
+// An advisedError has a remedy of its own, such as for why a state cannot be used.
+type advisedError struct {
 	err    error
 	remedy string
 }
 
 // unusable returns an error that wraps ErrState and says why, as fmt.Errorf does.
 func unusable(remedy, format string, args ...any) error {
-	return &stateError{fmt.Errorf("%w: %w", ErrState, fmt.Errorf(format, args...)), remedy}
+	return &advisedError{fmt.Errorf("%w: %w", ErrState, fmt.Errorf(format, args...)), remedy}
 }
 
-// Error returns that the state cannot be used, and why.
-func (e *stateError) Error() string { return e.err.Error() }
+// Error returns the text of the error.
+func (e *advisedError) Error() string { return e.err.Error() }
 
 // Unwrap returns the error without its remedy.
-func (e *stateError) Unwrap() error { return e.err }
+func (e *advisedError) Unwrap() error { return e.err }
 
 // What helps if a stored state cannot be used, by why.
 const (

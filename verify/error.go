@@ -95,7 +95,7 @@ var remedies = []struct {
 	{ErrMalformed, "The device and the verifier may be of different versions, or something else sent the message."},
 	{ErrChallenge, "Ask for a new challenge. A challenge can be answered once, within minutes, by the device that it was made for."},
 	{ErrFull, "Try again later. If this lasts, limit who may send a hello."},
-	{ErrClock, "The evidence is older than the last, or the TPM was tampered with. Have the device attest again; if it fails again, examine it."},
+	{ErrClock, "The evidence is older than the last, or the TPM was tampered with. Have the device attest again; if it fails again, examine it. An emulator whose state was lost is another TPM: begin anew with it, and make the verifier forget the old one."},
 	{ErrLog, "Read the event log of the device again. Logs with SM3 digests are not supported."},
 	{ErrPolicy, "Compare the device's PCRs with the policy: after an update of firmware or boot loader, the policy needs the new values."},
 	{attest.ErrProof, "The TPM's proof does not hold: it is of another key or nonce, or was changed. Have the device attest again; if it fails again, examine it."},

@@ -152,7 +152,7 @@ func Span(d time.Duration) string {
 	switch {
 	case n < 120:
 		return unit(n, "s", 0, "")
-	case n < 2*3600:
+	case n < 3600:
 		return unit(n/60, "min", n%60, "s")
 	case n < 48*3600:
 		return unit(n/3600, "h", n%3600/60, "min")

@@ -131,7 +131,7 @@ func TestStatusRemedy(t *testing.T) {
 		if !strings.Contains(got, want) || (want == "") != (got == "") {
 			t.Errorf("%d: %q", status, got)
 		}
-		if again := wire.StatusRemedy(status, time.Hour); wire.RetryableStatus(status) != strings.Contains(again, "asks to wait 60 min") {
+		if again := wire.StatusRemedy(status, time.Hour); wire.RetryableStatus(status) != strings.Contains(again, "asks to wait 1 h") {
 			t.Errorf("%d: %q", status, again)
 		}
 	}
