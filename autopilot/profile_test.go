@@ -272,3 +272,18 @@ func TestOffline(t *testing.T) {
 		}
 	}
 }
+
+// JSON that is no profile says so, and what to give instead.
+func TestNoProfileFile(t *testing.T) {
+	for text, want := range map[string]string{
+		`{}`:                              "the JSON has no field of a profile",
+		`{"a":1}`:                         "the JSON has no field of a profile",
+		`{"CloudAssignedDeviceName":"x"}`: "the profile names no tenant",
+	} {
+		_, err := autopilot.ParseProfile([]byte(text))
+		var e *autopilot.Error
+		if !errors.As(err, &e) || !errors.Is(err, autopilot.ErrNoProfile) || !strings.Contains(err.Error(), want) || !strings.Contains(e.Remedy(), "Give the file of a profile") || e.HRESULT() == 0 {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/internal/errtext"
 	"github.com/whiteglove/whiteglove/provision"
@@ -82,6 +83,24 @@ func TestRemedyOfRun(t *testing.T) {
 		d := diagnose.Explain(&provision.Error{Err: err})
 		if !strings.Contains(d.Remedy, want) {
 			t.Errorf("%v: %s", err, d.Remedy)
+		}
+	}
+}
+
+// A profile that a run cannot follow says what to do.
+func TestUnusableProfile(t *testing.T) {
+	for _, c := range []struct {
+		profile    autopilot.Profile
+		says, cure string
+	}{
+		{autopilot.Profile{TenantDomain: "contoso.test", DomainJoin: 1}, "(hybrid join), which this run does not do", "joins Microsoft Entra only"},
+		{autopilot.Profile{TenantID: "8d3c9f2a-0000-4000-8000-000000000002"}, "the profile belongs to tenant", "Give the tenant of the profile"},
+	} {
+		p := &provision.Provisioner{Tenant: "8d3c9f2a-0000-4000-8000-000000000001"}
+		err := p.Apply(&c.profile)
+		d := diagnose.Explain(err)
+		if err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(d.Remedy, c.cure) || d.Symbol == "E_FAIL" {
+			t.Errorf("%v", d)
 		}
 	}
 }
