@@ -180,7 +180,7 @@ func (t *TPM) activate(ctx context.Context, ek, o *object, aik *Key, c *Credenti
 	}
 	cmd.ActivateHandle = h
 	var rsp *tpm2.ActivateCredentialResponse
-	err = t.withSlots(ctx, ek.borrows(), func() (err error) {
+	err = t.withSlots(ctx, borrowed(ek, o), func() (err error) {
 		rsp, err = run(ctx, t, cmd, extra...)
 		return err
 	}, ek, o)

@@ -57,6 +57,8 @@ var failures = []failure{
 	{[]error{ErrNotFound}, hresult.NotFound, "The TPM has no such object or NV index. Check that it is the right TPM, and what its maker stores there."},
 	{[]error{ErrProof}, hresult.ValidationFailed, "The statement is not of the key and the nonce that were expected, or it was changed. Have the TPM make a new one."},
 	{[]error{errKeyFile}, hresult.InvalidData, "Give the file of a key of this TPM: PEM that begins with TSS2 PRIVATE KEY."},
+	{[]error{errOccupied}, nvDefined, "Give another persistent handle, or remove what is there if nobody needs it."},
+	{[]error{errHandle}, invalidParameter, "Give a persistent handle from 0x81020000 to 0x817FFFFF. Others are reserved for storage and endorsement keys, or are none of the owner's."},
 	{[]error{errPath}, tbsNotFound, "Leave out the path: on Windows there is one TPM, which TBS has."},
 	{[]error{errReopened}, tbsIOError, "Run again. If that does not help, restart the machine."},
 	{[]error{errNoLog}, hresult.NotFound, "The firmware or the kernel keeps no event log. On Linux, check that securityfs is mounted at /sys/kernel/security."},

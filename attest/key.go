@@ -115,7 +115,7 @@ func (k *Key) role() role {
 	return roleKey
 }
 
-// load returns k as an object, and loads it if it is not loaded. The objects in use
+// load returns k as an object, and loads it if it is neither loaded nor persistent. The objects in use
 // are not evicted for it.
 func (t *TPM) load(ctx context.Context, k *Key, use ...*object) (*object, error) {
 	if k.tpm != t {
@@ -133,8 +133,12 @@ func (t *TPM) load(ctx context.Context, k *Key, use ...*object) (*object, error)
 		err := fmt.Errorf("the TPM has a storage key other than the one under which the key was made: %w", tpm2.TPMRCIntegrity)
 		return nil, &Error{Op: "TPM2_Load", RC: tpm2.TPMRCIntegrity, Err: err}
 	}
+	if o, err := t.persistentKey(ctx, k, use...); o != nil || err != nil {
+		return o, err
+	}
 	var rsp *tpm2.LoadResponse
-	err = t.withSlots(ctx, 1+parent.borrows(), func() error {
+	// The next command may use the key with the persistent ones among those in use.
+	err = t.withSlots(ctx, 1+max(parent.borrows(), borrowed(use...)), func() error {
 		s, err := t.protect(ctx, parent, true, use...)
 		if err != nil {
 			return err

@@ -90,12 +90,16 @@ func (t *TPM) quote(ctx context.Context, aik *Key, nonce []byte, bank crypto.Has
 	if err != nil {
 		return nil, err
 	}
-	rsp, err := run(ctx, t, tpm2.Quote{
-		SignHandle:     h,
-		QualifyingData: tpm2.TPM2BData{Buffer: nonce},
-		InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
-		PCRSelect:      selection(bank, selected),
-	}, s)
+	var rsp *tpm2.QuoteResponse
+	err = t.withSlots(ctx, o.borrows(), func() (err error) {
+		rsp, err = run(ctx, t, tpm2.Quote{
+			SignHandle:     h,
+			QualifyingData: tpm2.TPM2BData{Buffer: nonce},
+			InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
+			PCRSelect:      selection(bank, selected),
+		}, s)
+		return err
+	}, o)
 	if err := t.spent(h.Auth, err); err != nil {
 		return nil, err
 	}

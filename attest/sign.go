@@ -97,7 +97,8 @@ func (k *Key) use(encrypt bool, f func(ctx context.Context, h tpm2.AuthHandle, s
 		if err != nil {
 			return err
 		}
-		return k.tpm.spent(h.Auth, f(ctx, h, s))
+		err = k.tpm.withSlots(ctx, o.borrows(), func() error { return f(ctx, h, s) }, o)
+		return k.tpm.spent(h.Auth, err)
 	})
 }
 

@@ -77,12 +77,16 @@ func (t *TPM) certify(ctx context.Context, key, aik *Key, o, a *object, nonce []
 	if err != nil {
 		return nil, t.spent(subject.Auth, err)
 	}
-	rsp, err := run(ctx, t, tpm2.Certify{
-		ObjectHandle:   subject,
-		SignHandle:     signer,
-		QualifyingData: tpm2.TPM2BData{Buffer: nonce},
-		InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
-	}, s)
+	var rsp *tpm2.CertifyResponse
+	err = t.withSlots(ctx, borrowed(o, a), func() (err error) {
+		rsp, err = run(ctx, t, tpm2.Certify{
+			ObjectHandle:   subject,
+			SignHandle:     signer,
+			QualifyingData: tpm2.TPM2BData{Buffer: nonce},
+			InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
+		}, s)
+		return err
+	}, o, a)
 	if err != nil {
 		return nil, t.spent(subject.Auth, t.spent(signer.Auth, err))
 	}

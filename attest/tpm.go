@@ -80,6 +80,8 @@ type TPM struct {
 	parents        []*object        // storage keys seen, persistent or loaded
 	storage        *object          // the one of parents under which new keys are made
 	loaded         []*object        // transient objects, least recently used first
+	persisted      []*object        // keys at the caller's persistent handles: see PersistKey
+	usedPersisted  bool             // one of them was used during this method
 	stray          []tpm2.TPMHandle // to be flushed when the method returns
 	reopened       bool             // the transport lost all of it during this method: see forget
 	silence        *silence         // not nil if the TPM has been given up because it does not answer
@@ -198,8 +200,13 @@ func (t *TPM) do(ctx context.Context, op func() error) error {
 		return &Error{Op: "TPM", Err: t.silence.again()}
 	}
 	kept := t.session != nil || len(t.loaded) > 0
-	t.reopened = false
+	t.reopened, t.usedPersisted = false, false
 	err := op()
+	if t.usedPersisted && hasRC(err, tpm2.TPMRCHandle) { // somebody has removed it
+		t.persisted, kept = nil, true
+		_ = t.drop(ctx)
+		err = op()
+	}
 	if kept && isLost(err) || t.reopened && err != nil {
 		t.reopened = false
 		_ = t.drop(ctx) // most of it is gone already

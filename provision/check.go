@@ -21,6 +21,8 @@ func (p *Provisioner) check() error {
 		return errors.New("Provisioner.Management is not set")
 	case p.Steps != nil && len(p.Steps) == 0:
 		return errors.New("Provisioner.Steps is empty; nil stands for the usual steps")
+	case p.AIKHandle != 0 && (p.AIKHandle < 0x81020000 || p.AIKHandle > 0x817FFFFF):
+		return fmt.Errorf("Provisioner.AIKHandle is 0x%08X, and not from 0x81020000 to 0x817FFFFF", p.AIKHandle)
 	}
 	if err := wire.CheckSecure(p.Management); err != nil {
 		return fmt.Errorf("Provisioner.Management: %w", err)

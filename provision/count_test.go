@@ -92,15 +92,20 @@ func (c *stepCounter) model(code tpm2.TPMCC, command, answer []byte) {
 func TestCommands(t *testing.T) {
 	for _, c := range []struct {
 		name   string
+		handle uint32 // Provisioner.AIKHandle
 		config attesttest.Config
 		steps  []provision.Step
 		most   int
 		chip   int
 	}{
-		{"ready", attesttest.Config{}, nil, 29, 168},
-		{"fresh", attesttest.Config{Fresh: true}, nil, 33, 265},
-		{"technician ready", attesttest.Config{}, provision.Technician(), 31, 186},
-		{"technician fresh", attesttest.Config{Fresh: true}, provision.Technician(), 35, 289},
+		{"ready", 0, attesttest.Config{}, nil, 29, 168},
+		{"fresh", 0, attesttest.Config{Fresh: true}, nil, 33, 265},
+		{"technician ready", 0, attesttest.Config{}, provision.Technician(), 31, 186},
+		{"technician fresh", 0, attesttest.Config{Fresh: true}, provision.Technician(), 35, 289},
+		{"ready, persistent AIK", 0x81050000, attesttest.Config{}, nil, 28, 141},
+		{"fresh, persistent AIK", 0x81050000, attesttest.Config{Fresh: true}, nil, 34, 250},
+		{"technician ready, persistent AIK", 0x81050000, attesttest.Config{}, provision.Technician(), 30, 159},
+		{"technician fresh, persistent AIK", 0x81050000, attesttest.Config{Fresh: true}, provision.Technician(), 36, 274},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, nil)
@@ -108,7 +113,7 @@ func TestCommands(t *testing.T) {
 			w.admit(t, tpm)
 			count := &stepCounter{TPM: chip}
 			p := w.provisioner(&attest.TPM{Transport: count})
-			p.Steps = c.steps
+			p.Steps, p.AIKHandle = c.steps, c.handle
 			if _, err := p.Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}

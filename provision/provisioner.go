@@ -87,6 +87,13 @@ type Provisioner struct {
 	// empty, it asks the maker's certificate service instead.
 	EnrollEK bool
 
+	// AIKHandle is the persistent handle at which the attestation key is kept in the
+	// TPM, from 0x81020000 to 0x817FFFFF; see [attest.TPM.PersistKey] for what
+	// that costs. It pays where a resource manager, such as that of Linux, would load
+	// and save the key around every command. [attest.TPM.RemoveKey] removes it. If
+	// AIKHandle is 0, nothing is made persistent.
+	AIKHandle uint32
+
 	// Clients of the single steps. Set one to change the endpoints or the trust
 	// roots of its step. A client without an HTTPClient uses that of the
 	// Provisioner. Run works on copies.

@@ -82,6 +82,11 @@ func (r *Run) attestationKey(ctx context.Context) (*attest.Statement, error) {
 		if err != nil {
 			return nil, err
 		}
+		if h := r.Provisioner.AIKHandle; h != 0 {
+			if err := r.Provisioner.TPM.PersistKey(ctx, key, h); err != nil {
+				return nil, err
+			}
+		}
 		r.AIK = key
 	}
 	if creation := r.AIK.Creation(); creation != nil {
