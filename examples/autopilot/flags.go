@@ -13,6 +13,7 @@ import (
 	"github.com/whiteglove/whiteglove/autopilot/graph"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // options are the flags, and the command with its arguments.
@@ -105,6 +106,8 @@ func (o *options) check(f *flag.FlagSet) error {
 		return errors.New("-graph needs -token or -client-id")
 	case o.graph == "" && o.roots+o.token+o.clientID+o.clientSecret+o.clientCert != "":
 		return errors.New("-roots, -token and -client-… go with -graph; without it a mock service is used")
+	case o.profileID != "" && !wire.IsGUID(o.profileID):
+		return fmt.Errorf("-profile-id %q: want a GUID", o.profileID)
 	case o.pause < 0:
 		return errors.New("-pause is negative")
 	case !slices.Contains([]graph.Stage{graph.StageSubmitted, graph.StageImported, graph.StageRegistered, graph.StageReady}, graph.Stage(o.until)):

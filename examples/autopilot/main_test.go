@@ -207,6 +207,7 @@ func TestUsage(t *testing.T) {
 		{"match", 2},
 		{"csv lint", 2},
 		{"csv sort x", 2},
+		{"-profile-id foo profile x", 2},
 		{"csv convert x y", 2},
 		{"hash x y", 2},
 		{"-graph public import x", 2},

@@ -168,6 +168,14 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
+// The capture of -traffic must be there.
+func TestNoTraffic(t *testing.T) {
+	code, stdout, stderr := exampletest.Run(t, program(), "-traffic", filepath.Join(t.TempDir(), "x.html"), "none.log")
+	if code != 1 || stdout != "" || !strings.HasPrefix(stderr, "diagnose: -traffic: ") || !strings.Contains(stderr, "none.log") {
+		t.Errorf("%d: %s%s", code, stdout, stderr)
+	}
+}
+
 // Files that could not be written in the end are known before anything is read.
 func TestOutputFirst(t *testing.T) {
 	for _, flag := range []string{"-html", "-traffic"} {

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 
 	"github.com/whiteglove/whiteglove/diagnose"
@@ -45,6 +46,11 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 			return writeJSON(stdout, diagnose.Codes())
 		}
 		return writeList(stdout, diagnose.Codes())
+	}
+	if o.traffic != "" {
+		if _, err := os.Stat(o.args[0]); err != nil {
+			return command.At("-traffic", err)
+		}
 	}
 	paths, codes := o.split()
 	if len(paths) > 0 || o.traffic != "" {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/attest"
@@ -21,9 +20,6 @@ func (o *options) credential() (with mdm.Credential, ofDevice bool, err error) {
 	if o.user != "" {
 		secret, err := command.Secret("-password", o.password)
 		return mdm.Password{User: o.user, Secret: mdm.Token(strings.TrimSpace(secret))}, false, err
-	}
-	if _, err := os.Stat(o.token); err == nil && !strings.HasPrefix(o.token, "@") {
-		return nil, false, fmt.Errorf("-token %s is a file: write @%s to read the token from it", o.token, o.token)
 	}
 	secret, err := command.Secret("-token", o.token)
 	if err != nil {

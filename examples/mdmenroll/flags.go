@@ -4,6 +4,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"regexp"
 	"strings"
 	"time"
 
@@ -100,10 +102,17 @@ func (o *options) check(*flag.FlagSet) error {
 		return errors.New("exactly one of -token and -user is needed")
 	case o.password != "" && o.user == "":
 		return errors.New("-password goes with -user")
+	case o.user != "" && o.password == "":
+		return errors.New("-user needs -password")
+	case o.requestVersion != "" && !version.MatchString(o.requestVersion):
+		return fmt.Errorf("-request-version %q: want a version such as 5.0", o.requestVersion)
 	case o.user != "" && !strings.ContainsAny(o.user, "@\\"):
 		return fmt.Errorf("-user %q: want an e-mail address, such as user@contoso.com", o.user)
 	case o.sessions < 0:
 		return errors.New("-session must not be negative")
+	}
+	if info, err := os.Stat(o.token); err == nil && info.Mode().IsRegular() {
+		return fmt.Errorf("-token %s is a file: write @%s to read the token from it", o.token, o.token)
 	}
 	if _, err := o.address(); err != nil {
 		return fmt.Errorf("-domain %q: want the part of an e-mail address after the @, such as contoso.com", o.domain)
@@ -118,6 +127,9 @@ func (o *options) check(*flag.FlagSet) error {
 	}
 	return o.checkOutput()
 }
+
+// version is the form of a version of the enrollment protocol.
+var version = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
 
 // checkOutput returns an error if something could not be written in the end.
 func (o *options) checkOutput() error {

@@ -302,7 +302,6 @@ func TestFailures(t *testing.T) {
 		{"opaque token", []string{"-discover", s.discover, "-roots", s.ca, "-token", "@" + exampletest.File(t, []byte("abc"))}, []string{"0x80180007"}},
 		{"unknown root", []string{"-discover", s.discover, "-token", "@" + s.token}, []string{"0x80180012"}},
 		{"no token", []string{"-domain", "contoso.test", "-token", "@" + filepath.Join(t.TempDir(), "none")}, []string{"no such file"}},
-		{"file without @", []string{"-discover", s.discover, "-token", s.token}, []string{"write @"}},
 		{"no roots", []string{"-discover", s.discover, "-roots", s.token, "-token", "@" + s.token}, []string{"no certificate"}},
 	} {
 		code, stdout, stderr := try(t, c.args...)
@@ -340,6 +339,9 @@ func TestUsage(t *testing.T) {
 		"-domain \"x\": want the part of an e-mail address after the @": "-domain x -token y",
 		"-user \"a\": want an e-mail address":                           "-discover https://mdm.test -user a -password b",
 		"-tpm \"hard\": want soft[:STATEFILE], ":                        "-discover https://mdm.test -token x -tpm hard",
+		"-token main.go is a file: write @main.go":                      "-discover https://mdm.test -token main.go",
+		"-user needs -password":                                         "-discover https://mdm.test -user a@b.test",
+		"-request-version \"foo\": want a version":                      "-discover https://mdm.test -token x -request-version foo",
 		"-har: there is no folder":                                      "-discover https://mdm.test -token x -har none/x",
 		"-out: \"main.go\" is a file, not a folder":                     "-discover https://mdm.test -token x -out main.go/x",
 		"-session \"many\": want a whole number":                        "-discover https://mdm.test -token x -session many",

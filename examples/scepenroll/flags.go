@@ -111,6 +111,8 @@ func (o *options) hint(err error) string {
 		return "The flag -legacy permits them."
 	case errors.Is(err, scep.ErrUntrusted) && o.fingerprint != "":
 		return "See which certificates the server has with -caps and without -ca-fingerprint."
+	case errors.Is(err, scep.ErrUntrusted) && o.roots == "":
+		return "Vouch for the CA with -roots or -ca-fingerprint."
 	}
 	return ""
 }

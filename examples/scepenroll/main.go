@@ -13,8 +13,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -33,6 +37,9 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
 	c, err := o.client()
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(filepath.Join(o.out, "cert.pem")); o.renew && errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("-out %s: there is no certificate in it to renew, for cert.pem is missing: name the folder that an enrollment wrote", o.out)
 	}
 	if o.caps && !o.trusting() {
 		return look(ctx, c, o, stdout)
