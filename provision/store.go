@@ -79,9 +79,9 @@ type Store interface {
 
 // ErrLocked is returned by Lock of a [Store], and wrapped by the error of Run, if
 // another run uses the same Store.
-var ErrLocked = hresult.NewError(sharingViolation, "another run is using the stored state")
+var ErrLocked = hresult.NewError(codeSharing, "another run is using the stored state")
 
-const sharingViolation = 0x80070020 // ERROR_SHARING_VIOLATION
+const codeSharing = 0x80070020 // ERROR_SHARING_VIOLATION
 
 // A FileStore is a [Store] in the file of that name. The file is JSON with mode
 // 0600. Save writes a new file beside it, syncs it and renames it into place; on Windows
