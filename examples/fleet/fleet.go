@@ -77,7 +77,7 @@ func (f *fleet) watch(u *usage) (stop func()) {
 		for {
 			select {
 			case <-tick.C:
-				u.sample(&f.record)
+				u.tick(&f.record)
 				f.show()
 			case <-quit:
 				f.clear()

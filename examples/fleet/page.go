@@ -68,25 +68,37 @@ func (r *result) plots() []plot {
 	failed := func(s sample) float64 { return float64(s.Failed) }
 	running := func(s sample) float64 { return float64(s.Running) }
 	heap := func(s sample) float64 { return float64(s.LiveHeap) / 1e6 }
+	seconds := func(from, to sample) (float64, float64) {
+		return float64(ended(to) - ended(from)), to.Seconds - from.Seconds
+	}
+	devices := func(from, to sample) (float64, float64) {
+		return 1000 * (to.CPU - from.CPU), float64(ended(to) - ended(from))
+	}
 	goroutines := func(s sample) float64 { return float64(s.Goroutines) }
 	return []plot{
 		r.plot("devices", "%.0f", series{"done", "good", done}, series{"failed", "bad", failed}),
-		r.plot("devices a second", "%.1f", series{"rate", "tpm", r.rate()}),
+		r.plot("devices a second", "%.1f", series{"rate", "tpm", r.over(seconds)}),
+		r.plot("processor time a device", "%.0f ms", series{"processor", "http", r.over(devices)}),
 		r.plot("live heap", "%.1f MB", series{"heap", "http", heap}),
 		r.plot("goroutines and running devices", "%.0f", series{"goroutines", "tpm", goroutines}, series{"running", "http", running}),
 	}
 }
 
-// rate returns the rate at a sample over the last ten samples or so.
-func (r *result) rate() func(sample) float64 {
+// ended returns how many devices have ended.
+func ended(s sample) int { return s.Done + s.Failed }
+
+// over returns a quotient over the last part of the run at a sample: a 30th of it, or ten
+// samples if that is more.
+func (r *result) over(of func(from, to sample) (dividend, divisor float64)) func(sample) float64 {
+	back := max(10, len(r.Samples)/30)
 	at := make(map[float64]float64, len(r.Samples))
 	for i, s := range r.Samples {
 		from := sample{}
-		if i >= 10 {
-			from = r.Samples[i-10]
+		if i >= back {
+			from = r.Samples[i-back]
 		}
-		if span := s.Seconds - from.Seconds; span > 0 {
-			at[s.Seconds] = float64(s.Done+s.Failed-from.Done-from.Failed) / span
+		if a, b := of(from, s); b > 0 {
+			at[s.Seconds] = a / b
 		}
 	}
 	return func(s sample) float64 { return at[s.Seconds] }

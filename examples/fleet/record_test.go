@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,15 +92,36 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// The samples of a long run are thinned out evenly.
+// The samples of a long run are as far from each other at its end as at its beginning.
 func TestSamples(t *testing.T) {
 	u, r := startUsage(), new(record)
-	for i := range 3 * maxSamples {
+	for i := range 5 * maxSamples {
 		r.done = i
-		u.sample(r)
+		u.tick(r)
 	}
-	if len(u.samples) >= maxSamples || len(u.samples) < maxSamples/2 || !slices.IsSortedFunc(u.samples, func(a, b sample) int { return a.Done - b.Done }) || u.samples[0].Done > maxSamples/10 {
-		t.Errorf("%d samples, the first with %d", len(u.samples), u.samples[0].Done)
+	if len(u.samples) >= maxSamples || len(u.samples) < maxSamples/2 {
+		t.Fatalf("%d samples", len(u.samples))
+	}
+	for i, s := range u.samples[1:] {
+		if d := s.Done - u.samples[i].Done; d != u.every {
+			t.Errorf("sample %d is %d ticks after the one before, not %d", i+1, d, u.every)
+		}
+	}
+}
+
+// A quotient is that of the last samples.
+func TestOver(t *testing.T) {
+	r := new(result)
+	for i := range 41 { // one device a second, from the 20th second on two
+		r.Samples = append(r.Samples, sample{Seconds: float64(i), Done: i + max(0, i-20)})
+	}
+	rate := r.over(func(from, to sample) (float64, float64) {
+		return float64(ended(to) - ended(from)), to.Seconds - from.Seconds
+	})
+	for at, want := range map[int]float64{0: 0, 5: 1, 15: 1, 40: 2} {
+		if got := rate(r.Samples[at]); got != want {
+			t.Errorf("%v after %d s, want %v", got, at, want)
+		}
 	}
 }
 

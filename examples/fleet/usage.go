@@ -14,6 +14,8 @@ type usage struct {
 	cpu     time.Duration // before the run
 	before  sample
 	samples []sample
+	every   int // ticks from one sample to the next
+	ticks   int // since the last sample
 }
 
 // A sample is the state of a run at one moment.
@@ -24,12 +26,13 @@ type sample struct {
 	Running    int     `json:"running"`
 	Goroutines int     `json:"goroutines"`
 	LiveHeap   uint64  `json:"liveHeapBytes"` // what the last collection of garbage left
+	CPU        float64 `json:"cpuSeconds"`    // processor time since the beginning
 }
 
 // startUsage returns the usage of a run that begins now.
 func startUsage() *usage {
 	runtime.GC()
-	return &usage{start: time.Now(), cpu: cputime.Process(), before: read()}
+	return &usage{start: time.Now(), cpu: cputime.Process(), before: read(), every: 1}
 }
 
 // read returns the goroutines and the live heap of the process.
@@ -43,10 +46,19 @@ func read() sample {
 	return s
 }
 
-// sample takes a sample. When there are many, every second one goes.
+// tick takes a sample if it is time for one.
+func (u *usage) tick(r *record) {
+	if u.ticks++; u.ticks >= u.every {
+		u.ticks = 0
+		u.sample(r)
+	}
+}
+
+// sample takes a sample. When there are too many, every second one goes, and further ones
+// are taken half as often.
 func (u *usage) sample(r *record) {
 	s := read()
-	s.Seconds = time.Since(u.start).Seconds()
+	s.Seconds, s.CPU = time.Since(u.start).Seconds(), (cputime.Process() - u.cpu).Seconds()
 	r.mu.Lock()
 	s.Done, s.Failed, s.Running = r.done, r.failed, r.running
 	r.mu.Unlock()
@@ -58,10 +70,11 @@ func (u *usage) sample(r *record) {
 		u.samples[i] = u.samples[2*i+1]
 	}
 	u.samples = u.samples[:maxSamples/2]
+	u.every *= 2
 }
 
 // maxSamples bounds the samples that are kept. It is even.
-const maxSamples = 4000
+const maxSamples = 1200
 
 // after returns what is in use after a run. Connections that were closed need a moment to
 // end on both sides.
