@@ -52,7 +52,7 @@ const (
 
 // failures are in the order of their weight: the first that is wrapped counts.
 var failures = []failure{
-	{[]error{ErrNoAnswer}, tbsIOError, "Run again. If the TPM still does not answer: check that the device or address is that of a TPM, and start an emulator again. " + checkChip},
+	{[]error{ErrNoAnswer}, tbsIOError, "Run again. If the TPM still does not answer, check that the device or address is that of a TPM; start an emulator again, or turn the machine off and on. If that does not help, have the TPM replaced."},
 	{[]error{context.Canceled, context.DeadlineExceeded}, 0, ""}, // the caller's own
 	{[]error{ErrNotFound}, hresult.NotFound, "The TPM has no such object or NV index. Check that it is the right TPM, and what its maker stores there."},
 	{[]error{ErrProof}, hresult.ValidationFailed, "The statement is not of the key and the nonce that were expected, or it was changed. Have the TPM make a new one."},

@@ -92,8 +92,9 @@ type Diagnosis struct {
 // fails. Explain(nil) is the zero Diagnosis.
 //
 // If an error in the chain is [context.Canceled], the remedy says only that the
-// caller ended the operation, unless a TPM had not answered. If one is [context.DeadlineExceeded], the remedy ends
-// with the caller's time limit. An error without a code of its own gets no remedy of
+// caller ended the operation. If one is [context.DeadlineExceeded], the remedy ends
+// with the caller's time limit. Neither holds if a TPM did not answer (TBS_E_IOERROR):
+// then its remedy stays. An error without a code of its own gets no remedy of
 // a code that was chosen for it, such as E_FAIL.
 func Explain(err error) (diagnosis Diagnosis) {
 	if err == nil {
@@ -226,7 +227,9 @@ const (
 // that they gave. The end of the caller's context has words of its own.
 func (d *diagnoser) remedy(err error, own string) {
 	switch {
-	case errors.Is(err, context.Canceled) && d.HRESULT != tpmSilent:
+	case d.HRESULT == tpmSilent && d.Remedy != "":
+		return
+	case errors.Is(err, context.Canceled):
 		d.Remedy = remedyCanceled
 		return
 	case errors.Is(err, context.DeadlineExceeded):

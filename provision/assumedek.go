@@ -29,7 +29,7 @@ func (r *Run) assumeEK(ctx context.Context) (*ekcert.Certificate, error) {
 	}
 	der, err := p.TPM.ReadNV(ctx, rsaCertificate)
 	if err != nil {
-		return nil, ctx.Err()
+		return nil, final(ctx, err)
 	}
 	read, err := ekcert.Parse(der)
 	if err != nil {
@@ -44,10 +44,19 @@ func (r *Run) assumeEK(ctx context.Context) (*ekcert.Certificate, error) {
 	}
 	cert, err := p.EKCert.Find(ctx, readNV{p.TPM, der}, "", ek.Public)
 	if err != nil {
-		return nil, ctx.Err()
+		return nil, final(ctx, err)
 	}
 	r.EK, r.assumed = ek, true
 	return cert, nil
+}
+
+// final returns err if there is no use in looking further: ctx has ended, or the TPM does
+// not answer. Otherwise it returns nil.
+func final(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, attest.ErrNoAnswer) {
+		return err
+	}
+	return nil
 }
 
 // A readNV is the NV memory of a TPM of which one index has been read.

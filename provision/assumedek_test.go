@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"crypto"
 	"encoding/binary"
 	"errors"
@@ -150,5 +151,28 @@ func TestAssumedEKResumed(t *testing.T) {
 	checkEnrolled(t, w, state)
 	if assumed.(interface{ Equal(crypto.PublicKey) bool }).Equal(keyOf(t, state)) {
 		t.Error("the assumed key was used")
+	}
+}
+
+// A stuck TPM answers nothing.
+type stuck struct{ until <-chan struct{} }
+
+func (s stuck) Send([]byte) ([]byte, error) {
+	<-s.until
+	return nil, errors.New("closed")
+}
+
+// A TPM that does not answer is why a run fails, and the error says so.
+func TestTPMDoesNotAnswer(t *testing.T) {
+	w := newWorld(t, nil)
+	until := make(chan struct{})
+	defer close(until)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err := w.provisioner(&attest.TPM{Transport: stuck{until}}).Run(ctx)
+	var e *provision.Error
+	if !errors.As(err, &e) || e.Step != provision.StepEK || !errors.Is(err, attest.ErrNoAnswer) || !errors.Is(err, context.DeadlineExceeded) ||
+		!strings.Contains(err.Error(), "TPM2_NV_ReadPublic: the TPM has not answered for 5 s") {
+		t.Errorf("%v", err)
 	}
 }

@@ -93,26 +93,33 @@ func TestCommands(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		handle uint32 // Provisioner.AIKHandle
+		hold   bool   // the caller holds Keep, and closes the transport
 		config attesttest.Config
 		steps  []provision.Step
 		most   int
 		chip   int
 	}{
-		{"ready", 0, attesttest.Config{}, nil, 29, 168},
-		{"fresh", 0, attesttest.Config{Fresh: true}, nil, 33, 265},
-		{"technician ready", 0, attesttest.Config{}, provision.Technician(), 31, 186},
-		{"technician fresh", 0, attesttest.Config{Fresh: true}, provision.Technician(), 35, 289},
-		{"ready, persistent AIK", 0x81050000, attesttest.Config{}, nil, 28, 141},
-		{"fresh, persistent AIK", 0x81050000, attesttest.Config{Fresh: true}, nil, 34, 250},
-		{"technician ready, persistent AIK", 0x81050000, attesttest.Config{}, provision.Technician(), 30, 159},
-		{"technician fresh, persistent AIK", 0x81050000, attesttest.Config{Fresh: true}, provision.Technician(), 36, 274},
+		{"ready", 0, false, attesttest.Config{}, nil, 29, 168},
+		{"fresh", 0, false, attesttest.Config{Fresh: true}, nil, 33, 265},
+		{"technician ready", 0, false, attesttest.Config{}, provision.Technician(), 31, 186},
+		{"technician fresh", 0, false, attesttest.Config{Fresh: true}, provision.Technician(), 35, 289},
+		{"ready, not flushed", 0, true, attesttest.Config{}, nil, 26, 155},
+		{"fresh, not flushed", 0, true, attesttest.Config{Fresh: true}, nil, 29, 242},
+		{"ready, persistent AIK", 0x81050000, false, attesttest.Config{}, nil, 28, 141},
+		{"fresh, persistent AIK", 0x81050000, false, attesttest.Config{Fresh: true}, nil, 34, 250},
+		{"technician ready, persistent AIK", 0x81050000, false, attesttest.Config{}, provision.Technician(), 30, 159},
+		{"technician fresh, persistent AIK", 0x81050000, false, attesttest.Config{Fresh: true}, provision.Technician(), 36, 274},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, nil)
 			tpm, chip := newTPM(t, c.config)
 			w.admit(t, tpm)
 			count := &stepCounter{TPM: chip}
-			p := w.provisioner(&attest.TPM{Transport: count})
+			own := &attest.TPM{Transport: count}
+			if c.hold {
+				own.Keep()
+			}
+			p := w.provisioner(own)
 			p.Steps, p.AIKHandle = c.steps, c.handle
 			if _, err := p.Run(t.Context()); err != nil {
 				t.Fatal(err)
