@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-tpm/tpm2"
 
@@ -466,5 +467,95 @@ func TestNullKey(t *testing.T) {
 	tpm = &TPM{Transport: &pages{}}
 	if o, err := tpm.nullKey(t.Context()); err == nil || o != nil {
 		t.Errorf("%v, %v", o, err)
+	}
+}
+
+// Which keys are storage root keys: of 2048 bits or on P-256, made from a TCG template.
+func TestIsSRK(t *testing.T) {
+	rsaKey := func(bits uint16) *area {
+		a := srkTemplate()
+		a.typ, a.bits, a.n = algRSA, bits, modulus(int(bits)).Bytes()
+		return a
+	}
+	eccKey := func(curve elliptic.Curve, id uint16) *area {
+		a, p := srkTemplate(), curve.Params()
+		size := (p.BitSize + 7) / 8
+		a.curve, a.x, a.y = id, p.Gx.FillBytes(make([]byte, size)), p.Gy.FillBytes(make([]byte, size))
+		return a
+	}
+	for name, tt := range map[string]struct {
+		key    *area
+		change func(*area)
+		is     bool
+	}{
+		"RSA 2048":       {rsaKey(2048), func(*area) {}, true},
+		"RSA 3072":       {rsaKey(3072), func(*area) {}, false},
+		"P-256":          {eccKey(elliptic.P256(), curveP256), func(*area) {}, true},
+		"P-384":          {eccKey(elliptic.P384(), curveP384), func(*area) {}, false},
+		"without noDA":   {rsaKey(2048), func(a *area) { a.attributes &^= attrNoDA }, true},
+		"not restricted": {rsaKey(2048), func(a *area) { a.attributes &^= attrRestricted }, false},
+		"that signs":     {rsaKey(2048), func(a *area) { a.attributes |= attrSign }, false},
+		"SHA-384":        {rsaKey(2048), func(a *area) { a.nameAlg = algSHA384 }, false},
+		"AES-256":        {rsaKey(2048), func(a *area) { a.sym.bits = 256 }, false},
+		"a scheme":       {rsaKey(2048), func(a *area) { a.scheme = algRSASSA }, false},
+		"no point":       {eccKey(elliptic.P256(), curveP256), func(a *area) { a.y = a.x }, false},
+	} {
+		if tt.change(tt.key); tt.key.isSRK() != tt.is {
+			t.Errorf("%s: %v", name, !tt.is)
+		}
+	}
+}
+
+// An authorization value has at most 32 bytes.
+func TestAuthLimit(t *testing.T) {
+	for size, ok := range map[int]bool{0: true, 32: true, 33: false} {
+		if _, err := (&Template{Usage: Sign, Auth: make([]byte, size)}).area(); (err == nil) != ok {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}
+
+// A session is salted to a storage key that is known, or to that of the null hierarchy.
+func TestSaltKey(t *testing.T) {
+	null, storage, other := &object{keyFile: uint32(tpm2.TPMRHNull)}, &object{role: roleParent}, &object{role: roleAIK}
+	for name, tt := range map[string]struct {
+		parents, loaded []*object
+		want            *object
+	}{
+		"a parent":           {[]*object{storage}, []*object{other, null}, storage},
+		"the null hierarchy": {nil, []*object{other, null}, null},
+		"neither":            {nil, []*object{other}, nil},
+	} {
+		got, err := (&TPM{Transport: &pages{}, parents: tt.parents, loaded: tt.loaded}).saltKey(t.Context())
+		if got != tt.want || (err == nil) != (tt.want != nil) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+// A join of one error is that error, and no other error is changed.
+func TestSimplify(t *testing.T) {
+	one, two := errors.New("one"), errors.New("two")
+	for name, err := range map[string]error{"two": errors.Join(one, two), "one": one} {
+		if got := simplify(err); !errors.Is(got, err) || got.Error() != err.Error() {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if got := simplify(errors.Join(nil, one)); got != one { //nolint:errorlint // it is that error itself
+		t.Errorf("%#v", got)
+	}
+	if simplify(nil) != nil {
+		t.Error("an error of nothing")
+	}
+}
+
+// Commands that make something are waited for longer, so that it can be flushed.
+func TestGrace(t *testing.T) {
+	for name, want := range map[string]time.Duration{
+		"TPM2_Create": keyTime, "TPM2_CreateLoaded": keyTime, "TPM2_StartAuthSession": keyTime, "TPM2_Sign": commandTime, "TPM2_FlushContext": commandTime,
+	} {
+		if got := grace(name); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package attest_test
 
 import (
 	"context"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"testing"
@@ -83,6 +84,49 @@ func TestStorageKeyChecked(t *testing.T) {
 		}
 	}
 	noneLoaded(t, tr)
+}
+
+// A storage key that the TPM makes is the one asked for.
+func TestPrimaryChecked(t *testing.T) {
+	tr := emulator(t, "fresh")
+	other := func(template tpm2.TPMTPublic) func(command []byte) []byte {
+		return func(command []byte) []byte {
+			if commandCode(command) != tpm2.TPMCCCreatePrimary {
+				return nil
+			}
+			r, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(template)}.Execute(tr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := binary.BigEndian.AppendUint32(nil, uint32(r.ObjectHandle))
+			parameters := slices.Concat(tpm2.Marshal(r.OutPublic), tpm2.Marshal(r.CreationData), tpm2.Marshal(r.CreationHash), tpm2.Marshal(r.CreationTicket), tpm2.Marshal(r.Name))
+			body = append(binary.BigEndian.AppendUint32(body, uint32(len(parameters))), parameters...)
+			body = append(body, 0, 0, 1, 0, 0) // the password's part
+			answer := binary.BigEndian.AppendUint32([]byte{0x80, 2}, uint32(10+len(body)))
+			return append(append(answer, 0, 0, 0, 0), body...)
+		}
+	}
+	name := func(command, answer []byte) []byte {
+		if commandCode(command) == tpm2.TPMCCCreatePrimary {
+			answer[len(answer)-6] ^= 1
+		}
+		return answer
+	}
+	for what, tt := range map[string]struct {
+		p     *tap
+		fails bool
+	}{
+		"the key asked for":  {&tap{TPM: tr, before: other(tpm2.ECCSRKTemplate)}, false},
+		"an RSA storage key": {&tap{TPM: tr, before: other(tpm2.RSASRKTemplate)}, true},
+		"a signing key":      {&tap{TPM: tr, before: other(signingTemplate())}, true},
+		"another name":       {&tap{TPM: tr, change: name}, true},
+	} {
+		_, err := (&attest.TPM{Transport: tt.p}).CreateKey(context.Background(), attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
+		if (err != nil) != tt.fails || err != nil && !strings.Contains(err.Error(), "TPM2_CreatePrimary") {
+			t.Errorf("%s: %v", what, err)
+		}
+		noneLoaded(t, tr)
+	}
 }
 
 // Only a key that is not at its usual handle is made, and only then is a
