@@ -36,7 +36,7 @@ func TestAllocations(t *testing.T) {
 		}
 	})
 	t.Logf("%.0f allocations, %.0f of the client alone", both, own)
-	if both > 2750 || own > 680 {
+	if both > 2900 || own > 720 {
 		t.Errorf("%.0f allocations, %.0f of the client alone", both, own)
 	}
 }
