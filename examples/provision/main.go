@@ -116,7 +116,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 		err = terr
 	}
 	if errors.Is(err, provision.ErrState) {
-		return command.At("-state "+o.state, err)
+		return command.At("-state", err)
 	}
 	if err != nil {
 		return err
