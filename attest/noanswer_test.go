@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,31 +26,49 @@ type mute struct {
 	late    bool
 	wake    chan struct{}
 
-	sent   int // commands that came after the one that is not answered
-	silent tpm2.TPMCC
+	mu     sync.Mutex // guards answers and what follows
+	sent   int        // commands that came after the one that is not answered
 	closed int
 }
 
 func (m *mute) Send(command []byte) ([]byte, error) {
-	switch m.answers--; {
-	case m.answers >= 0:
-		return m.tpm.Send(command)
-	case m.answers < -1:
+	m.mu.Lock()
+	m.answers--
+	left := m.answers
+	if left < -1 {
 		m.sent++
+	}
+	m.mu.Unlock()
+	switch {
+	case left >= 0:
+		return m.tpm.Send(command)
+	case left < -1:
 		return nil, errors.New("a command after the one that is not answered")
 	}
-	m.silent = commandCode(command)
 	<-m.wake
-	if m.late {
-		return m.tpm.Send(command)
+	if !m.late {
+		return nil, errors.New("closed")
 	}
-	return nil, errors.New("closed")
+	m.mu.Lock()
+	m.answers = 1 << 20
+	m.mu.Unlock()
+	return m.tpm.Send(command)
 }
 
 func (m *mute) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.closed++
 	close(m.wake)
 	return nil
+}
+
+// seen returns how many commands may still be answered, how many came after the one that
+// is not, and how often the transport was closed.
+func (m *mute) seen() (left, sent, closed int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.answers, m.sent, m.closed
 }
 
 // A muteContext is a mute transport that takes contexts, and does not heed them.
@@ -99,7 +118,7 @@ func silentAt(t *testing.T, r *wholeRun, s stage, n int) (more bool) {
 		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		defer cancel()
 		err := s.do(ctx, tpm)
-		if m.answers >= 0 {
+		if left, _, _ := m.seen(); left >= 0 {
 			close(m.wake)
 			return
 		}
@@ -113,8 +132,8 @@ func silentAt(t *testing.T, r *wholeRun, s stage, n int) (more bool) {
 		if err := errors.Join(release(t.Context()), tpm.Close()); err != nil {
 			t.Errorf("command %d: Close: %v", n, err)
 		}
-		if m.sent > 0 || m.closed != 1 || passed() > took+time.Second {
-			t.Errorf("command %d: %d later commands; closed %d times, in %v", n, m.sent, m.closed, passed()-took)
+		if _, sent, closed := m.seen(); sent > 0 || closed != 1 || passed() > took+time.Second {
+			t.Errorf("command %d: %d later commands; closed %d times, in %v", n, sent, closed, passed()-took)
 		}
 	})
 	return more
@@ -157,10 +176,7 @@ func TestLateAnswer(t *testing.T) {
 			tpm := &attest.TPM{Transport: m}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			time.AfterFunc(4*time.Second, func() {
-				m.answers = 1 << 20
-				close(m.wake)
-			})
+			time.AfterFunc(4*time.Second, func() { close(m.wake) })
 			_, err := tpm.CreateKey(ctx, attest.Template{Usage: attest.Sign})
 			if last = err == nil; last {
 				return // it was the last command
@@ -190,9 +206,11 @@ func TestTooLateAnswer(t *testing.T) {
 		}
 		close(m.wake)
 		synctest.Wait()
-		m.answers = 1 << 20
-		if _, err := tpm.Info(t.Context()); !errors.Is(err, attest.ErrNoAnswer) || m.sent > 0 {
-			t.Errorf("%v, %d commands", err, m.sent)
+		if _, err := tpm.Info(t.Context()); !errors.Is(err, attest.ErrNoAnswer) {
+			t.Errorf("%v", err)
+		}
+		if left, _, _ := m.seen(); left != 1<<20 {
+			t.Errorf("%d commands", 1<<20-left)
 		}
 		tpm = &attest.TPM{Transport: m}
 		if _, err := tpm.Info(t.Context()); err != nil {
