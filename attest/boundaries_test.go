@@ -4,21 +4,14 @@ package attest
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"encoding/asn1"
 	"encoding/binary"
-	"errors"
 	"math/big"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/google/go-tpm/tpm2"
-
-	"github.com/whiteglove/whiteglove/attest/attesttest"
 )
 
 // modulus returns a number of so many bits that is no product of two primes.
@@ -309,167 +302,6 @@ func TestRole(t *testing.T) {
 	}
 }
 
-// The TPM signs as it was asked to, or the signature is refused.
-func TestOtherScheme(t *testing.T) {
-	key := &rsa.PublicKey{N: modulus(2048), E: 65537}
-	for name, tt := range map[string]struct {
-		alg  uint16
-		pub  crypto.PublicKey
-		opts crypto.SignerOpts
-		want string
-	}{
-		"PKCS #1 v1.5":         {algRSASSA, key, crypto.SHA256, ""},
-		"PSS, not asked for":   {algRSAPSS, key, crypto.SHA256, "scheme 0x0016"},
-		"PSS is asked for":     {algRSASSA, key, &rsa.PSSOptions{Hash: crypto.SHA256}, "scheme 0x0014"},
-		"ECDSA of an RSA key":  {algECDSA, key, crypto.SHA256, "scheme 0x0018"},
-		"RSASSA of an EC key":  {algRSASSA, new(ecdsa.PublicKey), crypto.SHA256, "scheme 0x0014"},
-		"a wrong PSS, as said": {algRSAPSS, key, &rsa.PSSOptions{Hash: crypto.SHA256}, "salt length"},
-	} {
-		_, err := (&signature{alg: tt.alg, r: make([]byte, 256)}).external(tt.pub, make([]byte, 32), tt.opts)
-		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// What a key is asked to decrypt, and how.
-func TestDecryptScheme(t *testing.T) {
-	pub := &rsa.PublicKey{N: modulus(2048), E: 65537}
-	decrypts := &Key{pub: pub, attrs: attrDecrypt}
-	//lint:ignore SA1019 CMS key transport is PKCS #1 v1.5
-	none := (*rsa.PKCS1v15DecryptOptions)(nil)
-	for name, tt := range map[string]struct {
-		key  *Key
-		opts crypto.DecrypterOpts
-		want string
-	}{
-		"PKCS #1 v1.5":          {decrypts, nil, ""},
-		"PKCS #1 v1.5, a nil":   {decrypts, none, ""},
-		"OAEP":                  {decrypts, &rsa.OAEPOptions{Hash: crypto.SHA256}, ""},
-		"OAEP, the same hash":   {decrypts, &rsa.OAEPOptions{Hash: crypto.SHA256, MGFHash: crypto.SHA256}, ""},
-		"OAEP, two hashes":      {decrypts, &rsa.OAEPOptions{Hash: crypto.SHA256, MGFHash: crypto.SHA1}, "two hashes"},
-		"OAEP, no hash":         {decrypts, &rsa.OAEPOptions{}, "unknown hash"},
-		"OAEP, a label":         {decrypts, &rsa.OAEPOptions{Hash: crypto.SHA256, Label: []byte{0}}, "label"},
-		"OAEP, a nil":           {decrypts, (*rsa.OAEPOptions)(nil), "no OAEP options"},
-		"a key that signs":      {&Key{pub: pub, attrs: attrSign}, nil, "does not decrypt"},
-		"a storage key":         {&Key{pub: pub, attrs: attrDecrypt | attrRestricted}, nil, "does not decrypt"},
-		"an EC key":             {&Key{pub: new(ecdsa.PublicKey), attrs: attrDecrypt}, nil, "does not decrypt"},
-		"an EC key that signs":  {&Key{pub: new(ecdsa.PublicKey)}, nil, "does not decrypt"},
-		"no key":                {nil, nil, errNoKey.Error()},
-		"options of another":    {decrypts, crypto.SHA256, "unknown options"},
-		"a session key of none": {decrypts, none, ""},
-	} {
-		_, err := tt.key.decryptScheme(make([]byte, 256), tt.opts)
-		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if n := sessionKeyLen(tt.opts); n != 0 {
-			t.Errorf("%s: session key of %d bytes", name, n)
-		}
-	}
-}
-
-// A session key of the right length is returned, and a random one in the place of any
-// other, or of an error about the padding.
-func TestSessionKey(t *testing.T) {
-	want := bytes.Repeat([]byte{7}, 16)
-	padding := &Error{Op: "TPM2_RSA_Decrypt", RC: tpm2.TPMRCValue, Err: tpm2.TPMRCValue}
-	for name, tt := range map[string]struct {
-		plain []byte
-		err   error
-		same  bool
-		fails bool
-	}{
-		"right":          {want, nil, true, false},
-		"short":          {want[:15], nil, false, false},
-		"long":           {append(want, 7), nil, false, false},
-		"padding":        {nil, padding, false, false},
-		"beside padding": {want, padding, false, false},
-		"another error":  {want, errors.New("no"), false, true},
-	} {
-		got, err := sessionKey(tt.plain, tt.err, 16)
-		if (err != nil) != tt.fails || !tt.fails && (len(got) != 16 || bytes.Equal(got, want) != tt.same) {
-			t.Errorf("%s: %x, %v", name, got, err)
-		}
-	}
-}
-
-// Texts of a TPM are printable ASCII or not taken.
-func TestPrintable(t *testing.T) {
-	for text, want := range map[string]string{
-		"SW  \x00": "SW", "a b": "a b", "\x1f": "", "a\x1fb": "", "~": "~", "\x7f": "", "a!~b": "a!~b", "\xe4": "", "": "",
-	} {
-		if got := printable([]byte(text)); got != want {
-			t.Errorf("%q is %q", text, got)
-		}
-	}
-}
-
-// pages is a TPM that answers TPM2_GetCapability with lists of handles.
-type pages struct {
-	lists [][]uint32
-	more  []bool
-	asked int
-}
-
-func (p *pages) Send([]byte) ([]byte, error) {
-	if p.asked == len(p.lists) {
-		return nil, errors.New("asked too often")
-	}
-	list, more := p.lists[p.asked], byte(0)
-	if p.more[p.asked] {
-		more = 1
-	}
-	p.asked++
-	b := binary.BigEndian.AppendUint32([]byte{more, 0, 0, 0, 1}, uint32(len(list)))
-	for _, h := range list {
-		b = binary.BigEndian.AppendUint32(b, h)
-	}
-	return append([]byte{0x80, 1, 0, 0, 0, byte(10 + len(b)), 0, 0, 0, 0}, b...), nil
-}
-
-// A list of handles ends where the TPM says so, or where it goes on without end.
-func TestHandlePages(t *testing.T) {
-	const first, last = 0x81010000, 0x81010003
-	for name, tt := range map[string]struct {
-		pages pages
-		want  int // handles
-	}{
-		"one page":        {pages{[][]uint32{{first}}, []bool{false}, 0}, 1},
-		"two pages":       {pages{[][]uint32{{first}, {first + 1}}, []bool{true, false}, 0}, 2},
-		"to the last":     {pages{[][]uint32{{first, last}}, []bool{true}, 0}, 2},
-		"before the last": {pages{[][]uint32{{first, last - 1}, {}}, []bool{true, false}, 0}, 2},
-		"more of nothing": {pages{[][]uint32{{}}, []bool{true}, 0}, 0},
-		"beyond the last": {pages{[][]uint32{{first, last + 1}}, []bool{true}, 0}, 1},
-	} {
-		got, err := (&TPM{Transport: &tt.pages}).handles(t.Context(), first, last)
-		if err != nil || len(got) != tt.want || tt.pages.asked != len(tt.pages.lists) {
-			t.Errorf("%s: %x, %v after %d questions", name, got, err, tt.pages.asked)
-		}
-	}
-}
-
-// The key of the null hierarchy is made once.
-func TestNullKey(t *testing.T) {
-	soft, err := attesttest.New(attesttest.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer soft.Close()
-	tpm := &TPM{Transport: soft}
-	one, err := tpm.nullKey(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if two, err := tpm.nullKey(t.Context()); err != nil || two != one || one.keyFile != uint32(tpm2.TPMRHNull) {
-		t.Errorf("%v, %v", two, err)
-	}
-	tpm = &TPM{Transport: &pages{}}
-	if o, err := tpm.nullKey(t.Context()); err == nil || o != nil {
-		t.Errorf("%v, %v", o, err)
-	}
-}
-
 // Which keys are storage root keys: of 2048 bits or on P-256, made from a TCG template.
 func TestIsSRK(t *testing.T) {
 	rsaKey := func(bits uint16) *area {
@@ -511,51 +343,6 @@ func TestAuthLimit(t *testing.T) {
 	for size, ok := range map[int]bool{0: true, 32: true, 33: false} {
 		if _, err := (&Template{Usage: Sign, Auth: make([]byte, size)}).area(); (err == nil) != ok {
 			t.Errorf("%d bytes: %v", size, err)
-		}
-	}
-}
-
-// A session is salted to a storage key that is known, or to that of the null hierarchy.
-func TestSaltKey(t *testing.T) {
-	null, storage, other := &object{keyFile: uint32(tpm2.TPMRHNull)}, &object{role: roleParent}, &object{role: roleAIK}
-	for name, tt := range map[string]struct {
-		parents, loaded []*object
-		want            *object
-	}{
-		"a parent":           {[]*object{storage}, []*object{other, null}, storage},
-		"the null hierarchy": {nil, []*object{other, null}, null},
-		"neither":            {nil, []*object{other}, nil},
-	} {
-		got, err := (&TPM{Transport: &pages{}, parents: tt.parents, loaded: tt.loaded}).saltKey(t.Context())
-		if got != tt.want || (err == nil) != (tt.want != nil) {
-			t.Errorf("%s: %v, %v", name, got, err)
-		}
-	}
-}
-
-// A join of one error is that error, and no other error is changed.
-func TestSimplify(t *testing.T) {
-	one, two := errors.New("one"), errors.New("two")
-	for name, err := range map[string]error{"two": errors.Join(one, two), "one": one} {
-		if got := simplify(err); !errors.Is(got, err) || got.Error() != err.Error() {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-	if got := simplify(errors.Join(nil, one)); got != one { //nolint:errorlint // it is that error itself
-		t.Errorf("%#v", got)
-	}
-	if simplify(nil) != nil {
-		t.Error("an error of nothing")
-	}
-}
-
-// Commands that make something are waited for longer, so that it can be flushed.
-func TestGrace(t *testing.T) {
-	for name, want := range map[string]time.Duration{
-		"TPM2_Create": keyTime, "TPM2_CreateLoaded": keyTime, "TPM2_StartAuthSession": keyTime, "TPM2_Sign": commandTime, "TPM2_FlushContext": commandTime,
-	} {
-		if got := grace(name); got != want {
-			t.Errorf("%s: %v", name, got)
 		}
 	}
 }
