@@ -165,3 +165,19 @@ func TestRemedyOfAnswer(t *testing.T) {
 		}
 	}
 }
+
+// A CA that is not there names the issuer that it may not know, and the address first.
+func TestRemedyOfNoAuthority(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://ca.test/SIM0-KeyId-5da71b73/templates/Aik/scep": "endorsement certificate (key identifier 5da71b73): ask its operator.",
+		"https://ca.test/scep": "endorsement certificate: ask its operator.",
+	} {
+		e := &aik.Error{Op: "authority", URL: url, Err: aik.ErrNoAuthority}
+		if got := e.Remedy(); !strings.HasPrefix(got, "There is no attestation CA at this address: check it.") || !strings.Contains(got, want) {
+			t.Errorf("%s: %s", url, got)
+		}
+	}
+	if got := (&aik.Error{Op: "request", Err: aik.ErrRequest}).Remedy(); !strings.HasPrefix(got, "Nothing was sent.") {
+		t.Error(got)
+	}
+}

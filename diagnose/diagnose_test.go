@@ -2,9 +2,11 @@ package diagnose_test
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -262,5 +264,34 @@ func TestDiagnoseUnknown(t *testing.T) {
 	err := &attest.Error{Op: "TPM2_Create", RC: 0x501, Err: errors.New("of its maker")}
 	if d := diagnose.Explain(err); d.Protocol != "TPM_RC 0x501" || d.Symbol != "(TPM20 0x0501)" || d.Remedy == "" {
 		t.Errorf("%+v", d)
+	}
+}
+
+// A file that is cut off is not a connection that was, and a web page or a refused redirect
+// has a remedy whichever client met it.
+func TestCauses(t *testing.T) {
+	for name, c := range map[string]struct {
+		err           error
+		remedy, notIn string
+		code          uint32
+	}{
+		"a file":        {fmt.Errorf("har: %w", io.ErrUnexpectedEOF), "cut off: take it again", "proxy", 0x8007000D},
+		"a connection":  {&url.Error{Op: "Get", URL: "https://a.test/", Err: io.ErrUnexpectedEOF}, "a.test, or a proxy or firewall on the way, cut the connection.", "file", 0x80072EFF},
+		"refused":       {refused, "Check the address and the port, and that the service runs.", "busy", 0x80072EFD},
+		"refused, drs":  {&drs.Error{Op: "Discover", URL: "https://ca.test/", Err: refused}, "Check the address and the port, and that the service runs.", "busy", 0x80072EFD},
+		"unknown root":  {&scep.Error{Op: "GetCACert", URL: "https://ca.test/", Err: &url.Error{Op: "Get", URL: "https://ca.test/", Err: x509.UnknownAuthorityError{}}}, "Trust the root of ca.test", "clock", 0x80072F8F},
+		"renewal":       {&scep.Error{Op: "RenewalReq", HTTPStatus: 200, FailInfo: scep.BadRequest}, "does not allow any", "challenge password", 0x80004005},
+		"a 503 to wait": {&scep.Error{Op: "GetCACaps", URL: "https://ca.test/", HTTPStatus: 503, RetryAfter: time.Hour}, "asks to wait 1 h", "", 0x801901F7},
+	} {
+		d := diagnose.Explain(c.err)
+		if !strings.Contains(d.Remedy, c.remedy) || c.notIn != "" && strings.Contains(d.Remedy, c.notIn) || d.HRESULT != c.code {
+			t.Errorf("%s: %v", name, d)
+		}
+	}
+	// The code alone says the same as the error.
+	for code, want := range map[string]string{"0x80072EFD": "Check the address and the port, and that the service runs.", "0x80072F7C": "sign in there", "0x80180012": "exempt the host from TLS inspection"} {
+		if m := diagnose.Decode(code); len(m) == 0 || !strings.Contains(m[0].Remedy, want) {
+			t.Errorf("%s: %v", code, m)
+		}
 	}
 }

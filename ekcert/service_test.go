@@ -197,3 +197,16 @@ func TestWithin(t *testing.T) {
 		}
 	}
 }
+
+// A web page in place of a certificate is said to be one, with its first words.
+func TestServicePage(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Write([]byte("<html><p>Sign in at the proxy</p></html>"))
+	}))
+	defer server.Close()
+	_, err := (&ekcert.Service{URL: server.URL + "/", Vendor: "AMD"}).Fetch(t.Context(), rsaKey(t, amdRenoir))
+	var e *ekcert.Error
+	if !errors.As(err, &e) || !errors.Is(err, ekcert.ErrMalformed) || !strings.Contains(err.Error(), `the answer is a web page (HTML): "Sign in at the proxy"`) || !strings.Contains(e.Remedy(), "A proxy or a portal answers") {
+		t.Errorf("%v", err)
+	}
+}

@@ -2,6 +2,7 @@ package mdm_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -47,5 +48,35 @@ func TestWordsWithoutSOAP(t *testing.T) {
 		if e := failure(t, err); !strings.HasPrefix(e.Message, c.words) && !strings.HasPrefix(c.words, "{") || !strings.Contains(e.Error(), c.cause) || e.Remedy() == "" {
 			t.Errorf("token: %v; says %q; %s", e, e.Message, e.Remedy())
 		}
+	}
+}
+
+// NotSupported is explained by the message, and an error after a redirect says where the
+// redirect came from.
+func TestRemedyOfMessage(t *testing.T) {
+	for message, want := range map[string]string{
+		"Device Identifier not preregistered": "register it as corporate",
+		"not today":                           "do what its message says",
+		"":                                    "The server does not manage this kind of device.",
+	} {
+		e := &mdm.Error{Op: "Enroll", HTTPStatus: 500, Message: message, Fault: &mdm.Fault{Type: "NotSupported"}}
+		if got := e.Remedy(); !strings.Contains(got, want) {
+			t.Errorf("%q: %s", message, got)
+		}
+	}
+	if got := (&mdm.Error{Op: "Enroll", HTTPStatus: 500, Fault: &mdm.Fault{Type: "InMaintenance"}}).Remedy(); !strings.Contains(got, "tenant's device management is under maintenance") {
+		t.Error(got)
+	}
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/there" {
+			http.Redirect(w, r, "/there", http.StatusTemporaryRedirect)
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+	}))
+	defer h.Close()
+	_, err := new(mdm.Client).Discover(t.Context(), h.URL+"/here", "")
+	if want := "mdm: Discover " + h.URL + "/there, redirected from " + h.URL + "/here: HTTP status 403"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v", err)
 	}
 }

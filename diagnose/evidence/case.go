@@ -10,6 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 // Limits that a Case has by default, and others that are fixed.
@@ -36,7 +39,7 @@ type Error struct {
 }
 
 // Error returns e in one line.
-func (e *Error) Error() string { return fmt.Sprintf("evidence: %s: %v", e.Name, e.Err) }
+func (e *Error) Error() string { return fmt.Sprintf("evidence: %s: %s", e.Name, plain.Text(e.Err)) }
 
 // Unwrap returns the error that e wraps.
 func (e *Error) Unwrap() error { return e.Err }
@@ -82,9 +85,19 @@ type Source struct {
 	Problems []string `json:"problems,omitempty"`
 }
 
+// readers say what the readers of formats cannot read, in place of their names.
+var readers = map[string]string{"cab: ": "the cabinet cannot be read: ", "evtx: ": "the event log cannot be read: "}
+
+// problem notes what is wrong with the file, in plain words.
 func (s *Source) problem(err error) {
 	if err != nil && len(s.Problems) < maxSourceErrors {
-		s.Problems = append(s.Problems, printable(err.Error()))
+		text := plain.Text(err)
+		for name, what := range readers {
+			if rest, ok := strings.CutPrefix(text, name); ok {
+				text = what + rest
+			}
+		}
+		s.Problems = append(s.Problems, printable(text))
 	}
 }
 

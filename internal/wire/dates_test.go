@@ -120,3 +120,17 @@ func TestDatedTLS(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A certificate without a subject is named by its serial number and its issuer.
+func TestDateWithoutSubject(t *testing.T) {
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	cert := &x509.Certificate{
+		SerialNumber: big.NewInt(42), Issuer: pkix.Name{CommonName: "AIK CA"}, RawIssuer: []byte{1}, RawSubject: []byte{2},
+		NotBefore: now.AddDate(0, 0, 1), NotAfter: now.AddDate(1, 0, 0),
+	}
+	err := wire.Dated(errors.New("x"), cert, nil, now, "the operator of the CA")
+	const name = `the certificate with the serial number 42 of "CN=AIK CA"`
+	if date := wire.DateOf(err); date == nil || !strings.HasPrefix(err.Error(), name+" is not valid yet") || !strings.Contains(date.Remedy(), "must correct "+name) {
+		t.Errorf("%v", err)
+	}
+}
