@@ -41,6 +41,9 @@ func unknownIssuer(e x509.UnknownAuthorityError) string {
 	if e.Cert == nil {
 		return "leads to no trusted root"
 	}
+	if e.Cert.SerialNumber != nil && e.Cert.Subject.String() == "" {
+		return fmt.Sprintf("with the serial number %s, issued by %q, leads to no trusted root", e.Cert.SerialNumber, Name(e.Cert.Issuer.String()))
+	}
 	if slices.Equal(e.Cert.RawIssuer, e.Cert.RawSubject) {
 		return fmt.Sprintf("%q, which issued itself, is no trusted root", Name(e.Cert.Subject.String()))
 	}
@@ -61,7 +64,7 @@ func invalid(e x509.CertificateInvalidError) string {
 			return name + " is outside of its dates"
 		}
 		const day = "2006-01-02 15:04 MST"
-		return fmt.Sprintf("%s is valid from %s to %s only", name, e.Cert.NotBefore.UTC().Format(day), e.Cert.NotAfter.UTC().Format(day))
+		return fmt.Sprintf("%s has expired or is not valid yet: it is valid from %s to %s", name, e.Cert.NotBefore.UTC().Format(day), e.Cert.NotAfter.UTC().Format(day))
 	case x509.TooManyIntermediates:
 		return name + " has too many CAs below it"
 	case x509.IncompatibleUsage:

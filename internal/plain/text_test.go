@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/url"
 	"os"
@@ -26,6 +27,9 @@ import (
 	"github.com/whiteglove/whiteglove/internal/errtext"
 	"github.com/whiteglove/whiteglove/internal/plain"
 )
+
+// parsed returns the error of a text that is not a URL.
+func parsed(text string) error { return second(url.Parse(text)) }
 
 func second[T any](_ T, err error) error { return err }
 
@@ -78,13 +82,14 @@ func TestText(t *testing.T) {
 		"lost":            {errors.New("http2: client connection lost"), "the connection was cut before the answer"},
 		"connection":      {errors.New("connection error: PROTOCOL_ERROR"), "the connection was cut before the answer (HTTP/2 PROTOCOL_ERROR)"},
 		"unknown root":    {x509.UnknownAuthorityError{Cert: leaf}, `the certificate "CN=a.test", issued by "CN=Proxy CA", leads to no trusted root`},
+		"no subject":      {x509.UnknownAuthorityError{Cert: &x509.Certificate{SerialNumber: big.NewInt(7), Issuer: pkix.Name{CommonName: "CA"}, RawIssuer: []byte{1}}}, `the certificate with the serial number 7, issued by "CN=CA", leads to no trusted root`},
 		"no certificate":  {x509.UnknownAuthorityError{}, "the certificate leads to no trusted root"},
 		"handshake":       {&tls.CertificateVerificationError{UnverifiedCertificates: []*x509.Certificate{leaf}, Err: x509.UnknownAuthorityError{}}, `the server's certificate "CN=a.test", issued by "CN=Proxy CA", leads to no trusted root`},
 		"wrong name":      {&tls.CertificateVerificationError{Err: x509.HostnameError{Certificate: leaf, Host: "a.test"}}, `the server's certificate is for "b.test", not for "a.test"`},
-		"dates":           {x509.CertificateInvalidError{Cert: leaf, Reason: x509.Expired}, `the certificate "CN=a.test" is valid from 2025-01-02 03:04 UTC to 2026-01-02 03:04 UTC only`},
+		"dates":           {x509.CertificateInvalidError{Cert: leaf, Reason: x509.Expired}, `the certificate "CN=a.test" has expired or is not valid yet: it is valid from 2025-01-02 03:04 UTC to 2026-01-02 03:04 UTC`},
 		"no TLS":          {tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "the server does not speak TLS at this port"},
 		"alert":           {&net.OpError{Op: "remote error", Err: tls.AlertError(40)}, "the server ends TLS: handshake failure"},
-		"URL":             {second(url.Parse("http://a b/")), "it is not a URL: invalid character \" \" in host name"},
+		"URL":             {parsed("http://a b/"), "it is not a URL: invalid character \" \" in host name"},
 		"other":           {errors.New("x: other"), "x: other"},
 		"within a word":   {fmt.Errorf("xEOFx: %w", errors.New("EOFs")), "xEOFx: EOFs"},
 		"cause is hidden": {plain.Because(io.EOF, "the file of %d bytes is cut", 7), "the file of 7 bytes is cut"},
