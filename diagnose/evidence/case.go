@@ -86,7 +86,7 @@ type Source struct {
 }
 
 // readers say what the readers of formats cannot read, in place of their names.
-var readers = map[string]string{"cab: ": "the cabinet cannot be read: ", "evtx: ": "the event log cannot be read: "}
+var readers = map[string]string{"cab: ": "the cabinet cannot be read: ", "zip: ": "the ZIP archive cannot be read: ", "evtx: ": "the event log cannot be read: "}
 
 // problem notes what is wrong with the file, in plain words.
 func (s *Source) problem(err error) {

@@ -56,7 +56,7 @@ func TestEvidence(t *testing.T) {
 	if code != exitFault || stderr != "" || !strings.HasPrefix(stdout, "The service of the TPM's maker for endorsement key certificates is blocked.\n  phase      Securing your hardware\n  confidence certain\n") {
 		t.Errorf("%d\n%s\n%s", code, stdout, stderr)
 	}
-	for _, want := range []string{"  because    ek-service-blocked", "proxy.log:1: ", "\ntime line\n", "MD 209 there is no endorsement certificate", "note: ", "broken.evtx: evtx: header"} {
+	for _, want := range []string{"  because    ek-service-blocked", "proxy.log:1: ", "\ntime line\n", "MD 209 there is no endorsement certificate", "note: ", "broken.evtx: the event log cannot be read: header"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("%q is not in\n%s", want, stdout)
 		}
@@ -146,10 +146,10 @@ func TestUnreadable(t *testing.T) {
 	for path, want := range map[string]string{
 		write("bad.zip", "PK"):                                  "1 file, and there is no evidence in it: it is no ZIP archive",
 		write("empty.zip", empty.String()):                      "1 file, and there is no evidence in it\n",
-		write("cut.zip", "PK\x03\x04abc"):                       "1 file, and there is no evidence in it: zip: ",
-		write("cut.cab", "MSCF"+strings.Repeat("\x00", 60)):     "1 file, and there is no evidence in it: cab: ",
+		write("cut.zip", "PK\x03\x04abc"):                       "1 file, and there is no evidence in it: the ZIP archive cannot be read: ",
+		write("cut.cab", "MSCF"+strings.Repeat("\x00", 60)):     "1 file, and there is no evidence in it: the cabinet cannot be read: ",
 		write("text.cab", "text\n"):                             "it is no cabinet",
-		write("broken.evtx", "ElfFile\x00"+good):                "1 file, and there is no evidence in it: evtx: ",
+		write("broken.evtx", "ElfFile\x00"+good):                "1 file, and there is no evidence in it: the event log cannot be read: ",
 		write("none.har", "{}"):                                 "it is no HTTP archive",
 		write("program", "\x7fELF"+strings.Repeat("\x01", 999)): "neither text nor a known format",
 		write("empty.txt", ""):                                  "it is empty",
