@@ -115,7 +115,7 @@ func TestPolicy(t *testing.T) {
 	}{
 		"zero":              {Policy{}, nil, ""},
 		"golden":            {Policy{Golden: map[int][]Digest{0: {value(9), value(0)}, 7: {value(7)}}}, nil, ""},
-		"not golden":        {Policy{Golden: map[int][]Digest{0: {value(9)}, 3: {}, 7: {value(7)}}}, nil, "PCR 0 has another value; PCR 3 has another value"},
+		"not golden":        {Policy{Golden: map[int][]Digest{0: {value(9)}, 3: {}, 7: {value(7)}}}, nil, "PCRs 0 and 3 have other values"},
 		"firmware":          {Policy{Firmware: []Firmware{{"1", map[int]Digest{0: value(0), 2: value(3)}}, {"2", map[int]Digest{0: value(0), 2: value(2)}}}}, nil, ""},
 		"firmware mixed":    {Policy{Firmware: []Firmware{{"1", map[int]Digest{0: value(0), 2: value(3)}}, {"2", map[int]Digest{0: value(1), 2: value(2)}}}}, nil, "the PCRs are those of no known firmware"},
 		"empty firmware":    {Policy{Firmware: []Firmware{{Name: "1"}}}, nil, "the PCRs are those of no known firmware"},

@@ -71,8 +71,11 @@ func (f form) into(to any) error {
 	if err := json.Unmarshal(f.text, &h); err != nil {
 		return malformed("%w", err)
 	}
-	if h.Type != f.name || h.V != version {
-		return malformed("version %d of %.20q, not %d of %q", h.V, h.Type, version, f.name)
+	if h.Type != f.name {
+		return malformed("its type is %.20q, not %q", h.Type, f.name)
+	}
+	if h.V != version {
+		return malformed("version %d, not %d", h.V, version)
 	}
 	d := json.NewDecoder(bytes.NewReader(f.text))
 	if err := members(d, 0); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -135,10 +136,17 @@ func (p *Policy) valid() error {
 func (p *Policy) check(r *Result) error {
 	var missed []string
 	miss := func(format string, args ...any) { missed = append(missed, fmt.Sprintf(format, args...)) }
+	var others []string
 	for _, i := range slices.Sorted(maps.Keys(p.Golden)) {
 		if !contains(p.Golden[i], r.PCRs[i]) {
-			miss("PCR %d has another value", i)
+			others = append(others, strconv.Itoa(i))
 		}
+	}
+	switch n := len(others) - 1; {
+	case n == 0:
+		miss("PCR %s has another value", others[0])
+	case n > 0:
+		miss("PCRs %s and %s have other values", strings.Join(others[:n], ", "), others[n])
 	}
 	if len(p.Firmware) > 0 {
 		n := slices.IndexFunc(p.Firmware, func(f Firmware) bool { return f.fits(r.PCRs) })

@@ -212,6 +212,8 @@ func (e *Error) Remedy() string {
 		return "Grant the application the permission that the method names, and check that the tenant has a license for Intune."
 	case e.HTTPStatus == http.StatusBadRequest && strings.Contains(e.Message, "Edm.Binary"):
 		return "The hardware hash is not padded base64. Take it from the device again."
+	case e.HTTPStatus == http.StatusNotFound && (e.GraphCode == "" || e.Op == opImport || e.Op == opRegister):
+		return "There is no Microsoft Graph at this address: check it, its path included."
 	case e.HTTPStatus == http.StatusNotFound:
 		return "The object was deleted, or has not appeared yet: look again later."
 	case e.HTTPStatus >= 300:

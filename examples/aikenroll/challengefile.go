@@ -54,7 +54,7 @@ func (e *enroller) begin(ctx context.Context, name string, stdout io.Writer) err
 func (e *enroller) complete(ctx context.Context, name string) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return command.At("-complete", err)
+		return command.Wrong("-complete", err)
 	}
 	var f challengeFile
 	var other *json.SyntaxError
@@ -62,7 +62,7 @@ func (e *enroller) complete(ctx context.Context, name string) error {
 	case err != nil && !errors.As(err, &other):
 		return command.At("-complete "+name, err)
 	case err != nil || f.Challenge == nil:
-		return fmt.Errorf("-complete %s: no challenge in it: name the file that -begin wrote", name)
+		return command.Wrong("-complete "+name, errors.New("no challenge in it: name the file that -begin wrote"))
 	}
 	if err := e.findEK(ctx, f.EK); err != nil {
 		return command.At("-complete "+name, err)

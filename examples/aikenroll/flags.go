@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -63,6 +64,9 @@ func (o *options) check(*flag.FlagSet) error {
 	if o.url != "windows" {
 		if err := command.CheckOpenURL("-url", o.url); err != nil {
 			return err
+		}
+		if strings.HasPrefix(strings.ToLower(o.url), "http:") && o.roots == "" {
+			return errors.New("-url is of http, so nothing vouches for the CA: give its root, which its operator has, with -roots, or use https")
 		}
 	}
 	return errors.Join(device.CheckFlag(o.tpm), command.CheckDir("-out", o.out), command.CheckFile("-begin", o.begin))

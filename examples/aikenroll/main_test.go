@@ -4,6 +4,8 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -139,12 +141,13 @@ func TestBadFiles(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		change func(m map[string]any)
+		code   int
 		want   string
 	}{
-		"another TPM":  {func(m map[string]any) { m["ek"] = strangersKey(t, roots) }, "another TPM"},
-		"no key":       {func(m map[string]any) { m["key"] = "" }, "LoadKey"},
-		"no challenge": {func(m map[string]any) { delete(m, "challenge") }, "no challenge"},
-		"changed":      {func(m map[string]any) { m["challenge"].(map[string]any)["version"] = 9 }, "version 9"},
+		"another TPM":  {func(m map[string]any) { m["ek"] = strangersKey(t, roots) }, 1, "another TPM"},
+		"no key":       {func(m map[string]any) { m["key"] = "" }, 1, "LoadKey"},
+		"no challenge": {func(m map[string]any) { delete(m, "challenge") }, 2, "no challenge"},
+		"changed":      {func(m map[string]any) { m["challenge"].(map[string]any)["version"] = 9 }, 1, "version 9"},
 	} {
 		var m map[string]any
 		if err := json.Unmarshal(text, &m); err != nil {
@@ -159,7 +162,7 @@ func TestBadFiles(t *testing.T) {
 		if err := os.WriteFile(file, changed, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if code, _, stderr := try(t, "-complete", file, "-roots", roots); code != 1 || !strings.Contains(stderr, tt.want) {
+		if code, _, stderr := try(t, "-complete", file, "-roots", roots); code != tt.code || !strings.Contains(stderr, tt.want) {
 			t.Errorf("%s: exit code %d: %s", name, code, stderr)
 		}
 	}
@@ -168,7 +171,7 @@ func TestBadFiles(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if code, _, stderr := try(t, "-complete", file, "-roots", roots); code != 1 || stderr != "aikenroll: -complete "+file+": no challenge in it: name the file that -begin wrote\n" {
+		if code, _, stderr := try(t, "-complete", file, "-roots", roots); code != 2 || stderr != "aikenroll: -complete "+file+": no challenge in it: name the file that -begin wrote\n" {
 			t.Errorf("%s: exit code %d: %s", text, code, stderr)
 		}
 	}
@@ -201,15 +204,14 @@ func TestUsage(t *testing.T) {
 		{"-tpm", "none"},
 		{"-url", "windoze"},
 		{"-url", "ftp://x.test"},
+		{"-url", "http://x.test"},
+		{"-complete", "no-such-file"},
+		{"-ek-roots", "no-such-file"},
+		{"-url", "https://x.test", "-roots", "no-such-file"},
 		{"-url", "https://x.test", "-out", "main.go"},
 		{"-url", "https://x.test", "-begin", "."},
 	} {
-		if code, _, stderr := try(t, args...); code != 2 || !strings.HasSuffix(stderr, "; see aikenroll -h\n") || strings.Count(stderr, "\n") != 1 {
-			t.Errorf("%q: exit code %d: %s", args, code, stderr)
-		}
-	}
-	for _, args := range [][]string{{"-complete", "no-such-file"}, {"-ek-roots", "no-such-file"}} {
-		if code, _, stderr := try(t, args...); code != 1 || strings.Count(stderr, "\n") != 1 {
+		if code, _, stderr := try(t, args...); code != 2 || !strings.HasSuffix(stderr, "; see aikenroll -h\n") && !strings.Contains(stderr, "no-such-file") || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: exit code %d: %s", args, code, stderr)
 		}
 	}
@@ -220,6 +222,18 @@ func TestUsage(t *testing.T) {
 
 // What the program says of itself, and of wrong flags.
 func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
+
+// Where no request came to the CA, its operator does not find one.
+func TestNothingSent(t *testing.T) {
+	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>sign in</html>") }))
+	defer portal.Close()
+	roots := exampletest.StartMock(t, new(provisiontest.Server))
+	for _, url := range []string{"https://127.0.0.1:1", "https://no-such-host.invalid", portal.URL} {
+		if code, _, stderr := try(t, "-url", url, "-roots", roots); code != 1 || strings.Contains(stderr, "operator finds") {
+			t.Errorf("%s: exit code %d: %s", url, code, stderr)
+		}
+	}
+}
 
 // A server that does not answer is reported with code and remedy.
 func TestExplained(t *testing.T) {

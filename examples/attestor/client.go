@@ -52,15 +52,18 @@ func (c *client) send(ctx context.Context, path string, m, answer verify.Message
 	status := strings.TrimSpace(fmt.Sprintf("%d %s", got.Status, http.StatusText(got.Status)))
 	switch {
 	case got.Status/100 == 3:
-		return fmt.Errorf("%s leads to %s, which is not followed. If that is the verifier, give it as -url; else a proxy or a sign-in page answers", c.url+path, wire.Redact(got.Header.Get("Location")))
+		return fmt.Errorf("%s leads to %s, which is not followed. If that is the verifier, give it as -url. Else a proxy or a portal answers in its place: sign in there, or let the address pass", c.url+path, wire.Redact(got.Header.Get("Location")))
 	case bytes.HasPrefix(bytes.TrimSpace(got.Body), []byte("<")):
-		return fmt.Errorf("%s answers %s with a web page (HTML), which no verifier does: a proxy or a sign-in page answers, or -url is wrong", c.url+path, status)
+		return fmt.Errorf("%s answers %s with a web page (HTML), which no verifier does. %s", c.url+path, status, wire.RemedyPage)
 	case got.Status == http.StatusOK:
 		return command.At(c.url+path, verify.Decode(bytes.NewReader(got.Body), answer))
 	}
 	var verdict verify.Verdict
 	if err := verify.Decode(bytes.NewReader(got.Body), &verdict); err != nil {
 		return fmt.Errorf("%s answers %s, which is not a verifier's answer%s", c.url+path, status, elsewhere(got.Status))
+	}
+	if got.Status == http.StatusUnprocessableEntity {
+		return refused(got.Status, &verdict, "Give the right file with -eventlog, or read the log again.")
 	}
 	return refused(got.Status, &verdict, advice(path, m))
 }

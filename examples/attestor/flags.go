@@ -65,7 +65,7 @@ func (o *options) log() ([]byte, error) {
 	switch {
 	case o.eventLog != "":
 		log, err := os.ReadFile(o.eventLog)
-		return log, command.At("-eventlog", err)
+		return log, command.Wrong("-eventlog", err)
 	case o.real():
 		return attest.EventLog()
 	case o.boot:

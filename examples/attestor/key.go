@@ -20,7 +20,7 @@ func (a *attestor) load(ctx context.Context, name string) (*attest.Key, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, command.At("-state", err)
+		return nil, command.Wrong("-state", err)
 	}
 	key, err := a.tpm.LoadKey(ctx, text)
 	return key, command.At("-state "+name, err)

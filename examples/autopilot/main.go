@@ -99,7 +99,7 @@ func (o *options) match(ctx context.Context, stdout io.Writer) error {
 	if o.ek != "" {
 		certs, err := command.ReadCertificates(o.ek)
 		if err != nil {
-			return command.At("-ek", err)
+			return command.Wrong("-ek", err)
 		}
 		best = h.MatchCertificate(certs[0])
 	} else if best, err = matchTPM(ctx, o.tpm, h); err != nil {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -299,6 +301,44 @@ func TestImportLate(t *testing.T) {
 	code, out, errs := try(t, "-timeout", "1s", "-pause", "1h", "import", mockFile(t))
 	if code != 1 || strings.Contains(out, "failed") || !strings.Contains(errs, "autopilot: -timeout ended first for 1 of 1 device. ") {
 		t.Errorf("%d: %s%s", code, out, errs)
+	}
+}
+
+// A service that asks for a longer pause than there is time has got nothing, and the run
+// ends at once. An address without Graph is not one where a device will appear.
+func TestImportRefused(t *testing.T) {
+	file := mockFile(t)
+	for _, tt := range []struct {
+		status int
+		says   string
+	}{
+		{503, "The service asks to wait 1 h, longer than -timeout: run again then"},
+		{404, "There is no Microsoft Graph at this address: check "},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(tt.status)
+		}))
+		defer s.Close()
+		start := time.Now()
+		code, _, errs := try(t, "-graph", s.URL, "-token", "x", "-timeout", "1m", "import", file)
+		if tt.status == 503 {
+			if !strings.HasPrefix(errs, "autopilot: nothing was submitted: Import ") || strings.Contains(errs, "works on") {
+				t.Error(errs)
+			}
+		}
+		if code != 1 || !strings.Contains(errs, tt.says) || strings.Contains(errs, "look again later") || time.Since(start) > 20*time.Second {
+			t.Errorf("%d: exit %d: %s", tt.status, code, errs)
+		}
+	}
+	// What the service has not taken, it does not work on.
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	defer s.Close()
+	if code, _, errs := try(t, "-graph", s.URL, "-token", "x", "-timeout", "1s", "-pause", "300ms", "import", file); code != 1 || !strings.Contains(errs, "-timeout ended before the service took 1 of 1 device") || strings.Contains(errs, "works on") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if code, _, errs := try(t, "-graph", s.URL, "-token", "@"+file+".none", "import", file); code != 2 || !strings.HasPrefix(errs, "autopilot: -token: ") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/whiteglove/whiteglove/autopilot/graph"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
 
@@ -50,6 +51,9 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 		if unreached >= tries {
 			stop(&unreachedError{e.Err})
 		}
+		if err := tooBusy(ctx, e); err != nil {
+			stop(&unreachedError{err})
+		}
 	}}
 	results, err := r.Run(ctx, s.Rows)
 	var unreachable *unreachedError
@@ -76,14 +80,25 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 	return command.At(fmt.Sprintf("%d of %s failed, the first of them", failed, command.Count(len(results), "device")), err)
 }
 
-// late returns the error of a run whose time was up. Since the service works on, nothing is
-// lost.
+// late returns the error of a run whose time was up. The service works on what it took, so
+// nothing of that is lost.
 func late(results []graph.Result) error {
-	open := 0
+	open, untaken, why := 0, 0, ""
 	for _, res := range results {
-		if ended(res.Err) {
-			open++
+		if !ended(res.Err) {
+			continue
 		}
+		open++
+		if res.Import == nil {
+			untaken++
+			var last *graph.Error
+			if errors.As(res.Err, &last) {
+				why = ": " + command.Brief(last)
+			}
+		}
+	}
+	if untaken > 0 {
+		return fmt.Errorf("-timeout ended before the service took %d of %s%s. Run the same command again, with more time", untaken, command.Count(len(results), "device"), why)
 	}
 	return fmt.Errorf("-timeout ended first for %d of %s. The service works on: run the same command again, with more time, to follow it", open, command.Count(len(results), "device"))
 }
@@ -97,6 +112,17 @@ const tries = 5
 func unanswered(e graph.Event) bool {
 	var failed *graph.Error
 	return e.Stage == graph.StageSubmitted && errors.As(e.Err, &failed) && failed.HTTPStatus == 0
+}
+
+// tooBusy returns an error if nothing could be submitted, and the service asks for a pause
+// that is longer than the time that is left.
+func tooBusy(ctx context.Context, e graph.Event) error {
+	var busy *graph.Error
+	end, limited := ctx.Deadline()
+	if !limited || e.Stage != graph.StageSubmitted || !errors.As(e.Err, &busy) || busy.RetryAfter <= time.Until(end) {
+		return nil
+	}
+	return fmt.Errorf("%s. The service asks to wait %s, longer than -timeout: run again then", command.Brief(busy), wire.Span(busy.RetryAfter))
 }
 
 // An unreachedError is why nothing was submitted.
@@ -137,8 +163,9 @@ func (o *options) service(ctx context.Context, stderr io.Writer) (c *graph.Clien
 	done = func() {}
 	switch {
 	case o.token != "":
-		token, err := command.Secret("-token", o.token)
-		c.Token = func(context.Context) (string, error) { return token, err }
+		var token string
+		token, err = command.Secret("-token", o.token)
+		c.Token = func(context.Context) (string, error) { return token, nil }
 	case o.clientSecret != "":
 		a.secret, err = command.Secret("-client-secret", o.clientSecret)
 		c.Token = a.cached(a.bySecret)
@@ -163,11 +190,11 @@ func (o *options) service(ctx context.Context, stderr io.Writer) (c *graph.Clien
 func (o *options) loadKey(ctx context.Context, a *authorization, tpm *attest.TPM) error {
 	certs, err := command.ReadCertificates(o.clientCert)
 	if err != nil {
-		return command.At("-client-cert", err)
+		return command.Wrong("-client-cert", err)
 	}
 	text, err := command.ReadFile(o.clientKey)
 	if err != nil {
-		return command.At("-client-key", err)
+		return command.Wrong("-client-key", err)
 	}
 	key, err := tpm.LoadKey(ctx, text)
 	if err != nil {

@@ -60,11 +60,11 @@ func judgeTPM(ctx context.Context, c *ekcert.Client, tpm *attest.TPM) ([]*result
 func judgeFile(ctx context.Context, c *ekcert.Client, name string) ([]*result, error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return nil, command.At("-file", err)
+		return nil, command.Wrong("-file", err)
 	}
 	cert, err := ekcert.Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("-file %s: there is no certificate in it that can be read: %s. Name a file with a certificate in DER, PEM, PKCS #7 or Intel's JSON, or as NV memory or the registry of Windows holds it", name, diagnose.Explain(err).Cause)
+		return nil, command.Wrong("-file "+name, fmt.Errorf("there is no certificate in it that can be read: %s. Name a file with a certificate in DER, PEM, PKCS #7 or Intel's JSON, or as NV memory or the registry of Windows holds it", diagnose.Explain(err).Cause))
 	}
 	cert.Origin = name
 	return []*result{judge(ctx, c, cert, cert.PublicKey, "")}, nil

@@ -182,16 +182,16 @@ func TestUsage(t *testing.T) {
 		{"-nv no-such-dir", 1},
 		{"-timeout 0s", 2},
 		{"-h", 0},
-		{"-file no-such-file", 1},
+		{"-file no-such-file", 2},
 		{"-tpm what", 2},
 		{"-srk 81000001", 2},
-		{"-ek-roots no-such-file", 1},
+		{"-ek-roots no-such-file", 2},
 	} {
 		if code, _, errs := try(t, strings.Fields(tt.args)...); code != tt.code || errs == "" {
 			t.Errorf("%s: %d, %q", tt.args, code, errs)
 		}
 	}
-	if code, _, errs := try(t, "-file", exampletest.File(t, []byte("hello"))); code != 1 || !strings.HasPrefix(errs, "ekcert: -file ") || !strings.Contains(errs, ": there is no certificate in it that can be read: ") || strings.Contains(errs, "Ask the maker") {
+	if code, _, errs := try(t, "-file", exampletest.File(t, []byte("hello"))); code != 2 || !strings.HasPrefix(errs, "ekcert: -file ") || !strings.Contains(errs, ": there is no certificate in it that can be read: ") || strings.Contains(errs, "Ask the maker") {
 		t.Errorf("no certificate: %d: %s", code, errs)
 	}
 }

@@ -45,7 +45,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 	}
 	if o.ekRoots != "" {
 		if s.EKRoots, err = command.ReadCertificates(o.ekRoots); err != nil {
-			return command.At("-ek-roots", err)
+			return command.Wrong("-ek-roots", err)
 		}
 	}
 	hardware, err := o.hardware(ctx)
@@ -73,7 +73,7 @@ func (o *options) hardware(ctx context.Context) ([]crypto.PublicKey, error) {
 		return nil, nil
 	}
 	keys, err := command.ReadKeys(o.admit)
-	return keys, command.At("-admit", err)
+	return keys, command.Wrong("-admit", err)
 }
 
 // emulatorEKs returns the endorsement keys of the default emulated TPM.

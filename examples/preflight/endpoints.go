@@ -27,10 +27,14 @@ func (e *endpoint) step() *traffic.Step { return traffic.StepOf(e.Step) }
 type proof struct {
 	status int    // HTTP status; 0 for any
 	text   string // part of the body or of a redirect's target, in upper or lower case
-	hint   string // what is the most likely cause of another answer
+	denial string // what the statuses 400 and 404 mean, if that is known; {tenant} stands for the tenant's name
+	hint   string // what helps against denial
 }
 
-const authority = "{authority}"
+const (
+	authority = "{authority}"
+	noTenant  = `the directory does not know the tenant "{tenant}"`
+)
 
 // endpoints are the services that Microsoft's "Networking requirements" for
 // Windows Autopilot list, in the order in which a device meets them. Where the list
@@ -45,15 +49,15 @@ var endpoints = inOrder([]endpoint{
 	{url: "https://ftpm.amd.com/pki/aia/00000000000000000000000000000000", proof: proof{status: 404}},
 	{url: "https://ekcert.spserv.microsoft.com/EKCertificate/GetEKCertificate/v1", proof: proof{status: 405}},
 	{Host: traffic.Host{Step: "ek", Use: "EK certificates of the mock server's maker"}, mock: provisiontest.MakerPath + capabilities, proof: proof{status: 200, text: "POSTPKIOperation"}},
-	{url: "https://" + authority + ".microsoftaik.azure.net/templates/Aik/scep" + capabilities, mock: provisiontest.AIKPath + capabilities, proof: proof{status: 200, text: "IdentityKeyAttestation", hint: "it answers 404 for a TPM whose EK issuer it does not know: look for firmware that brings another EK certificate, or ask the maker"}},
+	{url: "https://" + authority + ".microsoftaik.azure.net/templates/Aik/scep" + capabilities, mock: provisiontest.AIKPath + capabilities, proof: proof{status: 200, text: "IdentityKeyAttestation", denial: "the attestation CA does not know the issuer of the TPM's EK certificate", hint: "Look for firmware that brings another EK certificate, or ask the TPM's maker."}},
 	{url: "https://login.live.com/"},
 	{url: "https://ztd.dds.microsoft.com/"},
 	{url: "https://cs.dds.microsoft.com/"},
 	{url: "https://licensing.mp.microsoft.com/"},
 	{url: "https://activation.sls.microsoft.com/"},
 	{url: "https://go.microsoft.com/fwlink/?linkid=2097925", proof: proof{text: "TrustedTpm.cab"}},
-	{url: "https://login.microsoftonline.com/{tenant}/.well-known/openid-configuration", mock: provisiontest.DirectoryPath + "/{tenant}/.well-known/openid-configuration", proof: proof{status: 200, text: `"token_endpoint"`, hint: "it answers 400 if it does not know the tenant: see -tenant"}},
-	{url: "https://enterpriseregistration.windows.net/{tenant}/Discover?api-version=1.9", mock: provisiontest.DirectoryPath + "/{tenant}/Discover?api-version=1.9", proof: proof{status: 200, text: "DeviceJoinService", hint: "it answers 404 or 400 if it does not know the tenant: see -tenant"}},
+	{url: "https://login.microsoftonline.com/{tenant}/.well-known/openid-configuration", mock: provisiontest.DirectoryPath + "/{tenant}/.well-known/openid-configuration", proof: proof{status: 200, text: `"token_endpoint"`, denial: noTenant, hint: "Check -tenant."}},
+	{url: "https://enterpriseregistration.windows.net/{tenant}/Discover?api-version=1.9", mock: provisiontest.DirectoryPath + "/{tenant}/Discover?api-version=1.9", proof: proof{status: 200, text: "DeviceJoinService", denial: noTenant, hint: "Check -tenant."}},
 	{url: "https://device.login.microsoftonline.com/"},
 	{url: "https://aadcdn.msauth.net/"},
 	{url: "https://aadcdn.msftauth.net/"},

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // maxBody is how many bytes of an answer are read.
@@ -117,7 +118,9 @@ func (p proof) judge(r *result, resp *http.Response, body []byte) {
 	case resp.StatusCode == http.StatusProxyAuthRequired:
 		r.note(fail, said+": a proxy asks for authentication", remedies[stageProxy])
 	case resp.StatusCode == http.StatusNetworkAuthenticationRequired, elsewhere(resp):
-		r.note(fail, said+": sent to another site, as by the sign-in page of a guest network", "Use a network without a sign-in page, or sign in on another device first.")
+		r.note(fail, said+": sent to another site, as by the sign-in page of a guest network", remedyPortal)
+	case p.denies(resp, body):
+		r.note(fail, said+": "+p.denial, p.hint)
 	case p.holds(resp, body):
 		r.Stage = ""
 		r.note(pass, said+", as the service answers", "")
@@ -127,25 +130,32 @@ func (p proof) judge(r *result, resp *http.Response, body []byte) {
 	case p == proof{}:
 		r.Stage = ""
 		r.note(pass, said+"; any answer counts", "")
+	case wire.IsHTML(body):
+		r.note(fail, said+", but with a web page (HTML)", remedyPortal)
 	default:
-		r.note(fail, said+", but this is not how the service answers", p.remedy())
+		r.note(fail, said+", but this is not how the service answers", remedyOther)
 	}
+}
+
+// Remedies for answers that are not the service's.
+const (
+	remedyPortal = "A portal or proxy answers in the services' place: sign in there, or exempt the hosts."
+	remedyOther  = "Look for a proxy or a web filter that answers instead of the service, and exclude the host from it."
+)
+
+// denies reports whether the service answers that it does not know what it was asked for.
+func (p proof) denies(resp *http.Response, body []byte) bool {
+	return p.denial != "" && (resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusNotFound) && !wire.IsHTML(body)
 }
 
 // holds reports whether an answer is as p describes it. It is false for the zero
-// proof.
+// proof, and for a web page that nothing tells from a portal's.
 func (p proof) holds(resp *http.Response, body []byte) bool {
+	if p.text == "" && resp.StatusCode == http.StatusOK && wire.IsHTML(body) {
+		return false
+	}
 	text := append(bytes.ToLower(body), strings.ToLower(resp.Header.Get("Location"))...)
 	return p != proof{} && (p.status == 0 || p.status == resp.StatusCode) && bytes.Contains(text, []byte(strings.ToLower(p.text)))
-}
-
-// remedy returns what to do about an answer that is not as p describes it.
-func (p proof) remedy() string {
-	const remedy = "Look for a proxy or a web filter that answers instead of the service, and exclude the host from it."
-	if p.hint == "" {
-		return remedy
-	}
-	return p.hint + ". Else: " + remedy
 }
 
 // elsewhere reports whether a request without TLS was redirected to another

@@ -18,6 +18,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -58,7 +59,7 @@ func (o *options) prober() (*prober, error) {
 	}
 	var err error
 	p.roots, err = command.ReadCertificates(o.roots)
-	return p, command.At("-roots", err)
+	return p, command.Wrong("-roots", err)
 }
 
 // run makes all checks and prints the results.
@@ -67,7 +68,10 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	if err == nil {
 		err = print(stdout, results, o.json)
 	}
+	var wrong *command.ExitError
 	switch {
+	case errors.As(err, &wrong):
+		return err
 	case err != nil:
 		return &command.ExitError{Code: 3, Err: command.At("could not check", err)}
 	case count(results)[fail] > 0:

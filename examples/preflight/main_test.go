@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -276,13 +277,35 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// A TPM that does not answer is a failed check like others: the services are asked all the
+// same. It takes no longer than a service may.
+func TestSilentTPM(t *testing.T) {
+	silent := serveRaw(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	start := time.Now()
+	code, stdout, stderr := preflight(t, "-tpm", "tcp:"+silent, "-timeout", "700ms", "-host", "*="+closed(t))
+	if code != 1 || stderr != "" || !strings.Contains(stdout, "FAIL  tpm         present: TPM2_Startup: tcp:"+silent+": the TPM does not answer, for 1 s") || strings.Contains(stdout, "deadline") || !strings.Contains(stdout, "nothing listens at") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	if !strings.Contains(stdout, "and there is no TPM to read it from") || strings.Contains(stdout, "-tpm is needed") {
+		t.Error(stdout)
+	}
+	if took := time.Since(start); took > 8*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestCouldNotCheck(t *testing.T) {
 	nowhere := "*=" + closed(t)
-	for _, args := range [][]string{
-		{"-roots", filepath.Join(t.TempDir(), "none")}, {"-tpm", "soft", "-ek-roots", filepath.Join(t.TempDir(), "none")}, {"-tpm", "soft:" + t.TempDir()},
+	for _, tt := range []struct {
+		code int
+		args []string
+	}{
+		{2, []string{"-roots", filepath.Join(t.TempDir(), "none")}},
+		{2, []string{"-tpm", "soft", "-ek-roots", filepath.Join(t.TempDir(), "none")}},
+		{3, []string{"-tpm", "soft:" + t.TempDir()}},
 	} {
-		if code, stdout, stderr := preflight(t, append(args, "-host", nowhere)...); code != 3 || stdout != "" || strings.Count(stderr, "\n") != 1 {
-			t.Errorf("%q: exit %d, %q, %q", args, code, stdout, stderr)
+		if code, stdout, stderr := preflight(t, append(tt.args, "-host", nowhere)...); code != tt.code || stdout != "" || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%q: exit %d, %q, %q", tt.args, code, stdout, stderr)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())

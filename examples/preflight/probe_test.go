@@ -47,7 +47,7 @@ func TestConnection(t *testing.T) {
 	}{
 		{"good", "https", ca.serve(t, good, later, host), pass, "", "status 200", ""},
 		{"good without TLS", "http", plain(good), pass, "", "status 200", ""},
-		{"refused", "https", closed(t), fail, stageTCP, "refused", "firewall"},
+		{"refused", "https", closed(t), fail, stageTCP, "tcp: nothing listens at ", "firewall"},
 		{"intercepted", "https", other.serve(t, good, later, host), fail, stageTLS, "Proxy Root", "inspection"},
 		{"other name", "https", ca.serve(t, good, later, "portal.test"), fail, stageTLS, "portal.test", "leads this name elsewhere"},
 		{"expired", "https", ca.serve(t, good, past, host), fail, stageTLS, "by this machine's clock", "clock"},
@@ -56,14 +56,16 @@ func TestConnection(t *testing.T) {
 		{"cut after TLS", "https", ca.serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), later, host), fail, stageHTTP, "http: ", "cuts the connection"},
 		{"silent", "http", serveRaw(t, func(c net.Conn) { io.Copy(io.Discard, c) }), fail, stageHTTP, "in time", "cuts the connection"},
 		{"silent at TLS", "https", serveRaw(t, func(c net.Conn) { io.Copy(io.Discard, c) }), fail, stageTLS, "in time", "inspection"},
-		{"not found", "https", ca.serve(t, says(404, "Service"), later, host), fail, stageHTTP, "404", "maybe the tenant"},
-		{"page of a proxy", "https", ca.serve(t, says(200, "<html>blocked</html>"), later, host), fail, stageHTTP, "not how the service answers", "web filter"},
+		{"not found", "https", ca.serve(t, says(404, "Service"), later, host), fail, stageHTTP, "404: no such tenant", "Check the tenant."},
+		{"page not found", "https", ca.serve(t, says(404, "<html>Service"), later, host), fail, stageHTTP, "status 404, but with a web page", "A portal or proxy answers"},
+		{"page of a proxy", "https", ca.serve(t, says(200, "<html>blocked</html>"), later, host), fail, stageHTTP, "status 200, but with a web page (HTML)", "A portal or proxy answers"},
+		{"text of a proxy", "https", ca.serve(t, says(200, "blocked"), later, host), fail, stageHTTP, "not how the service answers", "web filter"},
 		{"unavailable", "https", ca.serve(t, says(503, ""), later, host), fail, stageHTTP, "503", "Try again"},
 		{"proxy wants a password", "http", plain(says(407, "")), fail, stageHTTP, "407", "without authentication"},
-		{"guest network", "http", plain(says(511, "")), fail, stageHTTP, "511", "sign-in page"},
+		{"guest network", "http", plain(says(511, "")), fail, stageHTTP, "511", "sign in there"},
 		{"redirected", "http", plain(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://login.hotel.test/", http.StatusFound)
-		}), fail, stageHTTP, "another site", "sign-in page"},
+		}), fail, stageHTTP, "another site", "sign in there"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -72,7 +74,7 @@ func TestConnection(t *testing.T) {
 			if strings.HasPrefix(tt.name, "silent") {
 				p.timeout = 300 * time.Millisecond
 			}
-			e := endpoint{Host: traffic.Host{Step: "token", Use: "tests"}, proof: proof{status: 200, text: "service", hint: "maybe the tenant"}}
+			e := endpoint{Host: traffic.Host{Step: "token", Use: "tests"}, proof: proof{status: 200, text: "service", denial: "no such tenant", hint: "Check the tenant."}}
 			r := p.probe(t.Context(), target{endpoint: e, name: host, urls: []string{tt.scheme + "://" + host + "/"}})
 			if r.Status != tt.status || r.Stage != tt.stage || !strings.Contains(r.Detail, tt.in) || !strings.Contains(r.Remedy, tt.does) {
 				t.Errorf("got %+v", *r.result)
@@ -92,6 +94,32 @@ func TestConnection(t *testing.T) {
 				t.Errorf("minor: %+v", *r.result)
 			}
 		})
+	}
+}
+
+// A portal answers each request with a page. Where only the status tells the service, a
+// page is not the service's answer; where nothing is known of the answer, it may be.
+func TestPortal(t *testing.T) {
+	ca := newCA(t, "Contoso")
+	p := &prober{
+		hosts: map[string]string{host: ca.serve(t, says(200, "<!DOCTYPE html><title>Welcome</title>"), time.Now().AddDate(0, 1, 0), host)},
+		roots: []*x509.Certificate{ca.cert}, system: x509.NewCertPool(), proxy: direct, timeout: 10 * time.Second,
+	}
+	for i := range endpoints {
+		e := endpoints[i]
+		want := fail
+		if e.proof == (proof{}) {
+			want = pass
+		}
+		e.Need = traffic.Needed
+		e.Allow = ""
+		if strings.HasPrefix(e.url, "ntp") {
+			continue
+		}
+		r := p.probe(t.Context(), target{endpoint: e, urls: []string{"https://" + host + "/"}})
+		if r.Status != want || want == fail && r.Remedy != remedyPortal {
+			t.Errorf("%s: %+v", e.url+e.mock, *r.result)
+		}
 	}
 }
 

@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -54,7 +56,7 @@ func judgeCertificate(r *result, err error) bool {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		judgeTime(r, leaf)
 	default:
-		r.note(fail, "tls: "+plain(unverified.Err), remedies[stageTLS])
+		r.note(fail, "tls: "+command.OneLine(plain.Text(unverified.Err)), remedies[stageTLS])
 	}
 	return true
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -49,7 +50,7 @@ func judgeError(r *result, err error) {
 		r.Stage = stageDNS
 		r.Temporary = dns.IsTemporary
 	}
-	detail := plain(err)
+	detail := command.OneLine(plain.Text(err))
 	switch {
 	case timedOut(err):
 		detail = "no answer in time"
@@ -61,15 +62,6 @@ func judgeError(r *result, err error) {
 		remedy = "Nothing listens at the address, so the service is down or the address is wrong; or a firewall refuses the connection: let it through there."
 	}
 	r.note(fail, r.Stage+": "+detail, remedy)
-}
-
-// plain returns the text of an error without the URL that [http.Client] adds.
-func plain(err error) string {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		err = ue.Err
-	}
-	return command.OneLine(err.Error())
 }
 
 // A proxyError is the refusal of a proxy to connect.

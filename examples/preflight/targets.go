@@ -24,6 +24,7 @@ func (o *options) targets(facts *tpmFacts) []target {
 			continue
 		}
 		t := target{endpoint: e}
+		t.proof.denial = strings.ReplaceAll(e.proof.denial, "{tenant}", o.tenant)
 		if e.Maker != "" && !facts.lacksCertificate() {
 			t.Need = traffic.Minor
 		}
@@ -55,6 +56,8 @@ func (o *options) skips(e endpoint, facts *tpmFacts) string {
 		return "this TPM is not made by " + e.Maker
 	case !strings.Contains(e.url, authority):
 		return ""
+	case facts == nil && o.tpm != "":
+		return "its host is named after the issuer of the TPM's EK certificate, and there is no TPM to read it from"
 	case facts == nil:
 		return "its host is named after the issuer of the TPM's EK certificate, so -tpm is needed"
 	case len(aik.URLs(facts.vendor, facts.chain)) == 0:

@@ -37,8 +37,8 @@ const tpmTime = 2 * time.Minute
 
 const remedyNoTPM = "Turn on the TPM (PTT, fTPM or security device) in the firmware's setup."
 
-// checkTPM checks the TPM that -tpm names. facts is nil if there is no TPM. The
-// error means that there is one but it cannot be opened.
+// checkTPM checks the TPM that -tpm names. facts is nil if there is none, or it cannot be
+// used. The error means that -tpm names no TPM, or that ctx ended.
 func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*result, err error) {
 	r := &result{Phase: traffic.PhaseTPM, Name: "present"}
 	if o.tpm == "" {
@@ -49,11 +49,15 @@ func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*res
 		return nil, nil, err
 	}
 	found := o.found()
-	dev, err := device.Open(ctx, o.tpm)
-	if errors.Is(err, attest.ErrNoTPM) {
+	dev, err := o.open(ctx)
+	var failed *attest.Error
+	switch {
+	case errors.Is(err, attest.ErrNoTPM):
 		return nil, append(found, r.failed(err, remedyNoTPM)), nil
-	}
-	if err != nil {
+	case errors.As(err, &failed) && ctx.Err() == nil:
+		r.failed(err, "").Detail = command.Brief(err)
+		return nil, append(found, r), nil
+	case err != nil:
 		return nil, nil, err
 	}
 	defer dev.Close()
@@ -62,6 +66,13 @@ func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*res
 	c := &tpmCheck{results: found, dev: dev, tpm: &attest.TPM{Transport: dev}, client: client, ownRoots: o.ekRoots != "", enrolls: o.server != "", facts: new(tpmFacts)}
 	c.run(ctx, dev.Name)
 	return c.facts, c.results, nil
+}
+
+// open opens the TPM. It takes no longer than a service may take.
+func (o *options) open(ctx context.Context) (*device.Device, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	return device.Open(ctx, o.tpm)
 }
 
 // found says of each way to this machine's TPMs whether it can be used, if -tpm is for

@@ -22,16 +22,16 @@ func (o *options) readProfile() (*autopilot.Profile, error) {
 	}
 	text, err := command.ReadFile(o.profile)
 	if err != nil {
-		return nil, command.At("-profile", err)
+		return nil, command.Wrong("-profile", err)
 	}
 	p, err := autopilot.ParseProfile(text)
 	switch {
 	case errors.Is(err, autopilot.ErrNoProfile):
-		return nil, fmt.Errorf("-profile %s: there is no profile in it, for it names no tenant: name the file of a profile or, if the service gave this file, assign a profile to the device first", o.profile)
+		return nil, command.Wrong("-profile "+o.profile, errors.New("there is no profile in it, for it names no tenant: name the file of a profile or, if the service gave this file, assign a profile to the device first"))
 	case err != nil:
-		return nil, command.At("-profile "+o.profile, err)
+		return nil, command.Wrong("-profile "+o.profile, err)
 	case p.Plan("").Hybrid:
-		return nil, fmt.Errorf("-profile %s: the profile has the device join Active Directory (hybrid join), which this program does not do: use a profile that joins Microsoft Entra", o.profile)
+		return nil, command.Wrong("-profile "+o.profile, errors.New("the profile has the device join Active Directory (hybrid join), which this program does not do: use a profile that joins Microsoft Entra"))
 	}
 	return p, nil
 }
@@ -49,10 +49,10 @@ func (o *options) follow(p *provision.Provisioner, profile *autopilot.Profile) (
 	p.Tenant, p.Steps = o.tenant, o.selectSteps()
 	if o.hash != "" {
 		if p.Hash, err = device.ReadHash(o.hash); err != nil {
-			return command.At("-hash", err)
+			return command.Wrong("-hash", err)
 		}
 		if err := p.Hash.Verify(); err != nil {
-			return fmt.Errorf("-hash %s: the hash is damaged, or was put together by hand: %s. Take it from the device again", o.hash, diagnose.Explain(err).Cause)
+			return command.Wrong("-hash "+o.hash, fmt.Errorf("the hash is damaged, or was put together by hand: %s. Take it from the device again", diagnose.Explain(err).Cause))
 		}
 	}
 	if profile == nil {
@@ -63,7 +63,7 @@ func (o *options) follow(p *provision.Provisioner, profile *autopilot.Profile) (
 	}
 	if p.Hash != nil {
 		if p.Device.Name, err = profile.ComputerName(strings.TrimSpace(p.Hash.Hardware().Serial)); err != nil {
-			return command.At("-profile "+o.profile, err)
+			return command.Wrong("-profile "+o.profile, err)
 		}
 	}
 	return p.Apply(profile)

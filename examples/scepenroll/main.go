@@ -108,7 +108,7 @@ func (o *options) client() (*scep.Client, error) {
 	}
 	certs, err := command.ReadCertificates(o.roots)
 	if err != nil {
-		return nil, command.At("-roots", err)
+		return nil, command.Wrong("-roots", err)
 	}
 	c.Roots = command.Pool(certs)
 	// The CA's own certificates often stand for its web server, too, but not always.

@@ -105,13 +105,13 @@ func TestRefused(t *testing.T) {
 		code int
 		want string
 	}{
-		"password's file":   {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "@"+filepath.Join(dir, "none")), 1, "no such file"},
+		"password's file":   {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "@"+filepath.Join(dir, "none")), 2, "no such file"},
 		"wrong password":    {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "x"), 1, "Check the challenge password"},
 		"wrong fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", strings.Repeat("00", 32), "-caps"}, 1, "no CA certificate has the fingerprint"},
 		"odd fingerprint":   {[]string{base[0], base[1], "-ca-fingerprint", "x", "-caps"}, 2, "-ca-fingerprint"},
 		"short fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", "00:11", "-caps"}, 2, "-ca-fingerprint has 2 bytes: want the SHA-256"},
 		"nothing to trust":  {[]string{base[0], base[1], "-out", dir, "-subject", "CN=a"}, 2, "nothing vouches for the CA: give -ca-fingerprint or -roots"},
-		"no roots":          {append(base, "-caps", "-roots", filepath.Join(dir, "none")), 1, "-roots"},
+		"no roots":          {append(base, "-caps", "-roots", filepath.Join(dir, "none")), 2, "-roots"},
 		"old algorithms":    {append(old, "-out", dir, "-subject", "CN=a"), 1, ". The flag -legacy permits them.\n"},
 		"nothing to renew":  {append(base, "-out", dir, "-renew"), 1, "cert.pem"},
 		"no URL":            {nil, 2, "-url is required"},

@@ -28,7 +28,6 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
-	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/ekcert/roots"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -96,12 +95,12 @@ func (o *options) readPolicy() (*verify.Policy, error) {
 	}
 	f, err := os.Open(o.policy)
 	if err != nil {
-		return nil, command.At("-policy", err)
+		return nil, command.Wrong("-policy", err)
 	}
 	defer f.Close()
 	p := new(verify.Policy)
 	if err := verify.Decode(f, p); err != nil {
-		return nil, fmt.Errorf("-policy %s: this is not a policy as -learn writes one (JSON): %s", o.policy, diagnose.Explain(err).Cause)
+		return nil, command.Wrong("-policy "+o.policy, errors.New(notPolicy(err)))
 	}
 	return p, nil
 }
@@ -122,4 +121,12 @@ func (o *options) announce(l net.Listener, root []byte, stdout io.Writer) error 
 	}
 	_, err := fmt.Fprintln(stdout, "listening at", url)
 	return err
+}
+
+// notPolicy says why a file is not a policy, and what is.
+func notPolicy(err error) string {
+	if errors.Is(err, verify.ErrMalformed) {
+		return "not a policy: " + command.Reason(err) + ". Name a file that verifier -learn wrote"
+	}
+	return command.Reason(err)
 }

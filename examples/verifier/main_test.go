@@ -202,7 +202,7 @@ func TestServe(t *testing.T) {
 	if status := other.attest(t, s); status != 403 {
 		t.Errorf("started otherwise: %d", status)
 	}
-	if code, out := s.stop(); code != 0 || !strings.Contains(out, "\nrefused: device 000b") || !strings.Contains(out, ": check: policy is not met: PCR 0 has another value") {
+	if code, out := s.stop(); code != 0 || !strings.Contains(out, "\nrefused: device 000b") || !strings.Contains(out, ": check: policy is not met: PCRs 0, 4, 5 and 7 have other values") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 }
@@ -260,13 +260,13 @@ func TestUsage(t *testing.T) {
 		{[]string{"-learn", filepath.Join(missing, "policy")}, 2},
 		{[]string{"-addr", "nowhere"}, 2},
 		{[]string{"-addr", "host.invalid:0"}, 1},
-		{[]string{"-ek-roots", missing}, 1},
-		{[]string{"-policy", missing}, 1},
-		{[]string{"-policy", text}, 1},
-		{[]string{"-token", "@" + missing}, 1},
-		{[]string{"-token", "@" + exampletest.File(t, nil)}, 1},
+		{[]string{"-ek-roots", missing}, 2},
+		{[]string{"-policy", missing}, 2},
+		{[]string{"-policy", text}, 2},
+		{[]string{"-token", "@" + missing}, 2},
+		{[]string{"-token", "@" + exampletest.File(t, nil)}, 2},
 		{[]string{"-token", ""}, 2},
-		{[]string{"-cert", missing, "-key", missing}, 1},
+		{[]string{"-cert", missing, "-key", missing}, 2},
 	} {
 		if code, stdout, stderr := exampletest.Run(t, program(), c.args...); code != c.code {
 			t.Errorf("%q: exit %d, want %d: %s%s", c.args, code, c.code, stdout, stderr)
@@ -304,12 +304,12 @@ func TestBadFiles(t *testing.T) {
 		{[]string{"-cert", cert, "-key", other}, "-key " + other + " is not the key of the first certificate in -cert " + cert},
 		{[]string{"-cert", cert, "-key", broken}, "-key " + broken + ": "},
 		{[]string{"-cert", cert, "-key", text + "-none"}, "-key: open "},
-		{[]string{"-policy", text}, "-policy " + text + ": this is not a policy as -learn writes one (JSON): "},
-		{[]string{"-policy", exampletest.File(t, []byte("{}"))}, "this is not a policy as -learn writes one (JSON): "},
+		{[]string{"-policy", text}, "-policy " + text + ": not a policy: "},
+		{[]string{"-policy", exampletest.File(t, []byte("{}"))}, "not a policy: message is malformed: its type is \"\", not \"policy\". Name a file that verifier -learn wrote\n"},
 		{[]string{"-ek-roots", text}, "-ek-roots: "},
 	} {
 		code, _, stderr := exampletest.Run(t, program(), tt.args...)
-		if code != 1 || !strings.HasPrefix(stderr, "verifier: -") || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
+		if code != 2 || !strings.HasPrefix(stderr, "verifier: -") || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%q: exit %d: %s", tt.args, code, stderr)
 		}
 	}

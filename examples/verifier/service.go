@@ -169,7 +169,7 @@ func (s *service) evidence(ctx context.Context, m *verify.Evidence) (verify.Mess
 // verdict returns what a device is told of an error.
 func verdict(err error) *verify.Verdict {
 	var e *verify.Error
-	return &verify.Verdict{Reason: err.Error(), Retryable: errors.As(err, &e) && e.Retryable()}
+	return &verify.Verdict{Reason: command.Reason(err), Retryable: errors.As(err, &e) && e.Retryable()}
 }
 
 // status returns the HTTP status of an error.
@@ -183,6 +183,8 @@ func status(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, verify.ErrChallenge):
 		return http.StatusConflict
+	case errors.Is(err, verify.ErrLog):
+		return http.StatusUnprocessableEntity
 	case errors.Is(err, verify.ErrFull), errors.Is(err, errCapacity):
 		return http.StatusServiceUnavailable
 	}

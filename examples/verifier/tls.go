@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -19,24 +20,24 @@ import (
 func (o *options) load() (c tls.Certificate, err error) {
 	chain, err := command.ReadCertificates(o.cert)
 	if err != nil {
-		return c, command.At("-cert", err)
+		return c, command.Wrong("-cert", err)
 	}
 	text, err := os.ReadFile(o.key)
 	if err != nil {
-		return c, command.At("-key", err)
+		return c, command.Wrong("-key", err)
 	}
 	c, err = tls.X509KeyPair(command.EncodeCertificates(chain...), text)
 	switch {
 	case err == nil:
 		return c, nil
 	case strings.Contains(string(text), "ENCRYPTED"):
-		return c, fmt.Errorf("-key %s: the key is encrypted: give one without a password", o.key)
+		return c, command.Wrong("-key "+o.key, errors.New("the key is encrypted: give one without a password"))
 	case !strings.Contains(string(text), "PRIVATE KEY-----"):
-		return c, fmt.Errorf("-key %s: no private key (PEM) in it", o.key)
+		return c, command.Wrong("-key "+o.key, errors.New("no private key (PEM) in it"))
 	case strings.Contains(err.Error(), "does not match"):
-		return c, fmt.Errorf("-key %s is not the key of the first certificate in -cert %s", o.key, o.cert)
+		return c, &command.ExitError{Code: 2, Err: fmt.Errorf("-key %s is not the key of the first certificate in -cert %s", o.key, o.cert)}
 	}
-	return c, command.At("-key "+o.key, err)
+	return c, command.Wrong("-key "+o.key, err)
 }
 
 // certificate returns the TLS certificate of -cert, or a new one with its root in PEM.

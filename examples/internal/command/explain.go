@@ -1,10 +1,14 @@
 package command
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/diagnose"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // Explain returns err on one line, as package diagnose reads it: what failed and
@@ -50,10 +54,27 @@ func explain(err error) (lines []string) {
 	}
 	d := diagnose.Explain(err)
 	line := d.String()
-	if d.RequestID != "" && d.URL != "" && !strings.Contains(line, d.RequestID) {
+	if d.RequestID != "" && d.URL != "" && answered(err, d.HTTPStatus) && !strings.Contains(line, d.RequestID) {
 		line = strings.TrimSuffix(line, ".") + ". The operator finds the request by its ID, " + d.RequestID + "."
 	}
 	return []string{line}
+}
+
+// answered reports whether a service itself answered a request that failed, and not a
+// proxy or a portal in its place.
+func answered(err error, status int) bool {
+	switch status {
+	case 0, http.StatusProxyAuthRequired, http.StatusNetworkAuthenticationRequired:
+		return false
+	}
+	return status/100 != 3 && !errors.Is(err, wire.ErrWebPage)
+}
+
+// Reason returns why err occurred, on one line and without the operations that failed
+// because of it, their codes and remedies. It is for a message to somebody else.
+func Reason(err error) string {
+	d := diagnose.Explain(err)
+	return OneLine(cmp.Or(d.Cause, d.Message, d.Protocol, err.Error()))
 }
 
 // Brief returns err on one line as [Explain] does, but without remedy and step. It is for
@@ -71,6 +92,15 @@ func At(where string, err error) error {
 		return nil
 	}
 	return &located{where, err}
+}
+
+// Wrong is [At] for what a flag names, such as a file that cannot be read: the program was
+// called wrongly, and exits with 2. It is for errors before anything is done.
+func Wrong(flag string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &ExitError{Code: 2, Err: At(flag, err)}
 }
 
 // A located is an error of which it is known where it belongs to.

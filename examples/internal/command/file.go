@@ -73,11 +73,11 @@ func Secret(flag, value string) (string, error) {
 	}
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return "", At(flag, err)
+		return "", Wrong(flag, err)
 	}
 	secret := strings.TrimRight(string(text), "\r\n")
 	if secret == "" {
-		return "", fmt.Errorf("%s: the file %q is empty, but should have a secret", flag, name)
+		return "", Wrong(flag, fmt.Errorf("the file %q is empty, but should have a secret", name))
 	}
 	return secret, nil
 }

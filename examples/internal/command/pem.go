@@ -53,7 +53,7 @@ func ReadRoots(flag, name string) (*x509.CertPool, error) {
 	}
 	certs, err := ReadCertificates(name)
 	if err != nil {
-		return nil, At(flag, err)
+		return nil, Wrong(flag, err)
 	}
 	return Pool(certs), nil
 }

@@ -52,12 +52,16 @@ func StartMock(t testing.TB, server *provisiontest.Server) (roots string) {
 }
 
 // Explained runs a command that fails, and checks that it says so in one line, with the
-// code of Windows by number and name, and in whole sentences what to do. It returns the
-// line.
+// code of Windows by number and name, and in whole sentences what to do. It exits with 2
+// if that is about a flag, and else with 1. Explained returns the line.
 func Explained(t testing.TB, c *command.Command, args ...string) string {
 	t.Helper()
 	code, _, stderr := Run(t, c, args...)
-	if code != 1 || strings.Count(stderr, "\n") != 1 || !explained.MatchString(stderr) {
+	want := 1
+	if strings.HasPrefix(stderr, c.Name+": -") {
+		want = 2
+	}
+	if code != want || strings.Count(stderr, "\n") != 1 || !explained.MatchString(stderr) {
 		t.Errorf("%s %q: exit code %d: %s", c.Name, args, code, stderr)
 	}
 	return stderr

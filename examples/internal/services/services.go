@@ -55,7 +55,7 @@ func EKRoots(file string) (ekcert.Roots, []*x509.Certificate, error) {
 	}
 	certs, err := command.ReadCertificates(file)
 	if err != nil {
-		return nil, nil, command.At("-ek-roots", err)
+		return nil, nil, command.Wrong("-ek-roots", err)
 	}
 	return ekcert.Roots{"": command.Pool(certs)}, certs, nil
 }
