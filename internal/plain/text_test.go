@@ -89,7 +89,7 @@ func TestText(t *testing.T) {
 		"dates":           {x509.CertificateInvalidError{Cert: leaf, Reason: x509.Expired}, `the certificate "CN=a.test" has expired or is not valid yet: it is valid from 2025-01-02 03:04 UTC to 2026-01-02 03:04 UTC`},
 		"no TLS":          {tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}, "the server does not speak TLS at this port"},
 		"alert":           {&net.OpError{Op: "remote error", Err: tls.AlertError(40)}, "the server ends TLS: handshake failure"},
-		"URL":             {parsed("http://"+"a b/"), "it is not a URL: invalid character \" \" in host name"},
+		"URL":             {parsed("http://" + "a b/"), "it is not a URL: invalid character \" \" in host name"},
 		"other":           {errors.New("x: other"), "x: other"},
 		"within a word":   {fmt.Errorf("xEOFx: %w", errors.New("EOFs")), "xEOFx: EOFs"},
 		"cause is hidden": {plain.Because(io.EOF, "the file of %d bytes is cut", 7), "the file of 7 bytes is cut"},
