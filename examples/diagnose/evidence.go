@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +39,12 @@ func (o *options) split() (paths, codes []string) {
 	return paths, codes
 }
 
+// hasPath reports whether an argument names a file.
+func (o *options) hasPath() bool {
+	paths, _ := o.split()
+	return len(paths) > 0
+}
+
 // evidence prints what files show, and what codes beside them mean.
 func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes []string) error {
 	c := evidence.Case{Personal: o.personal}
@@ -48,6 +55,10 @@ func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes [
 		} else {
 			err = c.AddPath(ctx, path)
 		}
+		var denied *fs.PathError
+		if errors.As(err, &denied) {
+			return command.At(path, denied.Err)
+		}
 		if err != nil {
 			return err
 		}
@@ -57,6 +68,9 @@ func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes [
 	c.Personal = o.personal
 	report := c.Report()
 	found, unknown := decode(codes)
+	if len(unread) == len(paths) && len(report.Findings) == 0 && len(known(found)) == 0 && !o.json {
+		return errors.Join(append(unread, unknown)...) // all that there is to say
+	}
 	if err := o.print(stdout, report, found); err != nil {
 		return err
 	}
@@ -81,26 +95,35 @@ func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes [
 
 // unreadable returns an error for each path in which there is nothing to judge.
 func unreadable(sources []evidence.Source, paths []string) (unread []error) {
+	const none = "there is no evidence in it"
 	for _, path := range paths {
 		if path == "-" {
 			path = stdinName
 		}
-		n, readable, problem := 0, false, ""
+		n, readable, problem := 0, false, none
 		for _, s := range sources {
 			if !within(s.Name, path) {
 				continue
 			}
 			archive := strings.HasSuffix(s.Kind, "archive") || s.Kind == "cabinet"
 			readable = readable || s.Records > 0 && !archive
-			if n++; problem == "" && len(s.Problems) > 0 {
-				problem = ": " + s.Problems[0]
-			}
-			if n == 1 && !archive && problem == "" {
-				problem = ": it is empty"
+			n++
+			switch {
+			case problem != none:
+			case len(s.Problems) > 0:
+				problem = s.Problems[0]
+			case !archive && s.Name == path:
+				problem = "the file is empty"
 			}
 		}
-		if !readable {
-			unread = append(unread, fmt.Errorf("%s: %s, and there is no evidence in it%s", path, command.Count(n, "file"), problem))
+		switch {
+		case readable:
+		case problem == none:
+			unread = append(unread, fmt.Errorf("%s: %s", path, problem))
+		case n == 1:
+			unread = append(unread, fmt.Errorf("%s: %s. Copy it from the device again, and whole", path, problem))
+		default:
+			unread = append(unread, fmt.Errorf("%s: none of %s can be read; the first: %s. Copy them from the device again", path, command.Count(n, "file"), problem))
 		}
 	}
 	return unread
@@ -116,7 +139,7 @@ func (o *options) print(stdout io.Writer, report *evidence.Report, found []readi
 	if o.json {
 		return writeJSON(stdout, result{found, report})
 	}
-	if len(found) > 0 {
+	if found = known(found); len(found) > 0 {
 		if err := writeText(stdout, found); err != nil {
 			return err
 		}

@@ -56,6 +56,8 @@ func (o *options) check(f *flag.FlagSet) error {
 		return errors.New("-list takes no CODE")
 	case o.traffic != "" && (len(o.args) != 1 || o.args[0] == "-"):
 		return errors.New("-traffic takes one PATH, which is a file")
+	case o.html != "" && !o.list && len(o.args) > 0 && !o.hasPath():
+		return errors.New("-html goes with a PATH, and none of the arguments is a file or folder that is there")
 	case !o.list && len(o.args) == 0:
 		return errors.New("name a CODE, a PATH, or -list")
 	}

@@ -24,7 +24,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -61,7 +63,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	if o.json {
 		err = writeJSON(stdout, found)
 	} else {
-		err = writeText(stdout, found)
+		err = writeText(stdout, known(found))
 	}
 	if err != nil {
 		return err
@@ -77,11 +79,32 @@ func decode(codes []string) (found []reading, unknown error) {
 		switch {
 		case r.Known:
 		case len(r.Meanings) == 0:
-			unknown = errors.Join(unknown, fmt.Errorf("%q is neither a code that is known nor a file that is there", code))
+			unknown = errors.Join(unknown, notKnown(code))
 		default:
 			unknown = errors.Join(unknown, fmt.Errorf("what %q means is not public", code))
 		}
 		found = append(found, r)
 	}
 	return found, unknown
+}
+
+// known returns the readings that say something.
+func known(found []reading) []reading {
+	return slices.DeleteFunc(slices.Clone(found), func(r reading) bool { return len(r.Meanings) == 0 })
+}
+
+// notKnown says what may be wrong with an argument that is no code of the table, and no
+// file that is there.
+func notKnown(arg string) error {
+	digits, hexadecimal := strings.CutPrefix(strings.ToLower(arg), "0x")
+	hexadecimal = hexadecimal && strings.Trim(digits, "0123456789abcdef") == ""
+	switch {
+	case hexadecimal && len(digits) != 8:
+		return fmt.Errorf("the code %s has %s; codes have 8. Compare it with the screen", arg, command.Count(len(digits), "digit"))
+	case hexadecimal:
+		return fmt.Errorf("the code %s is not known. Compare the digits with the screen; -list prints what is known", arg)
+	case strings.ContainsAny(arg, `/\`) || filepath.Ext(arg) != "" && !strings.Contains(arg, " "):
+		return fmt.Errorf("there is no file %q", arg)
+	}
+	return fmt.Errorf("%q is neither a code that is known nor a file that is there", arg)
 }

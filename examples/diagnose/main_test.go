@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -30,10 +31,10 @@ func TestRun(t *testing.T) {
 		{[]string{"807"}, 0, "\nor\nMD event 807\n"},
 		{[]string{"807", "0x80190194"}, 0, "\n\n0x80190194 HTTP_E_STATUS_NOT_FOUND\n"},
 		{[]string{"0x8018000C"}, 1, "not a public code"},
-		{[]string{"nonsense"}, 1, "nonsense: unknown\n"},
+		{[]string{"nonsense"}, 1, ""},
 		{[]string{"807", "nonsense"}, 1, "ZtdDeviceIsNotRegistered"},
 		{[]string{"-json", "nonsense"}, 1, `"known": false`},
-		{[]string{"nonsense", "none.zip"}, 1, "\n\nnone.zip: unknown\n"},
+		{[]string{"nonsense", "none.zip"}, 1, ""},
 	} {
 		code, stdout, stderr := exampletest.Run(t, program(), c.args...)
 		if code != c.code || !strings.Contains(stdout, c.want) || (stderr == "") != (code == 0) || strings.Count(stderr, "\n") > 1 {
@@ -107,3 +108,20 @@ func TestWriteFails(t *testing.T) {
 
 // What the program says of itself, and of wrong flags.
 func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
+
+// What is not known is said once, and with what may be wrong with it.
+func TestNotKnown(t *testing.T) {
+	for arg, want := range map[string]string{
+		"0x12345678": "the code 0x12345678 is not known. Compare the digits with the screen; -list prints what is known",
+		"0x8018001":  "the code 0x8018001 has 7 digits; codes have 8. Compare it with the screen",
+		"nofile.zip": "there is no file \"nofile.zip\"",
+		"no/such":    "there is no file \"no/such\"",
+	} {
+		if code, stdout, stderr := exampletest.Run(t, program(), arg); code != 1 || stdout != "" || stderr != "diagnose: "+want+"\n" {
+			t.Errorf("%s: %d: %s%s", arg, code, stdout, stderr)
+		}
+	}
+	if code, _, stderr := exampletest.Run(t, program(), "-html", filepath.Join(t.TempDir(), "x.html"), "0x80180014"); code != 2 || !strings.Contains(stderr, "-html goes with a PATH") {
+		t.Errorf("%d: %s", code, stderr)
+	}
+}

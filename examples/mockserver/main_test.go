@@ -147,7 +147,7 @@ func TestHelp(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none")
-	if _, _, stderr := exampletest.Run(t, program(), "-fault", "foo:503"); stderr != "mockserver: -fault \"foo:503\": no requests belong to a step \"foo\"; see mockserver -h\n" {
+	if _, _, stderr := exampletest.Run(t, program(), "-fault", "foo:503"); !strings.HasPrefix(stderr, "mockserver: -fault \"foo:503\": no requests belong to a step \"foo\": want one of [") || !strings.HasSuffix(stderr, "; see mockserver -h\n") {
 		t.Error(stderr)
 	}
 	for _, c := range []struct {

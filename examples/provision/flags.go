@@ -90,12 +90,21 @@ func (o *options) checkSteps() error {
 	for _, step := range o.selectSteps() {
 		switch {
 		case what[step] == "":
-			return fmt.Errorf("-steps: there is no step %q", step)
+			return fmt.Errorf("-steps: there is no step %q: name some of technician, user%s", step, stepNames())
 		case o.user == "" && slices.Contains(provision.UserPhase(), step):
 			return fmt.Errorf("-steps: %s needs -user and -password", step)
 		}
 	}
 	return nil
+}
+
+// stepNames returns the names of all steps, each after a comma.
+func stepNames() string {
+	names := ""
+	for _, step := range append(provision.Technician(), provision.UserPhase()...) {
+		names += ", " + string(step)
+	}
+	return names
 }
 
 // resume tells how to continue after an interrupt.
@@ -108,9 +117,6 @@ func (o *options) resume() string {
 
 // hint names the flag that may help against an error.
 func (o *options) hint(err error) string {
-	if errors.Is(err, provision.ErrNotDone) {
-		return "Add the missing steps to -steps, or give the -state of the run that took them."
-	}
 	return o.auth.Hint(err)
 }
 

@@ -112,20 +112,21 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if state != nil && state.DeviceID != "" {
 		t.SetSubject("device " + state.DeviceID)
 	}
-	if terr := o.writeTraces(t); err == nil {
-		err = terr
-	}
-	if errors.Is(err, provision.ErrState) {
+	unwritten := o.writeTraces(t)
+	switch {
+	case errors.Is(err, provision.ErrState):
 		return command.At("-state", err)
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	if !o.json {
 		rep.printTotal(state, time.Since(start))
 	}
 	if o.out != "" {
-		return write(o.out, state, rep.steps)
+		unwritten = errors.Join(unwritten, command.At("-out", write(o.out, state, rep.steps)))
+	}
+	if unwritten != nil {
+		return command.At("the run succeeded, but a file was not written", unwritten)
 	}
 	return nil
 }

@@ -370,3 +370,21 @@ func TestTerminal(t *testing.T) {
 
 // What the program says of itself, and of wrong flags.
 func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
+
+// A file that cannot be written in the end does not hide how far the device is.
+func TestUnwritten(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("there is no /dev/full")
+	}
+	code, stdout, stderr := runProvision(t, "-report", "/dev/full")
+	if code != 1 || !strings.Contains(stdout, " is enrolled: ") || !strings.HasPrefix(stderr, "provision: the run succeeded, but a file was not written: -report: write /dev/full: ") {
+		t.Errorf("%d: %s%s", code, stdout, stderr)
+	}
+	// A step that is missing is named with what to do, once.
+	if code, _, stderr = runProvision(t, "-steps", "join"); code != 1 || strings.Count(stderr, "-steps") != 1 {
+		t.Errorf("%d: %s", code, stderr)
+	}
+	if code, _, stderr = runProvision(t, "-steps", "tecnician"); code != 2 || !strings.Contains(stderr, "name some of technician, user, ek, aik, ") {
+		t.Errorf("%d: %s", code, stderr)
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"io"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -45,20 +46,20 @@ func write(dir string, s *provision.State, steps []stepReport) error {
 
 // writeTraces writes the trace in the forms that the flags ask for.
 func (o *options) writeTraces(t *trace.Trace) error {
+	var failed []error
 	for _, f := range []struct {
-		name  string
-		write func(io.Writer) error
-	}{{o.traceMD, t.WriteMarkdown}, {o.har, t.WriteHAR}, {o.report, t.WriteHTML}} {
+		flag, name string
+		write      func(io.Writer) error
+	}{{"-trace-md", o.traceMD, t.WriteMarkdown}, {"-har", o.har, t.WriteHAR}, {"-report", o.report, t.WriteHTML}} {
 		if f.name == "" {
 			continue
 		}
 		var text bytes.Buffer
-		if err := f.write(&text); err != nil {
-			return err
+		err := f.write(&text)
+		if err == nil {
+			err = command.WriteFile(f.name, text.Bytes())
 		}
-		if err := command.WriteFile(f.name, text.Bytes()); err != nil {
-			return err
-		}
+		failed = append(failed, command.At(f.flag, err))
 	}
-	return nil
+	return errors.Join(failed...)
 }

@@ -83,9 +83,9 @@ func ParseFault(text string) (Fault, error) {
 	f := Fault{Step: provision.Step(parts[0]), Kind: parts[1], Requests: 1}
 	switch {
 	case !slices.Contains(FaultSteps(), f.Step):
-		return Fault{}, fmt.Errorf("fault %q: no requests belong to a step %q", text, f.Step)
+		return Fault{}, fmt.Errorf("fault %q: no requests belong to a step %q: want one of %v", text, f.Step, FaultSteps())
 	case !f.Valid():
-		return Fault{}, fmt.Errorf("fault %q: no kind %q in this step", text, f.Kind)
+		return Fault{}, fmt.Errorf("fault %q: no kind %q in this step: want an HTTP status from 400 to 599 or, where it fits the step, one of %v", text, f.Kind, slices.Sorted(maps.Keys(FaultKinds())))
 	case len(parts) == 2:
 		return f, nil
 	case parts[2] == "all":
