@@ -143,7 +143,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-server", "https://127.0.0.1:1", "-fault", "join:503"}, 2},
 		{[]string{"-server", "ftp://x"}, 2},
 		{[]string{"-report", missing}, 2},
-		{[]string{"-server", "https://127.0.0.1:1", "-roots", missing}, 1},
+		{[]string{"-server", "https://127.0.0.1:1", "-roots", missing}, 2},
 	} {
 		if code, stdout, stderr := exampletest.Run(t, program(), c.args...); code != c.code {
 			t.Errorf("%q: exit %d, want %d: %s%s", c.args, code, c.code, stdout, stderr)
