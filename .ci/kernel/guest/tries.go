@@ -99,7 +99,8 @@ func busy(ctx context.Context) error {
 }
 
 func denied(ctx context.Context) error {
-	if err := os.Chmod(managed, 0o660); err != nil {
+	// The folder of the state is everybody's, so that the TPM alone is refused.
+	if err := errors.Join(os.Chmod(managed, 0o660), os.Chmod("/tmp", 0o777|os.ModeSticky)); err != nil {
 		return err
 	}
 	for _, device := range []string{managed, ""} {
