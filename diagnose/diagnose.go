@@ -43,7 +43,7 @@ type Diagnosis struct {
 	HRESULT uint32 `json:"hresult,omitempty"`
 
 	// Symbol is the name of HRESULT, or its family and number such as
-	// "(DSREG 0x03EA)" if no name is public.
+	// "(DSREG 0x03EA)" if no name is public. String leaves those out.
 	Symbol string `json:"symbol,omitempty"`
 
 	// Screen is the code that Windows' setup screen shows in this case. It is 0
@@ -93,8 +93,8 @@ type Diagnosis struct {
 //
 // If an error in the chain is [context.Canceled], the remedy says only that the
 // caller ended the operation. If one is [context.DeadlineExceeded], the remedy ends
-// with the caller's time limit. Neither holds if a TPM did not answer (TBS_E_IOERROR):
-// then its remedy stays. An error without a code of its own gets no remedy of
+// with the caller's time limit, unless it is that of a service or a TPM that did not
+// answer until then. An error without a code of its own gets no remedy of
 // a code that was chosen for it, such as E_FAIL.
 func Explain(err error) (diagnosis Diagnosis) {
 	if err == nil {
@@ -227,10 +227,13 @@ const (
 // that they gave. The end of the caller's context has words of its own.
 func (d *diagnoser) remedy(err error, own string) {
 	switch {
-	case d.HRESULT == tpmSilent && d.Remedy != "":
-		return
 	case errors.Is(err, context.Canceled):
 		d.Remedy = remedyCanceled
+		return
+	case d.HRESULT == tpmSilent && d.Remedy != "":
+		return
+	case wire.IsWaited(err):
+		setDefault(&d.Remedy, wire.Remedy(err))
 		return
 	case errors.Is(err, context.DeadlineExceeded):
 		d.Remedy = strings.TrimSpace(d.Remedy + " " + remedyDeadline)
@@ -379,7 +382,8 @@ func (d Diagnosis) String() string {
 	}
 	part(d.Cause)
 	line := oneLine(strings.Join(parts, ": ") + d.codes())
-	if d.Retryable {
+	// The remedy may say how long to wait.
+	if d.Retryable && (d.RetryAfter <= 0 || !strings.Contains(d.Remedy, "again in "+wire.Span(d.RetryAfter))) {
 		line += "; may pass"
 		if d.RetryAfter > 0 {
 			line += fmt.Sprintf(" after %v", d.RetryAfter)
@@ -397,10 +401,7 @@ func (d Diagnosis) codes() string {
 		return ""
 	}
 	symbol := d.Symbol
-	if inner, ok := strings.CutPrefix(symbol, "("); ok {
-		symbol = strings.TrimSuffix(inner, ")")
-	}
-	if strings.HasPrefix(symbol, "0x") { // the code once more
+	if strings.HasPrefix(symbol, "(") { // the code once more
 		symbol = ""
 	}
 	s := strings.TrimSuffix(fmt.Sprintf(" (0x%08X %s", d.HRESULT, symbol), " ")

@@ -30,13 +30,14 @@ func RetryableStatus(status int) bool {
 
 // finals are errors that do not pass by themselves.
 var finals = []error{
-	ErrInsecure, ErrRedirect, ErrTooLarge, context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, fs.ErrPermission, fs.ErrInvalid,
+	ErrInsecure, ErrRedirect, ErrTooLarge, errTLSPort, context.Canceled, context.DeadlineExceeded, fs.ErrNotExist, fs.ErrPermission, fs.ErrInvalid,
 }
 
 // Retryable reports whether err is a network failure that may pass by itself, such
 // as most errors of [Do]. It is not if a certificate, a redirect, the size of the
 // answer or a local file or socket was refused, if the URL or the address is
-// invalid, or if the context of the request ended.
+// invalid, if there is no such host, if a proxy refuses or is not there, or if the
+// context of the request ended.
 func Retryable(err error) bool {
 	for _, final := range finals {
 		if errors.Is(err, final) {
@@ -45,13 +46,18 @@ func Retryable(err error) bool {
 	}
 	var (
 		file *fs.PathError
+		said *proxyRefusal
 		ue   *url.Error
 		op   *net.OpError
 		dns  *net.DNSError
 	)
 	inNetwork := errors.As(err, &op)
 	switch {
+	case errors.As(err, &said):
+		return RetryableStatus(said.status)
 	case isTLS(err), isAddress(err), errors.As(err, &file), inNetwork && strings.HasPrefix(op.Net, "unix"):
+		return false
+	case inNetwork && op.Op == "proxyconnect" && plain.IsRefused(err), errors.As(err, &dns) && dns.IsNotFound:
 		return false
 	case errors.As(err, &ue):
 		u, err := url.Parse(ue.URL)
@@ -80,10 +86,16 @@ func HRESULT(err error) uint32 {
 		dns *net.DNSError
 		op  *net.OpError
 		ne  net.Error
+
+		said *proxyRefusal
 	)
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &said):
+		return said.hresult()
+	case errors.Is(err, errTLSPort):
+		return hresult.InvalidResponse
 	case errors.Is(err, ErrInsecure):
 		return hresult.HTTPSToHTTP
 	case errors.Is(err, ErrWebPage):
@@ -96,7 +108,7 @@ func HRESULT(err error) uint32 {
 		return hresult.NameNotResolved
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
 		return hresult.InternetTimeout
-	case errors.As(err, &op) && op.Op == "dial":
+	case errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"):
 		return hresult.CannotConnect
 	case plain.IsCut(err):
 		return hresult.ConnectionReset

@@ -18,7 +18,7 @@ import (
 
 // Remedy returns what a technician can do about a failure of [Do] or of another request,
 // in whole sentences: it decides by the cause in the chain of err. It returns "" if err
-// is none, and if the caller's context ended.
+// is none, and if the caller's context ended other than by a deadline during a request.
 func Remedy(err error) string {
 	host := hostOf(err)
 	var (
@@ -30,9 +30,19 @@ func Remedy(err error) string {
 		op        *net.OpError
 		ne        net.Error
 	)
+	var said *proxyRefusal
+	var late *waited
 	switch {
-	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case err == nil, errors.Is(err, context.Canceled):
 		return ""
+	case errors.As(err, &late):
+		return late.remedy(host)
+	case errors.Is(err, context.DeadlineExceeded):
+		return ""
+	case errors.As(err, &said):
+		return said.remedy(host)
+	case errors.Is(err, errTLSPort):
+		return fmt.Sprintf("Write https:// in the URL of %s.", host)
 	case DateOf(err) != nil:
 		return DateOf(err).Remedy()
 	case errors.As(err, &wrongName):
@@ -64,6 +74,8 @@ func Remedy(err error) string {
 		return "Check the address and the port, and that the service runs. Then look for a firewall on the way."
 	case plain.IsUnreachable(err):
 		return fmt.Sprintf("Check this device's network: it has no way to %s.", host)
+	case plain.IsCut(err) && schemeOf(err) == "http":
+		return fmt.Sprintf("If %s speaks TLS, write https:// in its URL. If not, it, or a proxy or firewall on the way, cut the connection: run again, then find out which of them it was.", host)
 	case plain.IsCut(err):
 		return fmt.Sprintf("%s, or a proxy or firewall on the way, cut the connection. Run again; if that does not help, find out which of them it was.", upper(host))
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, ErrSlow), errors.As(err, &ne) && ne.Timeout():
@@ -96,6 +108,16 @@ func hostOf(err error) string {
 	return "the service"
 }
 
+// schemeOf returns the scheme in the URL of a request's error, or "".
+func schemeOf(err error) string {
+	var ue *url.Error
+	if !errors.As(err, &ue) {
+		return ""
+	}
+	scheme, _, _ := strings.Cut(ue.URL, "://")
+	return scheme
+}
+
 // upper returns a host as it begins a sentence.
 func upper(host string) string {
 	if host == "the service" {
@@ -114,8 +136,10 @@ func StatusRemedy(status int, wait time.Duration) string {
 	switch {
 	case status < 300:
 		return ""
+	case wait > 0 && status == http.StatusTooManyRequests:
+		return fmt.Sprintf("The server has too many requests: run again in %s.", Span(wait))
 	case wait > 0 && RetryableStatus(status):
-		return fmt.Sprintf("The service is busy or under maintenance, and asks to wait %s: run again after that.", Span(wait))
+		return fmt.Sprintf("The service is busy or under maintenance: run again in %s.", Span(wait))
 	case status < 400:
 		return "The service has moved, or a portal answers in its place: use the address that it leads to, or sign in at the portal."
 	case status < 500:

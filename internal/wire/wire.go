@@ -49,14 +49,18 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 	start := time.Now()
 	own, cancel := bounded(c, req)
 	defer cancel()
-	res, err := secure(c).Do(own)
+	var way progress
+	res, err := secure(c).Do(way.watch(own))
 	if err != nil {
-		return nil, failed(req.Method, req, own, start, err)
+		return nil, failed(req.Method, req, own, &way, start, refusedByProxy(c, req, err))
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(timelyReader(c, res.Body), limit+1))
 	if err != nil {
-		return nil, failed("read", req, own, start, err)
+		return nil, failed("read", req, own, &way, start, err)
+	}
+	if isTLSPort(res, body) {
+		return nil, failed(req.Method, req, own, &way, start, &url.Error{Op: req.Method, URL: res.Request.URL.String(), Err: errTLSPort})
 	}
 	if int64(len(body)) > limit {
 		return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, limit)
@@ -69,7 +73,7 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 // set, and os.ErrDeadlineExceeded for a timeout of the client or its transport. net/http may
 // return context.DeadlineExceeded for all of them, or the context's cause. The query of a URL
 // may be secret and is left out.
-func failed(op string, req, own *http.Request, start time.Time, err error) error {
+func failed(op string, req, own *http.Request, way *progress, start time.Time, err error) error {
 	at := req.URL.String()
 	if sent, ok := errors.AsType[*url.Error](err); ok {
 		op, at, err = sent.Op, sent.URL, sent.Err
@@ -83,7 +87,7 @@ func failed(op string, req, own *http.Request, start time.Time, err error) error
 	ended := req.Context().Err()
 	switch {
 	case ended == context.DeadlineExceeded:
-		err = &waited{time.Since(start), err}
+		err = &waited{time.Since(start), way.reached(), ended, err}
 	case ended != nil && !errors.Is(err, ended):
 		err = fmt.Errorf("%w: %w", ended, err)
 	case ended != nil:
@@ -91,29 +95,13 @@ func failed(op string, req, own *http.Request, start time.Time, err error) error
 		err = ErrSlow
 	case errors.Is(err, context.DeadlineExceeded):
 		err = os.ErrDeadlineExceeded
+	case strings.HasSuffix(err.Error(), "TLS handshake timeout"): // the type is not exported
+		err = &waited{time.Since(start), reachedAddress, os.ErrDeadlineExceeded, err}
+	case strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // an alert of TLS
+		err = errTLSPort
 	}
 	return &url.Error{Op: op, URL: Redact(at), Err: datedTLS(err)}
 }
-
-// A waited error is that of a request which the caller's deadline ended.
-type waited struct {
-	time time.Duration // since the request began
-	err  error
-}
-
-// Error says how long there was no answer.
-func (w *waited) Error() string {
-	if w.time < time.Second {
-		return "the time limit ended before the answer"
-	}
-	return "no answer for " + Span(w.time) + ", until the time limit ended"
-}
-
-// Unwrap returns the deadline's error and that of the request.
-func (w *waited) Unwrap() []error { return []error{context.DeadlineExceeded, w.err} }
-
-// Timeout reports that it is a timeout, as package net does.
-func (w *waited) Timeout() bool { return true }
 
 // Redact returns a URL without its query, fragment and user, for errors and logs.
 // It returns "" if raw is not a URL.
