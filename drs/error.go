@@ -75,6 +75,8 @@ type Error struct {
 
 	RetryAfter time.Duration // pause that the service asked for; 0 if none
 	Err        error         // cause; nil if the service's refusal is the cause
+
+	clocks wire.Clocks // at the answer
 }
 
 // Error returns "drs: ", the operation in lower case, the URL, and what is known of the
@@ -228,6 +230,9 @@ func (e *Error) Retryable() bool {
 // Remedy returns what a technician can do, in whole sentences, or "" if nothing is known
 // to help.
 func (e *Error) Remedy() string {
+	if ended := new(expired); errors.As(e.Err, &ended) {
+		return ended.Remedy()
+	}
 	if remedy := e.saidRemedy(); remedy != "" {
 		return remedy
 	}
@@ -284,10 +289,13 @@ func (e *Error) Remedy() string {
 func (e *Error) saidRemedy() string {
 	said := strings.ToLower(e.Message)
 	row := hresult.AADSTS(e.Message)
+	if remedy := e.clocks.Remedy(e.Message); remedy != "" {
+		return remedy
+	}
 	switch {
 	case row != nil && row.Low != invalidAssertion && row.Low != notAuthenticated, strings.EqualFold(e.Subcode, "tpm_challenge_expired"):
 		return "" // the code tells as much
-	case containsAny(said, "expired", "not valid yet", "not yet valid", "not valid now", "used before issued"):
+	case wire.SpeaksOfTime(said):
 		return "The service says that what it was shown is not valid at this time. Compare the device's clock with the right time first. " +
 			"If the clock is right, obtain a new token, ticket or certificate."
 	case strings.Contains(said, "audience"):

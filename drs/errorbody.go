@@ -61,7 +61,7 @@ type errorBody struct {
 
 // refusal returns the Error of an answer with an error status.
 func refusal(op, url string, a *wire.Answer, now time.Time) *Error {
-	e := &Error{Op: op, URL: wire.Redact(url), HTTPStatus: a.Status, RetryAfter: wire.RetryAfter(a.Header, now)}
+	e := &Error{Op: op, URL: wire.Redact(url), HTTPStatus: a.Status, RetryAfter: wire.RetryAfter(a.Header, now), clocks: wire.ClocksOf(a.Header, now)}
 	e.read(a.Body)
 	if e.RequestID == "" {
 		e.RequestID = requestID(a.Header)

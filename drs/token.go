@@ -61,10 +61,14 @@ type TokenSource interface {
 }
 
 // JoinToken returns t, so that an existing token is a [TokenSource]. The error is an
-// [*Error] if t is nil, and otherwise nil.
+// [*Error] if t is nil or has expired by this device's clock: at t.Expires or, if that is
+// zero, at the time that a JWT names. It is nil otherwise.
 func (t *DeviceToken) JoinToken(context.Context, *Discovery) (*DeviceToken, error) {
 	if t == nil {
 		return nil, &Error{Op: opAuthenticate, Err: errors.New("there is no device token")}
+	}
+	if end := t.end(); !end.IsZero() && time.Now().After(end) {
+		return nil, &Error{Op: opAuthenticate, Err: &expired{t.noun(), end}}
 	}
 	return t, nil
 }
@@ -82,6 +86,45 @@ func (p *Prover) JoinToken(ctx context.Context, d *Discovery) (*DeviceToken, err
 		return nil, &Error{Op: opAuthenticate, Err: errors.New("the prover has no client")}
 	}
 	return p.Client.Authenticate(ctx, d, p.Proof)
+}
+
+// end returns when the token ends, as far as that is known. A JWT is not verified.
+func (t *DeviceToken) end() time.Time {
+	var claims jwt.RegisteredClaims
+	if !t.Expires.IsZero() {
+		return t.Expires
+	}
+	if _, _, err := jwt.NewParser().ParseUnverified(string(t.Token), &claims); err != nil || claims.ExpiresAt == nil {
+		return time.Time{}
+	}
+	return claims.ExpiresAt.Time
+}
+
+// noun returns what people call the token.
+func (t *DeviceToken) noun() string {
+	if t.Bearer {
+		return "token"
+	}
+	return "ticket"
+}
+
+// An expired token cannot be used.
+type expired struct {
+	noun string
+	end  time.Time
+}
+
+// Error returns when the token expired.
+func (e *expired) Error() string {
+	return fmt.Sprintf("the %s expired on %s UTC", e.noun, e.end.UTC().Format("2006-01-02 15:04"))
+}
+
+// HRESULT returns CERT_E_EXPIRED, the code for what is not valid at this time.
+func (e *expired) HRESULT() uint32 { return 0x800B0101 }
+
+// Remedy returns what to do.
+func (e *expired) Remedy() string {
+	return fmt.Sprintf("Get a new %s. If it should be valid still, check this device's clock.", e.noun)
 }
 
 // ticket returns the device ticket of a join, or "".

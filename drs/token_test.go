@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/whiteglove/whiteglove/drs"
 )
@@ -88,6 +90,39 @@ func TestTokensTogether(t *testing.T) {
 		req.UserToken, req.DeviceToken = c.user, c.token
 		_, err := (&drs.Client{BaseURL: "http://127.0.0.1:1"}).Join(t.Context(), discovery("http://127.0.0.1:1"), req)
 		if err == nil || !strings.Contains(err.Error(), "token") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A ticket that has expired is refused before anything is sent.
+func TestExpiredTicket(t *testing.T) {
+	encode := base64.RawURLEncoding.EncodeToString
+	ticket := func(claims string) drs.Token {
+		return drs.Token(encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode([]byte(claims)) + ".c2ln")
+	}
+	past := time.Unix(1700000000, 0)
+	for name, c := range map[string]struct {
+		token drs.DeviceToken
+		want  string // empty: none
+	}{
+		"a claim":   {drs.DeviceToken{Token: ticket(`{"exp":1700000000}`)}, "the ticket expired on 2023-11-14 22:13 UTC"},
+		"a time":    {drs.DeviceToken{Token: "x", Expires: past}, "the ticket expired on 2023-11-14 22:13 UTC"},
+		"bearer":    {drs.DeviceToken{Token: "x", Expires: past, Bearer: true}, "the token expired on 2023-11-14 22:13 UTC"},
+		"later":     {drs.DeviceToken{Token: ticket(`{"exp":1700000000}`), Expires: time.Now().Add(time.Hour)}, ""},
+		"no time":   {drs.DeviceToken{Token: ticket(`{}`)}, ""},
+		"no JWT":    {drs.DeviceToken{Token: "x"}, ""},
+		"odd claim": {drs.DeviceToken{Token: ticket(`{"exp":"x"}`)}, ""},
+	} {
+		got, err := c.token.JoinToken(t.Context(), nil)
+		if c.want == "" {
+			if err != nil || got != &c.token {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		var e *drs.Error
+		if !errors.As(err, &e) || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(e.Remedy(), "Get a new t") || e.HRESULT() != 0x800B0101 || e.Retryable() || e.URL != "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

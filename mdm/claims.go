@@ -99,7 +99,7 @@ func (c *Claims) Warnings(now time.Time) []string {
 		}
 	}
 	device := c.ofDevice()
-	warn(!c.Expires.IsZero() && !now.Before(c.Expires), "The token expired at %s.", c.Expires.UTC().Format(time.RFC3339))
+	warn(!c.Expires.IsZero() && !now.Before(c.Expires), expiredWords+"%s UTC: get a new one.", c.Expires.UTC().Format("2006-01-02 15:04"))
 	warn(now.Add(clockSkew).Before(c.NotBefore), "The token is not valid before %s: check the clock.", c.NotBefore.UTC().Format(time.RFC3339))
 	warn(c.Audience == "", "The token has no aud, so no server can tell that it is meant for it.")
 	warn(c.TenantID == "", "The token has no tid: servers with several tenants refuse it.")
@@ -111,6 +111,12 @@ func (c *Claims) Warnings(now time.Time) []string {
 		"that were issued for another purpose.", userScope)
 	return all
 }
+
+// expiredWords begin the warning about a token that has expired.
+const expiredWords = "The token expired on "
+
+// isExpiry reports whether a warning is that the token has expired.
+func isExpiry(warning string) bool { return strings.HasPrefix(warning, expiredWords) }
 
 // tokenWarnings returns the warnings about c if it is a Token, else nil.
 func tokenWarnings(c Credential, now time.Time) []string {

@@ -131,6 +131,7 @@ func (c *Client) failure(op, target string, got *wire.Answer) *Error {
 		Op: op, URL: wire.Redact(target), HTTPStatus: got.Status,
 		RetryAfter: wire.RetryAfter(got.Header, now(c.Now)),
 		location:   location(got),
+		clocks:     wire.ClocksOf(got.Header, now(c.Now)),
 	}
 }
 

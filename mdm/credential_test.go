@@ -145,7 +145,7 @@ func TestClaims(t *testing.T) {
 	}{
 		{"good", base(), nil},
 		{"times as text", base("exp", "1800000060", "nbf", "1799999940"), nil},
-		{"ended", base("exp", at.Unix()), []string{"expired at 2027-01-15T08:00:00Z"}},
+		{"ended", base("exp", at.Unix()), []string{"expired on 2027-01-15 08:00 UTC"}},
 		{"begins", base("nbf", at.Unix()+3600), []string{"not valid before"}},
 		{"device", base("idtyp", "device", "upn", nil, "scp", nil), []string{"no upn, like other tokens of devices"}},
 		{"device with a name", base("idtyp", "device", "scp", nil), nil},

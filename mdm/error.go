@@ -62,6 +62,7 @@ type Error struct {
 	from            string // URL that led to URL by a redirect, or ""
 	preprovisioning bool   // the device enrolls without a user
 	password        bool   // a password authenticates the call, not a token
+	clocks          wire.Clocks
 }
 
 // A Fault is a SOAP fault, 1.1 or 1.2 ([MS-MDE2] section 2.2.10). Texts have at

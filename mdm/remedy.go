@@ -121,6 +121,12 @@ func notSupportedCause(message string) int {
 // a few, or "" if nothing is known. It ends with e.Warnings if the token may be
 // the cause.
 func (e *Error) Remedy() string {
+	if remedy := e.clocks.Remedy(e.ServerMessage()); remedy != "" {
+		return remedy
+	}
+	if ended := e.ended(); ended != "" {
+		return ended
+	}
 	if row := hresult.AADSTS(e.Message); e.OAuth != "" && row != nil {
 		return row.Remedy
 	}
@@ -168,6 +174,16 @@ func (e *Error) Remedy() string {
 		text = e.statusRemedy()
 	}
 	return or(text, wire.Remedy(e.Err))
+}
+
+// ended returns the warning that the token has expired if the server may have refused it
+// for that, or "". Nothing else about the token counts then.
+func (e *Error) ended() string {
+	refused := e.Fault != nil || e.OAuth != "" || e.HTTPStatus == http.StatusUnauthorized || e.HTTPStatus == http.StatusForbidden
+	if i := slices.IndexFunc(e.Warnings, isExpiry); i >= 0 && refused && !e.Retryable() {
+		return e.Warnings[i]
+	}
+	return ""
 }
 
 // statusRemedy returns what a technician can do about an HTTP status.

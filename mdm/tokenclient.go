@@ -218,6 +218,7 @@ func (c *TokenClient) post(ctx context.Context, op string, form url.Values) (*to
 	failed := &Error{
 		Op: op, URL: wire.Redact(c.Endpoint), HTTPStatus: got.Status,
 		RetryAfter: wire.RetryAfter(got.Header, now(c.Now)),
+		clocks:     wire.ClocksOf(got.Header, now(c.Now)),
 	}
 	if err := json.Unmarshal(got.Body, answer); err != nil && got.Status == http.StatusOK {
 		failed.Err = fmt.Errorf("reading the answer: %w", err)

@@ -67,7 +67,7 @@ func TestOnTheWay(t *testing.T) {
 		"no host":                    {gone, "https://nosuch.test/", `no such host: "nosuch.test" (0x80072EE7). Check the spelling of "nosuch.test", then this device's DNS.`, false},
 		"http to a port of TLS":      {nil, "http://" + tlsAt, fmt.Sprintf("the server speaks TLS at this port, and the URL is http (0x80072F78). Write https:// in the URL of %s.", tlsAt), false},
 		"an alert of TLS":            {nil, alerts.URL, fmt.Sprintf("the server speaks TLS at this port, and the URL is http (0x80072F78). Write https:// in the URL of %s.", alerts.Listener.Addr()), false},
-		"http that is cut":           {nil, cut.URL, fmt.Sprintf("the connection was cut before the answer (0x80072EFF). If %[1]s speaks TLS, write https:// in its URL. If not, it, or a proxy or firewall on the way, cut the connection: run again, then find out which of them it was.", cutAt), true},
+		"http that is cut":           {nil, cut.URL, fmt.Sprintf("the connection was cut before the answer (0x80072EFF). %[1]s, or a proxy or firewall on the way, cut the connection. If %[1]s speaks TLS, write https:// in its URL. If not, run again; if that does not help, find out which of them it was.", cutAt), true},
 		"TLS that does not begin": {
 			&http.Client{Transport: &http.Transport{TLSHandshakeTimeout: 1100 * time.Millisecond}}, "https://" + silent.Addr().String(),
 			fmt.Sprintf("connected, but no TLS answer for 1 s (0x80072EE2). Check that the port is one of TLS, then look for a proxy or firewall that holds the connection. If neither helps, tell the operator of %s.", silent.Addr()), true,

@@ -75,7 +75,7 @@ func Remedy(err error) string {
 	case plain.IsUnreachable(err):
 		return fmt.Sprintf("Check this device's network: it has no way to %s.", host)
 	case plain.IsCut(err) && schemeOf(err) == "http":
-		return fmt.Sprintf("If %s speaks TLS, write https:// in its URL. If not, it, or a proxy or firewall on the way, cut the connection: run again, then find out which of them it was.", host)
+		return fmt.Sprintf("%s, or a proxy or firewall on the way, cut the connection. If %s speaks TLS, write https:// in its URL. If not, run again; if that does not help, find out which of them it was.", upper(host), host)
 	case plain.IsCut(err):
 		return fmt.Sprintf("%s, or a proxy or firewall on the way, cut the connection. Run again; if that does not help, find out which of them it was.", upper(host))
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, ErrSlow), errors.As(err, &ne) && ne.Timeout():

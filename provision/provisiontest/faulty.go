@@ -113,6 +113,7 @@ func (h *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case f.status() != 0:
 		answer(w, f.status())
 	case offs[f.Kind] != 0:
+		w.Header().Set("Date", time.Now().Add(offs[f.Kind]).UTC().Format(http.TimeFormat))
 		h.Handler.ServeHTTP(w, withOff(r, offs[f.Kind]))
 	case f.Kind == "timeout":
 		select {

@@ -1,0 +1,59 @@
+package wire
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// clockLeeway is how far two clocks may differ before it is worth a word.
+const clockLeeway = 5 * time.Minute
+
+// Clocks are the times of a server and of this device at an answer. The zero value
+// knows neither.
+type Clocks struct{ server, local time.Time }
+
+// ClocksOf returns the clocks at an answer with a header that was received at the time
+// local: the server's is in the field Date, unless a cache answered.
+func ClocksOf(h http.Header, local time.Time) Clocks {
+	date, err := http.ParseTime(h.Get("Date"))
+	if err != nil || h.Get("Age") != "" {
+		date = time.Time{}
+	}
+	return Clocks{date, local}
+}
+
+// saidTime finds the server's time in its own words: what Entra ID adds to each message,
+// and what package crypto/x509 says of a certificate.
+var saidTime = regexp.MustCompile(`(?:Timestamp: |current time )(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\dZ)`)
+
+// SpeaksOfTime reports whether the words of a server say that something is not valid at
+// its time.
+func SpeaksOfTime(message string) bool {
+	message = strings.ToLower(message)
+	for _, words := range []string{"expired", "not valid yet", "not yet valid", "not valid now", "used before issued"} {
+		if strings.Contains(message, words) {
+			return true
+		}
+	}
+	return false
+}
+
+// Remedy returns what to do if a server's message speaks of time and the clocks differ
+// by more than five minutes, else "".
+func (c Clocks) Remedy(message string) string {
+	server := c.server
+	if said := saidTime.FindStringSubmatch(message); said != nil {
+		if t, err := time.Parse(time.RFC3339, said[1]+"T"+said[2]); err == nil {
+			server = t
+		}
+	}
+	if server.IsZero() || c.local.IsZero() || server.Sub(c.local).Abs() < clockLeeway || !SpeaksOfTime(message) {
+		return ""
+	}
+	const minute = "2006-01-02 15:04"
+	return fmt.Sprintf("The service's clock says %s UTC, this device's %s. If this device's is right, tell the service's operator.",
+		server.UTC().Format(minute), c.local.UTC().Format(minute))
+}
