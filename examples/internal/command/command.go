@@ -111,10 +111,6 @@ func (c *Command) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 	case err == nil:
 		return 0
 	case errors.As(context.Cause(ctx), &signal) && errors.Is(err, context.Canceled):
-		var wait interface{ Timeout() bool }
-		if errors.As(err, &wait) && wait.Timeout() { // why it did not end at once
-			c.fail(err, stderr)
-		}
 		return c.interrupted(signal, stderr)
 	}
 	return c.fail(err, stderr)

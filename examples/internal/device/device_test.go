@@ -124,7 +124,7 @@ func TestOpenErrors(t *testing.T) {
 		"tcp:127.0.0.1:1":          "Start the TPM emulator",
 		"device:" + dir + "/none":  "Check the name",
 		"device:" + dir:            "",
-		"soft:" + dir + "/no/file": "Check the name",
+		"soft:" + dir + "/no/file": "Make it, or name another.",
 		"soft:" + file:             "",
 		"swtpm:" + file:            "",
 	}
@@ -136,9 +136,9 @@ func TestOpenErrors(t *testing.T) {
 	case err == nil:
 		l.(*net.UnixListener).SetUnlinkOnClose(false)
 		l.Close() // so that it refuses
-		specs["unix:"+socket] = "Start the TPM emulator"
-		specs["unix:"+dir+"/none"] = "Check the name"
-		specs["unix:"+file] = "Start the TPM emulator"
+		specs["unix:"+socket] = "Start the emulator, or correct the path."
+		specs["unix:"+dir+"/none"] = "Start the emulator, or correct the path."
+		specs["unix:"+file] = "Start the emulator, or correct the path."
 	case runtime.GOOS != "windows": // it has no Unix sockets before Windows 10 version 1803
 		t.Fatal(err)
 	}

@@ -49,6 +49,9 @@ func emulate(file string) (*Device, error) {
 	}
 	spec := "soft:" + file
 	name := "emulated TPM in this process, state in " + file
+	if err := needFolder(spec, file); err != nil {
+		return nil, err
+	}
 	switch info, err := os.Stat(file); {
 	case err == nil && !info.Mode().IsRegular():
 		return nil, &mistake{spec, file + " is no file", "Name a file for the TPM's state, or a new one.", nil}
@@ -62,9 +65,34 @@ func emulate(file string) (*Device, error) {
 	case err == nil:
 		return &Device{TPMCloser: tpm, Name: name}, nil
 	case errors.As(err, &refused):
-		return nil, unopened(spec, err)
+		return nil, unwritten(spec, file, refused)
 	}
 	return nil, &mistake{spec, "the file has no state of this emulator, or is damaged", "Name the file that an earlier run with soft:STATEFILE wrote, or a new one.", err}
+}
+
+// needFolder returns an error if the folder of a file or a folder does not exist.
+func needFolder(spec, name string) error {
+	parent := filepath.Dir(name)
+	if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+		return &mistake{spec, "the folder " + parent + " does not exist", "Make it, or name another.", err}
+	}
+	return nil
+}
+
+// unwritten returns the error of a state that cannot be read or written.
+func unwritten(spec, name string, err error) error {
+	text := err.Error()
+	var refused *fs.PathError
+	if errors.As(err, &refused) {
+		text = refused.Err.Error()
+	}
+	switch _, gone := os.Stat(name); {
+	case errors.Is(err, fs.ErrPermission) && gone != nil:
+		return &mistake{spec, fmt.Sprintf("the folder %s takes no new file: %s", filepath.Dir(name), text), "Let this user write there, or name another folder.", err}
+	case errors.Is(err, fs.ErrPermission):
+		return &mistake{spec, fmt.Sprintf("%s cannot be read and written: %s", name, text), "Let this user read and write it, or name another.", err}
+	}
+	return &mistake{spec, text, "Name another file or folder for the TPM's state.", err}
 }
 
 // start starts swtpm with its state in dir, which it makes if that does not exist. ctx
@@ -78,12 +106,11 @@ func start(ctx context.Context, dir string) (*Device, error) {
 	case err == nil:
 		name += ", a new TPM"
 	case errors.Is(err, fs.ErrNotExist):
-		parent := filepath.Dir(filepath.Clean(dir))
-		if _, err := os.Stat(parent); err != nil {
-			return nil, &mistake{spec, "the folder " + parent + " does not exist", "Check the name, or make the folder in which the TPM's state shall be.", err}
+		if err := needFolder(spec, filepath.Clean(dir)); err != nil {
+			return nil, err
 		}
 		if err := os.Mkdir(dir, 0o700); err != nil {
-			return nil, unopened(spec, err)
+			return nil, unwritten(spec, filepath.Clean(dir), err)
 		}
 		name, made = name+", a new TPM", true
 	case errors.Is(err, fs.ErrPermission):
