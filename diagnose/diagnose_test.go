@@ -281,7 +281,7 @@ func TestCauses(t *testing.T) {
 		"refused, drs":  {&drs.Error{Op: "Discover", URL: "https://ca.test/", Err: refused}, "Check the address and the port, and that the service runs.", "busy", 0x80072EFD},
 		"unknown root":  {&scep.Error{Op: "GetCACert", URL: "https://ca.test/", Err: &url.Error{Op: "Get", URL: "https://ca.test/", Err: x509.UnknownAuthorityError{}}}, "Trust the root of ca.test", "clock", 0x80072F8F},
 		"renewal":       {&scep.Error{Op: "RenewalReq", HTTPStatus: 200, FailInfo: scep.BadRequest}, "does not allow any", "challenge password", 0x80004005},
-		"a 503 to wait": {&scep.Error{Op: "GetCACaps", URL: "https://ca.test/", HTTPStatus: 503, RetryAfter: time.Hour}, "asks to wait 1 h", "", 0x801901F7},
+		"a 503 to wait": {&scep.Error{Op: "GetCACaps", URL: "https://ca.test/", HTTPStatus: 503, RetryAfter: time.Hour}, "run again in 1 h.", "", 0x801901F7},
 	} {
 		d := diagnose.Explain(c.err)
 		if !strings.Contains(d.Remedy, c.remedy) || c.notIn != "" && strings.Contains(d.Remedy, c.notIn) || d.HRESULT != c.code {

@@ -62,32 +62,12 @@ func dial(ctx context.Context, network, address string) (*Device, error) {
 
 // silent returns the error of a TPM that did not answer.
 func silent(ctx context.Context, spec, op string, start time.Time) error {
-	what := "connected, but no TPM answered"
-	if op == "Open" {
-		what = "no connection"
+	err := fmt.Errorf("%s: %w, for %.0f s", spec, attest.ErrNoAnswer, time.Since(start).Seconds())
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", err, ctx.Err())
 	}
-	return &silence{
-		mistake: mistake{spec, fmt.Sprintf("%s for %.0f s", what, time.Since(start).Seconds()), "Check that a TPM emulator listens there, and start it again.", attest.ErrNoAnswer},
-		ended:   ctx.Err(),
-	}
+	return &attest.Error{Op: op, Err: err}
 }
-
-// A silence is the error of a TPM at a socket that did not answer.
-type silence struct {
-	mistake
-	ended error // the error of the caller's context, or nil
-}
-
-// Unwrap returns attest.ErrNoAnswer and the error of the caller's context.
-func (s *silence) Unwrap() []error {
-	if s.ended == nil {
-		return []error{s.err}
-	}
-	return []error{s.err, s.ended}
-}
-
-// HRESULT returns TBS_E_IOERROR.
-func (s *silence) HRESULT() uint32 { return 0x80284006 }
 
 // exchange sends TPM2_Startup, again if the TPM asks for that, and returns the answer.
 func exchange(conn net.Conn) ([]byte, error) {
