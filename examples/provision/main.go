@@ -76,6 +76,9 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := o.checkState(ctx); err != nil {
+		return err
+	}
 	// Without -server, every device with a trusted EK certificate is admitted.
 	s, err := services.Open(o.server, o.roots, &provisiontest.Server{
 		EKRoots: makers, AdmitAny: true, Users: o.users(password), Directory: newDirectory(profile),

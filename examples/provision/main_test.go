@@ -388,3 +388,20 @@ func TestUnwritten(t *testing.T) {
 		t.Errorf("%d: %s", code, stderr)
 	}
 }
+
+// A state of a run with another mock server is refused before anything is asked there.
+func TestOtherServer(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	first := start(t, &provisiontest.Server{AdmitAny: true})
+	if code, _, stderr := runProvision(t, append(first, "-state", state)...); code != 0 {
+		t.Fatal(stderr)
+	}
+	second := start(t, &provisiontest.Server{AdmitAny: true})
+	code, _, stderr := runProvision(t, append(second, "-state", state, "-steps", "session")...)
+	if want := "it belongs to the services at " + first[1] + ", not to -server " + second[1] + ": give that server, or another state"; code != 2 || !strings.Contains(stderr, want) {
+		t.Errorf("%d: %s", code, stderr)
+	}
+	if loopback("https://localhost:1/x") != loopback("https://[::1]:1") || loopback("https://mdm.test:1") != "" || loopback("\x7f") != "" {
+		t.Error("which server is it?")
+	}
+}
