@@ -3,7 +3,6 @@ package wire
 import (
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -25,9 +24,21 @@ func ClocksOf(h http.Header, local time.Time) Clocks {
 	return Clocks{date, local}
 }
 
-// saidTime finds the server's time in its own words: what Entra ID adds to each message,
+// timeIn returns the server's time in its own words: what Entra ID adds to each message,
 // and what package crypto/x509 says of a certificate.
-var saidTime = regexp.MustCompile(`(?:Timestamp: |current time )(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\dZ)`)
+func timeIn(message string) (time.Time, bool) {
+	for _, label := range []string{"Timestamp: ", "current time "} {
+		_, said, ok := strings.Cut(message, label)
+		if len("2006-01-02T15:04:05Z") > len(said) || !ok {
+			continue
+		}
+		said = strings.Replace(said[:len("2006-01-02T15:04:05Z")], " ", "T", 1)
+		if t, err := time.Parse(time.RFC3339, said); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
 
 // SpeaksOfTime reports whether the words of a server say that something is not valid at
 // its time.
@@ -45,10 +56,8 @@ func SpeaksOfTime(message string) bool {
 // by more than five minutes, else "".
 func (c Clocks) Remedy(message string) string {
 	server := c.server
-	if said := saidTime.FindStringSubmatch(message); said != nil {
-		if t, err := time.Parse(time.RFC3339, said[1]+"T"+said[2]); err == nil {
-			server = t
-		}
+	if t, ok := timeIn(message); ok {
+		server = t
 	}
 	if server.IsZero() || c.local.IsZero() || server.Sub(c.local).Abs() < clockLeeway || !SpeaksOfTime(message) {
 		return ""

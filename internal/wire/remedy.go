@@ -130,7 +130,7 @@ func upper(host string) string {
 // that is an error, in whole sentences. wait is the pause that the server asks for, or
 // 0. It returns "" for other statuses.
 func StatusRemedy(status int, wait time.Duration) string {
-	if text := statuses[status]; text != "" && wait <= 0 {
+	if text := statusText(status); text != "" && wait <= 0 {
 		return text
 	}
 	switch {
@@ -148,18 +148,27 @@ func StatusRemedy(status int, wait time.Duration) string {
 	return "The service, or a proxy before it, failed: run again later, then tell the service's operator."
 }
 
-// statuses has what a technician can do about HTTP statuses.
-var statuses = map[int]string{
-	http.StatusBadRequest:         "The service refuses the request: check the address and that no proxy changes requests.",
-	http.StatusUnauthorized:       "The service does not accept the credentials: check that the token or password is the right one and still valid.",
-	http.StatusForbidden:          "The service, or a proxy before it, does not let the device in: check restrictions, addresses that are allowed, and the proxy.",
-	http.StatusNotFound:           "The address has no such service: check the URL, its path included.",
-	http.StatusMethodNotAllowed:   "The address has no such service: check the URL, its path included.",
-	http.StatusProxyAuthRequired:  "A proxy asks for a sign-in: let the address pass without one, or give the proxy's URL with name and password.",
-	http.StatusRequestTimeout:     "The service, or a proxy before it, ran out of time: run again later.",
-	http.StatusTooEarly:           "The service, or a proxy before it, ran out of time: run again later.",
-	http.StatusTooManyRequests:    "The server has too many requests: run again later.",
-	http.StatusServiceUnavailable: "The service is busy, under maintenance or down: run again later, then ask its operator.",
+// statusText returns what a technician can do about one HTTP status, or "".
+func statusText(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "The service refuses the request: check the address and that no proxy changes requests."
+	case http.StatusUnauthorized:
+		return "The service does not accept the credentials: check that the token or password is the right one and still valid."
+	case http.StatusForbidden:
+		return "The service, or a proxy before it, does not let the device in: check restrictions, addresses that are allowed, and the proxy."
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return "The address has no such service: check the URL, its path included."
+	case http.StatusProxyAuthRequired:
+		return "A proxy asks for a sign-in: let the address pass without one, or give the proxy's URL with name and password."
+	case http.StatusRequestTimeout, http.StatusTooEarly:
+		return "The service, or a proxy before it, ran out of time: run again later."
+	case http.StatusTooManyRequests:
+		return "The server has too many requests: run again later."
+	case http.StatusServiceUnavailable:
+		return "The service is busy, under maintenance or down: run again later, then ask its operator."
+	}
+	return ""
 }
 
 // Span returns a duration for people, in whole seconds or larger units: "90 s", "12
