@@ -174,7 +174,7 @@ func served(ctx context.Context, m *machine) error {
 
 // statuses has programs end with each exit status.
 func statuses(ctx context.Context, m *machine) error {
-	if _, err := ends(m.program(ctx, "provision", "-no-such-flag"), 2, "provision: flag provided but not defined"); err != nil {
+	if _, err := ends(m.program(ctx, "provision", "-no-such-flag"), 2, "provision: there is no flag -no-such-flag"); err != nil {
 		return err
 	}
 	if _, err := ends(m.program(ctx, "provision", "-tpm", "device:/dev/tpm0"), 1, "Leave out the path"); err != nil {

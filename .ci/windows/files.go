@@ -59,7 +59,7 @@ func names(ctx context.Context, m *machine) error {
 	}
 	// What it cannot find it names so that it can be read.
 	missing := "fehlt-日本.pem"
-	_, err = ends(m.provision(ctx, "none", "-roots", missing), 1, missing)
+	_, err = ends(m.provision(ctx, "none", "-roots", missing), 2, missing)
 	return err
 }
 
