@@ -46,7 +46,8 @@ func (t *TPM) newParent(ctx context.Context) (*object, error) {
 // A persistent key need not be made in each run, which takes a chip some tenths of
 // a second, and [TPM.Keep] then has at most two transient objects loaded instead of
 // three. Keys that were made before still work, but each run that uses them still
-// makes their parent. No other method makes an object persistent.
+// makes their parent. Besides [TPM.PersistKey], no other method makes an object
+// persistent.
 //
 // The error wraps an [*Error], and the error of ctx if that ended first. The TPM
 // answers with TPM_RC_NV_DEFINED if another object is at the handle.
@@ -56,16 +57,7 @@ func (t *TPM) PersistSRK(ctx context.Context) error {
 		if err != nil || o.persistent() {
 			return err
 		}
-		s, err := t.authSession(ctx, t.OwnerAuth, o)
-		if err != nil {
-			return err
-		}
-		_, err = run(ctx, t, tpm2.EvictControl{
-			Auth:             tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: s},
-			ObjectHandle:     o.named(),
-			PersistentHandle: persistentSRK,
-		})
-		if err := t.spent(s, err); err != nil {
+		if err := t.evictControl(ctx, o, persistentSRK); err != nil {
 			return err
 		}
 		t.loaded = slices.DeleteFunc(t.loaded, func(l *object) bool { return l == o })

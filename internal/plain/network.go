@@ -1,6 +1,7 @@
 package plain
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -152,22 +153,15 @@ func opWords(e *net.OpError) (string, bool) {
 	case e.Op == "dial" && IsRefused(e):
 		return strings.TrimSuffix("nothing listens at "+at, " at ") + ": connection refused", true
 	case e.Op == "dial" && IsUnreachable(e):
-		return "this device has no way to " + orElse(at, "the address"), true
+		return "this device has no way to " + cmp.Or(at, "the address"), true
 	case e.Op == "dial" && e.Timeout() && !errors.Is(e, context.DeadlineExceeded):
-		return "nothing answers at " + orElse(at, "the address"), true
+		return "nothing answers at " + cmp.Or(at, "the address"), true
 	case e.Op == "dial":
-		return "no connection to " + orElse(at, "the address") + ": " + Text(e.Err), true
+		return "no connection to " + cmp.Or(at, "the address") + ": " + Text(e.Err), true
 	case IsCut(e):
 		return cutOff, true
 	case e.Timeout():
 		return "no answer in time", true
 	}
 	return "", false
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
