@@ -3,7 +3,9 @@ package provisiontest_test
 import (
 	"crypto/tls"
 	"io"
+	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +92,31 @@ func get(c *http.Client, url string) string {
 		return err.Error()
 	}
 	return res.Status[:4] + string(body)
+}
+
+// As many requests meet a fault as it says, also of those that come at the same time.
+func TestFaultOfMany(t *testing.T) {
+	const met, more = 8, 8
+	s, c := start(t, "discover:503:"+strconv.Itoa(met))
+	codes := make(chan int)
+	for range met + more {
+		go func() {
+			res, err := c.Get(s.URL + discover)
+			if err != nil {
+				codes <- 0
+				return
+			}
+			res.Body.Close()
+			codes <- res.StatusCode
+		}()
+	}
+	got := map[int]int{}
+	for range met + more {
+		got[<-codes]++
+	}
+	if want := map[int]int{503: met, 200: more}; !maps.Equal(got, want) || s.Met() != met {
+		t.Errorf("%v, want %v; met %d", got, want, s.Met())
+	}
 }
 
 // A nonce is another only where there is one.

@@ -2,6 +2,7 @@ package provisiontest
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"log/slog"
@@ -47,18 +48,22 @@ type faulty struct {
 	closing chan struct{} // closed by Server.Close
 
 	mu     sync.Mutex
-	faults []*Fault // Requests is how many are left; below 0: all
+	faults []*armed
 	met    int
+}
+
+// An armed fault is one that requests may meet. The fault itself does not change,
+// and may be read without the lock.
+type armed struct {
+	Fault
+	left int // requests that will meet it; below 0: all
 }
 
 // set replaces the faults.
 func (h *faulty) set(faults []Fault) {
-	own := make([]*Fault, len(faults))
+	own := make([]*armed, len(faults))
 	for i, f := range faults {
-		if f.Requests == 0 {
-			f.Requests = 1
-		}
-		own[i] = &f
+		own[i] = &armed{Fault: f, left: cmp.Or(f.Requests, 1)}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -66,11 +71,11 @@ func (h *faulty) set(faults []Fault) {
 }
 
 // take returns the fault that a request of a step meets, or nil.
-func (h *faulty) take(step provision.Step) *Fault {
+func (h *faulty) take(step provision.Step) *armed {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, f := range h.faults {
-		if f.Step == step && f.Requests != 0 {
+		if f.Step == step && f.left != 0 {
 			h.count(f, 1)
 			if h.logger != nil {
 				h.logger.Info("fault", "step", f.Step, "kind", f.Kind)
@@ -82,7 +87,7 @@ func (h *faulty) take(step provision.Step) *Fault {
 }
 
 // giveBack undoes take: the fault had nothing to spoil.
-func (h *faulty) giveBack(f *Fault) {
+func (h *faulty) giveBack(f *armed) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if slices.Contains(h.faults, f) {
@@ -91,10 +96,10 @@ func (h *faulty) giveBack(f *Fault) {
 }
 
 // count counts a fault. The caller locks.
-func (h *faulty) count(f *Fault, n int) {
+func (h *faulty) count(f *armed, n int) {
 	h.met += n
-	if f.Requests >= 0 {
-		f.Requests -= n
+	if f.left >= 0 {
+		f.left -= n
 	}
 }
 
@@ -131,7 +136,7 @@ func (h *faulty) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // spoil has the party carry a request out and spoils its answer.
-func (h *faulty) spoil(w http.ResponseWriter, r *http.Request, f *Fault) {
+func (h *faulty) spoil(w http.ResponseWriter, r *http.Request, f *armed) {
 	real := httptest.NewRecorder()
 	h.Handler.ServeHTTP(real, r)
 	body := real.Body.Bytes()
