@@ -321,7 +321,7 @@ func ruleMeaning(code uint32) []Meaning {
 	}
 	m := Meaning{
 		Code: code, Name: fmt.Sprintf("0x%08X", code), Family: f.Title, Source: sourceFamily,
-		Text: "not a public code", Causes: "only its family is known", Remedy: "Read the log of the component that the family names.",
+		Text: "not a public code", Causes: "only its family is known", Remedy: fmt.Sprintf("The code belongs to %s: read the log at the time of the failure.", f.Title),
 	}
 	if inner := hresult.Inner(code); inner != 0 {
 		m = readHRESULT(inner)[0]

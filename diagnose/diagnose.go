@@ -42,8 +42,7 @@ type Diagnosis struct {
 	// HRESULT is the code that Windows logs for the failure.
 	HRESULT uint32 `json:"hresult,omitempty"`
 
-	// Symbol is the name of HRESULT, or its family and number such as
-	// "(DSREG 0x03EA)" if no name is public. String leaves those out.
+	// Symbol is the name of HRESULT, empty if no name is public.
 	Symbol string `json:"symbol,omitempty"`
 
 	// Screen is the code that Windows' setup screen shows in this case. It is 0
@@ -94,8 +93,8 @@ type Diagnosis struct {
 // If an error in the chain is [context.Canceled], the remedy says only that the
 // caller ended the operation. If one is [context.DeadlineExceeded], the remedy ends
 // with the caller's time limit, unless it is that of a service or a TPM that did not
-// answer until then. An error without a code of its own gets no remedy of
-// a code that was chosen for it, such as E_FAIL.
+// answer until then. An error without a code of its own, such as that of a caller's
+// mistake, gets none.
 func Explain(err error) (diagnosis Diagnosis) {
 	if err == nil {
 		return Diagnosis{}
@@ -116,10 +115,10 @@ func Explain(err error) (diagnosis Diagnosis) {
 	}
 	own := ""
 	if d.HRESULT == 0 {
-		d.HRESULT, own = plainCode(err, d.typed)
+		d.HRESULT, own = plainCode(err)
 	}
 	if d.HRESULT != 0 {
-		d.Symbol = symbol(d.HRESULT)
+		d.Symbol = hresult.Symbol(hresult.Alias(d.HRESULT))
 	}
 	d.remedy(err, own)
 	d.Screen = screen(&d.Diagnosis, err)
@@ -246,16 +245,15 @@ func (d *diagnoser) remedy(err error, own string) {
 	if d.HRESULT == hresult.HTTP(d.HTTPStatus) || d.RetryAfter > 0 {
 		setDefault(&d.Remedy, wire.StatusRemedy(d.HTTPStatus, d.RetryAfter))
 	}
-	if d.HRESULT == hresult.Fail {
-		setDefault(&d.Remedy, remedyUnknown) // the table's is about hybrid joins
+	if d.HRESULT == 0 && d.typed || d.HRESULT == hresult.Fail { // the table's is about hybrid joins
+		setDefault(&d.Remedy, remedyUnknown)
 	}
 	setDefault(&d.Remedy, codeRemedy(d.HRESULT))
 }
 
 // plainCode returns the code for a chain in which no error has one, or 0, and a
-// remedy if that of the code would be wrong. typed tells whether an error of the
-// chain isReport.
-func plainCode(err error, typed bool) (code uint32, remedy string) {
+// remedy if that of the code would be wrong.
+func plainCode(err error) (code uint32, remedy string) {
 	for _, s := range []struct {
 		is     error
 		code   uint32
@@ -279,26 +277,9 @@ func plainCode(err error, typed bool) (code uint32, remedy string) {
 		return hresult.InvalidResponse, ""
 	case errors.Is(err, context.DeadlineExceeded) && refused == nil:
 		return hresult.Timeout, ""
-	case code == 0 && typed:
-		return hresult.Fail, ""
 	default:
 		return code, ""
 	}
-}
-
-// symbol returns the name of a code or, in parentheses, its family and number.
-func symbol(code uint32) string {
-	if s := hresult.Symbol(hresult.Alias(code)); s != "" {
-		return s
-	}
-	family := hresult.FamilyOf(code)
-	switch {
-	case family == nil:
-		return fmt.Sprintf("(0x%08X)", code)
-	case code>>16 == hresult.FacilityHTTP || code>>16 == hresult.FacilityWin32:
-		return fmt.Sprintf("(%s %d)", family.Name, code&0xFFFF)
-	}
-	return fmt.Sprintf("(%s 0x%04X)", family.Name, code&0xFFFF)
 }
 
 // codeRemedy returns the remedy of a code, or "".
@@ -400,11 +381,7 @@ func (d Diagnosis) codes() string {
 	if d.HRESULT == 0 || d.HRESULT>>16 == hresult.FacilityHTTP && d.HRESULT&0xFFFF < 300 { // a success of HTTP is no reason
 		return ""
 	}
-	symbol := d.Symbol
-	if strings.HasPrefix(symbol, "(") { // the code once more
-		symbol = ""
-	}
-	s := strings.TrimSuffix(fmt.Sprintf(" (0x%08X %s", d.HRESULT, symbol), " ")
+	s := strings.TrimSuffix(fmt.Sprintf(" (0x%08X %s", d.HRESULT, d.Symbol), " ")
 	if d.Screen != 0 {
 		s += fmt.Sprintf("; setup screen 0x%08X", d.Screen)
 	}

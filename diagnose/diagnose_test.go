@@ -77,7 +77,7 @@ func TestDiagnose(t *testing.T) {
 		},
 		"the certificate": {
 			step(provision.StepEK, &ekcert.Error{Op: "verify", Origin: "NV 0x01c00002", Err: ekcert.ErrAtRisk}),
-			diagnose.Diagnosis{Step: "ek", Op: "verify", HRESULT: 0x81039024, Symbol: "(AUTOPILOT 0x9024)"},
+			diagnose.Diagnosis{Step: "ek", Op: "verify", HRESULT: 0x81039024},
 			"ek: verify: TPM is known to be at risk (0x81039024",
 		},
 		"the maker's service does not answer": {
@@ -101,7 +101,7 @@ func TestDiagnose(t *testing.T) {
 		"the directory does not know the EK": {
 			step(provision.StepToken, &drs.Error{Op: "Authenticate", HTTPStatus: 400, Code: "invalid_grant", Subcode: "tpm_ek_unknown"}),
 			diagnose.Diagnosis{
-				Step: "token", Op: "Authenticate", HTTPStatus: 400, Protocol: "OAuth invalid_grant/tpm_ek_unknown", HRESULT: 0x801C03EA, Symbol: "(DSREG 0x03EA)",
+				Step: "token", Op: "Authenticate", HTTPStatus: 400, Protocol: "OAuth invalid_grant/tpm_ek_unknown", HRESULT: 0x801C03EA,
 			},
 			"(0x801C03EA). Check",
 		},
@@ -123,7 +123,7 @@ func TestDiagnose(t *testing.T) {
 		},
 		"an answer that is no envelope": {
 			&mdm.Error{Op: "Discover", HTTPStatus: 200, Err: errors.New("no SOAP envelope")},
-			diagnose.Diagnosis{Op: "Discover", HTTPStatus: 200, HRESULT: 0x801900C8, Symbol: "(HTTP 200)"},
+			diagnose.Diagnosis{Op: "Discover", HTTPStatus: 200, HRESULT: 0x801900C8},
 			"no SOAP envelope. The server",
 		},
 		"the network": {
@@ -144,7 +144,7 @@ func TestDiagnose(t *testing.T) {
 		"not in the TPM":       {&attest.Error{Op: "ReadNV", Err: attest.ErrNotFound}, diagnose.Diagnosis{Op: "ReadNV", HRESULT: 0x80070490, Symbol: "ERROR_NOT_FOUND"}, "not in the TPM"},
 		"a proof":              {&attest.Error{Op: "Verify", Err: attest.ErrProof}, diagnose.Diagnosis{Op: "Verify", HRESULT: 0x80090032, Symbol: "NTE_VALIDATION_FAILED"}, "proof"},
 		"a capability":         {&scep.Error{Op: "PKCSReq", FailInfo: scep.NoFailInfo, Err: scep.ErrCapability}, diagnose.Diagnosis{Op: "PKCSReq", HRESULT: 0x80070032, Symbol: "ERROR_NOT_SUPPORTED"}, "capability"},
-		"ours, without a code": {&mdm.Error{Op: "Discover", Err: errors.New("odd")}, diagnose.Diagnosis{Op: "Discover", HRESULT: 0x80004005, Symbol: "E_FAIL"}, "odd"},
+		"ours, without a code": {&mdm.Error{Op: "Discover", Err: errors.New("odd")}, diagnose.Diagnosis{Op: "Discover"}, "odd"},
 		"joined":               {errors.Join(errors.New("first"), busy, integrity), diagnose.Explain(busy), "GetCACaps"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -258,11 +258,11 @@ func TestDiagnoseForeign(t *testing.T) {
 
 // A code that nobody knows is printed as it is, as is one of the TPM's maker.
 func TestDiagnoseUnknown(t *testing.T) {
-	if got := diagnose.Explain(foreign(0x12345678)).Symbol; got != "(0x12345678)" {
+	if got := diagnose.Explain(foreign(0x12345678)).Symbol; got != "" {
 		t.Error(got)
 	}
 	err := &attest.Error{Op: "TPM2_Create", RC: 0x501, Err: errors.New("of its maker")}
-	if d := diagnose.Explain(err); d.Protocol != "TPM_RC 0x501" || d.Symbol != "(TPM20 0x0501)" || d.Remedy == "" {
+	if d := diagnose.Explain(err); d.Protocol != "TPM_RC 0x501" || d.Symbol != "" || !strings.Contains(d.Remedy, "TPM 2.0") {
 		t.Errorf("%+v", d)
 	}
 }
@@ -280,7 +280,7 @@ func TestCauses(t *testing.T) {
 		"refused":       {refused, "Check the address and the port, and that the service runs.", "busy", 0x80072EFD},
 		"refused, drs":  {&drs.Error{Op: "Discover", URL: "https://ca.test/", Err: refused}, "Check the address and the port, and that the service runs.", "busy", 0x80072EFD},
 		"unknown root":  {&scep.Error{Op: "GetCACert", URL: "https://ca.test/", Err: &url.Error{Op: "Get", URL: "https://ca.test/", Err: x509.UnknownAuthorityError{}}}, "Trust the root of ca.test", "clock", 0x80072F8F},
-		"renewal":       {&scep.Error{Op: "RenewalReq", HTTPStatus: 200, FailInfo: scep.BadRequest}, "does not allow any", "challenge password", 0x80004005},
+		"renewal":       {&scep.Error{Op: "RenewalReq", HTTPStatus: 200, FailInfo: scep.BadRequest}, "does not allow any", "challenge password", 0},
 		"a 503 to wait": {&scep.Error{Op: "GetCACaps", URL: "https://ca.test/", HTTPStatus: 503, RetryAfter: time.Hour}, "run again in 1 h.", "", 0x801901F7},
 	} {
 		d := diagnose.Explain(c.err)
