@@ -220,3 +220,21 @@ func (f Firmware) fits(pcrs [][]byte) bool {
 func contains(accepted []Digest, d []byte) bool {
 	return slices.ContainsFunc(accepted, func(a Digest) bool { return bytes.Equal(a, d) })
 }
+
+// Policy returns the strictest policy that r meets: each PCR has the value that it has
+// here and, if there is a log, what that shows of secure boot, of boot loaders and of
+// PCRs is asked for. A fleet needs less: take what differs from machine to machine out of
+// Golden. The policy shares the values with r.
+func (r *Result) Policy() *Policy {
+	p := &Policy{Bank: r.Bank, Golden: make(map[int][]Digest)}
+	for i, value := range r.PCRs {
+		if value != nil {
+			p.PCRs = append(p.PCRs, i)
+			p.Golden[i] = []Digest{value}
+		}
+	}
+	if r.Boot != nil {
+		p.SecureBoot, p.Loaders, p.Explained = r.Boot.SecureBoot, r.Boot.Loaders, r.Boot.Explained
+	}
+	return p
+}

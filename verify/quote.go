@@ -12,6 +12,7 @@ import (
 
 // A Result is what evidence proves that was accepted.
 type Result struct {
+	Bank     crypto.Hash        // of the PCRs
 	PCRs     [][]byte           // 24 values by PCR; nil for a PCR that was not asked for
 	Firmware string             // name of the first entry of Policy.Firmware that fits; empty if the policy has none
 	Clock    attest.ClockInfo   // the TPM's time; the caller keeps it in Device.Clock
@@ -97,7 +98,7 @@ func (v *Verifier) check(ctx context.Context, d *Device, e *Evidence) (*Result, 
 	if err != nil {
 		return nil, err
 	}
-	r := &Result{PCRs: e.Quote.PCRs}
+	r := &Result{Bank: p.Bank, PCRs: e.Quote.PCRs}
 	if err := checkQuote(e.Quote, aik, p); err != nil {
 		return nil, err
 	}

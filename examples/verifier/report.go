@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 
-	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/verify"
 )
@@ -35,22 +33,4 @@ func summary(d *verify.Device, r *verify.Result) string {
 		parts = append(parts, command.Count(len(r.Keys), "key"))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// learned returns a policy that the device meets: its PCRs, and what its log shows.
-func learned(q *attest.Quote, r *verify.Result) ([]byte, error) {
-	p := &verify.Policy{Bank: q.Bank, Golden: make(map[int][]verify.Digest)}
-	for i, value := range r.PCRs {
-		if value != nil {
-			p.PCRs = append(p.PCRs, i)
-			p.Golden[i] = []verify.Digest{value}
-		}
-	}
-	if r.Boot != nil {
-		p.SecureBoot, p.Loaders = r.Boot.SecureBoot, r.Boot.Loaders
-		p.Explained = r.Boot.Explained
-	}
-	var text bytes.Buffer
-	err := verify.Encode(&text, p)
-	return text.Bytes(), err
 }

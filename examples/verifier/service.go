@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/hex"
@@ -9,7 +10,6 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/verify"
 )
@@ -162,7 +162,7 @@ func (s *service) evidence(ctx context.Context, m *verify.Evidence) (verify.Mess
 		return nil, err
 	}
 	k.device.Clock = &result.Clock
-	s.report(k.device, m.Quote, result)
+	s.report(k.device, result)
 	return &verify.Verdict{Trusted: true}, nil
 }
 
@@ -193,16 +193,17 @@ func status(err error) int {
 
 // report prints a line about a device, and writes a policy if the first one is to be
 // learned from.
-func (s *service) report(d *verify.Device, q *attest.Quote, r *verify.Result) {
+func (s *service) report(d *verify.Device, r *verify.Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log.Println(summary(d, r))
 	if s.learn == "" {
 		return
 	}
-	text, err := learned(q, r)
+	var text bytes.Buffer
+	err := verify.Encode(&text, r.Policy())
 	if err == nil {
-		err = command.WriteFile(s.learn, text)
+		err = command.WriteFile(s.learn, text.Bytes())
 	}
 	if err != nil {
 		s.log.Println("policy not written:", err)

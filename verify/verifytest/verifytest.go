@@ -13,6 +13,9 @@ package verifytest
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
 	_ "embed" // for the log
 	"fmt"
 
@@ -55,13 +58,34 @@ func Boot(tpm transport.TPM, log []byte) error {
 		if len(digests) == 0 {
 			continue
 		}
-		extend := tpm2.PCRExtend{
-			PCRHandle: tpm2.AuthHandle{Handle: tpm2.TPMHandle(banks[0][n].Index), Auth: tpm2.PasswordAuth(nil)},
-			Digests:   tpm2.TPMLDigestValues{Digests: digests},
-		}
-		if _, err := extend.Execute(tpm); err != nil {
+		if err := extend(tpm, banks[0][n].Index, digests); err != nil {
 			return fmt.Errorf("verifytest: event %d: %w", n, err)
 		}
 	}
 	return nil
+}
+
+// Extend extends a PCR, 0 to 23, by an event that is in no log, as malware or another
+// boot loader would: in the banks SHA-1, SHA-256 and SHA-384, by the event's digests. The
+// TPM must be an emulator, as for [Boot]. The error is that of the TPM.
+func Extend(tpm transport.TPM, pcr int, event []byte) error {
+	one, two, three := sha1.Sum(event), sha256.Sum256(event), sha512.Sum384(event)
+	err := extend(tpm, pcr, []tpm2.TPMTHA{
+		{HashAlg: tpm2.TPMAlgSHA1, Digest: one[:]},
+		{HashAlg: tpm2.TPMAlgSHA256, Digest: two[:]},
+		{HashAlg: tpm2.TPMAlgSHA384, Digest: three[:]},
+	})
+	if err != nil {
+		return fmt.Errorf("verifytest: PCR %d: %w", pcr, err)
+	}
+	return nil
+}
+
+// extend sends TPM2_PCR_Extend.
+func extend(tpm transport.TPM, pcr int, digests []tpm2.TPMTHA) error {
+	_, err := tpm2.PCRExtend{
+		PCRHandle: tpm2.AuthHandle{Handle: tpm2.TPMHandle(pcr), Auth: tpm2.PasswordAuth(nil)},
+		Digests:   tpm2.TPMLDigestValues{Digests: digests},
+	}.Execute(tpm)
+	return err
 }
