@@ -162,7 +162,8 @@ func (e *Error) Remedy() string {
 			}
 		}
 		if e.Op == "answer" && (s.FailInfo == scep.BadRequest || s.HTTPStatus == http.StatusBadRequest) {
-			return "Run again. A challenge can be answered only once, within minutes, and with the TPM that it was made for."
+			return "Run again with a new challenge: Enroll, or Begin and then Complete within minutes. " +
+				"A challenge can be answered only once, and with the TPM that it was made for."
 		}
 	}
 	var advised interface {

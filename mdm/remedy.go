@@ -136,8 +136,8 @@ func (e *Error) Remedy() string {
 	if e.HTTPStatus == 0 && badCertificate(e.Err) != 0 {
 		return wire.Remedy(e.Err)
 	}
-	if errors.Is(e.Err, wire.ErrWebPage) {
-		return wire.RemedyPage
+	if known := remedied(nil); errors.As(e.Err, &known) {
+		return known.Remedy()
 	}
 	if errors.Is(e.Err, errShortKey) {
 		return "TPMs make RSA keys of at most 3072 bits. If the policy asks for more, its operator should lower the length of keys. " +
@@ -174,6 +174,12 @@ func (e *Error) Remedy() string {
 		text = e.statusRemedy()
 	}
 	return or(text, wire.Remedy(e.Err))
+}
+
+// A remedied is a cause that knows what helps, such as [wire.ErrWebPage].
+type remedied interface {
+	error
+	Remedy() string
 }
 
 // ended returns the warning that the token has expired if the server may have refused it

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -8,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 
 	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/scep"
 )
 
 // A challengeFile is what begin leaves for complete.
@@ -61,6 +64,10 @@ func (e *enroller) complete(ctx context.Context, name string) error {
 	switch err := json.Unmarshal(text, &f); {
 	case err != nil && !errors.As(err, &other):
 		return command.At("-complete "+name, err)
+	case len(bytes.TrimSpace(text)) == 0:
+		return command.Wrong("-complete "+name, errors.New("the file is empty: name the file that -begin wrote"))
+	case err != nil && text[0] == '{' && other.Offset == int64(len(text)):
+		return command.Wrong("-complete "+name, errors.New("the file ends in the middle: take the whole file, or ask again with -begin"))
 	case err != nil || f.Challenge == nil:
 		return command.Wrong("-complete "+name, errors.New("no challenge in it: name the file that -begin wrote"))
 	}
@@ -75,6 +82,17 @@ func (e *enroller) complete(ctx context.Context, name string) error {
 		return err
 	}
 	e.chain, err = e.aik.Complete(ctx, f.Challenge, secret)
+	return onceOnly(err)
+}
+
+// onceOnly returns err, with what to do with this program if the CA waits for no answer
+// to the challenge.
+func onceOnly(err error) error {
+	var refused *scep.Error
+	if errors.As(err, &refused) && (refused.FailInfo == scep.BadRequest || refused.HTTPStatus == http.StatusBadRequest) {
+		return command.Advise(err, "Ask for a new challenge with -begin, then -complete it within minutes. "+
+			"A challenge can be answered only once, and with the TPM that it was made for.")
+	}
 	return err
 }
 
@@ -93,5 +111,5 @@ func (e *enroller) findEK(ctx context.Context, spki []byte) error {
 			return nil
 		}
 	}
-	return errors.New("the challenge is for another TPM")
+	return errors.New("the challenge is for another TPM: give the -tpm of -begin, or ask again with -begin for this one")
 }

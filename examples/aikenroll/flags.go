@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/scep"
@@ -27,10 +28,10 @@ func program() *command.Command {
 			"makes the key in the TPM, asks the CA over SCEP, and lets the TPM open the CA's challenge. Without\n" +
 			"flags it uses an emulated TPM and a mock CA, both in this process.",
 		Usage: "aikenroll [-url URL] [-roots FILE] [-tpm TPM] [-out DIR]\n" +
-			"aikenroll -url URL -begin FILE\n" +
-			"aikenroll -complete FILE [-out DIR]",
+			"aikenroll -url URL [-roots FILE] [-tpm TPM] -begin FILE\n" +
+			"aikenroll -complete FILE [-roots FILE] [-tpm TPM] [-out DIR]",
 		Status:  "0 if the key is certified, or asked for with -begin; 1 if not; 2 for wrong usage",
-		Timeout: 2 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Hint: hint,
+		Timeout: 2 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Hint: o.hint,
 	}
 }
 
@@ -73,9 +74,12 @@ func (o *options) check(*flag.FlagSet) error {
 }
 
 // hint names the flag that may help against an error.
-func hint(err error) string {
-	if errors.Is(err, scep.ErrLegacy) {
+func (o *options) hint(err error) string {
+	switch {
+	case errors.Is(err, scep.ErrLegacy):
 		return "The flag -legacy permits them."
+	case errors.Is(err, aik.ErrNoAuthority) && o.url != "" && o.url != "windows" && !strings.Contains(o.url, "{authority}"):
+		return "If the CA has an address for each TPM maker, write {authority} in -url."
 	}
 	return ""
 }

@@ -85,7 +85,7 @@ func TestServer(t *testing.T) {
 	}
 	// A URL at which there is no authority.
 	code, _, stderr = try(t, "-url", server.URL+"/aik/SIM0-KeyId-00/scep", "-roots", roots)
-	if code != 1 || !strings.Contains(stderr, "does not exist") || !strings.Contains(strings.ToLower(stderr), "0x80190194") || !strings.Contains(stderr, "firmware") {
+	if code != 1 || !strings.Contains(stderr, "does not exist") || !strings.Contains(strings.ToLower(stderr), "0x80190194") || !strings.Contains(stderr, "firmware") || !strings.Contains(stderr, " write {authority} in -url.") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
@@ -110,7 +110,7 @@ func TestHalves(t *testing.T) {
 	}
 	// The challenge can be answered once.
 	code, _, stderr := try(t, "-tpm", tpm, "-roots", roots, "-complete", file)
-	if code != 1 || !strings.Contains(stderr, "no challenge is open") {
+	if code != 1 || !strings.Contains(stderr, "no challenge is open") || !strings.Contains(stderr, ". Ask for a new challenge with -begin, then -complete it within minutes. ") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }
@@ -144,7 +144,7 @@ func TestBadFiles(t *testing.T) {
 		code   int
 		want   string
 	}{
-		"another TPM":  {func(m map[string]any) { m["ek"] = strangersKey(t, roots) }, 1, "another TPM"},
+		"another TPM":  {func(m map[string]any) { m["ek"] = strangersKey(t, roots) }, 1, "another TPM: give the -tpm of -begin, or ask again with -begin"},
 		"no key":       {func(m map[string]any) { m["key"] = "" }, 1, "LoadKey"},
 		"no challenge": {func(m map[string]any) { delete(m, "challenge") }, 2, "no challenge"},
 		"changed":      {func(m map[string]any) { m["challenge"].(map[string]any)["version"] = 9 }, 1, "version 9"},
@@ -166,12 +166,16 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%s: exit code %d: %s", name, code, stderr)
 		}
 	}
-	for _, text := range []string{"text", "{}"} {
+	const other = "no challenge in it: name the file that -begin wrote"
+	for text, want := range map[string]string{
+		"text": other, "{}": other, " ": "the file is empty: name the file that -begin wrote",
+		string(text[:len(text)/2]): "the file ends in the middle: take the whole file, or ask again with -begin",
+	} {
 		file := filepath.Join(dir, "other")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if code, _, stderr := try(t, "-complete", file, "-roots", roots); code != 2 || stderr != "aikenroll: -complete "+file+": no challenge in it: name the file that -begin wrote\n" {
+		if code, _, stderr := try(t, "-complete", file, "-roots", roots); code != 2 || stderr != "aikenroll: -complete "+file+": "+want+"\n" {
 			t.Errorf("%s: exit code %d: %s", text, code, stderr)
 		}
 	}

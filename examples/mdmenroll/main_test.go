@@ -268,6 +268,13 @@ func TestAgain(t *testing.T) {
 			t.Errorf("%s: exit code %d\n%s%s; server: %q", more, code, stdout, stderr, s.Refusals())
 		}
 	}
+	const ended = "The server no longer manages this device, so there is nothing to end. To manage it again, enroll it again."
+	if code, _, stderr := try(t, "-out", out, "-roots", s.ca, "-tpm", tpm, "-unenroll"); code != 1 || !strings.Contains(stderr, ended) || strings.Count(stderr, "HTTP status 403") != 1 {
+		t.Errorf("unenrolled twice: exit code %d: %s", code, stderr)
+	}
+	if code, _, stderr := try(t, "-out", out, "-roots", s.ca, "-tpm", tpm, "-renew"); code != 1 || !strings.Contains(stderr, "ended its management") {
+		t.Errorf("renewal of an unenrolled device: exit code %d: %s", code, stderr)
+	}
 	after, err := os.ReadFile(filepath.Join(out, "mdm.pem"))
 	if _, gone := s.Sessions("unit-7"); err != nil || bytes.Equal(before, after) || len(s.Enrolled()) != 3 || !gone {
 		t.Errorf("%d certificates, gone %v, %v", len(s.Enrolled()), gone, err)

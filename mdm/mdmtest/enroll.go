@@ -108,11 +108,19 @@ func (s *Server) checkRequest(q *tokenRequest, who *caller) (*rsa.PublicKey, err
 	return key, s.checkAttestation(q.context, key, cmp.Or(who.deviceID, who.id))
 }
 
-// knows reports whether a device has been enrolled.
+// knows reports whether a device is enrolled.
 func (s *Server) knows(deviceID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.devices[deviceKey(deviceID)] != nil
+	deviceID = deviceKey(deviceID)
+	return s.devices[deviceID] != nil && !s.ended(deviceID)
+}
+
+// ended reports whether a device, by its deviceKey, has ended its management. The
+// caller holds s.mu.
+func (s *Server) ended(deviceID string) bool {
+	held := s.Session.devices[deviceID]
+	return held != nil && held.gone
 }
 
 // deviceKey returns a DeviceID in the one form in which it is looked up: in lower
@@ -216,7 +224,8 @@ func (s *Server) checkCSR(der []byte, deviceID string) (*rsa.PublicKey, error) {
 // belongs to the device of the directory, or the user, that used it first; a
 // device's own token and a user's on that device are of the same device. A key
 // belongs to the DeviceID that used it first. A device may enroll again, as it
-// must if an answer was lost.
+// must if an answer was lost. One that has ended its management begins anew, and what
+// it had before is not known any more.
 func (s *Server) claim(deviceID string, who *caller, key *rsa.PublicKey) (*device, error) {
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
@@ -230,6 +239,10 @@ func (s *Server) claim(deviceID string, who *caller, key *rsa.PublicKey) (*devic
 		return nil, refuse(certificateFault, "the key is that of another device")
 	}
 	dev := s.devices[deviceID]
+	if s.ended(deviceID) {
+		dev = nil
+		delete(s.Session.devices, deviceID)
+	}
 	if dev == nil {
 		dev = &device{deviceID: deviceID, owner: *who, directoryID: cmp.Or(who.deviceID, who.id), id: newGUID()}
 	}

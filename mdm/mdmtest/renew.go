@@ -34,8 +34,11 @@ func (s *Server) identify(r *http.Request) (*device, *x509.Certificate, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dev := s.devices[s.owners[sha256.Sum256(cert.Raw)]]
-	if dev == nil {
+	switch {
+	case dev == nil:
 		return nil, nil, refuse(authenticationFault, "client certificate of no device")
+	case s.ended(dev.deviceID) || cert.Subject.CommonName != dev.id:
+		return nil, nil, refuse(authorizationFault, "the device has ended its management")
 	}
 	return dev, cert, nil
 }

@@ -121,7 +121,7 @@ func (s *Server) converse(r *http.Request, body []byte) ([]byte, error) {
 func (s *Server) advance(dev *managed, entID string, m *syncMessage, r *http.Request) ([]byte, error) {
 	h, commands := m.Header[0], m.Body[0].Commands
 	if dev.gone && h.MsgID == "1" {
-		return nil, errors.New("the device has ended its management")
+		return nil, fmt.Errorf("%w: the device has ended its management", errUnknownClient)
 	}
 	if h.MsgID == "1" {
 		dev.session = &dialog{id: h.SessionID, device: h.Source.URI, proven: s.Session.DigestSecret == ""}
@@ -213,7 +213,8 @@ func (s *Server) next(dev *managed) []Command {
 }
 
 // Responses returns the answers of a device in all its sessions, in order. The
-// slice is a copy. It is nil if there are none.
+// slice is a copy. It is nil if there are none. A device that enrolls again after
+// it ended its management begins anew.
 func (s *Server) Responses(deviceID string) []Response {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -224,7 +225,8 @@ func (s *Server) Responses(deviceID string) []Response {
 }
 
 // Sessions returns how many sessions of a device have ended in order, and
-// whether the device has ended its management.
+// whether the device has ended its management. A device that enrolls again after that
+// begins anew.
 func (s *Server) Sessions(deviceID string) (ended int, unenrolled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -204,6 +204,7 @@ func (s *Session) Run(ctx context.Context) (*Result, error) {
 // server refuses the alert.
 func (s *Session) Unenroll(ctx context.Context) (*Result, error) {
 	result, err := s.run(ctx, append(s.Alerts[:len(s.Alerts):len(s.Alerts)], Alert{Type: AlertUnenroll, Format: "int", Data: "1"}))
+	whileEnding(err)
 	if err == nil {
 		for _, r := range result.Refused {
 			if r.Command == "Alert" {

@@ -261,7 +261,7 @@ func TestUnenroll(t *testing.T) {
 		t.Errorf("the account's nodes are there: %v", n)
 	}
 	_, err := m.Session.Run(t.Context())
-	if e := fixture.Failure(t, err); e.HTTPStatus != http.StatusBadRequest {
+	if e := fixture.Failure(t, err); e.HTTPStatus != http.StatusForbidden {
 		t.Errorf("a session after the end: %v", err)
 	}
 }

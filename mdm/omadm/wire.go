@@ -102,6 +102,8 @@ func (e *exchange) refused(got *wire.Answer, err error) *mdm.Error {
 	}
 	failed.Message, failed.Err = wire.Said(got.Body), wire.Refusal(got)
 	switch {
+	case got.Status != http.StatusOK && failed.Err == nil:
+		failed.Err = checkUnmanaged(got.Status, failed.Message)
 	case got.Status != http.StatusOK:
 	case wire.IsHTML(got.Body):
 		failed.Message, failed.Err = wire.Page(got.Body), fmt.Errorf("%w, not a SyncML message", wire.ErrWebPage)

@@ -103,6 +103,26 @@ func Wrong(flag string, err error) error {
 	return &ExitError{Code: 2, Err: At(flag, err)}
 }
 
+// Advise returns err with a remedy in the place of its own. It returns nil if err is nil.
+func Advise(err error, remedy string) error {
+	if err == nil {
+		return nil
+	}
+	return &advised{err, remedy}
+}
+
+// An advised is an error with a remedy.
+type advised struct {
+	error
+	remedy string
+}
+
+// Remedy returns the remedy.
+func (e *advised) Remedy() string { return e.remedy }
+
+// Unwrap returns the error.
+func (e *advised) Unwrap() error { return e.error }
+
 // A located is an error of which it is known where it belongs to.
 type located struct {
 	where string
