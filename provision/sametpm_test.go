@@ -60,6 +60,30 @@ func TestStateOfOneTPM(t *testing.T) {
 	}
 }
 
+// A state that was made with another endorsement key of the same TPM is not said to be of
+// another TPM.
+func TestStateOfOtherEK(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	p := w.provisioner(tpm)
+	p.Store = provision.FileStore(filepath.Join(t.TempDir(), "state"))
+	p.Steps = []provision.Step{provision.StepEK}
+	if _, err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.SelectEK = func(ek *attest.EK) bool { return ek.CertificateIndex != 0x01C00002 }
+	_, err := p.Run(t.Context())
+	var e *provision.Error
+	if !errors.Is(err, provision.ErrState) || !errors.As(err, &e) || !strings.Contains(e.Remedy(), "leave out -ek") ||
+		!strings.Contains(err.Error(), "another endorsement key of this TPM, an RSA key of 2048 bits") {
+		t.Errorf("another endorsement key: %v", err)
+	}
+	p.SelectEK = nil
+	if _, err := p.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // A stored key of another kind is refused: somebody put it there.
 func TestKeyOfOtherKind(t *testing.T) {
 	tpm, _ := newTPM(t, attesttest.Config{})

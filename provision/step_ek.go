@@ -11,6 +11,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // findEK does StepEK: it finds the endorsement key to work with and its
@@ -164,19 +165,23 @@ func (r *Run) resumeEK(ctx context.Context) (err error) {
 }
 
 // storedEK finds the endorsement key of the stored state in this TPM. The error
-// wraps ErrState if the TPM does not have it.
+// wraps ErrState if the TPM does not have it, or if SelectEK does not permit it.
 func (r *Run) storedEK(ctx context.Context) (*attest.EK, error) {
-	for ek, err := range r.selectedEKs(ctx) {
+	may := r.Provisioner.SelectEK
+	for ek, err := range r.Provisioner.TPM.EKs(ctx) {
 		if err != nil {
 			return nil, err
 		}
 		sum, err := spkiSHA256(ek.Public)
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case !bytes.Equal(sum, r.State.EKSHA256):
+			continue
+		case may != nil && !may(ek):
+			return nil, unusable(remedyOtherEK, "it was made with another endorsement key of this TPM, %s, which this run may not use", wire.KeyKind(ek.Public))
 		}
-		if bytes.Equal(sum, r.State.EKSHA256) {
-			return ek, nil
-		}
+		return ek, nil
 	}
 	return nil, unusable(remedyOtherTPM, "it belongs to another TPM: none of the endorsement keys here has the SHA-256 %x", r.State.EKSHA256)
 }

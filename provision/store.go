@@ -52,6 +52,7 @@ func (e *advisedError) Unwrap() error { return e.err }
 const (
 	remedyDamaged  = "Give the right file (in the programs: -state), or a copy from before it was damaged. If there is none, remove it to provision the device again."
 	remedyOtherTPM = "Give the state of this device (in the programs: -state), and keep this one for the device that it belongs to. If the TPM of this device was cleared, its keys are lost: begin with a new state."
+	remedyOtherEK  = "Let the run use that endorsement key (in the programs: leave out -ek), or begin with a new state (-state)."
 	remedyTenant   = "Give the tenant that the state belongs to (in the programs: -tenant), or another state (-state)."
 	remedyUser     = "Give the user whom the device belongs to (in the programs: -user), or the state of another device (-state)."
 	remedyVersion  = "Another version of the program wrote it. Continue with that one."
