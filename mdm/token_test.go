@@ -142,7 +142,7 @@ func TestExchangeRefused(t *testing.T) {
 		words, cure string
 		code        uint32
 	}{
-		{"device of another directory", tokens.Endpoint, &stranger, "Exchange", "invalid_grant", "AADSTS50155", "join it again", 0x80190190},
+		{"device of another directory", tokens.Endpoint, &stranger, "Exchange", "invalid_grant", "AADSTS50155", "join anew", 0x80190190},
 		{"unknown resource", tokens.Endpoint, &resource, "Exchange", "invalid_resource", "AADSTS500011", "management service", 0x80190190},
 		{"another tenant", strings.Replace(tokens.Endpoint, drstest.DefaultTenantID, "fabrikam.test", 1), req, "Nonce", "invalid_request", "AADSTS90002", "name", 0x80190190},
 	} {

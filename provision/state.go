@@ -51,10 +51,12 @@ type State struct {
 	ZTDID string `json:"ztdId,omitempty"`
 
 	// DeviceID is the GUID of the device in the directory, TenantID that of the
-	// tenant. Set by StepJoin from DeviceCertificate.
+	// tenant. Set by StepJoin from DeviceCertificate. JoinServer is the URL at which
+	// the device joined.
 	DeviceID          string `json:"deviceId,omitempty"`
 	TenantID          string `json:"tenantId,omitempty"`
 	DeviceCertificate []byte `json:"deviceCertificate,omitempty"`
+	JoinServer        string `json:"joinServer,omitempty"`
 
 	// ManagementKey is the key of the first of ManagementCertificates, which
 	// authenticates the device to the management sessions at the URL

@@ -45,6 +45,7 @@ func join(ctx context.Context, r *Run) (bool, error) {
 	}
 	return false, r.Commit(ctx, func(s *State) {
 		s.DeviceID, s.TenantID, s.DeviceCertificate = dev.ID, dev.TenantID, dev.Certificate.Raw
+		s.JoinServer = r.Discovery.JoinEndpoint
 	})
 }
 

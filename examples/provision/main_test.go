@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -389,19 +390,36 @@ func TestUnwritten(t *testing.T) {
 	}
 }
 
-// A state of a run with another mock server is refused before anything is asked there.
+// A state of a run with other services, of a device that joined or enrolled there, is
+// refused before anything is asked.
 func TestOtherServer(t *testing.T) {
-	state := filepath.Join(t.TempDir(), "state")
 	first := start(t, &provisiontest.Server{AdmitAny: true})
-	if code, _, stderr := runProvision(t, append(first, "-state", state)...); code != 0 {
-		t.Fatal(stderr)
-	}
 	second := start(t, &provisiontest.Server{AdmitAny: true})
-	code, _, stderr := runProvision(t, append(second, "-state", state, "-steps", "session")...)
-	if want := "it belongs to the services at " + first[1] + ", not to -server " + second[1] + ": give that server, or another state"; code != 2 || !strings.Contains(stderr, want) {
-		t.Errorf("%d: %s", code, stderr)
+	for _, steps := range []string{"ek,aik,keys,discover,token,join", ""} {
+		state := filepath.Join(t.TempDir(), "state")
+		if code, _, stderr := runProvision(t, append(first, "-state", state, "-steps", steps)...); code != 0 {
+			t.Fatal(stderr)
+		}
+		for _, other := range [][]string{second, nil} {
+			code, _, stderr := runProvision(t, append(other, "-state", state)...)
+			want := "-state " + state + ": it belongs to the services at " + first[1] + ", not to those of this run: give -server " + first[1] + " if they still run, or another state"
+			if code != 2 || !strings.Contains(stderr, want) {
+				t.Errorf("%q, then with %q: %d: %s", steps, other, code, stderr)
+			}
+		}
+		if code, _, stderr := runProvision(t, append(first, "-state", state)...); code != 0 {
+			t.Error(stderr)
+		}
 	}
-	if loopback("https://localhost:1/x") != loopback("https://[::1]:1") || loopback("https://mdm.test:1") != "" || loopback("\x7f") != "" {
-		t.Error("which server is it?")
+}
+
+func TestOrigin(t *testing.T) {
+	for raw, want := range map[string]string{
+		"https://localhost:1/x": "https://127.0.0.1:1 true", "https://[::1]:1": "https://127.0.0.1:1 true",
+		"https://mdm.test:1/x": "https://mdm.test:1 false", "\x7f": " false", "": " false",
+	} {
+		if of, local := origin(raw); fmt.Sprint(of, " ", local) != want {
+			t.Errorf("%q: %q %v", raw, of, local)
+		}
 	}
 }
