@@ -43,13 +43,38 @@ func (p *Provisioner) check() error {
 	return nil
 }
 
+// checkDone returns an error if steps that are taken need the results of others that
+// are not listed and have not been done. It names all of those.
+func (r *Run) checkDone(taken map[Step]bool) error {
+	var missing, needing []string
+	for _, s := range flow {
+		if taken[s.step] && !slices.Contains(r.Provisioner.Steps, s.step) && s.done != nil && !s.done(r.State) {
+			missing = append(missing, string(s.step))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	for _, s := range r.Provisioner.Steps {
+		if slices.ContainsFunc(missing, func(m string) bool { return needs(s, Step(m)) }) {
+			needing = append(needing, string(s))
+		}
+	}
+	also, need, them := "", "need", "it"
+	if len(missing) > 1 {
+		also, them = ", nor have "+strings.Join(missing[1:], ", "), "them"
+	}
+	if len(needing) == 1 {
+		need = "needs"
+	}
+	return &Error{Step: Step(missing[0]), Err: fmt.Errorf("%w%s, and %s %s %s", ErrNotDone, also, strings.Join(needing, ", "), need, them)}
+}
+
 // checkStage returns why a stage cannot be taken, or nil if it can.
 func (r *Run) checkStage(s stage) error {
 	p := r.Provisioner
 	done := s.done != nil && s.done(r.State)
 	switch {
-	case !slices.Contains(p.Steps, s.step) && s.done != nil && !done:
-		return fmt.Errorf("%w, and %s", ErrNotDone, r.neededBy(s.step))
 	case p.Do[s.step] != nil:
 		return nil
 	case s.do == nil:
@@ -66,20 +91,6 @@ func (r *Run) checkStage(s stage) error {
 		return checkTransport(p.MDM.HTTPClient)
 	}
 	return nil
-}
-
-// neededBy says which of the listed steps need a step that is not listed.
-func (r *Run) neededBy(step Step) string {
-	var names []string
-	for _, s := range r.Provisioner.Steps {
-		if needs(s, step) {
-			names = append(names, string(s))
-		}
-	}
-	if len(names) == 1 {
-		return names[0] + " needs it"
-	}
-	return strings.Join(names, ", ") + " need it"
 }
 
 // needs reports whether a step needs the results of another one, or those of a step

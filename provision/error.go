@@ -39,7 +39,8 @@ func (e *Error) StepName() string { return string(e.Step) }
 
 // ErrNotDone is wrapped by the error of Run if a step needs the results of
 // another step, which is not among Provisioner.Steps and has not been done by an
-// earlier run. Error.Step is the step that has not been done.
+// earlier run. Error.Step is the step that has not been done, the first of them if
+// there are several; the text names all.
 var ErrNotDone = errors.New("this step has not been done")
 
 // ErrNoJoinToken is wrapped by the error of Run if a device without a user is to join
@@ -86,7 +87,7 @@ func (e *Error) Remedy() string {
 	case errors.Is(e.Err, ErrLocked):
 		return "Wait until the other run with this state has ended, or end it."
 	case errors.Is(e.Err, ErrNotDone):
-		return "Add this step to those of the run (in the programs: -steps), or continue from the state of the run that took it (-state)."
+		return "Add what is missing to the steps of the run (in the programs: -steps), or continue from the state of the run that did it (-state)."
 	}
 	if errors.Is(e.Err, ErrNoJoinToken) {
 		return "Give the program a device ticket or the token of a bulk enrollment, or join the device as a user. How Windows gets such a ticket is not public."

@@ -53,6 +53,9 @@ func (r *Run) plan() error {
 			taken[need] = taken[need] || taken[s.step]
 		}
 	}
+	if err := r.checkDone(taken); err != nil {
+		return err
+	}
 	r.marks = map[Step]chan struct{}{}
 	for _, s := range flow {
 		if !taken[s.step] || s.step == StepProfile {

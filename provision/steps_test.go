@@ -69,6 +69,9 @@ func TestStepsRefused(t *testing.T) {
 		if !errors.As(err, &e) || e.Step != c.step || c.is != nil && (!errors.Is(err, c.is) || e.Remedy() == "") || len(*got) > 0 {
 			t.Errorf("%q: %v after %q", c.steps, err, *got)
 		}
+		if want := "ek: this step has not been done, nor have aik, keys, join, and rejoin, signin need them"; c.step == provision.StepEK && len(c.steps) == 2 && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", c.steps, err)
+		}
 	}
 }
 

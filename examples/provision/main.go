@@ -116,11 +116,8 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 		t.SetSubject("device " + state.DeviceID)
 	}
 	unwritten := o.writeTraces(t)
-	switch {
-	case errors.Is(err, provision.ErrState):
-		return command.At("-state", err)
-	case err != nil:
-		return err
+	if err != nil {
+		return o.blame(ctx, p, err)
 	}
 	if !o.json {
 		rep.printTotal(state, time.Since(start))

@@ -296,13 +296,13 @@ func TestAtLimit(t *testing.T) {
 // What is wrong with the state's file is said with its name.
 func TestBadState(t *testing.T) {
 	file := exampletest.File(t, []byte("text"))
-	if code, _, stderr := runProvision(t, "-state", file); code != 1 || !strings.HasPrefix(stderr, "provision: -state: ") || !strings.Contains(stderr, file) || strings.Count(stderr, "\n") != 1 {
+	if code, _, stderr := runProvision(t, "-state", file); code != 2 || !strings.HasPrefix(stderr, "provision: -state: ") || !strings.Contains(stderr, file) || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	if code, _, stderr := runProvision(t, "-srk", "0x81000001", "-srk-auth", "x"); code != 1 || !strings.Contains(stderr, "A value was given with -srk-auth: if it is for this, it is wrong.") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
-	if code, _, stderr := runProvision(t, "-steps", "session"); code != 1 || strings.Count(stderr, "-steps") != 1 || strings.Count(stderr, "-state") != 1 {
+	if code, _, stderr := runProvision(t, "-steps", "session"); code != 2 || strings.Count(stderr, "-steps") != 1 || strings.Count(stderr, "-state") != 1 {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
@@ -382,7 +382,7 @@ func TestUnwritten(t *testing.T) {
 		t.Errorf("%d: %s%s", code, stdout, stderr)
 	}
 	// A step that is missing is named with what to do, once.
-	if code, _, stderr = runProvision(t, "-steps", "join"); code != 1 || strings.Count(stderr, "-steps") != 1 {
+	if code, _, stderr = runProvision(t, "-steps", "join"); code != 2 || strings.Count(stderr, "-steps") != 1 || !strings.Contains(stderr, "(ek, aik, keys)") {
 		t.Errorf("%d: %s", code, stderr)
 	}
 	if code, _, stderr = runProvision(t, "-steps", "tecnician"); code != 2 || !strings.Contains(stderr, "name some of technician, user, ek, aik, ") {

@@ -3,11 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/provision"
 )
 
 // checkState returns an error if -state is of a run with other services than those of this
@@ -19,8 +22,11 @@ func (o *options) checkState(ctx context.Context) error {
 		return nil
 	}
 	state, err := o.store().Load(ctx)
-	if err != nil || state == nil {
-		return nil // the run says so, if it is an error
+	switch {
+	case errors.Is(err, provision.ErrNoState):
+		return nil
+	case err != nil:
+		return command.Wrong("-state", err)
 	}
 	was, local := origin(cmp.Or(state.ManagementServer, state.JoinServer))
 	is, mock := origin(o.server)
@@ -28,6 +34,36 @@ func (o *options) checkState(ctx context.Context) error {
 		return nil
 	}
 	return command.Wrong("-state "+o.state, fmt.Errorf("it belongs to the services at %s, not to those of this run: give -server %s if they still run, or another state", was, was))
+}
+
+// blame returns the error of a run as one of the flag that is at fault.
+func (o *options) blame(ctx context.Context, p *provision.Provisioner, err error) error {
+	var e *provision.Error
+	switch {
+	case errors.Is(err, provision.ErrState) && errors.As(err, &e) && e.Step == "": // nothing was done
+		return command.Wrong("-state", err)
+	case errors.Is(err, provision.ErrState):
+		return command.At("-state", err)
+	case errors.Is(err, provision.ErrLocked):
+		return command.At("-state "+o.state, err)
+	case errors.Is(err, provision.ErrNotDone):
+		return command.Wrong("-steps "+o.steps, fmt.Errorf("it needs steps that are neither listed nor in a state (%s): add them, or give the -state of the run that took them", missing(ctx, *p)))
+	}
+	return err
+}
+
+// missing returns the names of the steps that p needs and has not.
+func missing(ctx context.Context, p provision.Provisioner) string {
+	var names []string
+	for {
+		_, err := p.Plan(ctx)
+		var e *provision.Error
+		if !errors.Is(err, provision.ErrNotDone) || !errors.As(err, &e) {
+			return strings.Join(names, ", ")
+		}
+		names = append(names, string(e.Step))
+		p.Steps = append(p.Steps, e.Step)
+	}
 }
 
 // origin returns scheme and host of a URL, and whether the host is this machine: its
