@@ -52,6 +52,9 @@ type Row struct {
 
 // A Sheet is a file of devices as [ReadCSV] found it.
 type Sheet struct {
+	// Name is what findings call the file. ReadCSV does not know it.
+	Name string `json:"file,omitempty"`
+
 	Format Format `json:"format"`
 	Rows   []Row  `json:"rows"`
 
@@ -115,7 +118,7 @@ func columnNamed(name string) *column {
 //	not-ascii        text beyond ASCII, which the portal may read by another code page
 //	quotes           refused  quotation marks
 //	separator        refused  semicolons or tabs instead of commas
-//	header           refused  names of columns in another case or order, or hashes without a header
+//	header           refused  names of columns in another case or order or unknown ones, or no header
 //	extra-column     refused  a column that the format does not have
 //	field-count      refused  a line with more or fewer fields than the header
 //	blank-line       refused  a line without fields

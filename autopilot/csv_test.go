@@ -2,6 +2,7 @@ package autopilot_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -126,7 +127,7 @@ func TestSheetLint(t *testing.T) {
 		"user":      {intune + ",Group Tag,Assigned User\r\n" + line("S1", "", good.Text(), "", "nobody"), "2 user, 2 mock"},
 		"twice":     {intune + "\r\n" + line("S1", "", good.Text()) + line("s1", "", good.Text()), "2 mock, 3 mock, 3 duplicate"},
 		"boards":    {intune + "\r\n" + line("S1", "", good.Text()) + line("S1", "", board.Text()), "2 mock, 3 mock, 3 serial-conflict"},
-		"serials":   {"Mock,Book,S1\r\nMock,Book,S1\r\nMock,,S2\r\n", "2 duplicate, 3 no-hash"},
+		"serials":   {"Mock,Book,S1\r\nMock,Book,S1\r\nMock,,S2\r\n", "2 duplicate, 3 no-identity"},
 		"partner":   {intune + ",Manufacturer name,Device model\r\n,1234567890123,,,\r\n,00329-00000-0003-AA606,,,\r\nS1,,,,\r\n", "4 no-hash"},
 		"file too":  {"\ufeff" + intune + "\r\n" + line("S1", "", good.Text()), "0 byte-order-mark, 2 mock"},
 	} {
@@ -275,6 +276,9 @@ func TestMerge(t *testing.T) {
 	sheet := func(rows ...autopilot.Row) *autopilot.Sheet {
 		return &autopilot.Sheet{Format: autopilot.Intune, Rows: rows}
 	}
+	// The time of a hash that was taken later, with the checksum of the other.
+	raw, own := hashBytes(t, later), hashBytes(t, d)
+	damaged := base64.StdEncoding.EncodeToString(append(slices.Clone(raw[:binary.LittleEndian.Uint16(raw[2:])]), own[binary.LittleEndian.Uint16(own[2:]):]...))
 	row := func(serial string, d autopilottest.Device) autopilot.Row {
 		return autopilot.Row{Line: 9, Serial: serial, Hash: d.Text()}
 	}
@@ -290,6 +294,8 @@ func TestMerge(t *testing.T) {
 		"earlier":        {[]*autopilot.Sheet{sheet(row("S1", later)), sheet(row("S1", d))}, "S1", "duplicate", later.Text()},
 		"key":            {[]*autopilot.Sheet{sheet(row("S1", d)), sheet(row("S1-new", renamed))}, "S1-new", "duplicate", renamed.Text()},
 		"board":          {[]*autopilot.Sheet{sheet(row("S1", d)), sheet(row("S1", board))}, "S1 S1", "serial-conflict", d.Text()},
+		"damaged":        {[]*autopilot.Sheet{sheet(autopilot.Row{Serial: "S1", Hash: damaged}), sheet(row("S1", d))}, "S1", "duplicate", d.Text()},
+		"damaged later":  {[]*autopilot.Sheet{sheet(row("S1", d)), sheet(autopilot.Row{Serial: "S1", Hash: damaged})}, "S1", "duplicate", d.Text()},
 		"readable":       {[]*autopilot.Sheet{sheet(autopilot.Row{Serial: "S1", Hash: "x"}), sheet(row("S1", d))}, "S1", "duplicate", d.Text()},
 		"without serial": {[]*autopilot.Sheet{sheet(row("", d)), sheet(row("s1", d))}, "", "duplicate", d.Text()},
 		"two":            {[]*autopilot.Sheet{sheet(row("S1", d)), sheet(row("S2", autopilottest.Device{Serial: "S2"}))}, "S1 S2", "", d.Text()},
@@ -308,5 +314,68 @@ func TestMerge(t *testing.T) {
 	}
 	if m := autopilot.Merge(&autopilot.Sheet{Format: autopilot.Identifiers, Rows: []autopilot.Row{{Serial: "a"}}}); m.Format != autopilot.Identifiers || m.Rows[0].Line != 1 {
 		t.Errorf("%+v", m)
+	}
+}
+
+// hashBytes returns the hash of a device.
+func hashBytes(t *testing.T, d autopilottest.Device) []byte {
+	t.Helper()
+	h, err := autopilot.ParseHash(d.Text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h.Bytes()
+}
+
+// Merge says which row it left out, and where the one is that it kept.
+func TestMergeSays(t *testing.T) {
+	d := autopilottest.Device{EK: key("1"), Serial: "S1"}
+	later := d
+	later.Taken = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	first := &autopilot.Sheet{Name: "a.csv", Format: autopilot.Intune, Rows: []autopilot.Row{{Line: 2, Serial: "S1", Hash: d.Text()}}}
+	second := &autopilot.Sheet{Format: autopilot.Intune, Rows: []autopilot.Row{{Line: 4, Serial: "S1", Hash: later.Text()}}}
+	same := &autopilot.Sheet{Name: "c.csv", Format: autopilot.Intune, Rows: []autopilot.Row{{Line: 3, Serial: "S1", Hash: later.Text()}}}
+	var got []string
+	for _, f := range autopilot.Merge(first, second, same).Findings {
+		got = append(got, f.String())
+	}
+	want := []string{
+		"a.csv: line 2: duplicate: the device is in sheet 2 line 4 too, which was kept: the hash there was taken later",
+		"c.csv: line 3: duplicate: the device is in sheet 2 line 4 already, which was kept",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
+
+// What is wrong with a header, or a quotation mark, is said once, and what the file should
+// have.
+func TestHeaderSays(t *testing.T) {
+	hash := autopilottest.Device{Serial: "S1"}.Text()
+	const want = `"Device Serial Number,Windows Product ID,Hardware Hash"`
+	for file, says := range map[string]string{
+		"":        "autopilot: ReadCSV: the file is empty",
+		"hello\n": "autopilot: ReadCSV: line 1 is no header: want " + want,
+		"Serial,Product,Hash\nS1,," + hash + "\n": `line 1: header (refused): "Serial,Product,Hash" is no known header: want ` + want + ". Write the file anew (in the programs: autopilot csv convert FILE).",
+		"Maker,Product,Serial No\nMock,Book,S1\n": `line 1: header (refused): "Maker,Product,Serial No" is no known header: a file of corporate identifiers has none, and one of hashes has ` + want +
+			`. Write the file anew (in the programs: autopilot -format "corporate identifiers" csv convert FILE).`,
+		"Mock,Book,S1\n": "",
+		"Device Serial Number,Windows Product ID,Hardware Hash\n\"S1,," + hash + "\n": "line 2: quotes (refused): a quotation mark is not closed. Write the file anew (in the programs: autopilot csv convert FILE).",
+		"Device Serial Number,Windows Product ID,Hardware Hash\n,," + hash + "\n":     `line 2: empty-serial: the column of the serial number is empty; the hash has "S1". Write the file anew (in the programs: autopilot csv convert FILE).`,
+	} {
+		s, err := autopilot.ReadCSV(strings.NewReader(file))
+		got := ""
+		if err != nil {
+			got = err.Error()
+		} else {
+			for _, f := range s.Lint() {
+				if f.ID != "mock" && f.ID != "no-tpm" {
+					got += f.String() + ". " + f.Remedy
+				}
+			}
+		}
+		if got != says || err != nil && !errors.Is(err, autopilot.ErrMalformed) {
+			t.Errorf("%.60q: %s", file, got)
+		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 //	malformed-hash     refused  the hash cannot be read
 //	no-hash            refused  the format wants a hash, and there is none; in a Partner Center file
 //	                   neither hash nor product ID nor serial number, manufacturer and model
+//	no-identity        refused  a line of identifiers lacks serial number, manufacturer or model
+//	empty-serial       the serial number is in the hash only, and not in its column
 //	serial-mismatch    serial number, manufacturer or model are not those in the hash
 //	spreadsheet        refused  the serial number or product ID was changed by a spreadsheet (1.23E+15)
 //	product-key-id     the product ID has not 13 digits
@@ -46,6 +48,12 @@ func (s *Sheet) Lint() []Finding {
 			all = append(all, finding)
 		}
 	}
+	for i := range all {
+		all[i].File = s.Name
+		if all[i].Remedy == remedyConvert && s.Format != Intune {
+			all[i].Remedy = fmt.Sprintf("Write the file anew (in the programs: autopilot -format %q csv convert FILE).", s.Format)
+		}
+	}
 	slices.SortStableFunc(all, func(a, b Finding) int { return a.Line - b.Line })
 	return all
 }
@@ -58,7 +66,9 @@ func (r *Row) lint(f *findings, format Format) *Hash {
 	f.add(r.ProductKeyID != "" && !isScientific(r.ProductKeyID) && !isProductKeyID(r.ProductKeyID), false, "product-key-id", "%q has not 13 digits", r.ProductKeyID)
 	f.add(r.User != "" && !strings.Contains(r.User, "@"), false, "user", "%q is no user principal name", r.User)
 	if r.Hash == "" {
-		f.add(r.lacksIdentity(format), true, "no-hash", "there is no hardware hash")
+		lacks := r.lacksIdentity(format)
+		f.add(lacks && format == Identifiers, true, "no-identity", "there is no serial number, manufacturer or model")
+		f.add(lacks && format != Identifiers, true, "no-hash", "there is no hardware hash")
 		return nil
 	}
 	h, err := parseHash(r.Hash)
@@ -68,6 +78,8 @@ func (r *Row) lint(f *findings, format Format) *Hash {
 	}
 	*f = append(*f, h.Lint()...)
 	w := h.Hardware()
+	f.add(r.Serial == "" && strings.TrimSpace(w.Serial) != "" && format != PartnerCenter, false, "empty-serial",
+		"the column of the serial number is empty; the hash has %q", w.Serial)
 	for _, pair := range []struct{ name, row, hash string }{
 		{"serial number", r.Serial, w.Serial}, {"manufacturer", r.Manufacturer, w.Manufacturer}, {"model", r.Model, w.Product},
 	} {
@@ -129,71 +141,4 @@ func isProductKeyID(s string) bool {
 func isProductID(s string) bool {
 	parts := strings.Split(s, "-")
 	return len(parts) == 4 && len(parts[0]) == 5 && len(parts[1]) == 5
-}
-
-// Merge returns the rows of all sheets in the format of the first, without those
-// of devices that came before: rows with the same endorsement key, or the same
-// serial number unless their hashes are of two different mainboards. Of two rows
-// of a device the one is kept whose hash was taken later or is the only one that
-// can be read; what it lacks, but for serial number and hash, is taken from the
-// other. Findings of the result say which were left out; the findings of the sheets
-// are not taken over. Lines are numbered anew. Merge() is an empty Sheet of the
-// format Intune.
-func Merge(sheets ...*Sheet) *Sheet {
-	out := &Sheet{Format: Intune}
-	first := map[string]int{}
-	for n, s := range sheets {
-		if n == 0 {
-			out.Format = s.Format
-		}
-		for _, r := range s.Rows {
-			out.merge(r, first, n+1)
-		}
-	}
-	line := 2
-	if out.Format == Identifiers {
-		line = 1
-	}
-	for i := range out.Rows {
-		out.Rows[i].Line = line + i
-	}
-	return out
-}
-
-// merge adds a row of the sheet with a number, unless it is there.
-func (s *Sheet) merge(r Row, first map[string]int, number int) {
-	h, _ := parseHash(r.Hash)
-	ids := r.identities(h)
-	for _, id := range ids {
-		i, seen := first[id]
-		if !seen {
-			continue
-		}
-		old, _ := parseHash(s.Rows[i].Hash)
-		if h != nil && old != nil && h.Compare(old).Verdict == Other {
-			s.Findings = append(s.Findings, Finding{ID: "serial-conflict", Line: r.Line, Detail: fmt.Sprintf("sheet %d: %s has another mainboard in an earlier row", number, id)})
-			continue
-		}
-		s.Findings = append(s.Findings, Finding{ID: "duplicate", Line: r.Line, Detail: fmt.Sprintf("sheet %d: %s is in an earlier row", number, strings.SplitN(id, " ", 2)[0])})
-		s.Rows[i], r = complete(s.Rows[i], r), complete(r, s.Rows[i])
-		if h != nil && (old == nil || h.Hardware().Taken.After(old.Hardware().Taken)) {
-			s.Rows[i] = r
-			for _, id := range ids {
-				first[id] = i
-			}
-		}
-		return
-	}
-	for _, id := range ids {
-		first[id] = len(s.Rows)
-	}
-	s.Rows = append(s.Rows, r)
-}
-
-// complete returns a row with what it lacks from another row of the same device, but
-// for serial number and hash, which belong together.
-func complete(r, other Row) Row {
-	r.ProductKeyID, r.GroupTag, r.User = or(r.ProductKeyID, other.ProductKeyID), or(r.GroupTag, other.GroupTag), or(r.User, other.User)
-	r.Manufacturer, r.Model = or(r.Manufacturer, other.Manufacturer), or(r.Model, other.Model)
-	return r
 }

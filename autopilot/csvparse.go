@@ -3,11 +3,12 @@ package autopilot
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/wide"
 )
 
@@ -17,10 +18,11 @@ type sheetParser struct {
 	separator rune
 	header    []*column // nil for columns that are passed over
 	quoted    bool      // a quotation mark was met
+	open      bool      // one of the last line is not closed
 }
 
 func (p *sheetParser) find(line int, refused bool, id, format string, args ...any) {
-	p.sheet.Findings = append(p.sheet.Findings, Finding{ID: id, Line: line, Refused: refused, Detail: fmt.Sprintf(format, args...)})
+	p.sheet.Findings = append(p.sheet.Findings, newFinding(id, line, refused, format, args...))
 }
 
 // decode returns the text of a file.
@@ -81,6 +83,9 @@ func (p *sheetParser) parse(text string) error {
 		return err
 	}
 	last := 0
+	if strings.TrimSpace(text) == "" {
+		return plain.Because(ErrMalformed, "the file is empty")
+	}
 	for i, line := range lines {
 		n := i + 1
 		if separators(line) > maxFields {
@@ -95,18 +100,18 @@ func (p *sheetParser) parse(text string) error {
 			continue
 		}
 		if p.header == nil {
-			if isRow, err := p.readHeader(n, line); err != nil || !isRow {
+			if isRow, err := p.readHeader(n, line, lines[n:]); err != nil || !isRow {
 				if err != nil {
 					return err
 				}
 				continue
 			}
 		}
-		p.row(n, p.fields(line))
+		p.row(n, p.closed(n, line))
 		last = n
 	}
 	if p.header == nil {
-		return malformed("there is no header")
+		return plain.Because(ErrMalformed, "there is no header: want %q", header(layouts[0].names[:layouts[0].needed]))
 	}
 	if p.quoted {
 		p.find(0, true, "quotes", "fields are in quotation marks")
@@ -149,9 +154,12 @@ func isPreamble(line string) bool {
 	return strings.HasPrefix(line, "#type ") || strings.HasPrefix(line, "sep=") && len(line) <= len("sep=,")
 }
 
-// readHeader reads the first line that is not blank. It returns true if that is a
-// device already.
-func (p *sheetParser) readHeader(n int, line string) (isRow bool, err error) {
+// header returns names of columns as the first line of a file.
+func header(names []string) string { return strings.Join(names, ",") }
+
+// readHeader reads the first line that is not blank, before the others. It returns true if
+// that is a device already.
+func (p *sheetParser) readHeader(n int, line string, others []string) (isRow bool, err error) {
 	p.separator = ','
 	if !strings.Contains(line, ",") {
 		for _, r := range ";\t" {
@@ -162,7 +170,7 @@ func (p *sheetParser) readHeader(n int, line string) (isRow bool, err error) {
 			}
 		}
 	}
-	names := p.fields(line)
+	names := p.closed(n, line)
 	var known []string
 	for _, name := range names {
 		c := columnNamed(name)
@@ -171,20 +179,10 @@ func (p *sheetParser) readHeader(n int, line string) (isRow bool, err error) {
 			known = append(known, c.name)
 		}
 	}
-	if hashes := layouts[0]; len(known) == 0 && len(names) >= hashes.needed && len(names) <= len(hashes.names) && looksLikeHash(names[hashes.needed-1]) {
-		p.sheet.Format, p.header = hashes.format, nil
-		for _, name := range hashes.names[:len(names)] {
-			p.header = append(p.header, columnNamed(name))
+	if len(known) == 0 {
+		if isRow, found := p.byPosition(n, line, names, others); found {
+			return isRow, nil
 		}
-		p.find(n, true, "header", "there is no header")
-		return true, nil
-	}
-	if len(known) == 0 && len(names) == len(identifierColumns) {
-		p.sheet.Format, p.header = Identifiers, nil
-		for _, name := range identifierColumns {
-			p.header = append(p.header, columnNamed(name))
-		}
-		return true, nil
 	}
 	layout := -1
 	for i, l := range layouts {
@@ -194,12 +192,66 @@ func (p *sheetParser) readHeader(n int, line string) (isRow bool, err error) {
 		}
 	}
 	if layout < 0 {
-		return false, malformed("line %d has none of the known headers", n)
+		return false, plain.Because(ErrMalformed, "line %d is no header: want %q", n, header(layouts[0].names[:layouts[0].needed]))
 	}
 	l := layouts[layout]
 	p.sheet.Format = l.format
 	p.checkHeader(n, names, l.names)
 	return false, nil
+}
+
+// byPosition takes columns without a known name for those of a format by their order: of
+// the one with hashes if the third is one, in the first line or below it, or that of
+// identifiers. It returns whether the line is a device, and whether there is such a format.
+func (p *sheetParser) byPosition(n int, line string, names, others []string) (isRow, found bool) {
+	hashes := layouts[0]
+	at := hashes.needed - 1
+	want := header(hashes.names[:hashes.needed])
+	switch {
+	case len(names) < hashes.needed || len(names) > len(hashes.names):
+		return false, false
+	case looksLikeHash(names[at]):
+		p.find(n, true, "header", "there is no header: want %q", want)
+		p.columns(hashes.format, hashes.names[:len(names)])
+		return true, true
+	case slices.ContainsFunc(others, func(other string) bool { return looksLikeHash(p.field(other, at)) }):
+		p.find(n, true, "header", "%.100q is no known header: want %q", line, want)
+		p.columns(hashes.format, hashes.names[:len(names)])
+		return false, true
+	case len(names) != len(identifierColumns):
+		return false, false
+	}
+	p.columns(Identifiers, identifierColumns)
+	if slices.ContainsFunc(names, isTitle) {
+		p.find(n, true, "header", "%.100q is no known header: a file of corporate identifiers has none, and one of hashes has %q", line, want)
+		return false, true
+	}
+	return true, true
+}
+
+// columns sets the columns of the file.
+func (p *sheetParser) columns(format Format, names []string) {
+	p.sheet.Format, p.header = format, nil
+	for _, name := range names {
+		p.header = append(p.header, columnNamed(name))
+	}
+}
+
+// field returns one field of a line, or "".
+func (p *sheetParser) field(line string, i int) string {
+	quoted := p.quoted
+	fields := p.fields(line)
+	p.quoted = quoted
+	if i >= len(fields) {
+		return ""
+	}
+	return fields[i]
+}
+
+// isTitle reports whether a field looks like the name of a column.
+func isTitle(field string) bool {
+	field = strings.ToLower(strings.TrimSpace(field))
+	return !placeholder(field) && (strings.Contains(field, "serial") || strings.Contains(field, "hash"))
 }
 
 // looksLikeHash reports whether a field is a hardware hash, which may be damaged. All
@@ -242,7 +294,7 @@ func (p *sheetParser) checkHeader(n int, names, want []string) {
 // row reads a device.
 func (p *sheetParser) row(n int, fields []string) {
 	if len(fields) != len(p.header) {
-		p.find(n, true, "field-count", "the line has %d fields, and the header %d", len(fields), len(p.header))
+		p.find(n, true, "field-count", "the line has %s, and the header %d", count(len(fields), "field"), len(p.header))
 	}
 	r := Row{Line: n}
 	for i, text := range fields {
@@ -251,6 +303,19 @@ func (p *sheetParser) row(n int, fields []string) {
 		}
 	}
 	p.sheet.Rows = append(p.sheet.Rows, r)
+}
+
+// closed splits a line as fields does. If a quotation mark in it is not closed, that is a
+// finding, and the marks of the line are passed over.
+func (p *sheetParser) closed(n int, line string) []string {
+	quoted := p.quoted
+	fields := p.fields(line)
+	if !p.open {
+		return fields
+	}
+	p.quoted = quoted
+	p.find(n, true, "quotes", "a quotation mark is not closed")
+	return p.fields(strings.ReplaceAll(line, `"`, ""))
 }
 
 // fields splits a line. Within quotation marks a separator belongs to the field,
@@ -279,5 +344,14 @@ func (p *sheetParser) fields(line string) []string {
 		}
 		i += size
 	}
+	p.open = inside
 	return append(fields, b.String())
+}
+
+// count returns a number of things in words.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }

@@ -38,10 +38,10 @@ func (h *Hash) Lint() []Finding {
 	f.add(strings.TrimSpace(w.Manufacturer) == "", true, "no-manufacturer", "there is no manufacturer")
 	f.add(strings.TrimSpace(w.Product) == "", true, "no-product", "there is no product name")
 	f.add(w.UUID == "", true, "no-uuid", "there is no SMBIOS UUID")
-	f.add(h.unpadded, true, "unpadded", "the base64 has %d characters, which is no multiple of four", h.chars)
+	f.add(h.unpadded, true, idUnpadded, "the base64 has %d characters, which is no multiple of four", h.chars)
 	f.add(strings.TrimSpace(w.Serial) != "" && placeholder(w.Serial), false, "placeholder-serial", "%q is no serial number", w.Serial)
 	f.add(w.UUID != "" && !usable(w.UUID), false, "placeholder-uuid", "%s is no UUID of a device", w.UUID)
-	f.add(h.chars != fullChars, false, "not-4k", "the text has %d characters, not %d", h.chars, fullChars)
+	f.add(h.chars != fullChars, false, "not-4k", "the text has %d characters, not %d: it may have been cut off, and the service has a refusal for that, HashNot4k", h.chars, fullChars)
 	h.lintTPM(&f, w)
 	f.add(isBroken(w.OS), false, "broken-build", "Windows %s is known to take wrong hashes; update it, and take the hash again", w.OS)
 	for _, r := range w.Other {

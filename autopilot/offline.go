@@ -3,7 +3,9 @@ package autopilot
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/wire"
@@ -132,12 +134,12 @@ func (p *Profile) makeServerData() string {
 //	no-enrollment      setup does not insist on management
 //	unknown-bits       OOBEConfig has bits that this package does not know
 //	unknown-join       DomainJoin is neither 0 nor 1
-//	unknown-field      there are fields that this package does not know
+//	unknown-field      a field that this package does not know, or whose value is of another kind
 func (p *Profile) Lint() []Finding {
 	var f findings
 	offline := p.isOffline()
 	for _, found := range p.found {
-		found.Refused = offline
+		found.Refused, found.Remedy = offline, remedyRewrite
 		f = append(f, found)
 	}
 	if offline {
@@ -152,8 +154,31 @@ func (p *Profile) Lint() []Finding {
 	f.add(!p.ForcedEnrollment, false, "no-enrollment", "setup does not insist on management")
 	f.add(p.OOBEConfig&^oobeKnown != 0, false, "unknown-bits", "CloudAssignedOobeConfig has the unknown bits %d", p.OOBEConfig&^oobeKnown)
 	f.add(p.DomainJoin != 0 && !hybrid, false, "unknown-join", "CloudAssignedDomainJoinMethod is %d", p.DomainJoin)
-	f.add(len(p.Other) > 0, false, "unknown-field", "%d fields are not known", len(p.Other))
+	p.lintOther(&f)
 	return f
+}
+
+// lintOther names the fields that are not known, and those whose value is of another kind.
+func (p *Profile) lintOther(f *findings) {
+	var unknown, odd []string
+	for _, name := range slices.Sorted(maps.Keys(p.Other)) {
+		list := &unknown
+		if slices.ContainsFunc(profileFields, func(f profileField) bool { return f.name == name }) {
+			list = &odd
+		}
+		*list = append(*list, strconv.Quote(name))
+	}
+	f.add(len(unknown) > 0, false, "unknown-field", "not known: %s", some(unknown))
+	f.add(len(odd) > 0, false, "unknown-field", "the value is not of the kind that it should be: %s", some(odd))
+}
+
+// some returns the first of some words.
+func some(words []string) string {
+	const most = 5
+	if len(words) <= most {
+		return strings.Join(words, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(words[:most], ", "), len(words)-most)
 }
 
 func (p *Profile) lintName(f *findings) {

@@ -6,12 +6,30 @@ import (
 	"encoding/json"
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/whiteglove/whiteglove/autopilot"
 )
+
+// A field is named that is not known, or whose value is of another kind.
+func TestOddFields(t *testing.T) {
+	p, err := autopilot.ParseProfile([]byte(`{"CloudAssignedTenantDomain":"contoso.com","CloudAssignedForcedEnrollment":1,"Version":"x","Else":1,"More":2}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range p.Lint() {
+		if f.ID == "unknown-field" {
+			got = append(got, f.Detail)
+		}
+	}
+	if want := []string{`not known: "Else", "More"`, `the value is not of the kind that it should be: "Version"`}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+}
 
 // downloaded has the fields of a file that was published with a script (of a
 // company whose names and identifiers are replaced), in their order.

@@ -52,6 +52,25 @@ func certificate(t *testing.T, pub crypto.PublicKey) *x509.Certificate {
 	return cert
 }
 
+// authority returns the certificate of a CA.
+func authority(t *testing.T) *x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
+}
+
 func testCertificate(t *testing.T) *x509.Certificate { return certificate(t, testKey()) }
 
 // tokens is a token endpoint that checks what a client sends.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -18,12 +19,15 @@ func (o *options) csv(stdout, stderr io.Writer) error {
 	var failed error
 	for _, name := range o.args[2:] {
 		s, err := readSheet(name)
+		if err != nil && o.args[1] == "lint" && errors.Is(err, autopilot.ErrMalformed) {
+			return err // what lint looks for
+		}
 		if err != nil {
-			return err
+			return wrong(err)
 		}
 		sheets = append(sheets, s)
 		if o.args[1] == "lint" {
-			if err := o.lint(stdout, name, s); err != nil {
+			if err := o.lint(stdout, s); err != nil {
 				failed = err
 			}
 		}
@@ -33,12 +37,22 @@ func (o *options) csv(stdout, stderr io.Writer) error {
 		return failed
 	case "merge":
 		merged := autopilot.Merge(sheets...)
-		for _, f := range merged.Findings {
-			fmt.Fprintln(stderr, f)
-		}
+		printFindings(stderr, merged.Findings)
+		merged.Name = "in the result"
+		warn(stderr, merged)
 		return o.write(stdout, merged.Format, merged.Rows)
 	}
+	warn(stderr, &autopilot.Sheet{Name: sheets[0].Name, Format: autopilot.Format(o.format), Rows: sheets[0].Rows})
 	return o.write(stdout, autopilot.Format(o.format), sheets[0].Rows)
+}
+
+// warn says what the service would refuse of rows, and reports whether there is any. What
+// goes away when the file is written is not said.
+func warn(stderr io.Writer, s *autopilot.Sheet) bool {
+	findings := (&autopilot.Sheet{Name: s.Name, Format: s.Format, Rows: s.Rows}).Lint()
+	findings = slices.DeleteFunc(findings, func(f autopilot.Finding) bool { return !f.Refused || f.ID == "unpadded" })
+	printFindings(stderr, findings)
+	return len(findings) > 0
 }
 
 // readSheet reads a file of devices.
@@ -48,26 +62,26 @@ func readSheet(name string) (*autopilot.Sheet, error) {
 		return nil, err
 	}
 	s, err := autopilot.ReadCSV(bytes.NewReader(text))
-	return s, command.At(name, err)
+	if err != nil {
+		return nil, command.Contents(name, err)
+	}
+	s.Name = name
+	return s, nil
 }
 
 // lint prints the findings of a file.
-func (o *options) lint(stdout io.Writer, name string, s *autopilot.Sheet) error {
+func (o *options) lint(stdout io.Writer, s *autopilot.Sheet) error {
 	findings := s.Lint()
 	if o.json {
 		for _, f := range findings {
-			line := struct {
-				File string `json:"file"`
-				autopilot.Finding
-			}{name, f}
-			if err := command.WriteJSONLine(stdout, line); err != nil {
+			if err := command.WriteJSONLine(stdout, f); err != nil {
 				return err
 			}
 		}
 	} else {
-		fmt.Fprintf(stdout, "%s: %s, format %s\n", name, command.Count(len(s.Rows), "device"), s.Format)
+		fmt.Fprintf(stdout, "%s: %s, format %s\n", s.Name, command.Count(len(s.Rows), "device"), s.Format)
 	}
-	return o.judge(stdout, name+": ", findings)
+	return o.judge(stdout, findings)
 }
 
 // write writes devices to the standard output, or to as many files as the portal

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"time"
 
@@ -92,6 +93,8 @@ func (o *options) check(f *flag.FlagSet) error {
 		return fmt.Errorf("there is no command %q: name hash, csv, import, profile, match or mock", o.args[0])
 	case o.args[0] == "csv" && (n == 0 || !slices.Contains([]string{"lint", "merge", "convert"}, o.args[1])):
 		return errors.New("csv: name lint, merge or convert, and then the files")
+	case o.args[0] == "hash" && n == 0 && runtime.GOOS != "windows":
+		return errors.New("hash: this machine does not run Windows: name a FILE with a hash, taken on the device's own Windows")
 	case n < c.least:
 		return fmt.Errorf("%s: name a file", o.args[0])
 	case n > c.most:

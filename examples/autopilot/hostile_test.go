@@ -158,13 +158,13 @@ func TestHashFiles(t *testing.T) {
 		"PowerShell":    {utf16File(one + "\r\n"), 0, "serial number     S1"},
 		"its CSV":       {utf16File(header + "S1,," + one + "\r\n"), 0, "serial number     S1"},
 		"lines":         {[]byte(one[:2000] + "\r\n" + one[2000:] + "\r\n"), 0, "serial number     S1"},
-		"two devices":   {[]byte(header + "S1,," + one + "\r\nS2,," + two + "\r\n"), 1, "has 2 devices"},
-		"header only":   {[]byte(header), 1, "has 0 devices"},
+		"two devices":   {[]byte(header + "S1,," + one + "\r\nS2,," + two + "\r\n"), 2, "has 2 devices"},
+		"header only":   {[]byte(header), 2, "has 0 devices"},
 		"no header":     {[]byte("S1,," + one + "\r\n"), 0, "serial number     S1"},
-		"cut off":       {[]byte(one[:400]), 1, "the header counts"},
-		"something":     {[]byte("hello"), 1, "neither"},
-		"no hash":       {[]byte(header + "S1,,\r\n"), 1, "no hardware hash"},
-		"encoded twice": {[]byte(strings.Repeat("VDBF", 40)), 1, "twice"},
+		"cut off":       {[]byte(one[:400]), 2, "the header counts"},
+		"something":     {[]byte("hello"), 2, "neither"},
+		"no hash":       {[]byte(header + "S1,,\r\n"), 2, "no hardware hash"},
+		"encoded twice": {[]byte(strings.Repeat("VDBF", 40)), 2, "twice"},
 	} {
 		if code, out, errs := try(t, "hash", exampletest.File(t, tt.file)); code != tt.code || !strings.Contains(out+errs, tt.words) {
 			t.Errorf("%s: %d: %.300s%s", name, code, out, errs)
@@ -201,7 +201,7 @@ func TestWrongUsage(t *testing.T) {
 		t.Errorf("what a spreadsheet changed: %s", errs)
 	}
 	empty := exampletest.File(t, []byte("Device Serial Number,Windows Product ID,Hardware Hash\r\n"))
-	if code, out, errs := try(t, "import", empty); code != 1 || !strings.Contains(errs, "no device") {
+	if code, out, errs := try(t, "import", empty); code != 2 || !strings.Contains(errs, "no device") {
 		t.Errorf("%d: %s%s", code, out, errs)
 	}
 }

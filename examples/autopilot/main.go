@@ -23,9 +23,12 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/autopilot"
@@ -49,6 +52,7 @@ func (o *options) showHash(ctx context.Context, stdout io.Writer) error {
 		h, err = autopilot.Collect(ctx)
 	} else {
 		h, err = device.ReadHash(o.args[1])
+		err = wrong(err)
 	}
 	if err != nil {
 		return err
@@ -70,18 +74,23 @@ func (o *options) showHash(ctx context.Context, stdout io.Writer) error {
 	} else {
 		fmt.Fprint(stdout, w)
 	}
-	return o.judge(stdout, "", findings)
+	return o.judge(stdout, findings)
+}
+
+// wrong returns err as one of the command line, which names the wrong file.
+func wrong(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &command.ExitError{Code: 2, Err: err}
 }
 
 // judge prints findings unless they have been printed as JSON, and returns an error
 // if one of them is refused.
-func (o *options) judge(stdout io.Writer, name string, findings []autopilot.Finding) error {
-	bad := false
-	for _, f := range findings {
-		bad = bad || f.Refused
-		if !o.json {
-			fmt.Fprintf(stdout, "%s%s\n", name, f)
-		}
+func (o *options) judge(stdout io.Writer, findings []autopilot.Finding) error {
+	bad := slices.ContainsFunc(findings, func(f autopilot.Finding) bool { return f.Refused })
+	if !o.json {
+		printFindings(stdout, findings)
 	}
 	if bad {
 		return errFound
@@ -89,19 +98,30 @@ func (o *options) judge(stdout io.Writer, name string, findings []autopilot.Find
 	return nil
 }
 
+// printFindings prints findings, each remedy after the last one that has it.
+func printFindings(w io.Writer, findings []autopilot.Finding) {
+	for i, f := range findings {
+		line := f.String()
+		if f.Remedy != "" && !slices.ContainsFunc(findings[i+1:], func(later autopilot.Finding) bool { return later.Remedy == f.Remedy }) {
+			line += ". " + f.Remedy
+		}
+		fmt.Fprintln(w, line)
+	}
+}
+
 // match compares a hash with the endorsement keys of a TPM, or with a certificate.
 func (o *options) match(ctx context.Context, stdout io.Writer) error {
 	h, err := device.ReadHash(o.args[1])
 	if err != nil {
-		return err
+		return wrong(err)
 	}
 	var best autopilot.Match
 	if o.ek != "" {
-		certs, err := command.ReadCertificates(o.ek)
+		cert, err := readEK(ctx, o.ek)
 		if err != nil {
-			return command.Wrong("-ek", err)
+			return err
 		}
-		best = h.MatchCertificate(certs[0])
+		best = h.MatchCertificate(cert)
 	} else if best, err = matchTPM(ctx, o.tpm, h); err != nil {
 		return err
 	}
@@ -112,12 +132,36 @@ func (o *options) match(ctx context.Context, stdout io.Writer) error {
 	}
 	damage := h.Verify()
 	switch {
-	case err != nil || best.Verdict == autopilot.Same:
+	case err != nil:
 		return err
+	case damage != nil && best.Verdict == autopilot.Same:
+		return damaged(o.args[1], damage, "The endorsement key in it is right, but the service refuses the hash")
 	case damage != nil:
-		return fmt.Errorf("%s: the hash is damaged, or was put together by hand: %s. The verdict says nothing; take the hash from the device again", o.args[1], diagnose.Explain(damage).Cause)
+		return damaged(o.args[1], damage, "The verdict says nothing")
+	case best.Verdict == autopilot.Same:
+		return nil
 	}
 	return errFound
+}
+
+// damaged returns an error for a hash with a wrong checksum, and what follows from that.
+func damaged(name string, damage error, follows string) error {
+	return fmt.Errorf("%s: the hash is damaged, or was put together by hand: %s. %s: take the hash from the device again", name, diagnose.Explain(damage).Cause, follows)
+}
+
+// readEK reads the EK certificate in a file. It does not look for the maker's CA.
+func readEK(ctx context.Context, name string) (*x509.Certificate, error) {
+	certs, err := command.ReadCertificates(name)
+	if err != nil {
+		return nil, command.Wrong("-ek", err)
+	}
+	cert := certs[0]
+	_, err = new(ekcert.Client).Verify(ctx, &ekcert.Certificate{Certificate: cert}, cert.PublicKey)
+	if errors.Is(err, ekcert.ErrNotEK) {
+		_, why, _ := strings.Cut(err.Error(), ekcert.ErrNotEK.Error()+": ")
+		return nil, command.Wrong("-ek "+name, fmt.Errorf("this is not an EK certificate: %s. Name the EK certificate of the device", why))
+	}
+	return cert, nil
 }
 
 // matchTPM compares a hash with each endorsement key of a TPM, and returns the best
@@ -149,14 +193,17 @@ func matchTPM(ctx context.Context, spec string, h *autopilot.Hash) (autopilot.Ma
 func (o *options) showProfile(stdout io.Writer) error {
 	text, err := command.ReadFile(o.args[1])
 	if err != nil {
-		return err
+		return wrong(err)
 	}
 	p, err := autopilot.ParseProfile(text)
 	if errors.Is(err, autopilot.ErrNoProfile) {
 		return fmt.Errorf("%s: there is no profile in it, for it names no tenant: name the file of a profile or, if the service gave this file, assign a profile to the device first", o.args[1])
 	}
+	if errors.Is(err, autopilot.ErrMalformed) {
+		return wrong(command.Contents(o.args[1], err))
+	}
 	if err != nil {
-		return command.At(o.args[1], err)
+		return command.Contents(o.args[1], err)
 	}
 	if o.profileID != "" {
 		p.ProfileID = o.profileID
@@ -180,7 +227,7 @@ func (o *options) showProfile(stdout io.Writer) error {
 	} else {
 		fmt.Fprint(stdout, plan)
 	}
-	return o.judge(stdout, "", findings)
+	return o.judge(stdout, findings)
 }
 
 // mock prints the hash of a made-up device with a TPM, as a file for the portal.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -63,7 +64,7 @@ func TestHash(t *testing.T) {
 	if _, out, _ = try(t, "hash", roca); !strings.Contains(out, "firmware-advisory") {
 		t.Errorf("7.61 is weak: %s", out)
 	}
-	if code, _, errs = try(t, "hash", exampletest.File(t, []byte("hello"))); code != 1 || !strings.Contains(errs, "neither") {
+	if code, _, errs = try(t, "hash", exampletest.File(t, []byte("hello"))); code != 2 || !strings.Contains(errs, "neither") || !strings.Contains(errs, "Give the base64 text") {
 		t.Errorf("%d: %s", code, errs)
 	}
 }
@@ -87,6 +88,13 @@ func TestCSV(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &f); err != nil || f.File != a || f.ID == "" || code != 1 {
 			t.Errorf("%d: %s", code, line)
 		}
+	}
+	bad := exampletest.File(t, []byte("Device Serial Number,Windows Product ID,Hardware Hash\r\nS2,,"+string(damage(t, autopilottest.Device{Serial: "S2"}.Text()))+"\r\n"))
+	if _, out, errs := try(t, "csv", "merge", bad, b); strings.Count(out, autopilottest.Device{Serial: "S2"}.Text()) != 1 || errs != bad+": line 2: duplicate: the device is in "+b+" line 3 too, which was kept: the service would refuse this row\n" {
+		t.Errorf("%s", errs)
+	}
+	if _, _, errs := try(t, "csv", "convert", bad); !strings.Contains(errs, bad+": line 2: wrong-checksum (refused): ") {
+		t.Error(errs)
 	}
 	code, out, errs := try(t, "csv", "merge", a, b)
 	s, err := autopilot.ReadCSV(strings.NewReader(out))
@@ -216,10 +224,13 @@ func TestUsage(t *testing.T) {
 		{"-roots x import x", 2},
 		{"-client-cert x import x", 2},
 		{"-graph public -client-id x -client-secret y -client-cert z -client-key w import x", 2},
-		{"hash no-such-file", 1},
-		{"csv lint no-such-file", 1},
-		{"import no-such-file", 1},
-		{"profile no-such-file", 1},
+		{"hash no-such-file", 2},
+		{"csv lint no-such-file", 2},
+		{"import no-such-file", 2},
+		{"profile no-such-file", 2},
+		{"match no-such-file", 2},
+		{"hash -h", 0},
+		{"import -h", 0},
 		{"-tpm what mock", 2},
 	} {
 		if code, _, errs := try(t, strings.Fields(tt.args)...); code != tt.code || errs == "" {
@@ -231,9 +242,9 @@ func TestUsage(t *testing.T) {
 // What the program says of itself, and of wrong flags.
 func TestHelp(t *testing.T) { exampletest.Help(t, program()) }
 
-// A file that is not there is reported with code and remedy.
+// A file that is none of devices is reported with code and remedy.
 func TestExplained(t *testing.T) {
-	exampletest.Explained(t, program(), "hash", "none")
+	exampletest.Explained(t, program(), "csv", "lint", exampletest.File(t, []byte("text")))
 }
 
 // damage changes a character of a hash so that it can still be read.
@@ -254,26 +265,37 @@ func damage(t *testing.T, text string) []byte {
 func TestBadFiles(t *testing.T) {
 	text, empty := exampletest.File(t, []byte("text")), exampletest.File(t, []byte("{}"))
 	damaged := exampletest.File(t, damage(t, autopilottest.Device{EK: testKey()}.Text()))
+	nothing := exampletest.File(t, nil)
+	ca := exampletest.Roots(t, authority(t))
 	for _, tt := range []struct {
 		args []string
+		code int
 		want string
 	}{
-		{[]string{"csv", "lint", text}, text + ": ReadCSV: "},
-		{[]string{"import", text}, text + ": ReadCSV: "},
-		{[]string{"profile", text}, text + ": ParseProfile: "},
-		{[]string{"profile", empty}, empty + ": there is no profile in it, for it names no tenant: "},
-		{[]string{"match", damaged}, damaged + ": the hash is damaged, or was put together by hand: "},
+		{[]string{"csv", "lint", text}, 1, text + ": line 1 is no header: want \"Device Serial Number,"},
+		{[]string{"import", text}, 2, text + ": line 1 is no header: "},
+		{[]string{"csv", "lint", nothing}, 1, nothing + ": the file is empty"},
+		{[]string{"hash", nothing}, 2, nothing + ": the file is empty. Give the base64 text"},
+		{[]string{"profile", text}, 2, text + ": malformed: it is not JSON"},
+		{[]string{"profile", empty}, 1, empty + ": there is no profile in it, for it names no tenant: "},
+		{[]string{"match", damaged}, 1, damaged + ": the hash is damaged, or was put together by hand: wrong checksum: it belongs to other records. The verdict says nothing: take"},
+		{[]string{"-ek", exampletest.Roots(t, testCertificate(t)), "match", damaged}, 1, damaged + ": the hash is damaged, or was put together by hand: wrong checksum: it belongs to other records. The endorsement key in it is right, but the service refuses the hash: take"},
+		{[]string{"-ek", ca, "match", mockFile(t)}, 2, "-ek " + ca + ": this is not an EK certificate: it is the certificate of a CA. Name the EK certificate of the device"},
 	} {
-		if code, _, errs := try(t, tt.args...); code != 1 || !strings.HasPrefix(errs, "autopilot: "+tt.want) {
+		if code, _, errs := try(t, tt.args...); code != tt.code || !strings.HasPrefix(errs, "autopilot: "+tt.want) {
 			t.Errorf("%q: %d: %s", tt.args, code, errs)
 		}
 	}
 	for want, args := range map[string][]string{
-		"csv: name lint, merge or convert":     {"csv"},
-		"name a command: hash, csv":            nil,
-		"import: name a file":                  {"import"},
-		"hash: \"b\" is one argument too many": {"hash", "a", "b"},
+		"csv: name lint, merge or convert":                     {"csv"},
+		"name a command: hash, csv":                            nil,
+		"import: name a file":                                  {"import"},
+		"hash: \"b\" is one argument too many":                 {"hash", "a", "b"},
+		"hash: this machine does not run Windows: name a FILE": {"hash"},
 	} {
+		if len(args) == 1 && args[0] == "hash" && runtime.GOOS == "windows" {
+			continue
+		}
 		if code, _, errs := try(t, args...); code != 2 || !strings.HasPrefix(errs, "autopilot: "+want) {
 			t.Errorf("%q: %d: %s", args, code, errs)
 		}

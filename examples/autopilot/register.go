@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest"
-	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/autopilot/graph"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
@@ -21,19 +20,13 @@ import (
 func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error {
 	s, err := readSheet(o.args[1])
 	if err != nil {
-		return err
+		return wrong(err)
 	}
 	if len(s.Rows) == 0 {
-		return fmt.Errorf("%s: there is no device in it", o.args[1])
+		return wrong(fmt.Errorf("%s: there is no device in it: name a file with a line for each device", o.args[1]))
 	}
 	// What the service would refuse is said, and sent all the same: it decides.
-	refused := false
-	for _, f := range (&autopilot.Sheet{Format: s.Format, Rows: s.Rows}).Lint() {
-		if f.Refused {
-			refused = true
-			fmt.Fprintf(stderr, "%s: %s\n", o.args[1], f)
-		}
-	}
+	refused := warn(stderr, s)
 	c, pause, done, err := o.service(ctx, stderr)
 	if err != nil {
 		return err

@@ -40,6 +40,9 @@ func explain(err error) (lines []string) {
 	case *ExitError:
 		return explain(e.Err)
 	case *located:
+		if e.contents {
+			return []string{e.where + ": " + withoutOp(e.err).String()}
+		}
 		for _, line := range explain(e.err) {
 			lines = append(lines, e.where+": "+line)
 		}
@@ -58,6 +61,13 @@ func explain(err error) (lines []string) {
 		line = strings.TrimSuffix(line, ".") + ". The operator finds the request by its ID, " + d.RequestID + "."
 	}
 	return []string{line}
+}
+
+// withoutOp returns the diagnosis of an error without the function that failed.
+func withoutOp(err error) diagnose.Diagnosis {
+	d := diagnose.Explain(err)
+	d.Op = ""
+	return d
 }
 
 // answered reports whether a service itself answered a request that failed, and not a
@@ -91,7 +101,16 @@ func At(where string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &located{where, err}
+	return &located{where: where, err: err}
+}
+
+// Contents is [At] for a file whose contents are not what they should be. The function that
+// read it is not named.
+func Contents(file string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &located{where: file, err: err, contents: true}
 }
 
 // Wrong is [At] for what a flag names, such as a file that cannot be read: the program was
@@ -125,8 +144,9 @@ func (e *advised) Unwrap() error { return e.error }
 
 // A located is an error of which it is known where it belongs to.
 type located struct {
-	where string
-	err   error
+	where    string
+	err      error
+	contents bool // of the file that where names
 }
 
 // Error returns the text of the error after the name of where it belongs to.

@@ -26,13 +26,13 @@ func (c *Command) parse(args []string, stderr io.Writer) (timeout time.Duration,
 		args = guardNumber(args)
 	}
 	err = plainly(f, f.Parse(args))
+	if err == nil {
+		err = c.check(f, timeout)
+	}
 	if errors.Is(err, flag.ErrHelp) {
 		f.SetOutput(stderr)
 		c.usage(f)
 		return 0, err
-	}
-	if err == nil {
-		err = c.check(f, timeout)
 	}
 	if err != nil {
 		text, _, _ := strings.Cut(err.Error(), "\n") // the first of joined errors
@@ -79,6 +79,8 @@ func plainly(f *flag.FlagSet, err error) error {
 // check returns an error if the arguments or flags are wrong.
 func (c *Command) check(f *flag.FlagSet, timeout time.Duration) error {
 	switch {
+	case slices.ContainsFunc(f.Args(), isHelp):
+		return flag.ErrHelp
 	case f.NArg() > 0 && !c.Args:
 		return fmt.Errorf("unexpected argument %q", f.Arg(0))
 	case c.Timeout != 0 && timeout <= 0:
@@ -88,6 +90,10 @@ func (c *Command) check(f *flag.FlagSet, timeout time.Duration) error {
 	}
 	return nil
 }
+
+// isHelp reports whether an argument behind others asks for help. A file of that name can be
+// called ./-h.
+func isHelp(arg string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, arg) }
 
 // usage prints what the program does, the forms of the command line, the exit codes and
 // the flags.

@@ -25,18 +25,23 @@ func ReadHash(name string) (*autopilot.Hash, error) {
 	}
 	sheet, err := autopilot.ReadCSV(bytes.NewReader(text))
 	switch {
+	case strings.TrimSpace(plain(text)) == "":
+		return nil, fmt.Errorf("%s: the file is empty. %s", name, give)
 	case err != nil && (strings.HasPrefix(plain(text), "T0") || strings.HasPrefix(plain(text), "VD")):
-		return nil, command.At(name, hashErr) // it starts as a hash does, in base64 once or twice
+		return nil, command.Contents(name, hashErr) // it starts as a hash does, in base64 once or twice
 	case err != nil:
-		return nil, fmt.Errorf("%s: neither a hardware hash nor a file of them", name)
+		return nil, fmt.Errorf("%s: neither a hardware hash nor a file of them. %s", name, give)
 	case len(sheet.Rows) != 1:
 		return nil, fmt.Errorf("%s: the file has %d devices; name one with the device's own row only", name, len(sheet.Rows))
 	case sheet.Rows[0].Hash == "":
 		return nil, fmt.Errorf("%s: the device has no hardware hash", name)
 	}
 	h, err = autopilot.ParseHash(sheet.Rows[0].Hash)
-	return h, command.At(name, err)
+	return h, command.Contents(name, err)
 }
+
+// give says what to read a hash from.
+const give = "Give the base64 text (it begins with T0), or the CSV file that Get-WindowsAutopilotInfo wrote"
 
 // plain returns a text that may be UTF-16 with a byte order mark.
 func plain(text []byte) string {
