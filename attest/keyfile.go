@@ -138,6 +138,9 @@ func (t *TPM) parseKey(text []byte) (*Key, error) {
 		return nil, fmt.Errorf("text has %d bytes, more than %d", len(text), maxKeyText)
 	}
 	block, rest := pem.Decode(text)
+	if block == nil && bytes.HasPrefix(bytes.TrimSpace(text), []byte("-----BEGIN "+pemKey+"-----")) {
+		return nil, fmt.Errorf("the PEM block %q is damaged or ends in the middle: take the whole file", pemKey)
+	}
 	if block == nil || block.Type != pemKey {
 		return nil, fmt.Errorf("text does not begin with a PEM block %q", pemKey)
 	}

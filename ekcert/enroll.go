@@ -154,7 +154,7 @@ func (c *Client) rootsOf(x *challenge.Exchange, vendor string) (*x509.CertPool, 
 }
 
 func noRoot(vendor string) error {
-	return fmt.Errorf("%w: no root is configured for %q", ErrUntrustedCA, vendor)
+	return fmt.Errorf("%w: %w for %q", ErrUntrustedCA, errNoRoot, vendor)
 }
 
 // scepClient returns a client of the SCEP server at url.

@@ -80,6 +80,9 @@ var (
 	ErrUnsupportedEK = errors.New("CA does not certify this kind of endorsement key")
 )
 
+// errNoRoot is wrapped with ErrUntrustedCA if no CA was asked, because none could be trusted.
+var errNoRoot = errors.New("no root is configured")
+
 // An Error says why a certificate could not be obtained or cannot be trusted. Its
 // methods also serve programs that read errors without importing this package, such
 // as package diagnose.
@@ -169,6 +172,7 @@ var sentinels = []struct {
 	{ErrUnknownManufacturer, notSupported, "Use the certification service of this TPM's own maker."},
 	{ErrUnsupportedEK, notSupported, "Enroll another endorsement key of this TPM. RSA 2048 is the most widely accepted kind."},
 	{ErrNoEnrollment, 0, "The service at this URL does not certify endorsement keys. Check the URL."},
+	{errNoRoot, hresult.CertUntrusted, "Nothing was sent. Give the root certificate of this TPM's maker (in the programs: in the file of -ek-roots)."},
 	{ErrUntrustedCA, hresult.CertUntrusted, "Check that the URL is that of the maker's service and that its root is configured for this maker. " +
 		"Nothing about the TPM was sent."},
 	{ErrNotEK, certWrongUsage, "The certificate is for another kind of key. Ask the maker for the certificate of the endorsement key."},

@@ -25,8 +25,11 @@ func splitPEM(text string) ([][]byte, error) {
 		kind, block, _ := strings.Cut(block, pemDash)
 		body, rest, ended := strings.Cut(block, pemEnd+kind+pemDash)
 		der := fromBase64(body)
-		if text = rest; !ended || der == nil {
-			return nil, errors.New("PEM block is broken")
+		switch text = rest; {
+		case !ended && !strings.Contains(body, pemEnd+kind):
+			return nil, errors.New("its PEM ends in the middle of a block")
+		case !ended || der == nil:
+			return nil, errors.New("a block of its PEM is damaged")
 		}
 		switch kind {
 		case "CERTIFICATE", "X509 CERTIFICATE":

@@ -24,7 +24,7 @@ func TestRootEnded(t *testing.T) {
 			t.Errorf("no %q in %v", want, e)
 		}
 	}
-	if strings.Contains(e.Error(), testDevice) || e.HRESULT() != 0x8018001E || !strings.Contains(e.Remedy(), "the operator of the management server must replace it") {
+	if strings.Contains(e.Error(), testDevice) || e.HRESULT() != 0x8018001E || !strings.Contains(e.Remedy(), "the operator of the management server must replace the CA certificate") {
 		t.Errorf("%v; %s", e, e.Remedy())
 	}
 }

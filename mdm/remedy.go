@@ -75,7 +75,7 @@ var operationRemedies = map[string]map[uint32]string{
 // passwordRemedies has remedies for calls that a password authenticates.
 var passwordRemedies = map[uint32]string{
 	codeMessageFormat:   "The server did not accept the message: check that it takes passwords and not tokens only, and that no proxy changes requests.",
-	codeAuthentication:  "The server did not accept the name and the password: check them.",
+	codeAuthentication:  "Check the name and the password.",
 	codeInvalidSecurity: "The server could not read the security header: check that it takes passwords and not tokens only.",
 }
 

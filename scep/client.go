@@ -96,7 +96,7 @@ func (c *Client) fail(op string, err error) *Error {
 		err = fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	e := &Error{Op: op, URL: wire.Redact(c.URL), Err: err}
-	if errors.Is(err, errRequest) {
+	if errors.Is(err, errRequest) || errors.Is(err, errUnvouched) {
 		e.URL = "" // nothing was sent
 	}
 	return e
@@ -194,7 +194,7 @@ func (c *Client) do(ctx context.Context, op, method, operation, message string, 
 		return nil, c.fail(op, fmt.Errorf("%q is not an absolute URL", wire.Redact(c.URL)))
 	}
 	if c.Roots == nil && c.Fingerprint == nil && u.Scheme != "https" && operation != pkiOperation {
-		return nil, c.fail(op, fmt.Errorf("%w: neither roots, nor a fingerprint, nor TLS", ErrUntrusted))
+		return nil, c.fail(op, fmt.Errorf("%w: %w", ErrUntrusted, errUnvouched))
 	}
 	query := u.Query()
 	query.Set("operation", operation)

@@ -127,7 +127,8 @@ func TestCAIsChecked(t *testing.T) {
 	}
 
 	c = start(t, server, nil)
-	if _, err := c.CA(t.Context(), ""); !errors.Is(err, scep.ErrUntrusted) {
+	if _, err := c.CA(t.Context(), ""); !errors.Is(err, scep.ErrUntrusted) || !errors.As(err, &e) || e.HRESULT() != 0 || e.URL != "" ||
+		!strings.Contains(e.Error(), "nothing vouches for the CA") || !strings.Contains(e.Remedy(), "Nothing was sent.") {
 		t.Errorf("plain http without roots: %v", err)
 	}
 	ts := httptest.NewTLSServer(server)

@@ -49,6 +49,10 @@ var (
 	ErrCapability = hresult.NewError(hresult.NotSupported, "capability not advertised")
 )
 
+// errUnvouched is wrapped with ErrUntrusted if nothing was sent, because nothing could tell
+// whose the answer is.
+var errUnvouched = errors.New("nothing vouches for the CA: there are no roots, no fingerprint and no TLS")
+
 // A FailInfo is the reason that a CA gives for refusing a message.
 type FailInfo int
 
@@ -216,6 +220,8 @@ func (e *Error) HRESULT() uint32 {
 		return badAlgorithm
 	case e.FailInfo == BadMessageCheck:
 		return badSignature
+	case errors.Is(e.Err, errUnvouched):
+		return 0 // no certificate was seen
 	case errors.Is(e.Err, ErrUntrusted):
 		return hresult.CertUntrusted
 	case errors.Is(e.Err, ErrLegacy), errors.Is(e.Err, ErrAlgorithm):
@@ -277,6 +283,8 @@ func (e *Error) Remedy() string {
 		return wire.Remedy(e.Err)
 	case untimely(e.Err):
 		return "A certificate is not valid at this time. Set the device's clock, and ask the CA's operator to check the CA's clock."
+	case errors.Is(e.Err, errUnvouched):
+		return "Nothing was sent. Give the CA's root certificate (in the programs: -roots FILE), or use https."
 	case errors.Is(e.Err, ErrUntrusted):
 		return "The CA is not the expected one. Check the trusted roots, and whether a proxy inspects the connection."
 	case errors.Is(e.Err, ErrCapability):

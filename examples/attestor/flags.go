@@ -54,7 +54,7 @@ func (o *options) check(*flag.FlagSet) error {
 	if o.boot && o.real() {
 		return errors.New("-boot is for emulated TPMs: the firmware has extended the PCRs of this one")
 	}
-	return errors.Join(command.CheckURL("-url", o.url), device.CheckFlag(o.tpm), o.auth.Check(), command.CheckFile("-state", o.state), command.CheckFile("-certify", o.certify))
+	return errors.Join(command.CheckBaseURL("-url", o.url), device.CheckFlag(o.tpm), o.auth.Check(), command.CheckFile("-state", o.state), command.CheckFile("-certify", o.certify))
 }
 
 // real reports whether the TPM is the machine's own.

@@ -118,9 +118,9 @@ func (o *options) check(f *flag.FlagSet) error {
 	case !slices.Contains([]autopilot.Format{autopilot.Intune, autopilot.PartnerCenter, autopilot.ManagedDesktop, autopilot.Identifiers}, autopilot.Format(o.format)):
 		return fmt.Errorf("-format %q: want Intune, \"Partner Center\", \"Managed Desktop\" or \"corporate identifiers\"", o.format)
 	case o.graph != "" && o.graph != "public":
-		return errors.Join(command.CheckURL("-graph", o.graph), command.CheckURL("-authority", o.authority), command.CheckTenant("-tenant", o.tenant))
+		return errors.Join(command.CheckBaseURL("-graph", o.graph), command.CheckBaseURL("-authority", o.authority), command.CheckTenant("-tenant", o.tenant))
 	case o.graph != "":
-		return errors.Join(command.CheckURL("-authority", o.authority), command.CheckTenant("-tenant", o.tenant))
+		return errors.Join(command.CheckBaseURL("-authority", o.authority), command.CheckTenant("-tenant", o.tenant))
 	}
 	return command.CheckFile("-out", o.out)
 }

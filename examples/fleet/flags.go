@@ -53,8 +53,6 @@ func (o *options) flags(f *flag.FlagSet) {
 
 func (o *options) check(*flag.FlagSet) error {
 	switch {
-	case o.server == "" && o.roots != "":
-		return errors.New("-roots goes with -server")
 	case o.server != "" && len(o.faults) > 0:
 		return errors.New("-fault is of the mock server in this process: give it to mockserver instead")
 	case o.devices < 1 || o.devices > maxDevices:
@@ -69,7 +67,7 @@ func (o *options) check(*flag.FlagSet) error {
 			return fmt.Errorf("-steps: there is no step %q of the technician's phase", step)
 		}
 	}
-	return errors.Join(command.CheckURL("-server", o.server), command.CheckFile("-report", o.report))
+	return errors.Join(services.CheckFlags(o.server, o.roots), command.CheckFile("-report", o.report))
 }
 
 const (

@@ -142,6 +142,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-roots", missing}, 2},
 		{[]string{"-server", "https://127.0.0.1:1", "-fault", "join:503"}, 2},
 		{[]string{"-server", "ftp://x"}, 2},
+		{[]string{"-server", "http://127.0.0.1:1"}, 2},
 		{[]string{"-report", missing}, 2},
 		{[]string{"-server", "https://127.0.0.1:1", "-roots", missing}, 2},
 	} {

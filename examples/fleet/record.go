@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/diagnose"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/provision"
 )
 
@@ -66,7 +67,7 @@ func (r *record) end(took time.Duration, err error) {
 	d := diagnose.Explain(err)
 	name := cause(d)
 	if r.failures[name] == nil {
-		r.failures[name] = &failure{Cause: name, Example: err.Error(), Remedy: d.Remedy}
+		r.failures[name] = &failure{Cause: name, Example: err.Error(), Remedy: command.Remedy(d.Remedy)}
 	}
 	r.failures[name].Devices++
 }

@@ -61,10 +61,7 @@ func (o *options) check(*flag.FlagSet) error {
 			return fmt.Errorf("-step %q: want some of %s", name, strings.Join(stepNames(), ", "))
 		}
 	}
-	if o.server == "" && o.roots != "" {
-		return errors.New("-roots goes with -server")
-	}
-	return errors.Join(device.CheckFlag(o.tpm), o.signIn.Check(), command.CheckURL("-server", o.server), command.CheckTenant("-tenant", o.tenant), command.CheckDir("-out", o.out))
+	return errors.Join(device.CheckFlag(o.tpm), o.signIn.Check(), services.CheckFlags(o.server, o.roots), command.CheckTenant("-tenant", o.tenant), command.CheckDir("-out", o.out))
 }
 
 // takes reports whether the flags ask for a step.

@@ -144,7 +144,7 @@ func TestSignInByCode(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{{"-step", "jump"}, {"-roots", "x"}, {"x"}, {"-timeout", "0s"}, {"-tenant", "foo bar"}, {"-tpm", "hard"}, {"-server", "foo"}, {"-out", "main.go"}} {
+	for _, args := range [][]string{{"-step", "jump"}, {"-roots", "x"}, {"x"}, {"-timeout", "0s"}, {"-tenant", "foo bar"}, {"-tpm", "hard"}, {"-server", "foo"}, {"-server", "http://127.0.0.1:1"}, {"-out", "main.go"}} {
 		if code, _, errs := exampletest.Run(t, program(), args...); code != 2 || !strings.HasSuffix(errs, "; see join -h\n") {
 			t.Errorf("%v: %d %s", args, code, errs)
 		}

@@ -79,5 +79,5 @@ func (o *options) check(*flag.FlagSet) error {
 			return err
 		}
 	}
-	return errors.Join(command.CheckURL("-server", o.server), command.CheckTenant("-tenant", o.tenant))
+	return errors.Join(command.CheckBaseURL("-server", o.server), command.CheckTenant("-tenant", o.tenant))
 }

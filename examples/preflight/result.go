@@ -55,7 +55,7 @@ func (r *result) note(status, detail, remedy string) *result {
 func (r *result) failed(err error, remedy string) *result {
 	var e interface{ Remedy() string }
 	if errors.As(err, &e) && e.Remedy() != "" {
-		remedy = e.Remedy()
+		remedy = command.Remedy(e.Remedy())
 	}
 	return r.note(fail, command.OneLine(err.Error()), remedy)
 }

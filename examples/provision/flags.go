@@ -70,8 +70,6 @@ func (o *options) flags(f *flag.FlagSet) {
 
 func (o *options) check(*flag.FlagSet) error {
 	switch {
-	case o.server == "" && o.roots != "":
-		return errors.New("-roots goes with -server")
 	case o.pause <= 0:
 		return errors.New("-pause must be positive")
 	case o.password != "" && o.user == "", o.user != "" && o.password == "" && o.signIn.NeedsPassword():
@@ -80,7 +78,7 @@ func (o *options) check(*flag.FlagSet) error {
 		return fmt.Errorf("-ek %q: want rsa2048, p256 or p384", o.ek)
 	}
 	return errors.Join(
-		command.CheckURL("-server", o.server), command.CheckTenant("-tenant", o.tenant), o.signIn.Check(), device.CheckFlag(o.tpm), o.auth.Check(), o.checkSteps(), command.CheckFile("-state", o.state), command.CheckDir("-out", o.out),
+		services.CheckFlags(o.server, o.roots), command.CheckTenant("-tenant", o.tenant), o.signIn.Check(), device.CheckFlag(o.tpm), o.auth.Check(), o.checkSteps(), command.CheckFile("-state", o.state), command.CheckDir("-out", o.out),
 		command.CheckFile("-trace-md", o.traceMD), command.CheckFile("-har", o.har), command.CheckFile("-report", o.report),
 	)
 }

@@ -319,6 +319,8 @@ func TestUsage(t *testing.T) {
 		{"-pause", "0s"},
 		{"-server", "foo"},
 		{"-server", "http://mock.test"},
+		{"-server", "http://127.0.0.1:1"},
+		{"-server", "https://127.0.0.1:1?x"},
 		{"-steps", "dance"},
 		{"-steps", "ek,user"},
 		{"-report", filepath.Join("no", "such", "run.html")},

@@ -136,7 +136,7 @@ func (r *reporter) printResult(s *provision.State, err error) {
 	}
 	if err != nil {
 		d := diagnose.Explain(err)
-		line.Result.Error = &failure{Text: err.Error(), Step: d.Step, Retryable: d.Retryable, Remedy: d.Remedy}
+		line.Result.Error = &failure{Text: err.Error(), Step: d.Step, Retryable: d.Retryable, Remedy: command.Remedy(d.Remedy)}
 		if d.HRESULT != 0 {
 			line.Result.Error.Code = fmt.Sprintf("0x%08X", d.HRESULT)
 		}

@@ -133,7 +133,7 @@ func (k *keys) load(ctx context.Context, name string) (crypto.Signer, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%s: no PEM", name)
+		return nil, fmt.Errorf("%s: there is no whole block of PEM in it: take the whole file that an enrollment wrote", name)
 	}
 	if block.Type != "PRIVATE KEY" {
 		return nil, errTPMKey

@@ -29,7 +29,7 @@ func certificateWords(err error) (string, bool) {
 	case x509.SystemRootsError:
 		return "the trusted roots of this system cannot be read", true
 	case tls.RecordHeaderError:
-		return "the server does not speak TLS at this port", true
+		return noTLS, true
 	case tls.AlertError:
 		return "the server ends TLS: " + strings.TrimPrefix(e.Error(), "tls: "), true
 	}

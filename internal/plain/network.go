@@ -16,6 +16,9 @@ import (
 // cutOff is said where a connection ended before the answer did.
 const cutOff = "the connection was cut before the answer"
 
+// noTLS is said where a server answers without TLS.
+const noTLS = "the server does not speak TLS at this port"
+
 // Codes of Windows, which are not those of package syscall: WSAENETUNREACH,
 // WSAECONNABORTED, WSAECONNRESET, WSAECONNREFUSED and WSAEHOSTUNREACH.
 const (
@@ -109,6 +112,9 @@ func networkWords(err error) (string, bool) {
 		return "", false
 	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
 		return "", false
+	}
+	if err.Error() == "http: server gave HTTP response to HTTPS client" { // http.ErrSchemeMismatch
+		return noTLS, true
 	}
 	if code, ok := streamed(err.Error()); ok {
 		if code != "" {

@@ -106,10 +106,11 @@ func (e *DateError) As(target any) bool {
 
 // Remedy returns what to do, in a sentence or two.
 func (e *DateError) Remedy() string {
+	verb := "replace"
 	if !e.ended() {
-		return fmt.Sprintf("Check the device's clock. If it is right, %s must correct the %s.", e.Owner, e.name())
+		verb = "correct"
 	}
-	return fmt.Sprintf("The %s ended on %s: %s must replace it. Check the device's clock, too.", e.name(), e.Cert.NotAfter.UTC().Format(time.DateOnly), e.Owner)
+	return fmt.Sprintf("Check the device's clock. If it is right, %s must %s the %s.", e.Owner, verb, e.kind())
 }
 
 // DateOf returns the DateError in err, or nil.

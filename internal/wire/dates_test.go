@@ -63,8 +63,8 @@ func TestDated(t *testing.T) {
 		says  string // of the error
 		cure  string
 	}{
-		{"root ended", []dated{{"leaf", -1, 1}, {"mid", -9, 9}, {"root", -20, -2}}, 2, `the root certificate "CN=root" has expired: it is valid from 2006-11-28 12:00 UTC to 2024-11-28 12:00 UTC`, "the operator must replace it"},
-		{"CA ended", []dated{{"leaf", -1, 1}, {"mid", -9, -1}, {"root", -20, 2}}, 1, `the CA certificate "CN=mid" has expired`, "the operator must replace it"},
+		{"root ended", []dated{{"leaf", -1, 1}, {"mid", -9, 9}, {"root", -20, -2}}, 2, `the root certificate "CN=root" has expired: it is valid from 2006-11-28 12:00 UTC to 2024-11-28 12:00 UTC`, "the operator must replace the root certificate."},
+		{"CA ended", []dated{{"leaf", -1, 1}, {"mid", -9, -1}, {"root", -20, 2}}, 1, `the CA certificate "CN=mid" has expired`, "Check the device's clock. If it is right, the operator must replace the CA certificate."},
 		{"both ended", []dated{{"leaf", -1, 1}, {"mid", -9, -1}, {"root", -20, -2}}, 1, `"CN=mid"`, "replace"},
 		{"leaf ended", []dated{{"leaf", -3, -1}, {"mid", -9, 9}, {"root", -20, 9}}, 0, `the certificate "CN=leaf" has expired`, "replace"},
 		{"root to come", []dated{{"leaf", -1, 1}, {"root", 1, 2}}, 1, `the root certificate "CN=root" is not valid yet`, "Check the device's clock. If it is right, the operator"},
@@ -130,7 +130,7 @@ func TestDateWithoutSubject(t *testing.T) {
 	}
 	err := wire.Dated(errors.New("x"), cert, nil, now, "the operator of the CA")
 	const name = `the certificate with the serial number 42 of "CN=AIK CA"`
-	if date := wire.DateOf(err); date == nil || !strings.HasPrefix(err.Error(), name+" is not valid yet") || !strings.Contains(date.Remedy(), "must correct "+name) {
+	if date := wire.DateOf(err); date == nil || !strings.HasPrefix(err.Error(), name+" is not valid yet") || strings.Contains(date.Remedy(), "42") || !strings.Contains(date.Remedy(), "must correct the certificate.") {
 		t.Errorf("%v", err)
 	}
 }

@@ -55,7 +55,7 @@ func Remedy(err error) string {
 	case errors.As(err, &invalid):
 		return fmt.Sprintf("The operator of %s must correct its certificate, unless a proxy issued it: then exempt %s from TLS inspection.", host, host)
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return fmt.Sprintf("What answers at %s does not speak TLS: check the address and the port.", host)
+		return fmt.Sprintf("Check the address and the port of %s, or write http:// in its URL if that is meant.", host)
 	case isTLS(err):
 		return fmt.Sprintf("TLS with %s fails: it may want a client's certificate or another version of TLS. Ask its operator, and exempt it from TLS inspection.", host)
 	case errors.Is(err, ErrInsecure) && host != "the service":

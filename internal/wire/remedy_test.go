@@ -59,7 +59,7 @@ func TestRemedy(t *testing.T) {
 	}{
 		"unknown root": {nil, secure.URL, `the server's certificate "O=Acme Co", which issued itself, is no trusted root`, `Trust the root of ` + host(secure.URL, "https://") + ` (in the programs: -roots FILE). If "O=Acme Co" is your proxy`},
 		"wrong name":   {to(secure.Listener.Addr().String()), "https://mdm.test/", `for "example.com", "*.example.com", "127.0.0.1", "::1", not for "mdm.test"`, "Check the address: the certificate is for"},
-		"no TLS":       {nil, "https://" + host(plainServer.URL, "http://"), "server gave HTTP response to HTTPS client", "does not speak TLS"},
+		"no TLS":       {nil, "https://" + host(plainServer.URL, "http://"), "the server does not speak TLS at this port", "or write http:// in its URL if that is meant"},
 		"refused":      {nil, closed.URL, "nothing listens at " + host(closed.URL, "http://") + ": connection refused", "Check the address and the port, and that the service runs."},
 		"proxy":        {&http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}, secure.URL, "the proxy is not reached: nothing listens at", "Check the address of the proxy"},
 		"no host": {

@@ -59,6 +59,8 @@ type Command struct {
 	// error, such as the flag that may help, or "".
 	Hint func(err error) string
 
+	roots string // of the flag -roots, if there is one
+
 	// Resume tells how to continue after an interrupt. If it is nil or returns "",
 	// nothing is told.
 	Resume func() string
@@ -139,6 +141,6 @@ func (c *Command) fail(err error, stderr io.Writer) int {
 	if c.Hint != nil {
 		hint = c.Hint(err)
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", c.Name, Explain(err, hint))
+	fmt.Fprintf(stderr, "%s: %s\n", c.Name, Explain(err, rootsHint(err, c.roots), hint))
 	return code
 }

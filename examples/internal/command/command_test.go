@@ -136,6 +136,7 @@ func TestExplain(t *testing.T) {
 		{&ExitError{Code: 3, Err: At("-out", errors.New("no"))}, nil, "-out: no"},
 		{numbered{failed{}}, nil, "leave: Join https://a.test/: HTTP status 503: busy (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL); may pass. Wait. The operator finds the request by its ID, 4711."},
 		{errors.Join(coded{"a"}, At("-har", errors.New("no"))), nil, "a (0x80180014 MENROLL_E_DEVICENOTSUPPORTED). Ask the maker. Also: -har: no"},
+		{errors.New("a. Take more (in the programs: -timeout)."), nil, "a. Take more (-timeout)."},
 		{errors.Join(nil, At("-har", errors.New("no"))), nil, "-har: no"},
 	} {
 		if got := Explain(tt.err, tt.notes...); got != tt.want {

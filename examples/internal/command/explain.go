@@ -15,7 +15,7 @@ import (
 // where, the code that Windows has for it, the remedy, and the ID by which the operator of the
 // service finds the request; then the notes, which are
 // whole sentences. It begins with where an error of [At] belongs to. Of joined errors
-// it explains each.
+// it explains each. Flags are named as by [Remedy].
 func Explain(err error, notes ...string) string {
 	line := joined(explain(err))
 	for _, note := range notes {
@@ -23,8 +23,12 @@ func Explain(err error, notes ...string) string {
 			line = strings.TrimSuffix(line, ".") + ". " + note
 		}
 	}
-	return OneLine(line)
+	return Remedy(OneLine(line))
 }
+
+// Remedy returns a remedy of a library package, which says of flags that they are "in the
+// programs", as it is said to who runs one.
+func Remedy(text string) string { return strings.ReplaceAll(text, "(in the programs: ", "(") }
 
 // joined returns explanations as one text.
 func joined(lines []string) string {

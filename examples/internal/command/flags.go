@@ -39,6 +39,9 @@ func (c *Command) parse(args []string, stderr io.Writer) (timeout time.Duration,
 		fmt.Fprintf(stderr, "%s: %s; see %s -h\n", c.Name, text, c.Name)
 		return 0, err
 	}
+	if roots := f.Lookup("roots"); roots != nil {
+		c.roots = roots.Value.String()
+	}
 	return timeout, nil
 }
 

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"bytes"
 	"crypto"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -58,6 +60,32 @@ func ReadRoots(flag, name string) (*x509.CertPool, error) {
 	return Pool(certs), nil
 }
 
+// rootsHint returns a sentence about the roots in a file, which a flag names, if a server
+// leads to none of them, or "".
+func rootsHint(err error, name string) string {
+	var refused *tls.CertificateVerificationError
+	if name == "" || !errors.As(err, &refused) || !errors.As(err, new(x509.UnknownAuthorityError)) {
+		return ""
+	}
+	roots, rerr := ReadCertificates(name)
+	if rerr != nil {
+		return ""
+	}
+	hint := fmt.Sprintf("The file %s (-roots) has none of the server's issuers.", name)
+	for _, root := range roots {
+		for _, cert := range refused.UnverifiedCertificates {
+			switch {
+			case !bytes.Equal(cert.RawIssuer, root.RawSubject):
+			case cert.CheckSignatureFrom(root) == nil:
+				return ""
+			default:
+				hint = fmt.Sprintf("The file %s (-roots) has a root %q, but with another key: the file is of another server, or from before this one was set up anew.", name, root.Subject)
+			}
+		}
+	}
+	return hint
+}
+
 // Pool returns certs as a pool.
 func Pool(certs []*x509.Certificate) *x509.CertPool {
 	pool := x509.NewCertPool()
@@ -99,14 +127,32 @@ func ReadKeys(name string) ([]crypto.PublicKey, error) {
 	return keys, err
 }
 
-// eachBlock calls f with each PEM block until it fails.
+// eachBlock calls f with each PEM block until it fails. A block that cannot be read is an error.
 func eachBlock(name string, text []byte, f func(*pem.Block) error) error {
+	if isCut(text) {
+		return fmt.Errorf("%s: its PEM ends in the middle of a block: take the whole file", name)
+	}
+	left := bytes.Count(text, []byte("-----BEGIN "))
 	for b, rest := pem.Decode(text); b != nil; b, rest = pem.Decode(rest) {
+		left--
 		if err := f(b); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
+	if left > 0 { // pem.Decode passes over it
+		return fmt.Errorf("%s: a block of its PEM is damaged: take the file again from where it came", name)
+	}
 	return nil
+}
+
+// isCut reports whether a text in PEM ends before its last block does.
+func isCut(text []byte) bool {
+	begin := bytes.LastIndex(text, []byte("-----BEGIN "))
+	if begin < 0 {
+		return false
+	}
+	_, label, ok := bytes.Cut(text[begin:], []byte("-----END "))
+	return !ok || !bytes.Contains(label, []byte("-----"))
 }
 
 // EncodeCertificates returns certificates as PEM.

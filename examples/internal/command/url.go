@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/wire"
@@ -17,13 +18,42 @@ func CheckURL(flag, raw string) error {
 	if raw == "" {
 		return nil
 	}
-	if u, err := url.Parse(raw); err == nil && u.User != nil {
-		return fmt.Errorf("%s: the URL has a user name or a password, which the services do not take", flag)
+	if u, err := url.Parse(raw); err == nil && u.Host != "" {
+		if wrong := misses(u); wrong != "" {
+			return fmt.Errorf("%s: %s", flag, wrong)
+		}
 	}
 	if err := wire.CheckSecure(raw); err != nil {
 		return fmt.Errorf("%s: %w", flag, err)
 	}
 	return nil
+}
+
+// misses returns what no service's URL has, of what is in u, or "".
+func misses(u *url.URL) string {
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	switch {
+	case u.User != nil:
+		return "the URL has a user name or a password, which the services do not take"
+	case u.Port() != "" && (err != nil || port == 0):
+		return fmt.Sprintf("the port %.20s is not from 1 to 65535", u.Port())
+	case strings.HasSuffix(u.Host, ":"):
+		return "the port is missing after the colon"
+	case u.Hostname() == "":
+		return "the host is missing before the port"
+	case u.Fragment != "":
+		return fmt.Sprintf("the URL has a fragment (#%.40s), which is never sent: leave it out", wire.Visible(u.Fragment))
+	}
+	return ""
+}
+
+// CheckBaseURL is [CheckURL] for a URL to which the paths of services are added.
+func CheckBaseURL(flag, raw string) error {
+	err := CheckURL(flag, raw)
+	if err == nil && strings.Contains(raw, "?") {
+		return fmt.Errorf("%s: the URL has a query (after \"?\"), and paths are added to it: leave the query out", flag)
+	}
+	return err
 }
 
 // CheckOpenURL is [CheckURL] for a service that is also asked over plain http, because

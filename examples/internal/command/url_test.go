@@ -16,12 +16,29 @@ func TestCheckURL(t *testing.T) {
 		"foo":                   {"is not an absolute URL", "is not an absolute URL"},
 		"https://u:pw@a.test/":  {"has a user name or a password", "has a user name or a password"},
 		"http://u:pw@a.test/":   {"has a user name or a password", "has a user name or a password"},
+		"https://a.test:999999": {"-x: the port 999999 is not from 1 to 65535", "the port 999999 is not"},
+		"https://a.test:0/":     {"the port 0 is not from 1 to 65535", "the port 0 is not"},
+		"http://127.0.0.1:/x":   {"the port is missing after the colon", "the port is missing after the colon"},
+		"https://:443/":         {"the host is missing", "the host is missing"},
+		"https://a.test/#x":     {"has a fragment (#x)", "has a fragment (#x)"},
+		"https://a.test:65535?": {"", ""},
 		"https://%zz@a.test:x/": {"is not an absolute URL", "is not an absolute URL"},
 	} {
 		for i, err := range []error{CheckURL("-x", raw), CheckOpenURL("-x", raw)} {
 			if want := want[i]; (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "-x: ") || strings.Contains(err.Error(), "pw@")) {
 				t.Errorf("%q: %v, want %q", raw, err, want)
 			}
+		}
+	}
+}
+
+func TestCheckBaseURL(t *testing.T) {
+	for raw, want := range map[string]string{
+		"": "", "https://a.test/x": "", "https://a.test:70000": "the port 70000",
+		"https://a.test?x=1": "-x: the URL has a query", "https://a.test/x?": "-x: the URL has a query",
+	} {
+		if err := CheckBaseURL("-x", raw); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", raw, err, want)
 		}
 	}
 }

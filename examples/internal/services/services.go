@@ -4,6 +4,7 @@ package services
 
 import (
 	"crypto/x509"
+	"errors"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -30,11 +31,22 @@ func Open(server, roots string, mock *provisiontest.Server) (*Services, error) {
 		}
 		return &Services{URL: mock.URL, Roots: mock.RootPool(), mock: mock}, nil
 	}
-	if err := command.CheckURL("-server", server); err != nil {
+	if err := CheckFlags(server, roots); err != nil {
 		return nil, err
 	}
 	pool, err := command.ReadRoots("-roots", roots)
 	return &Services{URL: strings.TrimSuffix(server, "/"), Roots: pool}, err
+}
+
+// CheckFlags returns an error if the flags -server and -roots, which [Open] takes, are wrong.
+func CheckFlags(server, roots string) error {
+	switch {
+	case server == "" && roots != "":
+		return errors.New("-roots goes with -server")
+	case strings.HasPrefix(strings.ToLower(server), "http:") && roots == "" && command.CheckBaseURL("-server", server) == nil:
+		return errors.New("-server is of http, so nothing vouches for the attestation CA: give -roots, or use https")
+	}
+	return command.CheckBaseURL("-server", server)
 }
 
 // Close stops the mock server, if there is one. Running requests get five
