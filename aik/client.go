@@ -12,6 +12,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/internal/challenge"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -107,8 +108,11 @@ func (c *Client) Enroll(ctx context.Context, req *Request) ([]*x509.Certificate,
 		return nil, err
 	}
 	secret, err := req.Activate(ctx, ch.Credential.Blob, ch.Credential.EncryptedSecret)
+	if err == nil && len(secret) == 0 {
+		err = misuse.Neither("Request.Activate", "a secret")
+	}
 	if err != nil {
-		return nil, ch.fail("activate", err)
+		return nil, ch.fail("activate", misuse.Of("Request.Activate", err))
 	}
 	return c.Complete(ctx, ch, secret)
 }

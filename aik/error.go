@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/scep"
 )
@@ -97,7 +98,9 @@ func (e *Error) HRESULT() uint32 {
 		return hresult.HTTP(404)
 	case errors.Is(e.Err, ErrCertificate):
 		return hresult.CertUntrusted
-	case errors.Is(e.Err, ErrRequest), errors.Is(e.Err, ErrChallenge):
+	case errors.Is(e.Err, ErrRequest):
+		return misuse.InvalidParameter
+	case errors.Is(e.Err, ErrChallenge):
 		return hresult.InvalidData
 	}
 	return 0
@@ -150,6 +153,9 @@ func (e *Error) Remedy() string {
 	}
 	if errors.Is(e.Err, scep.ErrCapability) && !errors.Is(e.Err, scep.ErrLegacy) {
 		return "The server at this address does not offer attestation. Check the address of the CA, and whether a proxy answers in its place."
+	}
+	if remedy, ok := misuse.Is(e.Err); ok {
+		return remedy
 	}
 	if errors.Is(e.Err, ErrRequest) {
 		return "Nothing was sent. The program has to give what the message names, or the challenge that it began with."

@@ -13,6 +13,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/internal/challenge"
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 	"github.com/whiteglove/whiteglove/scep"
 )
@@ -85,8 +86,11 @@ func (p *prepared) makeKey(ctx context.Context) *Error {
 		return nil
 	}
 	s, err := p.MakeAIK(ctx)
+	if err == nil && s == nil {
+		return failed("request", fmt.Errorf("%w: %w", ErrRequest, misuse.Neither("Request.MakeAIK", "a statement")))
+	}
 	if err != nil {
-		return failed("make", err)
+		return failed("make", misuse.Of("Request.MakeAIK", err))
 	}
 	if err := p.take(s); err != nil {
 		return failed("request", fmt.Errorf("%w: %w", ErrRequest, err))

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/internal/ztd"
 )
@@ -76,8 +77,11 @@ func (c *ProfileClient) download(ctx context.Context, h *Hash) (*Profile, error)
 		return nil, err
 	}
 	ticket, err := c.Ticket(ctx)
+	if err == nil && ticket == "" {
+		err = misuse.Neither("ProfileClient.Ticket", "a ticket")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("device ticket: %w", err)
+		return nil, fmt.Errorf("device ticket: %w", misuse.Of("ProfileClient.Ticket", err))
 	}
 	body, err := json.Marshal(map[string]string{"hardwareHash": h.String()})
 	if err != nil {

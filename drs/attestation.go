@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wcce"
 )
 
@@ -112,9 +113,12 @@ func (a *Attestation) encode(ctx context.Context, csr, blob []byte) ([]byte, err
 	certify := func(usage string) (*Statement, error) {
 		s, err := a.Certify(ctx, usage, bind(usage, a.Nonce, csr, blob))
 		if err != nil {
-			return nil, fmt.Errorf("certifying the %s key: %w", usage, err)
+			return nil, fmt.Errorf("certifying the %s key: %w", usage, misuse.Of("Attestation.Certify", err))
 		}
-		if s == nil || len(s.PublicArea) == 0 || len(s.PublicArea) > maxArea || len(s.CreationData) > maxArea {
+		if s == nil {
+			return nil, misuse.Neither("Attestation.Certify", "a statement")
+		}
+		if len(s.PublicArea) == 0 || len(s.PublicArea) > maxArea || len(s.CreationData) > maxArea {
 			return nil, fmt.Errorf("certifying the %s key: no statement", usage)
 		}
 		return s, nil

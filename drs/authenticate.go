@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // The variants of a proof; see the package documentation.
@@ -161,8 +163,11 @@ func (c *Client) answerWithNonce(ctx context.Context, p *Proof, id *identity, ch
 // activate has the TPM decrypt a challenge.
 func (p *Proof) activate(ctx context.Context, ch *challenge) ([]byte, error) {
 	secret, err := p.Activate(ctx, ch.blob, ch.secret)
-	if err != nil {
-		return nil, fmt.Errorf("answering the challenge: %w", err)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("answering the challenge: %w", misuse.Of("Proof.Activate", err))
+	case len(secret) == 0:
+		return nil, misuse.Neither("Proof.Activate", "a secret")
 	}
 	return secret, nil
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -124,7 +125,9 @@ func (c *Client) mutual(shown *shownCertificate) (*http.Client, func(), error) {
 	config.Certificates, config.GetClientCertificate = nil, shown.show
 	config.ClientSessionCache, config.NextProtos = nil, nil
 	if own == nil {
-		client.Transport = c.MutualTLS(config)
+		if client.Transport = c.MutualTLS(config); client.Transport == nil { // which would be the default, without the certificate
+			return nil, nil, misuse.Returned("Client.MutualTLS", "no transport")
+		}
 		return client, func() {}, nil
 	}
 	// HTTP/2 has no renegotiation.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/challenge"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/scep"
 )
@@ -50,8 +51,11 @@ func (c *Client) Enroll(ctx context.Context, req *Request) (*Certificate, error)
 		return nil, err
 	}
 	secret, err := req.Activate(ctx, ch.Blob, ch.EncryptedSecret)
+	if err == nil && len(secret) == 0 {
+		err = misuse.Neither("Request.Activate", "a secret")
+	}
 	if err != nil {
-		return nil, enrollError(c.SCEPURL, req.Vendor, fmt.Errorf("decrypting the challenge: %w", err))
+		return nil, enrollError(c.SCEPURL, req.Vendor, fmt.Errorf("decrypting the challenge: %w", misuse.Of("Request.Activate", err)))
 	}
 	return c.Complete(ctx, ch, secret)
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -211,6 +212,9 @@ func (s *search) atMaker(ctx context.Context) (*Certificate, error) {
 	}
 	from := serviceOrigin(service)
 	body, err := service.Fetch(ctx, s.ek)
+	if err == nil && len(body) == 0 {
+		err = misuse.Neither("Fetcher.Fetch", "a certificate")
+	}
 	var e *Error
 	if errors.As(err, &e) {
 		s.fail.HTTPStatus, s.fail.RetryAfter = e.HTTPStatus, e.RetryAfter

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/ekcert/internal/keyname"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -104,7 +105,11 @@ func (s *Service) name(ek crypto.PublicKey) (string, error) {
 	case !isKey(ek):
 		return "", errNoKey
 	case s.Name != nil:
-		return s.Name(ek)
+		name, err = s.Name(ek)
+		if err == nil && name == "" {
+			err = misuse.Neither("Service.Name", "a name")
+		}
+		return name, misuse.Of("Service.Name", err)
 	case s.Vendor == "INTC":
 		name, err = keyname.Intel(ek)
 	case s.Vendor == "AMD":

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -187,7 +188,10 @@ func (a *AzureAttestation) request(ctx context.Context, c *azureChallenge, ev *A
 	}
 	own, device, err := ev.Certify(ctx, nonce)
 	if err != nil {
-		return "", fmt.Errorf("certifying the keys: %w", err)
+		return "", fmt.Errorf("certifying the keys: %w", misuse.Of("AzureEvidence.Certify", err))
+	}
+	if own == nil || device == nil && ev.DeviceKey != nil {
+		return "", misuse.Neither("AzureEvidence.Certify", "the statements")
 	}
 	key, err := azureKeyOf(ev.Key.Public().(*rsa.PublicKey), own)
 	if err != nil {

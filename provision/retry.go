@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // Bounds of DefaultBackoff.
@@ -96,8 +98,11 @@ func (r *Run) attempt(ctx context.Context, s stage, n int) Event {
 	r.observe(ev)
 	start := ev.Time
 	resumed, err := s.do(ctx, r)
-	if err == nil && s.present != nil && !s.present(r) {
-		err = errors.New("the function in Provisioner.Do has not set all results of the step; see Run and State")
+	if own := fmt.Sprintf("Provisioner.Do[%q]", s.step); p.Do[s.step] != nil {
+		err = misuse.Of(own, err)
+		if err == nil && s.present != nil && !s.present(r) {
+			err = misuse.Returned(own, "without all results of the step; see Run and State")
+		}
 	}
 	if err == nil && s.step == StepDiscover {
 		err = r.checkTenant()

@@ -11,6 +11,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // A Run is one call of Provisioner.Run, as a function in Provisioner.Do sees it. Each field is
@@ -70,7 +71,7 @@ func (r *Run) Commit(ctx context.Context, change func(*State)) error {
 	if r.Provisioner.Store == nil {
 		return nil
 	}
-	return r.Provisioner.Store.Save(ctx, r.State)
+	return misuse.Of("Store.Save", r.Provisioner.Store.Save(ctx, r.State))
 }
 
 // Warn adds a warning to the event that ends the present attempt of the step of
@@ -87,7 +88,11 @@ func (r *Run) lock(ctx context.Context) (unlock func() error, err error) {
 	if l, ok := r.Provisioner.Store.(interface {
 		Lock(ctx context.Context) (unlock func() error, err error)
 	}); ok {
-		return l.Lock(ctx)
+		unlock, err := l.Lock(ctx)
+		if err == nil && unlock == nil {
+			err = misuse.Neither("Store.Lock", "a function that unlocks")
+		}
+		return unlock, misuse.Of("Store.Lock", err)
 	}
 	return func() error { return nil }, nil
 }
@@ -103,8 +108,11 @@ func (r *Run) load(ctx context.Context) error {
 	if errors.Is(err, ErrNoState) {
 		return nil
 	}
+	if err == nil && state == nil {
+		err = misuse.Neither("Store.Load", "a state")
+	}
 	if err != nil {
-		return err
+		return misuse.Of("Store.Load", err)
 	}
 	if err := state.check(p); err != nil {
 		return err

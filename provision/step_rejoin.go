@@ -34,7 +34,7 @@ func rejoin(ctx context.Context, r *Run) (bool, error) {
 	if err := r.setTicket(ctx, req); err != nil {
 		return false, err
 	}
-	if req.UserToken, err = user.JoinToken(ctx, r.Discovery); err != nil {
+	if req.UserToken, err = user.askUser(ctx, r.Discovery); err != nil {
 		return false, err
 	}
 	if err := r.attest(ctx, req, r.UserDeviceKey, r.UserTransportKey, nil); err != nil {
@@ -58,7 +58,7 @@ func (r *Run) setTicket(ctx context.Context, req *drs.Request) error {
 	if source == nil {
 		return nil
 	}
-	token, err := source.JoinToken(ctx, r.Discovery)
+	token, err := askToken(ctx, source, r.Discovery)
 	switch {
 	case err != nil:
 		return err

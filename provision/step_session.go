@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/mdm"
 	"github.com/whiteglove/whiteglove/mdm/esp"
 	"github.com/whiteglove/whiteglove/mdm/omadm"
@@ -94,7 +95,9 @@ func (r *Run) session(ctx context.Context) (*omadm.Session, *esp.Page, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		s.HTTPClient = p.withTLS(config)
+		if s.HTTPClient, err = p.withTLS(config); err != nil {
+			return nil, nil, err
+		}
 	}
 	page := &esp.Page{Tree: s.Tree, Provider: account.ProviderID, Now: p.Now}
 	page.Watch()
@@ -145,11 +148,13 @@ func (r *Run) keepTree(ctx context.Context) error {
 }
 
 // withTLS returns a client whose connections show the certificate of config.
-func (p *Provisioner) withTLS(config *tls.Config) *http.Client {
+func (p *Provisioner) withTLS(config *tls.Config) (*http.Client, error) {
 	c := *http.DefaultClient
 	if p.MDM.HTTPClient != nil {
 		c = *p.MDM.HTTPClient
 	}
-	c.Transport = p.MutualTLS(config)
-	return &c
+	if c.Transport = p.MutualTLS(config); c.Transport == nil { // which would be the default, without the certificate
+		return nil, misuse.Returned("Provisioner.MutualTLS", "no transport")
+	}
+	return &c, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // authenticate does StepToken: it gets the token that authorizes the join. The
@@ -12,11 +13,7 @@ func authenticate(ctx context.Context, r *Run) (bool, error) {
 	if r.State.joined() {
 		return true, nil
 	}
-	source := r.Provisioner.JoinToken
-	if source == nil {
-		source = &drs.Prover{Client: r.Provisioner.DRS, Proof: r.identity().Proof()}
-	}
-	token, err := source.JoinToken(ctx, r.Discovery)
+	token, err := r.joinToken(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -25,4 +22,39 @@ func authenticate(ctx context.Context, r *Run) (bool, error) {
 		r.checkProfile(ctx, "registration", token.ZTDID, r.Profile.RegistrationID)
 	}
 	return false, r.Commit(ctx, func(s *State) { s.ZTDID = token.ZTDID })
+}
+
+// joinToken asks Provisioner.JoinToken, or proves the endorsement key.
+func (r *Run) joinToken(ctx context.Context) (*drs.DeviceToken, error) {
+	if source := r.Provisioner.JoinToken; source != nil {
+		return askToken(ctx, source, r.Discovery)
+	}
+	return r.Provisioner.DRS.Authenticate(ctx, r.Discovery, r.identity().Proof())
+}
+
+// nameJoinToken is the field that errors of Provisioner.JoinToken name.
+const nameJoinToken = "Provisioner.JoinToken"
+
+// askToken returns the token of a source, which is never empty.
+func askToken(ctx context.Context, source drs.TokenSource, d *drs.Discovery) (*drs.DeviceToken, error) {
+	token, err := source.JoinToken(ctx, d)
+	switch {
+	case err != nil:
+		return nil, misuse.Of(nameJoinToken, err)
+	case token == nil:
+		return nil, misuse.Neither(nameJoinToken, "a token")
+	case token.Token == "":
+		return nil, misuse.Returned(nameJoinToken, "an empty token")
+	}
+	return token, nil
+}
+
+// askUser returns the token with which the user joins.
+func (u *User) askUser(ctx context.Context, d *drs.Discovery) (drs.Token, error) {
+	const name = "User.JoinToken"
+	token, err := u.JoinToken(ctx, d)
+	if err == nil && token == "" {
+		return "", misuse.Neither(name, "a token")
+	}
+	return token, misuse.Of(name, err)
 }

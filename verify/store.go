@@ -5,9 +5,10 @@ import (
 	"crypto"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // A Store keeps challenges until they are answered or expire. It must be safe for
@@ -116,7 +117,7 @@ func (v *Verifier) keep(ctx context.Context, p *pending) (id string, err error) 
 		return "", err
 	}
 	id = base64.RawURLEncoding.EncodeToString(random(16))
-	return id, v.store().Put(ctx, id, value, p.Expires)
+	return id, misuse.Of("Store.Put", v.store().Put(ctx, id, value, p.Expires))
 }
 
 // take removes the challenge with an id, which is then used, and returns it if it is
@@ -127,14 +128,14 @@ func (v *Verifier) take(ctx context.Context, id, kind string) (*pending, error) 
 	}
 	value, err := v.store().Take(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, misuse.Of("Store.Take", err)
 	}
 	if value == nil {
 		return nil, ErrChallenge
 	}
 	var p pending
 	if err := json.Unmarshal(value, &p); err != nil {
-		return nil, fmt.Errorf("the store returned another value: %w", err)
+		return nil, misuse.Returned("Store.Take", "another value than Put was given")
 	}
 	if p.Kind != kind || !v.now().Before(p.Expires) {
 		return nil, ErrChallenge

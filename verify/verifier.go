@@ -14,6 +14,7 @@ import (
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/internal/judge"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // A Verifier checks what devices send. Only EKs is required. Its methods may be
@@ -148,7 +149,7 @@ func (v *Verifier) checkEK(ctx context.Context, h *Hello) (*ekcert.Certificate, 
 	}
 	if v.Admit != nil {
 		if err := v.Admit(ctx, cert, report); err != nil {
-			return nil, fmt.Errorf("not admitted: %w", err)
+			return nil, fmt.Errorf("not admitted: %w", misuse.Of("Verifier.Admit", err))
 		}
 	}
 	return cert, nil

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -183,8 +184,11 @@ func (c *Client) request(ctx context.Context, k *call, address string) (*http.Re
 		return req, nil
 	}
 	token, err := c.Token(ctx)
+	if err == nil && token == "" {
+		err = misuse.Neither("Client.Token", "a token")
+	}
 	if err != nil {
-		return nil, &tokenError{err}
+		return nil, &tokenError{misuse.Of("Client.Token", err)}
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	return req, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -78,7 +79,7 @@ func (c *Client) DeviceCode(ctx context.Context, d *drs.Discovery, show func(con
 		code.URL = visible(a.URI)
 	}
 	if err := show(ctx, code); err != nil {
-		return nil, fail(opDeviceCode, err)
+		return nil, fail(opDeviceCode, misuse.Of("the function that shows the code", err))
 	}
 	return c.poll(ctx, d, a.DeviceCode, min(max(interval, minInterval), maxInterval), code.Expires)
 }

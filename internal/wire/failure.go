@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
@@ -79,8 +80,8 @@ func isAddress(err error) bool {
 	return errors.As(err, &address) || errors.As(err, &parse) || errors.As(err, &invalid) || errors.As(err, &network)
 }
 
-// HRESULT returns the code that WinHTTP has for a network failure, or 0 if err is
-// nil or another error.
+// HRESULT returns the code that WinHTTP has for a network failure, or that of a mistake of
+// the calling program, or 0 if err is nil or another error.
 func HRESULT(err error) uint32 {
 	var (
 		dns *net.DNSError
@@ -92,6 +93,8 @@ func HRESULT(err error) uint32 {
 	switch {
 	case err == nil:
 		return 0
+	case isMisuse(err):
+		return misuse.InvalidParameter
 	case errors.As(err, &said):
 		return said.hresult()
 	case errors.Is(err, errTLSPort):
@@ -114,6 +117,12 @@ func HRESULT(err error) uint32 {
 		return hresult.ConnectionReset
 	}
 	return 0
+}
+
+// isMisuse reports whether err is a mistake of the calling program.
+func isMisuse(err error) bool {
+	_, ok := misuse.Is(err)
+	return ok
 }
 
 // isTLS reports whether TLS failed, such as for the server's certificate.

@@ -13,11 +13,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 // Remedy returns what a technician can do about a failure of [Do] or of another request,
-// in whole sentences: it decides by the cause in the chain of err. It returns "" if err
+// or about a mistake of the calling program, in whole sentences: it decides by the cause
+// in the chain of err. It returns "" if err
 // is none, and if the caller's context ended other than by a deadline during a request.
 func Remedy(err error) string {
 	host := hostOf(err)
@@ -32,6 +34,9 @@ func Remedy(err error) string {
 	)
 	var said *proxyRefusal
 	var late *waited
+	if remedy, ok := misuse.Is(err); ok {
+		return remedy
+	}
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 		return ""

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/mtls"
 	"github.com/whiteglove/whiteglove/internal/syncml"
 	"github.com/whiteglove/whiteglove/internal/wire"
@@ -133,7 +134,7 @@ func (e *exchange) loop(ctx context.Context) error {
 		}
 		body, err = e.execute(ctx, m)
 		if err == nil && e.Save != nil {
-			err = e.Save(ctx)
+			err = misuse.Of("Session.Save", e.Save(ctx))
 		}
 		if err != nil || body == nil {
 			return err
