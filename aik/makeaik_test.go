@@ -178,11 +178,11 @@ func TestMakeFails(t *testing.T) {
 		},
 		{
 			"no statement", hangs, func(context.Context) (*statement, error) { return nil, nil },
-			"request", aik.ErrRequest, "aik: request: … no creation statement of the attestation key (", 0x8007000D,
+			"request", aik.ErrRequest, "aik: request: … Request.MakeAIK returned neither a statement nor an error (", 0x80070057,
 		},
 		{
 			"no proof", ok, func(context.Context) (*statement, error) { return &unproven, nil },
-			"request", aik.ErrRequest, "aik: request: … no creation statement of the attestation key (", 0x8007000D,
+			"request", aik.ErrRequest, "aik: request: … no creation statement of the attestation key (", 0x80070057,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
