@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"archive/zip"
+	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/cab"
+	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 func isZIP(head []byte) bool {
@@ -34,7 +36,7 @@ func (c *Case) addZIP(ctx context.Context, name string, f io.ReaderAt, size int6
 	}
 	z, err := zip.NewReader(f, size)
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
-		s.problem(err)
+		s.problem(plain.Because(err, "the ZIP archive is damaged or cut off"))
 		return ctx.Err()
 	}
 	for _, file := range z.File {
@@ -44,16 +46,46 @@ func (c *Case) addZIP(ctx context.Context, name string, f io.ReaderAt, size int6
 		s.Records++
 		r, err := file.Open()
 		if err != nil {
-			c.unread(member(name, file.Name), err)
+			c.unread(member(name, file.Name), damaged(err))
 			continue
 		}
-		err = c.addMember(ctx, member(name, file.Name), &ratioReader{r: r, packed: int64(file.CompressedSize64)}, nesting)
+		if file.Flags&encrypted != 0 {
+			r.Close()
+			c.unread(member(name, file.Name), errors.New("it is encrypted"))
+			continue
+		}
+		err = c.addMember(ctx, member(name, file.Name), &ratioReader{r: zipMember{r}, packed: int64(file.CompressedSize64)}, nesting)
 		r.Close()
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// encrypted is the flag of a file in a ZIP archive that takes a password (APPNOTE, section
+// 4.4.4).
+const encrypted = 1
+
+// damaged returns what unpacking a file says, in plain words.
+func damaged(err error) error {
+	var corrupt flate.CorruptInputError
+	switch {
+	case errors.As(err, &corrupt), errors.Is(err, zip.ErrChecksum), errors.Is(err, zip.ErrFormat), errors.Is(err, io.ErrUnexpectedEOF):
+		return plain.Because(err, "it is damaged")
+	case errors.Is(err, zip.ErrAlgorithm):
+		return plain.Because(err, "it is packed in a way that is not known")
+	}
+	return err
+}
+
+// A zipMember is a file in a ZIP archive.
+type zipMember struct{ r io.Reader }
+
+// Read reads what was unpacked.
+func (m zipMember) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	return n, damaged(err)
 }
 
 // addCab reads the files of a cabinet.

@@ -81,12 +81,16 @@ type Source struct {
 	// Records counts events, registry values or lines.
 	Records int `json:"records"`
 
+	// Known tells whether the file is evidence: it has records in one of the formats, or, as
+	// a text or a log, a line with a code, a time, an event or words that a rule looks for.
+	Known bool `json:"known"`
+
 	// Problems say what is damaged or was left out, at most 20.
 	Problems []string `json:"problems,omitempty"`
 }
 
 // readers say what the readers of formats cannot read, in place of their names.
-var readers = map[string]string{"cab: ": "the cabinet cannot be read: ", "zip: ": "the ZIP archive cannot be read: ", "evtx: ": "the event log cannot be read: "}
+var readers = map[string]string{"cab: ": "the cabinet cannot be read: ", "evtx: ": "the event log cannot be read: "}
 
 // problem notes what is wrong with the file, in plain words.
 func (s *Source) problem(err error) {

@@ -112,6 +112,15 @@ func isBinary(text []byte) bool {
 // eventRow is a row that the event viewer saves: level, time, source, number.
 var eventRow = regexp.MustCompile(`(?m)^[^\t,\n]*[\t,][^\t,\n]*\d\d:\d\d[^\t,\n]*[\t,]"?microsoft-windows-[^\t,\n]*[\t,]"?\d{1,5}"?[\t,]`)
 
+// isText reports whether any file could be of a kind.
+func isText(kind string) bool {
+	switch kind {
+	case kindText, kindLog, kindMarkup, kindUnread:
+		return true
+	}
+	return false
+}
+
 var errBinary = errors.New("neither text nor a known format")
 
 // readFile reads a file that is no archive. It fails only at a limit of the case or
@@ -144,6 +153,7 @@ func (c *Case) readFile(ctx context.Context, name string, head []byte, r io.Read
 	default:
 		err = c.readText(s, r)
 	}
+	s.Known = s.Known || s.Records > 0 && !isText(s.Kind)
 	s.problem(err)
 	if errors.Is(err, ErrLimit) || ctx.Err() != nil {
 		return errors.Join(err, ctx.Err())

@@ -26,7 +26,12 @@ func (c *Case) line(s *Source, n int, line string) {
 	}
 	f.codes = textCodes(nil, line)
 	lower := strings.ToLower(line)
-	if f.name == "" && len(f.codes) == 0 && !searched().match(lower) {
+	matched := len(f.codes) > 0 || searched().match(lower) || searched().named(f.name)
+	if !s.Known {
+		at, _ := lineTime(line)
+		s.Known = matched || !at.IsZero()
+	}
+	if f.name == "" && !matched {
 		return
 	}
 	f.lower = clip(lower, maxSearch)
@@ -109,6 +114,7 @@ func (c *Case) readMarkup(s *Source, r io.Reader) error {
 				before = text
 			}
 			if len(f.codes) > 0 || searched().match(f.lower) || searched().named(f.name) {
+				s.Known = true
 				c.add(f)
 			}
 		}

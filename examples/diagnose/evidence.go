@@ -7,8 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/whiteglove/whiteglove/diagnose/evidence"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -47,6 +45,10 @@ func (o *options) hasPath() bool {
 
 // evidence prints what files show, and what codes beside them mean.
 func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes []string) error {
+	annotated, err := o.annotate()
+	if err != nil {
+		return err
+	}
 	c := evidence.Case{Personal: o.personal}
 	for _, path := range paths {
 		var err error
@@ -79,10 +81,8 @@ func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes [
 			return err
 		}
 	}
-	if o.traffic != "" {
-		if err := annotate(o.args[0], o.traffic); err != nil {
-			return err
-		}
+	if err := annotated.write(o.traffic); err != nil {
+		return err
 	}
 	switch {
 	case len(report.Findings) > 0:
@@ -91,48 +91,6 @@ func (o *options) evidence(ctx context.Context, stdout io.Writer, paths, codes [
 		return errors.Join(append(unread, unknown)...)
 	}
 	return nil
-}
-
-// unreadable returns an error for each path in which there is nothing to judge.
-func unreadable(sources []evidence.Source, paths []string) (unread []error) {
-	const none = "there is no evidence in it"
-	for _, path := range paths {
-		if path == "-" {
-			path = stdinName
-		}
-		n, readable, problem := 0, false, none
-		for _, s := range sources {
-			if !within(s.Name, path) {
-				continue
-			}
-			archive := strings.HasSuffix(s.Kind, "archive") || s.Kind == "cabinet"
-			readable = readable || s.Records > 0 && !archive
-			n++
-			switch {
-			case problem != none:
-			case len(s.Problems) > 0:
-				problem = s.Problems[0]
-			case !archive && s.Name == path:
-				problem = "the file is empty"
-			}
-		}
-		switch {
-		case readable:
-		case problem == none:
-			unread = append(unread, fmt.Errorf("%s: %s", path, problem))
-		case n == 1:
-			unread = append(unread, fmt.Errorf("%s: %s. Copy it from the device again, and whole", path, problem))
-		default:
-			unread = append(unread, fmt.Errorf("%s: none of %s can be read; the first: %s. Copy them from the device again", path, command.Count(n, "file"), problem))
-		}
-	}
-	return unread
-}
-
-// within reports whether a source is a file, one in an archive or one in a folder.
-func within(source, path string) bool {
-	rel, err := filepath.Rel(path, source)
-	return source == path || strings.HasPrefix(source, path+"!") || err == nil && filepath.IsLocal(rel)
 }
 
 func (o *options) print(stdout io.Writer, report *evidence.Report, found []reading) error {

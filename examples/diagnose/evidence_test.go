@@ -109,12 +109,15 @@ func TestPage(t *testing.T) {
 
 func TestStandardInput(t *testing.T) {
 	c := program()
-	for text, want := range map[string]int{"GetCACaps: Not Found\n": exitFault, "all is well\n": 0} {
+	for text, want := range map[string]int{"GetCACaps: Not Found\n": exitFault, "all is well\n": 1, "2026-11-28T09:00:00Z all is well\n": 0, "": 1} {
 		o := &options{stdin: strings.NewReader(text), args: []string{"-"}}
 		c.Do = o.run
-		code, stdout, _ := exampletest.Run(t, c, "-")
+		code, stdout, stderr := exampletest.Run(t, c, "-")
 		if code != want || want == 0 && !strings.HasPrefix(stdout, "no known fault in 1 file\n") {
 			t.Errorf("%q: %d %s", text, code, stdout)
+		}
+		if said := "diagnose: nothing came on standard input: pipe a log to it, or name a PATH\n"; text == "" && stderr != said {
+			t.Error(stderr)
 		}
 	}
 	var out strings.Builder
@@ -122,6 +125,35 @@ func TestStandardInput(t *testing.T) {
 	if err := o.run(t.Context(), &out, nil); err == nil || !strings.HasPrefix(out.String(), "The attestation CA") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
+}
+
+// zipped returns a ZIP archive.
+func zipped(t *testing.T, files map[string]string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, text := range files {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte(text))
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// damagedZIP returns a ZIP archive with a file that cannot be unpacked.
+func damagedZIP(t *testing.T) string {
+	t.Helper()
+	b := []byte(zipped(t, map[string]string{"a/log.txt": strings.Repeat("all is well, 0x80180014\n", 99)}))
+	at := 30 + len("a/log.txt") // where the packed data begins
+	for i := range 20 {
+		b[at+i] = 0xFF
+	}
+	return string(b)
 }
 
 // Files in which there is nothing to judge are an error that names them.
@@ -138,22 +170,26 @@ func TestUnreadable(t *testing.T) {
 	if err := zip.NewWriter(&empty).Close(); err != nil {
 		t.Fatal(err)
 	}
-	good := write("good.txt", "all is well\n")
+	good := write("good.txt", "2026-11-28T09:00:00Z all is well\n")
 	bare := filepath.Join(dir, "bare")
 	if err := os.Mkdir(bare, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		write("bad.zip", "PK"):                                  "it is no ZIP archive, though its name says so. Copy it from the device again, and whole\n",
-		write("empty.zip", empty.String()):                      "there is no evidence in it\n",
-		write("cut.zip", "PK\x03\x04abc"):                       "the ZIP archive cannot be read: ",
+		write("bad.zip", "PK"):             "it is no ZIP archive, though its name says so. Copy it from the device again, and whole\n",
+		write("empty.zip", empty.String()): "there is no evidence in it. Give MDMDiagReport.zip, event logs or registry exports\n",
+		write("cut.zip", "PK\x03\x04abc"):  "the ZIP archive is damaged or cut off. Copy it from the device again",
+		write("foreign.zip", zipped(t, map[string]string{"photo.jpg": "\xff\xd8\xff" + strings.Repeat("\x01", 999)})): "there is no evidence in it that can be read (photo.jpg: neither text nor a known format). Give MDM",
+		write("damaged.zip", damagedZIP(t)):                     "a/log.txt in it cannot be read: it is damaged. Copy the archive from the device again\n",
+		write("words.txt", "hello\nname: value\n"):              "there is no evidence in it: no code, time or event in it is known. Give MDM",
+		write("f.pem", "-----BEGIN CERTIFICATE-----\nMIIB\n"):   "there is no evidence in it: no code, time or event in it is known. Give MDM",
 		write("cut.cab", "MSCF"+strings.Repeat("\x00", 60)):     "the cabinet cannot be read: ",
 		write("text.cab", "text\n"):                             "it is no cabinet",
 		write("broken.evtx", "ElfFile\x00"+good):                "the event log cannot be read: ",
 		write("none.har", "{}"):                                 "it is no HTTP archive",
 		write("program", "\x7fELF"+strings.Repeat("\x01", 999)): "neither text nor a known format",
 		write("empty.txt", ""):                                  "the file is empty. Copy it from",
-		bare:                                                    "there is no evidence in it\n",
+		bare:                                                    "there is no evidence in it: give the folder with MDMDiagReport.zip, event logs or registry exports\n",
 	} {
 		code, stdout, stderr := exampletest.Run(t, program(), path)
 		if code != 1 || stdout != "" || !strings.HasPrefix(stderr, "diagnose: "+path+": ") || !strings.Contains(stderr, want) {
@@ -163,7 +199,7 @@ func TestUnreadable(t *testing.T) {
 			t.Errorf("beside another file: %s: %d: %s", path, code, both)
 		}
 	}
-	if code, stdout, stderr := exampletest.Run(t, program(), dir); code != 0 || stderr != "" || !strings.HasPrefix(stdout, "no known fault in 10 files\n") {
+	if code, stdout, stderr := exampletest.Run(t, program(), dir); code != 0 || stderr != "" || !strings.HasPrefix(stdout, "no known fault in 1 file; 12 others without evidence\n") {
 		t.Errorf("a folder with one that can be read: %d: %s%s", code, stdout, stderr)
 	}
 }
@@ -171,7 +207,7 @@ func TestUnreadable(t *testing.T) {
 // The capture of -traffic must be there.
 func TestNoTraffic(t *testing.T) {
 	code, stdout, stderr := exampletest.Run(t, program(), "-traffic", filepath.Join(t.TempDir(), "x.html"), "none.log")
-	if code != 1 || stdout != "" || !strings.HasPrefix(stderr, "diagnose: -traffic: ") || !strings.Contains(stderr, "none.log") {
+	if code != 2 || stdout != "" || !strings.HasPrefix(stderr, "diagnose: -traffic: ") || !strings.Contains(stderr, "none.log") {
 		t.Errorf("%d: %s%s", code, stdout, stderr)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 
@@ -49,6 +50,21 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.BoolVar(&o.list, "list", false, "print every code of the table")
 }
 
+// forPaths returns a flag that is given and does nothing without a PATH, or "".
+func (o *options) forPaths() string {
+	switch {
+	case o.timeline:
+		return "-timeline"
+	case o.html != "":
+		return "-html"
+	case o.traffic != "":
+		return "-traffic"
+	case o.personal:
+		return "-personal"
+	}
+	return ""
+}
+
 func (o *options) check(f *flag.FlagSet) error {
 	o.args = f.Args()
 	switch {
@@ -56,8 +72,10 @@ func (o *options) check(f *flag.FlagSet) error {
 		return errors.New("-list takes no CODE")
 	case o.traffic != "" && (len(o.args) != 1 || o.args[0] == "-"):
 		return errors.New("-traffic takes one PATH, which is a file")
-	case o.html != "" && !o.list && len(o.args) > 0 && !o.hasPath():
-		return errors.New("-html goes with a PATH, and none of the arguments is a file or folder that is there")
+	case o.list && o.forPaths() != "":
+		return fmt.Errorf("%s goes with a PATH, and not with -list", o.forPaths())
+	case o.forPaths() != "" && o.traffic == "" && len(o.args) > 0 && !o.hasPath():
+		return fmt.Errorf("%s goes with a PATH, and none of the arguments is a file or folder that is there", o.forPaths())
 	case !o.list && len(o.args) == 0:
 		return errors.New("name a CODE, a PATH, or -list")
 	}

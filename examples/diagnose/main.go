@@ -23,7 +23,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,11 +47,6 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 			return writeJSON(stdout, diagnose.Codes())
 		}
 		return writeList(stdout, diagnose.Codes())
-	}
-	if o.traffic != "" {
-		if _, err := os.Stat(o.args[0]); err != nil {
-			return command.At("-traffic", err)
-		}
 	}
 	paths, codes := o.split()
 	if len(paths) > 0 || o.traffic != "" {
@@ -106,5 +100,5 @@ func notKnown(arg string) error {
 	case strings.ContainsAny(arg, `/\`) || filepath.Ext(arg) != "" && !strings.Contains(arg, " "):
 		return fmt.Errorf("there is no file %q", arg)
 	}
-	return fmt.Errorf("%q is neither a code that is known nor a file that is there", arg)
+	return fmt.Errorf("%q is neither a code that is known nor a file that is there. Type it as the screen shows it, such as 0x80180014; -list prints what is known", arg)
 }

@@ -46,7 +46,7 @@ func TestRun(t *testing.T) {
 // What is not known is named on the standard error.
 func TestUnknown(t *testing.T) {
 	_, _, stderr := exampletest.Run(t, program(), "nonsense", "807", "0x8018000C")
-	if want := "diagnose: \"nonsense\" is neither a code that is known nor a file that is there. Also: what \"0x8018000C\" means is not public\n"; stderr != want {
+	if want := "diagnose: \"nonsense\" is neither a code that is known nor a file that is there. Type it as the screen shows it, such as 0x80180014; -list prints what is known. Also: what \"0x8018000C\" means is not public\n"; stderr != want {
 		t.Errorf("%q, want %q", stderr, want)
 	}
 }
@@ -121,7 +121,12 @@ func TestNotKnown(t *testing.T) {
 			t.Errorf("%s: %d: %s%s", arg, code, stdout, stderr)
 		}
 	}
-	if code, _, stderr := exampletest.Run(t, program(), "-html", filepath.Join(t.TempDir(), "x.html"), "0x80180014"); code != 2 || !strings.Contains(stderr, "-html goes with a PATH") {
-		t.Errorf("%d: %s", code, stderr)
+	html := filepath.Join(t.TempDir(), "x.html")
+	for flag, args := range map[string][]string{
+		"-html": {"-html", html, "0x80180014"}, "-timeline": {"-timeline", "0x80180014"}, "-personal": {"-personal", "0x80180014"}, "-html ": {"-list", "-html", html},
+	} {
+		if code, _, stderr := exampletest.Run(t, program(), args...); code != 2 || !strings.Contains(stderr, strings.TrimSpace(flag)+" goes with a PATH") {
+			t.Errorf("%q: %d: %s", args, code, stderr)
+		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/diagnose/evidence"
-	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
 // style is the look of the page, which refers to nothing outside itself.
@@ -33,7 +32,7 @@ func page(r *evidence.Report) []byte {
 	b.WriteString(style)
 	put("</style>\n<h1>Why the setup failed</h1>\n")
 	if len(r.Findings) == 0 {
-		put("<p>No known fault in %s.</p>\n", command.Count(len(r.Sources), "file"))
+		put("<p>%s.</p>\n", "N"+noFault(r.Sources)[1:])
 	}
 	for _, f := range r.Findings {
 		class := ""

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/diagnose/evidence"
-	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
 // Colors of a terminal.
@@ -27,7 +26,7 @@ func writeReport(w io.Writer, r *evidence.Report, timeline, color bool) error {
 		return code + text + plain
 	}
 	if len(r.Findings) == 0 {
-		fmt.Fprintf(b, "no known fault in %s\n", command.Count(len(r.Sources), "file"))
+		fmt.Fprintln(b, noFault(r.Sources))
 	}
 	for i, f := range r.Findings {
 		if i > 0 {

@@ -55,11 +55,15 @@ func TestTrafficFails(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for want, args := range map[string][]string{
-		"neither an HTTP archive": {"-traffic", out, other}, "it ends too early": {"-traffic", out, damaged}, "no such file": {"-traffic", out, filepath.Join(dir, "none")},
+	for want, tt := range map[string]struct {
+		path string
+		code int
+	}{
+		"-traffic: " + other + " is neither an HTTP archive, a proxy's log nor a list of times and hosts: name a capture of the device's traffic. " + out + " was not written\n": {other, 2},
+		"it ends too early": {damaged, 1}, "no such file": {filepath.Join(dir, "none"), 2},
 	} {
-		if code, _, stderr := exampletest.Run(t, program(), args...); code != 1 || !strings.Contains(stderr, want) {
-			t.Errorf("%v: %d %s", args, code, stderr)
+		if code, stdout, stderr := exampletest.Run(t, program(), "-traffic", out, tt.path); code != tt.code || !strings.Contains(stderr, want) || code == 2 && stdout != "" {
+			t.Errorf("%s: %d %s%s", tt.path, code, stdout, stderr)
 		}
 	}
 	if b, err := os.ReadFile(out); err != nil || !strings.Contains(string(b), "login.live.com") {
