@@ -207,7 +207,7 @@ func (t *TPM) ekPolicy(ctx context.Context, a *area, s *session, use ...*object)
 		t.stray = append(t.stray, p.handle)
 		s = p
 	}
-	h, err := t.authSession(ctx, t.EndorsementAuth, use...)
+	h, err := t.authSession(ctx, ofEndorsement, t.EndorsementAuth, use...)
 	if err != nil {
 		return nil, err
 	}

@@ -59,6 +59,8 @@ type Error struct {
 	// the time that the TPM has to be turned on to forget one wrong
 	// authorization value. It is 0 if that is unknown.
 	After time.Duration
+
+	refused string // what has another authorization value than the one that was used
 }
 
 // Error returns "attest: ", e.Op and the text of e.Err.
@@ -136,6 +138,9 @@ func (e *Error) Remedy() string {
 		return "Wait until the TPM's lockout ends. The time counts only while the machine is on."
 	case e.RC == 0 && (code == 0 || code == tbsNotFound || code == tbsNoLog || code == tbsAccessDenied):
 		return e.failure().remedy
+	}
+	if e.refused != "" {
+		return refusedRemedy(e.refused)
 	}
 	for _, r := range remedies {
 		if hasRC(e.RC, r.codes...) {

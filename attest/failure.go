@@ -57,6 +57,7 @@ var failures = []failure{
 	{[]error{ErrNotFound}, hresult.NotFound, "The TPM has no such object or NV index. Check that it is the right TPM, and what its maker stores there."},
 	{[]error{ErrProof}, hresult.ValidationFailed, "The statement is not of the key and the nonce that were expected, or it was changed. Have the TPM make a new one."},
 	{[]error{errKeyFile}, hresult.InvalidData, "Give the file of a key of this TPM: PEM that begins with TSS2 PRIVATE KEY."},
+	{[]error{errNoParent}, invalidParameter, "Name a storage root key, such as 0x81000001 (in the programs: -srk), or let the TPM choose. At 0x81010001 there usually is the endorsement key."},
 	{[]error{errOccupied}, nvDefined, "Give another persistent handle, or remove what is there if nobody needs it."},
 	{[]error{errHandle}, invalidParameter, "Give a persistent handle from 0x81020000 to 0x817FFFFF. Others are reserved for storage and endorsement keys, or are none of the owner's."},
 	{[]error{errPath}, tbsNotFound, "Leave out the path: on Windows there is one TPM, which TBS has."},
@@ -113,6 +114,15 @@ func (e *Error) failure() failure {
 		return failure{nil, tbsIOError, checkChip}
 	}
 	return failure{nil, invalidParameter, "The program asked for what the TPM cannot do. Report this message to its makers."}
+}
+
+// refusedRemedy returns the remedy for an authorization value that was used and is wrong.
+func refusedRemedy(of string) string {
+	flag := map[string]string{ofOwner: "-owner-auth", ofEndorsement: "-endorsement-auth", ofStorageKey: "-srk-auth"}[of]
+	if flag != "" {
+		flag = " (in the programs: " + flag + ")"
+	}
+	return "The authorization value that was used is not that of the TPM's " + of + ". Correct it" + flag + "; if the " + of + " has none, leave it out."
 }
 
 // remedies are those of response codes.

@@ -184,7 +184,7 @@ func (t *TPM) readNVChunk(ctx context.Context, nv *tpm2.TPMSNVPublic, name tpm2.
 		cmd.AuthHandle = tpm2.AuthHandle{Handle: nv.NVIndex, Name: name, Auth: s}
 	} else {
 		var err error
-		if s, err = t.authSession(ctx, t.OwnerAuth); err != nil {
+		if s, err = t.authSession(ctx, ofOwner, t.OwnerAuth); err != nil {
 			return nil, err
 		}
 		cmd.AuthHandle = tpm2.AuthHandle{Handle: tpm2.TPMRHOwner, Auth: s}

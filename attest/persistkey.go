@@ -125,7 +125,7 @@ func (t *TPM) holds(ctx context.Context, handle uint32, k *Key, use ...*object) 
 
 // evictControl makes an object persistent at a handle, or removes it if it is there.
 func (t *TPM) evictControl(ctx context.Context, o *object, handle uint32) error {
-	s, err := t.authSession(ctx, t.OwnerAuth, o)
+	s, err := t.authSession(ctx, ofOwner, t.OwnerAuth, o)
 	if err != nil {
 		return err
 	}

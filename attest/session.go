@@ -32,6 +32,7 @@ type session struct {
 	alg         uint16 // hash
 	key         []byte // session key, empty if not salted
 	auth        []byte // authorization value of what an HMAC session authorizes
+	of          string // what that is
 	nonceCaller []byte
 	nonceTPM    []byte
 	attrs       tpm2.TPMASession

@@ -64,7 +64,7 @@ func TestStorageAuth(t *testing.T) {
 			for _, wrong := range [][]byte{nil, []byte("wrong")} {
 				_, err := (&attest.TPM{Transport: tr, StorageKey: handle, StorageAuth: wrong}).CreateKey(t.Context(), attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
 				var e *attest.Error
-				if !errors.As(err, &e) || !errors.Is(err, tpm2.TPMRCBadAuth) && !errors.Is(err, tpm2.TPMRCAuthFail) || !strings.Contains(e.Remedy(), "supply it") {
+				if !errors.As(err, &e) || !errors.Is(err, tpm2.TPMRCBadAuth) && !errors.Is(err, tpm2.TPMRCAuthFail) || !strings.Contains(e.Remedy(), map[bool]string{true: "supply it", false: "(in the programs: -srk-auth)"}[wrong == nil]) {
 					t.Errorf("value %q: %v", wrong, err)
 				}
 			}
@@ -77,6 +77,26 @@ func TestStorageAuth(t *testing.T) {
 		if !errors.Is(err, tpm2.TPMRCHandle) {
 			t.Errorf("a handle without a key: %v", err)
 		}
+	})
+}
+
+// A handle with an endorsement key, or with one that signs, is no place for new keys: that is
+// said before the TPM refuses a command.
+func TestStorageKeyOfAnotherKind(t *testing.T) {
+	forBackends(t, "ready", func(t *testing.T, tr transport.TPM) {
+		owner := &attest.TPM{Transport: tr}
+		sign := create(t, owner, attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
+		if err := owner.PersistKey(t.Context(), sign, 0x81020042); err != nil {
+			t.Fatal(err)
+		}
+		for _, handle := range []uint32{0x81010001, 0x81020042} {
+			_, err := (&attest.TPM{Transport: tr, StorageKey: handle}).CreateKey(t.Context(), attest.Template{Usage: attest.Sign})
+			var e *attest.Error
+			if !errors.As(err, &e) || e.RC != 0 || e.HRESULT() != 0x80070057 || !strings.Contains(e.Remedy(), "Name a storage root key") {
+				t.Errorf("0x%08X: %v", handle, err)
+			}
+		}
+		noneLoaded(t, tr)
 	})
 }
 

@@ -21,8 +21,14 @@ func (t *TPM) newParent(ctx context.Context) (*object, error) {
 	}
 	if t.StorageKey != 0 {
 		o, err := t.persistentParent(ctx, t.StorageKey)
+		if err != nil {
+			return nil, err
+		}
+		if a, err := parseArea(o.area); err != nil || a.isEK() || !a.has(attrFixedTPM) {
+			return nil, notParent(t.StorageKey)
+		}
 		t.storage = o
-		return o, err
+		return o, nil
 	}
 	o, err := t.persistentParent(ctx, persistentSRK)
 	if err != nil && !errors.Is(err, errNoParent) && !hasRC(err, tpm2.TPMRCHandle) {
@@ -91,6 +97,12 @@ func (t *TPM) knownParent(keyFile uint32) *object {
 
 var errNoParent = errors.New("not a storage key")
 
+// notParent returns the error of a handle with a key under which this package makes and
+// loads none: it is no storage key, or is used by a policy alone, as an endorsement key.
+func notParent(handle uint32) error {
+	return &Error{Op: "TPM2_ReadPublic", Err: fmt.Errorf("the key at 0x%08X is %w", handle, errNoParent)}
+}
+
 // persistentParent returns the storage key at a persistent handle.
 func (t *TPM) persistentParent(ctx context.Context, handle uint32, use ...*object) (*object, error) {
 	if o := t.knownParent(handle); o != nil {
@@ -101,8 +113,8 @@ func (t *TPM) persistentParent(ctx context.Context, handle uint32, use ...*objec
 		return nil, err
 	}
 	a, err := parseArea(area)
-	if err != nil || !a.isParent() {
-		return nil, &Error{Op: "TPM2_ReadPublic", Err: fmt.Errorf("0x%08X: %w", handle, errNoParent)}
+	if err != nil || !a.isParent() || !a.has(attrUserWithAuth) {
+		return nil, notParent(handle)
 	}
 	o := &object{handle: tpm2.TPMHandle(handle), area: area, name: name, role: roleParent, keyFile: handle}
 	t.parents = append(t.parents, o)
@@ -160,7 +172,7 @@ func (t *TPM) primaryParent(ctx context.Context) (*object, error) {
 func (t *TPM) createPrimary(ctx context.Context, hierarchy tpm2.TPMHandle, auth, template []byte, use ...*object) (*object, error) {
 	var rsp *tpm2.CreatePrimaryResponse
 	err := t.withSlots(ctx, 1, func() error {
-		s, err := t.authSession(ctx, auth)
+		s, err := t.authSession(ctx, hierarchyName(hierarchy), auth)
 		if err != nil {
 			return err
 		}
@@ -217,14 +229,30 @@ func (t *TPM) parentAuth(ctx context.Context, parent *object, use ...*object) (t
 	if parent.persistent() {
 		auth = t.StorageAuth
 	}
-	s, err := t.authSession(ctx, auth, append(use, parent)...)
+	s, err := t.authSession(ctx, ofStorageKey, auth, append(use, parent)...)
 	return parent.authorized(s), err
 }
 
-// authSession returns what authorizes a hierarchy or a key for one command: the empty
+// What an authorization value can be of.
+const (
+	ofOwner       = "owner hierarchy"
+	ofEndorsement = "endorsement hierarchy"
+	ofStorageKey  = "storage root key"
+	ofKey         = "key"
+)
+
+// hierarchyName returns the name of a hierarchy that may have an authorization value.
+func hierarchyName(h tpm2.TPMHandle) string {
+	if h == tpm2.TPMRHEndorsement {
+		return ofEndorsement
+	}
+	return ofOwner
+}
+
+// authSession returns what authorizes a hierarchy or a key, called of, for one command: the empty
 // password, or an HMAC session, salted so that an eavesdropper cannot try values on
 // its HMAC. The objects in use are not evicted for it.
-func (t *TPM) authSession(ctx context.Context, auth []byte, use ...*object) (tpm2.Session, error) {
+func (t *TPM) authSession(ctx context.Context, of string, auth []byte, use ...*object) (tpm2.Session, error) {
 	if len(auth) == 0 {
 		return tpm2.PasswordAuth(nil), nil
 	}
@@ -236,7 +264,7 @@ func (t *TPM) authSession(ctx context.Context, auth []byte, use ...*object) (tpm
 	if err != nil {
 		return nil, err
 	}
-	s.auth = auth
+	s.auth, s.of = auth, of
 	return s, nil
 }
 
@@ -246,15 +274,19 @@ func (t *TPM) authorize(ctx context.Context, k *Key, o *object, use ...*object) 
 	if k.locked {
 		return tpm2.AuthHandle{}, &Error{Op: "TPM2_StartAuthSession", Err: errors.New("key has an authorization value, or its file says so: give the value with Key.WithAuth, or WithAuth(nil) if the file is wrong, as those of tpm2_encodeobject 5.4 are")}
 	}
-	s, err := t.authSession(ctx, k.auth, append(use, o)...)
+	s, err := t.authSession(ctx, ofKey, k.auth, append(use, o)...)
 	return o.authorized(s), err
 }
 
 // spent gives up s, if it is an HMAC session for one command, if that failed with
-// err: the TPM ends such a session only after success. It returns err.
+// err: the TPM ends such a session only after success. It returns err, in which it
+// notes whose value the TPM did not take.
 func (t *TPM) spent(s tpm2.Session, err error) error {
 	if hmac, ok := s.(*session); ok && err != nil {
 		t.stray = append(t.stray, hmac.handle)
+		if e := (*Error)(nil); errors.As(err, &e) && hasRC(err, tpm2.TPMRCBadAuth, tpm2.TPMRCAuthFail) {
+			e.refused = hmac.of
+		}
 	}
 	return err
 }

@@ -62,7 +62,8 @@ type TPM struct {
 	OwnerAuth       []byte
 
 	// StorageKey is the persistent handle of the storage key under which new keys
-	// are made. If it is 0, [TPM.CreateKey] chooses. Key files name their own.
+	// are made. If it is 0, [TPM.CreateKey] chooses. Key files name their own. An
+	// endorsement key and what is not fixed to the TPM are refused.
 	StorageKey uint32
 
 	// StorageAuth is the authorization value of the persistent storage keys; nil

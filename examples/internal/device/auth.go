@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
@@ -40,25 +41,13 @@ func (a *Auth) Check() error {
 	}
 }
 
-// Hint returns a sentence about the values that were given if the TPM took none of them,
-// or "".
+// Hint returns the flags for the authorization values if the TPM wants one that was not
+// given, or "".
 func (a *Auth) Hint(err error) string {
-	if !errors.Is(err, tpm2.TPMRCBadAuth) && !errors.Is(err, tpm2.TPMRCAuthFail) {
+	if !errors.Is(err, tpm2.TPMRCBadAuth) && !errors.Is(err, tpm2.TPMRCAuthFail) || strings.Contains(diagnose.Explain(err).Remedy, "-auth") {
 		return ""
 	}
-	var given []string
-	for _, flag := range []struct{ name, value string }{{"-owner-auth", a.owner}, {"-endorsement-auth", a.endorsement}, {"-srk-auth", a.storage}} {
-		if flag.value != "" {
-			given = append(given, flag.name)
-		}
-	}
-	switch len(given) {
-	case 0:
-		return "Values are given with -owner-auth, -endorsement-auth and -srk-auth."
-	case 1:
-		return "A value was given with " + given[0] + ": if it is for this, it is wrong."
-	}
-	return "Values were given with " + strings.Join(given, " and ") + ": the one for this is wrong."
+	return "Values are given with -owner-auth, -endorsement-auth and -srk-auth."
 }
 
 // Set sets the values in tpm, which is that of dev. The error is that of reading a file, or
@@ -84,9 +73,28 @@ func (a *Auth) Set(tpm *attest.TPM, dev *Device) error {
 	if dev.TPMCloser == nil {
 		return nil
 	}
-	_, err := tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(a.key)}.Execute(dev)
-	if errors.Is(err, tpm2.TPMRCHandle) || errors.Is(err, tpm2.TPMRCValue) {
-		return fmt.Errorf("-srk %#x: the TPM has no key at this handle: leave out -srk, or name one of the TPM's persistent handles (tpm2_getcap handles-persistent)", a.key)
+	flag := fmt.Sprintf("-srk %#x", a.key)
+	rsp, err := tpm2.ReadPublic{ObjectHandle: tpm2.TPMHandle(a.key)}.Execute(dev)
+	switch {
+	case errors.Is(err, tpm2.TPMRCHandle) || errors.Is(err, tpm2.TPMRCValue):
+		return command.Wrong(flag, errors.New("the TPM has no key at this handle: leave out -srk, or name one of the TPM's persistent handles (tpm2_getcap handles-persistent)"))
+	case err == nil && !isStorage(rsp):
+		usually := ""
+		if a.key>>16 == 0x8101 {
+			usually = " (an endorsement key is usually here)"
+		}
+		return command.Wrong(flag, errors.New("the key at this handle is no storage key"+usually+": name a storage root key, such as 0x81000001, or leave out -srk"))
 	}
 	return nil
+}
+
+// isStorage reports whether keys can be made under a key: it decrypts nothing else, is
+// fixed to the TPM, and needs no policy, as endorsement keys do.
+func isStorage(key *tpm2.ReadPublicResponse) bool {
+	public, err := key.OutPublic.Contents()
+	if err != nil {
+		return false
+	}
+	is := public.ObjectAttributes
+	return is.Restricted && is.Decrypt && is.FixedTPM && is.UserWithAuth
 }

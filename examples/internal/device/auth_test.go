@@ -13,6 +13,8 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/diagnose"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 )
 
@@ -109,6 +111,30 @@ func TestEndorsementAuth(t *testing.T) {
 		}
 		if _, err := tpm.EK(t.Context()); !errors.Is(err, want) {
 			t.Errorf("%q: %v", value, err)
+		} else if d := diagnose.Explain(err); want != nil && (!strings.HasSuffix(d.Remedy, "Correct it (in the programs: -endorsement-auth); if the endorsement hierarchy has none, leave it out.") || new(device.Auth).Hint(err) != "") {
+			t.Errorf("%q: %s", value, d.Remedy)
+		}
+	}
+}
+
+// A handle without a storage key is said before anything is done.
+func TestNoStorageKey(t *testing.T) {
+	chip, err := attesttest.New(attesttest.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { chip.Close() })
+	for handle, want := range map[string]string{"0x81010001": "no storage key (an endorsement key is usually here)", "0x81000042": "no key at this handle"} {
+		var a device.Auth
+		f := flag.NewFlagSet("", flag.ContinueOnError)
+		a.Flags(f)
+		if err := f.Parse([]string{"-srk", handle}); err != nil {
+			t.Fatal(err)
+		}
+		err := a.Set(new(attest.TPM), &device.Device{TPMCloser: chip})
+		var exit *command.ExitError
+		if !errors.As(err, &exit) || exit.Code != 2 || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", handle, err)
 		}
 	}
 }
