@@ -90,6 +90,9 @@ func newCertificate(x *x509.Certificate) *Certificate {
 func split(b []byte) (ders [][]byte, trailing int, err error) {
 	switch trimmed := bytes.TrimSpace(b); {
 	case isFill(b):
+		if len(b) == 0 {
+			return nil, 0, errBlank
+		}
 		return nil, 0, fmt.Errorf("%w: all %d bytes are %02x", errBlank, len(b), b[:min(len(b), 1)])
 	case bytes.HasPrefix(trimmed, []byte("{")):
 		return splitJSON(trimmed)

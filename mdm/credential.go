@@ -23,11 +23,23 @@ type Credential interface {
 	security() (string, error) // content of wsse:Security
 }
 
+// errNoToken means that a token is empty.
+const errNoToken = emptyToken("no token: the credential is an empty token")
+
+type emptyToken string
+
+func (e emptyToken) Error() string { return string(e) }
+
+// Remedy tells to give a token.
+func (emptyToken) Remedy() string {
+	return "Give the token that the server's sign-in gave (in the programs: -token)."
+}
+
 // security writes the token as a JWT. Its text is base64url already and is
 // encoded in base64 once more, as servers expect.
 func (t Token) security() (string, error) {
 	if t == "" {
-		return "", errors.New("no token: the credential is an empty token")
+		return "", errNoToken
 	}
 	return securityToken(typeJWT, []byte(t)), nil
 }
@@ -52,7 +64,7 @@ func (t OpaqueToken) MarshalText() ([]byte, error) { return Token("").MarshalTex
 
 func (t OpaqueToken) security() (string, error) {
 	if t == "" {
-		return "", errors.New("no token: the credential is an empty token")
+		return "", errNoToken
 	}
 	return securityToken(typeUserToken, []byte(t)), nil
 }

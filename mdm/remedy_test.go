@@ -34,6 +34,16 @@ func TestRemedyFitsOperation(t *testing.T) {
 	}
 }
 
+// An empty token is no bug, and the remedy says what is missing.
+func TestEmptyToken(t *testing.T) {
+	for _, with := range []mdm.Credential{mdm.Token(""), mdm.OpaqueToken("")} {
+		_, err := new(mdm.Client).Policy(t.Context(), &mdm.Discovery{PolicyURL: "https://mdm.test/p"}, with)
+		if e := failure(t, err); e.Remedy() != "Give the token that the server's sign-in gave (in the programs: -token)." {
+			t.Errorf("%T: %v: %s", with, err, e.Remedy())
+		}
+	}
+}
+
 // The message in a fault's detail is not lost beside the reason.
 func TestFaultDetail(t *testing.T) {
 	e := discoverCanned(t, canned{Status: 200, Body: fault("s:Authorization", "DeviceNotSupported")})

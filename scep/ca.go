@@ -10,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -192,7 +194,25 @@ func find(sent []*x509.Certificate, fingerprint []byte) (*x509.Certificate, erro
 			return cert, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: no CA certificate has the fingerprint %x", ErrUntrusted, fingerprint)
+	return nil, fmt.Errorf("%w: %w %x; the server sent %s", ErrUntrusted, errFingerprint, fingerprint, named(sent))
+}
+
+// errFingerprint means that the server has no CA certificate with the fingerprint.
+var errFingerprint = errors.New("no CA certificate has the fingerprint")
+
+// maxNamed is how many certificates an error names.
+const maxNamed = 6
+
+// named returns the subjects of certificates and their fingerprints.
+func named(certs []*x509.Certificate) string {
+	var names []string
+	for _, cert := range certs[:min(len(certs), maxNamed)] {
+		names = append(names, fmt.Sprintf("%q (SHA-256 %x)", plain.Name(cert.Subject.String()), sha256.Sum256(cert.Raw)))
+	}
+	if more := len(certs) - maxNamed; more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 // addCAs adds the CA certificates among certs to pool.

@@ -285,6 +285,8 @@ func (e *Error) Remedy() string {
 		return "A certificate is not valid at this time. Set the device's clock, and ask the CA's operator to check the CA's clock."
 	case errors.Is(e.Err, errUnvouched):
 		return "Nothing was sent. Give the CA's root certificate (in the programs: -roots FILE), or use https."
+	case errors.Is(e.Err, errFingerprint):
+		return "Compare the fingerprints with the CA's operator (in the programs: -ca-fingerprint), and check that no proxy answers in the CA's place."
 	case errors.Is(e.Err, ErrUntrusted):
 		return "The CA is not the expected one. Check the trusted roots, and whether a proxy inspects the connection."
 	case errors.Is(e.Err, ErrCapability):

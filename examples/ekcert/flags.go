@@ -53,5 +53,8 @@ func (o *options) check(f *flag.FlagSet) error {
 	if sources > 1 {
 		return errors.New("-tpm, -file and -nv exclude each other")
 	}
+	if o.private && !o.online {
+		return errors.New("-private-hosts goes with -online")
+	}
 	return errors.Join(device.CheckFlag(o.tpm), o.auth.Check())
 }

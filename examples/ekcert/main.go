@@ -13,12 +13,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -38,6 +41,7 @@ func judgeTPM(ctx context.Context, c *ekcert.Client, tpm *attest.TPM) ([]*result
 		return nil, err
 	}
 	var results []*result
+	missing := make(map[*result]error)
 	for ek, err := range tpm.EKs(ctx) {
 		if err != nil {
 			return nil, err
@@ -47,12 +51,25 @@ func judgeTPM(ctx context.Context, c *ekcert.Client, tpm *attest.TPM) ([]*result
 		case err == nil:
 			results = append(results, judge(ctx, c, cert, ek.Public, info.Firmware))
 		case errors.Is(err, ekcert.ErrNotFound):
-			results = append(results, &result{Key: device.KeyName(ek.Public), Verdict: none, Error: command.Explain(err)})
+			r := &result{Key: device.KeyName(ek.Public), Verdict: none, Error: command.Explain(err)}
+			results, missing[r] = append(results, r), err
 		default:
 			results = append(results, &result{Key: device.KeyName(ek.Public), Verdict: bad, Error: command.Explain(err)})
 		}
 	}
+	if slices.ContainsFunc(results, func(r *result) bool { return r.Verdict == good }) {
+		for r, err := range missing {
+			r.Error = spared(err)
+		}
+	}
 	return results, nil
+}
+
+// spared says that a key has no certificate, where another key of its TPM has one.
+func spared(err error) string {
+	cause := diagnose.Explain(err).Cause
+	cause = strings.Replace(cause, ekcert.ErrNotFound.Error(), "no certificate for this key", 1)
+	return strings.ReplaceAll(cause, ": none", "") + ". Others of this TPM's keys have one, which is enough."
 }
 
 // judgeFile judges a certificate in a file. There is no key to compare it with
@@ -62,9 +79,13 @@ func judgeFile(ctx context.Context, c *ekcert.Client, name string) ([]*result, e
 	if err != nil {
 		return nil, command.Wrong("-file", err)
 	}
+	const takes = ". Name a file with a certificate in DER, PEM, PKCS #7 or Intel's JSON, or as NV memory or the registry of Windows holds it"
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, command.Wrong("-file "+name, errors.New("the file is empty"+takes))
+	}
 	cert, err := ekcert.Parse(text)
 	if err != nil {
-		return nil, command.Wrong("-file "+name, fmt.Errorf("there is no certificate in it that can be read: %s. Name a file with a certificate in DER, PEM, PKCS #7 or Intel's JSON, or as NV memory or the registry of Windows holds it", diagnose.Explain(err).Cause))
+		return nil, command.Wrong("-file "+name, fmt.Errorf("there is no certificate in it that can be read: %s%s", diagnose.Explain(err).Cause, takes))
 	}
 	cert.Origin = name
 	return []*result{judge(ctx, c, cert, cert.PublicKey, "")}, nil

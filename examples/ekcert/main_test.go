@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/json"
+	"fmt"
 	"math/big"
 	"net/http/httptest"
 	"os"
@@ -158,8 +159,20 @@ func TestDump(t *testing.T) {
 	if code, out, errs := try(t, args...); code != 1 || strings.Count(out, "verdict") != 2 {
 		t.Errorf("with a broken one: %d: %s%s", code, out, errs)
 	}
-	if code, _, _ := try(t, "-nv", t.TempDir()); code != 1 {
+	if code, _, _ := try(t, "-nv", t.TempDir()); code != 2 {
 		t.Errorf("an empty folder: %d", code)
+	}
+	file := exampletest.File(t, nil)
+	if code, _, errs := try(t, "-nv", file); code != 2 || errs != fmt.Sprintf("ekcert: -nv: %q is a file, not a folder: name a folder\n", file) {
+		t.Errorf("a file: %d: %s", code, errs)
+	}
+}
+
+// A key without a certificate beside one that has one needs nothing.
+func TestOneIsEnough(t *testing.T) {
+	const want = "verdict      none: no certificate for this key (nv:0x01C00016). Others of this TPM's keys have one, which is enough.\n"
+	if code, out, errs := try(t); code != 0 || !strings.Contains(out, want) || strings.Contains(out, "firmware and") {
+		t.Errorf("%d: %s%s", code, out, errs)
 	}
 }
 
@@ -179,7 +192,8 @@ func TestUsage(t *testing.T) {
 		{"more", 2},
 		{"-tpm soft -file x", 2},
 		{"-nv x -file x", 2},
-		{"-nv no-such-dir", 1},
+		{"-nv no-such-dir", 2},
+		{"-private-hosts", 2},
 		{"-timeout 0s", 2},
 		{"-h", 0},
 		{"-file no-such-file", 2},
@@ -193,6 +207,10 @@ func TestUsage(t *testing.T) {
 	}
 	if code, _, errs := try(t, "-file", exampletest.File(t, []byte("hello"))); code != 2 || !strings.HasPrefix(errs, "ekcert: -file ") || !strings.Contains(errs, ": there is no certificate in it that can be read: ") || strings.Contains(errs, "Ask the maker") {
 		t.Errorf("no certificate: %d: %s", code, errs)
+	}
+	file := exampletest.File(t, nil)
+	if code, _, errs := try(t, "-file", file); code != 2 || !strings.HasPrefix(errs, "ekcert: -file "+file+": the file is empty. Name a file with a certificate in DER, ") {
+		t.Errorf("an empty file: %d: %s", code, errs)
 	}
 }
 

@@ -26,9 +26,12 @@ type nvDump map[uint32]string
 // readDump finds the files of a folder whose names begin with an index, such as
 // 0x01c00002.bin. The command "tpm2_nvread -o" writes such files.
 func readDump(dir string) (nvDump, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, command.Wrong("-nv", fmt.Errorf("%q is a file, not a folder: name a folder", dir))
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, command.At("-nv", err)
+		return nil, command.Wrong("-nv", err)
 	}
 	dump := make(nvDump)
 	for _, e := range entries {
@@ -38,7 +41,7 @@ func readDump(dir string) (nvDump, error) {
 		}
 	}
 	if len(dump) == 0 {
-		return nil, fmt.Errorf("-nv %s: no file is named after an NV index, such as 0x01c00002.bin", dir)
+		return nil, command.Wrong("-nv "+dir, errors.New("no file is named after an NV index, such as 0x01c00002.bin"))
 	}
 	return dump, nil
 }

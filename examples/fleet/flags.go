@@ -21,6 +21,8 @@ type options struct {
 	ramp                         time.Duration
 	fastKeys, json               bool
 	faults                       []provisiontest.Fault
+	timeout                      string
+	strangers                    bool // the server does not know devices of the fleet
 }
 
 // program returns the example as a command. Each call has flags of its own.
@@ -34,7 +36,7 @@ func program() *command.Command {
 		Usage: "fleet [-devices N] [-concurrency N] [-ramp D] [-fast-keys] [-fault STEP:KIND] [FLAGS]\n" +
 			"fleet -server URL -roots FILE [FLAGS]",
 		Status:  "0 if all devices are done, 1 if one failed, 2 for wrong usage",
-		Timeout: time.Hour, Flags: o.flags, Check: o.check, Do: o.run,
+		Timeout: time.Hour, Flags: o.flags, Check: o.check, Do: o.run, Hint: o.hint,
 	}
 }
 
@@ -51,7 +53,8 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.BoolVar(&o.json, "json", false, "print the results as JSON")
 }
 
-func (o *options) check(*flag.FlagSet) error {
+func (o *options) check(f *flag.FlagSet) error {
+	o.timeout = f.Lookup("timeout").Value.String()
 	switch {
 	case o.server != "" && len(o.faults) > 0:
 		return errors.New("-fault is of the mock server in this process: give it to mockserver instead")

@@ -15,8 +15,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/services"
@@ -47,13 +50,48 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := o.write(r, stdout); err != nil {
 		return err
 	}
-	switch {
-	case ctx.Err() != nil:
+	o.strangers = slices.ContainsFunc(r.Failures, func(f *failure) bool { return strings.HasSuffix(f.Cause, "tpm_ek_unknown") })
+	if ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		return context.Cause(ctx)
-	case r.Failed > 0:
-		return fmt.Errorf("%d of %d devices failed", r.Failed, r.Devices)
 	}
-	return nil
+	return errors.Join(append([]error{o.unfinished(ctx, r)}, r.causes()...)...)
+}
+
+// unfinished returns an error if -timeout ended before all devices did.
+func (o *options) unfinished(ctx context.Context, r *result) error {
+	left := r.Devices - r.Done - r.Failed
+	if ctx.Err() == nil || left == 0 {
+		return nil
+	}
+	what := fmt.Sprintf("%d of %d devices done when -timeout ended (%s)", r.Done, r.Devices, o.timeout)
+	if r.last == nil {
+		return errors.New(what + ": give a longer one, or fewer -devices")
+	}
+	return command.At(fmt.Sprintf("%s; %d unfinished, last cause", what, left), r.last)
+}
+
+// maxCauses is how many causes of failures are explained.
+const maxCauses = 5
+
+// causes returns an error for each cause for which devices failed.
+func (r *result) causes() []error {
+	var all []error
+	for i, f := range r.Failures {
+		if i == maxCauses {
+			all = append(all, fmt.Errorf("%s more, see -json", command.Count(len(r.Failures)-i, "cause")))
+			break
+		}
+		all = append(all, command.At(fmt.Sprintf("%d of %d devices failed", f.Devices, r.Devices), f.err))
+	}
+	return all
+}
+
+// hint says what a server elsewhere needs for devices that it does not know.
+func (o *options) hint(error) string {
+	if o.strangers {
+		return "A fleet's devices are all new: start the server with -admit any."
+	}
+	return ""
 }
 
 // write writes the results where the flags say.

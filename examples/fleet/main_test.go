@@ -78,7 +78,9 @@ func TestRefused(t *testing.T) {
 	s := new(provisiontest.Server)
 	roots := exampletest.StartMock(t, s)
 	code, stdout, stderr := exampletest.Run(t, program(), "-server", s.URL, "-roots", roots, "-devices", "2", "-fast-keys")
-	if code != 1 || !strings.Contains(stdout, "2 failed at token: ") || !strings.Contains(stderr, "2 of 2 devices failed") {
+	if code != 1 || !strings.Contains(stdout, "2 failed at token: OAuth invalid_grant/tpm_ek_unknown\n") ||
+		!strings.HasPrefix(stderr, "fleet: 2 of 2 devices failed: token: Authenticate https://") || strings.Count(stderr, "devices failed") != 1 || !strings.Contains(stderr, "Check that the device is registered") ||
+		!strings.HasSuffix(stderr, ". A fleet's devices are all new: start the server with -admit any.\n") {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}
 }
@@ -92,8 +94,13 @@ func TestCutOff(t *testing.T) {
 		t.Errorf("exit %d: %s%s", code, &stdout, &stderr)
 	}
 	code, out, errs := exampletest.Run(t, program(), "-devices", "100000", "-fast-keys", "-timeout", "500ms")
-	if code != 1 || !strings.Contains(errs, "time limit") || !strings.Contains(out, "of 100000 devices done") {
+	if code != 1 || !strings.Contains(errs, " of 100000 devices done when -timeout ended (500ms): give a longer one") || !strings.Contains(out, "of 100000 devices done") {
 		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+	code, _, errs = exampletest.Run(t, program(), "-devices", "2", "-fast-keys", "-server", "https://127.0.0.1:1", "-timeout", "5s", "-steps", "discover")
+	const want = "fleet: 0 of 2 devices done when -timeout ended (5s); 2 unfinished, last cause: discover: Discover https://127.0.0.1:1/"
+	if code != 1 || !strings.HasPrefix(errs, want) || !strings.Contains(errs, "nothing listens at 127.0.0.1:1") || !strings.Contains(errs, ". Check the address and the port") {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }
 

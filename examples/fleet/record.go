@@ -23,6 +23,7 @@ type record struct {
 	steps    map[string]*timings
 	devices  timings
 	failures map[string]*failure
+	last     error // why an attempt was last to be tried again
 }
 
 // A timings has the times that a step, or a whole device, took, and how often it was tried
@@ -36,8 +37,10 @@ type timings struct {
 type failure struct {
 	Cause   string `json:"cause"` // step and code
 	Devices int    `json:"devices"`
-	Example string `json:"example"` // the error of the first one
+	Example string `json:"example"` // what the error of the first one says, without the remedy
 	Remedy  string `json:"remedy,omitempty"`
+
+	err error // the error of the first one
 }
 
 func (r *record) begin() {
@@ -67,7 +70,7 @@ func (r *record) end(took time.Duration, err error) {
 	d := diagnose.Explain(err)
 	name := cause(d)
 	if r.failures[name] == nil {
-		r.failures[name] = &failure{Cause: name, Example: err.Error(), Remedy: command.Remedy(d.Remedy)}
+		r.failures[name] = &failure{Cause: name, Example: command.Brief(err), Remedy: command.Remedy(d.Remedy), err: err}
 	}
 	r.failures[name].Devices++
 }
@@ -101,6 +104,7 @@ func (r *record) observe(ev provision.Event) {
 		t.took = append(t.took, ev.Elapsed)
 	case provision.Retrying:
 		t.retries++
+		r.last = command.At(name, ev.Err)
 	}
 }
 

@@ -36,6 +36,7 @@ type result struct {
 	Samples  []sample     `json:"samples"`
 
 	started time.Time
+	last    error // why an attempt was last to be tried again
 }
 
 // A stepResult is what a step, or a whole device, took.
@@ -56,7 +57,7 @@ func (f *fleet) result(elapsed, cpu time.Duration, u *usage) *result {
 	r := &result{
 		Devices: f.devices, Done: rec.done, Failed: rec.failed, Concurrency: f.concurrency, FastKeys: f.fastKeys, Mock: f.server == "",
 		Processors: runtime.GOMAXPROCS(0), Seconds: elapsed.Seconds(), PeakHeap: after.LiveHeap,
-		Device: rec.devices.result("device"), Samples: u.samples, started: u.start,
+		Device: rec.devices.result("device"), Samples: u.samples, started: u.start, last: rec.last,
 	}
 	if ended := float64(rec.done + rec.failed); ended > 0 {
 		r.Rate = ended / elapsed.Seconds()
@@ -101,7 +102,7 @@ func (r *result) print(w io.Writer) error {
 		return err
 	}
 	for _, f := range r.Failures {
-		fmt.Fprintf(w, "%d failed at %s: %s\n", f.Devices, f.Cause, f.Example)
+		fmt.Fprintf(w, "%d failed at %s\n", f.Devices, f.Cause)
 	}
 	_, err := fmt.Fprintln(w, r.facts())
 	return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/examples/internal/services"
@@ -25,7 +26,8 @@ const (
 type options struct {
 	server, roots, tpm, tenant, ticket, user, password, out, steps string
 
-	signIn services.SignIn
+	signIn   services.SignIn
+	defaults bool // -user or -password is not given
 }
 
 // program returns the example as a command. Each call has flags of its own.
@@ -38,7 +40,7 @@ func program() *command.Command {
 			"directory in this process.",
 		Usage:   "join [-step STEPS] [-ticket @FILE] [-server URL -roots FILE] [-tpm TPM] [-out DIR] [FLAGS]",
 		Status:  "0 if all steps are done, 1 if one failed, 2 for wrong usage",
-		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run,
+		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Hint: o.hint,
 	}
 }
 
@@ -55,13 +57,28 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.out, "out", "", "keep keys (wrapped by the TPM), certificates and the sealed session in `DIR`")
 }
 
-func (o *options) check(*flag.FlagSet) error {
+func (o *options) check(f *flag.FlagSet) error {
+	given := make(map[string]bool)
+	f.Visit(func(set *flag.Flag) { given[set.Name] = true })
+	o.defaults = !given["user"] || !given["password"]
 	for name := range strings.SplitSeq(o.steps, ",") {
 		if !slices.Contains(stepNames(), name) {
 			return fmt.Errorf("-step %q: want some of %s", name, strings.Join(stepNames(), ", "))
 		}
 	}
-	return errors.Join(device.CheckFlag(o.tpm), o.signIn.Check(), services.CheckFlags(o.server, o.roots), command.CheckTenant("-tenant", o.tenant), command.CheckDir("-out", o.out))
+	if given["password"] && o.server != "" && !o.signIn.NeedsPassword() {
+		return errors.New("-password goes with -signin password, for otherwise the user enters it elsewhere")
+	}
+	return errors.Join(device.CheckFlag(o.tpm), o.signIn.Check(), services.CheckFlags(o.server, o.roots), command.CheckUser("-user", o.user), command.CheckTenant("-tenant", o.tenant), command.CheckDir("-out", o.out))
+}
+
+// hint says that a name and a password that were refused came from no flag.
+func (o *options) hint(err error) string {
+	d := diagnose.Explain(err)
+	if o.server == "" || !o.defaults || !o.signIn.NeedsPassword() || d.Op != "Password" && d.Op != "SignIn" || !strings.HasPrefix(d.Protocol, "OAuth invalid_grant") {
+		return ""
+	}
+	return fmt.Sprintf("Give -user and -password: without them the defaults were sent, which are those of %s.", defaultUser)
 }
 
 // takes reports whether the flags ask for a step.

@@ -103,8 +103,7 @@ func (d *joiner) authenticate(ctx context.Context) (string, error) {
 // token.
 func (d *joiner) tokenSource(ctx context.Context) (drs.TokenSource, error) {
 	if d.ticket != "" {
-		text, err := command.Secret("-ticket", d.ticket)
-		return &drs.DeviceToken{Token: drs.Token(text)}, err
+		return &drs.DeviceToken{Token: drs.Token(d.ticket)}, nil
 	}
 	if d.discovery.ProofEndpoint == "" {
 		return nil, fmt.Errorf("%w: give a device ticket from elsewhere with -ticket @FILE, or take only the steps discover, rejoin and signin of a user", drs.ErrNoChallenge)
@@ -245,6 +244,10 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 	if o.password, err = command.Secret("-password", o.password); err != nil {
 		return err
 	}
+	if o.ticket, err = command.Secret("-ticket", o.ticket); err != nil {
+		return err
+	}
+	o.ticket = strings.TrimSpace(o.ticket)
 	s, err := services.Open(o.server, o.roots, &provisiontest.Server{AdmitAny: true, Users: map[string]string{o.user: o.password}})
 	if err != nil {
 		return err

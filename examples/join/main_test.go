@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,11 +119,25 @@ func TestTicket(t *testing.T) {
 	}
 }
 
+// A ticket of blanks is wrong usage, and a refused default name is said to be one.
+func TestRefusedFlags(t *testing.T) {
+	blank := exampletest.File(t, []byte(" \t\n"))
+	if code, out, errs := exampletest.Run(t, program(), "-ticket", "@"+blank); code != 2 || errs != fmt.Sprintf("join: -ticket: the file %q is empty, but should have a secret\n", blank) {
+		t.Errorf("%d %s%s", code, out, errs)
+	}
+	server := &provisiontest.Server{AdmitAny: true, Users: map[string]string{"ada@contoso.test": "x"}}
+	roots := exampletest.StartMock(t, server)
+	const defaults = ". Give -user and -password: without them the defaults were sent, which are those of " + defaultUser + ".\n"
+	if code, _, errs := exampletest.Run(t, program(), "-server", server.URL, "-roots", roots); code != 1 || !strings.HasSuffix(errs, defaults) {
+		t.Errorf("%d %s", code, errs)
+	}
+}
+
 // A user signs in by a code or in a browser, and then on the device by the refresh token.
 func TestSignInByCode(t *testing.T) {
 	server := &provisiontest.Server{AdmitAny: true, Users: map[string]string{defaultUser: defaultPassword}}
 	roots := exampletest.StartMock(t, server)
-	args := []string{"-server", server.URL, "-roots", roots, "-signin", "code", "-password", "not the user's"}
+	args := []string{"-server", server.URL, "-roots", roots, "-signin", "code"}
 	entered := make(chan bool)
 	go func() {
 		defer close(entered)
@@ -144,7 +159,20 @@ func TestSignInByCode(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{{"-step", "jump"}, {"-roots", "x"}, {"x"}, {"-timeout", "0s"}, {"-tenant", "foo bar"}, {"-tpm", "hard"}, {"-server", "foo"}, {"-server", "http://127.0.0.1:1"}, {"-out", "main.go"}} {
+	for _, args := range [][]string{
+		{"-step", "jump"},
+		{"-roots", "x"},
+		{"x"},
+		{"-timeout", "0s"},
+		{"-tenant", "foo bar"},
+		{"-tpm", "hard"},
+		{"-server", "foo"},
+		{"-server", "http://127.0.0.1:1"},
+		{"-out", "main.go"},
+		{"-user", "alice"},
+		{"-step", ""},
+		{"-server", "https://x.test", "-signin", "code", "-password", "x"},
+	} {
 		if code, _, errs := exampletest.Run(t, program(), args...); code != 2 || !strings.HasSuffix(errs, "; see join -h\n") {
 			t.Errorf("%v: %d %s", args, code, errs)
 		}

@@ -106,8 +106,8 @@ func (o *options) check(*flag.FlagSet) error {
 		return errors.New("-user needs -password")
 	case o.requestVersion != "" && !version.MatchString(o.requestVersion):
 		return fmt.Errorf("-request-version %q: want a version such as 5.0", o.requestVersion)
-	case o.user != "" && !strings.ContainsAny(o.user, "@\\"):
-		return fmt.Errorf("-user %q: want an e-mail address, such as user@contoso.com", o.user)
+	case command.CheckUser("-user", o.user) != nil:
+		return command.CheckUser("-user", o.user)
 	case o.sessions < 0:
 		return errors.New("-session must not be negative")
 	}

@@ -66,7 +66,7 @@ func serve(t *testing.T, args ...string) *running {
 
 func TestServe(t *testing.T) {
 	s := serve(t)
-	if s.roots != 4 {
+	if s.roots != 5 {
 		t.Errorf("%d roots", s.roots)
 	}
 	for path, want := range map[string]int{
@@ -147,7 +147,7 @@ func TestHelp(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none")
-	if _, _, stderr := exampletest.Run(t, program(), "-fault", "foo:503"); !strings.HasPrefix(stderr, "mockserver: -fault \"foo:503\": no requests belong to a step \"foo\": want one of [") || !strings.HasSuffix(stderr, "; see mockserver -h\n") {
+	if _, _, stderr := exampletest.Run(t, program(), "-fault", "foo:503"); !strings.HasPrefix(stderr, "mockserver: -fault \"foo:503\": no requests belong to a step \"foo\": want one of tls, profile, ") || !strings.HasSuffix(stderr, "; see mockserver -h\n") {
 		t.Error(stderr)
 	}
 	for _, c := range []struct {

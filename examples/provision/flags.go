@@ -72,13 +72,15 @@ func (o *options) check(*flag.FlagSet) error {
 	switch {
 	case o.pause <= 0:
 		return errors.New("-pause must be positive")
+	case o.password != "" && o.server != "" && !o.signIn.NeedsPassword():
+		return errors.New("-password goes with -signin password, for otherwise the user enters it elsewhere")
 	case o.password != "" && o.user == "", o.user != "" && o.password == "" && o.signIn.NeedsPassword():
 		return errors.New("-user and -password go together")
 	case o.ek != "" && !slices.Contains([]string{"rsa2048", "p256", "p384"}, o.ek):
 		return fmt.Errorf("-ek %q: want rsa2048, p256 or p384", o.ek)
 	}
 	return errors.Join(
-		services.CheckFlags(o.server, o.roots), command.CheckTenant("-tenant", o.tenant), o.signIn.Check(), device.CheckFlag(o.tpm), o.auth.Check(), o.checkSteps(), command.CheckFile("-state", o.state), command.CheckDir("-out", o.out),
+		services.CheckFlags(o.server, o.roots), command.CheckUser("-user", o.user), command.CheckTenant("-tenant", o.tenant), o.signIn.Check(), device.CheckFlag(o.tpm), o.auth.Check(), o.checkSteps(), command.CheckFile("-state", o.state), command.CheckDir("-out", o.out),
 		command.CheckFile("-trace-md", o.traceMD), command.CheckFile("-har", o.har), command.CheckFile("-report", o.report),
 	)
 }

@@ -397,7 +397,7 @@ func TestUnwritten(t *testing.T) {
 func TestOtherServer(t *testing.T) {
 	first := start(t, &provisiontest.Server{AdmitAny: true})
 	second := start(t, &provisiontest.Server{AdmitAny: true})
-	for _, steps := range []string{"ek,aik,keys,discover,token,join", ""} {
+	for _, steps := range []string{"ek,aik,keys,discover,token,join", "ek,aik,keys,discover,token,join,enroll"} {
 		state := filepath.Join(t.TempDir(), "state")
 		if code, _, stderr := runProvision(t, append(first, "-state", state, "-steps", steps)...); code != 0 {
 			t.Fatal(stderr)

@@ -98,7 +98,7 @@ func TestProfileRefused(t *testing.T) {
 		"no file":      {[]string{"-profile", "no-such-file"}, "no-such-file"},
 		"name":         {[]string{"-profile", profileFile(t, contoso+`,"CloudAssignedDeviceName":"%SERIAL%%RAND:1"`), "-hash", mockHash(t)}, "name"},
 		"other device": {[]string{"-hash", other}, "the hardware hash does not belong to this TPM"},
-		"no hash":      {[]string{"-hash", profileFile(t, "")}, "neither a hardware hash"},
+		"no hash":      {[]string{"-hash", profileFile(t, "")}, "neither a hardware hash nor a file of them. Give the base64 text"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, stdout, stderr := runProvision(t, append(tt.args, flags...)...)

@@ -30,7 +30,7 @@ func program() *command.Command {
 		About: "scepenroll enrolls a key with a SCEP CA (RFC 8894) or renews a certificate, and writes the key and\n" +
 			"the certificates to files. The key may be in a TPM.",
 		Usage: "scepenroll -url URL -caps\n" +
-			"scepenroll -url URL -ca-fingerprint HEX|-roots FILE [-challenge @FILE] [-subject CN=NAME] -out DIR\n" +
+			"scepenroll -url URL -ca-fingerprint HEX|-roots FILE -subject CN=NAME [-dns NAMES] [-challenge @FILE] -out DIR\n" +
 			"scepenroll -url URL -ca-fingerprint HEX|-roots FILE -renew -out DIR",
 		Status:  "0 if the certificate is written, or the capabilities printed with -caps; 1 if not; 2 for wrong usage",
 		Timeout: 5 * time.Minute, Flags: o.flags, Check: o.check, Do: o.run, Hint: o.hint,
@@ -43,7 +43,7 @@ func (o *options) flags(f *flag.FlagSet) {
 	f.StringVar(&o.challenge, "challenge", "", "challenge `PASSWORD`, or @FILE to read it from a file")
 	f.StringVar(&o.fingerprint, "ca-fingerprint", "", "trust the CA certificate with this SHA-256, in `HEX`")
 	f.StringVar(&o.roots, "roots", "", "trust the CA certificates in `FILE` (PEM), for an https URL also beside the system's roots")
-	f.StringVar(&o.subject, "subject", "", "subject of the certificate, such as `CN=device,O=company`")
+	f.StringVar(&o.subject, "subject", "", "subject of the certificate, such as `CN=device,O=company` (required to enroll, also with -dns)")
 	f.StringVar(&o.dns, "dns", "", "DNS `NAMES` of the certificate, separated by commas")
 	f.StringVar(&o.key, "key", "rsa2048", "`KIND` of key: rsa2048, p256 or tpm (RSA 2048 in the TPM)")
 	f.StringVar(&o.tpm, "tpm", "soft", device.Usage)
@@ -61,7 +61,7 @@ func (o *options) check(*flag.FlagSet) error {
 	case o.out == "" && !o.caps:
 		return errors.New("-out is required")
 	case o.subject == "" && !o.caps && !o.renew:
-		return errors.New("-subject is required")
+		return errors.New("-subject is required, also with -dns")
 	case o.key != "rsa2048" && o.key != "p256" && o.key != "tpm":
 		return fmt.Errorf("-key %q: want rsa2048, p256 or tpm", o.key)
 	case o.renew && o.key == "p256":
@@ -109,9 +109,9 @@ func (o *options) hint(err error) string {
 	switch {
 	case errors.Is(err, scep.ErrLegacy):
 		return "The flag -legacy permits them."
-	case errors.Is(err, scep.ErrUntrusted) && o.fingerprint != "":
-		return "See which certificates the server has with -caps and without -ca-fingerprint."
-	case errors.Is(err, scep.ErrUntrusted) && o.roots == "":
+	case errors.Is(err, scep.ErrUntrusted) && o.fingerprint == "" && o.roots != "" && !o.caps:
+		return "See which certificates the server has with -caps."
+	case errors.Is(err, scep.ErrUntrusted) && o.fingerprint == "" && o.roots == "":
 		return "Vouch for the CA with -roots or -ca-fingerprint."
 	}
 	return ""

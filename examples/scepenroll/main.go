@@ -45,6 +45,9 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) (err error) {
 		return look(ctx, c, o, stdout)
 	}
 	ca, err := c.CA(ctx, o.id)
+	if o.caps && errors.Is(err, scep.ErrUntrusted) {
+		return errors.Join(look(ctx, c, o, stdout), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -123,7 +126,8 @@ func (o *options) client() (*scep.Client, error) {
 	return c, nil
 }
 
-// look prints what a server supports whose CA nothing vouches for.
+// look prints what a server supports whose CA nothing vouches for, or not what the flags
+// name.
 func look(ctx context.Context, c *scep.Client, o *options, stdout io.Writer) error {
 	c.Fingerprint = make([]byte, sha256.Size) // of nothing: these requests verify none
 	caps, err := c.GetCACaps(ctx, o.id)

@@ -107,7 +107,7 @@ func TestRefused(t *testing.T) {
 	}{
 		"password's file":   {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "@"+filepath.Join(dir, "none")), 2, "no such file"},
 		"wrong password":    {append(base, "-out", dir, "-subject", "CN=a", "-challenge", "x"), 1, "Check the challenge password"},
-		"wrong fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", strings.Repeat("00", 32), "-caps"}, 1, "no CA certificate has the fingerprint"},
+		"wrong fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", strings.Repeat("00", 32), "-caps"}, 1, "; the server sent \"CN="},
 		"odd fingerprint":   {[]string{base[0], base[1], "-ca-fingerprint", "x", "-caps"}, 2, "-ca-fingerprint"},
 		"short fingerprint": {[]string{base[0], base[1], "-ca-fingerprint", "00:11", "-caps"}, 2, "-ca-fingerprint has 2 bytes: want the SHA-256"},
 		"nothing to trust":  {[]string{base[0], base[1], "-out", dir, "-subject", "CN=a"}, 2, "nothing vouches for the CA: give -ca-fingerprint or -roots"},
@@ -115,7 +115,7 @@ func TestRefused(t *testing.T) {
 		"old algorithms":    {append(old, "-out", dir, "-subject", "CN=a"), 1, ". The flag -legacy permits them.\n"},
 		"nothing to renew":  {append(base, "-out", dir, "-renew"), 1, "cert.pem"},
 		"no URL":            {nil, 2, "-url is required"},
-		"no subject":        {append(base, "-out", dir), 2, "-subject is required"},
+		"no subject":        {append(base, "-out", dir), 2, "-subject is required, also with -dns"},
 		"no folder":         {append(base, "-subject", "CN=a"), 2, "-out is required"},
 		"bad subject":       {append(base, "-out", dir, "-subject", "device"), 2, "not like CN=device"},
 		"unknown attribute": {append(base, "-out", dir, "-subject", "X=1"), 2, "not one of"},
@@ -179,6 +179,20 @@ func TestCapsOfStranger(t *testing.T) {
 	code, out, errs := call(t, "-url", ts.URL, "-caps")
 	if want := fmt.Sprintf("SHA-256 %x\n", sha256.Sum256(server.Certificates()[0].Raw)); code != 0 || errs != "" || !strings.HasPrefix(out, "capabilities: ") || !strings.Contains(out, want) || !strings.Contains(out, "\nwould use:    SHA-256") || !strings.Contains(out, "\nnot verified: ") {
 		t.Errorf("exit status %d: %s%s", code, out, errs)
+	}
+}
+
+// A CA for which the flags do not vouch is shown, too, and is an error.
+func TestCapsOfAnother(t *testing.T) {
+	base := start(t, &sceptest.Server{RA: true})
+	for name, args := range map[string][]string{
+		"fingerprint": {"-ca-fingerprint", strings.Repeat("00", 32)},
+		"roots":       {"-roots", exampletest.File(t, command.EncodeCertificates(new(sceptest.Server).Certificates()...))},
+	} {
+		code, out, errs := call(t, append([]string{base[0], base[1], "-caps"}, args...)...)
+		if code != 1 || !strings.Contains(out, "certificate:  CN=") || !strings.Contains(out, "\nnot verified: ") || !strings.Contains(errs, "not trusted") || strings.Contains(errs, "with -caps") || strings.Contains(errs, "Also: ") {
+			t.Errorf("%s: exit status %d: %s%s", name, code, out, errs)
+		}
 	}
 }
 

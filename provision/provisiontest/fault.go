@@ -83,9 +83,9 @@ func ParseFault(text string) (Fault, error) {
 	f := Fault{Step: provision.Step(parts[0]), Kind: parts[1], Requests: 1}
 	switch {
 	case !slices.Contains(FaultSteps(), f.Step):
-		return Fault{}, fmt.Errorf("fault %q: no requests belong to a step %q: want one of %v", text, f.Step, FaultSteps())
+		return Fault{}, fmt.Errorf("fault %q: no requests belong to a step %q: want one of %s", text, f.Step, list(FaultSteps()))
 	case !f.Valid():
-		return Fault{}, fmt.Errorf("fault %q: no kind %q in this step: want an HTTP status from 400 to 599 or, where it fits the step, one of %v", text, f.Kind, slices.Sorted(maps.Keys(FaultKinds())))
+		return Fault{}, fmt.Errorf("fault %q: %s", text, f.unfit())
 	case len(parts) == 2:
 		return f, nil
 	case parts[2] == "all":
@@ -98,6 +98,30 @@ func ParseFault(text string) (Fault, error) {
 	}
 	f.Requests = n
 	return f, nil
+}
+
+// unfit says why f is not Valid, if its Step is one of [FaultSteps].
+func (f Fault) unfit() string {
+	switch {
+	case f.Step == StepTLS:
+		return "the step tls takes expired and skew only"
+	case f.Kind == "nonce":
+		return "nonce goes only with the step token"
+	}
+	fit := slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), func(kind string) bool { return !Fault{Step: f.Step, Kind: kind}.Valid() })
+	return fmt.Sprintf("there is no kind %q: want an HTTP status from 400 to 599, or one of %s", f.Kind, list(fit))
+}
+
+// list returns names separated by commas.
+func list[T ~string](names []T) string {
+	var b strings.Builder
+	for i, name := range names {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(string(name))
+	}
+	return b.String()
 }
 
 // String returns the fault in the form that [ParseFault] reads.

@@ -2,6 +2,7 @@ package provisiontest_test
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -147,6 +148,16 @@ func TestNonce(t *testing.T) {
 }
 
 func TestParseFault(t *testing.T) {
+	for text, want := range map[string]string{
+		"join:nonce": "nonce goes only with the step token",
+		"tls:503":    "the step tls takes expired and skew only",
+		"join:weird": `there is no kind "weird": want an HTTP status from 400 to 599, or one of 429, cut, expired, garbage, lost, skew, slow, timeout, truncate`,
+		"keys:503":   `no requests belong to a step "keys": want one of tls, profile, ek, aik, discover, token, join, enroll, session, seal, rejoin, signin`,
+	} {
+		if _, err := provisiontest.ParseFault(text); err == nil || err.Error() != fmt.Sprintf("fault %q: %s", text, want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 	for _, text := range []string{"", "join", "keys:503", "join:200", "join:600", "join:weird", "join:lost:0", "join:lost:x", "join:lost:1:1", "join:nonce", "tls:cut", "tls:503", "owner:cut"} {
 		if f, err := provisiontest.ParseFault(text); err == nil {
 			t.Errorf("%q: %+v", text, f)

@@ -205,7 +205,7 @@ func (s *Server) registered(ztdID string) bool {
 // CAs, by the true time.
 func (s *Server) partyRoots() ([]*x509.Certificate, error) {
 	var roots []*x509.Certificate
-	for _, certs := range [][]*x509.Certificate{s.AIK.Certificates(), s.Directory.Certificates(), s.Management.Certificates()} {
+	for _, certs := range [][]*x509.Certificate{s.AIK.Certificates(), s.Directory.Certificates(), s.Management.Certificates(), s.Maker.Certificates()} {
 		if len(certs) == 0 {
 			return nil, errors.New("provisiontest: a party has no CA")
 		}

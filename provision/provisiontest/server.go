@@ -91,7 +91,7 @@ type Server struct {
 	URL string
 
 	// Roots are the roots to trust: that of the TLS certificates, then those of
-	// the attestation CA, the directory and the management server.
+	// the attestation CA, the directory, the management server and the Maker.
 	Roots []*x509.Certificate
 
 	clocks  map[Party]*clock

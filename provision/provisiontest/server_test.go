@@ -1,6 +1,7 @@
 package provisiontest_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/provision"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
+	"github.com/whiteglove/whiteglove/scep"
 )
 
 // newServer returns a server that is closed after the test.
@@ -109,6 +111,18 @@ func TestAdmit(t *testing.T) {
 	}
 	if err := s.Import("no key"); err == nil {
 		t.Error("a text was imported")
+	}
+}
+
+// The roots vouch for the CAs behind SCEP: the maker's and the attestation CA.
+func TestRootsOfCAs(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	c := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.RootPool()}}}
+	defer c.CloseIdleConnections()
+	ca, err := (&scep.Client{URL: s.URL + provisiontest.MakerPath, Roots: s.RootPool(), HTTPClient: c}).CA(t.Context(), "")
+	if err != nil || len(ca.Chain) == 0 {
+		t.Errorf("%+v, %v", ca, err)
 	}
 }
 

@@ -68,6 +68,7 @@ func TestRun(t *testing.T) {
 		{name: "no value", args: []string{"-x"}, code: 2, stderr: "name: -x needs a value; see name -h\n"},
 		{name: "argument", args: []string{"a"}, code: 2, stderr: "name: unexpected argument \"a\"; see name -h\n"},
 		{name: "no time", args: []string{"-timeout", "0s"}, code: 2, stderr: "name: -timeout must be positive; see name -h\n"},
+		{name: "empty value", args: []string{"-s", ""}, code: 2, stderr: "name: -s has an empty value: give one, or leave the flag out; see name -h\n"},
 		{name: "checked", args: []string{"-x", "7"}, code: 2, stderr: "name: not 7; see name -h\n"},
 	} {
 		x, did := 0, false
@@ -76,6 +77,7 @@ func TestRun(t *testing.T) {
 			Flags: func(f *flag.FlagSet) {
 				f.IntVar(&x, "x", 0, "number")
 				f.Bool("b", false, "boolean")
+				f.String("s", "default", "text")
 				f.Func("f", "function", func(string) error { return errors.New("want b") })
 			},
 			Check: func(*flag.FlagSet) error {
@@ -201,11 +203,13 @@ func TestSecret(t *testing.T) {
 	if _, err := Secret("-x", "@"+name+"x"); err == nil || !strings.HasPrefix(err.Error(), "-x: ") {
 		t.Error("there is no such file")
 	}
-	if err := os.WriteFile(name, []byte("\r\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Secret("-x", "@"+name); err == nil || !strings.HasPrefix(err.Error(), "-x: ") {
-		t.Error("the file is empty")
+	for _, text := range []string{"\r\n", "", " \t \n\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Secret("-x", "@"+name); err == nil || err.Error() != fmt.Sprintf("-x: the file %q is empty, but should have a secret", name) {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 

@@ -76,7 +76,7 @@ func Secret(flag, value string) (string, error) {
 		return "", Wrong(flag, err)
 	}
 	secret := strings.TrimRight(string(text), "\r\n")
-	if secret == "" {
+	if strings.TrimSpace(secret) == "" {
 		return "", Wrong(flag, fmt.Errorf("the file %q is empty, but should have a secret", name))
 	}
 	return secret, nil

@@ -88,6 +88,8 @@ func (c *Command) check(f *flag.FlagSet, timeout time.Duration) error {
 		return fmt.Errorf("unexpected argument %q", f.Arg(0))
 	case c.Timeout != 0 && timeout <= 0:
 		return errors.New("-timeout must be positive")
+	case empty(f) != "":
+		return fmt.Errorf("-%s has an empty value: give one, or leave the flag out", empty(f))
 	case c.Check != nil:
 		return c.Check(f)
 	}
@@ -97,6 +99,16 @@ func (c *Command) check(f *flag.FlagSet, timeout time.Duration) error {
 // isHelp reports whether an argument behind others asks for help. A file of that name can be
 // called ./-h.
 func isHelp(arg string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, arg) }
+
+// empty returns the name of a flag that was given with an empty text, or "".
+func empty(f *flag.FlagSet) (name string) {
+	f.Visit(func(set *flag.Flag) {
+		if v, ok := set.Value.(flag.Getter); ok && v.Get() == "" {
+			name = set.Name
+		}
+	})
+	return name
+}
 
 // usage prints what the program does, the forms of the command line, the exit codes and
 // the flags.

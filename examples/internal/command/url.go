@@ -82,6 +82,15 @@ func CheckAddress(flag, address string) error {
 	return nil
 }
 
+// CheckUser returns an error, which begins with the flag, unless name can be that of a
+// user: an e-mail address or domain\user. It takes the empty name for none.
+func CheckUser(flag, name string) error {
+	if name != "" && !strings.ContainsAny(name, "@\\") {
+		return fmt.Errorf("%s %q: want an e-mail address, such as user@contoso.com", flag, name)
+	}
+	return nil
+}
+
 // CheckTenant returns an error, which begins with the flag, unless name can be the domain
 // name or the identifier of a tenant. It takes the empty name for none.
 func CheckTenant(flag, name string) error {

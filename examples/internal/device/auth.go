@@ -24,7 +24,7 @@ type Auth struct {
 func (a *Auth) Flags(f *flag.FlagSet) {
 	const from = ", or @FILE to read it from a file (@/dev/fd/N: from a descriptor)"
 	f.StringVar(&a.owner, "owner-auth", "", "the authorization `VALUE` of the TPM's owner hierarchy"+from+"\n(default: empty, or with -tpm device on Windows the one that Windows keeps, if this is an administrator)")
-	f.StringVar(&a.endorsement, "endorsement-auth", "", "the `VALUE` of the endorsement hierarchy"+from+" (default: as for -owner-auth)")
+	f.StringVar(&a.endorsement, "endorsement-auth", "", "the `VALUE` of the endorsement hierarchy"+from+"\n(default: empty, or the one that Windows keeps, under the same conditions as that of -owner-auth)")
 	f.StringVar(&a.storage, "srk-auth", "", "the `VALUE` of the storage root key"+from)
 	f.UintVar(&a.key, "srk", 0, "make keys under the storage key at this persistent `HANDLE`, such as 0x81000001 (default: the TPM's own choice)")
 }
