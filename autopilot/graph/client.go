@@ -109,6 +109,9 @@ func (c *Client) do(ctx context.Context, k *call, out any) error {
 		return fail(err)
 	}
 	req, err := c.request(ctx, k, address)
+	if errors.As(err, new(*tokenError)) {
+		return &Error{Op: k.op, Err: err} // the service was not asked
+	}
 	if err != nil {
 		return fail(err)
 	}

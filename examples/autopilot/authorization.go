@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -105,7 +106,7 @@ func (a *authorization) byDeviceCode(ctx context.Context) (*tokenAnswer, error) 
 		return nil, err
 	}
 	if code.DeviceCode == "" || code.UserCode == "" || code.VerificationURI == "" {
-		return nil, errors.New("token endpoint: the answer has no user_code, verification_uri or device_code")
+		return nil, a.failed("/devicecode", http.StatusOK, errors.New("the answer has no user_code, verification_uri or device_code"))
 	}
 	fmt.Fprintf(a.stderr, "sign in at %s with the code %s\n", wire.Words(code.VerificationURI), wire.Words(code.UserCode))
 	pause, ends := code.times()
@@ -116,7 +117,7 @@ func (a *authorization) byDeviceCode(ctx context.Context) (*tokenAnswer, error) 
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-end.C:
-			return nil, errors.New("the code has expired, and nobody signed in with it")
+			return nil, errors.New("the code has expired, and nobody signed in with it: run again")
 		case <-time.After(pause):
 		}
 		t, err := a.askToken(ctx, url.Values{
@@ -128,7 +129,7 @@ func (a *authorization) byDeviceCode(ctx context.Context) (*tokenAnswer, error) 
 		case isRefused && refused.Code == "authorization_pending":
 		case isRefused && refused.Code == "slow_down":
 			pause += slowDown
-		case isRefused && refused.Retryable(), wire.Retryable(err):
+		case isRefused && refused.Retryable() && ctx.Err() == nil:
 			pause *= 2 // RFC 8628, section 3.5
 		default:
 			return t, err
@@ -165,29 +166,19 @@ type tokenAnswer struct {
 	Interval        *int   `json:"interval"` // seconds; nil if the server does not say
 }
 
-// An oauthError is a refusal (RFC 6749, section 5.2).
-type oauthError struct {
-	Code        string `json:"error"`
-	Description string `json:"error_description"`
-
-	status int // the HTTP status
-}
-
-// Error returns code and description.
-func (e *oauthError) Error() string {
-	return "token endpoint: " + wire.Words(e.Code) + ": " + wire.Words(e.Description)
-}
-
-// Retryable reports whether the endpoint was only busy.
-func (e *oauthError) Retryable() bool { return wire.RetryableStatus(e.status) }
-
 // askToken posts a form to the token endpoint.
 func (a *authorization) askToken(ctx context.Context, form url.Values) (*tokenAnswer, error) {
 	t, err := a.ask(ctx, "/token", form)
 	if err == nil && t.Token == "" {
-		return nil, errors.New("token endpoint: the answer has no access_token")
+		return nil, a.failed("/token", http.StatusOK, errors.New("the answer has no access_token"))
 	}
 	return t, err
+}
+
+// failed returns the error of a request to a path of the endpoint.
+func (a *authorization) failed(path string, status int, err error) *oauthError {
+	op := map[string]string{"/token": "Token", "/devicecode": "DeviceCode"}[path]
+	return &oauthError{op: op, url: wire.Redact(a.authority + path), status: status, err: err}
 }
 
 // ask posts a form. A redirect is a refusal: it would carry a secret along.
@@ -202,16 +193,45 @@ func (a *authorization) ask(ctx context.Context, path string, form url.Values) (
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	answer, err := wire.Do(wire.NoRedirects(a.client), req, 1<<20)
 	if err != nil {
-		return nil, err
+		return nil, a.failed(path, 0, err)
 	}
-	refused := &oauthError{Code: fmt.Sprintf("HTTP status %d", answer.Status), status: answer.Status}
+	page := wire.IsHTML(answer.Body)
+	failed := a.failed(path, answer.Status, nil)
 	if answer.Status != http.StatusOK {
-		_ = json.Unmarshal(answer.Body, refused)
-		return nil, refused
+		failed.wait = wire.RetryAfter(answer.Header, a.now())
+		switch {
+		case page && wire.Barred(answer.Status):
+			failed.err = wire.ErrWebPage
+		case json.Unmarshal(answer.Body, failed) != nil:
+			failed.Description = wire.Page(answer.Body)
+		}
+		return nil, failed
 	}
 	var t tokenAnswer
-	if err := json.Unmarshal(answer.Body, &t); err != nil {
-		return nil, fmt.Errorf("token endpoint: %w", err)
+	switch err := json.Unmarshal(answer.Body, &t); {
+	case err == nil:
+		return &t, nil
+	case page:
+		failed.err = wire.ErrWebPage
+	default:
+		failed.err = fmt.Errorf("%w: %w", errNoToken, err)
 	}
-	return &t, nil
+	return nil, failed
+}
+
+// first gets a token before anything is sent to the service, so that what fails then is not
+// taken for a failure of the service. It tries as often as the service is tried.
+func first(ctx context.Context, token func(context.Context) (string, error), pause time.Duration) error {
+	for try := 1; ; try++ {
+		_, err := token(ctx)
+		var failed *oauthError
+		if err == nil || try == tries || !errors.As(err, &failed) || !failed.Retryable() || failed.wait > time.Minute {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(max(failed.wait, cmp.Or(pause, time.Duration(try)*3*time.Second))): // 30 s in all
+		}
+	}
 }

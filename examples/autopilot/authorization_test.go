@@ -152,7 +152,9 @@ func TestAuthorizations(t *testing.T) {
 		"secret":              {[]string{"-client-secret", "@" + exampletest.File(t, []byte("hush\n"))}, 0, ""},
 		"wrong secret":        {[]string{"-client-secret", "shout"}, 1, "unauthorized_client"},
 		"certificate":         {[]string{"-client-cert", exampletest.Roots(t, cert), "-client-key", keyFile, "-tpm", spec}, 0, ""},
-		"another certificate": {[]string{"-client-cert", exampletest.Roots(t, testCertificate(t)), "-client-key", keyFile, "-tpm", spec}, 1, "for another key"},
+		"another certificate": {[]string{"-client-cert", exampletest.Roots(t, testCertificate(t)), "-client-key", keyFile, "-tpm", spec}, 2, "for another key"},
+		"no key":              {[]string{"-client-cert", exampletest.Roots(t, cert), "-client-key", exampletest.File(t, []byte("hello")), "-tpm", spec}, 2, "-client-key "},
+		"empty token":         {[]string{"-token", ""}, 2, "-token is empty"},
 		"token":               {[]string{"-token", "good"}, 0, ""},
 		"wrong token":         {[]string{"-token", "bad"}, 1, "401"},
 	} {
@@ -160,6 +162,37 @@ func TestAuthorizations(t *testing.T) {
 		if code != tt.code || !strings.Contains(errs, tt.errs) || strings.Contains(out+errs, "hush") {
 			t.Errorf("%s: %d: %s%s", name, code, out, errs)
 		}
+	}
+}
+
+// Without a token nothing is asked of the service, and what is said is of the token endpoint.
+func TestNoToken(t *testing.T) {
+	file := mockFile(t)
+	for name, tt := range map[string]struct {
+		status       int
+		answer, want string
+	}{
+		"page":     {200, "<html><title>Sign in</title>", ": the answer is a web page (HTML) (0x8007000D ERROR_INVALID_DATA). A proxy or a portal answers in the service's place: sign in there, or let the address pass. If there is none, check -authority.\n"},
+		"portal":   {403, "<html><title>Sign in</title>", ": HTTP status 403: the answer is a web page (HTML) (0x80190193 HTTP_E_STATUS_FORBIDDEN). A proxy or a portal answers"},
+		"nothing":  {404, "", ": HTTP status 404 (0x80190194 HTTP_E_STATUS_NOT_FOUND). There is no token endpoint at this address: check -authority and -tenant.\n"},
+		"text":     {200, "hello", ": the answer is not that of a token endpoint: it is not JSON (at byte 1) (0x8007000D ERROR_INVALID_DATA). Check -authority, and whether a proxy answers in its place.\n"},
+		"no token": {200, "{}", ": the answer has no access_token (0x8007000D ERROR_INVALID_DATA). Check -authority"},
+		"busy":     {503, "down", ": HTTP status 503: \"down\" (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL); may pass. The service is busy"},
+		"client":   {401, `{"error":"invalid_client","error_description":"AADSTS7000215"}`, `: HTTP status 401: OAuth invalid_client: "AADSTS7000215" (0x80190191 HTTP_E_STATUS_DENIED). Check -client-id, and -client-secret or`},
+		"closed":   {0, "", ": nothing listens at "},
+	} {
+		authority := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tt.status)
+			w.Write([]byte(tt.answer))
+		}))
+		if tt.status == 0 {
+			authority.Close()
+		}
+		code, out, errs := try(t, "-graph", "https://127.0.0.1:1", "-authority", authority.URL, "-tenant", "contoso.test", "-client-id", "app", "-client-secret", "hush", "-pause", "1ms", "import", file)
+		if want := "autopilot: Token " + authority.URL + "/contoso.test/oauth2/v2.0/token" + tt.want; code != 1 || out != "" || !strings.HasPrefix(errs, want) || strings.Contains(errs, "bug") {
+			t.Errorf("%s: %d: %s%s", name, code, out, errs)
+		}
+		authority.Close()
 	}
 }
 

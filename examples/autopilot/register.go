@@ -32,6 +32,11 @@ func (o *options) register(ctx context.Context, stdout, stderr io.Writer) error 
 		return err
 	}
 	defer done()
+	if c.Token != nil {
+		if err := first(ctx, c.Token, o.pause); err != nil {
+			return err
+		}
+	}
 	p := newProgress(stdout, o.json, command.IsTerminal(stdout), s.Rows)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -191,10 +196,13 @@ func (o *options) loadKey(ctx context.Context, a *authorization, tpm *attest.TPM
 	}
 	key, err := tpm.LoadKey(ctx, text)
 	if err != nil {
-		return command.At("-client-key "+o.clientKey, err)
+		if errors.Is(err, attest.ErrNoAnswer) || ctx.Err() != nil {
+			return command.At("-client-key "+o.clientKey, err)
+		}
+		return command.Wrong("-client-key "+o.clientKey, err)
 	}
 	if pub, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); ok && !pub.Equal(certs[0].PublicKey) {
-		return errors.New("-client-cert is for another key than -client-key")
+		return wrong(errors.New("-client-cert is for another key than -client-key: name the certificate of this key, or its key"))
 	}
 	a.certificate, a.key = certs[0], key.WithContext(ctx)
 	return nil
