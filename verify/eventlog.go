@@ -7,11 +7,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	ga "github.com/google/go-attestation/attest"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attestga"
+	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 // A Boot is what an event log says about the start of a machine, as far as the quote
@@ -75,6 +77,20 @@ func replay(raw []byte, q *attest.Quote) (*Boot, error) {
 	return b, nil
 }
 
+// unparsed says why a log cannot be parsed, in place of the parser's words.
+func unparsed(raw []byte, err error) string {
+	const header = 32
+	switch {
+	case len(raw) == 0:
+		return "it is empty"
+	case len(raw) < header || !bytes.HasPrefix(raw[header:], []byte("Spec ID Event03\x00")):
+		return "it does not begin as the log of a TPM 2.0 does"
+	case strings.Contains(err.Error(), "unknown algorithm"):
+		return "it has digests of a kind that is not supported"
+	}
+	return "it is damaged or cut off"
+}
+
 // parseLog parses a log after checks of what would cost go-attestation much work.
 func parseLog(raw []byte) (*ga.EventLog, error) {
 	// The first event is in the form of TPM 1.2: PCR, type, SHA-1 digest, size, data.
@@ -90,7 +106,7 @@ func parseLog(raw []byte) (*ga.EventLog, error) {
 	}
 	log, err := ga.ParseEventLog(raw)
 	if err != nil {
-		return nil, err
+		return nil, plain.Because(err, "%s", unparsed(raw, err))
 	}
 	if n := len(log.Events(ga.HashSHA256)); n > maxEvents {
 		return nil, fmt.Errorf("%d events", n)

@@ -103,7 +103,7 @@ func printFindings(w io.Writer, findings []autopilot.Finding) {
 	for i, f := range findings {
 		line := f.String()
 		if f.Remedy != "" && !slices.ContainsFunc(findings[i+1:], func(later autopilot.Finding) bool { return later.Remedy == f.Remedy }) {
-			line += ". " + f.Remedy
+			line += ". " + command.Remedy(f.Remedy)
 		}
 		fmt.Fprintln(w, line)
 	}

@@ -31,6 +31,7 @@ func TestLater(t *testing.T) {
 	_, stdout, _ := preflight(t, "-host", nowhere)
 	rest := stdout
 	for _, want := range []string{
+		"www.msftconnecttest.com", "later: ", "\n      do:    Nothing listens at the address", "time.windows.com: udp: no time server answers at 127.0.0.1:", "do:    Let UDP port 123 pass",
 		"login.live.com", "later: The device gets no ticket", "ztd.dds", "later: ", "\nSecuring your hardware:\n", "ekop.intel.com", "(Failed: 0x81039001).\n", "\nRegistering your device for mobile management:\n",
 		"enterpriseregistration", "enrollment.manage", "later: ", "\nDevice setup:\n", "officecdn", "\nAccount setup:\n", "\nAt any time:\n", "ocsp.digicert.com",
 	} {

@@ -19,8 +19,11 @@ func (p *prober) askTime(ctx context.Context, host string, a *answer) {
 			a.Stage = stageDNS
 		}
 		judgeError(a.result, err)
+		if address != "" && errors.As(err, new(*net.OpError)) {
+			a.Detail = "udp: no time server answers at " + address
+		}
 		if a.Remedy == "" {
-			a.Remedy = "Let UDP 123 through, or let DHCP name another time server. This does no harm as long as the clock is right."
+			a.Remedy = "Let UDP port 123 pass, or let DHCP name another time server. This does no harm as long as the clock is right."
 		}
 		return
 	}

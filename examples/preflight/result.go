@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
@@ -50,14 +51,14 @@ func (r *result) note(status, detail, remedy string) *result {
 	return r
 }
 
-// failed notes that an error ended the check. If the error has a remedy of its
-// own, that replaces the one given.
+// failed notes that an error ended the check, in the words of the other programs. If the
+// error has a remedy of its own, that replaces the one given.
 func (r *result) failed(err error, remedy string) *result {
 	var e interface{ Remedy() string }
-	if errors.As(err, &e) && e.Remedy() != "" {
-		remedy = command.Remedy(e.Remedy())
+	if errors.As(err, &e) && e.Remedy() != "" || remedy == "" {
+		remedy = command.OneLine(command.Remedy(diagnose.Explain(err).Remedy))
 	}
-	return r.note(fail, command.OneLine(err.Error()), remedy)
+	return r.note(fail, command.Brief(err), remedy)
 }
 
 // print writes results as text for people, or as one JSON object a line.
@@ -77,7 +78,7 @@ func print(w io.Writer, results []*result, asJSON bool) error {
 			skipped[r.Detail]++
 		}
 	}
-	page := ""
+	page, said := "", ""
 	for i, r := range results {
 		switch n := skipped[r.Detail]; {
 		case r.Status != skip || n == 1:
@@ -86,12 +87,17 @@ func print(w io.Writer, results []*result, asJSON bool) error {
 				fmt.Fprintf(&b, "%s:\n", cmp.Or(page, "At any time"))
 			}
 			fmt.Fprintf(&b, "%-4s  %-10s  %s: %s\n", strings.ToUpper(r.Status), r.Phase, r.Name, r.Detail)
+			if r.Step == "" {
+				said = doLine(&b, r, said)
+			}
 		case n > 1: // all of them in the place of the first
 			fmt.Fprintf(&b, "SKIP  %d services: %s\n", n, r.Detail)
 			skipped[r.Detail] = 0
 		}
 		if i+1 == len(results) || results[i+1].Step != r.Step {
-			b.WriteString(later(results[:i+1], r.Step))
+			if worst := later(&b, results[:i+1], r.Step); worst != nil {
+				said = doLine(&b, worst, said)
+			}
 		}
 	}
 	printRemedies(&b, results)
@@ -101,24 +107,37 @@ func print(w io.Writer, results []*result, asJSON bool) error {
 	return err
 }
 
-// later returns a line with what fails later because of the hosts of a step, the last
-// of results, or "" if none of them is in trouble. A host that every device needs
-// comes before others.
-func later(results []*result, step string) string {
-	line := ""
+// later prints a line with what fails later because of the hosts of a step, the last
+// of results. It returns the result that it is about, or nil if none of them is in trouble. A
+// host that every device needs comes before others.
+func later(b *strings.Builder, results []*result, step string) (worst *result) {
 	for _, r := range slices.Backward(results) {
-		switch {
-		case r.Step != step || step == "":
-			return line
-		case r.Status == fail || r.Status == warn && line == "":
-			line = "      later: " + r.Later
-			if r.Screen != "" {
-				line += " The screen then shows: " + r.Screen + "."
-			}
-			line += "\n"
+		if r.Step != step || step == "" {
+			break
+		}
+		if r.Status == fail || r.Status == warn && worst == nil {
+			worst = r
 		}
 	}
-	return line
+	if worst == nil {
+		return nil
+	}
+	b.WriteString("      later: " + worst.Later)
+	if worst.Screen != "" {
+		b.WriteString(" The screen then shows: " + worst.Screen + ".")
+	}
+	b.WriteString("\n")
+	return worst
+}
+
+// doLine prints what to do about a result, unless the last such line said it. It returns
+// what was said last.
+func doLine(b *strings.Builder, r *result, said string) string {
+	if r.Remedy == "" || r.Remedy == said {
+		return said
+	}
+	fmt.Fprintf(b, "      do:    %s\n", r.Remedy)
+	return r.Remedy
 }
 
 // printRemedies prints each remedy once, and below it the results that it is

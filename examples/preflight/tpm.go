@@ -55,8 +55,7 @@ func (o *options) checkTPM(ctx context.Context) (facts *tpmFacts, results []*res
 	case errors.Is(err, attest.ErrNoTPM):
 		return nil, append(found, r.failed(err, remedyNoTPM)), nil
 	case errors.As(err, &failed) && ctx.Err() == nil:
-		r.failed(err, "").Detail = command.Brief(err)
-		return nil, append(found, r), nil
+		return nil, append(found, r.failed(err, "")), nil
 	case err != nil:
 		return nil, nil, err
 	}

@@ -44,6 +44,8 @@ func dataWords(err error) (string, bool) {
 	switch fmt.Sprintf("%T", err) {
 	case "*xml.SyntaxError":
 		return "it is not well-formed XML (" + strings.ReplaceAll(strings.TrimPrefix(err.Error(), "XML syntax error on "), "unexpected EOF", "it ends too early") + ")", true
+	case "flate.CorruptInputError":
+		return "the packed data is damaged", true
 	case "xml.UnmarshalError":
 		return "the XML is of another kind (" + err.Error() + ")", true
 	case "*csv.ParseError":

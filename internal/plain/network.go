@@ -164,6 +164,8 @@ func opWords(e *net.OpError) (string, bool) {
 		return "nothing answers at " + cmp.Or(at, "the address"), true
 	case e.Op == "dial":
 		return "no connection to " + cmp.Or(at, "the address") + ": " + Text(e.Err), true
+	case IsRefused(e) && !strings.HasPrefix(e.Net, "unix"): // a packet of UDP
+		return strings.TrimSuffix("nothing listens at "+at, " at "), true
 	case IsCut(e):
 		return cutOff, true
 	case e.Timeout():
