@@ -39,15 +39,23 @@ func since(last, now attest.ClockInfo) (*Since, error) {
 	}
 	switch {
 	case resets >= backward:
-		return nil, fmt.Errorf("%w: %d resets", ErrClock, -int64(-resets))
+		return nil, fmt.Errorf("%w: %s fewer than last time", ErrClock, count(-resets, "reset"))
 	case resets == 0 && restarts >= backward:
-		return nil, fmt.Errorf("%w: %d restarts", ErrClock, -int64(-restarts))
+		return nil, fmt.Errorf("%w: %s fewer than last time", ErrClock, count(-restarts, "restart"))
 	case lost > 0 && (resets == 0 || now.Safe || lost > maxClockLoss):
-		return nil, fmt.Errorf("%w: %d ms", ErrClock, -int64(min(lost, 1<<62)))
+		return nil, fmt.Errorf("%w: its clock is %d ms behind that of last time", ErrClock, lost)
 	}
 	s := &Since{Resets: resets, Resumed: resets != 0 || restarts != 0, Firmware: now.Firmware != last.Firmware}
 	if lost == 0 {
 		s.On = time.Duration(min(now.Clock-last.Clock, uint64(1<<63-1)/uint64(time.Millisecond))) * time.Millisecond
 	}
 	return s, nil
+}
+
+// count returns a number of things.
+func count(n uint32, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

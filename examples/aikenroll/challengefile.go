@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 
 	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -55,7 +54,7 @@ func (e *enroller) begin(ctx context.Context, name string, stdout io.Writer) err
 
 // complete lets the TPM open the challenge that begin wrote, and answers it.
 func (e *enroller) complete(ctx context.Context, name string) error {
-	text, err := os.ReadFile(name)
+	text, err := command.ReadSmall(name)
 	if err != nil {
 		return command.Wrong("-complete", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/internal/wire"
@@ -53,10 +54,13 @@ func (c *client) send(ctx context.Context, path string, m, answer verify.Message
 	switch {
 	case got.Status/100 == 3:
 		return fmt.Errorf("%s leads to %s, which is not followed. If that is the verifier, give it as -url. Else a proxy or a portal answers in its place: sign in there, or let the address pass", c.url+path, wire.Redact(got.Header.Get("Location")))
+	case got.Status >= 500 && !isVerdict(got.Body):
+		return c.down(path, status, got)
 	case bytes.HasPrefix(bytes.TrimSpace(got.Body), []byte("<")):
 		return fmt.Errorf("%s answers %s with a web page (HTML), which no verifier does. %s", c.url+path, status, wire.RemedyPage)
 	case got.Status == http.StatusOK:
-		return command.At(c.url+path, verify.Decode(bytes.NewReader(got.Body), answer))
+		err := verify.Decode(bytes.NewReader(got.Body), answer)
+		return command.At(c.url+path, command.Advise(err, "Check that -url is a verifier's, and that attestor and verifier are of the same version; else tell its operator."))
 	}
 	var verdict verify.Verdict
 	if err := verify.Decode(bytes.NewReader(got.Body), &verdict); err != nil {
@@ -65,7 +69,32 @@ func (c *client) send(ctx context.Context, path string, m, answer verify.Message
 	if got.Status == http.StatusUnprocessableEntity {
 		return refused(got.Status, &verdict, "Give the right file with -eventlog, or read the log again.")
 	}
-	return refused(got.Status, &verdict, advice(path, m))
+	if got.Status == http.StatusUnauthorized {
+		text := "This device sent none: give the verifier's token with -token @FILE."
+		if c.token != "" {
+			text = "The token of -token is not the verifier's: give the right one."
+		}
+		return refused(got.Status, &verdict, text)
+	}
+	return refused(got.Status, &verdict, advice(path, m, verdict.Reason))
+}
+
+// isVerdict reports whether a body is a verifier's.
+func isVerdict(body []byte) bool {
+	return verify.Decode(bytes.NewReader(body), new(verify.Verdict)) == nil
+}
+
+// down returns the error for a status that says that the verifier does not answer itself.
+func (c *client) down(path, status string, got *wire.Answer) error {
+	page := ""
+	if wire.IsHTML(got.Body) {
+		page = " with a web page (HTML)"
+	}
+	again := "a little later"
+	if wait := wire.RetryAfter(got.Header, time.Now()); wait > 0 {
+		again = "in " + wire.Span(wait)
+	}
+	return fmt.Errorf("%s answers %s%s: the verifier is down or overloaded, says a gateway before it; may pass. Run again %s. If that does not help, ask its operator", c.url+path, status, page, again)
 }
 
 // elsewhere says whose fault an answer is that no verifier gives.
@@ -75,16 +104,17 @@ func elsewhere(status int) string {
 		return ". Check -url, its path included"
 	case status == http.StatusProxyAuthRequired:
 		return ". Let the proxy pass this host without authentication"
-	case status >= 500:
-		return ". The service, or a proxy before it, is down or busy: try again later, then ask its operator"
 	}
 	return ". Check -url, and whether a proxy or a sign-in page answers"
 }
 
 // advice says what a device can do that was refused because of a message.
-func advice(path string, m verify.Message) string {
+// reason is the verifier's.
+func advice(path string, m verify.Message, reason string) string {
 	evidence, ok := m.(*verify.Evidence)
 	switch {
+	case strings.Contains(reason, verify.ErrClock.Error()):
+		return "Run again; if it is refused again, have the verifier's operator examine this device. An emulator whose state was lost is another TPM: begin with a new -state file."
 	case path == "/hello":
 		return "The verifier does not trust this TPM, or not its maker: have its operator add the maker's root certificates (verifier -ek-roots)."
 	case ok && len(evidence.EventLog) == 0:
@@ -118,7 +148,7 @@ func (r *refusal) Error() string {
 	reason := command.OneLine(r.verdict.Reason)
 	switch {
 	case r.status == http.StatusUnauthorized:
-		return "the verifier does not let this device speak: " + reason + ". Give the verifier's token with -token @FILE."
+		return "the verifier does not let this device speak: " + reason + ". " + r.advice
 	case r.status == http.StatusConflict:
 		return "the verifier waits for no such answer: " + reason + ". Run again."
 	case r.verdict.Retryable:

@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
-	"os"
+	"fmt"
 	"strings"
 	"time"
 
@@ -64,7 +64,10 @@ func (o *options) real() bool { return o.tpm == "device" || strings.HasPrefix(o.
 func (o *options) log() ([]byte, error) {
 	switch {
 	case o.eventLog != "":
-		log, err := os.ReadFile(o.eventLog)
+		log, err := command.ReadFile(o.eventLog)
+		if err == nil && len(log) == 0 {
+			err = fmt.Errorf("the file %q is empty, but should have an event log", o.eventLog)
+		}
 		return log, command.Wrong("-eventlog", err)
 	case o.real():
 		return attest.EventLog()

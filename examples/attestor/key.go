@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -15,15 +15,22 @@ func (a *attestor) load(ctx context.Context, name string) (*attest.Key, error) {
 	if name == "" {
 		return nil, nil
 	}
-	text, err := os.ReadFile(name)
+	text, err := command.ReadSmall(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, command.Wrong("-state", err)
 	}
+	at := "-state " + name
+	if err := command.CheckWhole(text); err != nil {
+		return nil, command.Wrong(at, fmt.Errorf("%w. Restore it, or remove it: attestor then makes a new key", err))
+	}
 	key, err := a.tpm.LoadKey(ctx, text)
-	return key, command.At("-state "+name, err)
+	if e := new(attest.Error); errors.As(err, &e) && e.Op == "LoadKey" && e.RC == 0 && ctx.Err() == nil {
+		return nil, command.Wrong(at, err) // the file is of something else
+	}
+	return key, command.At(at, err)
 }
 
 // writeKey writes a key, wrapped by the TPM, to a file.

@@ -190,7 +190,7 @@ func (o *options) loadKey(ctx context.Context, a *authorization, tpm *attest.TPM
 	if err != nil {
 		return command.Wrong("-client-cert", err)
 	}
-	text, err := command.ReadFile(o.clientKey)
+	text, err := command.ReadSmall(o.clientKey)
 	if err != nil {
 		return command.Wrong("-client-key", err)
 	}

@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -75,7 +74,7 @@ func spared(err error) string {
 // judgeFile judges a certificate in a file. There is no key to compare it with
 // but the certificate's own.
 func judgeFile(ctx context.Context, c *ekcert.Client, name string) ([]*result, error) {
-	text, err := os.ReadFile(name)
+	text, err := command.ReadFile(name)
 	if err != nil {
 		return nil, command.Wrong("-file", err)
 	}

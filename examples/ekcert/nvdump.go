@@ -53,14 +53,11 @@ func (d nvDump) ReadNV(_ context.Context, index uint32) ([]byte, error) {
 	if !ok {
 		return nil, fs.ErrNotExist
 	}
-	info, err := os.Stat(name)
-	if err == nil && info.Size() > maxNV {
+	text, err := command.ReadSmall(name)
+	if err == nil && len(text) > maxNV {
 		err = fmt.Errorf("%s: too large", name)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return os.ReadFile(name)
+	return text, err
 }
 
 // judgeDump judges the certificates in a dump. There is no TPM to ask for its

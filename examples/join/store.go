@@ -38,7 +38,7 @@ func (s *store) get(name string) ([]byte, error) {
 	if s.dir == "" {
 		return nil, fmt.Errorf("%s is %w", name, errMissing)
 	}
-	text, err := os.ReadFile(filepath.Join(s.dir, name))
+	text, err := command.ReadFile(filepath.Join(s.dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is %w", name, errMissing)
 	}

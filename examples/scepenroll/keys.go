@@ -11,7 +11,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -123,7 +122,7 @@ func (k *keys) renewal(ctx context.Context) (*scep.Request, error) {
 
 // load loads a key that write wrote.
 func (k *keys) load(ctx context.Context, name string) (crypto.Signer, error) {
-	text, err := os.ReadFile(name)
+	text, err := command.ReadSmall(name)
 	if err != nil {
 		return nil, command.At("-out", err)
 	}

@@ -15,6 +15,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -24,7 +25,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -93,13 +93,12 @@ func (o *options) readPolicy() (*verify.Policy, error) {
 	if o.policy == "" {
 		return nil, nil
 	}
-	f, err := os.Open(o.policy)
+	text, err := command.ReadSmall(o.policy)
 	if err != nil {
 		return nil, command.Wrong("-policy", err)
 	}
-	defer f.Close()
 	p := new(verify.Policy)
-	if err := verify.Decode(f, p); err != nil {
+	if err := verify.Decode(bytes.NewReader(text), p); err != nil {
 		return nil, command.Wrong("-policy "+o.policy, errors.New(notPolicy(err)))
 	}
 	return p, nil

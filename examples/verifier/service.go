@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log"
 	"net/http"
 	"sync"
@@ -83,12 +84,21 @@ func answer[M any, P interface {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
-			s.log.Printf("refused: %s: %s", sender(r, in), command.Explain(err))
+			s.log.Println(refusal(sender(r, in), err))
 			out = verdict(err)
 			w.WriteHeader(status(err))
 		}
 		_ = verify.Encode(w, out) // it fails only if the device has gone
 	}
+}
+
+// refusal returns the line of the log for an error. That a device is not known is no refusal:
+// every one that kept its key asks, and the verifier may have been started anew.
+func refusal(sender string, err error) string {
+	if errors.Is(err, errUnknown) {
+		return sender + " is not known here yet: asked it for a hello"
+	}
+	return fmt.Sprintf("refused: %s: %s", sender, command.Explain(err))
 }
 
 // sender names the device that sent a message as attestor does, or says where it is if the

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
@@ -22,7 +21,7 @@ func (o *options) load() (c tls.Certificate, err error) {
 	if err != nil {
 		return c, command.Wrong("-cert", err)
 	}
-	text, err := os.ReadFile(o.key)
+	text, err := command.ReadSmall(o.key)
 	if err != nil {
 		return c, command.Wrong("-key", err)
 	}

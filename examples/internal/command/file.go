@@ -1,11 +1,9 @@
 package command
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/rename"
 )
@@ -53,33 +51,6 @@ func WriteFile(name string, text []byte) error {
 		os.Remove(tmp.Name())
 	}
 	return err
-}
-
-// ReadFile reads a file, or the standard input if it is called "-". It reads no more
-// than 64 MiB of that.
-func ReadFile(name string) ([]byte, error) {
-	if name == "-" {
-		return io.ReadAll(io.LimitReader(os.Stdin, 64<<20))
-	}
-	return os.ReadFile(name)
-}
-
-// Secret returns the secret that a flag gives: what the file NAME holds, without
-// line ends at its end, if the flag's value is "@NAME", and otherwise the value itself.
-func Secret(flag, value string) (string, error) {
-	name, ok := strings.CutPrefix(value, "@")
-	if !ok {
-		return value, nil
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return "", Wrong(flag, err)
-	}
-	secret := strings.TrimRight(string(text), "\r\n")
-	if strings.TrimSpace(secret) == "" {
-		return "", Wrong(flag, fmt.Errorf("the file %q is empty, but should have a secret", name))
-	}
-	return secret, nil
 }
 
 // IsTerminal reports whether w is a terminal, which shows text to a person and

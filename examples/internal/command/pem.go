@@ -8,13 +8,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 )
 
 // ReadCertificates reads the certificates in a PEM file. A file without a
 // certificate is an error.
 func ReadCertificates(name string) ([]*x509.Certificate, error) {
-	text, err := os.ReadFile(name)
+	text, err := readPEM(name)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +97,7 @@ func Pool(certs []*x509.Certificate) *x509.CertPool {
 // ReadKeys reads public keys from a PEM file: those of PUBLIC KEY blocks and
 // those of certificates. A file without either is an error.
 func ReadKeys(name string) ([]crypto.PublicKey, error) {
-	text, err := os.ReadFile(name)
+	text, err := readPEM(name)
 	if err != nil {
 		return nil, err
 	}
