@@ -215,7 +215,7 @@ func setDefault[T comparable](p *T, v T) {
 // Windows has a code that says less than the error does.
 const (
 	remedyCanceled = "The caller ended it, or somebody who pressed Ctrl-C. Run again to go on."
-	remedyDeadline = "The time limit that the caller set has ended: allow more time, or find out why it takes so long."
+	remedyDeadline = "Allow more time (in the programs: -timeout), or find out why it takes so long."
 	remedyAccess   = "Run as administrator, or let this account use the file or device."
 	remedyMissing  = "Check the name of the file or device."
 	remedyCut      = "Something that was to be read is cut off: take it again from where it came."

@@ -62,7 +62,7 @@ func (c *Client) Browser(ctx context.Context, d *drs.Discovery, open func(ctx co
 	}
 	select {
 	case <-ctx.Done():
-		return nil, fail(opBrowser, ctx.Err())
+		return nil, fail(opBrowser, fmt.Errorf("nobody signed in: %w", ctx.Err()))
 	case answer := <-back.got:
 		if code := answer.Get("error"); code != "" {
 			return nil, &drs.Error{Op: opBrowser, Code: visible(code), Message: visible(answer.Get("error_description"))}

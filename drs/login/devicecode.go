@@ -88,7 +88,7 @@ func (c *Client) DeviceCode(ctx context.Context, d *drs.Discovery, show func(con
 func (c *Client) poll(ctx context.Context, d *drs.Discovery, code string, interval time.Duration, expires time.Time) (*Token, error) {
 	for {
 		if err := sleep(ctx, interval); err != nil {
-			return nil, fail(opDeviceCode, err)
+			return nil, fail(opDeviceCode, fmt.Errorf("nobody entered the code: %w", err))
 		}
 		form := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "code": {code}}
 		t, err := c.token(ctx, opDeviceCode, d, form)

@@ -93,7 +93,7 @@ func TestDeviceCode(t *testing.T) {
 		t.Errorf("not shown: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	if _, err := c.DeviceCode(ctx, d, func(context.Context, *login.Code) error { cancel(); return nil }); !errors.Is(err, context.Canceled) || !errors.As(err, &e) {
+	if _, err := c.DeviceCode(ctx, d, func(context.Context, *login.Code) error { cancel(); return nil }); !errors.Is(err, context.Canceled) || !errors.As(err, &e) || !strings.Contains(err.Error(), "nobody entered the code: ") {
 		t.Errorf("canceled: %v", err)
 	}
 }
@@ -131,7 +131,7 @@ func TestBrowser(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	var e *drs.Error
-	if _, err := new(login.Client).Browser(ctx, d, func(_ context.Context, at string) error { go browse(t, at, password); return nil }); !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &e) || e.Op != "Browser" {
+	if _, err := new(login.Client).Browser(ctx, d, func(_ context.Context, at string) error { go browse(t, at, password); return nil }); !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &e) || e.Op != "Browser" || !strings.Contains(err.Error(), "nobody signed in: ") {
 		t.Errorf("got %v", err)
 	}
 	if r := server.Refusals(); len(r) != 1 || !strings.Contains(r[0], "redirect URI") {

@@ -299,7 +299,7 @@ func TestBadState(t *testing.T) {
 	if code, _, stderr := runProvision(t, "-state", file); code != 2 || !strings.HasPrefix(stderr, "provision: -state: ") || !strings.Contains(stderr, file) || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
-	if code, _, stderr := runProvision(t, "-srk", "0x81000001", "-srk-auth", "x"); code != 1 || !strings.Contains(stderr, "Correct it (in the programs: -srk-auth); if the storage root key has none, leave it out.") {
+	if code, _, stderr := runProvision(t, "-srk", "0x81000001", "-srk-auth", "x"); code != 1 || !strings.Contains(stderr, "Correct it (-srk-auth); if the storage root key has none, leave it out.") {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	if code, _, stderr := runProvision(t, "-steps", "session"); code != 2 || strings.Count(stderr, "-steps") != 1 || strings.Count(stderr, "-state") != 1 {

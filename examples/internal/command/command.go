@@ -115,6 +115,9 @@ func (c *Command) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 	case errors.As(context.Cause(ctx), &signal) && errors.Is(err, context.Canceled):
 		return c.interrupted(signal, stderr)
 	}
+	if timeout > 0 && errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+		err = &overdue{err, timeout}
+	}
 	return c.fail(err, stderr)
 }
 

@@ -124,6 +124,23 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+// A run that -timeout ends says so, with the time and the flag.
+func TestOverdue(t *testing.T) {
+	c := &Command{
+		Name: "name", Timeout: time.Minute, Flags: func(*flag.FlagSet) {},
+		Do: func(ctx context.Context, _, _ io.Writer) error {
+			<-ctx.Done()
+			return At("step", fmt.Errorf("nobody came: %w", ctx.Err()))
+		},
+	}
+	var errs bytes.Buffer
+	code := c.Run(t.Context(), []string{"-timeout", "20ms"}, io.Discard, &errs)
+	const want = "name: step: nobody came: the run was not over after 20ms (0x800705B4 ERROR_TIMEOUT). Allow more time (-timeout), or find out why it takes so long.\n"
+	if code != 1 || errs.String() != want {
+		t.Errorf("%d: %s", code, &errs)
+	}
+}
+
 func TestExplain(t *testing.T) {
 	for _, tt := range []struct {
 		err   error

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/internal/wire"
@@ -43,6 +44,11 @@ func explain(err error) (lines []string) {
 	switch e := err.(type) {
 	case *ExitError:
 		return explain(e.Err)
+	case *overdue:
+		for _, line := range explain(e.err) {
+			lines = append(lines, strings.Replace(line, "the time limit ended", fmt.Sprintf("the run was not over after %v", e.after), 1))
+		}
+		return lines
 	case *located:
 		if e.contents {
 			return []string{e.where + ": " + withoutOp(e.err).String()}
@@ -158,6 +164,18 @@ func (e *located) Error() string { return e.where + ": " + e.err.Error() }
 
 // Unwrap returns the error.
 func (e *located) Unwrap() error { return e.err }
+
+// An overdue is the error of a run that the flag -timeout ended.
+type overdue struct {
+	err   error
+	after time.Duration
+}
+
+// Error returns the text of the error.
+func (e *overdue) Error() string { return e.err.Error() }
+
+// Unwrap returns the error.
+func (e *overdue) Unwrap() error { return e.err }
 
 // Count returns a number of things in words, such as "1 file" or "2 files".
 func Count(n int, noun string) string {
