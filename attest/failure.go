@@ -130,7 +130,7 @@ var remedies = []struct {
 	codes  []tpm2.TPMRC
 	remedy string
 }{
-	{[]tpm2.TPMRC{tpm2.TPMRCIntegrity}, "The key or the credential belongs to another TPM: make new keys."},
+	{[]tpm2.TPMRC{tpm2.TPMRCIntegrity}, "The key or the credential belongs to another TPM, or this one was cleared since. Use the right TPM (in the programs: -tpm), or make new keys."},
 	{[]tpm2.TPMRC{tpm2.TPMRCBadAuth, tpm2.TPMRCAuthFail}, "The key or a hierarchy of the TPM has an authorization value: supply it. Windows gives it to programs that run as administrator. If nobody has the value, clearing the TPM removes it, with all keys in the TPM, so have BitLocker's recovery key first."},
 	{[]tpm2.TPMRC{tpm2.TPMRCHierarchy}, "Turn on the TPM's storage and endorsement hierarchies in the firmware setup."},
 	{

@@ -130,7 +130,7 @@ func (t *TPM) load(ctx context.Context, k *Key, use ...*object) (*object, error)
 	}
 	if k.under != nil && !bytes.Equal(k.under, parent.name) {
 		// This is the TPM's own answer, without asking it.
-		err := fmt.Errorf("the TPM has a storage key other than the one under which the key was made: %w", tpm2.TPMRCIntegrity)
+		err := fmt.Errorf("%w: the key was made under another storage key", tpm2.TPMRCIntegrity)
 		return nil, &Error{Op: "TPM2_Load", RC: tpm2.TPMRCIntegrity, Err: err}
 	}
 	if o, err := t.persistentKey(ctx, k, use...); o != nil || err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/aik"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -74,7 +75,7 @@ func (e *enroller) complete(ctx context.Context, name string) error {
 		return command.At("-complete "+name, err)
 	}
 	if e.key, err = e.tpm.LoadKey(ctx, []byte(f.Key)); err != nil {
-		return command.At("-complete "+name, err)
+		return device.Kept("-complete "+name, err, "ask again with -begin")
 	}
 	secret, err := e.tpm.ActivateCredential(ctx, e.ek, e.key, f.Challenge.Credential)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
 )
 
 // load returns the attestation key in a file, or nil if there is no such file.
@@ -27,10 +28,7 @@ func (a *attestor) load(ctx context.Context, name string) (*attest.Key, error) {
 		return nil, command.Wrong(at, fmt.Errorf("%w. Restore it, or remove it: attestor then makes a new key", err))
 	}
 	key, err := a.tpm.LoadKey(ctx, text)
-	if e := new(attest.Error); errors.As(err, &e) && e.Op == "LoadKey" && e.RC == 0 && ctx.Err() == nil {
-		return nil, command.Wrong(at, err) // the file is of something else
-	}
-	return key, command.At(at, err)
+	return key, device.Kept(at, err, "remove the file, and let the verifier admit the new key")
 }
 
 // writeKey writes a key, wrapped by the TPM, to a file.

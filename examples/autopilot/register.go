@@ -196,10 +196,7 @@ func (o *options) loadKey(ctx context.Context, a *authorization, tpm *attest.TPM
 	}
 	key, err := tpm.LoadKey(ctx, text)
 	if err != nil {
-		if errors.Is(err, attest.ErrNoAnswer) || ctx.Err() != nil {
-			return command.At("-client-key "+o.clientKey, err)
-		}
-		return command.Wrong("-client-key "+o.clientKey, err)
+		return device.Kept("-client-key "+o.clientKey, err, "make a new key and have it certified")
 	}
 	if pub, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool }); ok && !pub.Equal(certs[0].PublicKey) {
 		return wrong(errors.New("-client-cert is for another key than -client-key: name the certificate of this key, or its key"))

@@ -13,6 +13,8 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/prove"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 )
@@ -22,7 +24,8 @@ import (
 func (d *joiner) key(ctx context.Context, name string, usage attest.Usage) (*attest.Key, error) {
 	text, err := d.store.get(name)
 	if err == nil {
-		return d.tpm.LoadKey(ctx, text)
+		key, err := d.tpm.LoadKey(ctx, text)
+		return key, device.Kept(d.store.path(name), err, "take all steps again with another -out")
 	}
 	if !errors.Is(err, errMissing) {
 		return nil, err
@@ -117,7 +120,11 @@ func (d *joiner) certificates(name string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return command.ParseCertificates(name, text)
+	certs, err := command.ParseCertificates(name, text)
+	if err != nil {
+		err = plain.Because(err, "%s is empty or damaged: remove it, and take the step that writes it again, with the same -out", d.store.path(name))
+	}
+	return certs, err
 }
 
 // joined returns the device that the certificate of the join names.

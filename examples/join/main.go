@@ -234,6 +234,31 @@ func (d *joiner) signIn(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%s until %s, token for %s", session.UPN, session.Expires.Format(time.DateOnly), access.Resource), d.store.put(fileSession, text)
 }
 
+// checkKept returns an error if a step needs what no step before it made, neither in this
+// run nor in the folder of an earlier one.
+func (d *joiner) checkKept() error {
+	made := false
+	for _, step := range steps {
+		var err error
+		switch {
+		case !d.takes(step.name):
+			continue
+		case step.name == "join":
+			made = true
+		case made:
+		case step.name == "rejoin":
+			_, err = d.store.get(fileDeviceID)
+			made = true
+		case step.name == "leave" || step.name == "signin":
+			_, err = d.certificates(fileDevice)
+		}
+		if err != nil {
+			return command.At(step.name, err)
+		}
+	}
+	return nil
+}
+
 // run opens the TPM, finds the server and takes the steps of the flags.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	dev, err := device.Open(ctx, o.tpm)
@@ -265,6 +290,9 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 		options: o, services: s, tpm: tpm, store: store{dir: o.out},
 		client: &drs.Client{BaseURL: s.URL + provisiontest.DirectoryPath, HTTPClient: command.HTTPClient(s.Roots)},
 		signer: &o.signIn, id: prove.Identity{TPM: tpm},
+	}
+	if err := d.checkKept(); err != nil {
+		return command.Wrong("-step", err)
 	}
 	o.signIn.Start(d.client.HTTPClient, o.user, o.password, stderr)
 	if !o.takes("discover") { // all steps need it

@@ -48,8 +48,23 @@ func TestStepsAlone(t *testing.T) {
 			"-password", "@"+exampletest.File(t, []byte(defaultPassword+"\n")))
 		return code, text + errs
 	}
-	if code, text := take("leave"); code != 1 || !strings.Contains(text, "steps before this one") {
+	if code, text := take("leave"); code != 2 || !strings.Contains(text, filepath.Join(out, fileDevice)+" is missing: take the steps before this one") {
 		t.Errorf("left without a join: %d %s", code, text)
+	}
+	if code, _, text := exampletest.Run(t, program(), "-step", "leave", "-server", server.URL, "-roots", roots); code != 2 || !strings.Contains(text, "give -out with the folder") {
+		t.Errorf("left without a folder: %d %s", code, text)
+	}
+	if err := os.MkdirAll(out, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(out, fileDevice), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, text := take("leave"); code != 2 || !strings.Contains(text, filepath.Join(out, fileDevice)+" is empty or damaged") {
+		t.Errorf("left with an empty file: %d %s", code, text)
+	}
+	if err := os.Remove(filepath.Join(out, fileDevice)); err != nil {
+		t.Fatal(err)
 	}
 	for _, s := range steps {
 		if code, text := take(s.name); code != 0 {
@@ -76,7 +91,7 @@ func TestStepsAlone(t *testing.T) {
 	if code, text := take("leave"); code != 0 || server.Directory.Objects()[0].Enabled {
 		t.Errorf("left: %d %s", code, text)
 	}
-	if code, text := take("signin"); code != 1 || !strings.Contains(text, "device.pem") {
+	if code, text := take("signin"); code != 2 || !strings.Contains(text, "device.pem") {
 		t.Errorf("signed in without a join: %d %s", code, text)
 	}
 }

@@ -28,7 +28,18 @@ type store struct {
 }
 
 // errMissing is wrapped by what get returns for a file that is not kept.
-var errMissing = errors.New("missing: take the steps before this one, with the same -out")
+var errMissing = errors.New("missing")
+
+// path returns where a file is kept, or its name if that is in memory.
+func (s *store) path(name string) string { return filepath.Join(s.dir, name) }
+
+// missing returns the error of a file that is not kept.
+func (s *store) missing(name string) error {
+	if s.dir == "" {
+		return fmt.Errorf("%s is %w: give -out with the folder of the run that took the steps before this one, or take them too", name, errMissing)
+	}
+	return fmt.Errorf("%s is %w: take the steps before this one first, with the same -out", s.path(name), errMissing)
+}
 
 // get returns a file. The error wraps errMissing if it is not kept.
 func (s *store) get(name string) ([]byte, error) {
@@ -36,11 +47,11 @@ func (s *store) get(name string) ([]byte, error) {
 		return text, nil
 	}
 	if s.dir == "" {
-		return nil, fmt.Errorf("%s is %w", name, errMissing)
+		return nil, s.missing(name)
 	}
-	text, err := command.ReadFile(filepath.Join(s.dir, name))
+	text, err := command.ReadFile(s.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is %w", name, errMissing)
+		return nil, s.missing(name)
 	}
 	return text, err
 }

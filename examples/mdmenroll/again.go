@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/examples/internal/device"
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
@@ -38,7 +39,7 @@ func (e *enrollment) again(ctx context.Context) error {
 		return command.At("-out", err)
 	}
 	if e.key, err = e.tpm.LoadKey(ctx, text); err != nil {
-		return command.At(name, err)
+		return device.Kept(name, err, "enroll again")
 	}
 	e.cert, e.client.Device.ID = certs[0], sum.DeviceID
 	e.at = &mdm.Discovery{EnrollURL: sum.EnrollURL, EnrollVersion: sum.EnrollVersion}

@@ -128,7 +128,7 @@ func (k *keys) load(ctx context.Context, name string) (crypto.Signer, error) {
 	}
 	if k.tpm != nil {
 		key, err := k.tpm.LoadKey(ctx, text)
-		return key, command.At(name, err)
+		return key, device.Kept(name, err, "enroll again")
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {

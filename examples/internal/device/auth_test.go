@@ -117,6 +117,33 @@ func TestEndorsementAuth(t *testing.T) {
 	}
 }
 
+// A kept key of another TPM says so once, and names the flag.
+func TestKept(t *testing.T) {
+	var tpms [2]*attest.TPM
+	for i, seed := range []string{"", "another"} {
+		chip, err := attesttest.New(attesttest.Config{Seed: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { chip.Close() })
+		tpms[i] = &attest.TPM{Transport: chip}
+	}
+	key, err := tpms[0].CreateKey(t.Context(), attest.Template{Algorithm: attest.P256, Usage: attest.Sign})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := key.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = tpms[1].LoadKey(t.Context(), text)
+	got := command.Explain(device.Kept("a.pem", err, "enroll again"))
+	if !errors.Is(err, tpm2.TPMRCIntegrity) || !strings.HasSuffix(got, "(0x8028009F TPM_20_E_INTEGRITY). Give the -tpm that made the key. If that TPM was cleared or replaced, enroll again.") ||
+		strings.Count(got, "TPM_RC_INTEGRITY") != 1 {
+		t.Error(got)
+	}
+}
+
 // A handle without a storage key is said before anything is done.
 func TestNoStorageKey(t *testing.T) {
 	chip, err := attesttest.New(attesttest.Config{})

@@ -15,7 +15,9 @@ func TestFlags(t *testing.T) {
 		{"", "roots.pem", "-roots goes with -server"},
 		{"https://127.0.0.1:999999", "", "-server: the port 999999 is not"},
 		{"https://mock.test?x", "", "-server: the URL has a query"},
-		{"http://127.0.0.1:1", "roots.pem", ""}, {"https://mock.test", "", ""}, {"", "", ""},
+		{"http://127.0.0.1:1", "roots.pem", ""},
+		{"https://mock.test", "", ""},
+		{"", "", ""},
 	} {
 		if err := CheckFlags(flags[0], flags[1]); (err == nil) != (flags[2] == "") || err != nil && !strings.Contains(err.Error(), flags[2]) {
 			t.Errorf("%q: %v", flags, err)
