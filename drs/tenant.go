@@ -47,13 +47,23 @@ func endpointTenant(endpoint string) string {
 	return firstSegment(u)
 }
 
+// An emptyToken is the mistake of a caller who gives a device token without a text.
+type emptyToken struct{}
+
+func (emptyToken) Error() string { return "the device token is empty" }
+
+// Remedy tells to give one.
+func (emptyToken) Remedy() string {
+	return "Give the device ticket or the token that was obtained elsewhere (in the programs: -ticket)."
+}
+
 // checkTokens checks that the tokens of a join go together, and are for the tenant of d, as
 // far as both are known.
 func (r *Request) checkTokens(d *Discovery) error {
 	device := Token("")
 	if r.DeviceToken != nil {
 		if device = r.DeviceToken.Token; device == "" {
-			return errors.New("the device token is empty")
+			return emptyToken{}
 		}
 		if r.UserToken != "" && r.DeviceToken.Bearer {
 			return errors.New("a user's token and a device token that is a bearer token, too: a join has one bearer token")

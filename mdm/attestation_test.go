@@ -273,7 +273,7 @@ func TestAttestationBelieved(t *testing.T) {
 		{"nothing to believe by", trusted{}, plain, ""},
 		{"certified", trusted{roots: roots}, with(ca.issue(t, aik, nil)), ""},
 		{"no certificate", trusted{roots: roots}, plain, "AIKCert is missing"},
-		{"by another CA", trusted{roots: roots}, with(other.issue(t, aik, nil)), "unknown authority"},
+		{"by another CA", trusted{roots: roots}, with(other.issue(t, aik, nil)), "leads to no trusted root"},
 		{"of another key", trusted{roots: roots}, with(ca.issue(t, &otherKey().PublicKey, nil)), "of another key than AIKPub"},
 		{"no purpose", trusted{roots: roots}, with(ca.issue(t, aik, func(c *x509.Certificate) { c.UnknownExtKeyUsage = nil })), "2.23.133.8.3"},
 		{"for EKs", trusted{roots: roots}, with(ca.issue(t, aik, func(c *x509.Certificate) { c.UnknownExtKeyUsage[0] = asn1.ObjectIdentifier{2, 23, 133, 8, 1} })), "2.23.133.8.3"},

@@ -122,7 +122,7 @@ func TestAzureRefused(t *testing.T) {
 		reason string
 	}{
 		{"no certificate", func(e *mdm.AzureEvidence) { e.AIKCertificate = nil }, nil, "aik_cert"},
-		{"another CA", func(e *mdm.AzureEvidence) { e.AIKCertificate = other.issue(t, a.aik.Public(), nil) }, nil, "unknown authority"},
+		{"another CA", func(e *mdm.AzureEvidence) { e.AIKCertificate = other.issue(t, a.aik.Public(), nil) }, nil, "leads to no trusted root"},
 		{"another AIK", func(e *mdm.AzureEvidence) { e.AIK = &otherKey().PublicKey }, nil, "of another key than aik_pub"},
 		{"key in software", func(e *mdm.AzureEvidence) { e.Key = otherKey() }, otherKey(), "tpm_certify is about another key"},
 		{"device key in software", func(e *mdm.AzureEvidence) { e.DeviceKey = &otherKey().PublicKey }, nil, "tpm_certify is about another key"},

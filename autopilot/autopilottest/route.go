@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/refusal"
 )
 
 // maxBody limits the body of a request, in bytes.
@@ -32,7 +34,7 @@ type refused struct {
 	reason error
 }
 
-func (e *refused) Error() string { return e.reason.Error() }
+func (e *refused) Error() string { return refusal.Text(e.reason) }
 
 func refuse(status int, code, format string, args ...any) error {
 	return &refused{status: status, code: code, reason: fmt.Errorf(format, args...)}
@@ -160,11 +162,19 @@ func operation(method, path string, beta bool) (op, id string) {
 	return "", ""
 }
 
+// notOfToken reports whether no token has a character (RFC 6750, section 2.1).
+func notOfToken(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-._~+/=", r)
+}
+
 // authorize checks the access token.
 func (s *Server) authorize(r *http.Request) error {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || token == "" {
-		return refuse(http.StatusUnauthorized, "InvalidAuthenticationToken", "access token is empty")
+	switch token = strings.TrimSpace(token); {
+	case !ok || token == "":
+		return refuse(http.StatusUnauthorized, "InvalidAuthenticationToken", "Access token is empty.")
+	case strings.ContainsFunc(token, notOfToken):
+		return refuse(http.StatusUnauthorized, "InvalidAuthenticationToken", "CompactToken parsing failed with error code: 80049217")
 	}
 	if s.Token == nil {
 		return nil
@@ -224,7 +234,7 @@ func (s *Server) refuse(w http.ResponseWriter, op string, err error) {
 	id := w.Header().Get("request-id")
 	text, _ := json.MarshalIndent(map[string]any{
 		"_version": 3, "CustomApiErrorPhrase": "", "RetryAfter": nil, "ErrorSourceService": "", "HttpHeaders": "{}",
-		"Message": no.reason.Error() + " - Operation ID (for customer support): 00000000-0000-0000-0000-000000000000 - Activity ID: " + id + " - Url: https://mock.test/",
+		"Message": no.Error() + " - Operation ID (for customer support): 00000000-0000-0000-0000-000000000000 - Activity ID: " + id + " - Url: https://mock.test/",
 	}, "", "  ")
 	writeJSON(w, no.status, map[string]any{"error": map[string]any{
 		"code": no.code, "message": string(text),

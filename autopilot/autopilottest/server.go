@@ -68,7 +68,8 @@ type Server struct {
 	// service answer such a device by an empty profile instead of error 815.
 	Unassigned, Blank bool
 
-	// Token checks the access token of a call of Graph. If nil, any is good.
+	// Token checks the access token of a call of Graph, which has the characters of
+	// one. If nil, any is good.
 	Token func(token string) error
 
 	// Refuse, if set, may refuse a device with a code of the deployment service,

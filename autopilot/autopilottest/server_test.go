@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -185,6 +186,35 @@ func TestAlwaysMock(t *testing.T) {
 		}
 		if _, err := (&graph.Client{HTTPClient: &http.Client{Transport: direct{http.NotFoundHandler()}}}).Import(t.Context(), "", autopilot.Row{Hash: d.Text()}); !errors.Is(err, graph.ErrRefused) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What cannot be an access token is refused in the words of Microsoft Graph.
+func TestNoToken(t *testing.T) {
+	server := httptest.NewServer(new(autopilottest.Server))
+	defer server.Close()
+	for header, want := range map[string]string{
+		"":                 "Access token is empty.",
+		"Bearer ":          "Access token is empty.",
+		"Basic abc":        "Access token is empty.",
+		"Bearer two words": "CompactToken parsing failed with error code: 80049217",
+		"Bearer {\"a\":1}": "CompactToken parsing failed with error code: 80049217",
+		"Bearer token":     "",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v1.0/deviceManagement/windowsAutopilotDeviceIdentities", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", header)
+		res, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || (res.StatusCode == http.StatusUnauthorized) != (want != "") || !strings.Contains(string(text), want) {
+			t.Errorf("%q: %d, %v: %s", header, res.StatusCode, err, text)
 		}
 	}
 }

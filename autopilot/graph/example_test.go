@@ -24,7 +24,7 @@ func ExampleRegistration() {
 	r := &graph.Registration{
 		Client: &graph.Client{
 			BaseURL: server.URL,
-			Token:   func(context.Context) (string, error) { return "a token", nil },
+			Token:   func(context.Context) (string, error) { return "token", nil },
 		},
 		Until: graph.StageImported,
 		Pause: func(graph.Stage, int) time.Duration { return 20 * time.Millisecond },
@@ -60,7 +60,7 @@ func ExampleClient_PlanCleanUp() {
 	service.AddManaged(graph.ManagedDevice{ID: "0001", Serial: "MOCK-0001", Name: "PC-1"})
 	c := &graph.Client{
 		BaseURL: server.URL,
-		Token:   func(context.Context) (string, error) { return "a token", nil },
+		Token:   func(context.Context) (string, error) { return "token", nil },
 	}
 	plan, err := c.PlanCleanUp(context.Background(), "MOCK-0001")
 	if err != nil {

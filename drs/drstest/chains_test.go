@@ -110,8 +110,8 @@ func TestAIKChainRefused(t *testing.T) {
 			chain := newAIKCA(t, r, 9, 10).leaf(t, r, 1, asIs)
 			r.server.AIKRoots = pool
 			return chain
-		}, "unknown authority"},
-		{"no issuer", func(t *testing.T, r *rig, ca *aikCA) []*x509.Certificate { return ca.leaf(t, r, 1, asIs)[:1] }, "unknown authority"},
+		}, "leads to no trusted root"},
+		{"no issuer", func(t *testing.T, r *rig, ca *aikCA) []*x509.Certificate { return ca.leaf(t, r, 1, asIs)[:1] }, "leads to no trusted root"},
 		{"expired", func(t *testing.T, r *rig, ca *aikCA) []*x509.Certificate {
 			return ca.leaf(t, r, 1, func(c *x509.Certificate) { c.NotAfter = r.now.Add(-time.Second) })
 		}, "expired"},

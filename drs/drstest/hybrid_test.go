@@ -86,7 +86,7 @@ func TestHybridRefused(t *testing.T) {
 			sid := identity(b)["Sid"].(string)
 			identity(b)["Sid"] = strings.Replace(sid, ":09Z", ":10Z", 1)
 		}, invalid, "verification error"},
-		{"no time", nil, func(b map[string]any) { identity(b)["Sid"] = computerSID }, invalid, "cannot parse"},
+		{"no time", nil, func(b map[string]any) { identity(b)["Sid"] = computerSID }, invalid, "is not a date"},
 		{"no signature", nil, func(b map[string]any) { delete(identity(b), "SignedBlob") }, invalid, "verification error"},
 		{"type", nil, func(b map[string]any) { identity(b)["Type"] = "plain" }, invalid, `type "plain"`},
 		{"join type", nil, func(b map[string]any) { b["JoinType"] = 0 }, "error_fail", "join type 0"},

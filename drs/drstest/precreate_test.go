@@ -93,7 +93,7 @@ func TestPreAuthorizedRefused(t *testing.T) {
 		{"not the directory's", func(r *rig, q *drs.Request, _ string) {
 			q.PreAuthorized = drs.Token(string(q.PreAuthorized)[:len(q.PreAuthorized)-8] + "AAAAAAAA")
 		}, invalid, "signature"},
-		{"no JWT", func(r *rig, q *drs.Request, _ string) { q.PreAuthorized = "x" }, invalid, "malformed"},
+		{"no JWT", func(r *rig, q *drs.Request, _ string) { q.PreAuthorized = "x" }, invalid, "not a JWT"},
 		{"another kind of token", func(r *rig, q *drs.Request, _ string) { q.PreAuthorized = r.authenticate().Token }, invalid, "another kind"},
 		{"expired", func(r *rig, q *drs.Request, _ string) { r.now = r.now.Add(11 * time.Minute) }, invalid, "expired"},
 		{"of another tenant", func(r *rig, q *drs.Request, _ string) {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/refusal"
 )
 
 // maxBody is the largest body of a request, in bytes.
@@ -35,7 +37,7 @@ const (
 )
 
 // Error implements error.
-func (e *refused) Error() string { return e.reason.Error() }
+func (e *refused) Error() string { return refusal.Text(e.reason) }
 
 // Unwrap returns the reason.
 func (e *refused) Unwrap() error { return e.reason }
@@ -48,7 +50,7 @@ func (e *refused) write(w http.ResponseWriter, now time.Time, form ErrorForm) {
 	}
 	w.Header().Set("request-id", id)
 	if e.oauth {
-		text := fmt.Sprintf("AADSTS%d: %v. Trace ID: %s Timestamp: %s", e.aadsts, e.reason, id, now.UTC().Format("2006-01-02 15:04:05Z"))
+		text := fmt.Sprintf("AADSTS%d: %v. Trace ID: %s Timestamp: %s", e.aadsts, e, id, now.UTC().Format("2006-01-02 15:04:05Z"))
 		reply(w, e.status, map[string]any{
 			"error": e.code, "error_description": text, "error_codes": []int{e.aadsts}, "suberror": e.subcode,
 			"timestamp": now.UTC().Format("2006-01-02 15:04:05Z"), "trace_id": id, "correlation_id": newGUID(),
@@ -59,16 +61,16 @@ func (e *refused) write(w http.ResponseWriter, now time.Time, form ErrorForm) {
 	switch form {
 	case ErrorLegacy:
 		reply(w, e.status, map[string]string{
-			"ErrorType": e.code, "Message": e.reason.Error(), "TraceId": id, "Time": now.UTC().Format("01-02-2006 15:04:05Z"),
+			"ErrorType": e.code, "Message": e.Error(), "TraceId": id, "Time": now.UTC().Format("01-02-2006 15:04:05Z"),
 		})
 	case ErrorKPP:
 		reply(w, e.status, map[string]any{
-			"code": e.code, "message": e.reason.Error(), "response": "ERROR_FAIL", "target": operation(e), "clientrequestid": id, "time": at,
+			"code": e.code, "message": e.Error(), "response": "ERROR_FAIL", "target": operation(e), "clientrequestid": id, "time": at,
 			"innererror": map[string]string{"trace": newGUID(), "context": ""},
 		})
 	default:
 		reply(w, e.status, map[string]string{
-			"code": e.code, "subcode": e.subcode, "operation": operation(e), "message": e.reason.Error(), "requestId": id, "time": at,
+			"code": e.code, "subcode": e.subcode, "operation": operation(e), "message": e.Error(), "requestId": id, "time": at,
 		})
 	}
 }

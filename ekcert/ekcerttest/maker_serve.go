@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/refusal"
 )
 
 const intelPath, amdPath, caPath, crlPath = "/ekcertservice/", "/pki/aia/", "/ca/", "/crl/"
@@ -44,7 +45,7 @@ func (m *Maker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // refuse records a refusal and answers with an HTTP status.
 func (m *Maker) refuse(w http.ResponseWriter, r *http.Request, status int, reason error) {
 	m.refusals.Add(m.Logger, r.URL.Path, reason)
-	http.Error(w, reason.Error(), status)
+	http.Error(w, refusal.Text(reason), status)
 }
 
 // serveKey sends the certificate of a key by the key's name.

@@ -2,7 +2,6 @@
 package refusal
 
 import (
-	"fmt"
 	"log/slog"
 	"sync"
 )
@@ -18,19 +17,20 @@ type Log struct {
 	kept []string // "op: reason", oldest first
 }
 
-// Add records the refusal as "op: reason". If the log is full, it drops the oldest
+// Add records the refusal as "op: reason", in the words of [Text]. If the log is full, it drops the oldest
 // refusal. Unless logger is nil, Add also logs a warning with the attributes op and
 // reason.
 func (l *Log) Add(logger *slog.Logger, op string, reason error) {
+	text := Text(reason)
 	if logger != nil {
-		logger.Warn("refused", "op", op, "reason", reason)
+		logger.Warn("refused", "op", op, "reason", text)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.kept) == limit {
 		l.kept = append(l.kept[:0], l.kept[1:]...)
 	}
-	l.kept = append(l.kept, fmt.Sprintf("%s: %v", op, reason))
+	l.kept = append(l.kept, op+": "+text)
 }
 
 // Refusals returns the recorded refusals, each as "op: reason", the oldest first. It

@@ -129,7 +129,7 @@ func (a *AttestationServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		a.log.Add(a.Logger, "Attest", err)
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": "InvalidParameter", "message": err.Error()}})
+		_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": "InvalidParameter", "message": refusal.Text(err)}})
 		return
 	}
 	inner, err := json.Marshal(answer)

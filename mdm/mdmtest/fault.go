@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/whiteglove/whiteglove/internal/refusal"
 )
 
 // Subcodes of faults ([MS-MDE2] section 2.2.10).
@@ -48,7 +50,7 @@ type fault struct {
 }
 
 // Error returns the reason.
-func (f *fault) Error() string { return f.reason.Error() }
+func (f *fault) Error() string { return refusal.Text(f.reason) }
 
 // Unwrap returns the reason as an error.
 func (f *fault) Unwrap() error { return f.reason }
@@ -77,10 +79,10 @@ func (f *fault) xml() string {
 		b.WriteString(` xmlns:a="` + nsDispatcher + `"`)
 	}
 	b.WriteString(`>` + f.subcode + `</s:Value></s:Subcode></s:Code>`)
-	b.WriteString(`<s:Reason><s:Text xml:lang="en-US">` + escape(f.reason.Error()) + `</s:Text></s:Reason>`)
+	b.WriteString(`<s:Reason><s:Text xml:lang="en-US">` + escape(f.Error()) + `</s:Text></s:Reason>`)
 	if f.errorType != "" {
 		b.WriteString(`<s:Detail><DeviceEnrollmentServiceError xmlns="` + nsEnrollment + `"><ErrorType>` + f.errorType +
-			`</ErrorType><Message>` + escape(f.reason.Error()) + `</Message><TraceId>` + newGUID() + `</TraceId></DeviceEnrollmentServiceError></s:Detail>`)
+			`</ErrorType><Message>` + escape(f.Error()) + `</Message><TraceId>` + newGUID() + `</TraceId></DeviceEnrollmentServiceError></s:Detail>`)
 	}
 	b.WriteString(`</s:Fault>`)
 	return b.String()

@@ -228,7 +228,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, op *operation) {
 // plain refuses a request with an HTTP status and a line of text.
 func (s *Server) plain(w http.ResponseWriter, op string, status int, reason error) {
 	s.log.Add(s.Logger, op, reason)
-	http.Error(w, reason.Error(), status)
+	http.Error(w, refusal.Text(reason), status)
 }
 
 // isSOAP reports whether a request has the content type of SOAP 1.2.

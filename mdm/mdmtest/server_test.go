@@ -82,7 +82,7 @@ func TestTokensRefused(t *testing.T) {
 		{"alg HS256 with the public key", signed(t, jwt.SigningMethodHS256, public, goodClaims()), "s:Authentication", "signing method HS256"},
 		{"alg HS256 with the key's DER", signed(t, jwt.SigningMethodHS256, der, goodClaims()), "s:Authentication", "signing method HS256"},
 		{"alg PS256", signed(t, jwt.SigningMethodPS256, issuerKey(), goodClaims()), "s:Authentication", "signing method PS256"},
-		{"no JWT", "token", "s:Authentication", "malformed"},
+		{"no JWT", "token", "s:Authentication", "not a JWT"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.refused(t, enrollPath, withToken(s.enroll, c.token), c.subcode, "", c.reason)
@@ -134,7 +134,7 @@ func TestCSRsRefused(t *testing.T) {
 		{"SHA-512", "SHA512", csr(t, &x509.CertificateRequest{
 			Subject: pkix.Name{CommonName: testDevice}, SignatureAlgorithm: x509.SHA512WithRSA,
 		}, deviceKey())},
-		{"no request", "asn1", []byte("request")},
+		{"no request", "not a PKCS #10 request", []byte("request")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.refused(t, enrollPath, withCSR(s.enroll, c.der), "s:CertificateRequest", "", c.reason)
@@ -219,7 +219,7 @@ func TestAIKRoots(t *testing.T) {
 	with := func(c *x509.Certificate) string {
 		return strings.Replace(s.enroll, glove, glove+item("AIKCert", base64.StdEncoding.EncodeToString(c.Raw)), 1)
 	}
-	s.refused(t, enrollPath, with(bad[0]), "s:MessageFormat", "InvalidEnrollmentData", "unknown authority")
+	s.refused(t, enrollPath, with(bad[0]), "s:MessageFormat", "InvalidEnrollmentData", "leads to no trusted root")
 	s.refused(t, enrollPath, with(good[1]), "s:MessageFormat", "InvalidEnrollmentData", "not of an RSA key")
 	if status, answer := s.send(t, enrollPath, with(good[0])); status != http.StatusOK {
 		t.Errorf("%d: %s", status, answer)

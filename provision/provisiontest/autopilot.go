@@ -100,7 +100,7 @@ func mockDevice(ctx context.Context, tpm *attest.TPM) (*autopilottest.Device, er
 func (s *Server) Graph() *graph.Client {
 	return &graph.Client{
 		BaseURL: s.URL + AutopilotPath, HTTPClient: s.client,
-		Token: func(context.Context) (string, error) { return "mock token", nil },
+		Token: func(context.Context) (string, error) { return "mock-token", nil },
 	}
 }
 

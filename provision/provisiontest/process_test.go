@@ -114,7 +114,7 @@ func importFile(dir, url string) error {
 		Client: &graph.Client{
 			BaseURL:    url + provisiontest.AutopilotPath,
 			HTTPClient: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}},
-			Token:      func(context.Context) (string, error) { return "mock token", nil },
+			Token:      func(context.Context) (string, error) { return "mock-token", nil },
 		},
 		Pause: func(graph.Stage, int) time.Duration { return 10 * time.Millisecond },
 	}

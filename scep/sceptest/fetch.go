@@ -43,7 +43,7 @@ func (h *handling) fetch(content []byte) (status int, out []byte, err error) {
 	}
 	issuer, serial, err := pkimsg.ParseIssuerAndSerial(content)
 	if err != nil {
-		return 0, nil, bad(scep.BadRequest, "%v", err)
+		return 0, nil, bad(scep.BadRequest, "%w", err)
 	}
 	s, ca := h.server, h.keys.authority
 	s.mu.Lock()

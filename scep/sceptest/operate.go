@@ -11,6 +11,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
+	"github.com/whiteglove/whiteglove/internal/refusal"
 	"github.com/whiteglove/whiteglove/scep"
 )
 
@@ -50,12 +51,12 @@ func asError(err error) *scep.Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	return &scep.Error{FailInfo: scep.BadRequest, Message: err.Error()}
+	return &scep.Error{FailInfo: scep.BadRequest, Message: refusal.Text(err)}
 }
 
 // bad returns a refusal with a failInfo and a text.
 func bad(info scep.FailInfo, format string, args ...any) error {
-	return &scep.Error{FailInfo: info, Message: fmt.Sprintf(format, args...)}
+	return &scep.Error{FailInfo: info, Message: refusal.Text(fmt.Errorf(format, args...))}
 }
 
 // A handling is the state of one message while the server handles it.
@@ -71,7 +72,7 @@ type handling struct {
 // handle checks a message and returns the status and content of the reply.
 func (h *handling) handle(body []byte) (status int, content []byte, err error) {
 	if h.signer, err = verify(body, h.message); err != nil {
-		return 0, nil, bad(scep.BadMessageCheck, "signature: %v", err)
+		return 0, nil, bad(scep.BadMessageCheck, "signature: %w", err)
 	}
 	if err := h.algorithms(); err != nil {
 		return 0, nil, err
@@ -80,7 +81,7 @@ func (h *handling) handle(body []byte) (status int, content []byte, err error) {
 		return 0, nil, err
 	}
 	if content, h.cipher, err = h.keys.decrypt(h.message.Envelope()); err != nil {
-		return 0, nil, bad(scep.BadMessageCheck, "envelope: %v", err)
+		return 0, nil, bad(scep.BadMessageCheck, "envelope: %w", err)
 	}
 	if h.cipher == cms.DES3CBC && !h.server.caps().Has("DES3") {
 		return 0, nil, bad(scep.BadAlg, "%v is not advertised", h.cipher)
@@ -133,7 +134,7 @@ func (h *handling) request(content []byte) (status int, out []byte, err error) {
 	}
 	csr, err := pkimsg.ParseCSR(content)
 	if err != nil {
-		return 0, nil, bad(scep.BadRequest, "%v", err)
+		return 0, nil, bad(scep.BadRequest, "%w", err)
 	}
 	req := &Request{
 		TransactionID: h.message.TransactionID,
@@ -190,7 +191,7 @@ func (s *Server) proven(req *Request) error {
 		err = csr.CheckSignature()
 	}
 	if err != nil {
-		return bad(scep.BadMessageCheck, "CSR: %v", err)
+		return bad(scep.BadMessageCheck, "CSR: %w", err)
 	}
 	return nil
 }
@@ -258,7 +259,7 @@ func (h *handling) issue(req *Request) (status int, out []byte, err error) {
 func certifyCSR(req *Request) (*x509.Certificate, error) {
 	csr, err := req.parse()
 	if err != nil {
-		return nil, bad(scep.BadRequest, "CSR: %v", err)
+		return nil, bad(scep.BadRequest, "CSR: %w", err)
 	}
 	return req.Certify(&x509.Certificate{
 		RawSubject: csr.RawSubject,

@@ -20,7 +20,7 @@ func (h *handling) known() (ours *x509.Certificate, err error) {
 		return c, nil
 	}
 	if err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
-		return nil, bad(scep.BadMessageCheck, "the signer's certificate is not self-signed, and this CA did not issue it: %v", err)
+		return nil, bad(scep.BadMessageCheck, "the signer's certificate is not self-signed, and this CA did not issue it: %w", err)
 	}
 	return nil, nil
 }
@@ -49,7 +49,7 @@ func (s *Server) checkPassword(req *Request) error {
 	}
 	password, err := pkimsg.Password(req.CSR)
 	if err != nil {
-		return bad(scep.BadRequest, "%v", err)
+		return bad(scep.BadRequest, "%w", err)
 	}
 	if password == "" && req.Renews != nil {
 		return nil
@@ -66,7 +66,7 @@ func (h *handling) poll(content []byte) (status int, out []byte, err error) {
 	s := h.server
 	issuer, subject, err := pkimsg.ParseIssuerAndSubject(content)
 	if err != nil {
-		return 0, nil, bad(scep.BadRequest, "%v", err)
+		return 0, nil, bad(scep.BadRequest, "%w", err)
 	}
 	s.mu.Lock()
 	req, _ := s.waiting.Get(h.message.TransactionID)
@@ -77,7 +77,7 @@ func (h *handling) poll(content []byte) (status int, out []byte, err error) {
 	csr, err := pkimsg.ParseCSR(req.CSR)
 	switch {
 	case err != nil:
-		return 0, nil, bad(scep.BadRequest, "%v", err)
+		return 0, nil, bad(scep.BadRequest, "%w", err)
 	case !req.Signer.Equal(h.signer):
 		return 0, nil, bad(scep.BadMessageCheck, "not signed by the signer of the request")
 	case !bytes.Equal(issuer, h.keys.authority.Certificate.RawSubject) || !bytes.Equal(subject, csr.Subject):
