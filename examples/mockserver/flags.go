@@ -55,6 +55,9 @@ func (o *options) addUser(text string) error {
 	if !ok || name == "" || password == "" {
 		return errors.New("want NAME:PASSWORD")
 	}
+	if command.CheckUser("-user", name) != nil {
+		return errors.New("want an e-mail address before the colon, such as user@contoso.com")
+	}
 	o.users[name] = password
 	return nil
 }

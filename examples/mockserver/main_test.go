@@ -158,6 +158,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"-what"}, 2},
 		{[]string{"extra"}, 2},
 		{[]string{"-user", "name"}, 2},
+		{[]string{"-user", "name:secret"}, 2},
 		{[]string{"-fault", "join"}, 2},
 		{[]string{"-fault", "keys:503"}, 2},
 		{[]string{"-fault", "join:200"}, 2},
