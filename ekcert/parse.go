@@ -15,6 +15,7 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 const (
@@ -89,6 +90,8 @@ func newCertificate(x *x509.Certificate) *Certificate {
 // and how many bytes of other data follow them.
 func split(b []byte) (ders [][]byte, trailing int, err error) {
 	switch trimmed := bytes.TrimSpace(b); {
+	case len(b) == 0:
+		return nil, 0, plain.Because(errBlank, "it is empty")
 	case isFill(b):
 		if len(b) == 0 {
 			return nil, 0, errBlank

@@ -92,7 +92,7 @@ func (c *Client) ask(ctx context.Context, op, target string, m *message, want st
 	case got.Status != http.StatusOK: // the body is not a fault, so the status tells most
 		failed.Message, failed.Err = wire.Said(got.Body), wire.Refusal(got)
 	case len(bytes.TrimSpace(got.Body)) == 0:
-		failed.Err = errors.New("the answer is empty")
+		failed.Err = wire.ErrEmpty
 	case wire.IsHTML(got.Body):
 		failed.Message, failed.Err = wire.Page(got.Body), fmt.Errorf("%w, not a SOAP envelope", wire.ErrWebPage)
 	case err != nil:

@@ -81,19 +81,19 @@ type CA struct {
 // certificate; [ErrCapability] if Recipient would have no RSA key; and the error
 // of ctx if that ended first.
 func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
-	caps, op, sent, authenticated, err := c.ask(ctx, id)
+	caps, op, sent, from, err := c.ask(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	ca := &CA{Caps: caps}
 	left, err := ca.trust(ctx, sent, c.Roots, c.Fingerprint, c.now())
 	if err != nil {
-		return nil, c.fail(op, err)
+		return nil, c.failed(op, from, err)
 	}
 	if left != nil {
 		c.log(ctx, "certificates left out", "op", op, "reason", left)
 	}
-	if err := ca.choose(ca.registrations(c.RAFingerprints, authenticated)); err != nil {
+	if err := ca.choose(ca.registrations(c.RAFingerprints, from.Authenticated)); err != nil {
 		return nil, c.fail(op, err)
 	}
 	c.log(ctx, "CA", "recipient", ca.Recipient.Subject, "signer", ca.Signer.Subject, "certificates", len(ca.Chain))
@@ -101,11 +101,10 @@ func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
 }
 
 // ask gets capabilities and certificates. op is the operation that returned the
-// certificates, and authenticated tells whether TLS proved that the server sent
-// them.
-func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent []*x509.Certificate, authenticated bool, err error) {
+// certificates, and from the answer with them.
+func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent []*x509.Certificate, from *wire.Answer, err error) {
 	var failed error
-	get := func() { sent, authenticated, failed = c.certificates(ctx, "GetCACert", id) }
+	get := func() { sent, from, failed = c.certificates(ctx, "GetCACert", id) }
 	wait := get
 	if c.Challenge == "" {
 		var wg sync.WaitGroup
@@ -117,7 +116,7 @@ func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent
 		if c.Challenge == "" {
 			wait()
 		}
-		return nil, "", nil, false, err
+		return nil, "", nil, nil, err
 	}
 	if err != nil {
 		c.log(ctx, "capabilities unknown", "reason", err)
@@ -126,12 +125,12 @@ func (c *Client) ask(ctx context.Context, id string) (caps Caps, op string, sent
 	switch {
 	case !caps.Has(chain):
 		wait()
-		return caps, "GetCACert", sent, authenticated, failed
+		return caps, "GetCACert", sent, from, failed
 	case c.Challenge == "":
 		wait()
 	}
-	sent, authenticated, err = c.certificates(ctx, chain, id)
-	return caps, chain, sent, authenticated, err
+	sent, from, err = c.certificates(ctx, chain, id)
+	return caps, chain, sent, from, err
 }
 
 // maxCertificates is the largest number of certificates of a CA and its RAs that is

@@ -102,6 +102,13 @@ func (c *Client) fail(op string, err error) *Error {
 	return e
 }
 
+// failed is fail for a cause in an answer.
+func (c *Client) failed(op string, answer *wire.Answer, err error) *Error {
+	e := c.fail(op, err)
+	e.clocks = wire.ClocksOf(answer.Header, c.now())
+	return e
+}
+
 // GetCACaps asks for the server's capabilities (RFC 8894, section 3.5). id names
 // a CA on a server that has several; it may be empty. The answer is not signed.
 //
@@ -143,27 +150,26 @@ func (c *Client) GetCACertChain(ctx context.Context, id string) ([]*x509.Certifi
 
 // certificates sends op and reads one certificate or a bag of them. It ignores
 // the content type of the answer, which is often wrong, and a signature of the bag,
-// which proves nothing before its signer is trusted. authenticated tells
-// whether TLS proved that the server sent them.
-func (c *Client) certificates(ctx context.Context, op, id string) (certs []*x509.Certificate, authenticated bool, err error) {
+// which proves nothing before its signer is trusted.
+func (c *Client) certificates(ctx context.Context, op, id string) (certs []*x509.Certificate, from *wire.Answer, err error) {
 	if op == "GetCACertChain" && id == "" {
 		id = "default"
 	}
 	answer, err := c.do(ctx, op, http.MethodGet, op, id, nil)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
 	if cert, err := cms.ParseCertificate(answer.Body); err == nil {
-		return []*x509.Certificate{cert}, answer.Authenticated, nil
+		return []*x509.Certificate{cert}, answer, nil
 	}
 	certs, bad, err := cms.ParseCertificates(answer.Body)
 	if err != nil {
-		return nil, false, c.fail(op, unreadable(err))
+		return nil, nil, c.fail(op, unreadable(err))
 	}
 	for _, err := range bad {
 		c.log(ctx, "certificate left out", "op", op, "reason", err)
 	}
-	return certs, answer.Authenticated, nil
+	return certs, answer, nil
 }
 
 // opCaps is the operation that asks for capabilities.
@@ -174,16 +180,12 @@ const opCaps = "GetCACaps"
 const pkiOperation = "PKIOperation"
 
 // exchange sends a pkiMessage in DER and returns the answer.
-func (c *Client) exchange(ctx context.Context, op string, caps Caps, der []byte) ([]byte, error) {
+func (c *Client) exchange(ctx context.Context, op string, caps Caps, der []byte) (*wire.Answer, error) {
 	method, message := http.MethodPost, ""
 	if !caps.post() {
 		method, message, der = http.MethodGet, base64.StdEncoding.EncodeToString(der), nil
 	}
-	answer, err := c.do(ctx, op, method, pkiOperation, message, der)
-	if err != nil {
-		return nil, err
-	}
-	return answer.Body, nil
+	return c.do(ctx, op, method, pkiOperation, message, der)
 }
 
 // do sends a request and returns the answer if its status is 200. message and
@@ -221,7 +223,7 @@ func (c *Client) do(ctx context.Context, op, method, operation, message string, 
 		return nil, c.fail(op, err)
 	}
 	if answer.Status != http.StatusOK {
-		e := c.fail(op, nil)
+		e := c.failed(op, answer, nil)
 		e.HTTPStatus, e.Message = answer.Status, words(answer)
 		e.RetryAfter = wire.RetryAfter(answer.Header, c.now())
 		return nil, e
@@ -229,6 +231,11 @@ func (c *Client) do(ctx context.Context, op, method, operation, message string, 
 	if op != opCaps && wire.IsHTML(answer.Body) { // some servers answer an unknown GetCACaps so
 		e := c.fail(op, fmt.Errorf("%w: %w", ErrMalformed, wire.ErrWebPage))
 		e.HTTPStatus, e.Message = answer.Status, wire.Page(answer.Body)
+		return nil, e
+	}
+	if op != opCaps && len(answer.Body) == 0 {
+		e := c.fail(op, fmt.Errorf("%w: %w", ErrMalformed, wire.ErrEmpty))
+		e.HTTPStatus = answer.Status
 		return nil, e
 	}
 	c.log(ctx, "answer", "op", op, "size", len(answer.Body))

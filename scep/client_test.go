@@ -99,7 +99,7 @@ func TestGarbage(t *testing.T) {
 		"large":  make([]byte, 257<<10),
 	} {
 		c := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(body) }), x509.NewCertPool())
-		if _, err := c.GetCACert(t.Context(), ""); !errors.Is(err, scep.ErrMalformed) {
+		if _, err := c.GetCACert(t.Context(), ""); !errors.Is(err, scep.ErrMalformed) || len(body) == 0 && !strings.Contains(err.Error(), "malformed answer: the answer is empty") {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := c.CA(t.Context(), ""); !errors.Is(err, scep.ErrMalformed) {
@@ -351,6 +351,42 @@ func TestWhatIsSent(t *testing.T) {
 	}
 	if first.TransactionID != second.TransactionID || got.TransactionID != second.TransactionID {
 		t.Errorf("transactions %q, %q", first.TransactionID, second.TransactionID)
+	}
+}
+
+// If a refusal is about time and the CA's clock differs, the remedy has both clocks.
+func TestClocks(t *testing.T) {
+	server := &sceptest.Server{Issue: func(*sceptest.Request) (*x509.Certificate, error) { return nil, &scep.Error{FailInfo: scep.BadTime} }}
+	c := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", "Fri, 29 Nov 2019 02:28:00 GMT")
+		server.ServeHTTP(w, r)
+	}), server.Roots())
+	var e *scep.Error
+	remedy := func(err error) string {
+		if !errors.As(err, &e) {
+			t.Fatal(err)
+		}
+		return e.Remedy()
+	}
+	ca, err := c.CA(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const says = "The service's clock says 2019-11-29 02:28 UTC, this device's 20"
+	_, err = c.Enroll(t.Context(), ca, &scep.Request{CSR: newCSR(t, testKey()), Signer: testKey()})
+	if got := remedy(err); !strings.HasPrefix(got, says) {
+		t.Errorf("%v: %s", err, got)
+	}
+	c.Now = func() time.Time { return time.Now().AddDate(20, 0, 0) }
+	_, err = c.CA(t.Context(), "")
+	if got := remedy(err); !strings.HasPrefix(got, says) {
+		t.Errorf("%v: %s", err, got)
+	}
+	server.Issue = func(*sceptest.Request) (*x509.Certificate, error) { return nil, &scep.Error{FailInfo: scep.BadRequest} }
+	c.Now = nil
+	_, err = c.Enroll(t.Context(), ca, &scep.Request{CSR: newCSR(t, testKey()), Signer: testKey()})
+	if got := remedy(err); strings.Contains(got, "clock") {
+		t.Errorf("%v: %s", err, got)
 	}
 }
 

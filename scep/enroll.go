@@ -210,14 +210,14 @@ func (c *Client) transact(ctx context.Context, ca *CA, req *Request, before *Rep
 	if err != nil {
 		return nil, c.fail(m.op, err)
 	}
-	body, err := c.exchange(ctx, m.op, ca.Caps, der)
+	answer, err := c.exchange(ctx, m.op, ca.Caps, der)
 	if err != nil {
 		return nil, err
 	}
 	o := opening{client: c, ca: ca, transaction: t, nonce: nonce, accept: m.accept}
-	reply, err := o.open(body)
+	reply, err := o.open(answer.Body)
 	if err != nil {
-		e := c.fail(m.op, err)
+		e := c.failed(m.op, answer, err)
 		e.HTTPStatus = http.StatusOK
 		if refused := (*refusal)(nil); errors.As(err, &refused) {
 			e.FailInfo, e.Message, e.Code, e.Err = refused.info, refused.text, refused.code, nil

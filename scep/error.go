@@ -126,6 +126,8 @@ type Error struct {
 
 	// Err is the cause. It is nil if FailInfo or HTTPStatus is the cause.
 	Err error
+
+	clocks wire.Clocks // at the answer
 }
 
 // Error returns "scep: ", the operation, the URL, and what is known of the
@@ -248,6 +250,11 @@ func (e *Error) Retryable() bool {
 // Remedy returns what a technician can do, in whole sentences, or "" if nothing
 // is known to help.
 func (e *Error) Remedy() string {
+	if e.FailInfo == BadTime || untimely(e.Err) && !isHandshake(e.Err) || wire.SpeaksOfTime(e.Message) {
+		if remedy := e.clocks.Differ(); remedy != "" {
+			return remedy
+		}
+	}
 	switch {
 	case e.FailInfo == BadTime:
 		return "The clocks of this device and of the CA differ. Compare both with the right time, and set the one that is wrong."

@@ -38,7 +38,7 @@ func (c *Client) GetNextCACert(ctx context.Context, ca *CA, id string) (*CA, err
 	}
 	next, err := c.openNext(ctx, ca, answer.Body)
 	if err != nil {
-		e := c.fail(op, err)
+		e := c.failed(op, answer, err)
 		e.HTTPStatus = http.StatusOK
 		return nil, e
 	}

@@ -16,7 +16,10 @@ import (
 func dataWords(err error) (string, bool) {
 	switch e := err.(type) {
 	case *json.SyntaxError:
-		if strings.Contains(e.Error(), "unexpected end") {
+		switch ends := strings.Contains(e.Error(), "unexpected end"); {
+		case ends && e.Offset == 0:
+			return "it is empty", true
+		case ends:
 			return "the JSON ends in the middle", true
 		}
 		return fmt.Sprintf("it is not JSON (at byte %d)", e.Offset), true

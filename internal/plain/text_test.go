@@ -56,6 +56,7 @@ func TestText(t *testing.T) {
 		"refused packet":  {&net.OpError{Op: "read", Net: "udp", Addr: &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 123}, Err: os.NewSyscallError("read", syscall.ECONNREFUSED)}, "nothing listens at 192.0.2.1:123"},
 		"flate":           {flate.CorruptInputError(7), "the packed data is damaged"},
 		"JSON":            {json.Unmarshal([]byte("\xc3\x9e"), &object), "it is not JSON (at byte 1)"},
+		"empty JSON":      {json.Unmarshal(nil, &object), "it is empty"},
 		"cut JSON":        {json.Unmarshal([]byte(`{"Number":`), &object), "the JSON ends in the middle"},
 		"other JSON":      {json.Unmarshal([]byte(`{"Number":"x"}`), &object), `"Number" in the JSON is of the wrong kind (string)`},
 		"no object":       {json.Unmarshal([]byte(`3`), &object), "the JSON is of another kind (number)"},

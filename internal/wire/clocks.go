@@ -55,14 +55,42 @@ func SpeaksOfTime(message string) bool {
 // Remedy returns what to do if a server's message speaks of time and the clocks differ
 // by more than five minutes, else "".
 func (c Clocks) Remedy(message string) string {
-	server := c.server
-	if t, ok := timeIn(message); ok {
-		server = t
+	if !SpeaksOfTime(message) {
+		return ""
 	}
-	if server.IsZero() || c.local.IsZero() || server.Sub(c.local).Abs() < clockLeeway || !SpeaksOfTime(message) {
+	if t, ok := timeIn(message); ok {
+		c.server = t
+	}
+	return c.Differ()
+}
+
+// Differ returns what to do if the clocks differ by more than five minutes, else "".
+func (c Clocks) Differ() string {
+	if c.server.IsZero() || c.local.IsZero() || c.server.Sub(c.local).Abs() < clockLeeway {
 		return ""
 	}
 	const minute = "2006-01-02 15:04"
 	return fmt.Sprintf("The service's clock says %s UTC, this device's %s. If this device's is right, tell the service's operator.",
-		server.UTC().Format(minute), c.local.UTC().Format(minute))
+		c.server.UTC().Format(minute), c.local.UTC().Format(minute))
 }
+
+// Advised returns err with the remedy that [Clocks.Remedy] has for a message, which comes
+// before err's own, or err if there is none.
+func (c Clocks) Advised(err error, message string) error {
+	if remedy := c.Remedy(message); remedy != "" {
+		return &advised{err, remedy}
+	}
+	return err
+}
+
+// An advised error has a remedy of its own.
+type advised struct {
+	error
+	remedy string
+}
+
+// Unwrap returns the error.
+func (a *advised) Unwrap() error { return a.error }
+
+// Remedy returns what to do.
+func (a *advised) Remedy() string { return a.remedy }

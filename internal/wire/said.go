@@ -72,6 +72,9 @@ func IsHTML(body []byte) bool {
 	return strings.HasPrefix(start, "<!doctype html") || strings.HasPrefix(start, "<html") || strings.HasPrefix(start, "<head")
 }
 
+// ErrEmpty means that a service answered with nothing.
+var ErrEmpty = errors.New("the answer is empty")
+
 // Refusal returns an error for an answer whose status is 401 or 407 and whose
 // header asks for an authentication of HTTP, which the clients do not do, or nil.
 func Refusal(got *Answer) error {

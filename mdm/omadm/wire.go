@@ -85,7 +85,8 @@ func (e *exchange) send(ctx context.Context, data []byte) (*syncml.Message, erro
 	if got.Status == http.StatusOK && err == nil {
 		return m, nil
 	}
-	return nil, e.refused(got, err)
+	failed := e.refused(got, err)
+	return nil, wire.ClocksOf(got.Header, e.now()).Advised(failed, failed.ServerMessage())
 }
 
 // refused returns the error for an answer that is not a message. Some servers
