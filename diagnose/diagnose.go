@@ -388,8 +388,8 @@ func (d Diagnosis) codes() string {
 	return s + ")"
 }
 
-// oneLine replaces white space and control characters by single spaces, so that
-// foreign text neither breaks a line nor controls a terminal.
+// oneLine replaces white space and control characters by single spaces and what else does
+// not print by U+FFFD, so that foreign text neither breaks a line nor controls a terminal.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7F || r >= 0x80 && r < 0xA0 || r == 0x2028 || r == 0x2029 }), " ")
+	return wire.Visible(strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7F || r >= 0x80 && r < 0xA0 || r == 0x2028 || r == 0x2029 }), " "))
 }

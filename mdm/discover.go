@@ -144,7 +144,7 @@ type settled struct {
 // because discovery carries no secret. Each address must pass [checkService]:
 // no redirect leads from https to http.
 func (c *Client) settle(ctx context.Context, target string, m *message) (*settled, error) {
-	from := ""
+	from, first := "", target
 	for range wire.MaxRedirects {
 		answer, err := c.ask(ctx, opDiscover, target, m, "DiscoverResponse")
 		var moved *Error
@@ -168,7 +168,7 @@ func (c *Client) settle(ctx context.Context, target string, m *message) (*settle
 		}
 		target = next
 	}
-	return nil, &Error{Op: opDiscover, URL: wire.Redact(target), Err: fmt.Errorf("%w: more than %d", wire.ErrRedirect, wire.MaxRedirects)}
+	return nil, &Error{Op: opDiscover, URL: wire.Redact(first), Err: wire.Circle(first, target)}
 }
 
 // resolve returns where location leads from target.

@@ -123,7 +123,7 @@ func TestTransport(t *testing.T) {
 		{"429", canned{Status: 429, Header: seconds}, 0x80180033, true, "status 429"},
 		{"503", canned{Status: 503, Header: seconds}, 0x801901F7, true, "status 503"},
 		{"redirect to http", canned{Status: 302, Header: http.Header{"Location": {"http://mdm.test/"}}}, 0x8018001A, false, "redirect"},
-		{"redirect in a circle", canned{Status: 307, Header: http.Header{"Location": {"/again"}}}, 0x80072F7C, false, "redirect is not followed: more than 5"},
+		{"redirect in a circle", canned{Status: 307, Header: http.Header{"Location": {"/again"}}}, 0x80072F7C, false, "redirect is not followed: more than 5, the last to https://mdm.test/again"},
 		{"no enrollment service", canned{Status: 200, Body: soap12 + "<DiscoverResponse><DiscoverResult/></DiscoverResponse>" + end}, 0x80180031, false, "no enrollment service"},
 		{"service in clear text", canned{Status: 200, Body: discovered("<EnrollmentServiceUrl>http://mdm.test/e</EnrollmentServiceUrl>")}, 0x8018001A, false, "not https"},
 	} {
@@ -136,6 +136,19 @@ func TestTransport(t *testing.T) {
 				t.Errorf("retry after %v", e.RetryAfter)
 			}
 		})
+	}
+}
+
+// What to do about a redirect names the host that was asked.
+func TestRedirectRemedy(t *testing.T) {
+	for location, want := range map[string]string{
+		"/again":                     "The redirects go in a circle, or are too many: tell the operator of mdm.test, or look",
+		"http://login.portal.test/x": "mdm.test leads there. If that is a portal's or a proxy's, sign in there, or let mdm.test pass. Else the operator of mdm.test must correct it.",
+	} {
+		e := discoverCanned(t, canned{Status: 302, Header: http.Header{"Location": {location}}})
+		if got := e.Remedy(); !strings.HasPrefix(got, want) {
+			t.Errorf("%v: %s", e, got)
+		}
 	}
 }
 

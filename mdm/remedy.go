@@ -165,7 +165,8 @@ func (e *Error) Remedy() string {
 		case e.HTTPStatus == http.StatusOK:
 			text = "The server names an address that is not one of https: its operator must correct that."
 		case e.HTTPStatus != 0 || errors.As(e.Err, new(*url.Error)): // something was sent
-			text = "The server leads from https to http: its operator must correct that."
+			host := e.host()
+			text = fmt.Sprintf("%s leads there. If that is a portal's or a proxy's, sign in there, or let %s pass. Else the operator of %s must correct it.", host, host, host)
 		}
 	case codeMessageFormat, codeAuthentication, codeAuthorization, codeInvalidSecurity, codeNoEnvelope:
 		text = strings.Join(append([]string{text}, e.Warnings...), " ")
@@ -173,13 +174,21 @@ func (e *Error) Remedy() string {
 	if text == "" && e.HTTPStatus != 0 && e.Fault == nil && e.OAuth == "" {
 		text = e.statusRemedy()
 	}
-	return or(text, wire.Remedy(e.Err))
+	return or(text, wire.RemedyAt(e.Err, e.URL))
 }
 
 // A remedied is a cause that knows what helps, such as [wire.ErrWebPage].
 type remedied interface {
 	error
 	Remedy() string
+}
+
+// host returns the host of e.URL.
+func (e *Error) host() string {
+	if u, err := url.Parse(e.URL); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return "the server"
 }
 
 // ended returns the warning that the token has expired if the server may have refused it

@@ -46,7 +46,11 @@ func dataWords(err error) (string, bool) {
 	// them still does.
 	switch fmt.Sprintf("%T", err) {
 	case "*xml.SyntaxError":
-		return "it is not well-formed XML (" + strings.ReplaceAll(strings.TrimPrefix(err.Error(), "XML syntax error on "), "unexpected EOF", "it ends too early") + ")", true
+		said := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "XML syntax error on "), "unexpected EOF", "it ends too early")
+		if at, _, ok := strings.Cut(said, "invalid XML name"); ok { // which follows, and is anything
+			said = at + "invalid XML name"
+		}
+		return "it is not well-formed XML (" + said + ")", true
 	case "flate.CorruptInputError":
 		return "the packed data is damaged", true
 	case "xml.UnmarshalError":

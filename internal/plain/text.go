@@ -68,11 +68,12 @@ func (t *translation) words(err error) (said string, ok bool) {
 	}
 	for _, in := range []func(error) (string, bool){certificateWords, networkWords, dataWords} {
 		if said, ok := in(err); ok {
-			return said, true
+			return clean(said), true
 		}
 	}
 	if errors.Unwrap(err) == nil {
-		return withoutPackage(err.Error())
+		said, ok := withoutPackage(err.Error())
+		return clean(said), ok
 	}
 	return "", false
 }

@@ -34,6 +34,7 @@ func Remedy(err error) string {
 	)
 	var said *proxyRefusal
 	var late *waited
+	var round *circle
 	if remedy, ok := misuse.Is(err); ok {
 		return remedy
 	}
@@ -65,6 +66,8 @@ func Remedy(err error) string {
 		return fmt.Sprintf("TLS with %s fails: it may want a client's certificate or another version of TLS. Ask its operator, and exempt it from TLS inspection.", host)
 	case errors.Is(err, ErrInsecure) && host != "the service":
 		return fmt.Sprintf("%s leads from https to http, which is not followed: a portal may answer in its place; otherwise its operator must correct that.", upper(host))
+	case errors.As(err, &round):
+		return round.remedy(host)
 	case errors.Is(err, ErrRedirect):
 		return fmt.Sprintf("%s leads to another address. If that is the service's, use it. If it is a portal's or a proxy's, sign in there, or let %s pass.", upper(host), host)
 	case errors.Is(err, ErrTooLarge):
@@ -87,6 +90,14 @@ func Remedy(err error) string {
 		return fmt.Sprintf("Check that no firewall drops what goes to %s. If it is only slow, run again later.", host)
 	}
 	return ""
+}
+
+// RemedyAt is [Remedy] for the error of a request to a URL, which err need not name.
+func RemedyAt(err error, address string) string {
+	if err != nil && address != "" && !errors.As(err, new(*url.Error)) {
+		err = &url.Error{Op: "Get", URL: address, Err: err}
+	}
+	return Remedy(err)
 }
 
 // unknownRemedy is the remedy for a certificate that leads to no trusted root.

@@ -71,7 +71,7 @@ func TestRemedy(t *testing.T) {
 		"cut":         {nil, cutServer.URL, "the connection was cut before the answer", "cut the connection"},
 		"HTTP/2":      {two.Client(), two.URL, "the connection was cut before the answer (HTTP/2 INTERNAL_ERROR)", "cut the connection"},
 		"slow":        {&http.Client{Timeout: 20 * time.Millisecond}, plainServer.URL, "no answer in time", "Check that no firewall drops what goes to"},
-		"loop":        {nil, loop.URL, "redirect is not followed: more than", "leads to another address"},
+		"loop":        {nil, loop.URL, "redirect is not followed: more than 5, the last to ", "The redirects go in a circle, or are too many: tell the operator of "+host(loop.URL, "http://")},
 		"moved":       {nil, moved.URL, "nothing listens at", "Check the address and the port"},
 		"no redirect": {&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("not there") }}, elsewhere.URL, "redirect is not followed: not there", "If it is a portal's or a proxy's, sign in there"},
 	} {

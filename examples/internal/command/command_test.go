@@ -148,6 +148,7 @@ func TestExplain(t *testing.T) {
 		want  string
 	}{
 		{errors.New(" a \n b"), nil, "a b"},
+		{errors.New("a\x1b\xde\u202e"), nil, "a \uFFFD\uFFFD"},
 		{errors.New("a"), []string{"Try again."}, "a. Try again."},
 		{coded{"a"}, []string{"", "Try again."}, "a (0x80180014 MENROLL_E_DEVICENOTSUPPORTED). Ask the maker. Try again."},
 		{fmt.Errorf("x: %w", failed{}), nil, "leave: Join https://a.test/: HTTP status 503: busy (0x801901F7 HTTP_E_STATUS_SERVICE_UNAVAIL); may pass. Wait."},

@@ -186,5 +186,5 @@ func Count(n int, noun string) string {
 }
 
 // OneLine returns text with each run of white space, line ends too, replaced by
-// one space.
-func OneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// one space, and what else does not print by U+FFFD.
+func OneLine(text string) string { return wire.Visible(strings.Join(strings.Fields(text), " ")) }
