@@ -92,8 +92,8 @@ type Diagnosis struct {
 //
 // If an error in the chain is [context.Canceled], the remedy says only that the
 // caller ended the operation. If one is [context.DeadlineExceeded], the remedy ends
-// with the caller's time limit, unless it is that of a service or a TPM that did not
-// answer until then. An error without a code of its own, such as that of a caller's
+// with the caller's time limit, unless a service answered with a refusal, or a service or a TPM did
+// not answer until then. An error without a code of its own, such as that of a caller's
 // mistake, gets none.
 func Explain(err error) (diagnosis Diagnosis) {
 	if err == nil {
@@ -234,7 +234,7 @@ func (d *diagnoser) remedy(err error, own string) {
 	case wire.IsWaited(err):
 		setDefault(&d.Remedy, wire.Remedy(err))
 		return
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded) && d.HTTPStatus == 0: // a service that answered is not what takes long
 		d.Remedy = strings.TrimSpace(d.Remedy + " " + remedyDeadline)
 		return
 	}

@@ -179,7 +179,7 @@ func TestOwnWords(t *testing.T) {
 		"deadline":                 {context.DeadlineExceeded, "llow more time", "physical TPM", false},
 		"deadline in a step":       {step(provision.StepAIK, context.DeadlineExceeded), "llow more time", "physical TPM", false},
 		"deadline in a client":     {&drs.Error{Op: "Discover", Err: &url.Error{Op: "Get", URL: "https://a.test/", Err: context.DeadlineExceeded}}, "llow more time", "DNS", false},
-		"deadline after a refusal": {errors.Join(context.DeadlineExceeded, busy), "llow more time", "physical TPM", true},
+		"deadline after a refusal": {errors.Join(context.DeadlineExceeded, busy), "The service is busy", "llow more time", true},
 		"invented":                 {step(provision.StepEK, errors.New("unknown step")), "Read the cause", "KB50", false},
 		"invented by a package":    {&mdm.Error{Op: "Discover", Err: errors.New("odd")}, "Read the cause", "KB50", false},
 		"given":                    {foreignFail{}, "Read the cause", "KB50", false},

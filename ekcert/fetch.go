@@ -38,7 +38,7 @@ func get(ctx context.Context, client *http.Client, address string, limit int64) 
 	}
 	answer, err := wire.Do(staying(client), req, limit)
 	if err != nil && ctx.Err() == nil && errors.Is(context.Cause(short), errSlow) {
-		return nil, errSlow
+		return nil, wire.OwnLimit(errSlow, err)
 	}
 	return answer, err
 }

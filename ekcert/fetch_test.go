@@ -5,9 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 type transport func(*http.Request) (*http.Response, error)
@@ -52,7 +55,7 @@ func TestGetSlow(t *testing.T) {
 			"caller's end":    {short, waits, context.DeadlineExceeded, false},
 			"another failure": {t.Context(), fails, errors.ErrUnsupported, false},
 		} {
-			if _, err := get(tt.ctx, tt.client, "http://ca.example/x", 1); !errors.Is(err, tt.want) || errors.Is(err, errSlow) != tt.slow {
+			if _, err := get(tt.ctx, tt.client, "http://ca.example/x", 1); !errors.Is(err, tt.want) || errors.Is(err, errSlow) != tt.slow || tt.slow && (errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(wire.Remedy(err), "Check the address, and")) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -101,11 +101,12 @@ func (c *Client) Discover(ctx context.Context, discoveryURL, user string) (*Disc
 	if err := wire.CheckSecure(discoveryURL); err != nil {
 		return nil, &Error{Op: opDiscover, Err: err}
 	}
+	start := time.Now()
 	c.probe(ctx, discoveryURL)
 	m := &message{action: actionDiscover, body: body}
 	at, err := c.settle(ctx, discoveryURL, m)
 	if err != nil {
-		return nil, err
+		return nil, wire.WaitedSince(start, err)
 	}
 	d, err := readDiscovery(at.body, isPlain(discoveryURL))
 	if err != nil {

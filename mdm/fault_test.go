@@ -143,7 +143,7 @@ func TestTransport(t *testing.T) {
 func TestRedirectRemedy(t *testing.T) {
 	for location, want := range map[string]string{
 		"/again":                     "The redirects go in a circle, or are too many: tell the operator of mdm.test, or look",
-		"http://login.portal.test/x": "mdm.test leads there. If that is a portal's or a proxy's, sign in there, or let mdm.test pass. Else the operator of mdm.test must correct it.",
+		"http://login.portal.test/x": "The redirect leads to an address without https, and is not followed. If it is a portal's or a proxy's, sign in there, or let mdm.test pass. Else the operator of mdm.test must correct it.",
 	} {
 		e := discoverCanned(t, canned{Status: 302, Header: http.Header{"Location": {location}}})
 		if got := e.Remedy(); !strings.HasPrefix(got, want) {

@@ -166,7 +166,7 @@ func (e *Error) Remedy() string {
 			text = "The server names an address that is not one of https: its operator must correct that."
 		case e.HTTPStatus != 0 || errors.As(e.Err, new(*url.Error)): // something was sent
 			host := e.host()
-			text = fmt.Sprintf("%s leads there. If that is a portal's or a proxy's, sign in there, or let %s pass. Else the operator of %s must correct it.", host, host, host)
+			text = fmt.Sprintf("The redirect leads to an address without https, and is not followed. If it is a portal's or a proxy's, sign in there, or let %s pass. Else the operator of %s must correct it.", host, host)
 		}
 	case codeMessageFormat, codeAuthentication, codeAuthorization, codeInvalidSecurity, codeNoEnvelope:
 		text = strings.Join(append([]string{text}, e.Warnings...), " ")

@@ -68,7 +68,7 @@ func TestAddresses(t *testing.T) {
 		t.Errorf("%v; %s", e, e.Remedy())
 	}
 	e = discoverCanned(t, canned{Status: 302, Header: http.Header{"Location": {"http://mdm.test/"}}})
-	if !strings.Contains(e.Remedy(), "leads from https to http") {
+	if !strings.Contains(e.Remedy(), "leads to an address without https") {
 		t.Errorf("%v; %s", e, e.Remedy())
 	}
 	for raw, want := range map[string]string{

@@ -3,10 +3,13 @@ package wire_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,7 +74,7 @@ func TestRemedy(t *testing.T) {
 		"cut":         {nil, cutServer.URL, "the connection was cut before the answer", "cut the connection"},
 		"HTTP/2":      {two.Client(), two.URL, "the connection was cut before the answer (HTTP/2 INTERNAL_ERROR)", "cut the connection"},
 		"slow":        {&http.Client{Timeout: 20 * time.Millisecond}, plainServer.URL, "no answer in time", "Check that no firewall drops what goes to"},
-		"loop":        {nil, loop.URL, "redirect is not followed: more than 5, the last to ", "The redirects go in a circle, or are too many: tell the operator of "+host(loop.URL, "http://")},
+		"loop":        {nil, loop.URL, "redirect is not followed: more than 5, the last to ", "The redirects go in a circle, or are too many: tell the operator of " + host(loop.URL, "http://")},
 		"moved":       {nil, moved.URL, "nothing listens at", "Check the address and the port"},
 		"no redirect": {&http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("not there") }}, elsewhere.URL, "redirect is not followed: not there", "If it is a portal's or a proxy's, sign in there"},
 	} {
@@ -118,6 +121,45 @@ func TestWaited(t *testing.T) {
 		_, err = wire.Do(nil, req, 10)
 		if text := wire.Cause(err, server.URL); text != want || !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(wire.Remedy(err), "Allow more time") || wire.Retryable(err) {
 			t.Errorf("%v: %s", limit, text)
+		}
+	}
+}
+
+// An answer that began is not said to be none, whichever limit ended it.
+func TestBegun(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		fmt.Fprint(w, "1234")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
+	defer cancel()
+	const text = "the answer began, but was not complete "
+	for name, c := range map[string]struct {
+		ctx          context.Context
+		client       *http.Client
+		text, remedy string
+		is           error
+	}{
+		"caller's": {ctx, nil, text + "after 1 s (4 of 100 bytes)", "Allow more time (in the programs: -timeout). If that does not help, tell the operator of 127", context.DeadlineExceeded},
+		"client's": {t.Context(), &http.Client{Timeout: 200 * time.Millisecond}, text + "when the time limit ended (4 of 100 bytes)", "Run again. If that does not help, tell the operator of 127", os.ErrDeadlineExceeded},
+	} {
+		req, err := http.NewRequestWithContext(c.ctx, http.MethodGet, server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = wire.Do(c.client, req, 1000)
+		if got := wire.Cause(err, server.URL); got != c.text || !strings.HasPrefix(wire.Remedy(err), c.remedy) || !strings.HasSuffix(wire.Remedy(err), "that slows the connection.") {
+			t.Errorf("%s: %s. %s", name, got, wire.Remedy(err))
+		}
+		if !errors.Is(err, c.is) || wire.Retryable(err) != (c.is == os.ErrDeadlineExceeded) || wire.HRESULT(err) != 0x80072EE2 || errors.Is(err, context.DeadlineExceeded) != (c.ctx == ctx) {
+			t.Errorf("%s: %v", name, err)
+		}
+		own := wire.OwnLimit(io.ErrNoProgress, err)
+		if c.ctx == ctx && (!errors.Is(own, io.ErrNoProgress) || errors.Is(own, context.DeadlineExceeded) || !strings.HasPrefix(wire.Remedy(own), "Run again.")) {
+			t.Errorf("%s: %v. %s", name, own, wire.Remedy(own))
 		}
 	}
 }

@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
@@ -15,10 +17,14 @@ const (
 	reachedNothing int32 = iota // no connection
 	reachedAddress              // something took the connection
 	reachedServer               // it is ready for the request; TLS has begun if the URL is https
+	reachedAnswer               // the header of the answer has come
 )
 
 // A progress says how far a request came. It is safe for concurrent use.
-type progress struct{ n atomic.Int32 }
+type progress struct {
+	n         atomic.Int32
+	got, size int64 // bytes of the answer's body; a size of -1 is not known
+}
 
 // watch returns req with a context by which p learns how far it comes.
 func (p *progress) watch(req *http.Request) *http.Request {
@@ -33,21 +39,57 @@ func (p *progress) watch(req *http.Request) *http.Request {
 	}))
 }
 
-// reached returns how far the request came.
-func (p *progress) reached() int32 { return p.n.Load() }
+// answered notes that the header of an answer has come, and returns a reader of its body
+// that counts.
+func (p *progress) answered(res *http.Response, body io.Reader) io.Reader {
+	p.n.Store(reachedAnswer)
+	p.size = res.ContentLength
+	return io.TeeReader(body, p)
+}
+
+// Write counts what was read.
+func (p *progress) Write(b []byte) (int, error) {
+	p.got += int64(len(b))
+	return len(b), nil
+}
+
+// waited returns the error of a request that a limit ended.
+func (p *progress) waited(start time.Time, limit, err error) *waited {
+	w := &waited{time: time.Since(start), reached: p.n.Load(), limit: limit, err: err}
+	if w.reached == reachedAnswer {
+		w.part = fmt.Sprintf("%d bytes", p.got)
+		if p.size >= 0 {
+			w.part = fmt.Sprintf("%d of %d bytes", p.got, p.size)
+		}
+	}
+	return w
+}
+
+// late returns the error of a request that another limit than the caller's ended.
+func (p *progress) late(start time.Time, limit error) error {
+	if p.n.Load() == reachedAnswer {
+		return p.waited(start, limit, nil)
+	}
+	return limit
+}
 
 // A waited error is that of a request which a time limit ended: the caller's deadline, or
-// that of the client's transport for TLS.
+// another.
 type waited struct {
 	time    time.Duration // since the request began
 	reached int32
-	limit   error // context.DeadlineExceeded or os.ErrDeadlineExceeded
-	err     error // of the request
+	part    string // how much of the answer has come, if it began
+	limit   error  // context.DeadlineExceeded if it is the caller's
+	err     error  // of the request; may be nil
 }
 
 // Error says how long there was no answer.
 func (w *waited) Error() string {
 	switch {
+	case w.reached == reachedAnswer && w.time < time.Second:
+		return fmt.Sprintf("the answer began, but was not complete when the time limit ended (%s)", w.part)
+	case w.reached == reachedAnswer:
+		return fmt.Sprintf("the answer began, but was not complete after %s (%s)", Span(w.time), w.part)
 	case w.time < time.Second:
 		return "the time limit ended before the answer"
 	case w.reached == reachedAddress:
@@ -59,22 +101,54 @@ func (w *waited) Error() string {
 }
 
 // Unwrap returns the error of the time limit and that of the request.
-func (w *waited) Unwrap() []error { return []error{w.limit, w.err} }
+func (w *waited) Unwrap() []error {
+	if w.err == nil {
+		return []error{w.limit}
+	}
+	return []error{w.limit, w.err}
+}
 
 // Timeout reports that it is a timeout, as package net does.
 func (w *waited) Timeout() bool { return true }
 
 // remedy returns what to do about a host that does not answer.
 func (w *waited) remedy(host string) string {
+	more, cure := "Run again.", "run again later."
+	if w.limit == context.DeadlineExceeded {
+		more, cure = "Allow more time (in the programs: -timeout).", "allow more time (in the programs: -timeout)."
+	}
 	switch {
+	case w.reached == reachedAnswer:
+		return fmt.Sprintf("%s If that does not help, tell the operator of %s, or look for a proxy or firewall that slows the connection.", more, host)
 	case w.time < time.Second:
-		return "Allow more time (in the programs: -timeout)."
+		return more
 	case w.reached == reachedNothing:
-		return fmt.Sprintf("Check the address, and that no firewall drops what goes to %s. If it is only slow, allow more time (in the programs: -timeout).", host)
+		return fmt.Sprintf("Check the address, and that no firewall drops what goes to %s. If it is only slow, %s", host, cure)
 	case w.reached == reachedAddress:
 		return fmt.Sprintf("Check that the port is one of TLS, then look for a proxy or firewall that holds the connection. If neither helps, tell the operator of %s.", host)
 	}
-	return fmt.Sprintf("Allow more time (in the programs: -timeout). If that does not help, tell the operator of %s, or look for a proxy or firewall that holds the connection.", host)
+	return fmt.Sprintf("%s If that does not help, tell the operator of %s, or look for a proxy or firewall that holds the connection.", more, host)
+}
+
+// WaitedSince returns err, the error of a request that a time limit ended, as if the request
+// had begun at an earlier time.
+func WaitedSince(start time.Time, err error) error {
+	var w *waited
+	if errors.As(err, &w) {
+		w.time = time.Since(start)
+	}
+	return err
+}
+
+// OwnLimit returns err, the error of a request that the deadline of its context ended, with
+// another limit in place of [context.DeadlineExceeded]: one that is not the caller's.
+func OwnLimit(limit, err error) error {
+	var w *waited
+	if !errors.As(err, &w) {
+		return limit
+	}
+	w.limit, w.err = limit, nil
+	return err
 }
 
 // IsWaited reports whether err is that of a request which a time limit ended, so that

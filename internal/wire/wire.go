@@ -55,7 +55,7 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 		return nil, failed(req.Method, req, own, &way, start, refusedByProxy(c, req, err))
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(timelyReader(c, res.Body), limit+1))
+	body, err := io.ReadAll(io.LimitReader(way.answered(res, timelyReader(c, res.Body)), limit+1))
 	if err != nil {
 		return nil, failed("read", req, own, &way, start, err)
 	}
@@ -87,16 +87,16 @@ func failed(op string, req, own *http.Request, way *progress, start time.Time, e
 	ended := req.Context().Err()
 	switch {
 	case ended == context.DeadlineExceeded:
-		err = &waited{time.Since(start), way.reached(), ended, err}
+		err = way.waited(start, ended, err)
 	case ended != nil && !errors.Is(err, ended):
 		err = fmt.Errorf("%w: %w", ended, err)
 	case ended != nil:
 	case isSlow(own, err):
-		err = ErrSlow
+		err = way.late(start, ErrSlow)
 	case errors.Is(err, context.DeadlineExceeded):
-		err = os.ErrDeadlineExceeded
+		err = way.late(start, os.ErrDeadlineExceeded)
 	case strings.HasSuffix(err.Error(), "TLS handshake timeout"): // the type is not exported
-		err = &waited{time.Since(start), reachedAddress, os.ErrDeadlineExceeded, err}
+		err = way.waited(start, os.ErrDeadlineExceeded, err)
 	case strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`): // an alert of TLS
 		err = errTLSPort
 	}
