@@ -236,7 +236,8 @@ func TestWriteCSVErrors(t *testing.T) {
 		"no hash":    {autopilot.Intune, autopilot.Row{Serial: "a"}, autopilot.ErrRefused},
 		"bad hash":   {autopilot.Intune, autopilot.Row{Serial: "a", Hash: "AAAA"}, autopilot.ErrMalformed},
 		"no serial":  {autopilot.Intune, autopilot.Row{Hash: autopilottest.Device{Omit: []uint16{14}}.Text()}, autopilot.ErrRefused},
-		"no model":   {autopilot.ManagedDesktop, autopilot.Row{Serial: "a", Hash: hash}, autopilot.ErrRefused},
+		"no model":   {autopilot.ManagedDesktop, autopilot.Row{Serial: "a", Hash: autopilottest.Device{Omit: []uint16{17}}.Text()}, autopilot.ErrRefused},
+		"no maker":   {autopilot.Identifiers, autopilot.Row{Serial: "a", Hash: autopilottest.Device{Omit: []uint16{16}}.Text()}, autopilot.ErrRefused},
 		"no tuple":   {autopilot.Identifiers, autopilot.Row{Serial: "a"}, autopilot.ErrRefused},
 		"header":     {autopilot.Identifiers, autopilot.Row{Manufacturer: "Mock", Model: "Model", Serial: "a"}, autopilot.ErrRefused},
 		"no way":     {autopilot.PartnerCenter, autopilot.Row{Serial: "a"}, autopilot.ErrRefused},
@@ -295,6 +296,7 @@ func TestMerge(t *testing.T) {
 		"key":            {[]*autopilot.Sheet{sheet(row("S1", d)), sheet(row("S1-new", renamed))}, "S1-new", "duplicate", renamed.Text()},
 		"board":          {[]*autopilot.Sheet{sheet(row("S1", d)), sheet(row("S1", board))}, "S1 S1", "serial-conflict", d.Text()},
 		"damaged":        {[]*autopilot.Sheet{sheet(autopilot.Row{Serial: "S1", Hash: damaged}), sheet(row("S1", d))}, "S1", "duplicate", d.Text()},
+		"cut off":        {[]*autopilot.Sheet{sheet(autopilot.Row{Serial: "S1", Hash: d.Text()[:2000]}), sheet(row("S1", d))}, "S1", "duplicate", d.Text()},
 		"damaged later":  {[]*autopilot.Sheet{sheet(row("S1", d)), sheet(autopilot.Row{Serial: "S1", Hash: damaged})}, "S1", "duplicate", d.Text()},
 		"readable":       {[]*autopilot.Sheet{sheet(autopilot.Row{Serial: "S1", Hash: "x"}), sheet(row("S1", d))}, "S1", "duplicate", d.Text()},
 		"without serial": {[]*autopilot.Sheet{sheet(row("", d)), sheet(row("s1", d))}, "", "duplicate", d.Text()},
@@ -377,5 +379,14 @@ func TestHeaderSays(t *testing.T) {
 		if got != says || err != nil && !errors.Is(err, autopilot.ErrMalformed) {
 			t.Errorf("%.60q: %s", file, got)
 		}
+	}
+}
+
+// What a format wants and a row does not say comes from the hash.
+func TestWriteIdentifiers(t *testing.T) {
+	var b strings.Builder
+	hash := autopilottest.Device{Serial: "S1"}.Text()
+	if err := autopilot.WriteCSV(&b, autopilot.Identifiers, []autopilot.Row{{Hash: hash}}); err != nil || b.String() != "Mock Manufacturer,Mock Book 14,S1\r\n" {
+		t.Errorf("%q, %v", b.String(), err)
 	}
 }

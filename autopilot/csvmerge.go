@@ -10,7 +10,7 @@ import (
 // of devices that came before: rows with the same endorsement key, or the same
 // serial number unless their hashes are of two different mainboards. Of two rows
 // of a device the one is kept that [Sheet.Lint] accepts, then the one that has a hash, then
-// the one whose hash was taken later; what it lacks, but for serial number and hash, is
+// one of 4000 characters, then the one whose hash was taken later; what it lacks, but for serial number and hash, is
 // taken from the other. Findings of the result say which were left out; the findings of the
 // sheets are not taken over. Lines are numbered anew. Merge() is an empty Sheet of the
 // format Intune.
@@ -109,8 +109,8 @@ func (m *merger) find(id string, at place, format string, args ...any) {
 
 // A worth is by what one row of a device is better than another.
 type worth struct {
-	accepted, hash bool
-	taken          time.Time
+	accepted, hash, whole bool
+	taken                 time.Time
 }
 
 // worth returns the worth of a row in a file of a format.
@@ -120,6 +120,7 @@ func (r Row) worth(format Format) worth {
 	// What is only not padded is padded when it is written.
 	w := worth{accepted: !slices.ContainsFunc(f, func(f Finding) bool { return f.Refused && f.ID != idUnpadded }), hash: h != nil}
 	if h != nil {
+		w.whole = h.chars == fullChars
 		w.taken = h.Hardware().Taken
 	}
 	return w
@@ -134,6 +135,8 @@ func (w worth) compare(old worth) (better int, why string) {
 		return which[w.accepted], ": the service would refuse this row"
 	case w.hash != old.hash:
 		return which[w.hash], ": this row has no hash that can be read"
+	case w.whole != old.whole:
+		return which[w.whole], ": the hash of this row may be cut off"
 	case !w.taken.Equal(old.taken):
 		return w.taken.Compare(old.taken), ": the hash there was taken later"
 	}

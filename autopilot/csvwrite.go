@@ -11,7 +11,8 @@ import (
 // order, plain ASCII, no quotation marks, lines that end in CR LF, hashes with
 // their base64 padding. It never quotes a field, because the portal does not
 // understand quotation marks; what would need them is refused. In the format
-// Intune the columns for group tag and user are written if a row has any.
+// Intune the columns for group tag and user are written if a row has any. Serial number,
+// manufacturer and model that a row lacks are taken from its hash where the format wants them.
 //
 // The error is an [*Error]. It wraps [ErrRefused] if there are more than
 // [MaxRows] rows, if a field has a comma, a quotation mark or a control character,
@@ -89,14 +90,15 @@ func writtenFields(f Format, r Row, names []string) ([]string, error) {
 		return nil, err
 	default:
 		r.Hash = h.String()
-		if r.Serial == "" && f != PartnerCenter {
-			r.Serial = r.serial(h)
+		if f != PartnerCenter {
+			w := h.Hardware()
+			r.Serial, r.Manufacturer, r.Model = r.serial(h), or(r.Manufacturer, strings.TrimSpace(w.Manufacturer)), or(r.Model, strings.TrimSpace(w.Product))
 		}
 	}
 	if r.Serial == "" && f != PartnerCenter {
 		return nil, fmt.Errorf("%w: it has no serial number", ErrRefused)
 	}
-	if f == ManagedDesktop && (r.Manufacturer == "" || r.Model == "") {
+	if (f == ManagedDesktop || f == Identifiers) && (r.Manufacturer == "" || r.Model == "") {
 		return nil, fmt.Errorf("%w: it has no manufacturer or model", ErrRefused)
 	}
 	var fields []string

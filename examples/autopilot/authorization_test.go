@@ -154,7 +154,7 @@ func TestAuthorizations(t *testing.T) {
 		"certificate":         {[]string{"-client-cert", exampletest.Roots(t, cert), "-client-key", keyFile, "-tpm", spec}, 0, ""},
 		"another certificate": {[]string{"-client-cert", exampletest.Roots(t, testCertificate(t)), "-client-key", keyFile, "-tpm", spec}, 2, "for another key"},
 		"no key":              {[]string{"-client-cert", exampletest.Roots(t, cert), "-client-key", exampletest.File(t, []byte("hello")), "-tpm", spec}, 2, "-client-key "},
-		"empty token":         {[]string{"-token", ""}, 2, "-token is empty"},
+		"empty token":         {[]string{"-token", ""}, 2, "-token has an empty value"},
 		"token":               {[]string{"-token", "good"}, 0, ""},
 		"wrong token":         {[]string{"-token", "bad"}, 1, "401"},
 	} {

@@ -40,10 +40,10 @@ func (o *options) csv(stdout, stderr io.Writer) error {
 		printFindings(stderr, merged.Findings)
 		merged.Name = "in the result"
 		warn(stderr, merged)
-		return o.write(stdout, merged.Format, merged.Rows)
+		return command.Contents(strings.Join(o.args[2:], ", "), o.write(stdout, merged.Format, merged.Rows))
 	}
 	warn(stderr, &autopilot.Sheet{Name: sheets[0].Name, Format: autopilot.Format(o.format), Rows: sheets[0].Rows})
-	return o.write(stdout, autopilot.Format(o.format), sheets[0].Rows)
+	return command.Contents(o.args[2], o.write(stdout, autopilot.Format(o.format), sheets[0].Rows))
 }
 
 // warn says what the service would refuse of rows, and reports whether there is any. What

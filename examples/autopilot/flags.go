@@ -87,9 +87,6 @@ func (o *options) check(f *flag.FlagSet) error {
 	if err := device.CheckFlag(o.tpm); err != nil {
 		return err
 	}
-	if err := command.NotEmpty(f); err != nil {
-		return err
-	}
 	c, ok := commands[o.args[0]]
 	switch n := len(o.args) - 1; {
 	case !ok:

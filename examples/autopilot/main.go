@@ -210,8 +210,11 @@ func (o *options) showProfile(stdout io.Writer) error {
 	}
 	if o.out != "" {
 		file, err := p.Offline()
+		if err != nil && p.ProfileID == "" {
+			err = command.Advise(err, "Nothing was written. Give -profile-id, if that is what is missing, or correct what is.")
+		}
 		if err != nil {
-			return err
+			return command.Contents(o.args[1], err)
 		}
 		return command.WriteFile(o.out, file)
 	}

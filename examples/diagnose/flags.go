@@ -67,9 +67,6 @@ func (o *options) forPaths() string {
 
 func (o *options) check(f *flag.FlagSet) error {
 	o.args = f.Args()
-	if err := command.NotEmpty(f); err != nil {
-		return err
-	}
 	switch {
 	case o.list && len(o.args) > 0:
 		return errors.New("-list takes no CODE")

@@ -18,7 +18,7 @@ import (
 // whole sentences. It begins with where an error of [At] belongs to. Of joined errors
 // it explains each. Flags are named as by [Remedy].
 func Explain(err error, notes ...string) string {
-	line := joined(explain(err))
+	line := joined(explain(err, true))
 	for _, note := range notes {
 		if note != "" {
 			line = strings.TrimSuffix(line, ".") + ". " + note
@@ -39,45 +39,39 @@ func joined(lines []string) string {
 	return strings.Join(lines, " Also: ")
 }
 
-// explain returns the explanation of each error that err joins, or that of err.
-func explain(err error) (lines []string) {
+// explain returns the explanation of each error that err joins, or that of err, with the
+// operation that failed if op is set.
+func explain(err error, op bool) (lines []string) {
 	switch e := err.(type) {
 	case *ExitError:
-		return explain(e.Err)
+		return explain(e.Err, op)
 	case *overdue:
-		for _, line := range explain(e.err) {
+		for _, line := range explain(e.err, op) {
 			lines = append(lines, strings.Replace(line, "the time limit ended", fmt.Sprintf("the run was not over after %v", e.after), 1))
 		}
 		return lines
 	case *located:
-		if e.contents {
-			return []string{e.where + ": " + withoutOp(e.err).String()}
-		}
-		for _, line := range explain(e.err) {
+		for _, line := range explain(e.err, op && !e.contents) {
 			lines = append(lines, e.where+": "+line)
 		}
 		return lines
 	case interface{ Unwrap() []error }:
 		if all := e.Unwrap(); len(all) == 1 || strings.HasPrefix(err.Error(), all[0].Error()+"\n") { // by errors.Join
 			for _, err := range all {
-				lines = append(lines, explain(err)...)
+				lines = append(lines, explain(err, op)...)
 			}
 			return lines
 		}
 	}
 	d := diagnose.Explain(err)
+	if !op && d.URL == "" {
+		d.Op = ""
+	}
 	line := d.String()
 	if d.RequestID != "" && d.URL != "" && answered(err, d.HTTPStatus) && !strings.Contains(line, d.RequestID) {
 		line = strings.TrimSuffix(line, ".") + ". The operator finds the request by its ID, " + d.RequestID + "."
 	}
 	return []string{line}
-}
-
-// withoutOp returns the diagnosis of an error without the function that failed.
-func withoutOp(err error) diagnose.Diagnosis {
-	d := diagnose.Explain(err)
-	d.Op = ""
-	return d
 }
 
 // answered reports whether a service itself answered a request that failed, and not a
@@ -115,7 +109,7 @@ func At(where string, err error) error {
 }
 
 // Contents is [At] for a file whose contents are not what they should be. The function that
-// read it is not named.
+// read or wrote it is not named.
 func Contents(file string, err error) error {
 	if err == nil {
 		return nil
@@ -124,12 +118,13 @@ func Contents(file string, err error) error {
 }
 
 // Wrong is [At] for what a flag names, such as a file that cannot be read: the program was
-// called wrongly, and exits with 2. It is for errors before anything is done.
+// called wrongly, and exits with 2. It is for errors before anything is done. The function
+// that found it is not named.
 func Wrong(flag string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &ExitError{Code: 2, Err: At(flag, err)}
+	return &ExitError{Code: 2, Err: Contents(flag, err)}
 }
 
 // Advise returns err with a remedy in the place of its own. It returns nil if err is nil.

@@ -96,17 +96,6 @@ func (c *Command) check(f *flag.FlagSet, timeout time.Duration) error {
 	return nil
 }
 
-// NotEmpty returns an error that names a flag that is given without a text. It is for programs
-// in which an empty text means nothing.
-func NotEmpty(f *flag.FlagSet) (err error) {
-	f.Visit(func(given *flag.Flag) {
-		if given.Value.String() == "" {
-			err = fmt.Errorf("-%s is empty", given.Name)
-		}
-	})
-	return err
-}
-
 // isHelp reports whether an argument behind others asks for help. A file of that name can be
 // called ./-h.
 func isHelp(arg string) bool { return slices.Contains([]string{"-h", "-help", "--help"}, arg) }
