@@ -145,7 +145,7 @@ func TestBadFiles(t *testing.T) {
 		want   string
 	}{
 		"another TPM":  {func(m map[string]any) { m["ek"] = strangersKey(t, roots) }, 1, "another TPM: give the -tpm of -begin, or ask again with -begin"},
-		"no key":       {func(m map[string]any) { m["key"] = "" }, 2, "LoadKey"},
+		"no key":       {func(m map[string]any) { m["key"] = "" }, 2, "not a key file that can be used"},
 		"no challenge": {func(m map[string]any) { delete(m, "challenge") }, 2, "no challenge"},
 		"changed":      {func(m map[string]any) { m["challenge"].(map[string]any)["version"] = 9 }, 1, "version 9"},
 	} {
