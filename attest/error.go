@@ -124,10 +124,16 @@ func (e *Error) Retryable() bool {
 }
 
 // Remedy returns what a technician can do, in English sentences, or "" if nothing
-// is known.
+// is known. If an error of the Transport has a method Remedy, it is that.
 func (e *Error) Remedy() string {
 	code := tbsCode(e.Err)
+	var own interface {
+		error
+		Remedy() string
+	}
 	switch {
+	case e.RC == 0 && errors.As(e.Err, &own):
+		return own.Remedy()
 	case code == tbsAccessDenied && !errors.Is(e.Err, errLogDenied):
 		return (&Error{Err: fs.ErrPermission}).Remedy()
 	case tbsRemedy(code) != "":

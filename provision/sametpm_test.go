@@ -172,6 +172,34 @@ func (r rewriting) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, err
 }
 
+// A service that does not take the answer to its challenge is not met with advice about keys
+// that the run itself made in one TPM.
+func TestActivationRefused(t *testing.T) {
+	w := newWorld(t, nil)
+	tpm, _ := newTPM(t, attesttest.Config{})
+	w.admit(t, tpm)
+	p := w.provisioner(tpm)
+	refuse := answering(http.StatusBadRequest, "application/json", `{"error":"invalid_grant","suberror":"tpm_activation_failed","error_description":"AADSTS50155: no"}`)
+	client := *w.Client()
+	client.Transport = passing(func(r *http.Request) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/oauth2/token") {
+			return refuse(r)
+		}
+		return w.Client().Transport.RoundTrip(r)
+	})
+	p.HTTPClient = &client
+	var e *provision.Error
+	_, err := p.Run(t.Context())
+	if !errors.As(err, &e) || e.Step != provision.StepToken || e.HRESULT() == 0 || !strings.HasPrefix(e.Remedy(), "The service's challenge and this TPM's answer do not belong together.") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A passing transport is a function.
+type passing func(*http.Request) (*http.Response, error)
+
+func (f passing) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 // Discovery that names another tenant than the one that the device joined ends
 // the run before anybody gets a token.
 func TestOtherTenant(t *testing.T) {

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/internal/misuse"
@@ -29,8 +30,17 @@ func (r *Run) joinToken(ctx context.Context) (*drs.DeviceToken, error) {
 	if source := r.Provisioner.JoinToken; source != nil {
 		return askToken(ctx, source, r.Discovery)
 	}
-	return r.Provisioner.DRS.Authenticate(ctx, r.Discovery, r.identity().Proof())
+	token, err := r.Provisioner.DRS.Authenticate(ctx, r.Discovery, r.identity().Proof())
+	var e *drs.Error
+	if errors.As(err, &e) && e.Subcode == "tpm_activation_failed" {
+		// Both keys are in this TPM: the attestation CA has seen that.
+		err = &advisedError{err, remedyActivation}
+	}
+	return token, err
 }
+
+// remedyActivation helps if the service does not take the answer to its challenge.
+const remedyActivation = "The service's challenge and this TPM's answer do not belong together. Run again; if it stays, give the service's operator the Trace ID."
 
 // nameJoinToken is the field that errors of Provisioner.JoinToken name.
 const nameJoinToken = "Provisioner.JoinToken"

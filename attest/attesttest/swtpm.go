@@ -35,7 +35,8 @@ type SWTPM struct {
 // the SWTPM.
 //
 // The error wraps [ErrNoSWTPM] if no swtpm can be used here. Otherwise it wraps
-// that of the operating system, or a response code of type tpm2.TPMRC.
+// that of the operating system, which is syscall.EBUSY if another swtpm uses dir, or a
+// response code of type tpm2.TPMRC.
 func StartSWTPM(dir string) (*SWTPM, error) {
 	s := &SWTPM{dir: dir}
 	if dir == "" {

@@ -85,7 +85,11 @@ func (c *child) stop() error {
 	err := c.conn.Close()
 	select {
 	case ended := <-c.done:
-		if ended != nil {
+		switch {
+		case ended == nil:
+		case bytes.Contains(c.log.Bytes(), []byte("Could not lock access")): // to the state
+			err = errors.Join(err, fmt.Errorf("attesttest: swtpm: %w: %q", syscall.EBUSY, c.log.String()))
+		default:
 			err = errors.Join(err, fmt.Errorf("attesttest: swtpm: %w: %q", ended, c.log.String()))
 		}
 	case <-time.After(exitTime):

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-tpm/tpm2/transport"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/examples/internal/command"
 )
 
 // dialTime is how long a TPM at a socket may take to take the connection and to answer
@@ -122,6 +123,9 @@ func judge(ctx context.Context, spec string, rsp []byte, err error) error {
 	_, judged := (&attest.TPM{Transport: canned{rsp, err}}).Info(ctx)
 	var e *attest.Error
 	switch {
+	case errors.As(judged, &e) && e.RC == tpm2.TPMRCFailure:
+		failed := &attest.Error{Op: "TPM2_Startup", RC: e.RC, Err: e.Err}
+		return command.At(spec, &advised{failed, "The emulator's TPM has failed: end the emulator and start it again. If that does not help, begin with a new state."})
 	case errors.As(judged, &e) && (err != nil || e.RC != 0 || errors.Is(e, attest.ErrNoTPM)):
 		return &attest.Error{Op: "TPM2_Startup", RC: e.RC, Err: fmt.Errorf("%s: %w", spec, e.Err)}
 	case strings.HasPrefix(string(rsp), "HTTP/"):

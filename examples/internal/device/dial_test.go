@@ -52,7 +52,7 @@ func TestDialed(t *testing.T) {
 		"short":          {"8001", "no TPM 2.0", "--server"},
 		"control":        {"00000000000000000000", "no TPM 2.0", "--server"},
 		"with sessions":  {"80020000000a00000000", "no TPM 2.0", "--server"},
-		"failure":        {"80010000000a00000101", "TPM_RC_FAILURE", "update the TPM's firmware"},
+		"failure":        {"80010000000a00000101", "TPM_RC_FAILURE", "end the emulator and start it again"},
 		"lockout":        {"80010000000a00000921", "TPM_RC_LOCKOUT", "lockout ends"},
 		"other software": {hex.EncodeToString([]byte("220 mail.example.org ESMTP\r\n")), "no TPM 2.0", "--server"},
 	} {

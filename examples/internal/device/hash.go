@@ -19,15 +19,15 @@ func ReadHash(name string) (*autopilot.Hash, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, hashErr := autopilot.ParseHash(plain(text))
+	h, hashErr := autopilot.ParseHash(plainText(text))
 	if hashErr == nil {
 		return h, nil
 	}
 	sheet, err := autopilot.ReadCSV(bytes.NewReader(text))
 	switch {
-	case strings.TrimSpace(plain(text)) == "":
+	case strings.TrimSpace(plainText(text)) == "":
 		return nil, fmt.Errorf("%s: the file is empty. %s", name, give)
-	case err != nil && (strings.HasPrefix(plain(text), "T0") || strings.HasPrefix(plain(text), "VD")):
+	case err != nil && (strings.HasPrefix(plainText(text), "T0") || strings.HasPrefix(plainText(text), "VD")):
 		return nil, command.Contents(name, hashErr) // it starts as a hash does, in base64 once or twice
 	case err != nil:
 		return nil, fmt.Errorf("%s: neither a hardware hash nor a file of them. %s", name, give)
@@ -43,8 +43,8 @@ func ReadHash(name string) (*autopilot.Hash, error) {
 // give says what to read a hash from.
 const give = "Give the base64 text (it begins with T0), or the CSV file that Get-WindowsAutopilotInfo wrote"
 
-// plain returns a text that may be UTF-16 with a byte order mark.
-func plain(text []byte) string {
+// plainText returns a text that may be UTF-16 with a byte order mark.
+func plainText(text []byte) string {
 	switch {
 	case bytes.HasPrefix(text, []byte{0xFE, 0xFF}):
 		text = wide.Decode(text[2:], binary.BigEndian)

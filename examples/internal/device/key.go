@@ -25,27 +25,13 @@ func KeyName(pub crypto.PublicKey) string {
 	return "unknown"
 }
 
-// A foreign is the error of a kept key that belongs to another TPM.
-type foreign struct {
-	error
-	again string
-}
-
-// Unwrap returns the error.
-func (f *foreign) Unwrap() error { return f.error }
-
-// Remedy names the flag.
-func (f *foreign) Remedy() string {
-	return "Give the -tpm that made the key. If that TPM was cleared or replaced, " + f.again + "."
-}
-
 // Kept returns err, with which a TPM did not load the kept key that where names: wrong usage
 // if the file has no such key, or one of another TPM. again says how to come to a new one.
 func Kept(where string, err error, again string) error {
 	var e *attest.Error
 	switch {
 	case errors.Is(err, tpm2.TPMRCIntegrity):
-		return command.Wrong(where, &foreign{err, again})
+		return command.Wrong(where, &advised{err, "Give the -tpm that made the key. If that TPM was cleared or replaced, " + again + "."})
 	case errors.As(err, &e) && e.Op == "LoadKey" && !errors.Is(err, attest.ErrNoAnswer):
 		return command.Wrong(where, err)
 	}

@@ -8,11 +8,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/google/go-tpm/tpm2/transport"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
+	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 // unopened returns an error that says what can be done, as package attest knows it.
@@ -30,6 +32,43 @@ func (m *mistake) Error() string   { return "tpm: " + m.spec + ": " + m.what }
 func (m *mistake) Unwrap() error   { return m.err }
 func (m *mistake) HRESULT() uint32 { return 0x8028400F } // TBS_E_TPM_NOT_FOUND
 func (m *mistake) Remedy() string  { return m.remedy }
+
+// An inUse is the error of an emulator's state that another program uses.
+type inUse struct {
+	text string
+	err  error
+}
+
+func (u *inUse) Error() string   { return "tpm: " + u.text }
+func (u *inUse) Unwrap() error   { return u.err }
+func (u *inUse) HRESULT() uint32 { return 0x800700AA } // ERROR_BUSY
+func (u *inUse) Remedy() string  { return "Wait until it has ended, or name another." }
+
+// A child is a swtpm that this program started.
+type child struct{ *attesttest.SWTPM }
+
+// Send sends a command. If the swtpm has ended, the error says so.
+func (c child) Send(command []byte) ([]byte, error) {
+	rsp, err := c.SWTPM.Send(command)
+	for _, is := range []error{syscall.EPIPE, syscall.ECONNRESET, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, is) {
+			return nil, &advised{plain.Because(err, "the swtpm that this program started has ended"), "Run again."}
+		}
+	}
+	return rsp, err
+}
+
+// An advised is an error with a remedy of its own.
+type advised struct {
+	error
+	remedy string
+}
+
+// Unwrap returns the error.
+func (a *advised) Unwrap() error { return a.error }
+
+// Remedy returns the remedy.
+func (a *advised) Remedy() string { return a.remedy }
 
 // closer is a transport that something else closes.
 type closer struct {
@@ -121,9 +160,12 @@ func start(ctx context.Context, dir string) (*Device, error) {
 	tpm, err := startSWTPM(ctx, dir)
 	switch {
 	case err == nil:
-		return &Device{TPMCloser: tpm, Name: name}, nil
+		return &Device{TPMCloser: child{tpm}, Name: name}, nil
 	case made:
 		_ = os.Remove(dir) // if it is empty
+	}
+	if errors.Is(err, syscall.EBUSY) {
+		return nil, &inUse{spec + ": another program has this swtpm's folder in use", err}
 	}
 	if errors.Is(err, attesttest.ErrNoSWTPM) {
 		return nil, fmt.Errorf("tpm: %s: %w; or use -tpm soft", spec, err)
