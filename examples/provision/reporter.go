@@ -173,7 +173,11 @@ func (r *reporter) progress(page *esp.Report) {
 // printTotal prints what the run achieved, and what it cost.
 func (r *reporter) printTotal(s *provision.State, elapsed time.Duration) {
 	sum := r.counts.sum()
-	fmt.Fprintf(r.out, "device %s of tenant %s is %s: %v, %d TPM commands, %d requests\n", s.DeviceID, s.TenantID, reached(s),
+	device := "the device"
+	if s.DeviceID != "" {
+		device = "device " + s.DeviceID + " of tenant " + s.TenantID
+	}
+	fmt.Fprintf(r.out, "%s is %s: %v, %d TPM commands, %d requests\n", device, reached(s),
 		elapsed.Round(time.Millisecond), sum.tpmCommands, sum.httpRequests)
 }
 

@@ -28,8 +28,8 @@ type Device struct {
 }
 
 // Open opens the TPM that spec names: the emulator in this process, which is
-// the same TPM the next time if it has a state file; a child process swtpm with
-// a state folder; an emulator at a socket; or the machine's own TPM. It opens
+// the same TPM the next time if it has a state file (and has the endorsement and storage
+// keys of all such TPMs in any case); a child process swtpm with a state folder; an emulator at a socket; or the machine's own TPM. It opens
 // the machine's TPM only if spec names it, and never an emulator instead of it. The
 // TCTI strings "device:PATH", "swtpm:path=SOCKET" and "swtpm:host=HOST,port=PORT" are
 // understood, too. Open ends soon after ctx.

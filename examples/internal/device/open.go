@@ -96,7 +96,7 @@ func emulate(file string) (*Device, error) {
 		return nil, &mistake{spec, file + " is no file", "Name a file for the TPM's state, or a new one.", nil}
 	case err == nil && info.Size() > 0:
 	case err == nil || errors.Is(err, fs.ErrNotExist):
-		name += ", a new TPM"
+		name += ", which is new"
 	}
 	tpm, err := attesttest.New(attesttest.Config{StateFile: file})
 	var refused *fs.PathError
