@@ -3,6 +3,7 @@ package attest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"runtime"
@@ -12,10 +13,13 @@ import (
 	"github.com/google/go-tpm/tpm2"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // Reasons of failures that have a remedy of their own.
 var (
+	errNoTransport = fmt.Errorf("%w: %w", ErrNoTPM, misuse.Errorf("TPM.Transport is not set (or the TPM is nil): use attest.Open"))
+
 	errTPM12     = errors.New("it is a TPM 1.2, which cannot do this")
 	errSystem    = errors.New("none is supported on " + runtime.GOOS)
 	errNotDevice = errors.New("it is not a device")
@@ -54,6 +58,7 @@ const (
 var failures = []failure{
 	{[]error{ErrNoAnswer}, tbsIOError, "Run again. If the TPM still does not answer, check that the device or address is that of a TPM; start an emulator again, or turn the machine off and on. If that does not help, have the TPM replaced."},
 	{[]error{context.Canceled, context.DeadlineExceeded}, 0, ""}, // the caller's own
+	{[]error{errNoTransport}, misuse.InvalidParameter, misuse.Remedy},
 	{[]error{ErrNotFound}, hresult.NotFound, "The TPM has no such object or NV index. Check that it is the right TPM, and what its maker stores there."},
 	{[]error{ErrProof}, hresult.ValidationFailed, "The statement is not of the key and the nonce that were expected, or it was changed. Have the TPM make a new one."},
 	{[]error{errKeyFile}, hresult.InvalidData, "Give the file of a key of this TPM: PEM that begins with TSS2 PRIVATE KEY."},
@@ -113,7 +118,7 @@ func (e *Error) failure() failure {
 	if strings.HasPrefix(e.Op, "TPM2_") {
 		return failure{nil, tbsIOError, checkChip}
 	}
-	return failure{nil, invalidParameter, "The program asked for what the TPM cannot do. Report this message to its makers."}
+	return failure{nil, misuse.InvalidParameter, misuse.Remedy}
 }
 
 // refusedRemedy returns the remedy for an authorization value that was used and is wrong.

@@ -127,7 +127,7 @@ func TestError(t *testing.T) {
 		{&attest.Error{Op: "TPM2_Load", RC: 0x101, Err: tpm2.TPMRC(0x101)}, 0x80280101, false, "off and on", ""},
 		{&attest.Error{Op: "Open", Err: fmt.Errorf("%w: %w", attest.ErrNoTPM, fs.ErrPermission)}, 0x80284012, false, "tss", ""},
 		{&attest.Error{Op: "Open", Err: attest.ErrNoTPM}, 0x8028400F, false, "Turn on the TPM", "attest: Open: no TPM 2.0 found"},
-		{&attest.Error{Op: "Sign", Err: errors.New("x")}, 0x80070057, false, "Report this message", "attest: Sign: x"},
+		{&attest.Error{Op: "Sign", Err: errors.New("x")}, 0x80070057, false, "has a mistake: correct it. Nothing was sent.", "attest: Sign: x"},
 	} {
 		if got := c.err.HRESULT(); got != c.hresult {
 			t.Errorf("%v: HRESULT %#x, want %#x", c.err, got, c.hresult)

@@ -105,7 +105,7 @@ func (k *Key) attests(nonce []byte) error {
 		return errNoKey
 	}
 	if k.attrs&attrRestricted == 0 || k.attrs&attrSign == 0 {
-		return errors.New("not an attestation key")
+		return errors.New("the key was not made with Usage: attest.Attest")
 	}
 	if len(nonce) > 64 {
 		return errors.New("nonce is longer than 64 bytes")

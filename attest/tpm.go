@@ -188,14 +188,14 @@ func (t *TPM) unlock() { <-t.turn }
 // with nothing loaded.
 func (t *TPM) do(ctx context.Context, op func() error) error {
 	if t == nil {
-		return &Error{Op: "TPM", Err: ErrNoTPM}
+		return &Error{Op: "TPM", Err: errNoTransport}
 	}
 	if err := t.lock(ctx); err != nil {
 		return &Error{Op: "TPM", Err: err}
 	}
 	defer t.unlock()
 	if t.Transport == nil {
-		return &Error{Op: "TPM", Err: ErrNoTPM}
+		return &Error{Op: "TPM", Err: errNoTransport}
 	}
 	if t.silence != nil {
 		return &Error{Op: "TPM", Err: t.silence.again()}

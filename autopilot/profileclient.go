@@ -58,7 +58,7 @@ type ProfileClient struct {
 // ctx if that ended first.
 func (c *ProfileClient) Download(ctx context.Context, h *Hash) (*Profile, error) {
 	if h == nil || c.Ticket == nil {
-		return nil, &Error{Op: opDownload, Err: errors.New("a download needs a hash, and the ProfileClient a Ticket")}
+		return nil, &Error{Op: opDownload, Err: misuse.Errorf("a download needs a hash, and the ProfileClient a Ticket")}
 	}
 	p, err := c.download(ctx, h)
 	if err != nil {

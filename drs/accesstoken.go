@@ -2,9 +2,10 @@ package drs
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // An AccessRequest says for what [Client.AccessToken] requests a token. Resource is
@@ -38,7 +39,7 @@ func (c *Client) AccessToken(ctx context.Context, d *Discovery, s *Session, req 
 	d = c.services(d)
 	fail := func(err error) (*AccessToken, error) { return nil, asError(opAccess, d.TokenEndpoint, err) }
 	if req == nil || req.Resource == "" {
-		return nil, &Error{Op: opAccess, Err: errors.New("the request has no resource")}
+		return nil, &Error{Op: opAccess, Err: misuse.Errorf("the request has no resource")}
 	}
 	if s == nil || s.hidden == nil {
 		return nil, &Error{Op: opAccess, Err: ErrSession}

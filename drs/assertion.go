@@ -10,13 +10,13 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math/big"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
@@ -41,7 +41,7 @@ type identity struct {
 // identity checks a proof and returns the identity that it claims.
 func (p *Proof) identity(profile string) (*identity, error) {
 	if p == nil || len(p.EKPublicArea) == 0 || len(p.EKPublicArea) > maxArea || p.Activate == nil {
-		return nil, errors.New("the proof has no endorsement key or no Activate")
+		return nil, misuse.Errorf("the proof has no endorsement key or no Activate")
 	}
 	der, err := x509.MarshalPKIXPublicKey(p.EK)
 	if err != nil {
@@ -51,7 +51,7 @@ func (p *Proof) identity(profile string) (*identity, error) {
 	if len(area) == 0 {
 		area, claim = p.DeviceKeyPublicArea, "dk_name"
 		if p.DeviceKey == nil {
-			return nil, errors.New("the proof has neither an attestation key nor a device key")
+			return nil, misuse.Errorf("the proof has neither an attestation key nor a device key")
 		}
 	}
 	name, err := tpmName(area)
@@ -121,11 +121,11 @@ func thumbprint(pub crypto.PublicKey) (string, error) {
 	case *ecdsa.PublicKey:
 		point, err := key.Bytes()
 		if err != nil || key.Curve != elliptic.P256() {
-			return "", errors.New("device key is not on P-256")
+			return "", misuse.Errorf("device key is not on P-256")
 		}
 		text = fmt.Sprintf(`{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}`, b64.EncodeToString(point[1:33]), b64.EncodeToString(point[33:]))
 	default:
-		return "", fmt.Errorf("the device key is %s: make an RSA key of 2048 bits, or one on P-256", wire.KeyKind(pub))
+		return "", misuse.Errorf("the device key is %s: make an RSA key of 2048 bits, or one on P-256", wire.KeyKind(pub))
 	}
 	sum := sha256.Sum256([]byte(text))
 	return b64.EncodeToString(sum[:]), nil

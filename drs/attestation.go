@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/whiteglove/whiteglove/internal/misuse"
@@ -108,7 +107,7 @@ type bundledKey struct {
 // returns the attestation in its form.
 func (a *Attestation) encode(ctx context.Context, csr, blob []byte) ([]byte, error) {
 	if len(a.AIKPublicArea) == 0 || len(a.AIKPublicArea) > maxArea || a.Certify == nil {
-		return nil, errors.New("the attestation has no attestation key or no Certify")
+		return nil, misuse.Errorf("the attestation has no attestation key or no Certify")
 	}
 	certify := func(usage string) (*Statement, error) {
 		s, err := a.Certify(ctx, usage, bind(usage, a.Nonce, csr, blob))
@@ -129,7 +128,7 @@ func (a *Attestation) encode(ctx context.Context, csr, blob []byte) ([]byte, err
 	case FormKADS, FormKAST:
 		return a.windows(certify)
 	}
-	return nil, fmt.Errorf("attestation form %d is undefined", a.Form)
+	return nil, misuse.Errorf("attestation form %d is undefined", a.Form)
 }
 
 // bundle returns an attestation of both keys in JSON.
@@ -155,7 +154,7 @@ func (a *Attestation) bundle(certify func(string) (*Statement, error)) ([]byte, 
 // windows returns an attestation of one key as KADS or KAST.
 func (a *Attestation) windows(certify func(string) (*Statement, error)) ([]byte, error) {
 	if a.Form == FormKAST && a.AIKCreation == nil {
-		return nil, errors.New("the attestation has no creation statement of the attestation key")
+		return nil, misuse.Errorf("the attestation has no creation statement of the attestation key")
 	}
 	s, err := certify(or(a.Usage, UsageTransport))
 	if err != nil {

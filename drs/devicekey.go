@@ -5,9 +5,8 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"errors"
-	"fmt"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -23,21 +22,21 @@ type publicKey interface {
 // or a key on P-256.
 func deviceKey(key crypto.Signer) (publicKey, error) {
 	if key == nil {
-		return nil, errors.New("no device key")
+		return nil, misuse.Errorf("no device key")
 	}
 	switch pub := key.Public().(type) {
 	case *rsa.PublicKey:
 		if n := pub.N.BitLen(); n != keyBits {
-			return nil, fmt.Errorf("device key has %d bits, not %d", n, keyBits)
+			return nil, misuse.Errorf("device key has %d bits, not %d", n, keyBits)
 		}
 		return pub, nil
 	case *ecdsa.PublicKey:
 		if pub.Curve != elliptic.P256() {
-			return nil, errors.New("device key is not on P-256")
+			return nil, misuse.Errorf("device key is not on P-256")
 		}
 		return pub, nil
 	}
-	return nil, fmt.Errorf("the device key is %s: make an RSA key of 2048 bits, or one on P-256", wire.KeyKind(key.Public()))
+	return nil, misuse.Errorf("the device key is %s: make an RSA key of 2048 bits, or one on P-256", wire.KeyKind(key.Public()))
 }
 
 // isEC reports whether a device key is on a curve.

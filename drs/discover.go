@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -132,7 +133,7 @@ func (a *discoveryAnswer) read(b []byte) error {
 // [MS-DVRD]: https://learn.microsoft.com/openspecs/windows_protocols/ms-dvrd/
 func (c *Client) Discover(ctx context.Context, tenant string) (*Discovery, error) {
 	if tenant == "" || len(tenant) > maxTenant || strings.ContainsAny(tenant, "/\\?#%@ ") {
-		return nil, &Error{Op: opDiscover, Err: fmt.Errorf("%q is not the name or identifier of a tenant", tenant)}
+		return nil, &Error{Op: opDiscover, Err: misuse.Errorf("%q is not the name or identifier of a tenant", tenant)}
 	}
 	at := withVersion(c.base()+"/"+url.PathEscape(tenant)+"/Discover", or(c.APIVersion, discoveryVersion)) + "&managed=True"
 	k := &call{url: at, header: map[string]string{"Ocp-Adrs-Client-Name": clientName, "Ocp-Adrs-Client-Version": clientVersion}}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -97,13 +98,13 @@ func (c *Client) JoinHybrid(ctx context.Context, d *Discovery, computer *Compute
 func (c *Client) hybrid(d *Discovery, computer *Computer, req *Request) (*hybridRequest, error) {
 	switch {
 	case req == nil:
-		return nil, errors.New("the request is nil")
+		return nil, misuse.Errorf("the request is nil")
 	case req.UserToken != "" || req.DeviceToken != nil || req.Proof != nil || req.PreAuthorized != "" || req.Attestation != nil || req.StorageKey != nil:
-		return nil, errors.New("a hybrid join has no token, ticket, proof, challenge, attestation or storage key")
+		return nil, misuse.Errorf("a hybrid join has no token, ticket, proof, challenge, attestation or storage key")
 	case computer == nil || !wire.IsGUID(computer.ID):
-		return nil, errors.New("the computer has no identifier, or it is not a GUID")
+		return nil, misuse.Errorf("the computer has no identifier, or it is not a GUID")
 	case isEC(req.DeviceKey):
-		return nil, errors.New("a hybrid join needs an RSA device key")
+		return nil, misuse.Errorf("a hybrid join needs an RSA device key")
 	case d.TenantID == "":
 		return nil, errors.New("the discovery has no identifier of the tenant")
 	}
@@ -123,10 +124,10 @@ func (c *Client) hybrid(d *Discovery, computer *Computer, req *Request) (*hybrid
 // identity signs the computer's SID and the time.
 func (m *Computer) identity(now time.Time) (clientIdentity, error) {
 	if !strings.HasPrefix(m.SID, "S-1-") || m.Key == nil {
-		return clientIdentity{}, fmt.Errorf("the computer has no key, or its SID %q is not valid", cut(m.SID))
+		return clientIdentity{}, misuse.Errorf("the computer has no key, or its SID %q is not valid", cut(m.SID))
 	}
 	if _, ok := m.Key.Public().(*rsa.PublicKey); !ok {
-		return clientIdentity{}, fmt.Errorf("the computer's key is %s: a hybrid join needs an RSA key", wire.KeyKind(m.Key.Public()))
+		return clientIdentity{}, misuse.Errorf("the computer's key is %s: a hybrid join needs an RSA key", wire.KeyKind(m.Key.Public()))
 	}
 	sid := m.SID + "." + now.UTC().Format("2006-01-02 15:04:05Z")
 	digest := sha256.Sum256([]byte(sid))

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/whiteglove/whiteglove/drs/internal/joincsr"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -150,8 +151,11 @@ func (c *Client) Rejoin(ctx context.Context, d *Discovery, deviceID string, req 
 	fail := func(err error) (*Device, error) {
 		return nil, &Error{Op: opRejoin, URL: wire.Redact(c.services(d).JoinEndpoint), Err: err}
 	}
-	if req == nil || req.UserToken == "" || !wire.IsGUID(deviceID) {
-		return nil, &Error{Op: opRejoin, Err: errors.New("the request has no user's token, or the device's identifier is not a GUID")}
+	switch {
+	case req == nil || req.UserToken == "":
+		return nil, &Error{Op: opRejoin, Err: misuse.Errorf("the request has no user's token")}
+	case !wire.IsGUID(deviceID):
+		return nil, &Error{Op: opRejoin, Err: misuse.Errorf("the device's identifier %q is not a GUID", cut(deviceID))}
 	}
 	dev, err := c.joinAs(ctx, opRejoin, d, req)
 	if err != nil {
@@ -168,7 +172,7 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 	at := "" // until something is sent
 	fail := func(err error) (*Device, error) { return nil, asError(op, at, err) }
 	if req == nil {
-		return fail(errors.New("the request is nil"))
+		return fail(misuse.Errorf("the request is nil"))
 	}
 	if err := req.checkTokens(d); err != nil {
 		return fail(err)
@@ -213,7 +217,7 @@ func (c *Client) joinAs(ctx context.Context, op string, d *Discovery, req *Reque
 // precreate returns the URL of a join that was authorized beforehand.
 func (r *Request) precreate(d *Discovery) (string, error) {
 	if r.UserToken != "" || r.DeviceToken != nil || r.Proof != nil {
-		return "", errors.New("a join that was authorized beforehand has no token, ticket or proof")
+		return "", misuse.Errorf("a join that was authorized beforehand has no token, ticket or proof")
 	}
 	if d.PrecreateEndpoint == "" {
 		return "", errors.New("the tenant has no service for joins that are authorized beforehand")
@@ -229,7 +233,7 @@ const precreateVersion = "2.0"
 // attestation to make.
 func (c *Client) prove(ctx context.Context, k call, req *Request, body *joinRequest) (string, *Attestation, error) {
 	if req.Proof == nil {
-		return "", nil, errors.New("the request has neither a token nor a ticket nor a proof")
+		return "", nil, misuse.Errorf("the request has neither a token nor a ticket nor a proof")
 	}
 	key, err := deviceKey(req.DeviceKey)
 	if err != nil {

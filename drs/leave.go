@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -40,8 +39,12 @@ func (c *Client) Leave(ctx context.Context, d *Discovery, dev *Device, key crypt
 		return fail(err)
 	}
 	switch {
-	case dev == nil || dev.Certificate == nil || !pub.Equal(dev.Certificate.PublicKey) || !wire.IsGUID(dev.ID):
-		return fail(errors.New("the device has no identifier, or no certificate for its key"))
+	case dev == nil || dev.Certificate == nil || dev.ID == "":
+		return fail(misuse.Errorf("no device, or one without certificate or identifier"))
+	case !pub.Equal(dev.Certificate.PublicKey):
+		return fail(misuse.Errorf("the key is not that of the device's certificate"))
+	case !wire.IsGUID(dev.ID):
+		return fail(misuse.Errorf("the device's identifier %q is not a GUID", cut(dev.ID)))
 	case !strings.HasPrefix(strings.ToLower(endpoint), "https://"):
 		at = endpoint // which is wrong
 		return fail(fmt.Errorf("%w: a device can leave over https only", ErrEndpoint))
@@ -113,7 +116,7 @@ func (c *Client) mutual(shown *shownCertificate) (*http.Client, func(), error) {
 		}
 		t, ok := base.(*http.Transport)
 		if !ok {
-			return nil, nil, fmt.Errorf("the transport of HTTPClient is a %T, not an *http.Transport: set MutualTLS", base)
+			return nil, nil, misuse.Errorf("the transport of HTTPClient is a %T, not an *http.Transport: set MutualTLS", base)
 		}
 		own = t.Clone()
 		if own.TLSClientConfig != nil {

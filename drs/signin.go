@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/big"
 	"net/url"
@@ -19,6 +18,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/whiteglove/whiteglove/internal/jose"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
@@ -200,7 +200,7 @@ func (c *Client) requestSession(ctx context.Context, d *Discovery, req *SignIn) 
 func (r *SignIn) codeForm() (url.Values, error) {
 	pub, ok := r.TransportKey.Public().(*rsa.PublicKey)
 	if !ok {
-		return nil, fmt.Errorf("the transport key is %s: protocols 2 and 3 need an RSA key; a key on P-256 goes into StorageKey, with protocol 4", wire.KeyKind(r.TransportKey.Public()))
+		return nil, misuse.Errorf("the transport key is %s: protocols 2 and 3 need an RSA key; a key on P-256 goes into StorageKey, with protocol 4", wire.KeyKind(r.TransportKey.Public()))
 	}
 	jwk, err := json.Marshal(map[string]string{
 		"kty": "RSA", "e": b64.EncodeToString(big.NewInt(int64(pub.E)).Bytes()), "n": b64.EncodeToString(pub.N.Bytes()),
@@ -218,7 +218,7 @@ func (r *SignIn) codeForm() (url.Values, error) {
 // check checks that a sign-in is complete.
 func (r *SignIn) check(d *Discovery) error {
 	if r == nil || r.Code == "" && r.Certificate == nil {
-		return errors.New("the sign-in has no device certificate")
+		return misuse.Errorf("the sign-in has no device certificate")
 	}
 	if err := r.checkProtocol(); err != nil || r.Code != "" {
 		return err
@@ -228,13 +228,13 @@ func (r *SignIn) check(d *Discovery) error {
 		return err
 	}
 	if !pub.Equal(r.Certificate.PublicKey) {
-		return errors.New("the device certificate is for another key")
+		return misuse.Errorf("the device certificate is for another key")
 	}
 	if r.Password == "" && r.RefreshToken == "" && r.UserKey == nil && r.SAML == "" {
-		return errors.New("the sign-in has neither a password nor a refresh token nor a key or an assertion of the user")
+		return misuse.Errorf("the sign-in has neither a password nor a refresh token nor a key or an assertion of the user")
 	}
 	if r.RefreshToken == "" && r.SAML == "" && r.Username == "" {
-		return errors.New("the sign-in has no user name")
+		return misuse.Errorf("the sign-in has no user name")
 	}
 	if dev, err := ParseDevice(r.Certificate); err == nil {
 		return sameTenant("the device certificate", dev.TenantID, d.TenantID)
@@ -245,17 +245,17 @@ func (r *SignIn) check(d *Discovery) error {
 // checkProtocol checks that a sign-in has what its protocol needs.
 func (r *SignIn) checkProtocol() error {
 	if r.KDF < 0 || r.KDF > 2 {
-		return fmt.Errorf("version %d of the key derivation is undefined", r.KDF)
+		return misuse.Errorf("version %d of the key derivation is undefined", r.KDF)
 	}
 	switch p := r.protocol(); {
 	case p < protocol2 || p > protocol4:
-		return fmt.Errorf("protocol %d of primary refresh tokens is undefined", p)
+		return misuse.Errorf("protocol %d of primary refresh tokens is undefined", p)
 	case r.Code != "" && (p != protocol3 || r.RedirectURI == "" || r.Certificate != nil):
-		return errors.New("a sign-in by an authorization code needs protocol 3 and a redirect URI, and has no device certificate")
+		return misuse.Errorf("a sign-in by an authorization code needs protocol 3 and a redirect URI, and has no device certificate")
 	case p == protocol4 && (r.StorageKey == nil || r.StorageKey.PublicKey() == nil || r.StorageKey.Curve() != ecdh.P256() || !isEC(r.DeviceKey)):
-		return errors.New("the sign-in has no storage key on P-256, or its device key is not on P-256")
+		return misuse.Errorf("the sign-in has no storage key on P-256, or its device key is not on P-256")
 	case p != protocol4 && r.TransportKey == nil:
-		return errors.New("the sign-in has no transport key")
+		return misuse.Errorf("the sign-in has no transport key")
 	}
 	return nil
 }
@@ -306,7 +306,7 @@ func (r *SignIn) sign(d *Discovery, nonce string, crypto *jweCrypto, now time.Ti
 func (r *SignIn) assertion(d *Discovery, nonce string, now time.Time) (string, error) {
 	pub, ok := r.UserKey.Public().(*rsa.PublicKey)
 	if !ok {
-		return "", fmt.Errorf("the user's key is %s: use an RSA key", wire.KeyKind(r.UserKey.Public()))
+		return "", misuse.Errorf("the user's key is %s: use an RSA key", wire.KeyKind(r.UserKey.Public()))
 	}
 	sum := sha256.Sum256(rsablob.Marshal(pub))
 	token := jwt.NewWithClaims(jose.RS256{}, jwt.MapClaims{

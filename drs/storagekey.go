@@ -5,10 +5,10 @@ import (
 	"crypto/elliptic"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
@@ -48,11 +48,11 @@ func (r *Request) version(usual string) string {
 func (r *Request) keys() ([]byte, []deviceKeyData, error) {
 	switch {
 	case r.StorageKey == nil && (r.TransportKey == nil || r.TransportKey.N == nil):
-		return nil, nil, errors.New("no transport key")
+		return nil, nil, misuse.Errorf("no transport key")
 	case r.StorageKey == nil:
 		return rsablob.Marshal(r.TransportKey), nil, nil
 	case r.TransportKey != nil:
-		return nil, nil, errors.New("both a transport key and a storage key")
+		return nil, nil, misuse.Errorf("both a transport key and a storage key")
 	}
 	jwk, err := storageBlob(r.StorageKey)
 	if err != nil {
@@ -65,7 +65,7 @@ func (r *Request) keys() ([]byte, []deviceKeyData, error) {
 // clients. Here it follows from the key, so that a join can be repeated.
 func storageBlob(key *ecdsa.PublicKey) ([]byte, error) {
 	if key.Curve != elliptic.P256() {
-		return nil, errors.New("storage key is not on P-256")
+		return nil, misuse.Errorf("storage key is not on P-256")
 	}
 	point, err := key.Bytes()
 	if err != nil {

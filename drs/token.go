@@ -11,6 +11,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -65,7 +66,7 @@ type TokenSource interface {
 // zero, at the time that a JWT names. It is nil otherwise.
 func (t *DeviceToken) JoinToken(context.Context, *Discovery) (*DeviceToken, error) {
 	if t == nil {
-		return nil, &Error{Op: opAuthenticate, Err: errors.New("there is no device token")}
+		return nil, &Error{Op: opAuthenticate, Err: misuse.Errorf("there is no device token")}
 	}
 	if end := t.end(); !end.IsZero() && time.Now().After(end) {
 		return nil, &Error{Op: opAuthenticate, Err: &expired{t.noun(), end}}
@@ -83,7 +84,7 @@ type Prover struct {
 // p.Client is nil, it is an [*Error] that wraps nothing.
 func (p *Prover) JoinToken(ctx context.Context, d *Discovery) (*DeviceToken, error) {
 	if p == nil || p.Client == nil {
-		return nil, &Error{Op: opAuthenticate, Err: errors.New("the prover has no client")}
+		return nil, &Error{Op: opAuthenticate, Err: misuse.Errorf("the prover has no client")}
 	}
 	return p.Client.Authenticate(ctx, d, p.Proof)
 }

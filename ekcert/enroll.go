@@ -44,7 +44,7 @@ func (c *Client) Enroll(ctx context.Context, req *Request) (*Certificate, error)
 		req = new(Request)
 	}
 	if req.Activate == nil {
-		return nil, enrollError("", req.Vendor, errors.New("no function to decrypt the challenge is given"))
+		return nil, enrollError("", req.Vendor, misuse.Errorf("no function to decrypt the challenge is given"))
 	}
 	ch, err := c.Begin(ctx, req)
 	if err != nil {

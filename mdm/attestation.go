@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/rsablob"
 )
 
@@ -37,10 +38,10 @@ func (a *Attestation) items() ([]Item, error) {
 		return nil, nil
 	}
 	if a.AIK == nil || len(a.Claim) == 0 {
-		return nil, errors.New("the attestation has no key or no claim")
+		return nil, misuse.Errorf("the attestation has no key or no claim")
 	}
 	if (a.DeviceKey == nil) != (len(a.DeviceClaim) == 0) {
-		return nil, errors.New("the attestation has a device key without a claim or a claim without a device key")
+		return nil, misuse.Errorf("the attestation has a device key without a claim or a claim without a device key")
 	}
 	encode := base64.StdEncoding.EncodeToString
 	all := []Item{{itemAIKPub, encode(rsablob.Marshal(a.AIK))}, {itemAIKClaim, encode(a.Claim)}}

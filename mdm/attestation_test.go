@@ -178,10 +178,10 @@ func TestAttestationArguments(t *testing.T) {
 		p    *mdm.Policy
 		code uint32
 	}{
-		{"no key", &mdm.Attestation{Claim: []byte{1}}, nil, 0},
-		{"no claim", &mdm.Attestation{AIK: key}, nil, 0},
-		{"device key alone", &mdm.Attestation{AIK: key, Claim: []byte{1}, DeviceKey: key}, nil, 0},
-		{"device claim alone", &mdm.Attestation{AIK: key, Claim: []byte{1}, DeviceClaim: []byte{1}}, nil, 0},
+		{"no key", &mdm.Attestation{Claim: []byte{1}}, nil, 0x80070057},
+		{"no claim", &mdm.Attestation{AIK: key}, nil, 0x80070057},
+		{"device key alone", &mdm.Attestation{AIK: key, Claim: []byte{1}, DeviceKey: key}, nil, 0x80070057},
+		{"device claim alone", &mdm.Attestation{AIK: key, Claim: []byte{1}, DeviceClaim: []byte{1}}, nil, 0x80070057},
 		{"none though wanted", nil, &mdm.Policy{AttestationFailure: "FailOnError"}, 0x80180027},
 	} {
 		_, err := client.Enroll(t.Context(), d, c.p, &mdm.Request{Credential: newToken(t), Key: mdmKey(), Attestation: c.at})

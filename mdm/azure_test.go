@@ -276,7 +276,7 @@ func TestAzureArguments(t *testing.T) {
 		}, "no TPM", 0},
 		{"no statement", []string{"200 " + challenge}, func(e *mdm.AzureEvidence) {
 			e.Certify = func(context.Context, []byte) (*mdm.Statement, *mdm.Statement, error) { return nil, nil, nil }
-		}, "missing", 0x80180027},
+		}, "Certify returned neither the statements nor an error", 0x80070057},
 		{"no report", []string{"200 " + challenge, "200 " + wrap(`{"report":"x"}`)}, nil, "no report", 0x80072F78},
 		{"report", []string{"200 " + challenge, "200 " + wrap(`{"report":"e30.e30.e30"}`)}, nil, "", 0},
 		{"busy", []string{"503 {}"}, nil, "503", 0x801901F7},

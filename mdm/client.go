@@ -5,12 +5,12 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/soap"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
@@ -114,7 +114,7 @@ func (c *Client) ask(ctx context.Context, op, target string, m *message, want st
 // call. If that fails they are logged, and its error carries them.
 func (c *Client) authenticate(m *message, with Credential) error {
 	if with == nil {
-		return errors.New("no token: the credential is nil")
+		return misuse.Errorf("no token: the credential is nil")
 	}
 	secret, err := with.security()
 	if err != nil {

@@ -2,10 +2,11 @@ package mdm
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // Fixed strings of credentials that are not JWTs.
@@ -80,10 +81,10 @@ type Password struct {
 // it; only TLS protects them.
 func (p Password) security() (string, error) {
 	if p.User == "" {
-		return "", errors.New("no user name")
+		return "", misuse.Errorf("no user name")
 	}
 	if !writable(p.User) || !writable(string(p.Secret)) {
-		return "", errors.New("the user name or the password has characters that XML cannot hold")
+		return "", misuse.Errorf("the user name or the password has characters that XML cannot hold")
 	}
 	return `<wsse:UsernameToken u:Id="` + usernameID + `"><wsse:Username>` + escape(p.User) +
 		`</wsse:Username><wsse:Password wsse:Type="` + typePassword + `">` + escape(string(p.Secret)) +

@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -131,9 +131,9 @@ func (c *Client) request(ctx context.Context, op, target string, m *message, acc
 func (c *Client) enrollMessage(ctx context.Context, kind string, d *Discovery, p *Policy, req *Request) (*message, error) {
 	switch {
 	case d == nil || d.EnrollURL == "":
-		return nil, errors.New("no URL of the enrollment service")
+		return nil, misuse.Errorf("no URL of the enrollment service")
 	case req == nil || req.Key == nil:
-		return nil, errors.New("no management key")
+		return nil, misuse.Errorf("no management key")
 	case p == nil:
 		p = defaultPolicy()
 	}

@@ -122,9 +122,9 @@ func TestEnrollArguments(t *testing.T) {
 	}{
 		{"no device", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) { c.Device.ID = "" }, "identifier", 0},
 		{"device with markup", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) { c.Device.ID = "a<b" }, "identifier", 0},
-		{"no key", func(_ *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, r *mdm.Request) { r.Key = nil }, "no management key", 0},
+		{"no key", func(_ *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, r *mdm.Request) { r.Key = nil }, "no management key", 0x80070057},
 		{"no token", func(_ *mdm.Client, _ *mdm.Discovery, _ *mdm.Policy, r *mdm.Request) { r.Credential = mdm.Token("") }, "no token", 0},
-		{"no server", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) { d.EnrollURL = "" }, "no URL", 0},
+		{"no server", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) { d.EnrollURL = "" }, "no URL", 0x80070057},
 		{"clear text", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Policy, _ *mdm.Request) {
 			d.EnrollURL = "http://example.com/e"
 		}, "not https", 0x8018001A},

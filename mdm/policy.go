@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -107,7 +108,7 @@ func defaultPolicy() *Policy {
 // code is 0x80180003 if the policy does not permit enrollment.
 func (c *Client) Policy(ctx context.Context, d *Discovery, with Credential) (*Policy, error) {
 	if d == nil {
-		return nil, &Error{Op: opPolicy, Err: errors.New("no discovery")}
+		return nil, &Error{Op: opPolicy, Err: misuse.Errorf("no discovery")}
 	}
 	if d.PolicyURL == "" {
 		return defaultPolicy(), nil

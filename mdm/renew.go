@@ -14,6 +14,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/internal/cms"
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/mtls"
 )
 
@@ -123,11 +124,11 @@ func (r *Renewal) newKey() crypto.Signer {
 func (c *Client) renewMessage(ctx context.Context, d *Discovery, p *Policy, r *Renewal) (*message, []StoredCertificate, error) {
 	switch {
 	case d == nil || d.EnrollURL == "":
-		return nil, nil, errors.New("no URL of the enrollment service")
+		return nil, nil, misuse.Errorf("no URL of the enrollment service")
 	case r == nil || r.Certificate == nil || r.Key == nil:
-		return nil, nil, errors.New("no certificate or no key")
+		return nil, nil, misuse.Errorf("no certificate or no key")
 	case !samePublicKey(r.Certificate.PublicKey, r.Key.Public()):
-		return nil, nil, errors.New("the certificate is for another key")
+		return nil, nil, misuse.Errorf("the certificate is for another key")
 	case now(c.Now).After(r.Certificate.NotAfter):
 		return nil, nil, hresult.Errorf(codeNotEligible, "the certificate expired at %s", r.Certificate.NotAfter.UTC().Format(time.RFC3339))
 	case p == nil:
@@ -179,7 +180,7 @@ func issuers(certs []*x509.Certificate) ([]StoredCertificate, error) {
 	var all []StoredCertificate
 	for i, cert := range certs {
 		if cert == nil {
-			return nil, fmt.Errorf("issuer %d is nil", i)
+			return nil, misuse.Errorf("issuer %d is nil", i)
 		}
 		store := "CA"
 		if i == len(certs)-1 {

@@ -119,10 +119,10 @@ func TestRenewRefused(t *testing.T) {
 		code   uint32
 		sent   bool
 	}{
-		{"another key", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Key = otherKey() }, "another key", 0, false},
-		{"no key", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Key = nil }, "no key", 0, false},
-		{"no server", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Renewal) { d.EnrollURL = "" }, "no URL", 0, false},
-		{"nil issuer", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Issuers = []*x509.Certificate{nil} }, "issuer 0", 0, false},
+		{"another key", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Key = otherKey() }, "another key", 0x80070057, false},
+		{"no key", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Key = nil }, "no key", 0x80070057, false},
+		{"no server", func(_ *mdm.Client, d *mdm.Discovery, _ *mdm.Renewal) { d.EnrollURL = "" }, "no URL", 0x80070057, false},
+		{"nil issuer", func(_ *mdm.Client, _ *mdm.Discovery, r *mdm.Renewal) { r.Issuers = []*x509.Certificate{nil} }, "issuer 0", 0x80070057, false},
 		{"too late", func(c *mdm.Client, _ *mdm.Discovery, _ *mdm.Renewal) {
 			c.Now = func() time.Time { return time.Now().Add(366 * 24 * time.Hour) }
 		}, "expired", 0x80180016, false},

@@ -16,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/whiteglove/whiteglove/internal/jose"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -131,10 +132,10 @@ func (c *TokenClient) Exchange(ctx context.Context, req *TokenRequest) (Token, e
 // belong together.
 func (r *TokenRequest) check() error {
 	if r == nil || r.Certificate == nil || r.DeviceKey == nil {
-		return errors.New("the request has no certificate or no device key")
+		return misuse.Errorf("the request has no certificate or no device key")
 	}
 	if !samePublicKey(r.Certificate.PublicKey, r.DeviceKey.Public()) {
-		return errors.New("the certificate is for another key")
+		return misuse.Errorf("the certificate is for another key")
 	}
 	return nil
 }

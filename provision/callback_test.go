@@ -56,14 +56,20 @@ func TestCallbacks(t *testing.T) {
 		}, "token: Provisioner.JoinToken returned neither a token nor an error" + isMistake},
 		"empty token": {func(p *provision.Provisioner) { p.JoinToken = new(drs.DeviceToken) }, "token: Provisioner.JoinToken returned an empty token" + isMistake},
 		"its error": {
-			func(p *provision.Provisioner) { p.JoinToken = source(func() (*drs.DeviceToken, error) { return nil, depot }) },
+			func(p *provision.Provisioner) {
+				p.JoinToken = source(func() (*drs.DeviceToken, error) { return nil, depot })
+			},
 			"token: depot: no ticket for this device. This is the error of Provisioner.JoinToken: ask whoever runs it.",
 		},
 		"a user's empty token": {user("", nil), "rejoin: User.JoinToken returned neither a token nor an error" + isMistake},
 		"a user's error":       {user("", depot), "rejoin: depot: no ticket for this device. This is the error of User.JoinToken: ask whoever runs it."},
 		"no state":             {func(p *provision.Provisioner) { p.Store = badStore{} }, "Store.Load returned neither a state nor an error" + isMistake},
-		"no unlock":            {func(p *provision.Provisioner) { p.Store = badStore{lock: errors.ErrUnsupported} }, "Store.Lock returned neither a function that unlocks nor an error" + isMistake},
-		"state not saved":      {func(p *provision.Provisioner) { p.Store = badStore{load: provision.ErrNoState, save: depot} }, "This is the error of Store.Save: ask whoever runs it."},
+		"no folder": {
+			func(p *provision.Provisioner) { p.Store = provision.FileStore("no/such/state") },
+			`the folder "no/such" does not exist (0x80070002 ERROR_FILE_NOT_FOUND). Make it, or name a file in a folder that exists.`,
+		},
+		"no unlock":       {func(p *provision.Provisioner) { p.Store = badStore{lock: errors.ErrUnsupported} }, "Store.Lock returned neither a function that unlocks nor an error" + isMistake},
+		"state not saved": {func(p *provision.Provisioner) { p.Store = badStore{load: provision.ErrNoState, save: depot} }, "This is the error of Store.Save: ask whoever runs it."},
 		"a step's error": {
 			func(p *provision.Provisioner) {
 				p.Do = do{provision.StepAIK: func(context.Context, *provision.Run) (bool, error) { return false, depot }}

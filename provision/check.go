@@ -1,12 +1,12 @@
 package provision
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -14,30 +14,30 @@ import (
 func (p *Provisioner) check() error {
 	switch {
 	case p.TPM == nil:
-		return errors.New("Provisioner.TPM is not set")
+		return misuse.Errorf("Provisioner.TPM is not set")
 	case p.Tenant == "" && p.Profile == nil:
-		return errors.New("Provisioner.Tenant is not set, nor is Provisioner.Profile, which would name it")
+		return misuse.Errorf("Provisioner.Tenant is not set, nor is Provisioner.Profile, which would name it")
 	case p.Management == "":
-		return errors.New("Provisioner.Management is not set")
+		return misuse.Errorf("Provisioner.Management is not set")
 	case p.Steps != nil && len(p.Steps) == 0:
-		return errors.New("Provisioner.Steps is empty; nil stands for the usual steps")
+		return misuse.Errorf("Provisioner.Steps is empty; nil stands for the usual steps")
 	case p.AIKHandle != 0 && (p.AIKHandle < 0x81020000 || p.AIKHandle > 0x817FFFFF):
-		return fmt.Errorf("Provisioner.AIKHandle is 0x%08X, and not from 0x81020000 to 0x817FFFFF", p.AIKHandle)
+		return misuse.Errorf("Provisioner.AIKHandle is 0x%08X, and not from 0x81020000 to 0x817FFFFF", p.AIKHandle)
 	}
 	if err := wire.CheckSecure(p.Management); err != nil {
 		return fmt.Errorf("Provisioner.Management: %w", err)
 	}
 	for _, step := range p.Steps {
 		if stageOf(step) == nil {
-			return fmt.Errorf("Provisioner.Steps: there is no step %q", step)
+			return misuse.Errorf("Provisioner.Steps: there is no step %q", step)
 		}
 	}
 	for step, do := range p.Do {
 		if stageOf(step) == nil {
-			return fmt.Errorf("Provisioner.Do: there is no step %q", step)
+			return misuse.Errorf("Provisioner.Do: there is no step %q", step)
 		}
 		if do == nil {
-			return fmt.Errorf("Provisioner.Do: the function for step %s is nil", step)
+			return misuse.Errorf("Provisioner.Do: the function for step %s is nil", step)
 		}
 	}
 	return nil
@@ -78,13 +78,13 @@ func (r *Run) checkStage(s stage) error {
 	case p.Do[s.step] != nil:
 		return nil
 	case s.do == nil:
-		return errors.New("the protocol of this step is not public: set a function for it in Provisioner.Do")
+		return misuse.Errorf("the protocol of this step is not public: set a function for it in Provisioner.Do")
 	case slices.Contains(UserPhase(), s.step) && p.User == nil:
-		return errors.New("this step needs Provisioner.User")
+		return misuse.Errorf("this step needs Provisioner.User")
 	case s.step == StepToken && !r.State.joined() && p.JoinToken == nil && p.DRS.Public():
 		return ErrNoJoinToken
 	case s.step == StepRejoin && !done && p.User.JoinToken == nil:
-		return errors.New("this step needs User.JoinToken")
+		return misuse.Errorf("this step needs User.JoinToken")
 	case s.step == StepSeal && !done && p.DRS.MutualTLS == nil:
 		return checkTransport(p.DRS.HTTPClient)
 	case s.step == StepSession && !done && p.MutualTLS == nil:
@@ -109,5 +109,5 @@ func checkTransport(c *http.Client) error {
 	if _, ok := c.Transport.(*http.Transport); ok {
 		return nil
 	}
-	return fmt.Errorf("the device could not show its certificate through a %T: set Provisioner.MutualTLS", c.Transport)
+	return misuse.Errorf("the device could not show its certificate through a %T: set Provisioner.MutualTLS", c.Transport)
 }

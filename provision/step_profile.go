@@ -3,12 +3,12 @@ package provision
 import (
 	"context"
 	"crypto/rsa"
-	"errors"
 	"slices"
 	"strings"
 
 	"github.com/whiteglove/whiteglove/autopilot"
 	"github.com/whiteglove/whiteglove/internal/hresult"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -39,7 +39,7 @@ func (r *Run) takesProfile() bool {
 func (r *Run) settle() error {
 	p := r.Provisioner
 	if slices.Contains(p.Steps, StepProfile) && !r.takesProfile() {
-		return &Error{Step: StepProfile, Err: errors.New("this step needs Provisioner.Hash or Provisioner.Profile")}
+		return &Error{Step: StepProfile, Err: misuse.Errorf("this step needs Provisioner.Hash or Provisioner.Profile")}
 	}
 	if r.Profile != nil {
 		if err := p.Apply(r.Profile); err != nil {
@@ -110,7 +110,7 @@ func fetchProfile(ctx context.Context, r *Run) (bool, error) {
 		r.Profile = r.State.Profile
 		return true, nil
 	case p.Hash == nil:
-		return false, errors.New("a profile is asked for with the hardware hash: set Provisioner.Hash")
+		return false, misuse.Errorf("a profile is asked for with the hardware hash: set Provisioner.Hash")
 	}
 	profile, err := p.Profile.Download(ctx, p.Hash)
 	if err != nil {

@@ -97,6 +97,9 @@ type FileStore string
 // systems without such locks, or that of the operating system.
 func (f FileStore) Lock(context.Context) (unlock func() error, err error) {
 	file, err := lockFile(string(f) + ".lock")
+	if dir := filepath.Dir(string(f)); errors.Is(err, fs.ErrNotExist) {
+		return nil, &advisedError{plain.Because(err, "the folder %q does not exist", dir), "Make it, or name a file in a folder that exists."}
+	}
 	if err != nil {
 		return nil, err
 	}

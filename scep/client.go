@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -193,7 +194,7 @@ func (c *Client) exchange(ctx context.Context, op string, caps Caps, der []byte)
 func (c *Client) do(ctx context.Context, op, method, operation, message string, body []byte) (*wire.Answer, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" {
-		return nil, c.fail(op, fmt.Errorf("%q is not an absolute URL", wire.Redact(c.URL)))
+		return nil, c.fail(op, misuse.Errorf("%q is not an absolute URL", wire.Redact(c.URL)))
 	}
 	if c.Roots == nil && c.Fingerprint == nil && u.Scheme != "https" && operation != pkiOperation {
 		return nil, c.fail(op, fmt.Errorf("%w: %w", ErrUntrusted, errUnvouched))

@@ -137,7 +137,9 @@ func (c *Client) Poll(ctx context.Context, ca *CA, req *Request, reply *Reply) (
 		return nil, c.fail(op, err)
 	}
 	switch {
-	case reply == nil || reply.Status != StatusPending:
+	case reply == nil:
+		return nil, c.fail(op, fmt.Errorf("%w: no reply", errRequest))
+	case reply.Status != StatusPending:
 		return nil, c.fail(op, fmt.Errorf("%w: the reply is not pending", errRequest))
 	case req.Certificate == nil && reply.signer == nil:
 		return nil, c.fail(op, fmt.Errorf("%w: no Certificate of the first message's signer", errRequest))
@@ -146,9 +148,9 @@ func (c *Client) Poll(ctx context.Context, ca *CA, req *Request, reply *Reply) (
 	if issuing == nil {
 		return nil, c.fail(op, fmt.Errorf("%w: no CA certificate", errRequest))
 	}
-	csr, err := pkimsg.ParseCSR(req.CSR)
+	csr, err := req.parseCSR()
 	if err != nil {
-		return nil, c.fail(op, fmt.Errorf("%w: %w", errRequest, err))
+		return nil, c.fail(op, err)
 	}
 	content, err := pkimsg.IssuerAndSubject(issuing.RawSubject, csr.Subject)
 	if err != nil {
@@ -173,7 +175,10 @@ func (c *Client) Answer(ctx context.Context, ca *CA, req *Request, reply *Reply,
 	if !c.challenges(ca) {
 		return nil, c.fail(op, fmt.Errorf("%w: %q", ErrCapability, c.Challenge))
 	}
-	if reply == nil || reply.Status != StatusChallenge {
+	if reply == nil {
+		return nil, c.fail(op, fmt.Errorf("%w: no reply", errRequest))
+	}
+	if reply.Status != StatusChallenge {
 		return nil, c.fail(op, fmt.Errorf("%w: the reply is not a challenge", errRequest))
 	}
 	return c.transact(ctx, ca, req, reply, message{op: op, kind: pkimsg.ChallengeAnswer, content: content})

@@ -11,14 +11,15 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math/big"
 	"slices"
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/pkimsg"
+	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -77,7 +78,7 @@ type transaction struct {
 }
 
 // errRequest is wrapped if the caller's arguments are wrong.
-var errRequest = errors.New("invalid request")
+var errRequest = misuse.Errorf("invalid request")
 
 // check checks the arguments of a method that talks to a CA. The caller may have filled
 // them in, so nothing in them is certain.
@@ -102,8 +103,8 @@ func (r *Request) transaction(cert *x509.Certificate, enrollment bool, now time.
 	t := &transaction{id: r.TransactionID, signer: r.Signer, decrypter: r.Decrypter, extra: r.Extra, csr: new(pkimsg.CSR)}
 	var err error
 	if enrollment {
-		if t.csr, err = pkimsg.ParseCSR(r.CSR); err != nil {
-			return nil, fmt.Errorf("%w: %w", errRequest, err)
+		if t.csr, err = r.parseCSR(); err != nil {
+			return nil, err
 		}
 	}
 	if t.signer == nil {
@@ -146,6 +147,18 @@ func (r *Request) transaction(cert *x509.Certificate, enrollment bool, now time.
 	return t, nil
 }
 
+// parseCSR parses the CSR.
+func (r *Request) parseCSR() (*pkimsg.CSR, error) {
+	if len(r.CSR) == 0 {
+		return nil, fmt.Errorf("%w: Request.CSR is not set", errRequest)
+	}
+	csr, err := pkimsg.ParseCSR(r.CSR)
+	if err != nil {
+		return nil, plain.Because(fmt.Errorf("%w: %w", errRequest, err), "%v: Request.CSR is no PKCS #10 request in DER", errRequest)
+	}
+	return csr, nil
+}
+
 // NewCSR returns a PKCS #10 request in DER (RFC 2986) for key, an RSA key or an
 // ECDSA key on P-256, P-384 or P-521. Subject, names and extensions are those
 // that [x509.CreateCertificateRequest] takes from template; its signature
@@ -157,8 +170,11 @@ func (r *Request) transaction(cert *x509.Certificate, enrollment bool, now time.
 // the kind of key, the password or the template cannot be used, or wraps the error
 // of key.
 func NewCSR(template *x509.CertificateRequest, key crypto.Signer, password string) ([]byte, error) {
-	if template == nil || key == nil {
-		return nil, fmt.Errorf("scep: %w: no template or no key", errRequest)
+	switch {
+	case template == nil:
+		return nil, fmt.Errorf("scep: NewCSR: %w: template is nil", errRequest)
+	case key == nil:
+		return nil, fmt.Errorf("scep: NewCSR: %w: key is nil", errRequest)
 	}
 	der, err := pkimsg.NewCSR(template, key, password)
 	if err != nil {

@@ -3,11 +3,11 @@ package verify
 import (
 	"context"
 	"crypto"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // A Result is what evidence proves that was accepted.
@@ -36,7 +36,7 @@ func (v *Verifier) Request(ctx context.Context, d *Device) (*Request, error) {
 func (v *Verifier) request(ctx context.Context, d *Device) (*Request, error) {
 	id := d.ID()
 	if v == nil || id == "" {
-		return nil, errors.New("no device")
+		return nil, misuse.Errorf("no device")
 	}
 	policy, err := v.policy()
 	if err != nil {
@@ -72,7 +72,7 @@ func (v *Verifier) Check(ctx context.Context, d *Device, e *Evidence) (*Result, 
 func (v *Verifier) check(ctx context.Context, d *Device, e *Evidence) (*Result, error) {
 	id := d.ID()
 	if v == nil || id == "" {
-		return nil, errors.New("no device")
+		return nil, misuse.Errorf("no device")
 	}
 	policy, err := v.policy()
 	if err != nil {

@@ -87,7 +87,7 @@ func (v *Verifier) Challenge(ctx context.Context, h *Hello) (*Challenge, error) 
 
 func (v *Verifier) challenge(ctx context.Context, h *Hello) (*Challenge, error) {
 	if v == nil || v.EKs == nil {
-		return nil, errors.New("the Verifier has no EKs")
+		return nil, misuse.Errorf("the Verifier has no EKs")
 	}
 	if h == nil || h.AIKCreation == nil || len(h.AIKCreation.CreationData) == 0 {
 		return nil, malformed("no creation statement of an attestation key")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/autopilot"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/ztd"
 )
 
@@ -139,10 +140,10 @@ func (r *Registration) Run(ctx context.Context, rows []autopilot.Row) ([]Result,
 		run.until = StageReady
 	}
 	if r.Client == nil {
-		return nil, &Error{Op: opRegister, Err: errors.New("a Registration needs a Client")}
+		return nil, &Error{Op: opRegister, Err: misuse.Errorf("a Registration needs a Client")}
 	}
 	if !slices.Contains([]Stage{StageSubmitted, StageImported, StageRegistered, StageReady}, run.until) {
-		return nil, &Error{Op: opRegister, Err: fmt.Errorf("a Registration cannot wait for the stage %q", r.Until)}
+		return nil, &Error{Op: opRegister, Err: misuse.Errorf("a Registration cannot wait for the stage %q", r.Until)}
 	}
 	run.results, run.serials = make([]Result, len(rows)), make([]string, len(rows))
 	for i, row := range rows {

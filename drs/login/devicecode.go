@@ -40,7 +40,7 @@ const (
 func (c *Client) DeviceCode(ctx context.Context, d *drs.Discovery, show func(context.Context, *Code) error) (*Token, error) {
 	at, err := endpoint(d, "devicecode")
 	if err == nil && show == nil {
-		err = errors.New("there is no function to show the code")
+		err = misuse.Errorf("there is no function to show the code")
 	}
 	if err != nil {
 		return nil, fail(opDeviceCode, err)

@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/drs"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
@@ -176,7 +177,7 @@ func visible(s string) string { return wire.Visible(s[:min(len(s), 2048)]) }
 // endpoint returns an endpoint of version 1 of the token service, such as "devicecode".
 func endpoint(d *drs.Discovery, name string) (string, error) {
 	if d == nil {
-		return "", fmt.Errorf("%w: there is no token endpoint", drs.ErrEndpoint)
+		return "", fmt.Errorf("%w: %w", drs.ErrEndpoint, misuse.Errorf("no discovery: get one by drs.Client.Discover"))
 	}
 	base, ok := strings.CutSuffix(d.TokenEndpoint, "/oauth2/token")
 	if !ok {

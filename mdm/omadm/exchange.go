@@ -86,7 +86,7 @@ func isSource(text string) bool {
 // begin checks what the session needs and puts the device into the tree.
 func (s *Session) begin(alerts []Alert) (*exchange, error) {
 	if s.Tree == nil {
-		return nil, errors.New("no tree")
+		return nil, misuse.Errorf("no tree")
 	}
 	if err := wire.CheckSecure(s.Server); err != nil {
 		return nil, err
