@@ -65,5 +65,5 @@ const (
 	Resumed  Status = "resumed"  // an earlier run had done it, and its results are still good
 	Retrying Status = "retrying" // failed, and will be tried again after Event.Wait
 	Failed   Status = "failed"
-	Stopped  Status = "stopped" // interrupted because another step failed
+	Stopped  Status = "stopped" // interrupted because another step failed, or the caller canceled the run
 )

@@ -128,7 +128,7 @@ func (r *Run) attempt(ctx context.Context, s stage, n int) Event {
 
 // ended returns the status of a step that err ended.
 func ended(ctx context.Context, err error) Status {
-	if context.Cause(ctx) == errStopped && errors.Is(err, context.Canceled) {
+	if errors.Is(ctx.Err(), context.Canceled) && errors.Is(err, context.Canceled) {
 		return Stopped
 	}
 	return Failed

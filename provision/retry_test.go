@@ -153,7 +153,7 @@ func TestPauseAtLimit(t *testing.T) {
 		_, err := p.Run(ctx)
 		want := []provision.Status{provision.Started, provision.Failed}
 		if after == "" {
-			want = []provision.Status{provision.Started, provision.Retrying, provision.Failed}
+			want = []provision.Status{provision.Started, provision.Retrying, provision.Stopped} // the caller canceled it
 		}
 		var refused *drs.Error
 		if !slices.Equal(statuses, want) || !errors.As(err, &refused) || last.Err == nil || last.Attempt != 1 || last.Wait != 0 || time.Since(start) > 20*time.Second {
