@@ -71,6 +71,9 @@ func (f form) into(to any) error {
 	if err := json.Unmarshal(f.text, &h); err != nil {
 		return malformed("%w", err)
 	}
+	if h.Type == "" {
+		return malformed("it has no \"type\"")
+	}
 	if h.Type != f.name {
 		return malformed("its type is %.20q, not %q", h.Type, f.name)
 	}

@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
@@ -97,6 +98,9 @@ func (o *options) readPolicy() (*verify.Policy, error) {
 	if err != nil {
 		return nil, command.Wrong("-policy", err)
 	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, command.Wrong("-policy "+o.policy, errors.New("the file is empty: name a file that verifier -learn wrote"))
+	}
 	p := new(verify.Policy)
 	if err := verify.Decode(bytes.NewReader(text), p); err != nil {
 		return nil, command.Wrong("-policy "+o.policy, errors.New(notPolicy(err)))
@@ -125,7 +129,8 @@ func (o *options) announce(l net.Listener, root []byte, stdout io.Writer) error 
 // notPolicy says why a file is not a policy, and what is.
 func notPolicy(err error) string {
 	if errors.Is(err, verify.ErrMalformed) {
-		return "not a policy: " + command.Reason(err) + ". Name a file that verifier -learn wrote"
+		reason := strings.TrimPrefix(command.Reason(err), verify.ErrMalformed.Error()+": ") // a policy is no message for its author
+		return "not a policy: " + reason + `. Begin it with {"v": 1, "type": "policy", …}, or edit a file that verifier -learn wrote`
 	}
 	return command.Reason(err)
 }

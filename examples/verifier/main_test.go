@@ -305,7 +305,8 @@ func TestBadFiles(t *testing.T) {
 		{[]string{"-cert", cert, "-key", broken}, "-key " + broken + ": "},
 		{[]string{"-cert", cert, "-key", text + "-none"}, "-key: open "},
 		{[]string{"-policy", text}, "-policy " + text + ": not a policy: "},
-		{[]string{"-policy", exampletest.File(t, []byte("{}"))}, "not a policy: message is malformed: its type is \"\", not \"policy\". Name a file that verifier -learn wrote\n"},
+		{[]string{"-policy", exampletest.File(t, []byte("{}"))}, "not a policy: it has no \"type\". Begin it with {\"v\": 1, \"type\": \"policy\", …}, or edit a file that verifier -learn wrote\n"},
+		{[]string{"-policy", exampletest.File(t, nil)}, "the file is empty: name a file that verifier -learn wrote\n"},
 		{[]string{"-ek-roots", text}, "-ek-roots: "},
 	} {
 		code, _, stderr := exampletest.Run(t, program(), tt.args...)
