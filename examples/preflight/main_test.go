@@ -283,7 +283,7 @@ func TestSilentTPM(t *testing.T) {
 	silent := serveRaw(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	start := time.Now()
 	code, stdout, stderr := preflight(t, "-tpm", "tcp:"+silent, "-timeout", "700ms", "-host", "*="+closed(t))
-	if code != 1 || stderr != "" || !strings.Contains(stdout, "FAIL  tpm         present: TPM2_Startup: tcp:"+silent+": the TPM does not answer, for 1 s") || strings.Contains(stdout, "deadline") || !strings.Contains(stdout, "nothing listens at") {
+	if code != 1 || stderr != "" || !strings.Contains(stdout, "FAIL  tpm         present: TPM2_Startup: tcp:"+silent+": the TPM has not answered for 1 s") || strings.Contains(stdout, "deadline") || !strings.Contains(stdout, "nothing listens at") {
 		t.Errorf("exit %d: %s%s", code, stdout, stderr)
 	}
 	if !strings.Contains(stdout, "and there is no TPM to read it from") || strings.Contains(stdout, "-tpm is needed") {

@@ -65,7 +65,7 @@ func TestSilentTPM(t *testing.T) {
 	}
 	defer l.Close()
 	line := exampletest.Explained(t, program(), "-timeout", "100ms", "-tpm", "tcp:"+l.Addr().String())
-	if !strings.Contains(line, "TPM2_Startup") || !strings.Contains(line, "does not answer") || !strings.Contains(line, "off and on") {
+	if !strings.Contains(line, "TPM2_Startup") || !strings.Contains(line, "has not answered for") || !strings.Contains(line, "off and on") {
 		t.Error(line)
 	}
 }

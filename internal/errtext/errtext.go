@@ -17,7 +17,7 @@ var (
 	// What packages of Go say for programmers.
 	words = regexp.MustCompile(`invalid character '|looking for beginning|unexpected end of JSON|cannot unmarshal|context deadline|context canceled|deadline exceeded|` +
 		`stream ID|GOAWAY|IP SANs|possibly because of|unknown authority|x509: |asn1: |tls: |encoding/|strconv\.|struct field|proxyconnect|parse error|\bEOF\b|` +
-		`dial tcp|lookup |read tcp|i/o timeout|illegal base64|invalid byte|invalid syntax|value out of range|constructed form|unmarshalling|0x801900C8|\(\(`)
+		`dial tcp|lookup |read tcp|i/o timeout|illegal base64|invalid byte|invalid syntax|value out of range|constructed form|unmarshalling|DA implications|DA lockout|server gave HTTP response|0x801900C8|\(\(`)
 )
 
 // Faults returns what is wrong with the text of an error, one sentence each:
@@ -25,7 +25,7 @@ var (
 //   - two parts between colons that follow each other and are the same, as in "aik:
 //     aik: enroll";
 //   - a part of one word, such as the name of a package, that comes again;
-//   - a URL that comes again;
+//   - a URL that comes again, and a sentence that does;
 //   - words of Go's packages, such as "unexpected end of JSON input", and brackets within
 //     brackets;
 //   - a number that is not 0x and an even number of upper-case digits, or three, as of
@@ -46,6 +46,13 @@ func Faults(text string) []string {
 			faults = append(faults, fmt.Sprintf("%q comes again", part))
 		}
 		last, seen[part] = part, true
+	}
+	sentences := map[string]bool{}
+	for s := range strings.SplitSeq(text, ". ") {
+		if s = strings.TrimSuffix(s, "."); sentences[s] && strings.Contains(s, " ") {
+			faults = append(faults, fmt.Sprintf("the sentence %q comes again", s))
+		}
+		sentences[s] = true
 	}
 	urls := map[string]bool{}
 	for _, u := range url.FindAllString(text, -1) {

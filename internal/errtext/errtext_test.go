@@ -23,6 +23,8 @@ func TestFaults(t *testing.T) {
 		"code 0xFFF":                                                             0,
 		"code 0x1":                                                               1,
 		"NV index 0x01C00002 and 0x1c00002":                                      1,
+		"no. Run again. Run again.":                                              1,
+		"authorization failure without DA implications":                          1,
 		"Discover: discover: nothing":                                            1,
 	} {
 		if got := errtext.Faults(text); len(got) != want {

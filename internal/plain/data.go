@@ -11,6 +11,14 @@ import (
 	"time"
 )
 
+// tpmWords has, for the ends of texts about a TPM that speak of its protection against a
+// dictionary attack ("DA"), what they mean.
+var tpmWords = map[string]string{
+	"authorization failure without DA implications":                                                                          "the authorization value is wrong",
+	"the authorization HMAC check failed and DA counter incremented":                                                         "the authorization value is wrong, and the TPM counts such failures",
+	"authorizations for objects subject to DA protection are not allowed at this time because the TPM is in DA lockout mode": "the TPM takes no authorization value for now, after too many wrong ones",
+}
+
 // dataWords returns what an error of a package that reads data says, and whether err
 // is one.
 func dataWords(err error) (string, bool) {
@@ -55,6 +63,12 @@ func dataWords(err error) (string, bool) {
 		return "the packed data is damaged", true
 	case "xml.UnmarshalError":
 		return "the XML is of another kind (" + err.Error() + ")", true
+	case "tpm2.TPMRC", "tpm2.TPMFmt1Error":
+		for jargon, said := range tpmWords {
+			if before, ok := strings.CutSuffix(err.Error(), jargon); ok {
+				return before + said, true
+			}
+		}
 	case "*csv.ParseError":
 		return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "parse error on "), "record on "), true
 	}

@@ -25,6 +25,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-tpm/tpm2"
+
 	"github.com/whiteglove/whiteglove/internal/errtext"
 	"github.com/whiteglove/whiteglove/internal/plain"
 )
@@ -58,6 +60,8 @@ func TestText(t *testing.T) {
 		"JSON":            {json.Unmarshal([]byte("\xc3\x9e"), &object), "it is not JSON (at byte 1)"},
 		"foreign XML":     {xml.Unmarshal([]byte("<\xde\xad/>"), &object), "it is not well-formed XML (line 1: invalid XML name)"},
 		"foreign name":    {&xml.SyntaxError{Msg: "invalid XML name: 0\xde\x1b", Line: 1}, "it is not well-formed XML (line 1: invalid XML name)"},
+		"TPM":             {fmt.Errorf("x: %w", tpm2.TPMRCBadAuth), "x: TPM_RC_BAD_AUTH (handle 0): the authorization value is wrong"},
+		"TPM's lockout":   {tpm2.TPMRCLockout, "TPM_RC_LOCKOUT: the TPM takes no authorization value for now, after too many wrong ones"},
 		"foreign prefix":  {errors.New("http: bad \xde\x1b"), "bad \uFFFD\uFFFD"},
 		"empty JSON":      {json.Unmarshal(nil, &object), "it is empty"},
 		"cut JSON":        {json.Unmarshal([]byte(`{"Number":`), &object), "the JSON ends in the middle"},

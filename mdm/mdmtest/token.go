@@ -69,7 +69,7 @@ func (s *Server) authenticate(e *envelope) (*caller, error) {
 	bst := security[0].Token[0]
 	opaque := bst.ValueType == typeUserToken && s.OpaqueTokens != nil
 	if bst.ValueType != typeJWT && !opaque || bst.EncodingType != typeBase64 {
-		return nil, refuse(securityFault, "token of type %.100q, encoding %.100q", bst.ValueType, bst.EncodingType)
+		return nil, refuse(securityFault, "a token of the type %.100q in the encoding %.100q is not accepted", bst.ValueType, bst.EncodingType)
 	}
 	text, err := base64.StdEncoding.DecodeString(bst.Text)
 	if err != nil {
@@ -136,7 +136,7 @@ func (s *Server) checkToken(text string) (*caller, error) {
 	case c.Type != "device" && s.Users != nil:
 		return s.checkUser(c)
 	case c.Type != "device":
-		return nil, refuse(authorizationFault, "token of type %.60q, not of a device, and Server.Users is nil", c.Type)
+		return nil, refuse(authorizationFault, "the token is of the type %.60q, not of a device, and Server.Users is nil", c.Type)
 	case !guid.MatchString(c.DeviceID):
 		return nil, refuse(authenticationFault, "token: deviceid %.60q is not a GUID", c.DeviceID)
 	}
@@ -147,7 +147,7 @@ func (s *Server) checkToken(text string) (*caller, error) {
 func (s *Server) checkUser(c *claims) (*caller, error) {
 	switch {
 	case c.Type != "" && c.Type != "user":
-		return nil, refuse(authorizationFault, "token of type %.60q", c.Type)
+		return nil, refuse(authorizationFault, "a token of the type %.60q is not accepted", c.Type)
 	case c.UPN == "":
 		return nil, refuse(authenticationFault, "token: no upn")
 	case !strings.Contains(" "+c.Scope+" ", " "+userScope+" "):

@@ -18,6 +18,7 @@ import (
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
+	"github.com/whiteglove/whiteglove/internal/plain"
 )
 
 // dialTime is how long a TPM at a socket may take to take the connection and to answer
@@ -63,7 +64,7 @@ func dial(ctx context.Context, network, address string) (*Device, error) {
 
 // silent returns the error of a TPM that did not answer.
 func silent(ctx context.Context, spec, op string, start time.Time) error {
-	err := fmt.Errorf("%s: %w, for %.0f s", spec, attest.ErrNoAnswer, time.Since(start).Seconds())
+	err := plain.Because(attest.ErrNoAnswer, "%s: the TPM has not answered for %.0f s", spec, time.Since(start).Seconds())
 	if ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", err, ctx.Err())
 	}
