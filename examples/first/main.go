@@ -5,14 +5,14 @@
 //	go run ./examples/first
 //
 // It exits with 0 if the device is sealed, with 1 if a step failed, and with 2 if it was
-// called with a flag or an argument.
+// called with a flag.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"log"
-	"os"
 
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/diagnose"
@@ -21,10 +21,7 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 {
-		fmt.Fprintln(os.Stderr, "first: it has neither flags nor arguments: run it without any")
-		os.Exit(2)
-	}
+	flag.Parse() // there are no flags, which -h says
 	ctx := context.Background()
 
 	server := provisiontest.NewServer() // every service, on the loopback interface
