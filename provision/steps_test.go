@@ -135,7 +135,7 @@ func TestDoForgets(t *testing.T) {
 		p.Do = map[provision.Step]func(context.Context, *provision.Run) (bool, error){step: func(context.Context, *provision.Run) (bool, error) { return false, nil }}
 		_, err := p.Run(t.Context())
 		var e *provision.Error
-		if !errors.As(err, &e) || e.Step != step || !strings.Contains(err.Error(), "has not set") {
+		if !errors.As(err, &e) || e.Step != step || !strings.Contains(err.Error(), "returned without all results") {
 			t.Errorf("%s: %v", step, err)
 		}
 	}
