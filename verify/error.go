@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/internal/hresult"
@@ -52,6 +53,21 @@ func failed(op string, err error) *Error { return &Error{Op: op, Err: err} }
 func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrMalformed, fmt.Errorf(format, args...))
 }
+
+// A badPolicy is the text of a policy that wraps ErrMalformed. A policy is no message for
+// its author.
+type badPolicy struct{ err error }
+
+// Error returns the text of the error as one of a policy.
+func (b *badPolicy) Error() string {
+	return "policy is malformed" + strings.TrimPrefix(b.err.Error(), ErrMalformed.Error())
+}
+
+// Unwrap returns the error.
+func (b *badPolicy) Unwrap() error { return b.err }
+
+// Remedy returns what its author can do.
+func (b *badPolicy) Remedy() string { return "Correct the policy." }
 
 // Error returns "verify: ", e.Op and the text of e.Err.
 func (e *Error) Error() string { return "verify: " + e.Op + ": " + plain.Text(e.Err) }
@@ -104,6 +120,9 @@ var remedies = []struct {
 // Remedy returns what an administrator can do, in English sentences, or "" if nothing
 // is known.
 func (e *Error) Remedy() string {
+	if policy, ok := errors.AsType[*badPolicy](e.Err); ok {
+		return policy.Remedy()
+	}
 	for _, r := range remedies {
 		if errors.Is(e.Err, r.err) {
 			return r.remedy

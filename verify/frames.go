@@ -147,11 +147,15 @@ func (m *Verdict) read(from form) error {
 
 func (p *Policy) read(from form) error {
 	f := policyFrame{Policy: new(Policy)}
-	return read(p, f.Policy, from, &f, func() error {
+	err := read(p, f.Policy, from, &f, func() error {
 		f.Policy.Bank = crypto.Hash(f.Bank)
 		if err := f.valid(); err != nil {
 			return malformed("%w", err)
 		}
 		return nil
 	})
+	if err != nil {
+		return &badPolicy{err}
+	}
+	return nil
 }

@@ -69,20 +69,20 @@ type form struct {
 func (f form) into(to any) error {
 	var h head
 	if err := json.Unmarshal(f.text, &h); err != nil {
-		return malformed("%w", err)
+		return malformed("%w", worded(f.text, err))
 	}
 	if h.Type == "" {
-		return malformed("it has no \"type\"")
+		return malformed("it has no \"type\": want %q", f.name)
 	}
 	if h.Type != f.name {
-		return malformed("its type is %.20q, not %q", h.Type, f.name)
+		return malformed("its \"type\" is %.20q, not %q", h.Type, f.name)
 	}
 	if h.V != version {
-		return malformed("version %d, not %d", h.V, version)
+		return malformed("its version is %d, not %d: want \"v\": %[2]d", h.V, version)
 	}
 	d := json.NewDecoder(bytes.NewReader(f.text))
-	if err := members(d, 0); err != nil {
-		return malformed("%w", err)
+	if err := members(d, nil, digits); err != nil {
+		return malformed("%w", worded(f.text, err))
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return malformed("something follows")
@@ -90,47 +90,68 @@ func (f form) into(to any) error {
 	d = json.NewDecoder(bytes.NewReader(f.text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(to); err != nil {
-		return malformed("%w", err)
+		return malformed("%w", worded(f.text, err))
 	}
 	return nil
 }
 
-// members reads one JSON value and returns an error if it is nested too deeply, or if
-// the name of a member is repeated or in another case, or is a number with a sign or
-// zeros before it.
-func members(d *json.Decoder, depth int) error {
+// members reads one JSON value, which is at path, and returns an error if it is nested
+// too deeply, or if the name of a member is repeated or in another case, or is a number
+// with a sign or zeros before it. It calls see with each token except ends; name tells
+// whether it is the name of a member. An error of see ends it.
+func members(d *json.Decoder, path []string, see func(path []string, t json.Token, name bool) error) error {
 	t, err := d.Token()
 	if err != nil {
+		return err
+	}
+	if err := see(path, t, false); err != nil {
 		return err
 	}
 	open, ok := t.(json.Delim)
 	if !ok {
 		return nil
 	}
-	if depth > 3 { // a policy has a member with a list of objects with an object
+	if len(path) > 3 { // a policy has a member with a list of objects with an object
 		return errors.New("nested too deeply")
 	}
 	seen := make(map[string]bool)
 	for d.More() {
+		name := ""
 		if open == '{' {
 			t, err := d.Token()
 			if err != nil {
 				return err
 			}
-			name, _ := t.(string)
-			folded := strings.ToLower(name)
-			n, err := strconv.Atoi(name)
-			if seen[folded] || name != folded && !camel[name] || err == nil && name != strconv.Itoa(n) {
-				return fmt.Errorf("member %.20q is repeated or unknown", name)
+			name, _ = t.(string)
+			if err := named(name, seen); err != nil {
+				return err
 			}
-			seen[folded] = true
+			if err := see(append(path, name), t, true); err != nil {
+				return err
+			}
 		}
-		if err := members(d, depth+1); err != nil {
+		if err := members(d, append(path, name), see); err != nil {
 			return err
 		}
 	}
 	_, err = d.Token()
 	return err
+}
+
+// named returns an error unless an object that has some names may have another.
+func named(name string, seen map[string]bool) error {
+	folded := strings.ToLower(name)
+	n, err := strconv.Atoi(name)
+	switch {
+	case seen[folded]:
+		return fmt.Errorf("the field %.20q is there twice", name)
+	case name != folded && !camel[name]:
+		return fmt.Errorf("there is no field %.20q", name)
+	case err == nil && name != strconv.Itoa(n):
+		return fmt.Errorf("the number %.20q has a sign or zeros before it", name)
+	}
+	seen[folded] = true
+	return nil
 }
 
 // camel are the names of members that have letters in upper case. encoding/json would
@@ -162,7 +183,7 @@ func (b *bank) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("unknown bank %.20q", text)
+	return fmt.Errorf("bank %.20q: want sha1, sha256, sha384 or sha512", text)
 }
 
 // A statement is an attest.Statement in JSON.

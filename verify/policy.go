@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -80,7 +82,10 @@ func (v *Verifier) policy() (*Policy, error) {
 	if p == nil {
 		p = new(Policy)
 	}
-	return p, p.valid()
+	if err := p.valid(); err != nil {
+		return p, fmt.Errorf("policy: %w", err)
+	}
+	return p, nil
 }
 
 func (p *Policy) bank() crypto.Hash {
@@ -114,22 +119,48 @@ func (p *Policy) selection() []int {
 // valid returns an error for a policy that no quote can meet.
 func (p *Policy) valid() error {
 	if bankName(p.bank()) == "" {
-		return fmt.Errorf("policy: bank %v", p.Bank)
+		return fmt.Errorf("there is no bank %d: want SHA-1, SHA-256, SHA-384 or SHA-512", p.Bank)
 	}
 	pcrs := p.selection()
-	if len(pcrs) == 0 || pcrs[0] < 0 || pcrs[len(pcrs)-1] > 23 {
-		return fmt.Errorf("policy: PCRs %v, not some of 0 to 23", pcrs)
+	if len(pcrs) == 0 {
+		return errors.New("no PCR is asked for")
 	}
-	digests := slices.Concat(slices.Collect(maps.Values(p.Golden))...)
-	for _, f := range p.Firmware {
-		digests = slices.AppendSeq(digests, maps.Values(f.PCRs))
+	for _, i := range pcrs {
+		if i < 0 || i > 23 {
+			return fmt.Errorf("there is no PCR %d: want 0 to 23", i)
+		}
 	}
-	for _, d := range append(digests, p.Loaders...) {
+	for where, d := range p.values() {
 		if len(d) != p.bank().Size() {
-			return fmt.Errorf("policy: value of %d bytes in bank %v", len(d), p.bank())
+			return fmt.Errorf("%s: the value has %d bytes; %v has %d", where, len(d), p.bank(), p.bank().Size())
 		}
 	}
 	return nil
+}
+
+// values returns each accepted value, in order, with where it stands.
+func (p *Policy) values() iter.Seq2[string, Digest] {
+	return func(yield func(string, Digest) bool) {
+		for _, i := range slices.Sorted(maps.Keys(p.Golden)) {
+			for _, d := range p.Golden[i] {
+				if !yield(fmt.Sprintf("golden, PCR %d", i), d) {
+					return
+				}
+			}
+		}
+		for _, f := range p.Firmware {
+			for _, i := range slices.Sorted(maps.Keys(f.PCRs)) {
+				if !yield(fmt.Sprintf("firmware %.40q, PCR %d", f.Name, i), f.PCRs[i]) {
+					return
+				}
+			}
+		}
+		for _, d := range p.Loaders {
+			if !yield("loaders", d) {
+				return
+			}
+		}
+	}
 }
 
 // check returns an error that names each point that r does not meet.

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"log/slog"
 	"net"
@@ -39,7 +40,7 @@ func main() { command.Main(program()) }
 
 // run serves until ctx ends.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) error {
-	s := &service{verifier: new(verify.Verifier), log: log.New(stdout, "", 0), learn: o.learn}
+	s := &service{verifier: new(verify.Verifier), log: log.New(stdout, "", 0), learn: o.learn, untrusted: o.untrusted()}
 	var err error
 	if s.token, err = command.Secret("-token", o.token); err != nil {
 		return err
@@ -86,7 +87,22 @@ func (o *options) makers() (*ekcert.Client, error) {
 		return &ekcert.Client{Roots: makers, Pins: roots.Pins(), Intermediates: intermediates, KnownCAs: new(ekcert.KnownCAs)}, err
 	}
 	pool, err := command.ReadRoots("-ek-roots", o.ekRoots)
+	if errors.Is(err, fs.ErrNotExist) && strings.TrimSuffix(strings.ToLower(o.ekRoots), "s") == "maker" {
+		return nil, command.Wrong("-ek-roots "+o.ekRoots, errors.New("there is no such file: write makers for the roots that package ekcert/roots has"))
+	}
 	return &ekcert.Client{Roots: ekcert.Roots{"": pool}}, err
+}
+
+// untrusted returns what helps if a certificate leads to no root of -ek-roots, or "" if
+// the library says it.
+func (o *options) untrusted() string {
+	switch o.ekRoots {
+	case "":
+		return "Only the emulator's maker is trusted: give -ek-roots makers, or a file with the root certificate of this TPM's maker."
+	case "makers":
+		return "With -ek-roots makers: make a file of ekcert/roots/bundle.pem and the maker's root certificate, or the missing certificates of the CAs below it, and give that."
+	}
+	return ""
 }
 
 // readPolicy returns the policy of -policy, or nil.
@@ -99,7 +115,7 @@ func (o *options) readPolicy() (*verify.Policy, error) {
 		return nil, command.Wrong("-policy", err)
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
-		return nil, command.Wrong("-policy "+o.policy, errors.New("the file is empty: name a file that verifier -learn wrote"))
+		return nil, command.Wrong("-policy "+o.policy, errors.New("the file is empty: docs/verifier.md shows a policy, and verifier -learn writes one"))
 	}
 	p := new(verify.Policy)
 	if err := verify.Decode(bytes.NewReader(text), p); err != nil {
@@ -128,9 +144,8 @@ func (o *options) announce(l net.Listener, root []byte, stdout io.Writer) error 
 
 // notPolicy says why a file is not a policy, and what is.
 func notPolicy(err error) string {
-	if errors.Is(err, verify.ErrMalformed) {
-		reason := strings.TrimPrefix(command.Reason(err), verify.ErrMalformed.Error()+": ") // a policy is no message for its author
-		return "not a policy: " + reason + `. Begin it with {"v": 1, "type": "policy", …}, or edit a file that verifier -learn wrote`
+	if reason, ok := strings.CutPrefix(command.Reason(err), "policy is malformed: "); ok && errors.Is(err, verify.ErrMalformed) {
+		return reason + ". Correct the file; docs/verifier.md shows a policy"
 	}
 	return command.Reason(err)
 }

@@ -220,6 +220,25 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// A TPM of an unknown maker is refused with what helps for the value of -ek-roots.
+func TestUnknownMaker(t *testing.T) {
+	m := newMachine(t)
+	s := serve(t, "-ek-roots", "makers")
+	if status := m.attest(t, s); status != 403 {
+		t.Errorf("status %d", status)
+	}
+	const want = "With -ek-roots makers: make a file of ekcert/roots/bundle.pem and the maker's root certificate"
+	if _, out := s.stop(); !strings.Contains(out, want) || strings.Contains(out, "to the file of -ek-roots") {
+		t.Error(out)
+	}
+	untrusted := &ekcert.Error{Op: "verify", Err: ekcert.ErrUntrusted}
+	for roots, want := range map[string]string{"": "give -ek-roots makers, or a file", "roots.pem": "(to the file of -ek-roots)"} {
+		if got := (&service{untrusted: (&options{ekRoots: roots}).untrusted()}).refusal("x", untrusted); !strings.Contains(got, want) {
+			t.Errorf("%q: %s", roots, got)
+		}
+	}
+}
+
 // TestStatus has errors that the other tests do not meet.
 func TestStatus(t *testing.T) {
 	for err, want := range map[error]int{verify.ErrFull: 503, errCapacity: 503, errors.New("other"): 403} {
@@ -304,10 +323,12 @@ func TestBadFiles(t *testing.T) {
 		{[]string{"-cert", cert, "-key", other}, "-key " + other + " is not the key of the first certificate in -cert " + cert},
 		{[]string{"-cert", cert, "-key", broken}, "-key " + broken + ": "},
 		{[]string{"-cert", cert, "-key", text + "-none"}, "-key: open "},
-		{[]string{"-policy", text}, "-policy " + text + ": not a policy: "},
-		{[]string{"-policy", exampletest.File(t, []byte("{}"))}, "not a policy: it has no \"type\". Begin it with {\"v\": 1, \"type\": \"policy\", …}, or edit a file that verifier -learn wrote\n"},
-		{[]string{"-policy", exampletest.File(t, nil)}, "the file is empty: name a file that verifier -learn wrote\n"},
+		{[]string{"-policy", text}, "-policy " + text + ": it is not JSON, at line 1, column 2. Correct the file; docs/verifier.md shows a policy\n"},
+		{[]string{"-policy", exampletest.File(t, []byte("{}"))}, ": it has no \"type\": want \"policy\". Correct the file; docs/verifier.md shows a policy\n"},
+		{[]string{"-policy", exampletest.File(t, nil)}, "the file is empty: docs/verifier.md shows a policy, and verifier -learn writes one\n"},
 		{[]string{"-ek-roots", text}, "-ek-roots: "},
+		{[]string{"-ek-roots", "maker"}, "-ek-roots maker: there is no such file: write makers for the roots"},
+		{[]string{"-ek-roots", "MAKERS"}, "-ek-roots MAKERS: there is no such file: write makers for the roots"},
 	} {
 		code, _, stderr := exampletest.Run(t, program(), tt.args...)
 		if code != 2 || !strings.HasPrefix(stderr, "verifier: -") || !strings.Contains(stderr, tt.want) || strings.Count(stderr, "\n") != 1 {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/whiteglove/whiteglove/ekcert"
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/verify"
 )
@@ -29,6 +30,8 @@ type service struct {
 	token    string // bearer token; empty for none
 	log      *log.Logger
 	learn    string // file for a policy; empty for none
+
+	untrusted string // what helps against ekcert.ErrUntrusted; empty for what the library says
 
 	mu      sync.Mutex
 	devices map[string]*known
@@ -84,7 +87,7 @@ func answer[M any, P interface {
 		}
 		w.Header().Set("Content-Type", "application/json")
 		if err != nil {
-			s.log.Println(refusal(sender(r, in), err))
+			s.log.Println(s.refusal(sender(r, in), err))
 			out = verdict(err)
 			w.WriteHeader(status(err))
 		}
@@ -94,9 +97,12 @@ func answer[M any, P interface {
 
 // refusal returns the line of the log for an error. That a device is not known is no refusal:
 // every one that kept its key asks, and the verifier may have been started anew.
-func refusal(sender string, err error) string {
+func (s *service) refusal(sender string, err error) string {
 	if errors.Is(err, errUnknown) {
 		return sender + " is not known here yet: asked it for a hello"
+	}
+	if s.untrusted != "" && errors.Is(err, ekcert.ErrUntrusted) {
+		err = command.Advise(err, s.untrusted)
 	}
 	return fmt.Sprintf("refused: %s: %s", sender, command.Explain(err))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/whiteglove/whiteglove/attest"
@@ -92,5 +94,20 @@ func TestVerifierGuide(t *testing.T) {
 	_, _ = hello, evidence // needs a real TPM's log
 	if v.EKs == nil || helloHandler(v) == nil {
 		t.Error("nothing there")
+	}
+}
+
+// The policy in the guide is one.
+func TestPolicyInGuide(t *testing.T) {
+	texts := blocks(t, filepath.Join(top, "docs", "verifier.md"), "json")
+	if len(texts) != 1 {
+		t.Fatalf("%d blocks", len(texts))
+	}
+	p := new(verify.Policy)
+	if err := verify.Decode(strings.NewReader(texts[0]), p); err != nil {
+		t.Fatal(err)
+	}
+	if !p.SecureBoot || len(p.PCRs) == 0 || len(p.Golden) != 1 || len(p.Loaders) == 0 || len(p.Explained) == 0 {
+		t.Errorf("%+v", p)
 	}
 }

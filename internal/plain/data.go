@@ -33,9 +33,9 @@ func dataWords(err error) (string, bool) {
 		return fmt.Sprintf("it is not JSON (at byte %d)", e.Offset), true
 	case *json.UnmarshalTypeError:
 		if e.Field == "" {
-			return fmt.Sprintf("the JSON is of another kind (%s)", e.Value), true
+			return "the JSON " + JSONKind(e), true
 		}
-		return fmt.Sprintf("%q in the JSON is of the wrong kind (%s)", e.Field, e.Value), true
+		return fmt.Sprintf("%q in the JSON %s", e.Field, JSONKind(e)), true
 	case hex.InvalidByteError:
 		return fmt.Sprintf("%q is not a hexadecimal digit", rune(e)), true
 	case base64.CorruptInputError:
