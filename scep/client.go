@@ -194,7 +194,7 @@ func (c *Client) exchange(ctx context.Context, op string, caps Caps, der []byte)
 func (c *Client) do(ctx context.Context, op, method, operation, message string, body []byte) (*wire.Answer, error) {
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" {
-		return nil, c.fail(op, misuse.Errorf("%q is not an absolute URL", wire.Redact(c.URL)))
+		return nil, c.fail(op, misuse.Errorf("%w", wire.NotAbsolute(c.URL)))
 	}
 	if c.Roots == nil && c.Fingerprint == nil && u.Scheme != "https" && operation != pkiOperation {
 		return nil, c.fail(op, fmt.Errorf("%w: %w", ErrUntrusted, errUnvouched))

@@ -13,11 +13,7 @@ import (
 func CheckSecure(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
-		// A host without a scheme is no URL, or is one whose scheme is the host.
-		if short := Redact("https://" + raw); short != "" && raw != "" && !strings.Contains(raw, "//") && raw[0] != '/' {
-			return fmt.Errorf("%.100q is not an absolute URL: https:// is missing before it", strings.TrimPrefix(short, "https://"))
-		}
-		return fmt.Errorf("%.100q is not an absolute URL", Redact(raw))
+		return NotAbsolute(raw)
 	}
 	switch u.Scheme {
 	case "https":
@@ -28,6 +24,41 @@ func CheckSecure(raw string) error {
 		}
 	}
 	return Insecure(raw)
+}
+
+// NotAbsolute returns the error for a text that is no absolute URL.
+func NotAbsolute(raw string) error {
+	u, _ := url.Parse(raw) // nil if it is none at all
+	if without := unhosted(u); without != "" {
+		return fmt.Errorf("%s is not an absolute URL%s", quoted(raw), without)
+	}
+	// A host without a scheme is no URL, or is one whose scheme is the host.
+	if short := Redact("https://" + raw); short != "" && raw != "" && !strings.Contains(raw, "//") && raw[0] != '/' {
+		return fmt.Errorf("%.100q is not an absolute URL: https:// is missing before it", strings.TrimPrefix(short, "https://"))
+	}
+	return fmt.Errorf("%s is not an absolute URL", quoted(raw))
+}
+
+// quoted returns a URL that is none as it was written, without what may be secret.
+func quoted(raw string) string {
+	short := Redact(raw)
+	switch scheme, path, ok := strings.Cut(short, ":"); {
+	case raw == "":
+		return `""`
+	case short == "":
+		return "the text" // of which nothing is known
+	case ok && strings.HasPrefix(raw[len(scheme):], "://") && !strings.HasPrefix(path, "//"):
+		short = scheme + "://" + path
+	}
+	return fmt.Sprintf("%.100q", short)
+}
+
+// unhosted says that a URL has no host, if it is one otherwise.
+func unhosted(u *url.URL) string {
+	if u != nil && u.Host == "" && u.Opaque == "" && (u.Scheme == "https" || u.Scheme == "http") {
+		return ": the host is missing after " + u.Scheme + "://"
+	}
+	return ""
 }
 
 // Insecure returns the error for a URL that is not one of https. It wraps

@@ -15,7 +15,10 @@ func TestCheckSecure(t *testing.T) {
 	for raw, want := range map[string]string{
 		"https://a.test/x?y": "", "http://localhost:1/": "", "http://127.0.0.9/": "", "http://[::1]:8/": "",
 		"http://a.test/?key=secret": "http://a.test/ is not https", "http://10.0.0.1/": "not https", "file://a/etc": "not https",
-		"": "not an absolute URL", "/x": "not an absolute URL", "https:///x": "not an absolute URL", "://": "not an absolute URL",
+		"": "not an absolute URL", "/x": "not an absolute URL", "://": "the text is not an absolute URL",
+		"https://": `"https://" is not an absolute URL: the host is missing after https://`, "HTTP://": `"http://" is not an absolute URL: the host is missing after http://`,
+		"https:///x?key=secret": `"https:///x" is not an absolute URL: the host is missing`, "https://u:secret@/x": `"https:///x" is not an absolute URL: the host is missing`,
+		"https:/x": `"https:/x" is not an absolute URL: the host is missing after https://`, "https://%zz@a.test": "the text is not an absolute URL", "foo": `"foo" is not an absolute URL: https:// is missing`,
 	} {
 		err := wire.CheckSecure(raw)
 		switch {
