@@ -28,7 +28,7 @@ func TestPolicyMistakes(t *testing.T) {
 		`"loaders":["` + value + `","` + value + `00"]`: `loaders: the value has 33 bytes; SHA-256 has 32`,
 		`"loaders":["q0"]`:                              `loaders: 'q' is not a hexadecimal digit`,
 		`"firmware":[{"name":"1.2","pcrs":{"0":""}}]`:   `firmware "1.2", PCR 0: the value has 0 bytes; SHA-256 has 32`,
-		`"firmware":[{"name":"1","pcrs":{"0":"x"}}]`:    `firmware, PCR 0: the number of hexadecimal digits is odd`,
+		`"firmware":[{"name":"1","pcrs":{"0":"x"}}]`:    `firmware, PCR 0: 'x' is not a hexadecimal digit`,
 		`"pcrs":[0,1,99]`:                               `there is no PCR 99: want 0 to 23`,
 		`"pcrs":[]`:                                     `no PCR is asked for`,
 		`"bank":"sha257"`:                               `bank "sha257": want sha1, sha256, sha384 or sha512`,
@@ -47,12 +47,12 @@ func TestPolicyMistakes(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		`{"v":"1"}`:                     `"v" has to be a whole number, not a string`,
-		`[]`:                            `it has to be an object, not a list`,
-		`{"type":"policy"}`:             `its version is 0, not 1: want "v": 1`,
-		`{"v":1}`:                       `it has no "type": want "policy"`,
-		`{"v":1,"type":"hello"}`:        `its "type" is "hello", not "policy"`,
-		" ":                             `it is empty`,
+		`{"v":"1"}`:                      `"v" has to be a whole number, not a string`,
+		`[]`:                             `it has to be an object, not a list`,
+		`{"type":"policy"}`:              `its version is 0, not 1: want "v": 1`,
+		`{"v":1}`:                        `it has no "type": want "policy"`,
+		`{"v":1,"type":"hello"}`:         `its "type" is "hello", not "policy"`,
+		" ":                              `it is empty`,
 		"{\"v\":1,\n\"type\":\"policy\"": `the JSON ends in the middle, at line 2, column 16`,
 	} {
 		if err := verify.Decode(strings.NewReader(text), new(verify.Policy)); err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
