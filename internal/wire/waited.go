@@ -23,18 +23,24 @@ const (
 // A progress says how far a request came. It is safe for concurrent use.
 type progress struct {
 	n         atomic.Int32
-	got, size int64 // bytes of the answer's body; a size of -1 is not known
+	tls       atomic.Int32 // TLS handshakes that began for the connection
+	got, size int64        // bytes of the answer's body; a size of -1 is not known
 }
 
 // watch returns req with a context by which p learns how far it comes.
 func (p *progress) watch(req *http.Request) *http.Request {
 	return req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { p.n.Store(reachedNothing) },
+		GetConn: func(string) {
+			p.n.Store(reachedNothing)
+			p.tls.Store(0)
+		},
 		ConnectDone: func(_, _ string, err error) {
 			if err == nil {
 				p.n.CompareAndSwap(reachedNothing, reachedAddress)
 			}
 		},
+		TLSHandshakeStart: func() { p.tls.Add(1) },
+
 		GotConn: func(httptrace.GotConnInfo) { p.n.Store(reachedServer) },
 	}))
 }

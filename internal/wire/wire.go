@@ -52,7 +52,7 @@ func Do(c *http.Client, req *http.Request, limit int64) (*Answer, error) {
 	var way progress
 	res, err := secure(c).Do(way.watch(own))
 	if err != nil {
-		return nil, failed(req.Method, req, own, &way, start, refusedByProxy(c, req, err))
+		return nil, failed(req.Method, req, own, &way, start, refusedByProxy(c, req, &way, err))
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(way.answered(res, timelyReader(c, res.Body)), limit+1))

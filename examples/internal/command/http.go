@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"net/http"
 	"time"
+
+	"github.com/whiteglove/whiteglove/internal/wire"
 )
 
 // HTTPClient returns a client that trusts roots for TLS, or the system's roots
@@ -14,9 +16,10 @@ func HTTPClient(roots *x509.CertPool) *http.Client {
 }
 
 // Transport returns a copy of [http.DefaultTransport] that uses config, which it
-// keeps.
+// keeps, and says what a proxy answers that does not connect.
 func Transport(config *tls.Config) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = config
+	t.OnProxyConnectResponse = wire.ProxyRefuses
 	return t
 }
