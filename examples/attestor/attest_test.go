@@ -112,3 +112,34 @@ func TestAttest(t *testing.T) {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 }
+
+// A device that does not meet the policy is told what can change that: an event log does
+// not if a PCR has another value.
+func TestPolicyAdvice(t *testing.T) {
+	const (
+		other   = "check: policy is not met: PCRs 0, 4, 5 and 7 have other values; there is no event log"
+		changed = "This machine started with other firmware, boot loader or settings than the policy allows"
+		add     = ". If they are right, have the verifier's operator add the new values."
+	)
+	log := []byte{1}
+	for name, tt := range map[string]struct {
+		reason   string
+		log      []byte
+		unbooted bool
+		want     string
+	}{
+		"emulated":     {other, nil, true, changed + "; a log alone does not change that" + add + " It sent no event log either (-eventlog); an emulated TPM has a machine's past only with -boot."},
+		"real":         {other, nil, false, changed + "; a log alone does not change that" + add + " It sent no event log either (-eventlog)."},
+		"one PCR":      {"check: policy is not met: PCR 7 has another value", log, false, changed + add},
+		"firmware":     {"check: policy is not met: the PCRs are those of no known firmware; there is no event log", nil, false, changed + "; a log alone"},
+		"log, no boot": {"check: policy is not met: the event log does not explain PCR 7", log, true, changed + add + " An emulated TPM has a machine's past only with -boot."},
+		"no log":       {"check: policy is not met: there is no event log", nil, true, "This device sent no event log: give one with -eventlog."},
+		"started":      {"check: policy is not met: the machine was started since its last quote", nil, false, "The policy takes no machine that was started again"},
+		"proof":        {"check: the proof does not hold", nil, false, "Run again; if it is refused again"},
+	} {
+		c := &client{unbooted: tt.unbooted}
+		if got := c.advice("/evidence", &verify.Evidence{EventLog: tt.log}, tt.reason); !strings.HasPrefix(got, tt.want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 type client struct {
 	url, token string
 	http       *http.Client
+	unbooted   bool // the TPM is emulated and does not start as a machine
 }
 
 func (o *options) client() (*client, error) {
@@ -25,7 +27,7 @@ func (o *options) client() (*client, error) {
 		return nil, err
 	}
 	token, err := command.Secret("-token", o.token)
-	return &client{strings.TrimSuffix(o.url, "/"), token, wire.NoRedirects(command.HTTPClient(roots))}, err
+	return &client{strings.TrimSuffix(o.url, "/"), token, wire.NoRedirects(command.HTTPClient(roots)), !o.real() && !o.boot}, err
 }
 
 // maxAnswer is the size in bytes that no answer may exceed. It is more than a verifier's
@@ -76,7 +78,7 @@ func (c *client) send(ctx context.Context, path string, m, answer verify.Message
 		}
 		return refused(got.Status, &verdict, text)
 	}
-	return refused(got.Status, &verdict, advice(path, m, verdict.Reason))
+	return refused(got.Status, &verdict, c.advice(path, m, verdict.Reason))
 }
 
 // isVerdict reports whether a body is a verifier's.
@@ -110,19 +112,46 @@ func elsewhere(status int) string {
 
 // advice says what a device can do that was refused because of a message.
 // reason is the verifier's.
-func advice(path string, m verify.Message, reason string) string {
+func (c *client) advice(path string, m verify.Message, reason string) string {
 	evidence, ok := m.(*verify.Evidence)
 	switch {
 	case strings.Contains(reason, verify.ErrClock.Error()):
 		return "Run again; if it is refused again, have the verifier's operator examine this device. An emulator whose state was lost is another TPM: begin with a new -state file."
 	case path == "/hello":
 		return "The verifier does not trust this TPM, or not its maker: have its operator add the maker's root certificates (verifier -ek-roots)."
-	case ok && len(evidence.EventLog) == 0:
-		return "This device sent no event log: give one with -eventlog. If it still does not meet the policy, have the verifier's operator compare them."
+	case ok && strings.Contains(reason, verify.ErrPolicy.Error()):
+		return c.policyAdvice(len(evidence.EventLog) > 0, reason)
 	case ok:
-		return "This machine started with other firmware, boot loader or settings than the policy allows. If they are right, have the verifier's operator add the new values."
+		return "Run again; if it is refused again, have the verifier's operator examine this device."
 	}
 	return ""
+}
+
+// policyAdvice is the advice for a device that does not meet the policy. Only where no
+// value of a PCR is wrong, an event log is what it lacks.
+func (c *client) policyAdvice(sentLog bool, reason string) string {
+	wrong := slices.ContainsFunc([]string{"has another value", "have other values", "no known firmware"}, func(s string) bool { return strings.Contains(reason, s) })
+	switch {
+	case !wrong && strings.Contains(reason, "there is no event log"):
+		return "This device sent no event log: give one with -eventlog. If it still does not meet the policy, have the verifier's operator compare them."
+	case !wrong && strings.HasSuffix(reason, ": the machine was started since its last quote"):
+		return "The policy takes no machine that was started again: ask the verifier's operator how to go on."
+	}
+	text := "This machine started with other firmware, boot loader or settings than the policy allows"
+	if !sentLog {
+		text += "; a log alone does not change that"
+	}
+	text += ". If they are right, have the verifier's operator add the new values."
+	const emulated = "n emulated TPM has a machine's past only with -boot."
+	switch {
+	case !sentLog && c.unbooted:
+		text += " It sent no event log either (-eventlog); a" + emulated
+	case !sentLog:
+		text += " It sent no event log either (-eventlog)."
+	case c.unbooted:
+		text += " A" + emulated
+	}
+	return text
 }
 
 // A refusal is an error of the verifier's verdict.

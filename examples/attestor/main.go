@@ -96,7 +96,7 @@ func (o *options) prove(ctx context.Context, a *attestor, request *verify.Reques
 		return err
 	}
 	if !verdict.Trusted {
-		return refused(http.StatusOK, &verdict, advice("/evidence", evidence, verdict.Reason))
+		return refused(http.StatusOK, &verdict, a.client.advice("/evidence", evidence, verdict.Reason))
 	}
 	if o.certify == "" {
 		return nil

@@ -98,7 +98,7 @@ func notKnown(arg string) error {
 	case hexadecimal:
 		return fmt.Errorf("the code %s is not known. Compare the digits with the screen; -list prints what is known", arg)
 	case strings.ContainsAny(arg, `/\`) || filepath.Ext(arg) != "" && !strings.Contains(arg, " "):
-		return fmt.Errorf("there is no file %q", arg)
+		return fmt.Errorf("there is no file %q. Check its name and its folder; -h says what is evidence", arg)
 	}
 	return fmt.Errorf("%q is neither a code that is known nor a file that is there. Type it as the screen shows it, such as 0x80180014; -list prints what is known", arg)
 }

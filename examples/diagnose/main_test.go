@@ -114,8 +114,8 @@ func TestNotKnown(t *testing.T) {
 	for arg, want := range map[string]string{
 		"0x12345678": "the code 0x12345678 is not known. Compare the digits with the screen; -list prints what is known",
 		"0x8018001":  "the code 0x8018001 has 7 digits; codes have 8. Compare it with the screen",
-		"nofile.zip": "there is no file \"nofile.zip\"",
-		"no/such":    "there is no file \"no/such\"",
+		"nofile.zip": "there is no file \"nofile.zip\". Check its name and its folder; -h says what is evidence",
+		"no/such":    "there is no file \"no/such\". Check its name and its folder; -h says what is evidence",
 	} {
 		if code, stdout, stderr := exampletest.Run(t, program(), arg); code != 1 || stdout != "" || stderr != "diagnose: "+want+"\n" {
 			t.Errorf("%s: %d: %s%s", arg, code, stdout, stderr)

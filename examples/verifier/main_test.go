@@ -317,11 +317,11 @@ func TestBadFiles(t *testing.T) {
 		want string
 	}{
 		{[]string{"-cert", text, "-key", other}, "-cert: " + text + ": no certificate in it"},
-		{[]string{"-cert", cert, "-key", text}, "-key " + text + ": no private key (PEM) in it"},
+		{[]string{"-cert", cert, "-key", text}, "-key " + text + ": no private key (PEM) in it: name the file with the key of the certificate in -cert\n"},
 		{[]string{"-cert", cert, "-key", cert}, "-key " + cert + ": no private key (PEM) in it"},
 		{[]string{"-cert", cert, "-key", locked}, "the key is encrypted: give one without a password"},
-		{[]string{"-cert", cert, "-key", other}, "-key " + other + " is not the key of the first certificate in -cert " + cert},
-		{[]string{"-cert", cert, "-key", broken}, "-key " + broken + ": "},
+		{[]string{"-cert", cert, "-key", other}, "-key " + other + " is not the key of the first certificate in -cert " + cert + ": name the two that were made for each other, the server's own certificate first\n"},
+		{[]string{"-cert", cert, "-key", broken}, "Take the key again from where it came"},
 		{[]string{"-cert", cert, "-key", text + "-none"}, "-key: open "},
 		{[]string{"-policy", text}, "-policy " + text + ": it is not JSON, at line 1, column 2. Correct the file; docs/verifier.md shows a policy\n"},
 		{[]string{"-policy", exampletest.File(t, []byte("{}"))}, ": it has no \"type\": want \"policy\". Correct the file; docs/verifier.md shows a policy\n"},

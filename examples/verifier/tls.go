@@ -32,11 +32,11 @@ func (o *options) load() (c tls.Certificate, err error) {
 	case strings.Contains(string(text), "ENCRYPTED"):
 		return c, command.Wrong("-key "+o.key, errors.New("the key is encrypted: give one without a password"))
 	case !strings.Contains(string(text), "PRIVATE KEY-----"):
-		return c, command.Wrong("-key "+o.key, errors.New("no private key (PEM) in it"))
+		return c, command.Wrong("-key "+o.key, errors.New("no private key (PEM) in it: name the file with the key of the certificate in -cert"))
 	case strings.Contains(err.Error(), "does not match"):
-		return c, &command.ExitError{Code: 2, Err: fmt.Errorf("-key %s is not the key of the first certificate in -cert %s", o.key, o.cert)}
+		return c, &command.ExitError{Code: 2, Err: fmt.Errorf("-key %s is not the key of the first certificate in -cert %s: name the two that were made for each other, the server's own certificate first", o.key, o.cert)}
 	}
-	return c, command.Wrong("-key "+o.key, err)
+	return c, command.Wrong("-key "+o.key, command.Advise(err, "Take the key again from where it came: it may be cut or damaged, or be of a kind that TLS does not use."))
 }
 
 // certificate returns the TLS certificate of -cert, or a new one with its root in PEM.
