@@ -107,6 +107,19 @@ func TestAttest(t *testing.T) {
 	if text, err := os.ReadFile(key); err != nil || !strings.Contains(string(text), "TSS2 PRIVATE KEY") {
 		t.Errorf("%s, %v", text, err)
 	}
+	one := verify.Digest(make([]byte, 31, 32))
+	one = append(one, 1)
+	for _, policy := range []*verify.Policy{
+		{Golden: map[int][]verify.Digest{0: {one}}},
+		{Golden: map[int][]verify.Digest{0: {one}, 1: {one}}},
+		{Firmware: []verify.Firmware{{PCRs: map[int]verify.Digest{0: one}}}},
+	} {
+		p.Policy = policy
+		if code, _, stderr := exampletest.Run(t, program(), args[:6]...); code != 3 || !strings.Contains(stderr, "a log alone does not change that") {
+			t.Errorf("exit %d: %s", code, stderr)
+		}
+	}
+	p.Policy = &verify.Policy{SecureBoot: true}
 	code, _, stderr := exampletest.Run(t, program(), args[:6]...) // without -boot
 	if code != 3 || !strings.Contains(stderr, "there is no event log") || !strings.Contains(stderr, "This device sent no event log: give one with -eventlog.") {
 		t.Errorf("exit %d: %s", code, stderr)
