@@ -53,25 +53,36 @@ func (e *enroller) begin(ctx context.Context, name string, stdout io.Writer) err
 	return err
 }
 
-// complete lets the TPM open the challenge that begin wrote, and answers it.
-func (e *enroller) complete(ctx context.Context, name string) error {
+// readChallenge reads the file that begin wrote.
+func readChallenge(name string) (*challengeFile, error) {
 	text, err := command.ReadSmall(name)
 	if err != nil {
-		return command.Wrong("-complete", err)
+		return nil, command.Wrong("-complete", err)
 	}
-	var f challengeFile
-	var other *json.SyntaxError
-	switch err := json.Unmarshal(text, &f); {
-	case err != nil && !errors.As(err, &other):
-		return command.At("-complete "+name, err)
+	f := new(challengeFile)
+	err = json.Unmarshal(text, f)
+	syntax, isSyntax := errors.AsType[*json.SyntaxError](err)
+	_, isKind := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
 	case len(bytes.TrimSpace(text)) == 0:
-		return command.Wrong("-complete "+name, errors.New("the file is empty: name the file that -begin wrote"))
-	case err != nil && text[0] == '{' && other.Offset == int64(len(text)):
-		return command.Wrong("-complete "+name, errors.New("the file ends in the middle: take the whole file, or ask again with -begin"))
-	case err != nil || f.Challenge == nil:
-		return command.Wrong("-complete "+name, errors.New("no challenge in it: name the file that -begin wrote"))
+		err = errors.New("the file is empty: name the file that -begin wrote")
+	case isSyntax && text[0] == '{' && syntax.Offset == int64(len(text)):
+		err = errors.New("the file ends in the middle: take the whole file, or ask again with -begin")
+	case isSyntax, isKind, err == nil && f.Challenge == nil:
+		err = errors.New("no challenge in it: name the file that -begin wrote")
+	default:
+		err = command.Advise(err, "Name the file that -begin wrote, or ask again with -begin.")
 	}
-	if err := e.findEK(ctx, f.EK); err != nil {
+	return f, command.Wrong("-complete "+name, err)
+}
+
+// complete lets the TPM open the challenge that begin wrote, and answers it.
+func (e *enroller) complete(ctx context.Context, name string, f *challengeFile) error {
+	ek, err := x509.ParsePKIXPublicKey(f.EK)
+	if err != nil {
+		return command.Wrong("-complete "+name, fmt.Errorf("its endorsement key cannot be read, so the file is damaged: ask again with -begin: %w", err))
+	}
+	if err := e.findEK(ctx, ek); err != nil {
 		return command.At("-complete "+name, err)
 	}
 	if e.key, err = e.tpm.LoadKey(ctx, []byte(f.Key)); err != nil {
@@ -96,12 +107,8 @@ func onceOnly(err error) error {
 	return err
 }
 
-// findEK finds the endorsement key of a SubjectPublicKeyInfo.
-func (e *enroller) findEK(ctx context.Context, spki []byte) error {
-	want, err := x509.ParsePKIXPublicKey(spki)
-	if err != nil {
-		return err
-	}
+// findEK finds an endorsement key.
+func (e *enroller) findEK(ctx context.Context, want crypto.PublicKey) error {
 	for ek, err := range e.tpm.EKs(ctx) {
 		if err != nil {
 			return err

@@ -74,6 +74,13 @@ func (e *enroller) request(ctx context.Context) (*aik.Request, error) {
 
 // run opens the TPM and does what the flags ask for: all of it, or one half.
 func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
+	var challenge *challengeFile
+	if o.complete != "" {
+		var err error
+		if challenge, err = readChallenge(o.complete); err != nil {
+			return err
+		}
+	}
 	dev, err := device.Open(ctx, o.tpm)
 	if err != nil {
 		return err
@@ -89,7 +96,7 @@ func (o *options) run(ctx context.Context, stdout, _ io.Writer) error {
 	case o.begin != "":
 		return e.begin(ctx, o.begin, stdout)
 	case o.complete != "":
-		err = e.complete(ctx, o.complete)
+		err = e.complete(ctx, o.complete, challenge)
 	default:
 		err = e.enroll(ctx)
 	}

@@ -145,9 +145,10 @@ func TestBadFiles(t *testing.T) {
 		want   string
 	}{
 		"another TPM":  {func(m map[string]any) { m["ek"] = strangersKey(t, roots) }, 1, "another TPM: give the -tpm of -begin, or ask again with -begin"},
+		"no EK":        {func(m map[string]any) { m["ek"] = "" }, 2, "its endorsement key cannot be read, so the file is damaged: ask again with -begin"},
 		"no key":       {func(m map[string]any) { m["key"] = "" }, 2, "not a key file that can be used"},
 		"no challenge": {func(m map[string]any) { delete(m, "challenge") }, 2, "no challenge"},
-		"changed":      {func(m map[string]any) { m["challenge"].(map[string]any)["version"] = 9 }, 1, "version 9"},
+		"changed":      {func(m map[string]any) { m["challenge"].(map[string]any)["version"] = 9 }, 2, ". Name the file that -begin wrote, or ask again with -begin."},
 	} {
 		var m map[string]any
 		if err := json.Unmarshal(text, &m); err != nil {
@@ -168,7 +169,7 @@ func TestBadFiles(t *testing.T) {
 	}
 	const other = "no challenge in it: name the file that -begin wrote"
 	for text, want := range map[string]string{
-		"text": other, "{}": other, " ": "the file is empty: name the file that -begin wrote",
+		"text": other, "{}": other, "[]": other, "3": other, `{"ek":1}`: other, `{"key":"x","challenge":"x"}`: other, " ": "the file is empty: name the file that -begin wrote",
 		string(text[:len(text)/2]): "the file ends in the middle: take the whole file, or ask again with -begin",
 	} {
 		file := filepath.Join(dir, "other")

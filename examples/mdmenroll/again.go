@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -15,32 +17,54 @@ import (
 	"github.com/whiteglove/whiteglove/mdm"
 )
 
-// again does -renew or -unenroll with what an enrollment wrote to the folder of
-// -out. The TPM must be the one that holds the key.
-func (e *enrollment) again(ctx context.Context) error {
-	name := filepath.Join(e.out, "summary.json")
-	text, err := command.ReadFile(name)
+// A kept is what an enrollment wrote to the folder of -out.
+type kept struct {
+	summary struct{ DeviceID, ProviderID, Server, EnrollURL, EnrollVersion string }
+	certs   []*x509.Certificate // the device's first
+	key     []byte
+}
+
+// readKept reads the enrollment in the folder of -out.
+func (o *options) readKept() (*kept, error) {
+	k := new(kept)
+	text, err := o.readOut("summary.json")
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &k.summary); err != nil || k.summary.DeviceID == "" || k.summary.Server == "" {
+		return nil, command.Wrong("-out "+o.out, errors.New("summary.json is not what an enrollment wrote, or is damaged: name the folder of one, or enroll again"))
+	}
+	if text, err = o.readOut("mdm.pem"); err != nil {
+		return nil, err
+	}
+	if k.certs, err = command.ParseCertificates("mdm.pem", text); err != nil {
+		return nil, command.Wrong("-out "+o.out, err)
+	}
+	k.key, err = o.readOut("mdm-key.pem")
+	return k, err
+}
+
+// readOut reads a file in the folder of -out.
+func (o *options) readOut(name string) ([]byte, error) {
+	text, err := command.ReadFile(filepath.Join(o.out, name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("-out %s: there is no enrollment in it, for summary.json is missing: name the folder that an enrollment wrote", e.out)
+		missing := "there is no enrollment in it, for " + name + " is missing"
+		if _, err := os.Stat(o.out); err != nil {
+			missing = "there is no such folder"
+		}
+		return nil, command.Wrong("-out "+o.out, errors.New(missing+": name the folder that an enrollment wrote"))
 	}
-	if err != nil {
-		return command.At("-out", err)
+	return text, command.Wrong("-out", err)
+}
+
+// again does -renew or -unenroll with what an enrollment wrote. The TPM must be the one
+// that holds the key.
+func (e *enrollment) again(ctx context.Context, k *kept) error {
+	var err error
+	if e.key, err = e.tpm.LoadKey(ctx, k.key); err != nil {
+		return device.Kept(filepath.Join(e.out, "mdm-key.pem"), err, "enroll again")
 	}
-	var sum struct{ DeviceID, ProviderID, Server, EnrollURL, EnrollVersion string }
-	if json.Unmarshal(text, &sum) != nil {
-		return fmt.Errorf("%s is not what an enrollment wrote, or is damaged: name the folder of one with -out, or enroll again", name)
-	}
-	certs, err := command.ReadCertificates(filepath.Join(e.out, "mdm.pem"))
-	if err != nil {
-		return command.At("-out", err)
-	}
-	name = filepath.Join(e.out, "mdm-key.pem")
-	if text, err = command.ReadFile(name); err != nil {
-		return command.At("-out", err)
-	}
-	if e.key, err = e.tpm.LoadKey(ctx, text); err != nil {
-		return device.Kept(name, err, "enroll again")
-	}
+	sum, certs := k.summary, k.certs
 	e.cert, e.client.Device.ID = certs[0], sum.DeviceID
 	e.at = &mdm.Discovery{EnrollURL: sum.EnrollURL, EnrollVersion: sum.EnrollVersion}
 	e.got = &mdm.Enrollment{Certificate: e.cert, Issuers: certs[1:], Server: sum.Server, ProviderID: sum.ProviderID}

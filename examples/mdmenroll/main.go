@@ -137,6 +137,12 @@ func (e *enrollment) attest(ctx context.Context, p *mdm.Policy, req *mdm.Request
 // run opens the TPM, enrolls and holds the sessions. If a session fails, it
 // writes the results up to there before it returns the error.
 func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	var before *kept
+	if o.renew || o.unenroll {
+		if before, err = o.readKept(); err != nil {
+			return err
+		}
+	}
 	dev, err := device.Open(ctx, o.tpm)
 	if err != nil {
 		return err
@@ -152,8 +158,8 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 		e.client.HTTPClient = e.trace.HTTP(e.client.HTTPClient)
 		defer func() { err = errors.Join(err, e.writeHAR()) }()
 	}
-	if o.renew || o.unenroll {
-		return e.again(ctx)
+	if before != nil {
+		return e.again(ctx, before)
 	}
 	if e.with, e.ofDevice, err = o.credential(); err != nil {
 		return err

@@ -330,17 +330,32 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// A folder without an enrollment is named.
+// A folder without an enrollment is named, before a TPM is made.
 func TestNothingToRenew(t *testing.T) {
 	dir := t.TempDir()
-	if code, _, stderr := try(t, "-renew", "-out", dir); code != 1 || !strings.HasPrefix(stderr, "mdmenroll: -out "+dir+": there is no enrollment in it") {
-		t.Errorf("exit code %d: %s", code, stderr)
+	tpm := filepath.Join(dir, "tpm")
+	for _, c := range []struct{ out, file, text, want string }{
+		{filepath.Join(dir, "none"), "", "", "there is no such folder: name the folder that an enrollment wrote\n"},
+		{dir, "", "", "there is no enrollment in it, for summary.json is missing: name the folder that an enrollment wrote\n"},
+		{dir, "summary.json", "text", "summary.json is not what an enrollment wrote, or is damaged"},
+		{dir, "summary.json", `{"DeviceID":1}`, "summary.json is not what an enrollment wrote, or is damaged"},
+		{dir, "summary.json", `{"other":1}`, "summary.json is not what an enrollment wrote, or is damaged"},
+		{dir, "summary.json", `{"DeviceID":"x","Server":"https://mdm.test"}`, "there is no enrollment in it, for mdm.pem is missing"},
+		{dir, "mdm.pem", "text", "mdm.pem: no certificate in it"},
+	} {
+		if c.file != "" {
+			if err := os.WriteFile(filepath.Join(dir, c.file), []byte(c.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, flag := range []string{"-renew", "-unenroll"} {
+			if code, stdout, stderr := try(t, flag, "-out", c.out, "-tpm", "soft:"+tpm); code != 2 || stdout != "" || !strings.HasPrefix(stderr, "mdmenroll: -out "+c.out+": "+c.want) {
+				t.Errorf("%s: exit code %d: %s", flag, code, stderr)
+			}
+		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "summary.json"), []byte("text"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if code, _, stderr := try(t, "-renew", "-out", dir); code != 1 || !strings.Contains(stderr, "summary.json is not what an enrollment wrote, or is damaged") {
-		t.Errorf("exit code %d: %s", code, stderr)
+	if _, err := os.Stat(tpm); err == nil {
+		t.Error("a TPM was made")
 	}
 }
 
