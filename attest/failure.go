@@ -58,7 +58,7 @@ const (
 var failures = []failure{
 	{[]error{ErrNoAnswer}, tbsIOError, "Run again. If the TPM still does not answer, check that the device or address is that of a TPM; start an emulator again, or turn the machine off and on. If that does not help, have the TPM replaced."},
 	{[]error{context.Canceled, context.DeadlineExceeded}, 0, ""}, // the caller's own
-	{[]error{errNoTransport}, misuse.InvalidParameter, misuse.Remedy},
+	{[]error{fs.ErrClosed}, misuse.InvalidParameter, "The program closed the TPM before it had done with it, or gave it up after a failure: open it again."},
 	{[]error{ErrNotFound}, hresult.NotFound, "The TPM has no such object or NV index. Check that it is the right TPM, and what its maker stores there."},
 	{[]error{ErrProof}, hresult.ValidationFailed, "The statement is not of the key and the nonce that were expected, or it was changed. Have the TPM make a new one."},
 	{[]error{errKeyFile}, hresult.InvalidData, "Give the file of a key of this TPM: PEM that begins with TSS2 PRIVATE KEY."},
@@ -78,10 +78,10 @@ var failures = []failure{
 	{[]error{errNotTPM}, tbsNotFound, "Name the TPM's device, such as /dev/tpmrm0. If that is missing, turn the TPM on in the firmware setup."},
 	{[]error{fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR, syscall.EINVAL, syscall.ENOTTY, fs.ErrExist}, tbsNotFound, checkPath},
 	{[]error{syscall.ENODEV, syscall.ENXIO}, tbsNotFound, "The TPM's driver has lost the TPM. Turn the machine off and on; if that does not help, turn the TPM on in the firmware setup."},
-	{[]error{syscall.EPIPE, syscall.ECONNRESET, wsaReset, wsaAborted, io.EOF, io.ErrUnexpectedEOF, fs.ErrClosed}, tbsIOError, "The TPM's driver or emulator has ended. Start the emulator again. If it is the machine's own TPM, turn the machine off and on."},
+	{[]error{syscall.EPIPE, syscall.ECONNRESET, wsaReset, wsaAborted, io.EOF, io.ErrUnexpectedEOF}, tbsIOError, "The TPM's driver or emulator has ended. Start the emulator again. If it is the machine's own TPM, turn the machine off and on."},
 	{[]error{errAnswer}, tbsIOError, "This is not how a TPM 2.0 answers. Check that the device or address is that of a TPM. " + checkChip},
 	{[]error{syscall.EIO}, tbsIOError, checkChip},
-	{[]error{ErrNoTPM}, tbsNotFound, "Turn on the TPM 2.0 in the firmware setup, or add one to the virtual machine."},
+	{[]error{ErrNoTPM}, tbsNotFound, "Turn on the TPM 2.0 in the firmware setup, or give one to the virtual machine or the container (--device /dev/tpmrm0)."},
 }
 
 // tbsRemedy returns that of a code by which TBS refuses a command itself, or "".
@@ -104,6 +104,9 @@ func tbsRemedy(code uint32) string {
 // failure returns what kind of failure e is. It is the caller's mistake if nothing else
 // is known of it.
 func (e *Error) failure() failure {
+	if remedy, ok := misuse.Is(e.Err); ok {
+		return failure{nil, misuse.InvalidParameter, remedy}
+	}
 	for _, f := range failures {
 		for _, is := range f.is {
 			if errors.Is(e.Err, is) {

@@ -81,7 +81,7 @@ func (e *Error) Remedy() string {
 	var own *advisedError
 	switch {
 	case errors.As(e.Err, &own):
-		return own.remedy
+		return own.Remedy()
 	case errors.Is(e.Err, ErrState):
 		return "If it is the state of this device, remove it to provision the device again. If not, give the right one."
 	case errors.Is(e.Err, ErrLocked):

@@ -21,7 +21,7 @@ func Example_realTPM() {
 	var (
 		ctx      = context.Background()
 		services = "https://services.contoso.test" // where yours are
-		aikRoots = x509.NewCertPool()              // roots of the attestation CA; its operator has them
+		aikRoots = x509.NewCertPool()              // add the roots of the attestation CA; its operator has them
 	)
 
 	tpm, err := attest.Open("") // the machine's TPM

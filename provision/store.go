@@ -48,9 +48,12 @@ func (e *advisedError) Error() string { return e.err.Error() }
 // Unwrap returns the error without its remedy.
 func (e *advisedError) Unwrap() error { return e.err }
 
+// Remedy returns what helps.
+func (e *advisedError) Remedy() string { return e.remedy }
+
 // What helps if a stored state cannot be used, by why.
 const (
-	remedyDamaged  = "Give the right file (in the programs: -state), or a copy from before it was damaged. If there is none, remove it to provision the device again."
+	remedyDamaged  = "Give the right file (in the programs: -state), or a whole copy. If there is none, remove it: the run then begins again, with new keys."
 	remedyOtherTPM = "Give the state of this device (in the programs: -state), and keep this one for the device that it belongs to. If the TPM of this device was cleared, its keys are lost: begin with a new state."
 	remedyOtherEK  = "Let the run use that endorsement key (in the programs: leave out -ek), or begin with a new state (-state)."
 	remedyTenant   = "Give the tenant that the state belongs to (in the programs: -tenant), or another state (-state)."

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/whiteglove/whiteglove/internal/cms"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/plain"
 	"github.com/whiteglove/whiteglove/internal/wire"
 )
@@ -81,6 +82,9 @@ type CA struct {
 // certificate; [ErrCapability] if Recipient would have no RSA key; and the error
 // of ctx if that ended first.
 func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
+	if c.Roots != nil && c.Roots.Equal(x509.NewCertPool()) {
+		return nil, c.fail("CA", misuse.Errorf("the Roots of the Client are an empty pool, so no CA can be trusted: add those of the CA, or let TLS vouch for it with nil"))
+	}
 	caps, op, sent, from, err := c.ask(ctx, id)
 	if err != nil {
 		return nil, err

@@ -33,7 +33,8 @@ type Client struct {
 
 	// Roots are the root certificates to which the CA's certificates must
 	// lead. If Roots and Fingerprint are both nil, the CA is trusted because
-	// TLS authenticates its server, and a URL with plain http is refused.
+	// TLS authenticates its server, and a URL with plain http is refused. With an
+	// empty pool, which trusts nothing, CA sends nothing.
 	Roots *x509.CertPool
 
 	// Fingerprint is the SHA-256 digest (32 bytes) of the certificate, in DER,

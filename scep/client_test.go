@@ -38,7 +38,7 @@ func TestGetCACaps(t *testing.T) {
 		c := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			query = r.URL.RawQuery
 			_, _ = io.WriteString(w, body)
-		}), x509.NewCertPool())
+		}), strangers(t))
 		caps, err := c.GetCACaps(t.Context(), "my CA")
 		if err != nil || !reflect.DeepEqual(caps, want) {
 			t.Errorf("%q: got %q, %v", body, caps, err)
@@ -75,7 +75,7 @@ func TestErrorsOfHTTP(t *testing.T) {
 			w.Header().Set("Retry-After", "7")
 			w.WriteHeader(tt.status)
 			_, _ = io.WriteString(w, tt.body)
-		}), x509.NewCertPool())
+		}), strangers(t))
 		c.Challenge = "X"
 		_, err := c.CA(t.Context(), "")
 		var e *scep.Error
@@ -98,7 +98,7 @@ func TestGarbage(t *testing.T) {
 		"nested": []byte(strings.Repeat("\x30\x80", 100000)),
 		"large":  make([]byte, 257<<10),
 	} {
-		c := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(body) }), x509.NewCertPool())
+		c := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write(body) }), strangers(t))
 		if _, err := c.GetCACert(t.Context(), ""); !errors.Is(err, scep.ErrMalformed) || len(body) == 0 && !strings.Contains(err.Error(), "malformed answer: the answer is empty") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -277,7 +277,7 @@ func extensionIDs(c *x509.Certificate) []string {
 }
 
 func TestRequestIsChecked(t *testing.T) {
-	c := start(t, http.NotFoundHandler(), x509.NewCertPool())
+	c := start(t, http.NotFoundHandler(), strangers(t))
 	ca := &scep.CA{Caps: scep.Caps{"SCEPStandard"}, Recipient: selfSigned(t)}
 	other, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

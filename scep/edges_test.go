@@ -50,7 +50,7 @@ func TestCapsAtTheirLimits(t *testing.T) {
 		for i := range 200 {
 			fmt.Fprintf(w, "c%d\n", i)
 		}
-	}), x509.NewCertPool())
+	}), strangers(t))
 	caps, err := c.GetCACaps(t.Context(), "")
 	if err != nil || len(caps) != 100 || !slices.Equal(caps[:4], []string{long, "~x", "x~", "c0"}) {
 		t.Errorf("%d: %q, %v", len(caps), caps, err)
@@ -133,7 +133,7 @@ func TestWordsAtTheirLimit(t *testing.T) {
 			w.Header().Set("Content-Type", "text/plain")
 			w.WriteHeader(http.StatusForbidden)
 			_, _ = io.WriteString(w, strings.Repeat("x", n))
-		}), x509.NewCertPool())
+		}), strangers(t))
 		_, err := c.GetCACaps(t.Context(), "")
 		if got := failed(t, err).Message; len(got) != want {
 			t.Errorf("%d characters became %d", n, len(got))
@@ -293,7 +293,7 @@ func TestPurposesOverTLS(t *testing.T) {
 // issued.
 func TestIssuerOfList(t *testing.T) {
 	f := newFamily(t)
-	c := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("something was sent") }), x509.NewCertPool())
+	c := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("something was sent") }), strangers(t))
 	ca := &scep.CA{Caps: scep.Caps{"SCEPStandard"}, Chain: []*x509.Certificate{f.ca.Certificate}, Recipient: f.ca.Certificate}
 	for name, by := range map[string]*sceptest.Authority{"name": f.sameName, "key": f.sameKey} {
 		_, err := c.GetCRL(t.Context(), ca, &scep.Request{Signer: testKey()}, f.issue(t, by, "leaf"))

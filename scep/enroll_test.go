@@ -47,6 +47,16 @@ func start(t testing.TB, h http.Handler, roots *x509.CertPool) *scep.Client {
 	return &scep.Client{URL: ts.URL + "/scep", Roots: roots, HTTPClient: ts.Client()}
 }
 
+// strangers returns a pool with a root that no CA of the tests has.
+func strangers(t testing.TB) *x509.CertPool {
+	t.Helper()
+	s := httptest.NewTLSServer(http.NotFoundHandler())
+	s.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(s.Certificate())
+	return pool
+}
+
 func TestEnroll(t *testing.T) {
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

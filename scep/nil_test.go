@@ -17,7 +17,7 @@ import (
 // interfaces or slices of pointers, with one or all of them nil. The error says so,
 // without a panic, and nothing is sent.
 func TestNilArguments(t *testing.T) {
-	c := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("something was sent") }), x509.NewCertPool())
+	c := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("something was sent") }), strangers(t))
 	c.Challenge = "TestAttestation"
 	cert := selfSigned(t)
 	ca := &scep.CA{Caps: scep.Caps{"SCEPStandard", "TestAttestation"}, Chain: []*x509.Certificate{cert}, Recipient: cert, Signer: cert}

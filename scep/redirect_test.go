@@ -1,7 +1,6 @@
 package scep_test
 
 import (
-	"crypto/x509"
 	"errors"
 	"io"
 	"net/http"
@@ -32,7 +31,7 @@ func TestRedirects(t *testing.T) {
 			got = nil
 			c := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "http://"+host+":"+u.Port()+"/?"+r.URL.RawQuery, http.StatusFound)
-			}), x509.NewCertPool())
+			}), strangers(t))
 			c.Header, c.HTTPClient = http.Header{"X-Secret": {"s3cret"}}, httpClient
 			caps, err := c.GetCACaps(t.Context(), "")
 			if want {
@@ -48,7 +47,7 @@ func TestRedirects(t *testing.T) {
 		}
 	}
 	no := errors.New("not wanted")
-	c := start(t, http.RedirectHandler(target.URL, http.StatusFound), x509.NewCertPool())
+	c := start(t, http.RedirectHandler(target.URL, http.StatusFound), strangers(t))
 	c.HTTPClient = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return no }}
 	if _, err := c.GetCACaps(t.Context(), ""); !errors.Is(err, no) {
 		t.Errorf("the client's own rule: %v", err)

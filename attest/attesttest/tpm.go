@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/internal/softtpm"
 )
 
@@ -129,7 +130,7 @@ type TPM struct {
 }
 
 // ErrClosed is returned by the methods of a [TPM] or [SWTPM] that was closed.
-var ErrClosed = errors.New("attesttest: TPM is closed")
+var ErrClosed = misuse.Errorf("attesttest: TPM is closed")
 
 func (t *TPM) identity() softtpm.Identity {
 	id := identity

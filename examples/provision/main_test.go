@@ -296,7 +296,7 @@ func TestAtLimit(t *testing.T) {
 // What is wrong with the state's file is said with its name.
 func TestBadState(t *testing.T) {
 	file := exampletest.File(t, []byte("text"))
-	if code, _, stderr := runProvision(t, "-state", file); code != 2 || !strings.HasPrefix(stderr, "provision: -state: ") || !strings.Contains(stderr, file) || strings.Count(stderr, "\n") != 1 {
+	if code, _, stderr := runProvision(t, "-state", file); code != 2 || !strings.HasPrefix(stderr, "provision: -state: ") || !strings.Contains(stderr, file) || !strings.Contains(stderr, "If there is none, remove it") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("exit %d: %s", code, stderr)
 	}
 	if code, _, stderr := runProvision(t, "-srk", "0x81000001", "-srk-auth", "x"); code != 1 || !strings.Contains(stderr, "Correct it (-srk-auth); if the storage root key has none, leave it out.") {

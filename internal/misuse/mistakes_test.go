@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/whiteglove/whiteglove/attest"
+	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/diagnose"
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/login"
@@ -39,7 +40,22 @@ func TestMistakes(t *testing.T) {
 		call func() error
 		want string
 	}{
-		"scep URL":    {func() error { _, err := new(scep.Client).CA(ctx, ""); return err }, "is not an absolute URL"},
+		"scep URL": {func() error { _, err := new(scep.Client).CA(ctx, ""); return err }, "is not an absolute URL"},
+		"empty pool": {func() error {
+			_, err := (&scep.Client{URL: "https://127.0.0.1:1", Roots: x509.NewCertPool()}).CA(ctx, "")
+			return err
+		}, "an empty pool"},
+		"closed TPM": {func() error {
+			chip, err := attesttest.New(attesttest.Config{})
+			if err != nil {
+				return err
+			}
+			if err := chip.Close(); err != nil {
+				return err
+			}
+			_, err = (&attest.TPM{Transport: chip}).CreateKey(ctx, attest.Template{Usage: attest.Attest})
+			return err
+		}, "TPM is closed"},
 		"no template": {func() error { _, err := scep.NewCSR(nil, key, ""); return err }, "template is nil"},
 		"no key":      {func() error { _, err := scep.NewCSR(new(x509.CertificateRequest), nil, ""); return err }, "key is nil"},
 		"no CA":       {func() error { _, err := s.Enroll(ctx, nil, &scep.Request{CSR: csr, Signer: key}); return err }, "no CA"},

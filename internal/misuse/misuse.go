@@ -79,14 +79,19 @@ type foreign struct {
 }
 
 // Of returns the error of a caller's function with a remedy that names it, unless an error
-// in its chain has a remedy of its own or is one of the network. The text is that of err.
-// It returns nil if err is nil.
+// in its chain has a remedy or a code of its own, or is one of the network. The text is
+// that of err. It returns nil if err is nil.
 func Of(function string, err error) error {
 	var advised interface {
 		error
 		Remedy() string
 	}
-	if err == nil || errors.As(err, &advised) && advised.Remedy() != "" || errors.As(err, new(net.Error)) {
+	var coded interface {
+		error
+		HRESULT() uint32
+	}
+	switch {
+	case err == nil, errors.As(err, &advised) && advised.Remedy() != "", errors.As(err, &coded) && coded.HRESULT() != 0, errors.As(err, new(net.Error)):
 		return err
 	}
 	return &foreign{function, err}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-tpm/tpm2"
+
 	"github.com/whiteglove/whiteglove/attest"
 	"github.com/whiteglove/whiteglove/attest/attesttest"
 	"github.com/whiteglove/whiteglove/autopilot"
@@ -18,6 +20,7 @@ import (
 	"github.com/whiteglove/whiteglove/drs"
 	"github.com/whiteglove/whiteglove/drs/login"
 	"github.com/whiteglove/whiteglove/ekcert"
+	"github.com/whiteglove/whiteglove/internal/misuse"
 	"github.com/whiteglove/whiteglove/prove"
 	"github.com/whiteglove/whiteglove/provision/provisiontest"
 	"github.com/whiteglove/whiteglove/verify"
@@ -155,6 +158,17 @@ func TestCallbacks(t *testing.T) {
 		if got := diagnose.Explain(c.call()).String(); !strings.HasSuffix(got, c.want) {
 			t.Errorf("%s:\n got %s\nwant %s", name, got, c.want)
 		}
+	}
+}
+
+// An error of the caller's function that has a code keeps what is known of that.
+func TestOfCoded(t *testing.T) {
+	of := func(err error) string { return diagnose.Explain(misuse.Of("F", err)).Remedy }
+	if got, want := of(&attest.Error{Op: "TPM2_Load", RC: tpm2.TPMRCRetry}), diagnose.Explain(&attest.Error{Op: "TPM2_Load", RC: tpm2.TPMRCRetry}).Remedy; got != want || got == "" {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := of(errors.New("closed")); got != "This is the error of F: ask whoever runs it." {
+		t.Error(got)
 	}
 }
 

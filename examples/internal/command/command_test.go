@@ -135,7 +135,7 @@ func TestOverdue(t *testing.T) {
 	}
 	var errs bytes.Buffer
 	code := c.Run(t.Context(), []string{"-timeout", "20ms"}, io.Discard, &errs)
-	const want = "name: step: nobody came: the run was not over after 20ms (0x800705B4 ERROR_TIMEOUT). Allow more time (-timeout), or find out why it takes so long.\n"
+	const want = "name: step: nobody came: the time limit of 20ms ended (0x800705B4 ERROR_TIMEOUT). Allow more time (-timeout), or find out why it takes so long.\n"
 	if code != 1 || errs.String() != want {
 		t.Errorf("%d: %s", code, &errs)
 	}

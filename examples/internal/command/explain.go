@@ -47,7 +47,7 @@ func explain(err error, op bool) (lines []string) {
 		return explain(e.Err, op)
 	case *overdue:
 		for _, line := range explain(e.err, op) {
-			lines = append(lines, strings.Replace(line, "the time limit ended", fmt.Sprintf("the run was not over after %v", e.after), 1))
+			lines = append(lines, strings.Replace(line, "the time limit ended", fmt.Sprintf("the time limit of %v ended", e.after), 1))
 		}
 		return lines
 	case *located:
