@@ -78,7 +78,7 @@ func (f form) into(to any) error {
 		return malformed("its \"type\" is %.20q, not %q", h.Type, f.name)
 	}
 	if h.V != version {
-		return malformed("its version is %d, not %d: want \"v\": %[2]d", h.V, version)
+		return malformed("its version is %d: want \"v\": %d", h.V, version)
 	}
 	d := json.NewDecoder(bytes.NewReader(f.text))
 	if err := members(d, nil, digits); err != nil {

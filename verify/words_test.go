@@ -49,7 +49,7 @@ func TestPolicyMistakes(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"v":"1"}`:                      `"v" has to be a whole number, not a string`,
 		`[]`:                             `it has to be an object, not a list`,
-		`{"type":"policy"}`:              `its version is 0, not 1: want "v": 1`,
+		`{"type":"policy"}`:              `its version is 0: want "v": 1`,
 		`{"v":1}`:                        `it has no "type": want "policy"`,
 		`{"v":1,"type":"hello"}`:         `its "type" is "hello", not "policy"`,
 		" ":                              `it is empty`,

@@ -145,7 +145,11 @@ func (o *options) announce(l net.Listener, root []byte, stdout io.Writer) error 
 // notPolicy says why a file is not a policy, and what is.
 func notPolicy(err error) string {
 	if reason, ok := strings.CutPrefix(command.Reason(err), "policy is malformed: "); ok && errors.Is(err, verify.ErrMalformed) {
-		return reason + ". Correct the file; docs/verifier.md shows a policy"
+		what := "the file"
+		if strings.HasPrefix(reason, "there is no field ") {
+			what = "its name"
+		}
+		return reason + ". Correct " + what + "; docs/verifier.md shows a policy"
 	}
 	return command.Reason(err)
 }

@@ -325,6 +325,7 @@ func TestBadFiles(t *testing.T) {
 		{[]string{"-cert", cert, "-key", text + "-none"}, "-key: open "},
 		{[]string{"-policy", text}, "-policy " + text + ": it is not JSON, at line 1, column 2. Correct the file; docs/verifier.md shows a policy\n"},
 		{[]string{"-policy", exampletest.File(t, []byte("{}"))}, ": it has no \"type\": want \"policy\". Correct the file; docs/verifier.md shows a policy\n"},
+		{[]string{"-policy", exampletest.File(t, []byte(`{"v":1,"type":"policy","x":1}`))}, ": there is no field \"x\". Correct its name; docs/verifier.md shows a policy\n"},
 		{[]string{"-policy", exampletest.File(t, nil)}, "the file is empty: docs/verifier.md shows a policy, and verifier -learn writes one\n"},
 		{[]string{"-ek-roots", text}, "-ek-roots: "},
 		{[]string{"-ek-roots", "maker"}, "-ek-roots maker: there is no such file: write makers for the roots"},
