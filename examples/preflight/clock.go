@@ -36,24 +36,23 @@ func ahead(resp *http.Response, before, after time.Time) (time.Duration, bool) {
 func checkClock(answers []*answer) *result {
 	r := &result{Phase: traffic.PhaseBase, Name: "clock"}
 	var all []time.Duration
-	untimely := 0
 	for _, a := range answers {
 		if a.dated {
 			all = append(all, a.ahead)
 		}
-		if a.untimely {
-			untimely++
-		}
 	}
-	if len(all) == 0 && untimely > 0 {
-		return r.note(fail, fmt.Sprintf("by this clock, certificates of %d services are not valid, and no service said what time it is", untimely), remedyClock)
-	}
-	if len(all) == 0 {
+	switch {
+	case len(all) == 0 && judgeByCertificates(r, answers):
+		return r
+	case len(all) == 0:
 		return r.note(warn, "no service said what time it is", "Compare the clock with another.")
 	}
 	slices.Sort(all)
 	off := -all[len(all)/2]
-	detail := fmt.Sprintf("%s, as %d services see it", describe(off), len(all))
+	detail := describe(off) + ", as 1 service sees it"
+	if len(all) > 1 {
+		detail = fmt.Sprintf("%s, as %d services see it", describe(off), len(all))
+	}
 	switch {
 	case off.Abs() > maxSkew:
 		return r.note(fail, detail+": tickets and certificates are refused", remedyClock)
@@ -96,17 +95,4 @@ func inWords(d time.Duration) string {
 		}
 	}
 	return strings.Join(words, " ")
-}
-
-// blameServices notes that certificates which are not valid now are not the clock's fault,
-// as the clock is right.
-func blameServices(clock *result, answers []*answer) {
-	if clock.Status != pass {
-		return
-	}
-	for _, a := range answers {
-		if a.untimely {
-			a.Remedy = "This machine's clock is right: tell the operator of the service; or, if the certificate is a proxy's, exclude this host from TLS inspection."
-		}
-	}
 }

@@ -69,7 +69,7 @@ func (p *prober) askHTTP(ctx context.Context, t *target, at string, a *answer) {
 	a.Address, _ = w.address.Load().(string)
 	if err != nil {
 		a.Stage, _ = w.stage.Load().(string)
-		judgeError(a.result, err)
+		p.judgeError(a.result, err)
 		return
 	}
 	a.HTTP = resp.StatusCode

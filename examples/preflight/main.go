@@ -58,6 +58,7 @@ func (o *options) prober() (*prober, error) {
 		return p, nil
 	}
 	var err error
+	p.file = o.roots
 	p.roots, err = command.ReadCertificates(o.roots)
 	return p, command.Wrong("-roots", err)
 }

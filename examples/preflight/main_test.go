@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"io"
 	"net"
@@ -112,6 +113,31 @@ func TestMockRefuses(t *testing.T) {
 	}
 }
 
+// TestOtherRoots tells of roots that are another server's.
+func TestOtherRoots(t *testing.T) {
+	s, flags := startMock(t)
+	for want, root := range map[string]*x509.Certificate{
+		"has a root ":                        startOther(t),
+		"has none of the server's issuers. ": newCA(t, "Contoso").cert,
+	} {
+		file := exampletest.Roots(t, root)
+		code, results := preflightJSON(t, append(flags, "-roots", file)...)
+		for _, r := range results {
+			if strings.HasPrefix(r.URL, s.URL) && (code != 1 || r.Stage != stageTLS || !strings.Contains(r.Detail, "neither this machine nor -roots vouches for") ||
+				!strings.HasPrefix(r.Remedy, "The file "+file+" (-roots) "+want) || strings.Contains(r.Detail+r.Remedy, "TLS inspection?")) {
+				t.Errorf("exit %d: %+v", code, *r)
+			}
+		}
+	}
+}
+
+// startOther starts another mock server and returns its root.
+func startOther(t *testing.T) *x509.Certificate {
+	t.Helper()
+	s, _ := startMock(t)
+	return s.Roots[0]
+}
+
 // TestMockTime checks that wrong certificates and wrong clocks are told apart.
 func TestMockTime(t *testing.T) {
 	for _, tt := range []struct {
@@ -122,8 +148,8 @@ func TestMockTime(t *testing.T) {
 		stage  string // their stage
 		in     string // part of their details
 	}{
-		{[]string{"tls:expired:all"}, fail, "certificates of 4 services", fail, stageTLS, "has expired"},
-		{[]string{"tls:skew:all"}, fail, "certificates of 4 services", fail, stageTLS, "is not valid yet"},
+		{[]string{"tls:expired:all"}, warn, "the certificate of 1 host expired on ", fail, stageTLS, "its certificate expired on "},
+		{[]string{"tls:skew:all"}, warn, "the certificate of 1 host is not valid before ", fail, stageTLS, "its certificate is not valid before "},
 		{[]string{"ek:skew:all", "discover:skew:all"}, fail, "slow, as 4 services", pass, "", ""},
 		{[]string{"ek:expired:all", "discover:expired:all"}, fail, "fast, as 4 services", pass, "", ""},
 		{[]string{"ek:skew:all"}, warn, "do not agree", pass, "", ""},

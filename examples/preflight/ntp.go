@@ -18,7 +18,7 @@ func (p *prober) askTime(ctx context.Context, host string, a *answer) {
 		if errors.As(err, &dns) {
 			a.Stage = stageDNS
 		}
-		judgeError(a.result, err)
+		p.judgeError(a.result, err)
 		if address != "" && errors.As(err, new(*net.OpError)) {
 			a.Detail = "udp: no time server answers at " + address
 		}

@@ -17,6 +17,7 @@ import (
 type prober struct {
 	hosts    map[string]string   // addresses that are dialed instead of hosts; "*" stands for every other host
 	roots    []*x509.Certificate // trusted for TLS besides the system's
+	file     string              // that has roots, for messages
 	system   *x509.CertPool      // in place of the system's roots, if not nil
 	proxy    func(*http.Request) (*url.URL, error)
 	resolver *net.Resolver // nil stands for the system's

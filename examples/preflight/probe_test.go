@@ -222,7 +222,7 @@ func TestInWords(t *testing.T) {
 // That a certificate is not valid now is not the clock's fault if that is right.
 func TestBlameServices(t *testing.T) {
 	for _, status := range []string{pass, warn, fail} {
-		a := &answer{result: &result{Status: fail, Remedy: remedyClock, untimely: true}}
+		a := &answer{result: &result{Status: fail, Remedy: remedyClock, untimely: new(x509.Certificate)}}
 		blameServices(&result{Status: status}, []*answer{a})
 		if right := strings.HasPrefix(a.Remedy, "This machine's clock is right"); right != (status == pass) {
 			t.Errorf("%s: %s", status, a.Remedy)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -41,8 +42,8 @@ type result struct {
 	Screen    string  `json:"screen,omitempty"`    // what the setup screen shows then
 	Elapsed   float64 `json:"ms,omitempty"`
 
-	untimely bool   // the server's certificate is not valid at this machine's time
-	code     uint32 // that Windows has for the failure of the connection
+	untimely *x509.Certificate // of the server or an issuer: it is not valid at this machine's time
+	code     uint32            // that Windows has for the failure of the connection
 }
 
 // note sets status, detail and remedy of r, and returns r.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/whiteglove/whiteglove/examples/internal/command"
 	"github.com/whiteglove/whiteglove/internal/hresult"
@@ -36,7 +35,7 @@ func (p *prober) pool() (*x509.CertPool, error) {
 
 // judgeCertificate reports whether an error is about the server's certificate.
 // If so, it notes what is wrong with that.
-func judgeCertificate(r *result, err error) bool {
+func (p *prober) judgeCertificate(r *result, err error) bool {
 	var unverified *tls.CertificateVerificationError
 	if !errors.As(err, &unverified) {
 		return false
@@ -50,30 +49,25 @@ func judgeCertificate(r *result, err error) bool {
 	r.Stage, r.Issuer = stageTLS, issuerName(leaf)
 	switch {
 	case errors.As(err, &unknown):
-		r.note(fail, "tls: its certificate was issued by "+r.Issuer+", which this machine does not trust: TLS inspection?", remedies[stageTLS]+" If the root is right, as that of a mock server, name it with -roots.")
+		p.judgeUnknown(r, err)
 	case errors.As(err, &name):
 		r.note(fail, "tls: its certificate is for "+namesOf(leaf)+", not for "+name.Host+": another server answers", "Look for a proxy, a sign-in page or a DNS server that leads this name elsewhere.")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		judgeTime(r, leaf)
+		judgeTime(r, leaf, invalid.Cert)
 	default:
 		r.note(fail, "tls: "+command.OneLine(plain.Text(unverified.Err)), remedies[stageTLS])
 	}
 	return true
 }
 
-// judgeTime notes that a server's certificate, or that of an issuer, is not valid
-// at this machine's time.
-func judgeTime(r *result, leaf *x509.Certificate) {
-	now, what := time.Now(), "the certificate of an issuer is not valid"
-	switch {
-	case now.After(leaf.NotAfter):
-		what = "its certificate has expired, on " + day(leaf.NotAfter)
-	case now.Before(leaf.NotBefore):
-		what = "its certificate is not valid yet, but from " + day(leaf.NotBefore) + " on"
+// judgeUnknown notes that nobody who is trusted issued a server's certificate.
+func (p *prober) judgeUnknown(r *result, err error) {
+	detail := "tls: its certificate was issued by " + r.Issuer
+	if hint := command.RootsHint(err, p.file, p.roots); hint != "" {
+		r.note(fail, detail+", which neither this machine nor -roots vouches for", hint+" If the server is the right one, name its root with -roots; if a proxy issued the certificate, exclude this host from TLS inspection.")
+		return
 	}
-	r.untimely = true
-	r.note(fail, "tls: by this machine's clock, "+day(now)+", "+what,
-		"Set the clock. If it is right, tell the operator of the service; or, if the certificate is a proxy's, exclude this host from TLS inspection.")
+	r.note(fail, detail+", which this machine does not trust: TLS inspection?", remedies[stageTLS]+" If the root is right, as that of a mock server, name it with -roots.")
 }
 
 // judgeIssuer notes a warning if this machine trusts the certificate, but it
@@ -121,6 +115,3 @@ func namesOf(c *x509.Certificate) string {
 	}
 	return wire.Visible(strings.Join(names, ", "))
 }
-
-// day returns the date of t in UTC.
-func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

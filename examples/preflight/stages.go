@@ -36,9 +36,9 @@ var remedies = map[string]string{
 const wsaRefused = syscall.Errno(10061)
 
 // judgeError notes in which stage a connection ended, and why.
-func judgeError(r *result, err error) {
+func (p *prober) judgeError(r *result, err error) {
 	r.code = wire.HRESULT(err)
-	if judgeCertificate(r, err) {
+	if p.judgeCertificate(r, err) {
 		return
 	}
 	var dns *net.DNSError

@@ -59,15 +59,23 @@ func ReadRoots(flag, name string) (*x509.CertPool, error) {
 	return Pool(certs), nil
 }
 
-// rootsHint returns a sentence about the roots in a file, which a flag names, if a server
-// leads to none of them, or "".
+// rootsHint is [RootsHint] for the roots that are in a file now.
 func rootsHint(err error, name string) string {
-	var refused *tls.CertificateVerificationError
-	if name == "" || !errors.As(err, &refused) || !errors.As(err, new(x509.UnknownAuthorityError)) {
+	if name == "" || !errors.As(err, new(x509.UnknownAuthorityError)) {
 		return ""
 	}
 	roots, rerr := ReadCertificates(name)
 	if rerr != nil {
+		return ""
+	}
+	return RootsHint(err, name, roots)
+}
+
+// RootsHint returns a sentence about the roots that the flag -roots named by the name of their
+// file, if a server leads to none of them, or "".
+func RootsHint(err error, name string, roots []*x509.Certificate) string {
+	var refused *tls.CertificateVerificationError
+	if len(roots) == 0 || !errors.As(err, &refused) || !errors.As(err, new(x509.UnknownAuthorityError)) {
 		return ""
 	}
 	hint := fmt.Sprintf("The file %s (-roots) has none of the server's issuers.", name)
