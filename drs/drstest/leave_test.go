@@ -66,8 +66,8 @@ func TestLeaveRefused(t *testing.T) {
 	}{
 		{"another directory's certificate", func(d *drs.Device) { d.Certificate = foreign }, drs.ErrGone, "no device has this certificate"},
 		{"another device's name", func(d *drs.Device) { d.ID = drstest.DefaultTenantID }, nil, "of another device"},
-		{"no name", func(d *drs.Device) { d.ID = "../x" }, nil, "no certificate for its key"},
-		{"no certificate", func(d *drs.Device) { d.Certificate = nil }, nil, "no certificate for its key"},
+		{"no name", func(d *drs.Device) { d.ID = "../x" }, nil, "is not a GUID"},
+		{"no certificate", func(d *drs.Device) { d.Certificate = nil }, nil, "without certificate"},
 	} {
 		own := *dev
 		c.do(&own)
@@ -76,7 +76,7 @@ func TestLeaveRefused(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	if err := r.client.Leave(t.Context(), r.tenant, dev, newSoftKey(t, 6, deviceAttributes)); err == nil || !strings.Contains(err.Error(), "no certificate for its key") {
+	if err := r.client.Leave(t.Context(), r.tenant, dev, newSoftKey(t, 6, deviceAttributes)); err == nil || !strings.Contains(err.Error(), "not that of the device's certificate") {
 		t.Errorf("another key: %v", err)
 	}
 	// A request of another client without a certificate.
