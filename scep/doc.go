@@ -133,7 +133,7 @@
 //	signed by another, or the signature is bad   ErrUntrusted   no     Check the trusted roots
 //	signer's certificate not valid now           ErrUntrusted   no     Check the trusted roots
 //	new certificate by another CA                ErrUntrusted   no     Check the trusted roots
-//	CA's or new certificate is expired           ErrUntrusted   no     Set the device's clock
+//	CA's or new certificate is expired           ErrUntrusted   no     Compare the device's clock
 //	not a CertRep; transactionID, nonce differ   ErrMismatch    no     another request
 //	no certificate for the key, two, or others'  ErrMismatch    no     another request
 //	SHA-1 signature, triple or single DES        ErrLegacy      no     permit older algorithms

@@ -289,7 +289,7 @@ func (e *Error) Remedy() string {
 	case isHandshake(e.Err):
 		return wire.Remedy(e.Err)
 	case untimely(e.Err):
-		return "A certificate is not valid at this time. Set the device's clock, and ask the CA's operator to check the CA's clock."
+		return "A certificate is not valid at this time. Compare the device's clock with the right time, and set it if it is wrong. If it is right, the CA's operator must correct the certificate or the CA's clock."
 	case errors.Is(e.Err, errUnvouched):
 		return "Nothing was sent. Give the CA's root certificate (in the programs: -roots FILE), or use https."
 	case errors.Is(e.Err, errFingerprint):

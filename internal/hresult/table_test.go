@@ -39,6 +39,9 @@ func TestTable(t *testing.T) {
 		if strings.HasSuffix(r.Meaning, ".") || strings.HasSuffix(r.Causes, ".") || !strings.HasSuffix(r.Remedy, ".") {
 			t.Errorf("%s %d: a remedy is a sentence, the rest is not: %q, %q, %q", at, r.Low, r.Meaning, r.Causes, r.Remedy)
 		}
+		if strings.Contains(strings.ToLower(r.Remedy), "set the ") && strings.Contains(r.Remedy, "clock") && !strings.Contains(r.Remedy, "wrong") {
+			t.Errorf("%s %d: a right clock is not to be set: %q", at, r.Low, r.Remedy)
+		}
 	}
 }
 
