@@ -1,5 +1,6 @@
 // Package misuse has the errors of programs that call this module wrongly, and names the
-// functions of a caller that fail.
+// functions of a caller that fail. Its tests call every client and are in internal/errtext,
+// so that a module that imports a client does not need what the others require.
 package misuse
 
 import (

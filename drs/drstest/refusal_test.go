@@ -1,4 +1,4 @@
-package refusal_test
+package drstest_test
 
 import (
 	"crypto/rsa"
@@ -16,7 +16,7 @@ import (
 )
 
 // A refusal has no words of Go's packages or of the JWT library.
-func TestText(t *testing.T) {
+func TestRefusalText(t *testing.T) {
 	sign := func(claims jwt.MapClaims) string {
 		text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte("key"))
 		if err != nil {

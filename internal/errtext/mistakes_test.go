@@ -1,4 +1,4 @@
-package misuse_test
+package errtext_test
 
 import (
 	"crypto/ecdsa"
