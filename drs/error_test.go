@@ -263,9 +263,31 @@ func TestRemedyOfMessage(t *testing.T) {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}
+	for name, c := range map[string]struct {
+		e    drs.Error
+		want string
+	}{
+		"nothing":                       {drs.Error{}, "No message of the directory"},
+		"code":                          {drs.Error{Code: "x"}, "does not let the device in"},
+		"subcode":                       {drs.Error{Subcode: "x"}, "does not let the device in"},
+		"message":                       {drs.Error{Message: "x"}, "does not let the device in"},
+		"a cause that knows what helps": {drs.Error{Err: advised("Do that.")}, "Do that."},
+		"a cause that does not know":    {drs.Error{Err: fmt.Errorf("%w: %w", advised(""), drs.ErrGone)}, "has left the tenant already"},
+	} {
+		c.e.Op, c.e.HTTPStatus = "Join", 403
+		if got := c.e.Remedy(); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
 	for code, want := range map[string]string{"invalid_grant": "OAuth invalid_grant/x", "AuthorizationError": "DRS AuthorizationError/x"} {
 		if got := (&drs.Error{Code: code, Subcode: "x"}).Protocol(); got != want {
 			t.Errorf("%s, not %s", got, want)
 		}
 	}
 }
+
+// An advised is an error that knows what helps, or not.
+type advised string
+
+func (advised) Error() string    { return "advised" }
+func (a advised) Remedy() string { return string(a) }

@@ -206,10 +206,10 @@ func TestAzureReplayed(t *testing.T) {
 // no sense are errors.
 func TestAzureArguments(t *testing.T) {
 	d := &mdm.Discovery{PolicyURL: "https://mdm.test/p"}
+	statement := &mdm.Statement{PublicArea: []byte{1}, Attest: []byte{2}, Signature: []byte{3}}
 	good := func() *mdm.AzureEvidence {
 		return &mdm.AzureEvidence{AIK: &otherKey().PublicKey, Key: mdmKey(), Certify: func(context.Context, []byte) (*mdm.Statement, *mdm.Statement, error) {
-			s := &mdm.Statement{PublicArea: []byte{1}, Attest: []byte{2}, Signature: []byte{3}}
-			return s, s, nil
+			return statement, statement, nil
 		}}
 	}
 	p := func(endpoint string) *mdm.Policy {
@@ -277,6 +277,13 @@ func TestAzureArguments(t *testing.T) {
 		{"no statement", []string{"200 " + challenge}, func(e *mdm.AzureEvidence) {
 			e.Certify = func(context.Context, []byte) (*mdm.Statement, *mdm.Statement, error) { return nil, nil, nil }
 		}, "Certify returned neither the statements nor an error", 0x80070057},
+		{"no statement of the device's key", []string{"200 " + challenge}, func(e *mdm.AzureEvidence) {
+			e.DeviceKey = &mdmKey().PublicKey
+			e.Certify = func(context.Context, []byte) (*mdm.Statement, *mdm.Statement, error) { return statement, nil, nil }
+		}, "Certify returned neither the statements nor an error", 0x80070057},
+		{"no device's key", []string{"200 " + challenge, "200 " + wrap(`{"report":"e30.e30.e30"}`)}, func(e *mdm.AzureEvidence) {
+			e.Certify = func(context.Context, []byte) (*mdm.Statement, *mdm.Statement, error) { return statement, nil, nil }
+		}, "", 0},
 		{"no report", []string{"200 " + challenge, "200 " + wrap(`{"report":"x"}`)}, nil, "no report", 0x80072F78},
 		{"report", []string{"200 " + challenge, "200 " + wrap(`{"report":"e30.e30.e30"}`)}, nil, "", 0},
 		{"busy", []string{"503 {}"}, nil, "503", 0x801901F7},

@@ -133,9 +133,6 @@ func (e *Error) Remedy() string {
 	if date := wire.DateOf(e.Err); date != nil {
 		return date.Remedy()
 	}
-	if e.HTTPStatus == 0 && badCertificate(e.Err) != 0 {
-		return wire.Remedy(e.Err)
-	}
 	if known := remedied(nil); errors.As(e.Err, &known) {
 		return known.Remedy()
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/whiteglove/whiteglove/internal/wire"
 	"github.com/whiteglove/whiteglove/mdm"
 	"github.com/whiteglove/whiteglove/mdm/omadm"
 )
@@ -56,6 +57,7 @@ func TestWordsWithoutSOAP(t *testing.T) {
 func TestRemedyOfMessage(t *testing.T) {
 	for message, want := range map[string]string{
 		"Device Identifier not preregistered": "register it as corporate",
+		"The device is already enrolled":      "unblock it in device management",
 		"not today":                           "do what its message says",
 		"":                                    "The server does not manage this kind of device.",
 	} {
@@ -66,6 +68,24 @@ func TestRemedyOfMessage(t *testing.T) {
 	}
 	if got := (&mdm.Error{Op: "Enroll", HTTPStatus: 500, Fault: &mdm.Fault{Type: "InMaintenance"}}).Remedy(); !strings.Contains(got, "tenant's device management is under maintenance") {
 		t.Error(got)
+	}
+	for _, c := range []struct {
+		e    mdm.Error
+		want string
+	}{
+		{mdm.Error{Op: "Discover", URL: "https://a.test/x", HTTPStatus: 302, Err: wire.ErrInsecure}, "or let a.test pass. Else the operator of a.test must"},
+		{mdm.Error{Op: "Discover", HTTPStatus: 302, Err: wire.ErrInsecure}, "or let the server pass. Else the operator of the server must"},
+		{mdm.Error{Op: "Discover", HTTPStatus: 200, Err: wire.ErrInsecure}, "The server names an address that is not one of https"},
+		{mdm.Error{Op: "Discover", Err: wire.ErrInsecure}, "The address is not one of https: correct it."},
+	} {
+		if got := c.e.Remedy(); !strings.Contains(got, c.want) {
+			t.Errorf("%v: %s, not %s", &c.e, got, c.want)
+		}
+	}
+	old := []string{"The token expired on 2026-11-28 09:00 UTC: get a new one."}
+	expired := &mdm.Error{Op: "Enroll", HTTPStatus: 500, Fault: &mdm.Fault{Subcode: "s:Authentication"}, Warnings: old}
+	if got := expired.Remedy(); got != old[0] {
+		t.Errorf("an expired token: %s", got)
 	}
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/there" {

@@ -127,6 +127,11 @@ func TestLeaveNotAsked(t *testing.T) {
 	if err := c.Leave(t.Context(), r.tenant, dev, r.device.dk); err == nil || !strings.Contains(err.Error(), "MutualTLS") {
 		t.Errorf("another transport: %v", err)
 	}
+	// A function that returns no transport is not taken for the default, which shows nothing.
+	c.MutualTLS = func(*tls.Config) http.RoundTripper { return nil }
+	if err := c.Leave(t.Context(), r.tenant, dev, r.device.dk); err == nil || !strings.Contains(err.Error(), "Client.MutualTLS returned no transport") {
+		t.Errorf("no transport: %v", err)
+	}
 }
 
 // Leave accepts any body with a success, and the handshake has the documented version and
