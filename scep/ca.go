@@ -82,7 +82,7 @@ type CA struct {
 // certificate; [ErrCapability] if Recipient would have no RSA key; and the error
 // of ctx if that ended first.
 func (c *Client) CA(ctx context.Context, id string) (*CA, error) {
-	if c.Roots != nil && c.Roots.Equal(x509.NewCertPool()) {
+	if c.Roots.Equal(x509.NewCertPool()) { // nil is not
 		return nil, c.fail("CA", misuse.Errorf("the Roots of the Client are an empty pool, so no CA can be trusted: add those of the CA, or let TLS vouch for it with nil"))
 	}
 	caps, op, sent, from, err := c.ask(ctx, id)

@@ -150,6 +150,35 @@ func TestCAIsChecked(t *testing.T) {
 	}
 }
 
+// A pool without a root trusts nothing, which is known before anything is sent.
+func TestEmptyPool(t *testing.T) {
+	c := start(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("something was sent") }), x509.NewCertPool())
+	if _, err := c.CA(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "empty pool") {
+		t.Error(err)
+	}
+}
+
+// The error about a fingerprint names what the server has, to compare; at most six
+// certificates.
+func TestNamed(t *testing.T) {
+	ca, err := sceptest.NewAuthority("CA", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sent, want := range map[int]string{1: `"CN=CA" (SHA-256 `, 6: "", 7: ", 1 more", 8: ", 2 more"} {
+		c := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("operation") == "GetCACert" {
+				_, _ = w.Write(bag(t, slices.Repeat([]*x509.Certificate{ca.Certificate}, sent)))
+			}
+		}), nil)
+		c.Fingerprint = make([]byte, 32)
+		_, err := c.CA(t.Context(), "")
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), " more") != (sent > 6) || strings.Count(err.Error(), "CN=CA") != min(sent, 6) {
+			t.Errorf("%d: %v", sent, err)
+		}
+	}
+}
+
 // TestRoles checks the choice of recipient and signer from odd sets of
 // certificates.
 func TestRoles(t *testing.T) {
