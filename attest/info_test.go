@@ -127,6 +127,8 @@ func TestError(t *testing.T) {
 		{&attest.Error{Op: "TPM2_Load", RC: 0x101, Err: tpm2.TPMRC(0x101)}, 0x80280101, false, "off and on", ""},
 		{&attest.Error{Op: "Open", Err: fmt.Errorf("%w: %w", attest.ErrNoTPM, fs.ErrPermission)}, 0x80284012, false, "tss", ""},
 		{&attest.Error{Op: "Open", Err: attest.ErrNoTPM}, 0x8028400F, false, "Turn on the TPM", "attest: Open: no TPM 2.0 found"},
+		{&attest.Error{Op: "TPM2_Sign", Err: advised("Do that.")}, 0x80284006, false, "Do that.", ""},
+		{&attest.Error{Op: "TPM2_Load", RC: 0x1DF, Err: advised("Do that.")}, 0x8028009F, false, "another TPM", ""},
 		{&attest.Error{Op: "Sign", Err: errors.New("x")}, 0x80070057, false, "has a mistake: correct it. Nothing was sent.", "attest: Sign: x"},
 	} {
 		if got := c.err.HRESULT(); got != c.hresult {
@@ -140,6 +142,12 @@ func TestError(t *testing.T) {
 		}
 	}
 }
+
+// An advised is an error of a transport that knows what helps.
+type advised string
+
+func (advised) Error() string    { return "advised" }
+func (a advised) Remedy() string { return string(a) }
 
 func TestOpenNothing(t *testing.T) {
 	_, err := attest.Open(t.TempDir() + "/tpm")

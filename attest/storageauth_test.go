@@ -1,7 +1,9 @@
 package attest_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"testing"
@@ -80,6 +82,10 @@ func TestStorageAuth(t *testing.T) {
 	})
 }
 
+// policyB is the policy B of endorsement keys (TCG EK Credential Profile, B.6), for
+// SHA-256.
+var policyB, _ = hex.DecodeString("ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0")
+
 // A handle with an endorsement key, or with one that signs, is no place for new keys: that is
 // said before the TPM refuses a command.
 func TestStorageKeyOfAnotherKind(t *testing.T) {
@@ -89,7 +95,16 @@ func TestStorageKeyOfAnotherKind(t *testing.T) {
 		if err := owner.PersistKey(t.Context(), sign, 0x81020042); err != nil {
 			t.Fatal(err)
 		}
-		for _, handle := range []uint32{0x81010001, 0x81020042} {
+		// Keys that could be parents, but are not: an EK that needs no policy, and a key
+		// that another TPM may have, too.
+		open := tpm2.RSAEKTemplate
+		open.ObjectAttributes.UserWithAuth = true
+		open.AuthPolicy.Buffer = bytes.Clone(policyB)
+		persist(t, tr, tpm2.TPMRHOwner, open, 0x81000043)
+		movable := tpm2.ECCSRKTemplate
+		movable.ObjectAttributes.FixedTPM, movable.ObjectAttributes.FixedParent = false, false
+		persist(t, tr, tpm2.TPMRHOwner, movable, 0x81000044)
+		for _, handle := range []uint32{0x81010001, 0x81020042, 0x81000043, 0x81000044} {
 			_, err := (&attest.TPM{Transport: tr, StorageKey: handle}).CreateKey(t.Context(), attest.Template{Usage: attest.Sign})
 			var e *attest.Error
 			if !errors.As(err, &e) || e.RC != 0 || e.HRESULT() != 0x80070057 || !strings.Contains(e.Remedy(), "Name a storage root key") {
