@@ -1,6 +1,7 @@
 package mdm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,7 +103,9 @@ func (c *Client) Discover(ctx context.Context, discoveryURL, user string) (*Disc
 		return nil, &Error{Op: opDiscover, Err: err}
 	}
 	start := time.Now()
-	c.probe(ctx, discoveryURL)
+	if err := c.probe(ctx, discoveryURL); ctx.Err() != nil {
+		return nil, &Error{Op: opDiscover, URL: wire.Redact(discoveryURL), Err: cmp.Or(err, ctx.Err())}
+	}
 	m := &message{action: actionDiscover, body: body}
 	at, err := c.settle(ctx, discoveryURL, m)
 	if err != nil {
@@ -185,13 +188,13 @@ func resolve(target, location string) (string, error) {
 	return next.String(), nil
 }
 
-// probe sends a GET and ignores the outcome.
-func (c *Client) probe(ctx context.Context, target string) {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+// probe sends a GET. Its error counts only if ctx has ended.
+func (c *Client) probe(ctx context.Context, target string) error {
+	limited, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(limited, http.MethodGet, target, nil)
 	if err != nil {
-		return
+		return err
 	}
 	req.Header.Set("User-Agent", agentEnroll)
 	req.Header.Set("Pragma", "no-cache")
@@ -203,6 +206,7 @@ func (c *Client) probe(ctx context.Context, target string) {
 	case c.Logger != nil:
 		c.Logger.DebugContext(ctx, "mdm probe failed", "url", wire.Redact(target), "err", err)
 	}
+	return err
 }
 
 // discoverBody returns the request with its elements in the order of Windows.

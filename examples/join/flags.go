@@ -27,7 +27,7 @@ type options struct {
 	server, roots, tpm, tenant, ticket, user, password, out, steps string
 
 	signIn   services.SignIn
-	defaults bool // -user or -password is not given
+	defaults string // which of -user and -password are not given, for a sentence
 }
 
 // program returns the example as a command. Each call has flags of its own.
@@ -60,7 +60,12 @@ func (o *options) flags(f *flag.FlagSet) {
 func (o *options) check(f *flag.FlagSet) error {
 	given := make(map[string]bool)
 	f.Visit(func(set *flag.Flag) { given[set.Name] = true })
-	o.defaults = !given["user"] || !given["password"]
+	o.defaults = ""
+	for _, name := range []string{"user", "password"} {
+		if !given[name] {
+			o.defaults = strings.TrimPrefix(o.defaults+" and -"+name, " and ")
+		}
+	}
 	for name := range strings.SplitSeq(o.steps, ",") {
 		if !slices.Contains(stepNames(), name) {
 			return fmt.Errorf("-step %q: want some of %s", name, strings.Join(stepNames(), ", "))
@@ -75,10 +80,10 @@ func (o *options) check(f *flag.FlagSet) error {
 // hint says that a name and a password that were refused came from no flag.
 func (o *options) hint(err error) string {
 	d := diagnose.Explain(err)
-	if o.server == "" || !o.defaults || !o.signIn.NeedsPassword() || d.Op != "Password" && d.Op != "SignIn" || !strings.HasPrefix(d.Protocol, "OAuth invalid_grant") {
+	if o.server == "" || o.defaults == "" || !o.signIn.NeedsPassword() || d.Op != "Password" && d.Op != "SignIn" || !strings.HasPrefix(d.Protocol, "OAuth invalid_grant") {
 		return ""
 	}
-	return fmt.Sprintf("Give -user and -password: without them the defaults were sent, which are those of %s.", defaultUser)
+	return fmt.Sprintf("Give %s: what was sent is the default, which is that of %s.", o.defaults, defaultUser)
 }
 
 // takes reports whether the flags ask for a step.

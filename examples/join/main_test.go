@@ -142,9 +142,15 @@ func TestRefusedFlags(t *testing.T) {
 	}
 	server := &provisiontest.Server{AdmitAny: true, Users: map[string]string{"ada@contoso.test": "x"}}
 	roots := exampletest.StartMock(t, server)
-	const defaults = ". Give -user and -password: without them the defaults were sent, which are those of " + defaultUser + ".\n"
-	if code, _, errs := exampletest.Run(t, program(), "-server", server.URL, "-roots", roots); code != 1 || !strings.HasSuffix(errs, defaults) {
-		t.Errorf("%d %s", code, errs)
+	for given, missing := range map[string]string{"": "-user and -password", "-password": "-user", "-user": "-password"} {
+		args := []string{"-server", server.URL, "-roots", roots}
+		if given != "" {
+			args = append(args, given, "ada@contoso.test")
+		}
+		want := ". Give " + missing + ": what was sent is the default, which is that of " + defaultUser + ".\n"
+		if code, _, errs := exampletest.Run(t, program(), args...); code != 1 || !strings.HasSuffix(errs, want) {
+			t.Errorf("%d %s", code, errs)
+		}
 	}
 }
 

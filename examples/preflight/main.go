@@ -43,7 +43,7 @@ func (o *options) preflight(ctx context.Context) ([]*result, error) {
 	}
 	clock := checkClock(answers)
 	blameServices(clock, answers)
-	results := []*result{checkProxy(p), clock}
+	results := []*result{blameProxy(checkProxy(p), answers), clock}
 	results = append(results, tpmResults...)
 	for _, a := range answers {
 		results = append(results, a.result)

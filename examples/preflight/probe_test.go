@@ -184,6 +184,12 @@ func TestProxy(t *testing.T) {
 		if r.Status != tt.status || r.Stage != tt.stage || !strings.Contains(r.Detail, tt.in) {
 			t.Errorf("a proxy that %s: %+v", tt.name, *r.result)
 		}
+		// A proxy that is not there is one failure, and none of the services behind it.
+		proxy, gone := blameProxy(checkProxy(p), []*answer{r, r}), tt.name == "is not there"
+		if gone != (proxy.Status == fail) || gone != (r.Status == skip) || gone && (!strings.HasPrefix(proxy.Detail, "the proxy is not reached: nothing listens at "+tt.proxy) ||
+			!strings.Contains(proxy.Remedy, "HTTPS_PROXY") || r.Later+r.Remedy+r.Stage != "") {
+			t.Errorf("a proxy that %s: %+v, %+v", tt.name, *proxy, *r.result)
+		}
 	}
 }
 

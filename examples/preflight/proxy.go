@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/whiteglove/whiteglove/internal/traffic"
 )
@@ -34,4 +35,21 @@ func checkProxy(p *prober) *result {
 		return r.note(warn, "the environment names "+via.Redacted()+", which is used with a password", remedies[stageProxy])
 	}
 	return r.note(pass, "the environment names "+via.Redacted()+"; a device finds its proxy in its own way", "")
+}
+
+// blameProxy makes one failure of the proxy's of all services that were not asked because it
+// was not reached, and returns it. They say nothing about a device.
+func blameProxy(proxy *result, answers []*answer) *result {
+	for _, a := range answers {
+		if !a.viaNone {
+			continue
+		}
+		if proxy.Status != fail {
+			proxy.note(fail, strings.TrimPrefix(a.Detail, stageProxy+": ")+"; the services behind it were not asked",
+				"Correct or unset HTTPS_PROXY and HTTP_PROXY on this machine, or start the proxy. Then run preflight again.")
+		}
+		a.note(skip, "the proxy of this machine is not reached", "")
+		a.Stage, a.Allow, a.Later, a.Screen = "", "", "", ""
+	}
+	return proxy
 }

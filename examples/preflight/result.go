@@ -43,6 +43,7 @@ type result struct {
 	Elapsed   float64 `json:"ms,omitempty"`
 
 	untimely *x509.Certificate // of the server or an issuer: it is not valid at this machine's time
+	viaNone  bool              // the proxy was not reached, so the service was not asked
 	code     uint32            // that Windows has for the failure of the connection
 }
 

@@ -50,6 +50,8 @@ func (p *prober) judgeError(r *result, err error) {
 		r.Stage = stageDNS
 		r.Temporary = dns.IsTemporary
 	}
+	var op *net.OpError
+	r.viaNone = r.Stage == stageProxy && errors.As(err, &op) && op.Op == "proxyconnect"
 	detail := command.OneLine(plain.Text(err))
 	switch {
 	case timedOut(err):

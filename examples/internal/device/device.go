@@ -85,9 +85,9 @@ func Check(spec string) error {
 	case kind == "tcp":
 		return checkAddress(spec, arg)
 	case strings.HasPrefix(spec, "/dev/"):
-		return fmt.Errorf("tpm: %q: did you mean device:%s?", spec, spec)
+		return fmt.Errorf("tpm: %q: write device:%s", spec, spec)
 	case strings.HasPrefix(spec, "/"):
-		return fmt.Errorf("tpm: %q: did you mean unix:%s, swtpm:%s or soft:%s?", spec, spec, spec, spec)
+		return fmt.Errorf("tpm: %q: write unix:%s, swtpm:%s or soft:%s", spec, spec, spec, spec)
 	case hints[kind] != "":
 		return fmt.Errorf("tpm: %q: %s", spec, hints[kind])
 	}
