@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
@@ -194,6 +195,30 @@ func TestHierarchyAuth(t *testing.T) {
 			var e *attest.Error
 			if !errors.As(err, &e) || e.HRESULT() != 0x802800A2 || e.Remedy() == "" {
 				t.Errorf("without the value: %v", err)
+			}
+			// The remedy says whose value was wrong, and only if one was.
+			persisted := func(tpm *attest.TPM) error {
+				k, err := tpm.CreateKey(ctx, attest.Template{Algorithm: attest.P256, Usage: attest.Attest})
+				if err != nil {
+					return err
+				}
+				return tpm.PersistKey(ctx, k, 0x81020055)
+			}
+			bad.EndorsementAuth = []byte("no")
+			if _, err = bad.ActivateCredential(ctx, eks[0], aik, cred); !errors.As(err, &e) || !strings.Contains(e.Remedy(), "endorsement hierarchy. Correct it (in the programs: -endorsement-auth)") {
+				t.Errorf("another endorsement value: %v: %s", err, e.Remedy())
+			}
+			if err = persisted(&attest.TPM{Transport: tr, OwnerAuth: []byte("no")}); !errors.As(err, &e) || !strings.Contains(e.Remedy(), "owner hierarchy. Correct it (in the programs: -owner-auth)") {
+				t.Errorf("another owner value: %v: %s", err, e.Remedy())
+			}
+			broken := &attest.TPM{OwnerAuth: auth, Transport: &tap{TPM: tr, before: func(command []byte) []byte {
+				if commandCode(command) == tpm2.TPMCCEvictControl {
+					return rcAnswer(0x101)
+				}
+				return nil
+			}}}
+			if err = persisted(broken); !errors.As(err, &e) || strings.Contains(e.Remedy(), "Correct it") {
+				t.Errorf("a TPM that fails: %v: %s", err, e.Remedy())
 			}
 			noneLoaded(t, tr)
 		})

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/google/go-tpm/tpm2"
+
+	"github.com/whiteglove/whiteglove/internal/misuse"
 )
 
 // A Key is a key of a TPM: its public area and its private part, wrapped
@@ -119,7 +120,7 @@ func (k *Key) role() role {
 // are not evicted for it.
 func (t *TPM) load(ctx context.Context, k *Key, use ...*object) (*object, error) {
 	if k.tpm != t {
-		return nil, &Error{Op: "TPM2_Load", Err: errors.New("key of another TPM")}
+		return nil, &Error{Op: "TPM2_Load", Err: misuse.Errorf("the key was made or loaded with another attest.TPM: load it with this one")}
 	}
 	if o := t.find(k.name); o != nil {
 		return o, nil

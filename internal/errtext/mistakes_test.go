@@ -1,6 +1,7 @@
 package errtext_test
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/x509"
@@ -56,6 +57,19 @@ func TestMistakes(t *testing.T) {
 			_, err = (&attest.TPM{Transport: chip}).CreateKey(ctx, attest.Template{Usage: attest.Attest})
 			return err
 		}, "TPM is closed"},
+		"key of another TPM value": {func() error {
+			chip, err := attesttest.New(attesttest.Config{FastKeys: true})
+			if err != nil {
+				return err
+			}
+			defer chip.Close()
+			k, err := (&attest.TPM{Transport: chip}).CreateKey(ctx, attest.Template{Usage: attest.Attest})
+			if err != nil {
+				return err
+			}
+			_, err = (&attest.TPM{Transport: chip}).Quote(ctx, k, nil, crypto.SHA256, 0)
+			return err
+		}, "with another attest.TPM"},
 		"no template": {func() error { _, err := scep.NewCSR(nil, key, ""); return err }, "template is nil"},
 		"no key":      {func() error { _, err := scep.NewCSR(new(x509.CertificateRequest), nil, ""); return err }, "key is nil"},
 		"no CA":       {func() error { _, err := s.Enroll(ctx, nil, &scep.Request{CSR: csr, Signer: key}); return err }, "no CA"},
