@@ -181,7 +181,7 @@ func (c *cell) judge(t *testing.T, err error) bool {
 	var e *provision.Error
 	d := diagnose.Explain(err)
 	c.diagnosis = &d
-	if !errors.As(err, &e) || d.Step == "" || d.Op == "" || d.HRESULT == 0 || d.Remedy == "" {
+	if !errors.As(err, &e) || d.Step == "" || d.Op == "" || d.HRESULT == 0 && d.Protocol == "" || d.Remedy == "" {
 		t.Errorf("%v\n%+v", err, d)
 		return false
 	}
