@@ -78,7 +78,6 @@ func (e *Error) ResponseCode() uint32 { return uint32(e.RC) }
 // Codes of the Windows SDK's winerror.h.
 const (
 	busy              = 0x800700AA // ERROR_BUSY
-	invalidParameter  = 0x80070057 // ERROR_INVALID_PARAMETER
 	nvDefined         = 0x8028014C // TPM_20_E_NV_DEFINED
 	tbsInvalidContext = 0x80284004 // TBS_E_INVALID_CONTEXT
 	tbsIOError        = 0x80284006 // TBS_E_IOERROR

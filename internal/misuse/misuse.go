@@ -27,16 +27,7 @@ type mistake struct {
 // Errorf returns an error that is formatted and wraps as by [fmt.Errorf], for what is
 // found before anything is sent. It has the code [InvalidParameter] and the remedy
 // [Remedy].
-func Errorf(format string, args ...any) error { return Wrap(fmt.Errorf(format, args...)) }
-
-// Wrap returns err as a mistake of the caller, as Errorf does. It returns nil if err is
-// nil.
-func Wrap(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &mistake{err, Remedy}
-}
+func Errorf(format string, args ...any) error { return &mistake{fmt.Errorf(format, args...), Remedy} }
 
 // Returned returns the error of a caller's function that did not return what it must,
 // such as "returned neither a token nor an error". function is its name, such as

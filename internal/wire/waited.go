@@ -20,7 +20,8 @@ const (
 	reachedAnswer               // the header of the answer has come
 )
 
-// A progress says how far a request came. It is safe for concurrent use.
+// A progress says how far a request came. Goroutines of the transport write the first two
+// fields; the others are of the goroutine that reads the answer.
 type progress struct {
 	n         atomic.Int32
 	tls       atomic.Int32 // TLS handshakes that began for the connection
